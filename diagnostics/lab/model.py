@@ -1,0 +1,178 @@
+"""The lab's world as data: what exists in its Google Cloud. `broker`, `cloud_run` and `applications` move it, `servers` show it.
+
+Nothing here decides anything. Simulated time is a float: seconds since the Unix epoch, UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Binding:
+    role: str
+    members: set[str]
+    condition: str = ""
+
+
+@dataclass
+class Policy:
+    """An IAM policy."""
+
+    bindings: list[Binding] = field(default_factory=list)
+
+    def grants(self, member: str, *roles: str) -> bool:
+        """Whether an unconditional binding gives the member (or allUsers) one of the roles."""
+        return any(
+            b.role in roles and not b.condition and (member in b.members or "allUsers" in b.members)
+            for b in self.bindings
+        )
+
+    def add(self, role: str, member: str) -> None:
+        for binding in self.bindings:
+            if binding.role == role and not binding.condition:
+                binding.members.add(member)
+                return
+        self.bindings.append(Binding(role, {member}))
+
+    def remove(self, role: str, member: str) -> None:
+        for binding in self.bindings:
+            if binding.role == role:
+                binding.members.discard(member)
+        self.bindings = [b for b in self.bindings if b.members]
+
+
+@dataclass
+class Topic:
+    name: str
+    """Short id; the resource name is projects/P/topics/<name>."""
+    policy: Policy = field(default_factory=Policy)
+    retention_s: float = 0
+    schema: str = ""
+    kms_key: str = ""
+    regions: tuple[str, ...] = ()
+    enforce_in_transit: bool = False
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class PushConfig:
+    endpoint: str = ""
+    account: str = ""
+    """E-mail in oidcToken; empty: pushes carry no token."""
+    audience: str = ""
+    no_wrapper: bool = False
+    attributes: dict[str, str] = field(default_factory=lambda: {"x-goog-version": "v1"})
+
+
+@dataclass
+class Subscription:
+    name: str
+    topic: str
+    """Short topic id, or "_deleted-topic_"."""
+    push: PushConfig = field(default_factory=PushConfig)
+    policy: Policy = field(default_factory=Policy)
+    ack_deadline_s: float = 300
+    retry: tuple[float, float] | None = (10, 600)
+    """Minimum and maximum backoff in seconds; None: redeliver at once."""
+    dead_letter_topic: str = ""
+    max_delivery_attempts: int = 5
+    filter: str = ""
+    ordering: bool = False
+    exactly_once: bool = False
+    retention_s: float = 604800
+    retain_acked: bool = False
+    expiration_s: float | None = 2678400
+    """None: never expires."""
+    detached: bool = False
+    created: float = 0
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class ServiceAccount:
+    email: str
+    unique_id: str
+    disabled: bool = False
+    policy: Policy = field(default_factory=Policy)
+    """Policy *on* the account: who may mint its tokens."""
+
+
+@dataclass
+class Revision:
+    name: str
+    created: float
+    image: str
+    min_instances: int = 0
+    max_instances: int = 100
+    concurrency: int = 80
+    timeout_s: float = 300
+    cpu: str = "1"
+    memory_mib: int = 512
+    cpu_idle: bool = True
+    account: str = ""
+    env: dict[str, str] = field(default_factory=dict)
+    startup_s: float = 4.0
+    """Typical container start-up time."""
+    boots: bool = True
+    """False: the container exits at start."""
+    boot_error: str = ""
+    """What it prints before it exits."""
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Service:
+    name: str
+    region: str
+    url_hash: str
+    """The HASH of https://NAME-HASH-REGIONCODE.a.run.app."""
+    policy: Policy = field(default_factory=Policy)
+    ingress: str = "all"
+    """all | internal | internal-and-cloud-load-balancing | none"""
+    custom_audiences: tuple[str, ...] = ()
+    invoker_iam_disabled: bool = False
+    default_uri_disabled: bool = False
+    iap: bool = False
+    min_instances: int | None = None
+    max_instances: int | None = None
+    manual_instances: int | None = None
+    revisions: list[Revision] = field(default_factory=list)
+    """Oldest first."""
+    traffic: list[tuple[str, int, str]] = field(default_factory=list)
+    """(revision name or "" for latest, percent, tag)."""
+    created: float = 0
+    updated: float = 0
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def revision(self, name: str) -> Revision | None:
+        return next((r for r in self.revisions if r.name == name), None)
+
+
+@dataclass
+class World:
+    """All that exists in the lab's one project."""
+
+    project: str
+    number: str
+    region: str
+    region_code: str
+    topics: dict[str, Topic] = field(default_factory=dict)
+    subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    services: dict[str, Service] = field(default_factory=dict)
+    accounts: dict[str, ServiceAccount] = field(default_factory=dict)
+    policy: Policy = field(default_factory=Policy)
+    """Project-level IAM policy."""
+    quota_exceeded: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    """quota_metric to (from, until) spans in which calls are refused."""
+
+    @property
+    def pubsub_agent(self) -> str:
+        return f"service-{self.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+
+    def urls(self, service: Service) -> tuple[str, str]:
+        """Both URL forms of a service: hashed and deterministic."""
+        return (
+            f"https://{service.name}-{service.url_hash}-{self.region_code}.a.run.app",
+            f"https://{service.name}-{self.number}.{service.region}.run.app",
+        )

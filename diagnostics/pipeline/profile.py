@@ -1,0 +1,133 @@
+"""What is diagnosed: a pipeline as a profile (TOML) describes it.
+
+The smallest profile is one push subscription; `discover` derives the rest from Google's own configuration. What a profile
+leaves out makes its stages unknown, and the answer says so.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from msgspec import Struct, field
+
+from diagnostics.evidence.model import Leg, Means
+
+
+class LegProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One leg by name. Everything but the subscription can be derived from it."""
+
+    subscription: str
+    topic: str = ""
+    topic_env: str = ""
+    """Environment name in which the publisher of this leg finds its topic."""
+
+
+class ServiceProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One Cloud Run service of the pipeline."""
+
+    service: str = ""
+    region: str = ""
+    health_path: str = "/health"
+    start_path: str = ""
+    """Coordinator only: the path whose calls start a batch."""
+
+
+class Auth(StrEnum):
+    """How the status endpoint wants to be asked."""
+
+    NONE = "none"
+    ID_TOKEN = "id_token"
+    API_KEY = "api_key"
+
+
+class BatchStateProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the coordinator tells what it knows of a batch, and which JSON field says what (dotted paths)."""
+
+    path: str
+    """Path with {batch}: "/status?batch_id={batch}"."""
+    auth: Auth = Auth.ID_TOKEN
+    api_key_env: str = ""
+    """Environment variable of the caller that holds the key, with auth = "api_key"."""
+    expected: str = "expected"
+    completed: str = "completed"
+    """A number, or a list of item names."""
+    failed: str = ""
+    closed: str = ""
+    """A boolean, or a string that equals `closed_when`."""
+    closed_when: str = ""
+    forced: str = ""
+    alternatives: dict[str, tuple[str, ...]] = {}
+    """Other dotted paths to try for a field, e.g. expected = ["progress.expected"]."""
+
+
+class Marker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One kind of log line and what it means."""
+
+    means: Means
+    service: str = "coordinator"
+    """"coordinator" or "worker"."""
+    contains: str
+    """A literal that every such line contains; it is what the log query asks for."""
+    field: str = "textPayload"
+    """Log entry field that holds the text: textPayload or jsonPayload.<name>."""
+    pattern: str = ""
+    """Python regex on that text; named groups batch, item, correlation, date, reason, blocker, topic, and numbers."""
+    captures: dict[str, str] = {}
+    """For structured logs: captured name to entry field, e.g. item = "jsonPayload.order"."""
+
+
+class Closing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When the coordinator closes a batch."""
+
+    share: float = 1.0
+    """Share of the expected items that suffices."""
+    after_s: float | None = None
+    """Age at which it is closed whatever is missing; None: never."""
+
+
+class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole profile, as read from TOML."""
+
+    name: str
+    project: str
+    request: LegProfile
+    completion: LegProfile | None = None
+    region: str = ""
+    item: str = "item"
+    """What the pipeline calls one item: player, order, …"""
+    coordinator: ServiceProfile = field(default_factory=ServiceProfile)
+    worker: ServiceProfile = field(default_factory=ServiceProfile)
+    batch_state: BatchStateProfile | None = None
+    closing: Closing | None = None
+    empty_reasons: tuple[str, ...] = ()
+    """Reasons that make an empty batch right by design, as substrings of the EMPTY or REFUSED marker's reason."""
+    markers: tuple[Marker, ...] = ()
+
+    def leg(self, leg: Leg) -> LegProfile | None:
+        return self.request if leg is Leg.REQUEST else self.completion
+
+    def has(self, *means: Means) -> bool:
+        """Whether log markers for all of these are described."""
+        return set(means) <= {m.means for m in self.markers}
+
+
+class ProfileError(ValueError):
+    """A profile that cannot be used: names file, key and what was expected."""
+
+
+def check(profile: PipelineProfile, where: str) -> PipelineProfile:
+    """Refuse what types cannot: markers that do not compile or capture nothing useful."""
+    for number, marker in enumerate(profile.markers):
+        key = f"{where}: markers[{number}]"
+        if marker.service not in ("coordinator", "worker"):
+            raise ProfileError(f'{key}.service: expected "coordinator" or "worker", got "{marker.service}"')
+        if not marker.contains:
+            raise ProfileError(f"{key}.contains: expected a literal that the line contains, got nothing")
+        if marker.field != "textPayload" and not marker.field.startswith("jsonPayload."):
+            raise ProfileError(f'{key}.field: expected textPayload or jsonPayload.<name>, got "{marker.field}"')
+        try:
+            re.compile(marker.pattern)
+        except re.error as error:
+            raise ProfileError(f"{key}.pattern: expected a Python regular expression: {error}") from error
+    return profile
