@@ -1,0 +1,175 @@
+"""A cause is one frozen dataclass of data; the predicates below are all the logic it may use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from diagnostics.evidence.model import Leg, Stage
+from diagnostics.steps.finding import Bears, Code, Finding, Status
+
+
+class Board:
+    """What was found, as one cause on one leg sees it: findings of that leg and those that belong to no leg."""
+
+    def __init__(self, findings: Sequence[Finding], leg: Leg) -> None:
+        self.leg = leg
+        self.findings = tuple(f for f in findings if f.leg in (leg, None))
+
+    def of(self, code: Code) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if f.code == code.name)
+
+
+class Predicate:
+    """A condition on the board. `match` gives the findings that make it true, or None when it is not."""
+
+    def match(self, board: Board) -> tuple[Finding, ...] | None:
+        raise NotImplementedError
+
+    def codes(self) -> frozenset[str]:
+        """Names of the codes it looks at."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Has(Predicate):
+    """A finding of this code, in one of these statuses, bearing on the batch in one of these ways (empty: any)."""
+
+    code: Code
+    status: tuple[Status, ...] = (Status.WARNING, Status.FAULT)
+    bears: tuple[Bears, ...] = ()
+
+    def match(self, board: Board) -> tuple[Finding, ...] | None:
+        found = tuple(
+            f for f in board.of(self.code) if f.status in self.status and (not self.bears or f.bears in self.bears)
+        )
+        return found or None
+
+    def codes(self) -> frozenset[str]:
+        return frozenset({self.code.name})
+
+
+def ok(code: Code) -> Has:
+    """The step looked and found nothing wrong."""
+    return Has(code, (Status.OK,))
+
+
+@dataclass(frozen=True)
+class AllOf(Predicate):
+    parts: tuple[Predicate, ...]
+
+    def match(self, board: Board) -> tuple[Finding, ...] | None:
+        matches = [p.match(board) for p in self.parts]
+        if any(m is None for m in matches):
+            return None
+        return tuple(dict.fromkeys(f for m in matches if m for f in m))
+
+    def codes(self) -> frozenset[str]:
+        return frozenset().union(*(p.codes() for p in self.parts))
+
+
+@dataclass(frozen=True)
+class AnyOf(Predicate):
+    parts: tuple[Predicate, ...]
+
+    def match(self, board: Board) -> tuple[Finding, ...] | None:
+        found = tuple(dict.fromkeys(f for p in self.parts for f in p.match(board) or ()))
+        return found or None
+
+    def codes(self) -> frozenset[str]:
+        return frozenset().union(*(p.codes() for p in self.parts))
+
+
+@dataclass(frozen=True)
+class NoneOf(Predicate):
+    """None of these holds. It matches with no findings of its own."""
+
+    parts: tuple[Predicate, ...]
+
+    def match(self, board: Board) -> tuple[Finding, ...] | None:
+        return None if any(p.match(board) is not None for p in self.parts) else ()
+
+    def codes(self) -> frozenset[str]:
+        return frozenset().union(*(p.codes() for p in self.parts))
+
+
+@dataclass(frozen=True)
+class Before(Predicate):
+    """The earliest finding of `first` began no later than the earliest of `then`."""
+
+    first: Code
+    then: Code
+
+    def match(self, board: Board) -> tuple[Finding, ...] | None:
+        first = [f for f in board.of(self.first) if f.since]
+        then = [f for f in board.of(self.then) if f.since]
+        if not first or not then:
+            return None
+        begin = min(f.since for f in first if f.since)
+        return tuple(first) if begin <= min(f.since for f in then if f.since) else None
+
+    def codes(self) -> frozenset[str]:
+        return frozenset({self.first.name, self.then.name})
+
+
+@dataclass(frozen=True)
+class Over(Predicate):
+    """A number of a finding exceeds a bound."""
+
+    code: Code
+    number: str
+    bound: float
+
+    def match(self, board: Board) -> tuple[Finding, ...] | None:
+        found = tuple(f for f in board.of(self.code) if f.numbers.get(self.number, float("-inf")) > self.bound)
+        return found or None
+
+    def codes(self) -> frozenset[str]:
+        return frozenset({self.code.name})
+
+
+def all_of(*parts: Predicate) -> AllOf:
+    return AllOf(parts)
+
+
+def any_of(*parts: Predicate) -> AnyOf:
+    return AnyOf(parts)
+
+
+def none_of(*parts: Predicate) -> NoneOf:
+    return NoneOf(parts)
+
+
+BOTH = (Leg.REQUEST, Leg.COMPLETION)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """A known way for a batch to stop, or to look as if it had."""
+
+    code: str
+    family: str
+    """publish, routing, subscription, auth, capacity, worker, deadline, dead_letter, completion, state, quota, drift, artefact"""
+    title: str
+    says: str
+    """One clause: what is going on."""
+    stage: Stage
+    legs: tuple[Leg, ...] = (Leg.REQUEST,)
+    """Where it is tried; a cause that belongs to no leg is tried on the request leg."""
+    requires: Predicate
+    decisive: Predicate | None = None
+    """What of it settles the cause alone; None: it can be probable at best."""
+    explains: tuple[Code, ...] = ()
+    """Abnormal findings, besides the required ones, that it accounts for on its leg."""
+    refutes: Predicate | None = None
+    settled_by: tuple[str, ...] = ()
+    """Commands that would settle it, cheapest first."""
+    next: tuple[str, ...] = ()
+    """Commands of the remedy; the runbook has the rest."""
+    benign: bool = False
+    never_blocks: bool = False
+    """It can worsen or wait, but not hold a batch by itself."""
+
+    @property
+    def runbook(self) -> str:
+        return f"causes/{self.family}/{self.code}.md"

@@ -1,0 +1,98 @@
+"""Run steps on evidence. A step is its signature: what its parameters are annotated with is what it reads.
+
+A parameter may be a kind of evidence (the step is skipped, and says so, when that was not seen), `Kind | Unseen` (the step
+deals with it itself), or one of the given things: leg, now, ledger, profile. A step with a `leg` parameter runs once a leg.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from diagnostics.evidence.model import Evidence, EvidenceSet, Leg, Unseen
+from diagnostics.ledger import Ledger
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.steps.finding import Code, Finding, Row, Stage, Status
+
+Step = Callable[..., Iterable[Finding | Row]]
+
+
+class Outcome(typing.NamedTuple):
+    """What all steps said."""
+
+    findings: tuple[Finding, ...]
+    rows: tuple[Row, ...]
+
+
+def not_checked(step: Step) -> Code:
+    """The code under which a step says that it could not look."""
+    return Code(f"{step.__name__}.not_checked", _stage(step), "could not be checked", informational=True)
+
+
+def kinds(steps: Sequence[Step]) -> set[type[Evidence]]:
+    """The union of the evidence that these steps read."""
+    return {kind for step in steps for _, kind, _ in _reads(step)}
+
+
+def run(
+    steps: Sequence[Step], evidence: EvidenceSet, ledger: Ledger, profile: PipelineProfile, legs: Sequence[Leg]
+) -> Outcome:
+    findings: list[Finding] = []
+    rows: list[Row] = []
+    for step in steps:
+        for said in _one(step, evidence, ledger, profile, legs):
+            if isinstance(said, Row):
+                rows.append(said)
+            else:
+                findings.append(said)
+    return Outcome(tuple(findings), tuple(rows))
+
+
+def _one(
+    step: Step, evidence: EvidenceSet, ledger: Ledger, profile: PipelineProfile, legs: Sequence[Leg]
+) -> Iterator[Finding | Row]:
+    given: dict[type, Any] = {Ledger: ledger, PipelineProfile: profile, datetime: evidence.now}
+    hints = typing.get_type_hints(step)
+    parameters = inspect.signature(step).parameters
+    for leg in legs if "leg" in parameters else (None,):
+        arguments: dict[str, Any] = {n: given[hints[n]] for n in parameters if hints[n] in given}
+        if leg is not None:
+            arguments["leg"] = leg
+        missing: list[Unseen] = []
+        for name, kind, tolerant in _reads(step):
+            found = evidence.get(kind, leg)
+            if isinstance(found, Unseen) and not tolerant:
+                missing.append(found)
+            arguments[name] = found
+        if missing:
+            first = missing[0]
+            yield not_checked(step).says(
+                Status.UNKNOWN,
+                f"not checked because {first.says}",
+                leg=leg,
+                rests_on=tuple(m.what for m in missing),
+                words={"why": first.why.value, "permission": first.permission, "mend": first.mend},
+            )
+        else:
+            yield from step(**arguments)
+
+
+def _reads(step: Step) -> list[tuple[str, type[Evidence], bool]]:
+    """(parameter, kind of evidence, whether the step itself deals with it being unseen)."""
+    reads = []
+    for name, hint in typing.get_type_hints(step).items():
+        options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+        found = [o for o in options if isinstance(o, type) and issubclass(o, Evidence)]
+        if name != "return" and found:
+            reads.append((name, found[0], Unseen in options))
+    return reads
+
+
+def _stage(step: Step) -> Stage:
+    """The stage of a step is that of the first code in its module."""
+    module = inspect.getmodule(step)
+    return next(v.stage for v in vars(module).values() if isinstance(v, Code))
