@@ -1,0 +1,192 @@
+"""A scenario: a pipeline, what happened to it and when. Read from YAML; a typo is an error with its file, path and line.
+
+The answer that the scenario must get (`ask`, `expect`) is carried along unread: the lab cannot know it.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType, field
+
+from diagnostics.lab.document import Document, ScenarioError
+from diagnostics.lab.events import (
+    Count,
+    Event,
+    Grant,
+    NewSubscription,
+    NewTopic,
+    RevisionChanges,
+    ServiceChanges,
+    SubscriptionChanges,
+    TimelineEntry,
+)
+
+__all__ = ["Fault", "Scenario", "ScenarioError", "load", "parse", "scenario_schema", "seconds"]
+
+
+class LegSpec(Event, frozen=True, kw_only=True):
+    """One leg's differences from the healthy default."""
+
+    subscription: SubscriptionChanges = field(default_factory=SubscriptionChanges)
+    filter: str | UnsetType = UNSET
+    """Filter of the subscription; it cannot change later."""
+    missing: bool = False
+    """The subscription never existed."""
+
+
+class ServiceSpec(Event, frozen=True, kw_only=True):
+    """One service's differences from the healthy default."""
+
+    revision: RevisionChanges = field(default_factory=RevisionChanges)
+    service: ServiceChanges = field(default_factory=ServiceChanges)
+
+
+class PipelineSpec(Event, frozen=True, kw_only=True):
+    """The pipeline: a dialect, and differences from its healthy default that hold from the beginning."""
+
+    dialect: Literal["predictions", "orders"] = "predictions"
+    request: LegSpec = field(default_factory=LegSpec)
+    completion: LegSpec = field(default_factory=LegSpec)
+    coordinator: ServiceSpec = field(default_factory=ServiceSpec)
+    worker: ServiceSpec = field(default_factory=ServiceSpec)
+    topics: tuple[NewTopic, ...] = ()
+    """Further topics."""
+    subscriptions: tuple[NewSubscription, ...] = ()
+    """Further subscriptions."""
+    grants: tuple[Grant, ...] = ()
+    """Further bindings."""
+    without: tuple[Grant, ...] = ()
+    """Bindings of the healthy default that are not there."""
+
+
+class Caller(Event, frozen=True, kw_only=True):
+    """Who runs the diagnosis: by default somebody who may read everything and mint tokens."""
+
+    lacks: tuple[str, ...] = ()
+    """Permissions that the caller does not hold, e.g. pubsub.subscriptions.getIamPolicy."""
+
+
+class Fault(Event, frozen=True, kw_only=True):
+    """A fault of the lab's own APIs, enforced by its servers."""
+
+    rpc: str
+    """Full RPC name or its end: ListTimeSeries, Subscriber/GetSubscription."""
+    kind: Literal["unavailable", "permission_denied", "resource_exhausted", "unauthenticated", "hang", "slow", "cut"]
+    seconds: float = 0.0
+    """How late a slow answer comes."""
+    message: str = ""
+    after_calls: Count = 0
+    after_pages: Count = 0
+
+
+class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole scenario, as read from YAML."""
+
+    name: str
+    story: str
+    tags: tuple[str, ...] = ()
+    pipeline: PipelineSpec = field(default_factory=PipelineSpec)
+    caller: Caller = field(default_factory=Caller)
+    faults: tuple[Fault, ...] = ()
+    vary: dict[str, tuple[int, int]] = {}
+    """Numbers drawn from the seed; "$name" or "$name - 15" stands for them wherever a number is expected."""
+    timeline: tuple[TimelineEntry, ...] = ()
+    draw: dict[str, bool | int | float | str] = {}
+    """Pins of unverified facts (fields of lab.unverified.Unverified), only where the story is about one."""
+    now: str = ""
+    """RFC 3339; default: a moment of 2026 drawn from the seed."""
+    ask: Any = None
+    """For scoring; the lab does not read it."""
+    expect: Any = None
+    """For scoring; the lab does not read it."""
+
+
+def load(path: Path | str, seed: int = 0) -> Scenario:
+    """Read a scenario file, its varied numbers drawn from the seed. Raises ScenarioError naming file, path and line."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ScenarioError(f"{path}: {error.strerror or error}") from error
+    return parse(text, str(path), seed)
+
+
+def parse(text: str, where: str = "scenario", seed: int = 0) -> Scenario:
+    """Read a scenario from YAML text."""
+    document = Document(text, where)
+    raw = document.value
+    values = _draw(document, seed)
+    try:
+        scenario = msgspec.convert(_substitute(raw, values, document, ()), Scenario)
+    except msgspec.ValidationError as error:
+        raise document.error(error) from error
+    _check(scenario, document)
+    return scenario
+
+
+def scenario_schema() -> dict[str, Any]:
+    """JSON Schema of a scenario file."""
+    schema = msgspec.json.schema(Scenario)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return schema
+
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def seconds(duration: str) -> float:
+    """Seconds of a Duration ("90s", "3d12h") or of the same with a leading minus."""
+    total = sum(float(n) * _UNITS[unit] for n, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)", duration))
+    return -total if duration.startswith("-") else total
+
+
+_VARIABLE = re.compile(r"\$[a-z_]+(?:\s*[-+]\s*(?:\d+|\$[a-z_]+))*")
+
+
+def _draw(document: Document, seed: int) -> dict[str, int]:
+    ranges = document.value.get("vary", {}) if isinstance(document.value, dict) else {}
+    try:
+        checked = msgspec.convert(ranges, dict[str, tuple[int, int]])
+    except msgspec.ValidationError as error:
+        raise document.error(error, ("vary",)) from error
+    rng = random.Random(f"vary/{seed}")
+    for name, (low, high) in checked.items():
+        if low > high:
+            raise document.at(("vary", name), f"expected [lowest, highest], got [{low}, {high}]")
+    return {name: rng.randint(low, high) for name, (low, high) in sorted(checked.items())}
+
+
+def _substitute(raw: Any, values: dict[str, int], document: Document, path: tuple[str | int, ...]) -> Any:
+    """The document with each "$name" expression replaced by its number."""
+    if isinstance(raw, dict):
+        return {key: _substitute(value, values, document, (*path, key)) for key, value in raw.items()}
+    if isinstance(raw, list):
+        return [_substitute(value, values, document, (*path, i)) for i, value in enumerate(raw)]
+    if not isinstance(raw, str) or not _VARIABLE.fullmatch(raw):
+        return raw
+    total, sign = 0, 1
+    for part in re.findall(r"\$[a-z_]+|\d+|[-+]", raw):
+        if part in "+-":
+            sign = -1 if part == "-" else 1
+        elif part.startswith("$"):
+            if part[1:] not in values:
+                raise document.at(path, f'"{part}" is not in vary')
+            total += sign * values[part[1:]]
+        else:
+            total += sign * int(part)
+    return total
+
+
+def _check(scenario: Scenario, document: Document) -> None:
+    """Refuse what types cannot."""
+    for i, entry in enumerate(scenario.timeline):
+        if len(entry.events) != 1:
+            found = ", ".join(entry.events) or "none"
+            raise document.at(("timeline", i), f"expected exactly one event, got {found}")
+        if bool(entry.every) != bool(entry.until):
+            raise document.at(("timeline", i), "every and until go together")
