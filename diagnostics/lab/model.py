@@ -118,6 +118,8 @@ class Revision:
     """False: the container exits at start."""
     boot_error: str = ""
     """What it prints before it exits."""
+    traits: frozenset[str] = frozenset()
+    """What this build of the program does differently (applications list theirs). Known to the lab alone, never shown."""
     labels: dict[str, str] = field(default_factory=dict)
 
 

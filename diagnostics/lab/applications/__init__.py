@@ -1,0 +1,1 @@
+"""The programs that run in the lab's containers: the coordinator and the worker of two pipelines."""

@@ -1,0 +1,104 @@
+"""What a batch will be, told to the coordinator before it is started, and which message is of which kind.
+
+None of this is visible from outside: a plan stands for the data that the pipeline would find in its own tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+PAYLOADS = (
+    "good",
+    "slow",
+    "malformed",
+    "undecodable",
+    "transient",
+    "injured_out",
+    "flaky",
+    "permanent_skip",
+    "rate_limited",
+    "write_fails",
+    "crash",
+    "out_of_memory",
+    "silent",
+    "lost_id",
+)
+"""Payload classes; `cases.py` says what each does to a worker."""
+
+
+@dataclass
+class BatchPlan:
+    """What the coordinator will find when it is asked to start."""
+
+    items: int
+    """How many items there are to do."""
+    gated: dict[str, int] = field(default_factory=dict)
+    """How many of them the gate keeps back, by reason: existing, low_quality."""
+    payloads: dict[str, int] = field(default_factory=dict)
+    """How many of the published ones are of a class other than good."""
+    refusal: str = ""
+    """no_work | no_items | incomplete_data: what ends the start before a batch exists."""
+    loading_s: float | None = None
+    """How long loading takes; None: what is normal for the pipeline."""
+    batch_id: str = ""
+    """A batch id to use instead of the pipeline's own numbering."""
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.payloads) - set(PAYLOADS):
+            raise ValueError(f"unknown payload class {sorted(unknown)[0]!r}; known: {', '.join(PAYLOADS)}")
+        if sum(self.gated.values()) > self.items:
+            raise ValueError(f"{sum(self.gated.values())} gated items in a batch of {self.items}")
+        if sum(self.payloads.values()) > self.items - sum(self.gated.values()):
+            raise ValueError("more special payloads than published items")
+
+
+@dataclass
+class Attempt:
+    """What became of one planned start."""
+
+    plan: BatchPlan
+    batch_id: str = ""
+    """Empty: no batch was created."""
+    received: float | None = None
+    """When the program took the call; None: it never did."""
+    status: int = 0
+    """HTTP status that the program answered; 0: not yet, or killed."""
+    published: int = 0
+
+
+@dataclass
+class BatchState:
+    """A batch as the coordinator's store keeps it; survives restarts."""
+
+    id: str
+    date: str
+    started: float
+    expected: int
+    correlation: str = ""
+    completed: dict[str, int] = field(default_factory=dict)
+    """Item to the number of results it brought."""
+    closed: bool = False
+    closed_at: float | None = None
+    forced: str = ""
+    """Why it was closed with work missing."""
+    updated: float = 0.0
+    deadline: float | None = None
+
+    def close(self, at: float, forced: str = "") -> None:
+        self.closed, self.closed_at, self.forced, self.updated = True, at, forced, at
+
+
+@dataclass
+class Casebook:
+    """Which message is of which payload class, by (batch id, item), and how often it was tried."""
+
+    classes: dict[tuple[str, str], str] = field(default_factory=dict)
+    tries: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def of(self, batch: str, item: str) -> str:
+        return self.classes.get((batch, item), "good")
+
+    def tried(self, batch: str, item: str) -> int:
+        """Count one more try and say the how-manieth it is, from 1."""
+        count = self.tries[batch, item] = self.tries.get((batch, item), 0) + 1
+        return count
