@@ -1,0 +1,61 @@
+# Needs make and Python 3.11 or newer, nothing else: everything is installed into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+SCENARIOS ?= scenarios
+SEEDS ?= 1
+JOBS ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types layers score bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, $(PYTHON) is older: make PYTHON=python3.12"; exit 1; }
+	@echo "installing pubsub-diag into .venv (once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+.venv/tested: .venv/installed requirements-dev.lock
+	@echo "installing what the tests need into .venv (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	@touch $@
+
+demo: .venv/installed ## diagnose a stalled backfill in a simulated Google Cloud
+	@$(BIN)/pubsub-diag demo
+
+test: .venv/tested ## run all tests, a quick score of the scenarios among them
+	@echo "running the tests"
+	@$(BIN)/python -m pytest -n auto
+
+lint: .venv/tested ## style and order of the code
+	@echo "checking style"
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: .venv/tested ## types, strictly
+	@echo "checking types"
+	@$(BIN)/mypy
+
+layers: .venv/tested ## who may import whom
+	@echo "checking layers"
+	@$(BIN)/lint-imports
+
+score: .venv/installed ## diagnose every scenario: SCENARIOS=dir SEEDS=n JOBS=n
+	@$(BIN)/pubsub-diag lab score $(SCENARIOS) --seeds $(SEEDS) --jobs $(JOBS)
+
+bench: .venv/tested ## how long things take; no pass or fail
+	@$(BIN)/python -m pytest tests/benchmarks -n 0 -s
+
+lock: .venv/tested ## pin the dependencies anew
+	@$(BIN)/python -m pip install --quiet pip-tools
+	@$(BIN)/pip-compile -q --upgrade $(COMPILE) -o requirements.lock pyproject.toml
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")' \
+	  | $(BIN)/pip-compile -q --upgrade $(COMPILE) -c requirements.lock -o requirements-dev.lock -
+
+COMPILE := --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras
+
+clean: ## remove what make made
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist

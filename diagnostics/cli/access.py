@@ -1,0 +1,13 @@
+"""`pubsub-diag access`: permissions."""
+
+from __future__ import annotations
+
+from diagnostics.cli.options import Asked, spread
+
+
+@spread(Asked)
+def access(asked: Asked) -> int:
+    """Which permissions the commands need, where, and which of them you hold."""
+    from diagnostics.cli import profiles
+
+    return profiles.access(asked)

@@ -1,0 +1,13 @@
+"""`pubsub-diag batches`: recent attempts and open batches."""
+
+from __future__ import annotations
+
+from diagnostics.cli.options import Asked, spread
+
+
+@spread(Asked)
+def batches(asked: Asked) -> int:
+    """List recent start attempts and open batches, newest first, with their state and age."""
+    from diagnostics.cli import attempts
+
+    return attempts.answer(asked)

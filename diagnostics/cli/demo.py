@@ -1,0 +1,20 @@
+"""`pubsub-diag demo`: a stalled backfill in the lab, diagnosed through the real client libraries."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from typer import Argument, Option
+
+
+def demo(
+    scenario: Annotated[
+        str, Argument(metavar="SCENARIO", help="Name of a scenario, as `pubsub-diag lab list` prints it, or a file.")
+    ] = "2026-02-08-backfill-stall",
+    seed: Annotated[int, Option(help="Another seed draws other numbers, names and noise.")] = 1,
+    verbose: Annotated[bool, Option("--verbose", "-v", help="Say what every statement rests on.")] = False,
+) -> int:
+    """Diagnose a stalled backfill in a simulated Google Cloud. Needs no account and sends nothing off this machine."""
+    from diagnostics.cli import night
+
+    return night.show(scenario, seed, verbose)

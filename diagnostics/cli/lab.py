@@ -1,0 +1,53 @@
+"""`pubsub-diag lab`: a small strict Google Cloud on loopback, and its scenarios."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option, Typer
+
+app = Typer(help="Run, list and score scenarios in a simulated Google Cloud.", rich_markup_mode=None)
+
+
+class Format(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+@app.command()
+def up(
+    scenario: Annotated[str, Argument(help="Name of a scenario, as `lab list` prints it, or a file.")],
+    seed: Annotated[int, Option(help="What the scenario draws from.")] = 1,
+    pace: Annotated[bool, Option("--pace", help="Let simulated time go on with the wall clock.")] = False,
+    port: Annotated[int, Option(min=0, max=65535, help="HTTP port; 0: any that is free.")] = 0,
+) -> int:
+    """Start the lab and keep it until Ctrl-C. Prints the line that points pubsub-diag at it."""
+    from diagnostics.cli import labs
+
+    return labs.up(scenario, seed, pace, port)
+
+
+@app.command("list")
+def list_() -> int:
+    """List the scenarios that come with pubsub-diag."""
+    from diagnostics.cli import labs
+
+    return labs.print_list()
+
+
+@app.command()
+def score(
+    folders: Annotated[
+        list[Path] | None, Argument(metavar="DIR|FILE", help="Scenarios; else all that come along.")
+    ] = None,
+    seeds: Annotated[int, Option(min=1, max=1000, help="How many seeds to try on each.")] = 1,
+    seed_base: Annotated[int, Option(help="The first seed.")] = 1,
+    jobs: Annotated[int, Option(min=0, max=64, help="How many at once; 0: one a core.")] = 0,
+    output: Annotated[Format, Option("--output", "-o", help="How to say it.")] = Format.TEXT,
+) -> int:
+    """Diagnose every scenario and compare with what it expects. Exit code 0 only if all agree, else 2."""
+    from diagnostics.cli import labs
+
+    return labs.score(folders or [], seeds, seed_base, jobs, json_output=output is Format.JSON)

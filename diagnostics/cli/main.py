@@ -1,0 +1,133 @@
+"""The entry point: the commands, and every way for a run to end mapped to the frozen exit codes.
+
+The command modules import nothing but Typer at their head; what does the work is imported when a command runs, so that
+`--help` stays quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from diagnostics import __version__
+from diagnostics.cli import access, batch, batches, demo, init, lab, parts, profile, runbook
+from diagnostics.cli.trouble import Trouble
+
+OK, UNKNOWN, INTERRUPTED = 0, 3, 130
+"""The same numbers as `causes.diagnosis.Exit`, which costs an import that `--help` can do without."""
+
+# Typer brings its own copy of Click or uses the installed one, depending on its version; this is the right class in both.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(
+    name="pubsub-diag",
+    help="A coordinator created a batch; why is it not done, and what do I do now?",
+    epilog="Exit codes: 0 healthy, done or progressing · 1 warning · 2 fault · 3 unknown or could not run · 130 interrupted.",
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
+app.command("batch")(batch.batch)
+app.command("batches")(batches.batches)
+for _name, _part in parts.COMMANDS.items():
+    app.command(_name)(_part)
+app.command("init")(init.init)
+app.command("access")(access.access)
+app.add_typer(profile.app, name="profile")
+app.add_typer(runbook.app, name="runbook")
+app.command("demo")(demo.demo)
+app.add_typer(lab.app, name="lab")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pubsub-diag {__version__}")
+        raise typer.Exit
+
+
+def _print_schema(wanted: bool) -> None:
+    if wanted:
+        from diagnostics.report import json
+
+        typer.echo(json.schema_text())
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    json_schema: Annotated[
+        bool, typer.Option("--json-schema", callback=_print_schema, is_eager=True, hidden=True)
+    ] = False,
+) -> None:
+    del version, json_schema
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(UNKNOWN)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and give its exit code. Only what the command promises goes to stdout."""
+    try:
+        code = app(args=list(arguments), prog_name="pubsub-diag", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else OK
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except Trouble as trouble:
+        return _fail(trouble.says, trouble.mend)
+    except UsageError as error:
+        return _fail(_sentence(error), f"{_usage_of(error)} --help")
+    except BrokenPipeError:
+        # The reader left; nothing more can be said, and saying so would be noise.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except Exception as error:
+        if _verbose(arguments):
+            traceback.print_exc(file=sys.stderr)
+        return _fail(
+            f"internal error: {type(error).__name__}: {error}",
+            "this is a fault of pubsub-diag; run the same command with -v and report what it prints",
+        )
+
+
+def main() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show ◀ must not cost the answer
+    sys.exit(run(sys.argv[1:]))
+
+
+def _fail(says: str, mend: str) -> int:
+    from diagnostics.report.escape import clean
+
+    typer.echo(f"pubsub-diag: {clean(says)}", err=True)
+    if mend:
+        typer.echo(f"  {clean(mend)}", err=True)
+    return UNKNOWN
+
+
+def _sentence(error: Exception) -> str:
+    format_message = getattr(error, "format_message", None)
+    return str(format_message()) if format_message else str(error)
+
+
+def _usage_of(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    return str(context.command_path) if context is not None else "pubsub-diag"
+
+
+def _verbose(arguments: Sequence[str]) -> bool:
+    return "--verbose" in arguments or any(a[:1] == "-" and a[1:2].isalpha() and "v" in a[1:] for a in arguments)
+
+
+if __name__ == "__main__":
+    main()

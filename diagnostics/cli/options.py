@@ -1,0 +1,96 @@
+"""The options that mean the same on every command that looks at a pipeline."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, get_type_hints
+
+from typer import Option
+
+
+class Format(StrEnum):
+    TEXT = "text"
+    SHORT = "short"
+    JSON = "json"
+
+
+class FailOn(StrEnum):
+    WARNING = "warning"
+    FAULT = "fault"
+
+
+class LegName(StrEnum):
+    REQUEST = "request"
+    COMPLETION = "completion"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """Where to look, and as whom."""
+
+    profile: Annotated[
+        str | None,
+        Option(
+            envvar="PUBSUB_DIAG_PROFILE",
+            metavar="FILE|NAME",
+            help="Profile of the pipeline; else ./pubsub-diag.toml, else --subscription alone.",
+        ),
+    ] = None
+    project: Annotated[str | None, Option(help="Google Cloud project; else the profile's or the environment's.")] = None
+    region: Annotated[str | None, Option(help="Region of the Cloud Run services.")] = None
+    subscription: Annotated[str | None, Option(metavar="S", help="Push subscription of the request leg.")] = None
+    timeout: Annotated[float, Option(min=1, max=600, metavar="SECONDS", help="Answer within this time.")] = 20
+    impersonate: Annotated[
+        str | None,
+        Option("--impersonate-service-account", metavar="EMAIL", help="Look with this service account's rights."),
+    ] = None
+    verbose: Annotated[bool, Option("--verbose", "-v", help="Say what every statement rests on.")] = False
+    quiet: Annotated[bool, Option("--quiet", "-q", help="No progress and no hints on stderr.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked(Access):
+    """What is asked of a pipeline, and how to say it."""
+
+    since: Annotated[
+        str | None, Option(metavar="WHEN", help="Begin of the window: 90m, 2h, 3d or 2026-02-08T14:02:00Z (RFC 3339).")
+    ] = None
+    until: Annotated[str | None, Option(metavar="WHEN", help="End of the window, likewise.")] = None
+    output: Annotated[Format, Option("--output", "-o", help="How to say it.")] = Format.TEXT
+    out: Annotated[Path | None, Option("--out", metavar="FILE", help="Write the answer to this file.")] = None
+    fail_on: Annotated[FailOn, Option(help="From which status on the exit code is not 0.")] = FailOn.WARNING
+
+
+def spread(kind: type[Access]) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Give a command the options of `kind` as its own; it receives them together as its argument `asked`."""
+
+    def decorate(command: Callable[..., int]) -> Callable[..., int]:
+        hints = get_type_hints(kind, include_extras=True)
+        shared = [
+            inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
+            for f in dataclasses.fields(kind)
+        ]
+        own_hints = get_type_hints(command, include_extras=True)
+        own = [
+            p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=own_hints[name])
+            for name, p in inspect.signature(command).parameters.items()
+            if name != "asked"
+        ]
+
+        @functools.wraps(command)
+        def called(**arguments: object) -> int:
+            asked = kind(**{p.name: arguments.pop(p.name) for p in shared})  # type: ignore[arg-type]
+            return command(asked=asked, **arguments)
+
+        signature = inspect.Signature([*own, *shared])
+        called.__signature__ = signature  # type: ignore[attr-defined]
+        called.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+        return called
+
+    return decorate

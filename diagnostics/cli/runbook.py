@@ -1,0 +1,57 @@
+"""`pubsub-diag runbook`: what to do about a cause, and how to check a step by hand."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from typer import Argument, Option, Typer
+
+app = Typer(help="Read the runbooks.", rich_markup_mode=None)
+
+Code = Annotated[str, Argument(metavar="CODE", help="A cause's code or a step's name, as `runbook list` prints it.")]
+Text = Annotated[str, Argument(metavar="TEXT", help="Words to look for, in any order.")]
+
+
+@app.command("list")
+def list_() -> int:
+    """List all runbooks by family."""
+    from diagnostics.cli import shelf
+
+    return shelf.print_list()
+
+
+@app.command()
+def show(
+    code: Code,
+    profile: Annotated[str | None, Option(envvar="PUBSUB_DIAG_PROFILE", metavar="FILE|NAME")] = None,
+    project: Annotated[str | None, Option()] = None,
+    region: Annotated[str | None, Option()] = None,
+    subscription: Annotated[str | None, Option(metavar="S")] = None,
+    topic: Annotated[str | None, Option()] = None,
+    service: Annotated[str | None, Option()] = None,
+    push_account: Annotated[str | None, Option(metavar="EMAIL")] = None,
+    batch: Annotated[str | None, Option(metavar="BATCH_ID")] = None,
+    since: Annotated[str | None, Option(metavar="WHEN")] = None,
+) -> int:
+    """Print a runbook with this incident's names filled in, as far as the profile and the options tell them."""
+    from diagnostics.cli import shelf
+
+    given = {
+        "project": project,
+        "region": region,
+        "subscription": subscription,
+        "topic": topic,
+        "service": service,
+        "push_account": push_account,
+        "batch": batch,
+        "since": since,
+    }
+    return shelf.show(code, profile, {name: value for name, value in given.items() if value})
+
+
+@app.command()
+def find(text: Text) -> int:
+    """Find runbooks by their words."""
+    from diagnostics.cli import shelf
+
+    return shelf.find(text)

@@ -1,0 +1,35 @@
+"""The diagnosis as JSON. Its form is API: `schema_version` counts the versions, `schema()` documents this one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from diagnostics.causes.diagnosis import Diagnosis
+from diagnostics.report.escape import clean_json
+
+
+def render(diagnosis: Diagnosis) -> str:
+    """The diagnosis as indented JSON: keys in the order of the types, times in RFC 3339 with Z."""
+    return pretty(msgspec.json.encode(diagnosis, order="deterministic"))
+
+
+def render_resubmit(diagnosis: Diagnosis) -> str:
+    """A JSON list of the names of the items that have to be sent again."""
+    return pretty(msgspec.json.encode(diagnosis.recovery.resubmit))
+
+
+def pretty(encoded: bytes) -> str:
+    return clean_json(msgspec.json.format(encoded, indent=2).decode())
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of what `render` writes, generated from the types."""
+    described = msgspec.json.schema(Diagnosis)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "pubsub-diag diagnosis", **described}
+
+
+def schema_text() -> str:
+    return json.dumps(schema(), indent=2)
