@@ -13,6 +13,8 @@ from typing import ClassVar, TypeVar
 
 from msgspec import Struct
 
+from diagnostics import __version__
+
 
 class Leg(StrEnum):
     """A direction of the pipeline: coordinator to worker, or worker back to coordinator."""
@@ -36,6 +38,9 @@ class Stage(StrEnum):
 
 
 STAGES: tuple[Stage, ...] = tuple(Stage)
+
+OUR_USER_AGENT = f"pubsub-diag/{__version__}"
+"""User agent of every request that this tool sends to a service, by which steps recognise its own traces."""
 
 
 # --- provenance ------------------------------------------------------------------------------------------------------
@@ -644,7 +649,7 @@ class Change(Struct, frozen=True, kw_only=True):
     resource: str
     """Short resource name: kind/name, e.g. "subscriptions/prediction-request-prod"."""
     by: str
-    """Service principals as they are; people as "person-1"."""
+    """Service principals as they are; people as "person-1f0c", the same wherever that person occurs."""
     ok: bool = True
     says: str = ""
     """What changed where the payload tells, else the status message."""
@@ -741,3 +746,8 @@ class EvidenceSet:
 
     def unseen(self) -> tuple[Unseen, ...]:
         return tuple(e for e in self._seen.values() if isinstance(e, Unseen))
+
+
+def seen(found: E | Unseen) -> E | None:
+    """The evidence, or None when it was not seen."""
+    return None if isinstance(found, Unseen) else found

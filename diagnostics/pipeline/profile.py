@@ -21,6 +21,10 @@ class LegProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     topic: str = ""
     topic_env: str = ""
     """Environment name in which the publisher of this leg finds its topic."""
+    push_path: str = ""
+    """Path that the pushes call, e.g. /predict; empty: the subscription tells."""
+    push_account: str = ""
+    """E-mail of the service account whose tokens the pushes carry; empty: the subscription tells."""
 
 
 class ServiceProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,0 +1,89 @@
+"""Where a profile comes from: a built-in name, a TOML file, or nothing but the name of a subscription."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+
+from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ProfileError, check
+
+
+def load_profile(path_or_name: str) -> PipelineProfile:
+    """The profile in this TOML file, or the built-in profile of this name.
+
+    Raises ProfileError, which names the file, the key and what was expected.
+    """
+    if path_or_name in builtin_profiles():
+        where = f"built-in profile {path_or_name}"
+        text = resources.files("diagnostics.pipeline").joinpath("profiles", f"{path_or_name}.toml").read_text("utf-8")
+        return parse_profile(text, where)
+    path = Path(path_or_name)
+    try:
+        return parse_profile(path.read_text("utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        known = ", ".join(builtin_profiles())
+        raise ProfileError(f"{path}: expected a profile in TOML or one of {known}: {reason}") from error
+
+
+def parse_profile(text: str, where: str) -> PipelineProfile:
+    """The profile that this TOML text describes; `where` names it in errors."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError(f"{where}: expected TOML: {error}") from error
+    try:
+        return check(msgspec.convert(document, PipelineProfile), where)
+    except msgspec.ValidationError as error:
+        says, _, key = str(error).partition(" - at `")
+        raise ProfileError(f"{where}: {key.rstrip('`').removeprefix('$.') or 'top level'}: {says}") from error
+
+
+def builtin_profiles() -> tuple[str, ...]:
+    """Names of the profiles that ship with the tool."""
+    folder = resources.files("diagnostics.pipeline").joinpath("profiles")
+    return tuple(sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml")))
+
+
+def profile_of(subscription: str, *, project: str = "", region: str = "", completion: str = "") -> PipelineProfile:
+    """The smallest profile: one or two push subscriptions, by short or full name. The sources derive the rest.
+
+    Raises ProfileError when neither the name nor `project` says in which project it is.
+    """
+    named_project, name = _split(subscription)
+    if not (named_project or project):
+        raise ProfileError(f"{subscription}: expected --project, or a full name projects/P/subscriptions/S")
+    return PipelineProfile(
+        name=name,
+        project=named_project or project,
+        region=region,
+        request=LegProfile(subscription=name),
+        completion=LegProfile(subscription=_split(completion)[1]) if completion else None,
+    )
+
+
+def override(
+    profile: PipelineProfile, *, project: str = "", region: str = "", subscription: str = ""
+) -> PipelineProfile:
+    """The profile with what the command line says instead; empty values change nothing."""
+    if project:
+        profile = msgspec.structs.replace(profile, project=project)
+    if region:
+        profile = msgspec.structs.replace(profile, region=region)
+    if subscription:
+        request = msgspec.structs.replace(profile.request, subscription=_split(subscription)[1])
+        profile = msgspec.structs.replace(profile, request=request)
+    return profile
+
+
+def _split(subscription: str) -> tuple[str, str]:
+    """(project or empty, short name)."""
+    parts = subscription.split("/")
+    if len(parts) == 4 and parts[0] == "projects" and parts[2] == "subscriptions":
+        return parts[1], parts[3]
+    if len(parts) != 1 or not parts[0]:
+        raise ProfileError(f'expected a subscription name or projects/P/subscriptions/S, got "{subscription}"')
+    return "", parts[0]
