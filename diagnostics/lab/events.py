@@ -98,12 +98,10 @@ class Downstream(Event, frozen=True, kw_only=True):
 
     service: str = "worker"
     lasts: Duration = field(name="for")
-    latency: Duration = "0s"
-    """Added to the work of each item."""
+    slowdown: Annotated[float, Meta(ge=1)] = 1.0
+    """Work takes this many times as long."""
     errors: Share = 0.0
     """Share of the calls that fail."""
-    error: str = ""
-    """How they fail; empty: the application's usual downstream error."""
 
 
 class Quota(Event, frozen=True, kw_only=True):
@@ -196,6 +194,7 @@ class SubscriptionChanges(Change, frozen=True, kw_only=True):
     """Push account; empty: pushes carry no token."""
     audience: str | UnsetType = UNSET
     """Empty: not set, Pub/Sub then uses the endpoint URL."""
+    no_wrapper: bool | UnsetType = UNSET
     ack_deadline: Duration | UnsetType = UNSET
     retry: tuple[Duration, Duration] | UnsetType | None = UNSET
     """Minimum and maximum backoff; null: redeliver at once."""

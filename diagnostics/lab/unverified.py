@@ -32,6 +32,8 @@ class Unverified:
     """Which message a subscription delivers first after a pause: the oldest (True) or any (False)."""
     audience_text: str
     """Which of the documented sentences a wrong audience gets in the request log."""
+    token_reuse_s: float = 0.0
+    """How long Pub/Sub goes on using a push token that it has minted ("tokens may be up to an hour old")."""
 
     @classmethod
     def draw(cls, rng: random.Random) -> Unverified:
@@ -51,4 +53,5 @@ class Unverified:
                     "The access token could not be verified.",
                 ]
             ),
+            token_reuse_s=rng.choice([0.0, 1800.0, 3300.0]),
         )

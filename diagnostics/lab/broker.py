@@ -1,0 +1,233 @@
+"""Pub/Sub: topics take messages, subscriptions hold and deliver them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import simpy
+
+from diagnostics.lab.delivery import Delivery, Surroundings
+from diagnostics.lab.http import Answer, PublishError, Request, Token
+from diagnostics.lab.message import Held, Message, rfc3339
+from diagnostics.lab.meters import SubscriptionMeters, TopicMeters
+from diagnostics.lab.model import Subscription, World
+from diagnostics.lab.recorder import Recorder
+from diagnostics.lab.unverified import Unverified
+
+BROAD = ("roles/pubsub.editor", "roles/pubsub.admin", "roles/editor", "roles/owner")
+PUBLISHES = ("roles/pubsub.publisher", *BROAD)
+SUBSCRIBES = ("roles/pubsub.subscriber", *BROAD)
+MINTS = ("roles/iam.serviceAccountTokenCreator", "roles/iam.serviceAccountOpenIdTokenCreator")
+AGENT_ROLE = "roles/pubsub.serviceAgent"
+"""Carries iam.serviceAccounts.getOpenIdToken for agents that have it (all but those of projects older than 2021-04-08)."""
+USER_AGENTS = ("APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)", "CloudPubSub-Google")
+DELETED_TOPIC = "_deleted-topic_"
+TOKEN_LIFE_S = 3600.0
+
+
+class Broker:
+    """The project's Pub/Sub. Settings live in the world; who changes them there tells the broker (attach, changed, remove …)."""
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        world: World,
+        unverified: Unverified,
+        recorder: Recorder,
+        rng: random.Random,
+        deliver: Callable[[Request, Answer], None],
+        expired: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`expired` is told the name of each subscription that its expiration policy deletes, after it is gone."""
+        self._env = env
+        self._world = world
+        self._recorder = recorder
+        self._rng = rng
+        self._reuse_s = unverified.token_reuse_s
+        self._expired = expired
+        self._tokens: dict[tuple[str, str], Token] = {}
+        self._topics: dict[str, TopicMeters] = {}
+        self._deliveries: dict[str, Delivery] = {}
+        self._around = Surroundings(
+            env=env,
+            world=world,
+            unverified=unverified,
+            rng=rng,
+            user_agent=rng.choice(USER_AGENTS),
+            deliver=deliver,
+            mint=self._mint,
+            dead_letter=self._dead_letter,
+            counts_attempts=self._counts_attempts,
+        )
+        for name in world.subscriptions:
+            self.attach(name)
+
+    # --- publishing ---------------------------------------------------------------------------------------------------
+
+    def publish(self, topic: str, data: bytes, attributes: dict[str, str], account: str) -> str:
+        """Publish with a service account's (or person's) identity; returns the message id. Raises PublishError."""
+        if refused := self._refusal(topic, account):
+            self._meters(topic).refused(refused.code)
+            raise refused
+        return self._spread(topic, data, attributes)
+
+    def _refusal(self, topic: str, account: str) -> PublishError | None:
+        if any(
+            start <= self._env.now < until
+            for metric, spans in self._world.quota_exceeded.items()
+            for start, until in spans
+            if metric.startswith("pubsub.googleapis.com/") and "publisher" in metric
+        ):
+            return PublishError("RESOURCE_EXHAUSTED", "You have exceeded your regional publisher throughput quota.")
+        found = self._world.topics.get(topic)
+        if found is None:
+            return PublishError("NOT_FOUND", f"Resource not found (resource={topic}).")
+        if not self._may_publish(topic, _member(account)):
+            return PublishError("PERMISSION_DENIED", "User not authorized to perform this action.")
+        if found.enforce_in_transit and found.regions and self._world.region not in found.regions:
+            says = f"The region {self._world.region} is not allowed by the topic's message storage policy."
+            return PublishError("FAILED_PRECONDITION", says)
+        return None
+
+    def _may_publish(self, topic: str, member: str) -> bool:
+        return self._world.topics[topic].policy.grants(member, *PUBLISHES) or self._world.policy.grants(
+            member, *PUBLISHES
+        )
+
+    def _spread(self, topic: str, data: bytes, attributes: dict[str, str]) -> str:
+        """Into every subscription of the topic; with none, the message is lost and nobody is told."""
+        message = Message(str(self._rng.randrange(10**15, 2 * 10**16)), data, dict(attributes), self._env.now)
+        self._meters(topic).published(message.size)
+        for delivery in self._deliveries.values():
+            if delivery.subscription.topic == topic:
+                delivery.add(message)
+        return message.id
+
+    def _meters(self, topic: str) -> TopicMeters:
+        if topic not in self._topics:
+            self._topics[topic] = TopicMeters(self._env, self._recorder, self._world.project, topic)
+        return self._topics[topic]
+
+    # --- the life of a subscription -----------------------------------------------------------------------------------
+
+    def attach(self, name: str) -> None:
+        """A subscription is in the world from now on: it gets what is published from now on."""
+        subscription = self._world.subscriptions[name]
+        meters = SubscriptionMeters(self._env, self._recorder, self._world.project, name)
+        delivery = self._deliveries[name] = Delivery(self._around, subscription, meters)
+        self._watch_expiry(delivery)
+
+    def changed(self, name: str) -> None:
+        """A subscription's settings (or a policy that its delivery needs) were changed in the world."""
+        delivery = self._deliveries[name]
+        delivery.changed()
+        if delivery.subscription.detached:
+            delivery.drop(delivery.held.values())
+        self._watch_expiry(delivery)
+
+    def remove(self, name: str) -> None:
+        """A subscription is deleted, with its backlog."""
+        delivery = self._deliveries.pop(name)
+        delivery.drop(delivery.held.values())
+        delivery.meters.end()
+        del self._world.subscriptions[name]
+
+    def remove_topic(self, name: str) -> None:
+        """A topic is deleted: its subscriptions stay, without a topic, and go on delivering their backlog."""
+        del self._world.topics[name]
+        for subscription in self._world.subscriptions.values():
+            if subscription.topic == name:
+                subscription.topic = DELETED_TOPIC
+
+    def seek(self, name: str, moment: float) -> int:
+        """Acknowledge all that was published before a moment; returns how many messages that were."""
+        delivery = self._deliveries[name]
+        purged = [held for held in delivery.held.values() if held.message.published <= moment]
+        delivery.drop(purged)
+        delivery.meters.sought()
+        delivery.last_active = self._env.now
+        return len(purged)
+
+    def backlog(self, name: str) -> list[Held]:
+        """What a subscription holds, oldest first."""
+        return list(self._deliveries[name].held.values())
+
+    def _watch_expiry(self, delivery: Delivery) -> None:
+        """A subscription that nobody uses is deleted by its expiration policy."""
+        if delivery.subscription.expiration_s is not None:
+            idle_until = delivery.last_active + delivery.subscription.expiration_s
+            timer = self._env.timeout(max(1.0, idle_until - self._env.now))
+            timer.callbacks.append(lambda _: self._expire(delivery))
+
+    def _expire(self, delivery: Delivery) -> None:
+        name, ttl = delivery.subscription.name, delivery.subscription.expiration_s
+        if self._deliveries.get(name) is not delivery or ttl is None:
+            return
+        if self._env.now - delivery.last_active < ttl - 1:
+            self._watch_expiry(delivery)
+            return
+        self.remove(name)
+        self._expired(name)
+
+    # --- pulling ------------------------------------------------------------------------------------------------------
+
+    def pull(self, name: str, limit: int) -> list[tuple[str, Held]]:
+        """Ack id and message of up to `limit` messages, leased for the ack deadline. Empty does not mean an empty backlog."""
+        return [(f"{held.message.id}:{held.deliveries}", held) for held in self._deliveries[name].pull(limit)]
+
+    def acknowledge(self, name: str, ack_ids: list[str]) -> None:
+        """Acknowledge pulled messages; outdated ack ids are ignored, as Google ignores them."""
+        delivery = self._deliveries[name]
+        for held in self._leased(delivery, ack_ids):
+            delivery.acknowledge(held, "pull", self._env.now - held.leased_at)
+
+    def modify_ack_deadline(self, name: str, ack_ids: list[str], seconds: float) -> None:
+        """Move the deadline of pulled messages; 0 s gives them back at once, as a nack."""
+        delivery = self._deliveries[name]
+        for held in self._leased(delivery, ack_ids):
+            delivery.lease(held, seconds)
+
+    def _leased(self, delivery: Delivery, ack_ids: list[str]) -> list[Held]:
+        found = ((delivery.held.get(ack_id.partition(":")[0]), ack_id) for ack_id in ack_ids)
+        return [h for h, ack_id in found if h and h.state == "leased" and ack_id.endswith(f":{h.deliveries}")]
+
+    # --- what the service agent does ----------------------------------------------------------------------------------
+
+    def _mint(self, account: str, audience: str) -> Token | None:
+        """A token for a push account, an older one while it may be reused; None if the agent cannot mint one."""
+        known = self._tokens.get((account, audience))
+        if known and self._env.now < known.expires - TOKEN_LIFE_S + self._reuse_s:
+            return known
+        if not self._may_mint(account):
+            return None
+        token = self._tokens[account, audience] = Token(account, audience, self._env.now + TOKEN_LIFE_S)
+        return token
+
+    def _may_mint(self, account: str) -> bool:
+        found, agent = self._world.accounts.get(account), _member(self._world.pubsub_agent)
+        if found is None or found.disabled:
+            return False
+        return found.policy.grants(agent, *MINTS) or self._world.policy.grants(agent, *MINTS, AGENT_ROLE)
+
+    def _counts_attempts(self, subscription: Subscription) -> bool:
+        """Google counts delivery attempts only while the dead-letter topic is there and its agent may use both ends."""
+        if not subscription.dead_letter_topic or subscription.dead_letter_topic not in self._world.topics:
+            return False
+        agent = _member(self._world.pubsub_agent)
+        subscribes = subscription.policy.grants(agent, *SUBSCRIBES) or self._world.policy.grants(agent, *SUBSCRIBES)
+        return subscribes and self._may_publish(subscription.dead_letter_topic, agent)
+
+    def _dead_letter(self, subscription: Subscription, held: Held) -> None:
+        """Attributes: cloud.google.com/pubsub/docs/dead-letter-topics."""
+        added = {
+            "CloudPubSubDeadLetterSourceDeliveryCount": str(held.attempts),
+            "CloudPubSubDeadLetterSourceSubscription": subscription.name,
+            "CloudPubSubDeadLetterSourceSubscriptionProject": self._world.project,
+            "CloudPubSubDeadLetterSourceTopicPublishTime": rfc3339(held.message.published),
+        }
+        self._spread(subscription.dead_letter_topic, held.message.data, {**held.message.attributes, **added})
+
+
+def _member(account: str) -> str:
+    return f"serviceAccount:{account}" if account.endswith(".gserviceaccount.com") else f"user:{account}"
