@@ -11,10 +11,12 @@ class Trouble:
 
     since: float
     until: float
-    slowdown: float = 1.0
-    """Work takes this many times as long."""
+    added_s: float = 0.0
+    """Seconds added to the work of each item."""
     errors: float = 0.0
     """Share of calls that fail, 0 to 1."""
+    error: str = ""
+    """The reason that the program then gives; empty: its usual one. rate_limited makes it answer 429."""
 
 
 @dataclass
@@ -26,12 +28,7 @@ class Downstream:
     def add(self, service: str, trouble: Trouble) -> None:
         self.troubles.setdefault(service, []).append(trouble)
 
-    def slowdown(self, service: str, at: float) -> float:
-        return max((t.slowdown for t in self._at(service, at)), default=1.0)
-
-    def errors(self, service: str, at: float) -> float:
-        return max((t.errors for t in self._at(service, at)), default=0.0)
-
-    def _at(self, service: str, at: float) -> list[Trouble]:
-        troubles = self.troubles.get(service)
-        return [t for t in troubles if t.since <= at < t.until] if troubles else []
+    def at(self, service: str, moment: float) -> Trouble | None:
+        """The worst trouble of a service at a moment."""
+        troubles = [t for t in self.troubles.get(service, ()) if t.since <= moment < t.until]
+        return max(troubles, key=lambda t: (t.errors, t.added_s), default=None)

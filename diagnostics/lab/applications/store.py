@@ -1,0 +1,46 @@
+"""What both coordinators share: plans of coming starts, and batches in a store outside the containers."""
+
+from __future__ import annotations
+
+from diagnostics.lab.applications.base import Setting
+from diagnostics.lab.applications.plan import Attempt, BatchPlan, BatchState, Casebook
+from diagnostics.lab.http import Request
+
+PLAN_HEADER = "x-lab-plan"
+NO_PLAN = BatchPlan(items=0, refusal="no_work")
+
+
+class BatchStore:
+    """Batches by id. Base of the coordinators; the casebook is shared with the worker."""
+
+    def __init__(self, setting: Setting, casebook: Casebook) -> None:
+        self.setting = setting
+        self.casebook = casebook
+        self.batches: dict[str, BatchState] = {}
+        self.attempts: dict[str, Attempt] = {}
+
+    def plan(self, plan_id: str, plan: BatchPlan) -> None:
+        """Tell what a coming start will find; the start call names it in the header `x-lab-plan`."""
+        self.attempts[plan_id] = Attempt(plan)
+
+    def clear(self, batch_id: str, at: float) -> None:
+        """Close a batch by hand in the store, as an operator would."""
+        self.batches[batch_id].close(at, forced="cleared by hand")
+
+    def attempt(self, request: Request) -> Attempt:
+        """The planned start that a call is; a call that nobody planned finds nothing to do."""
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        return self.attempts.get(headers.get(PLAN_HEADER, "")) or Attempt(NO_PLAN)
+
+    def open_batch(self, date: str) -> BatchState | None:
+        """The newest open batch of a date."""
+        return next((b for b in reversed(self.batches.values()) if b.date == date and not b.closed), None)
+
+    def select(self, attempt: Attempt, batch_id: str, names: list[str]) -> list[str]:
+        """The items that pass the gate, in order of publishing, their payload classes noted under this batch."""
+        plan, rng = attempt.plan, self.setting.rng
+        passed = sorted(rng.sample(names, plan.items - sum(plan.gated.values())))
+        special = [payload for payload, count in plan.payloads.items() for _ in range(count)]
+        for item, payload in zip(rng.sample(passed, len(special)), special, strict=True):
+            self.casebook.classes[batch_id, item] = payload
+        return passed

@@ -1,0 +1,114 @@
+"""What Google's front end decides about a request before any container sees it.
+
+Order and texts: cloud.google.com/run/docs/troubleshooting (401, 403, silent 404), custom audiences and ingress pages.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from diagnostics.lab.http import Request, Token
+from diagnostics.lab.model import Service, World
+from diagnostics.lab.unverified import Unverified
+
+NOT_AUTHENTICATED = "The request was not authenticated. Either allow unauthenticated invocations or set the proper Authorization header."
+READ_MORE = " Read more at https://cloud.google.com/run/docs/securing/authenticating"
+FORBIDDEN = "Forbidden: Your client does not have permission to get URL from this server."
+INVOKERS = ("roles/run.invoker", "roles/run.servicesInvoker", "roles/run.admin", "roles/owner")
+"""Roles with run.routes.invoke. The first is Google's documented one; the others are remembered, not read."""
+GOOGLE_INTERNAL = ("Google-Cloud-Scheduler", "Google-Cloud-Tasks")
+"""User agents that internal ingress admits beside Pub/Sub pushes of the same project."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An answer without a container."""
+
+    status: int
+    text: str
+    """Text of the request log entry; empty with logged = False."""
+    body: bytes
+    logged: bool = True
+
+
+@dataclass(frozen=True)
+class Address:
+    """The service that a host names, by its own URL or by a traffic tag."""
+
+    service: Service
+    tag: str = ""
+
+
+def locate(world: World, host: str) -> Address | None:
+    """Find the service behind a run.app host; tag URLs read TAG---HOST."""
+    tag, dashes, base = host.partition("---")
+    if not dashes:
+        tag, base = "", host
+    for service in world.services.values():
+        if any(urlsplit(url).hostname == base for url in world.urls(service)):
+            return Address(service, tag)
+    return None
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Which of the documented sentences the request log gets; the pages name several for one cause."""
+
+    audience: str
+    lacks_invoker: str
+
+    @classmethod
+    def draw(cls, unverified: Unverified, rng: random.Random) -> Sentences:
+        return cls(unverified.audience_text + READ_MORE, rng.choice([FORBIDDEN, NOT_AUTHENTICATED + READ_MORE]))
+
+
+def check(world: World, sentences: Sentences, service: Service, request: Request, now: float) -> Refusal | None:
+    """Default URL, ingress, IAP, then invoker IAM. None: the request goes on to a revision."""
+    if service.default_uri_disabled or not _ingress_admits(service, request):
+        return NOT_FOUND
+    if service.iap:
+        return Refusal(401, "", b"Invalid IAP credentials: empty token")
+    if service.invoker_iam_disabled or _invokes(world, service, "allUsers"):
+        return None
+    if request.token is None:
+        return Refusal(403, NOT_AUTHENTICATED + READ_MORE, _page(403, request.path))
+    if not _accepted(world, service, request.token) or request.token.expires <= now:
+        return Refusal(401, sentences.audience, _page(401, request.path))
+    if not _invokes(world, service, _member(request.token.email)):
+        return Refusal(403, sentences.lacks_invoker, _page(403, request.path))
+    return None
+
+
+def _page(status: int, path: str) -> bytes:
+    title = {401: "Unauthorized", 403: "Forbidden", 404: "Page not found"}[status]
+    says = f"Your client does not have permission to get URL <code>{path}</code> from this server."
+    return f"<html><head><title>{status} {title}</title></head><body><h1>Error: {title}</h1><h2>{says}</h2></body></html>".encode()
+
+
+NOT_FOUND = Refusal(404, "", b"<html><head><title>404 Page not found</title></head></html>", logged=False)
+"""No such service, its default URL off, or ingress closed: nothing of it is in Cloud Logging."""
+
+
+def _ingress_admits(service: Service, request: Request) -> bool:
+    if service.ingress == "all":
+        return True
+    return service.ingress != "none" and (request.from_pubsub or request.user_agent.startswith(GOOGLE_INTERNAL))
+
+
+def _accepted(world: World, service: Service, token: Token) -> bool:
+    """The audience must be one of the service's URLs (hosts are compared, never a tag's) or a custom audience exactly."""
+    if token.audience in service.custom_audiences:
+        return True
+    audience = urlsplit(token.audience)
+    hosts = {urlsplit(url).hostname for url in world.urls(service)}
+    return audience.scheme == "https" and audience.hostname in hosts
+
+
+def _invokes(world: World, service: Service, member: str) -> bool:
+    return service.policy.grants(member, *INVOKERS) or world.policy.grants(member, *INVOKERS)
+
+
+def _member(email: str) -> str:
+    return f"{'serviceAccount' if email.endswith('gserviceaccount.com') else 'user'}:{email}"
