@@ -1,0 +1,87 @@
+"""How text is laid out: width, wrapping with a hanging indent, tables, times, and colour where a terminal wants it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from tabulate import tabulate
+
+from diagnostics.report.escape import clean
+
+NARROWEST, WIDEST = 80, 120
+
+_COLOURS = {
+    "fault": "1;31",
+    "blocks": "1;31",
+    "failed": "1;31",
+    "warning": "1;33",
+    "worsens": "1;33",
+    "unknown": "1;35",
+    "ok": "1;32",
+    "latent": "1;36",
+}
+
+
+class Layout:
+    """The page: how wide it is, and whether it may have colour."""
+
+    def __init__(self, width: int = WIDEST, colour: bool = False) -> None:
+        self.width = max(NARROWEST, min(WIDEST, width))
+        self.colour = colour
+
+    def paint(self, word: str, like: str = "") -> str:
+        """The word in the colour of a status or role; the word itself always says the same."""
+        code = _COLOURS.get((like or word).lower())
+        return f"\x1b[{code}m{word}\x1b[0m" if self.colour and code else word
+
+    def wrap(self, label: str, text: str, indent: int | None = None) -> str:
+        """The label and then the text, wrapped to the width, continued below the text. Names and ids are never cut."""
+        hang = " " * (len(label) if indent is None else indent)
+        lines = textwrap.wrap(
+            text,
+            self.width,
+            initial_indent=label,
+            subsequent_indent=hang,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        return "\n".join(lines) or label.rstrip()
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+        """A plain table whose last column wraps; `right` names the columns that are aligned right."""
+        # The head goes in as a row of its own: tabulate pads columns that have a real head.
+        cells = [list(head), *([clean(cell) for cell in row] for row in rows)]
+        used = sum(max(len(row[column]) for row in cells) + 2 for column in range(len(head) - 1))
+        for row in cells:
+            row[-1] = self._wrapped(row[-1], max(24, self.width - used))
+        align = ["right" if column in right else "left" for column in range(len(head))]
+        made = tabulate(cells, tablefmt="plain", disable_numparse=True, colalign=align)
+        return "\n".join(line.rstrip() for line in made.splitlines())
+
+    @staticmethod
+    def _wrapped(text: str, width: int) -> str:
+        return "\n".join(textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False))
+
+
+def clock(at: datetime | None, now: datetime, seconds: bool = False) -> str:
+    """A moment as on a clock; with its date unless it is today's; with its year unless it is this one."""
+    if at is None:
+        return "?"
+    time = f"{at:%H:%M:%SZ}" if seconds else f"{at:%H:%MZ}"
+    if at.date() == now.date():
+        return time
+    return f"{at:%m-%d} {time}" if at.year == now.year else f"{at:%Y-%m-%d} {time}"
+
+
+def age(span: timedelta) -> str:
+    """A span in its two largest units: 13 min, 2 h 05 min, 3 d 4 h."""
+    minutes = int(span.total_seconds() // 60)
+    if minutes < 1:
+        return f"{max(0, int(span.total_seconds()))} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 60 * 24:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{minutes // 1440} d {minutes % 1440 // 60} h"

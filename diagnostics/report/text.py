@@ -1,0 +1,209 @@
+"""The diagnosis as the engineer sees it: the verdict in one line, then the ladder, the causes, and what to do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from diagnostics.causes.diagnosis import Diagnosis, Missing, Named, State
+from diagnostics.report import ladder
+from diagnostics.report.escape import clean_all
+from diagnostics.report.layout import Layout, clock
+from diagnostics.steps.finding import Finding, Row, Status, Where
+
+GUTTER = 11
+"""Width of the words at the left: `not seen`, `do now`, …"""
+LOUDEST_FIRST = (Status.FAULT, Status.UNKNOWN, Status.WARNING, Status.ADVICE, Status.IDLE, Status.OK)
+
+
+def render(diagnosis: Diagnosis, layout: Layout, verbose: bool = False) -> str:
+    """The whole answer."""
+    said = clean_all(diagnosis)
+    whole = said.pipeline.command == "batch"
+    blocks = [
+        [_verdict(said, layout), *_finishes(said, layout), _header(said, layout)],
+        [ladder.render(said, layout, every_row=verbose)] if said.ladder else [],
+        _findings(said, layout, verbose) if verbose or not whole else [],
+        [*_causes(said, layout, verbose), *_rest(said, layout, verbose)],
+        _by_hand(said, layout) if verbose else [],
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def render_short(diagnosis: Diagnosis, layout: Layout) -> str:
+    """To paste into a chat: the verdict, whether it finishes alone, the causes."""
+    said = clean_all(diagnosis)
+    return "\n".join([_verdict(said, layout), *_finishes(said, layout), *_causes(said, layout, verbose=False)]) + "\n"
+
+
+def render_items(diagnosis: Diagnosis, layout: Layout, missing_only: bool = False) -> str:
+    """The items of the batch: how far each got, where it waits, how often it was tried."""
+    said = clean_all(diagnosis)
+    undone = [item for item in said.items if item.where]
+    rows = [
+        [
+            i.name,
+            i.stage.value,
+            i.where,
+            str(i.attempts) if i.attempts else "",
+            clock(i.last, said.as_of) if i.last else "",
+            i.reason,
+        ]
+        for i in (undone if missing_only else said.items)
+    ]
+    lines = [_verdict(said, layout)]
+    if rows:
+        lines += ["", layout.table(["item", "came to", "is", "attempts", "last", "reason"], rows, right=[3])]
+    if said.unnamed:
+        lines += ["", f"and {said.unnamed} more of the batch, known by count only: no log line or state names them"]
+    if not rows and not said.unnamed:
+        lines += ["", "no item is missing" if missing_only and said.items else "nothing names the items of this batch"]
+    return "\n".join(lines) + "\n"
+
+
+def _verdict(said: Diagnosis, layout: Layout) -> str:
+    word = said.status.value.upper()
+    return layout.wrap(f"{word}  ", said.headline).replace(word, layout.paint(word), 1)
+
+
+def _finishes(said: Diagnosis, layout: Layout) -> list[str]:
+    if said.batch is None:
+        return []
+    last_good = f"Last good batch {clock(said.batch.last_good_at, said.as_of)}." if said.batch.last_good_at else ""
+    parts = [_alone(said), _accounts(said), last_good]
+    return [layout.wrap("Finishes alone?  ", "  ".join(p for p in parts if p), indent=4)]
+
+
+def _alone(said: Diagnosis) -> str:
+    forecast, now = said.forecast, said.as_of
+    again = f" Ask again at {clock(forecast.ask_again_at, now, seconds=True)}." if forecast.ask_again_at else ""
+    if said.state is State.DONE:
+        return "it has."
+    if said.finishes_alone is None:
+        return f"could not tell.{again}"
+    if not said.finishes_alone:
+        return f"no.{again}"
+    by = f", by about {clock(forecast.done_by, now)}" if forecast.done_by else ""
+    return f"yes{by}.{again}"
+
+
+def _accounts(said: Diagnosis) -> str:
+    """Where all items are. `none waiting` is said only if the sum proves it: every item is accounted for elsewhere."""
+    batch = said.batch
+    if batch is None or batch.done is None:
+        return ""
+    where = _where(said.ladder)
+    parts = [f"{batch.done} done", *(f"{where[w]} {ladder.WORDS[w]}" for w in Where if where[w])]
+    known = batch.done + sum(count for w, count in where.items() if w is not Where.SURPLUS)
+    unsure = where[Where.UNKNOWN] + where[Where.UNATTRIBUTED]
+    if batch.expected is not None and not unsure and known == batch.expected and said.state is not State.DONE:
+        moving = where[Where.WAITING] + where[Where.IN_FLIGHT] + where[Where.RETRYING]
+        parts += ["none waiting"] if not moving else []
+        parts += ["none lost"] if not where[Where.DROPPED] else []
+    return ", ".join(parts) + "."
+
+
+def _where(rows: Iterable[Row]) -> Counter[Where]:
+    return Counter({Where(w): 0 for w in Where}) + sum(
+        (Counter({Where(w): n for w, n in row.where.items() if w in set(Where)}) for row in rows), Counter[Where]()
+    )
+
+
+def _header(said: Diagnosis, layout: Layout) -> str:
+    head, now = said.pipeline, said.as_of
+    logs = f", logs to {clock(head.logs_as_of, now, seconds=True)}" if head.logs_as_of else ""
+    metrics = f", metrics to {clock(head.metrics_as_of, now)}" if head.metrics_as_of else ""
+    live = "LiveHealth" in said.sources or "LiveStart" in said.sources
+    parts = [
+        f"{head.project} {head.region}".strip(),
+        f"now {now:%Y-%m-%d} {clock(now, now, seconds=True)}{logs}{metrics}",
+        f"as {head.principal}" if head.principal else "",
+        "called the services" if live else "read-only",
+        f"{head.seconds:.1f} s",
+        "lab, not Google" if head.lab else "",
+    ]
+    return layout.wrap("", " · ".join(p for p in parts if p), indent=4)
+
+
+def _causes(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
+    if not said.causes:
+        return []
+    role_width, code_width, sure_width = (
+        max(len(part) for part in column)
+        for column in zip(*((c.role.value, _code(c), c.confidence.value) for c in said.causes), strict=True)
+    )
+    lines = []
+    for number, cause in enumerate(said.causes, 1):
+        role = cause.role.value.upper()
+        since = f"since {clock(cause.since, said.as_of)}: " if cause.since else ""
+        label = f"{number} {role:<{role_width}}  {_code(cause):<{code_width}}  {cause.confidence.value:<{sure_width}}  "
+        lines.append(layout.wrap(label, since + cause.says, indent=4).replace(role, layout.paint(role), 1))
+        shown = cause.because if verbose else cause.because[:1]
+        lines += [layout.wrap("    because  ", reason) for reason in shown]
+        lines += [layout.wrap("    against  ", reason) for reason in cause.against if verbose]
+    return lines
+
+
+def _code(cause: Named) -> str:
+    return f"{cause.code} ({cause.leg.value})" if cause.leg and cause.leg.value == "completion" else cause.code
+
+
+def _rest(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
+    not_it = [
+        f"{r.code}{f' on {r.leg.value}' if r.leg and r.leg.value == 'completion' else ''} ({r.because})"
+        for r in said.ruled_out
+    ]
+    lines = [_said("unexplained", f.says, layout) for f in said.unexplained]
+    lines += [_said("not it", " · ".join(not_it), layout)] if not_it else []
+    lines += _not_seen(said.unknown, layout, verbose)
+    for number, step in enumerate(said.next, 1):
+        lines.append(_said("do now" if number == 1 else "", f"{number}  {step}", layout, hang=3))
+    if said.pipeline.command == "batch" and (said.items or said.unnamed) and said.state is not State.DONE:
+        identity = f" {said.batch.id}" if said.batch and said.batch.id else ""
+        lines.append(_said("then", f"pubsub-diag batch{identity} --items", layout))
+    return lines
+
+
+def _not_seen(missing: Iterable[Missing], layout: Layout, verbose: bool) -> list[str]:
+    groups: dict[tuple[str, str, bool], list[Missing]] = {}
+    for gap in missing:
+        groups.setdefault((gap.permission or gap.says, gap.would_say, gap.matters), []).append(gap)
+    lines: list[str] = []
+    moot = 0
+    for (reason, would_say, matters), gaps in groups.items():
+        if not matters and not verbose:
+            moot += len(gaps)
+            continue
+        names = ", ".join(dict.fromkeys(f"{g.what} ({g.leg.value})" if g.leg else g.what for g in gaps))
+        clause = f": would say {would_say}" if would_say else "" if matters else ": moot, something else proves it"
+        mend = f"; {gaps[0].mend}" if gaps[0].mend else ""
+        lines.append(_said("not seen" if not lines else "", f"{names} ({reason}){clause}{mend}", layout, hang=2))
+    if moot:
+        lines.append(
+            _said("not seen" if not lines else "", f"{moot} more, which would change nothing (-v lists them)", layout)
+        )
+    return lines
+
+
+def _findings(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
+    lines = []
+    for finding in sorted(said.findings, key=lambda f: LOUDEST_FIRST.index(f.status)):
+        word = finding.status.value
+        lines.append(layout.wrap(f"{word:<9}", _finding(finding), indent=9).replace(word, layout.paint(word), 1))
+        if verbose and finding.rests_on:
+            lines.append(layout.wrap(" " * 9, f"rests on {', '.join(finding.rests_on)}"))
+    return lines
+
+
+def _finding(finding: Finding) -> str:
+    leg = f" ({finding.leg.value})" if finding.leg else ""
+    return f"{finding.code}{leg}: {finding.says}"
+
+
+def _by_hand(said: Diagnosis, layout: Layout) -> list[str]:
+    return [layout.wrap(f"by hand  {kind}: ", command, indent=9) for kind, command in sorted(said.sources.items())]
+
+
+def _said(word: str, text: str, layout: Layout, hang: int = 0) -> str:
+    label = f"{word:<{GUTTER}}" if len(word) < GUTTER else f"{word} "
+    return layout.wrap(label, text, indent=GUTTER + hang)

@@ -1,0 +1,207 @@
+"""What the engineer reads."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from diagnostics.causes.diagnosis import Diagnosis, Forecast, Missing, State
+from diagnostics.evidence.model import Leg, Stage
+from diagnostics.report import text
+from diagnostics.report.ladder import seen
+from diagnostics.report.layout import Layout, age, clock
+from diagnostics.steps.finding import Row, Status
+
+WIDE = Layout(120)
+
+
+def line(output: str, begin: str) -> str:
+    return next(line for line in output.splitlines() if line.startswith(begin))
+
+
+def test_the_first_line_is_the_verdict_and_the_second_whether_it_finishes_alone(night: Diagnosis) -> None:
+    lines = text.render(night, WIDE).splitlines()
+    assert lines[0].startswith("FAULT  batch_2026-02-08_1770550000 stuck at 15/181 for 13 min: ")
+    assert lines[2] == ("Finishes alone?  no.  15 done, 166 gated, none waiting, none lost.  Last good batch 12:31Z.")
+
+
+def test_none_waiting_is_claimed_only_when_every_item_is_accounted_for(night: Diagnosis) -> None:
+    rows = tuple(replace(r, where={}) if r.where else r for r in night.ladder)
+    said = text.render_short(replace(night, ladder=rows), WIDE)
+    assert "15 done." in said
+    assert "none" not in line(said, "Finishes alone?")
+    rows = tuple(replace(r, where={"gated": 100, "unknown": 66}) if r.where else r for r in night.ladder)
+    assert "none" not in line(text.render_short(replace(night, ladder=rows), WIDE), "Finishes alone?")
+
+
+def test_the_header_says_where_when_and_that_it_is_the_lab(night: Diagnosis) -> None:
+    said = " ".join(text.render(night, WIDE).split())
+    for part in (
+        "nba-props-platform us-west2 · now 2026-02-08 14:21:07Z, logs to 14:21:01Z, metrics to 14:18Z",
+        "as user:oncall@example.com",
+        "read-only",
+        "4.2 s",
+        "lab, not Google",
+    ):
+        assert part in said
+    real = replace(night, pipeline=replace(night.pipeline, lab=False))
+    assert "lab" not in text.render(real, WIDE)
+
+
+def test_the_ladder_shows_where_it_stopped_and_folds_rows_that_add_nothing(night: Diagnosis) -> None:
+    said = text.render(night, WIDE)
+    assert line(said, "published").split()[:4] == ["published", "15", "166", "gated"]
+    assert [row.split()[0] for row in said.splitlines() if "◀ HERE" in row] == ["published"]
+    assert "(processed, returned, recorded likewise)" in line(said, "delivered")
+    assert line(said, "closed").split()[1] == "no"
+    verbose = text.render(night, WIDE, verbose=True)
+    assert "likewise" not in verbose
+    assert line(verbose, "recorded")
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (Row(stage=Stage.DELIVERED), "?"),
+        (Row(stage=Stage.DELIVERED, seen_min=0, seen_max=0), "0"),
+        (Row(stage=Stage.DELIVERED, seen_min=12, seen_max=15), "12–15"),
+        (Row(stage=Stage.DELIVERED, seen_min=12), "12+"),
+        (Row(stage=Stage.DELIVERED, seen_max=15), "0–15"),
+        (Row(stage=Stage.DELIVERED, seen_min=12, seen_max=12, expected=15), "12 of 15"),
+        (Row(stage=Stage.ROUTED, reached=True), "yes"),
+        (Row(stage=Stage.ROUTED, reached=False), "no"),
+        (Row(stage=Stage.ROUTED), "?"),
+        (Row(stage=Stage.RETURNED, not_reached=True), "-"),
+    ],
+)
+def test_what_was_not_seen_is_never_shown_as_zero(row: Row, expected: str) -> None:
+    assert seen(row, 181) == expected
+
+
+def test_unknown_rows_are_not_folded_into_good_ones(night: Diagnosis) -> None:
+    rows = tuple(
+        replace(r, status=Status.UNKNOWN, seen_min=None, seen_max=None) if r.stage is Stage.PROCESSED else r
+        for r in night.ladder
+    )
+    said = text.render(replace(night, ladder=rows), WIDE)
+    assert line(said, "processed").split()[1] == "?"
+
+
+def test_causes_are_numbered_with_role_confidence_and_onset(night: Diagnosis) -> None:
+    said = text.render(night, WIDE)
+    assert line(said, "1 ").startswith("1 BLOCKS  gated-batch-never-closes  confirmed  since 14:02Z: expected count")
+    assert line(said, "2 ").startswith("2 LATENT  poison-retry-storm        confirmed  since 02-05 11:40Z: the same 23")
+    assert "batch state still expects 181" not in said
+    verbose = text.render(night, WIDE, verbose=True)
+    assert "    because  batch state still expects 181" in verbose
+    assert "    against  no line says that the count was corrected" in verbose
+
+
+def test_gaps_that_matter_are_named_and_moot_ones_counted(night: Diagnosis) -> None:
+    said = text.render(night, WIDE)
+    assert "pubsub.subscriptions.getIamPolicy" in line(said, "not seen")
+    assert "1 more, which would change nothing" in said
+    assert "PushAccountPolicy" not in said
+    assert "PushAccountPolicy" in text.render(night, WIDE, verbose=True)
+
+
+def test_gaps_with_one_reason_share_a_line(night: Diagnosis) -> None:
+    gaps = tuple(
+        Missing(
+            what=what,
+            leg=None,
+            why="permission_denied",
+            says="no",
+            permission="monitoring.timeSeries.list",
+            mend="ask an owner",
+        )
+        for what in ("PushCounts", "Backlog")
+    )
+    said = text.render(replace(night, unknown=gaps), WIDE)
+    assert line(said, "not seen") == "not seen   PushCounts, Backlog (monitoring.timeSeries.list); ask an owner"
+
+
+def test_short_is_the_first_two_lines_and_the_causes(night: Diagnosis) -> None:
+    said = text.render_short(night, WIDE)
+    assert said.startswith("FAULT  ")
+    assert "Finishes alone?" in said
+    assert "2 LATENT" in said
+    assert "stage" not in said
+    assert "do now" not in said
+
+
+def test_a_running_batch_says_when_it_ends_and_when_to_ask_again(night: Diagnosis) -> None:
+    forecast = Forecast(done_by=night.as_of + timedelta(minutes=4), ask_again_at=night.as_of + timedelta(seconds=273))
+    running = replace(night, state=State.RUNNING, finishes_alone=True, forecast=forecast)
+    assert "yes, by about 14:25Z. Ask again at 14:25:40Z." in text.render(running, WIDE)
+    assert "Finishes alone?  could not tell." in text.render(replace(night, finishes_alone=None), WIDE)
+    assert "Finishes alone?  it has." in text.render(replace(night, state=State.DONE), WIDE)
+
+
+def test_one_part_shows_its_findings_loudest_first(night: Diagnosis) -> None:
+    part = replace(night, pipeline=replace(night.pipeline, command="delivery"))
+    said = text.render(part, WIDE)
+    assert said.index("fault    published.gated") < said.index("ok       delivered.acked")
+    assert "published.gated" not in text.render(night, WIDE)
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_no_line_is_wider_than_the_page_and_no_name_is_cut(night: Diagnosis, width: int) -> None:
+    said = text.render(night, Layout(width), verbose=True)
+    assert max(len(row) for row in said.splitlines()) <= width
+    for name in ("batch_2026-02-08_1770550000", "gated-batch-never-closes", "pubsub.subscriptions.getIamPolicy"):
+        assert name in said
+
+
+def test_items_are_listed_as_they_are_named(night: Diagnosis) -> None:
+    said = text.render_items(night, WIDE)
+    assert line(said, "1e5").split() == ["1e5", "created", "gated", "existing_prediction"]
+    assert "and 165 more of the batch, known by count only" in said
+    assert "lebron_james" not in text.render_items(night, WIDE, missing_only=True)
+
+
+def test_colour_only_where_the_terminal_wants_it_and_never_instead_of_the_word(night: Diagnosis) -> None:
+    plain, coloured = text.render(night, WIDE), text.render(night, Layout(120, colour=True))
+    assert "\x1b" not in plain
+    assert coloured.startswith("\x1b[1;31mFAULT\x1b[0m  ")
+    import re
+
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
+
+
+def test_hostile_text_is_shown_and_not_obeyed(night: Diagnosis) -> None:
+    evil = "x\x1b[2J\x9b31m\u202egnp\nFAULT forged\r\u200b"
+    cause = replace(night.causes[0], says=evil, because=(evil,), code="a\x07b")
+    item = replace(night.items[1], name=evil, reason=evil)
+    said = replace(night, headline=evil, causes=(cause,), items=(item,), next=(evil,))
+    for output in (text.render(said, WIDE, verbose=True), text.render_short(said, WIDE), text.render_items(said, WIDE)):
+        assert not any(c in output for c in "\x1b\x9b\u202e\r\u200b\x07")
+        assert not any(row.startswith("FAULT forged") for row in output.splitlines())
+        assert "\\x1b[2J" in output
+
+
+def test_clock_gives_the_date_only_when_it_is_another() -> None:
+    now = datetime(2026, 2, 8, 14, 21, 7, tzinfo=UTC)
+    assert clock(now, now, seconds=True) == "14:21:07Z"
+    assert clock(now - timedelta(days=1), now) == "02-07 14:21Z"
+    assert clock(now - timedelta(days=60), now) == "2025-12-10 14:21Z"
+
+
+@pytest.mark.parametrize(
+    ("span", "expected"),
+    [
+        (timedelta(seconds=40), "40 s"),
+        (timedelta(minutes=13), "13 min"),
+        (timedelta(minutes=125), "2 h 05 min"),
+        (timedelta(days=3, hours=4, minutes=59), "3 d 4 h"),
+    ],
+)
+def test_age_in_its_two_largest_units(span: timedelta, expected: str) -> None:
+    assert age(span) == expected
+
+
+def test_a_completion_cause_says_its_leg(night: Diagnosis) -> None:
+    cause = replace(night.causes[1], leg=Leg.COMPLETION)
+    assert "poison-retry-storm (completion)" in text.render_short(replace(night, causes=(cause,)), WIDE)
