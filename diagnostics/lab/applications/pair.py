@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from diagnostics.lab.applications.base import Application, Setting
-from diagnostics.lab.applications.plan import Attempt, BatchPlan, BatchState
+from diagnostics.lab.applications.orders.coordinator import OrderCoordinator
+from diagnostics.lab.applications.orders.worker import OrderWorker
+from diagnostics.lab.applications.plan import Attempt, BatchPlan, BatchState, Casebook
+from diagnostics.lab.applications.predictions.coordinator import PredictionCoordinator
+from diagnostics.lab.applications.predictions.worker import PredictionWorker
 
 DIALECTS = ("predictions", "orders")
 
@@ -46,6 +50,16 @@ class Pair:
     worker: Worker
 
 
-def build(dialect: str, setting: Setting) -> Pair:
-    """The two programs of a dialect, sharing one casebook."""
-    raise NotImplementedError
+def build(dialect: str, setting: Setting, coordinator: str, worker: str) -> Pair:
+    """The two programs of a dialect, sharing one casebook. The last two are the names of their Cloud Run services.
+
+    Environment that they read: both GCP_PROJECT_ID (missing: they exit at start). predictions: PREDICTION_REQUEST_TOPIC,
+    COORDINATOR_API_KEY (coordinator), PUBSUB_READY_TOPIC, BUILD_COMMIT (worker). orders: QUEUE_TOPIC (coordinator), RECEIPT_TOPIC
+    (worker). Routes: /start, /complete and /predict; /start, /exported and /export.
+    """
+    casebook = Casebook()
+    if dialect == "predictions":
+        return Pair(PredictionCoordinator(setting, casebook, coordinator), PredictionWorker(setting, casebook, worker))
+    if dialect == "orders":
+        return Pair(OrderCoordinator(setting, casebook, coordinator), OrderWorker(setting, casebook, worker))
+    raise ValueError(f"unknown dialect {dialect!r}; known: {', '.join(DIALECTS)}")

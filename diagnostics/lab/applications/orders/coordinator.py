@@ -1,0 +1,232 @@
+"""The coordinator: POST /start exports a night's invoices, POST /exported takes the receipts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from diagnostics.lab.applications import traits as t
+from diagnostics.lab.applications.base import Finish, InstanceView, Setting
+from diagnostics.lab.applications.messages import NoEnvelope, Undecodable, body, client_error, read
+from diagnostics.lab.applications.orders.worker import MISSING_PROJECT, order_data
+from diagnostics.lab.applications.plan import Attempt, BatchState, Casebook
+from diagnostics.lab.applications.store import BatchStore
+from diagnostics.lab.http import PublishError, Request
+from diagnostics.lab.model import Revision
+
+PACE_S = 0.008
+"""Pause after each queued order."""
+DEADLINE_S = 6 * 3600.0
+"""Age at which an open batch expires, at the next receipt or sweep."""
+
+
+class OrderCoordinator(BatchStore):
+    """Expects what it selected, closes when every order has a receipt, gives up at the deadline."""
+
+    def __init__(self, setting: Setting, casebook: Casebook, service: str) -> None:
+        super().__init__(setting, casebook)
+        self.service = service
+
+    def boot_error(self, revision: Revision) -> str:
+        return "" if revision.env.get("GCP_PROJECT_ID") else MISSING_PROJECT
+
+    def booted(self, instance: InstanceView) -> None:
+        instance.log("INFO", json={"event": "coordinator_ready"})
+
+    def handle(self, request: Request, instance: InstanceView, finish: Finish) -> None:
+        path = request.path.partition("?")[0]
+        match request.method, path:
+            case "POST", "/start":
+                self._start(request, instance, finish)
+            case "POST", "/exported":
+                self._exported(request, instance, finish)
+            case "POST", "/sweep":
+                self._sweep(instance)
+                instance.after(0.1, lambda: finish(204, b""))
+            case "GET", "/healthz" | "/health" | "/health/deep" | "/":
+                instance.after(0.02, lambda: finish(200, b'{"ok":true}'))
+            case "GET", _ if path.startswith("/batches/"):
+                answer = self._status(path.removeprefix("/batches/"), instance)
+                instance.after(0.05, lambda: finish(*answer))
+            case _:
+                instance.after(0.01, lambda: finish(404, b"not found"))
+
+    # Start
+
+    def _start(self, request: Request, instance: InstanceView, finish: Finish) -> None:
+        attempt, options = self.attempt(request), body(request)
+        attempt.received = instance.now
+        date = str(options.get("date") or datetime.fromtimestamp(instance.now, UTC).date().isoformat())
+        instance.log(
+            "INFO", json={"event": "start_received", "date": date, "mode": str(options.get("mode") or "nightly")}
+        )
+
+        def answer(status: int, says: dict[str, Any]) -> None:
+            attempt.status = status
+            finish(status, json.dumps(says).encode())
+
+        def refuse(status: int, reason: str, **more: Any) -> None:
+            instance.log("WARNING", json={"event": "start_refused", "date": date, "reason": reason, **more})
+            answer(status, {"error": reason, **more})
+
+        blocker = self.open_batch(date)
+        if blocker and t.STATE_IN_MEMORY not in instance.revision.traits and not options.get("force"):
+            instance.after(0.1, lambda: refuse(409, "batch_open", blocker=blocker.id))
+        elif attempt.plan.refusal:
+            reason = {"no_work": "no_business_day", "no_items": "nothing_to_export"}.get(
+                attempt.plan.refusal, "ledger_incomplete"
+            )
+            instance.after(0.8, lambda: refuse(503 if reason == "ledger_incomplete" else 200, reason))
+        else:
+            _Start(self, attempt, date, instance, answer).run()
+
+    # Receipts
+
+    def _exported(self, request: Request, instance: InstanceView, finish: Finish) -> None:
+        try:
+            receipt = read(request)
+            batch, order = str(receipt["batch"]), str(receipt["order"])
+        except (NoEnvelope, Undecodable, KeyError) as error:
+            instance.log("ERROR", json={"event": "receipt_rejected", "reason": f"{type(error).__name__}: {error}"})
+            instance.after(0.02, lambda: finish(400, b""))
+            return
+        lines = int(receipt.get("lines", 0))
+        rng = self.setting.rng
+        trouble = self.setting.downstream.at(self.service, instance.now)
+        contended = trouble is not None and rng.random() < trouble.errors
+        wait_s = rng.uniform(0.02, 0.1) + (trouble.added_s if trouble else 0.0)
+        instance.log("INFO", json={"event": "receipt_received", "batch": batch, "order": order})
+        instance.after(wait_s, lambda: self._record(batch, order, lines, contended, instance, finish))
+
+    def _record(
+        self, batch: str, order: str, lines: int, contended: bool, instance: InstanceView, finish: Finish
+    ) -> None:
+        state = self._known(batch, instance)
+        if contended:
+            entry = {"event": "export_record_failed", "batch": batch, "order": order, "reason": "store_contention"}
+            instance.log("ERROR", json=entry)
+            finish(500, b"")
+            return
+        if state is None:
+            instance.log("WARNING", json={"event": "receipt_unknown", "batch": batch, "order": order})
+            finish(204, b"")
+            return
+        state.completed[order] = lines
+        state.updated = instance.now
+        instance.log("INFO", json={"event": "export_recorded", "batch": batch, "order": order, "lines": lines})
+        if not state.closed and len(state.completed) >= state.expected:
+            state.close(instance.now)
+            done = {"event": "batch_closed", "batch": batch, "exported": len(state.completed), "of": state.expected}
+            instance.log("NOTICE", json=done)
+        self._sweep(instance)
+        finish(204, b"")
+
+    def _sweep(self, instance: InstanceView) -> None:
+        for state in self.batches.values():
+            if not state.closed and state.deadline is not None and instance.now > state.deadline:
+                state.close(instance.now, forced="deadline")
+                done = {
+                    "event": "batch_expired",
+                    "batch": state.id,
+                    "exported": len(state.completed),
+                    "of": state.expected,
+                }
+                instance.log("ERROR", json=done)
+
+    def _known(self, batch: str, instance: InstanceView) -> BatchState | None:
+        if t.STATE_IN_MEMORY in instance.revision.traits and batch not in instance.memory:
+            return None
+        return self.batches.get(batch)
+
+    def _status(self, batch: str, instance: InstanceView) -> tuple[int, bytes]:
+        state = self._known(batch, instance)
+        if state is None:
+            return 404, b'{"error":"no such batch"}'
+        says = {
+            "batch": state.id,
+            "state": "OPEN" if not state.closed else "EXPIRED" if state.forced else "CLOSED",
+            "orders": {"expected": state.expected, "exported": sorted(state.completed)},
+            "openedAt": datetime.fromtimestamp(state.started, UTC).isoformat(),
+        }
+        return 200, json.dumps(says).encode()
+
+
+class _Start:
+    """A start that was not refused. Reads top to bottom in time."""
+
+    def __init__(
+        self,
+        coordinator: OrderCoordinator,
+        attempt: Attempt,
+        date: str,
+        instance: InstanceView,
+        answer: Callable[[int, dict[str, Any]], None],
+    ) -> None:
+        self._coordinator = coordinator
+        self._setting = coordinator.setting
+        self._attempt = attempt
+        self._date = date
+        self._instance = instance
+        self._answer = answer
+        self._failed = 0
+        number = 1 + sum(b.date == date for b in coordinator.batches.values())
+        self._batch = attempt.plan.batch_id or f"EXP-{date}-{number}"
+
+    def run(self) -> None:
+        """Begin; every later step is scheduled by the one before it."""
+        trouble = self._setting.downstream.at(self._coordinator.service, self._instance.now)
+        usual_s = self._setting.rng.uniform(3, 9)
+        loading_s = usual_s if self._attempt.plan.loading_s is None else self._attempt.plan.loading_s
+        self._instance.after(loading_s + (trouble.added_s if trouble else 0.0), self._select)
+
+    def _log(self, event: str, more: dict[str, Any], severity: str = "INFO") -> None:
+        self._instance.log(severity, json={"event": event, "batch": self._batch} | more)
+
+    def _select(self) -> None:
+        plan = self._attempt.plan
+        names = [f"ORD-{n:06d}" for n in self._setting.rng.sample(range(100000, 1000000), plan.items)]
+        self._log("orders_loaded", {"count": plan.items, "date": self._date})
+        self._orders = self._coordinator.select(self._attempt, self._batch, names)
+        gated = {"alreadyExported": plan.gated.get("existing", 0), "onHold": plan.gated.get("low_quality", 0)}
+        self._log("orders_selected", {"selected": len(self._orders), "found": plan.items} | gated)
+        kept = t.EXPECTED_KEPT in self._instance.revision.traits
+        if not self._orders and not kept:
+            self._log("batch_empty", {"reason": "nothing_to_export"})
+            self._answer(200, {"batch": "", "queued": 0, "reason": "nothing_to_export"})
+            return
+        self._create(plan.items if kept else len(self._orders))
+
+    def _create(self, expected: int) -> None:
+        now, batch = self._instance.now, self._batch
+        self._coordinator.batches[batch] = BatchState(
+            batch, self._date, now, expected, updated=now, deadline=now + DEADLINE_S
+        )
+        self._instance.memory[batch] = True
+        self._attempt.batch_id = batch
+        self._log("batch_created", {"expected": expected})
+        self._instance.after(PACE_S, lambda: self._queue(0))
+
+    def _queue(self, number: int) -> None:
+        if number == len(self._orders):
+            self._queued()
+            return
+        order, setting = self._orders[number], self._setting
+        payload = self._coordinator.casebook.of(self._batch, order)
+        data, attributes = order_data(payload, order, self._date, self._batch, setting.rng)
+        revision = self._instance.revision
+        try:
+            message = setting.publish_as(revision, revision.env.get("QUEUE_TOPIC", ""), data, attributes)
+        except PublishError as error:
+            self._failed += 1
+            self._log("order_queue_failed", {"order": order, "reason": client_error(error)}, "ERROR")
+        else:
+            self._attempt.published += 1
+            self._log("order_queued", {"order": order, "messageId": message})
+        self._instance.after(PACE_S, lambda: self._queue(number + 1))
+
+    def _queued(self) -> None:
+        counts = {"queued": self._attempt.published, "failed": self._failed, "of": len(self._orders)}
+        self._log("batch_queued", counts)
+        self._answer(202, {"batch": self._batch, **counts})

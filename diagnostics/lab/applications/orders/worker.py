@@ -1,0 +1,176 @@
+"""The worker: POST /export writes one order's invoice and sends a receipt."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+from typing import Any
+
+from diagnostics.lab.applications import traits as t
+from diagnostics.lab.applications.base import Finish, InstanceView, Setting
+from diagnostics.lab.applications.cases import Case, Outcome, decide
+from diagnostics.lab.applications.messages import NoEnvelope, Undecodable, client_error, dump, read
+from diagnostics.lab.applications.plan import Casebook
+from diagnostics.lab.http import PublishError, Request
+from diagnostics.lab.model import Revision
+
+USUAL_S = 4.0
+"""Seconds of work for a usual order."""
+ROUTE = "/export"
+REASONS = {
+    "skip": "order_cancelled",
+    "injury": "customer_blocked",
+    "transient": "ledger_locked",
+    "limited": "ledger_rate_limited",
+    "downstream": "ledger_unavailable",
+}
+MISSING_PROJECT = "fatal: environment variable GCP_PROJECT_ID is not set"
+
+
+def order_data(payload: str, order: str, date: str, batch: str, rng: random.Random) -> tuple[bytes, dict[str, str]]:
+    """Data and attributes of a request message; a malformed one lacks the order, an undecodable one is no JSON."""
+    attributes = {"kind": "invoice", "batch": batch, "order": order}
+    if payload == "undecodable":
+        return f"<order id='{order}'/>".encode(), attributes
+    content: dict[str, Any] = {"batch": batch, "date": date, "customer": f"C{rng.randint(10000, 99999)}"}
+    content |= {"orderId": order} if payload == "malformed" else {"order": order}
+    return dump(content), attributes
+
+
+def receipt_data(order: str, batch: str, state: str, lines: int) -> tuple[bytes, dict[str, str]]:
+    """Data and attributes of a receipt, the completion of this pipeline."""
+    content: dict[str, Any] = {"batch": batch, "order": order, "state": state, "lines": lines}
+    if not batch:
+        del content["batch"]
+    return dump(content), {"kind": "receipt", "batch": batch}
+
+
+class OrderWorker:
+    """Answers by outcome and by what its build does differently (traits)."""
+
+    def __init__(self, setting: Setting, casebook: Casebook, service: str) -> None:
+        self._setting = setting
+        self._casebook = casebook
+        self._service = service
+
+    def boot_error(self, revision: Revision) -> str:
+        return "" if revision.env.get("GCP_PROJECT_ID") else MISSING_PROJECT
+
+    def booted(self, instance: InstanceView) -> None:
+        instance.log("INFO", json={"event": "worker_ready", "build": instance.revision.env.get("BUILD_COMMIT", "")})
+
+    def handle(self, request: Request, instance: InstanceView, finish: Finish) -> None:
+        path = request.path.partition("?")[0]
+        if path == ROUTE and request.method == "POST":
+            self._export(request, instance, finish)
+        elif path == ROUTE + "/":
+            instance.after(0.01, lambda: finish(307, b""))
+        elif path in ("/healthz", "/health", "/health/deep", "/"):
+            instance.after(0.02, lambda: finish(200, b'{"ok":true}'))
+        else:
+            instance.after(0.01, lambda: finish(404, b"not found"))
+
+    def craft(self, payload: str, *, date: str = "", batch: str = "") -> tuple[bytes, dict[str, str]]:
+        """Data and attributes of a hand-made request message of a payload class."""
+        rng = self._setting.rng
+        order = f"ORD-{rng.randint(0, 999999):06d}"
+        date = date or datetime.fromtimestamp(float(self._setting.env.now), UTC).date().isoformat()
+        batch = batch or f"EXP-{date}-0"
+        self._casebook.classes[batch, order] = payload
+        return order_data(payload, order, date, batch, rng)
+
+    def craft_completion(self, fault: str, *, date: str = "", batch: str = "") -> tuple[bytes, dict[str, str]]:
+        """Data and attributes of a hand-made receipt: fault is no_batch_id, unknown_batch, undecodable or ""."""
+        order = f"ORD-{self._setting.rng.randint(0, 999999):06d}"
+        if fault == "undecodable":
+            return b"not json", {"kind": "receipt"}
+        named = {"no_batch_id": "", "unknown_batch": f"EXP-{date}-999"}
+        return receipt_data(order, named.get(fault, batch), "done", 3)
+
+    # One message
+
+    def _export(self, request: Request, instance: InstanceView, finish: Finish) -> None:
+        try:
+            content = read(request)
+            batch, order = str(content["batch"]), str(content["order"])
+        except (NoEnvelope, Undecodable, KeyError) as error:
+            refuses = t.POISON_REFUSED in instance.revision.traits
+            reason = f"missing field {error}" if isinstance(error, KeyError) else "unreadable"
+            instance.log("ERROR", json={"event": "message_rejected", "reason": reason, "acknowledged": not refuses})
+            instance.after(0.02, lambda: finish(400 if refuses else 204, b""))
+            return
+        instance.log("INFO", json={"event": "export_started", "batch": batch, "order": order})
+        case, work_s = decide(self._setting, self._casebook, self._service, batch, order, USUAL_S)
+        if t.ACK_FIRST in instance.revision.traits:
+            instance.after(0.05, lambda: finish(204, b""))
+        instance.after(work_s, lambda: self._conclude(batch, order, case, work_s, instance, finish))
+
+    def _conclude(
+        self, batch: str, order: str, case: Case, work_s: float, instance: InstanceView, finish: Finish
+    ) -> None:
+        """The table: outcome × build → code, entries, receipt."""
+        build, reason, outcome = instance.revision.traits, REASONS.get(case.reason, case.reason), case.outcome
+        if outcome is Outcome.SKIPPED and case.reason == "injury" and t.INJURY_TRANSIENT in build:
+            outcome = Outcome.FAILED
+
+        def failed(status: int, why: str) -> None:
+            instance.log("ERROR", json={"event": "export_failed", "batch": batch, "order": order, "reason": why})
+            finish(status, b"")
+
+        match outcome:
+            case Outcome.CRASHED:
+                instance.log("CRITICAL", text="panic: runtime error: invalid memory address or nil pointer dereference")
+                instance.exit(2)
+            case Outcome.OUT_OF_MEMORY:
+                instance.out_of_memory()
+            case _ if t.BROKEN in build:
+                failed(500, "TypeError: unsupported operand type(s) for /: 'NoneType' and 'int'")
+            case Outcome.SKIPPED:
+                instance.log(
+                    "WARNING", json={"event": "export_skipped", "batch": batch, "order": order, "reason": reason}
+                )
+                self._report(order, batch, "skipped", 0, instance, finish, silent=t.SKIP_WITHOUT_COMPLETION in build)
+            case Outcome.FAILED:
+                failed(500, reason)
+            case Outcome.LIMITED:
+                failed(429, reason)
+            case Outcome.NOT_WRITTEN if t.COMPLETION_BEFORE_WRITE not in build:
+                failed(500, "ledger_write_failed")
+            case _:
+                lines = self._setting.rng.randint(1, 12)
+                done = {
+                    "event": "export_done",
+                    "batch": batch,
+                    "order": order,
+                    "lines": lines,
+                    "ms": round(work_s * 1000),
+                }
+                if outcome is not Outcome.NOT_WRITTEN:
+                    instance.log("INFO", json=done)
+                named = "" if outcome is Outcome.LOST_ID else batch
+                self._report(order, named, "done", lines, instance, finish, silent=outcome is Outcome.SILENT)
+
+    def _report(
+        self,
+        order: str,
+        batch: str,
+        state: str,
+        lines: int,
+        instance: InstanceView,
+        finish: Finish,
+        silent: bool = False,
+    ) -> None:
+        """Send the receipt, then acknowledge; without the receipt the message must come again, and the work is done again."""
+        revision = instance.revision
+        topic = revision.env.get("RECEIPT_TOPIC", "")
+        data, attributes = receipt_data(order, batch, state, lines)
+        try:
+            if not silent:
+                self._setting.publish_as(revision, topic, data, attributes)
+        except PublishError as error:
+            entry = {"event": "receipt_failed", "order": order, "topic": topic, "reason": client_error(error)}
+            instance.log("ERROR", json=entry | {"batch": batch})
+            if t.COMPLETION_SWALLOWED not in revision.traits:
+                finish(500, b"")
+                return
+        finish(204, b"")
