@@ -1,4 +1,4 @@
-"""The night of 2026-02-08 as a diagnosis made by hand: what the reports have to say well."""
+"""The night of 2026-02-08 as a diagnosis made by hand: what the reports have to say well, and scoring to judge."""
 
 from __future__ import annotations
 

@@ -1,0 +1,63 @@
+"""Look once: fetch what a command's steps read, and diagnose. A live run, the demo and scoring all walk this line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from diagnostics.causes.diagnosis import Call, Diagnosis, Header
+from diagnostics.evidence.collect import Ask, collect
+from diagnostics.evidence.model import (
+    BatchMarks,
+    ChangeLog,
+    Evidence,
+    EvidenceSet,
+    ItemMarks,
+    PlatformLines,
+    RequestLog,
+    StartCalls,
+)
+from diagnostics.investigate import investigate, kinds_for
+from diagnostics.pipeline.load import builtin_profiles, load_profile
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.sources.session import Session
+
+LOGS: tuple[type[Evidence], ...] = (BatchMarks, ItemMarks, StartCalls, RequestLog, PlatformLines, ChangeLog)
+METRICS = "Cloud Monitoring"
+
+
+def look(session: Session, profile: PipelineProfile, command: str, ask: Ask) -> Diagnosis:
+    """The diagnosis of one command, within the session's deadline."""
+    evidence = collect(session, profile, kinds_for(command), ask)
+    calls = tuple(Call(name=c.name, seconds=c.seconds, ok=c.ok, note=c.note) for c in session.calls)
+    diagnosis = investigate(command, evidence, profile, ask, header(session, profile, command, evidence), calls)
+    return msgspec.structs.replace(
+        diagnosis, pipeline=msgspec.structs.replace(diagnosis.pipeline, seconds=session.seconds())
+    )
+
+
+def header(session: Session, profile: PipelineProfile, command: str, evidence: EvidenceSet) -> Header:
+    seen = [found for _, found in evidence.items() if isinstance(found, Evidence)]
+    return Header(
+        pipeline=profile.name,
+        project=profile.project,
+        region=profile.region,
+        principal=session.principal,
+        lab=session.lab is not None,
+        command=command,
+        logs_as_of=_as_of(e for e in seen if isinstance(e, LOGS)),
+        metrics_as_of=_as_of(e for e in seen if e.source.source == METRICS),
+        seconds=session.seconds(),
+    )
+
+
+def lab_profile(project: str) -> PipelineProfile | None:
+    """The built-in profile of the pipeline that the lab plays, told by its project. Outside the lab nothing is guessed."""
+    return next((p for p in map(load_profile, builtin_profiles()) if p.project == project), None)
+
+
+def _as_of(seen: Iterable[Evidence]) -> datetime | None:
+    """The newest moment that all of them can speak about."""
+    return min((e.source.as_of for e in seen), default=None)

@@ -1,0 +1,123 @@
+"""Run scenarios through the lab, the real client libraries and the whole diagnosis, and compare with what they expect."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from datetime import datetime
+from pathlib import Path
+
+from msgspec import Struct
+
+from diagnostics.causes.diagnosis import Diagnosis
+from diagnostics.evidence.ask import Ask
+from diagnostics.evidence.model import Leg
+from diagnostics.lab.scenario import seconds
+from diagnostics.look import lab_profile, look
+from diagnostics.pipeline.load import profile_of
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.scoring.compare import disagreements
+from diagnostics.scoring.expect import LATEST, Asked, wanted
+from diagnostics.scoring.world import World, opened
+from diagnostics.sources.session import LAB, Options, Session
+
+TIMEOUT_S = 60.0
+"""Longer than a person would wait: what is scored is the answer, and the machine may be busy."""
+
+
+class NamedCause(Struct, frozen=True, kw_only=True):
+    code: str
+    leg: Leg | None
+    role: str
+    confidence: str
+
+
+class Score(Struct, frozen=True, kw_only=True):
+    """How one scenario went with one seed."""
+
+    scenario: str
+    seed: int
+    passed: bool
+    seconds: float
+    expected: str = ""
+    """Status."""
+    found: str = ""
+    causes: tuple[NamedCause, ...] = ()
+    disagreements: tuple[str, ...] = ()
+    error: str = ""
+    """What kept it from being diagnosed at all."""
+
+
+def score_all(paths: Sequence[Path], seeds: Sequence[int], jobs: int = 0) -> Iterator[Score]:
+    """The score of each scenario with each seed, in that order, as they come; `jobs` at once, 0: one a core."""
+    tasks = [(path, seed) for path in paths for seed in seeds]
+    workers = min(jobs or os.cpu_count() or 1, len(tasks))
+    if workers <= 1:
+        yield from (score(path, seed) for path, seed in tasks)
+        return
+    # Spawned, never forked: gRPC does not survive a fork.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(score, *zip(*tasks, strict=True))
+
+
+def score(path: Path, seed: int) -> Score:
+    """Diagnose one scenario and compare. Never raises: what goes wrong is a failed score with its reason."""
+    began = time.monotonic()
+    try:
+        with opened(path, seed) as world:
+            want = wanted(world.scenario, path)
+            found = diagnose(world, want.ask)
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        return Score(scenario=path.stem, seed=seed, passed=False, seconds=time.monotonic() - began, error=said)
+    wrong = disagreements(want.expect, found)
+    return Score(
+        scenario=path.stem,
+        seed=seed,
+        passed=not wrong,
+        seconds=time.monotonic() - began,
+        expected=want.expect.status.value,
+        found=found.status.value,
+        causes=tuple(NamedCause(code=c.code, leg=c.leg, role=c.role, confidence=c.confidence) for c in found.causes),
+        disagreements=wrong,
+    )
+
+
+def diagnose(world: World, asked: Asked) -> Diagnosis:
+    """The diagnosis that the command of the scenario gives, through the real clients."""
+    session = Session.open(Options(timeout_s=TIMEOUT_S), {LAB: world.endpoint})
+    return look(session, _profile(session, asked), asked.command, _ask(world, asked, session.now))
+
+
+def _profile(session: Session, asked: Asked) -> PipelineProfile:
+    profile = lab_profile(session.project)
+    if profile is None:
+        raise LookupError(f"no built-in profile fits the lab's project {session.project}")
+    if asked.subscription_alone:
+        return profile_of(profile.request.subscription, project=profile.project)
+    return profile
+
+
+def _ask(world: World, asked: Asked, now: datetime) -> Ask:
+    batch = ""
+    if asked.batch != LATEST:
+        batch = world.lab.batches[asked.batch].id
+    return Ask(
+        batch=batch,
+        since=_moment(asked.since, now),
+        until=_moment(asked.until, now),
+        expect=asked.expect,
+        live=asked.live,
+    )
+
+
+def _moment(text: str, now: datetime) -> datetime | None:
+    """As the timeline writes it: -90m before now, or RFC 3339."""
+    if not text:
+        return None
+    if text.startswith("-"):
+        return datetime.fromtimestamp(now.timestamp() + seconds(text), now.tzinfo)
+    return datetime.fromisoformat(text)

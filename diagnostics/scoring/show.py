@@ -1,0 +1,27 @@
+"""Scores as text: a line a scenario, what was wrong below it, the totals at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from diagnostics.report.escape import clean
+from diagnostics.scoring.score import Score
+
+
+def line(score: Score) -> str:
+    """One score; several lines when it failed."""
+    word = "pass" if score.passed else "FAIL"
+    head = f"{word}  {score.scenario} seed {score.seed}  {score.seconds:.1f} s"
+    if score.error:
+        return f"{head}\n        {clean(score.error)}"
+    causes = ", ".join(
+        f"{c.code}{'@completion' if c.leg == 'completion' else ''} {c.role} {c.confidence}" for c in score.causes
+    )
+    verdict = score.found if score.found == score.expected else f"expected {score.expected}, found {score.found}"
+    said = [f"{head}  {verdict}{': ' if causes else ''}{causes}", *(f"        {clean(d)}" for d in score.disagreements)]
+    return "\n".join(said)
+
+
+def totals(scores: Sequence[Score]) -> str:
+    passed = sum(s.passed for s in scores)
+    return f"{passed} passed, {len(scores) - passed} failed"

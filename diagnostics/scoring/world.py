@@ -1,0 +1,59 @@
+"""A scenario as a running lab, and where scenarios are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from diagnostics import resources
+from diagnostics.lab.lab import Lab
+from diagnostics.lab.scenario import Scenario, ScenarioError, load
+from diagnostics.lab.servers.serve import RunningLab, start
+from diagnostics.lab.telemetry.store import Telemetry
+
+
+class World(NamedTuple):
+    scenario: Scenario
+    lab: Lab
+    running: RunningLab
+
+    @property
+    def endpoint(self) -> str:
+        """What PUBSUB_DIAG_ENDPOINT has to be."""
+        return f"127.0.0.1:{self.running.http_port}"
+
+
+@contextmanager
+def opened(path: Path, seed: int, http_port: int = 0, pace: bool = False) -> Iterator[World]:
+    """The scenario, simulated to its now and served on loopback; time stands still unless `pace`."""
+    scenario = load(path, seed)
+    lab = Lab(scenario, seed, Telemetry())
+    running = start(lab, http_port=http_port, pace=pace)
+    try:
+        yield World(scenario, lab, running)
+    finally:
+        running.close()
+
+
+def find(name: str) -> Path:
+    """A scenario by its file, or by its name among those that come with pubsub-diag. Raises ScenarioError."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        return path
+    found = [p for p in files([resources.scenarios()]) if p.stem == name]
+    if not found:
+        raise ScenarioError(f'no scenario "{name}"; `pubsub-diag lab list` names those there are')
+    return found[0]
+
+
+def files(places: Iterable[Path]) -> list[Path]:
+    """All scenario files in these folders, and these files. Raises ScenarioError when a place is not there or holds none."""
+    found: list[Path] = []
+    for place in places:
+        inside = sorted(p for p in place.rglob("*.y*ml")) if place.is_dir() else [place] if place.is_file() else []
+        if not inside:
+            raise ScenarioError(f"{place}: expected a scenario file or a folder with some")
+        found += inside
+    return list(dict.fromkeys(found))
