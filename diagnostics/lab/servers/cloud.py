@@ -1,0 +1,124 @@
+"""What every service of the lab works on: the simulated project, its telemetry, and who is asking."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from diagnostics.lab.clock import Clock
+from diagnostics.lab.http import Response, Token
+from diagnostics.lab.model import World
+from diagnostics.lab.recorder import Recorder
+from diagnostics.lab.scenario import Scenario
+from diagnostics.lab.servers.errors import RpcError, invalid
+from diagnostics.lab.telemetry.store import Telemetry
+from diagnostics.lab.tokens import Tokens
+from diagnostics.lab.unverified import Unverified
+
+
+class LabView(Protocol):
+    """What the servers need of `lab.Lab`."""
+
+    @property
+    def world(self) -> World: ...
+    @property
+    def unverified(self) -> Unverified: ...
+    @property
+    def scenario(self) -> Scenario: ...
+    @property
+    def recorder(self) -> Recorder: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def lock(self) -> threading.RLock: ...
+    def now(self) -> float: ...
+    def advance(self, seconds: float) -> float: ...
+    def publish(self, topic: str, data: bytes, attributes: dict[str, str], account: str) -> str: ...
+    def http(
+        self,
+        host: str,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes = b"",
+        token: Token | None = None,
+        remote_ip: str = "203.0.113.7",
+    ) -> Response: ...
+
+
+class Quota:
+    """So many calls a minute."""
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_minute = per_minute
+        self._clock = clock
+        self._taken: deque[float] = deque()
+        self._lock = threading.Lock()
+
+    def take(self) -> bool:
+        """Whether there is one more."""
+        with self._lock:
+            now = self._clock()
+            while self._taken and self._taken[0] <= now - 60:
+                self._taken.popleft()
+            if len(self._taken) >= self._per_minute:
+                return False
+            self._taken.append(now)
+            return True
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """The one project, as its APIs see it."""
+
+    lab: LabView
+    telemetry: Telemetry
+    tokens: Tokens
+    log_reads: Quota
+    caller: str
+    """E-mail of who is asking."""
+    held: frozenset[str]
+    """Permissions of who is asking."""
+
+    @property
+    def world(self) -> World:
+        return self.lab.world
+
+    def is_project(self, name: str) -> bool:
+        return name in (self.world.project, self.world.number)
+
+
+@dataclass(frozen=True)
+class Method:
+    """One RPC that the lab serves."""
+
+    name: str
+    """service/Method, e.g. google.pubsub.v1.Subscriber/GetSubscription."""
+    request: Any
+    """Protobuf class of the request."""
+    handle: Callable[[Cloud, Any], Any]
+    """Answers a request with a protobuf message. Raises RpcError."""
+    permission: Callable[[Any], str] | str
+    """Permission that the caller needs; empty: none."""
+    resource: Callable[[Any], str]
+    """What the call is about, for the record and for the text of a denial."""
+
+    @property
+    def service(self) -> str:
+        return self.name.partition("/")[0]
+
+    def permission_for(self, request: Any) -> str:
+        return self.permission if isinstance(self.permission, str) else self.permission(request)
+
+
+def split_name(name: str, pattern: str, refusal: RpcError | None = None) -> tuple[str, ...]:
+    """The parts of a resource name: split_name("projects/p/topics/t", "projects/*/topics/*") is ("p", "t"). Raises RpcError."""
+    match = re.fullmatch(pattern.replace("*", "([^/]+)"), name)
+    if match is None:
+        raise refusal or invalid(f"Invalid resource name {name!r}, expected {pattern}.")
+    return match.groups()

@@ -1,0 +1,134 @@
+"""The gRPC front: every call is recorded, checked against the caller's permissions and the scenario's faults, then answered."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+from diagnostics.lab.servers import iam, logging, monitoring, pubsub, run
+from diagnostics.lab.servers.cloud import Cloud, Method
+from diagnostics.lab.servers.errors import RpcError, denied
+from diagnostics.lab.servers.faults import Faults, Wait
+from diagnostics.lab.servers.pages import page_of
+
+METHODS: tuple[Method, ...] = (*pubsub.METHODS, *run.METHODS, *iam.METHODS, *monitoring.METHODS, *logging.METHODS)
+"""Every RPC that the lab serves. Any other is UNIMPLEMENTED."""
+
+THREADS = 64
+"""Calls that may be under way at once; hanging ones hold a thread."""
+
+
+@dataclass(frozen=True)
+class Rpc:
+    """One call as it was served. Times are seconds of the monotonic clock."""
+
+    name: str
+    resource: str
+    started: float
+    ended: float
+    status: str
+    """gRPC status name, or the HTTP status of a call to a service URL."""
+
+
+class Record:
+    """Every call, in the order in which they ended."""
+
+    def __init__(self) -> None:
+        self._calls: list[Rpc] = []
+        self._lock = threading.Lock()
+
+    def add(self, name: str, resource: str, started: float, status: str) -> None:
+        with self._lock:
+            self._calls.append(Rpc(name, resource, started, time.monotonic(), status))
+
+    def calls(self) -> tuple[Rpc, ...]:
+        with self._lock:
+            return tuple(self._calls)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        return [asdict(call) for call in self.calls()]
+
+
+class Front:
+    """The gRPC server."""
+
+    def __init__(self, cloud: Cloud, faults: Faults, record: Record, rpc_delay_s: float) -> None:
+        self._cloud = cloud
+        self._faults = faults
+        self._record = record
+        self._delay_s = rpc_delay_s
+        self._server = grpc.server(
+            ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="lab-rpc"),
+            options=[("grpc.so_reuseport", 0), ("grpc.max_send_message_length", -1)],
+        )
+        for service in dict.fromkeys(m.service for m in METHODS):
+            mine = {m.name.partition("/")[2]: self._handler(m) for m in METHODS if m.service == service}
+            self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, mine),))
+        self.port: int = self._server.add_insecure_port("127.0.0.1:0")
+
+    def start(self) -> None:
+        self._server.start()
+
+    def stop(self) -> None:
+        """Cancel what is under way, so that nothing hangs on, and stop."""
+        self._server.stop(grace=0).wait(1)
+
+    def _handler(self, method: Method) -> Any:
+        def serve(request: Any, context: Any) -> Any:
+            started = time.monotonic()
+            status = "UNKNOWN"
+            try:
+                response = self._answer(method, request, _wait_in(context))
+                status = "OK"
+                return response
+            except RpcError as error:
+                status = error.code
+                _abort(context, error)
+            finally:
+                self._record.add(method.name, method.resource(request), started, status)
+
+        return grpc.unary_unary_rpc_method_handler(
+            serve,
+            request_deserializer=method.request.FromString,
+            response_serializer=lambda message: message.SerializeToString(),
+        )
+
+    def _answer(self, method: Method, request: Any, wait: Wait) -> Any:
+        if self._delay_s:
+            wait(self._delay_s)
+        self._faults.meet(method.name, page_of(getattr(request, "page_token", "")), wait)
+        permission = method.permission_for(request)
+        if permission and permission not in self._cloud.held:
+            raise denied(method.service, permission, method.resource(request))
+        with self._cloud.lab.lock:
+            return method.handle(self._cloud, request)
+
+
+def _wait_in(context: Any) -> Wait:
+    """Waiting that ends early when the caller goes away or the server stops."""
+
+    def wait(seconds: float | None) -> None:
+        over = threading.Event()
+        if context.add_callback(over.set):
+            over.wait(seconds)
+
+    return wait
+
+
+def _abort(context: Any, error: RpcError) -> None:
+    """End the call with an error, its details in the trailer where Google's clients look for them."""
+    code = grpc.StatusCode[error.code]
+    if error.reason:
+        status = status_pb2.Status(code=code.value[0], message=error.message)
+        detail = any_pb2.Any()
+        detail.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=error.domain, metadata=error.metadata))
+        status.details.append(detail)
+        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+    context.abort(code, error.message)

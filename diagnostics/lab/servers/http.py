@@ -1,0 +1,178 @@
+"""The HTTP port: control under /lab, and the services themselves.
+
+A request whose Host header is not loopback is a call to that service URL: `curl -H "Host: SERVICE-HASH-wl.a.run.app"
+http://127.0.0.1:PORT/health`. Simulated time does not pass for the caller; what the answer would have taken is in the header
+X-Lab-Latency-S.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from diagnostics.lab.http import Token
+from diagnostics.lab.servers.cloud import Cloud
+from diagnostics.lab.servers.errors import RpcError
+from diagnostics.lab.servers.faults import HTTP, Faults
+from diagnostics.lab.servers.front import Record
+from diagnostics.lab.tokens import Claims
+
+LOOPBACK = {"127.0.0.1", "localhost", ""}
+LATENCY = "X-Lab-Latency-S"
+NO_CLAIMS = Token(email="", audience="", expires=0)
+"""What a bearer token that we did not sign amounts to: it is there, and it proves nothing."""
+
+CALLER_SUBJECT = "100000000000000000001"
+ERROR_STATUS = {"UNAVAILABLE": 503, "PERMISSION_DENIED": 403, "RESOURCE_EXHAUSTED": 429, "UNAUTHENTICATED": 401}
+
+
+class Web:
+    """The HTTP server and its thread."""
+
+    def __init__(
+        self, cloud: Cloud, faults: Faults, record: Record, grpc_port: int, paced: bool, port: int = 0
+    ) -> None:
+        self._cloud = cloud
+        self._faults = faults
+        self._record = record
+        self._grpc_port = grpc_port
+        self._paced = paced
+        self._closing = threading.Event()
+        self._server = _Server(("127.0.0.1", port), _handler(self))
+        self.port: int = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="lab-http", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def control(self, method: str, target: str, body: bytes) -> tuple[int, Any]:
+        """Answer a request to /lab…: status and JSON."""
+        url = urlsplit(target)
+        if (method, url.path) == ("GET", "/lab"):
+            return 200, self._about()
+        if (method, url.path) == ("GET", "/lab/rpcs"):
+            return 200, self._record.as_json()
+        if (method, url.path) == ("GET", "/lab/certs"):
+            return 200, self._cloud.tokens.certificates
+        if (method, url.path) == ("GET", "/lab/token"):
+            return self._own_token(parse_qs(url.query).get("audience", [""])[0])
+        if (method, url.path) == ("POST", "/lab/advance"):
+            return self._advance(body)
+        return 404, {"error": f"no {method} {url.path} here; GET /lab says what there is"}
+
+    def call(
+        self, host: str, method: str, target: str, headers: dict[str, str], body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Pass a request on to a service. Status 0: no answer."""
+        started = time.monotonic()
+        status = 0
+        try:
+            self._faults.meet(HTTP, 0, self._closing_wait)
+            with self._cloud.lab.lock:
+                token = self._bearer(headers)
+                answer = self._cloud.lab.http(host, method, target, headers, body, token)
+            status = answer.status
+            return status, {**answer.headers, LATENCY: f"{answer.latency_s:.3f}"}, answer.body
+        except RpcError as error:
+            status = ERROR_STATUS.get(error.code, 0)
+            return status, {}, error.message.encode()
+        finally:
+            self._record.add(HTTP, f"{method} {host}{urlsplit(target).path}", started, str(status))
+
+    def _about(self) -> dict[str, Any]:
+        lab, world = self._cloud.lab, self._cloud.world
+        with lab.lock:
+            now = datetime.fromtimestamp(lab.now(), UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return {
+            "grpc": f"127.0.0.1:{self._grpc_port}",
+            "now": now,
+            "clock": "pace" if self._paced else "stands",
+            "name": lab.scenario.name,
+            "project": world.project,
+            "caller": self._cloud.caller,
+            "services": {name: list(world.urls(s)) for name, s in sorted(world.services.items())},
+            "use": {
+                "service URLs": "send the request here with the service's own Host header",
+                "latency": f"simulated seconds of a service call are in the answer's header {LATENCY}",
+                "POST /lab/advance": '{"seconds": n} runs the simulation on',
+                "GET /lab/rpcs": "every call so far",
+                "GET /lab/certs": "certificates of the tokens",
+                "GET /lab/token?audience=A": "an identity token of the caller",
+            },
+        }
+
+    def _advance(self, body: bytes) -> tuple[int, Any]:
+        try:
+            seconds = float(json.loads(body)["seconds"])
+            now = self._cloud.lab.advance(seconds)
+        except (ValueError, KeyError, TypeError) as error:
+            return 400, {"error": f'expected {{"seconds": n}}, n not negative: {error}'}
+        return 200, {"now": datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z")}
+
+    def _own_token(self, audience: str) -> tuple[int, Any]:
+        if not audience:
+            return 400, {"error": "the audience is missing"}
+        with self._cloud.lab.lock:
+            claims = Claims(self._cloud.caller, CALLER_SUBJECT, audience)
+            return 200, {"token": self._cloud.tokens.mint(claims, self._cloud.lab.now())}
+
+    def _bearer(self, headers: dict[str, str]) -> Token | None:
+        given = next((v for k, v in headers.items() if k.lower() == "authorization"), "")
+        kind, _, token = given.partition(" ")
+        if kind.lower() != "bearer":
+            return None
+        return self._cloud.tokens.read(token.strip(), self._cloud.lab.now()) or NO_CLAIMS
+
+    def _closing_wait(self, seconds: float | None) -> None:
+        self._closing.wait(seconds)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 64
+
+
+def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            host = (self.headers.get("Host") or "").partition(":")[0].lower()
+            if host in LOOPBACK:
+                status, content = web.control(self.command, self.path, body)
+                self._send(status, {"Content-Type": "application/json"}, json.dumps(content).encode())
+                return
+            status, headers, content = web.call(host, self.command, self.path, dict(self.headers.items()), body)
+            if status == 0:
+                self.close_connection = True
+            else:
+                self._send(status, headers, content)
+
+        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = answer
+
+        def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD" and status not in (204, 304):
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing: the record of calls says it all."""
+
+    return Handler

@@ -1,0 +1,147 @@
+"""Service accounts (google.iam.admin.v1), their tokens (google.iam.credentials.v1) and the project (resourcemanager.v3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.cloud import iam_admin_v1, iam_credentials_v1, resourcemanager_v3
+
+from diagnostics.lab.model import ServiceAccount
+from diagnostics.lab.servers.cloud import Cloud, Method, split_name
+from diagnostics.lab.servers.errors import RpcError, denied, invalid, not_found
+from diagnostics.lab.servers.iam_policy import (
+    GetIamPolicyRequest,
+    TestIamPermissionsRequest,
+    held_permissions,
+    policy_message,
+)
+from diagnostics.lab.tokens import Claims
+
+ACCOUNT = "projects/*/serviceAccounts/*"
+
+
+def get_service_account(cloud: Cloud, request: Any) -> Any:
+    account = _account(cloud, request.name, "iam.serviceAccounts.get")
+    project = cloud.world.project
+    return iam_admin_v1.ServiceAccount.pb()(
+        name=f"projects/{project}/serviceAccounts/{account.email}",
+        project_id=project,
+        unique_id=account.unique_id,
+        email=account.email,
+        oauth2_client_id=account.unique_id,
+        disabled=account.disabled,
+    )
+
+
+def get_account_policy(cloud: Cloud, request: Any) -> Any:
+    return policy_message(_account(cloud, request.resource, "iam.serviceAccounts.getIamPolicy").policy, request)
+
+
+def test_account_permissions(cloud: Cloud, request: Any) -> Any:
+    _account(cloud, request.resource, "iam.serviceAccounts.get")
+    return held_permissions(cloud, request)
+
+
+def generate_id_token(cloud: Cloud, request: Any) -> Any:
+    """A token of the account. The project in the name must be the wildcard: that is the method's own rule."""
+    project, name = split_name(request.name, ACCOUNT)
+    if project != "-":
+        raise invalid("Invalid form of account ID: the project must be the '-' wildcard.")
+    if not request.audience:
+        raise invalid("The audience is required.")
+    account = _find(cloud, name)
+    if account is None:
+        raise not_found(f"Not found; Gaia id not found for email {name}")
+    if account.disabled:
+        raise RpcError("FAILED_PRECONDITION", f"Service account {account.email} is disabled.")
+    claims = Claims(account.email, account.unique_id, request.audience, with_email=request.include_email)
+    return iam_credentials_v1.GenerateIdTokenResponse.pb()(token=cloud.tokens.mint(claims, cloud.lab.now()))
+
+
+def get_project(cloud: Cloud, request: Any) -> Any:
+    _known_project(cloud, request.name, "resourcemanager.projects.get")
+    return resourcemanager_v3.Project.pb()(
+        name=f"projects/{cloud.world.number}", project_id=cloud.world.project, state="ACTIVE"
+    )
+
+
+def get_project_policy(cloud: Cloud, request: Any) -> Any:
+    _known_project(cloud, request.resource, "resourcemanager.projects.getIamPolicy")
+    return policy_message(cloud.world.policy, request)
+
+
+def test_project_permissions(cloud: Cloud, request: Any) -> Any:
+    _known_project(cloud, request.resource, "resourcemanager.projects.get")
+    return held_permissions(cloud, request)
+
+
+def _account(cloud: Cloud, resource: str, permission: str) -> ServiceAccount:
+    """The account meant. With the wildcard instead of the project, Google says 403 where it would say 404 (its own docs)."""
+    project, name = split_name(resource, ACCOUNT)
+    if project != "-" and not cloud.is_project(project):
+        raise denied("google.iam.admin.v1.IAM", permission, resource)
+    account = _find(cloud, name)
+    if account is None and project == "-":
+        raise denied("google.iam.admin.v1.IAM", permission, resource)
+    if account is None:
+        raise not_found(f"Unknown service account: {name}")
+    return account
+
+
+def _find(cloud: Cloud, name: str) -> ServiceAccount | None:
+    """By e-mail or unique id."""
+    accounts = cloud.world.accounts.values()
+    return next((a for a in accounts if name in (a.email, a.unique_id)), None)
+
+
+def _known_project(cloud: Cloud, name: str, permission: str) -> None:
+    """A project that does not exist is told apart from one that may not be seen by nobody: both are 403."""
+    (project,) = split_name(name, "projects/*")
+    if not cloud.is_project(project):
+        raise denied("google.cloud.resourcemanager.v3.Projects", permission, name)
+
+
+IAM = "google.iam.admin.v1.IAM"
+PROJECTS = "google.cloud.resourcemanager.v3.Projects"
+
+METHODS: tuple[Method, ...] = (
+    Method(
+        f"{IAM}/GetServiceAccount",
+        iam_admin_v1.GetServiceAccountRequest.pb(),
+        get_service_account,
+        "iam.serviceAccounts.get",
+        lambda r: r.name,
+    ),
+    Method(
+        f"{IAM}/GetIamPolicy",
+        GetIamPolicyRequest,
+        get_account_policy,
+        "iam.serviceAccounts.getIamPolicy",
+        lambda r: r.resource,
+    ),
+    Method(f"{IAM}/TestIamPermissions", TestIamPermissionsRequest, test_account_permissions, "", lambda r: r.resource),
+    Method(
+        "google.iam.credentials.v1.IAMCredentials/GenerateIdToken",
+        iam_credentials_v1.GenerateIdTokenRequest.pb(),
+        generate_id_token,
+        "iam.serviceAccounts.getOpenIdToken",
+        lambda r: r.name,
+    ),
+    Method(
+        f"{PROJECTS}/GetProject",
+        resourcemanager_v3.GetProjectRequest.pb(),
+        get_project,
+        "resourcemanager.projects.get",
+        lambda r: r.name,
+    ),
+    Method(
+        f"{PROJECTS}/GetIamPolicy",
+        GetIamPolicyRequest,
+        get_project_policy,
+        "resourcemanager.projects.getIamPolicy",
+        lambda r: r.resource,
+    ),
+    Method(
+        f"{PROJECTS}/TestIamPermissions", TestIamPermissionsRequest, test_project_permissions, "", lambda r: r.resource
+    ),
+)

@@ -1,0 +1,153 @@
+"""google.logging.v2 LoggingServiceV2: ListLogEntries."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from heapq import merge
+from itertools import islice
+from operator import attrgetter
+from typing import Any
+
+from google.cloud.audit import audit_log_pb2
+from google.cloud.logging_v2 import types
+from google.protobuf import json_format
+
+from diagnostics.lab.query.logging import LogQuery, parse
+from diagnostics.lab.query.tokens import FilterError
+from diagnostics.lab.recorder import LogEntry
+from diagnostics.lab.servers.cloud import Cloud, Method
+from diagnostics.lab.servers.errors import RpcError, denied, invalid, quota
+from diagnostics.lab.servers.pages import next_token, read_cursor
+
+DEFAULT_PAGE, MAX_PAGE, MAX_RESOURCES = 50, 1000, 100
+DAY_S = 86400.0
+RETENTION_S = {"cloudaudit.googleapis.com/activity": 400 * DAY_S, "cloudaudit.googleapis.com/system_event": 400 * DAY_S}
+"""The _Required bucket keeps 400 days, everything else is in _Default."""
+DEFAULT_RETENTION_S = 30 * DAY_S
+ORDERS = {"": False, "timestamp asc": False, "timestamp desc": True}
+
+LogEntryMessage = types.LogEntry.pb()
+_order = attrgetter("timestamp", "insert_id")
+
+
+def list_log_entries(cloud: Cloud, request: Any) -> Any:
+    """Entries that match, in the order asked; equal timestamps by insert id."""
+    if not cloud.log_reads.take():
+        number = cloud.world.number
+        raise quota("Read requests", "Read requests per minute", "logging.googleapis.com", number)
+    _check_resources(cloud, list(request.resource_names))
+    if not 0 <= request.page_size <= MAX_PAGE:
+        raise invalid(f"page_size must be 0 to {MAX_PAGE}, got {request.page_size}.")
+    if request.order_by not in ORDERS:
+        raise invalid(
+            f'Invalid order_by "{request.order_by}": only "timestamp asc" and "timestamp desc" are supported.'
+        )
+    newest_first = ORDERS[request.order_by]
+    try:
+        query = parse(request.filter, cloud.world.project)
+    except FilterError as error:
+        raise invalid(str(error)) from error
+    same = (request.filter, request.order_by, *request.resource_names)
+    cursor = read_cursor(request.page_token, *same)
+    after = tuple(cursor.place) if cursor.place else None
+    size = request.page_size or DEFAULT_PAGE
+    found = list(islice(_matching(cloud, query, newest_first, after), size + 1))
+    response = types.ListLogEntriesResponse.pb()(entries=[_message(cloud, e) for e in found[:size]])
+    if len(found) > size:
+        response.next_page_token = next_token(cursor, _order(found[size - 1]), *same)
+    return response
+
+
+def _check_resources(cloud: Cloud, names: list[str]) -> None:
+    if not 1 <= len(names) <= MAX_RESOURCES:
+        raise invalid(f"resource_names must name 1 to {MAX_RESOURCES} resources.")
+    for name in names:
+        if not name.startswith("projects/") or name.count("/") != 1:
+            raise invalid(f'Invalid or unsupported resource name "{name}": expected projects/PROJECT.')
+        if not cloud.is_project(name.removeprefix("projects/")):
+            raise denied("google.logging.v2.LoggingServiceV2", "logging.logEntries.list", name)
+
+
+def _matching(cloud: Cloud, query: LogQuery, newest_first: bool, after: tuple[Any, ...] | None) -> Iterator[LogEntry]:
+    """Entries that can be read now, match, and come after the last one of the page before."""
+    now = cloud.lab.now()
+    for entry in merge(*_slices(cloud, query, newest_first, now), key=_order, reverse=newest_first):
+        if after is not None and not (_order(entry) < after if newest_first else _order(entry) > after):
+            continue
+        if entry.received <= now and query.matches(entry):
+            yield entry
+
+
+def _slices(cloud: Cloud, query: LogQuery, newest_first: bool, now: float) -> Iterator[Iterator[LogEntry]]:
+    """Per log, the entries within its retention and the filter's bounds, in order."""
+    logs = cloud.telemetry.log_ids() if query.logs is None else sorted(query.logs)
+    for log in logs:
+        entries = cloud.telemetry.log_entries(log)
+        kept_since = now - RETENTION_S.get(log, DEFAULT_RETENTION_S)
+        # A filter's times are exact to the microsecond; take one more on both sides and let the test decide.
+        first = bisect_left(entries, max(kept_since, query.since - 1e-6), key=attrgetter("timestamp"))
+        last = bisect_right(entries, query.until + 1e-6, key=attrgetter("timestamp"))
+        places = range(last - 1, first - 1, -1) if newest_first else range(first, last)
+        yield (entries[i] for i in places)
+
+
+# --- messages --------------------------------------------------------------------------------------------------------
+
+
+def _message(cloud: Cloud, entry: LogEntry) -> Any:
+    project = cloud.world.project
+    message = LogEntryMessage(
+        log_name=f"projects/{project}/logs/{entry.log.replace('/', '%2F')}",
+        resource={"type": entry.resource_type, "labels": entry.resource_labels},
+        severity=entry.severity,
+        insert_id=entry.insert_id,
+        labels=entry.labels,
+        trace=entry.trace,
+    )
+    message.timestamp.FromMicroseconds(round(entry.timestamp * 1e6))
+    message.receive_timestamp.FromMicroseconds(round(entry.received * 1e6))
+    if entry.text is not None:
+        message.text_payload = entry.text
+    elif entry.json is not None:
+        message.json_payload.update(entry.json)
+    elif entry.proto is not None:
+        message.proto_payload.Pack(_audit(entry.proto))
+    if entry.http is not None:
+        _fill_http(message.http_request, entry.http)
+    return message
+
+
+HTTP_TEXT = {
+    "requestMethod": "request_method", "requestUrl": "request_url", "userAgent": "user_agent", "remoteIp": "remote_ip",
+    "serverIp": "server_ip", "referer": "referer", "protocol": "protocol",
+}  # fmt: skip
+HTTP_NUMBERS = {"status": "status", "requestSize": "request_size", "responseSize": "response_size"}
+
+
+def _fill_http(message: Any, http: dict[str, Any]) -> None:
+    for name, value in http.items():
+        if name in HTTP_TEXT:
+            setattr(message, HTTP_TEXT[name], value)
+        elif name in HTTP_NUMBERS:
+            setattr(message, HTTP_NUMBERS[name], int(value))
+        elif name == "latency":
+            message.latency.FromMicroseconds(round(float(value) * 1e6))
+        else:
+            raise RpcError("INTERNAL", f"the lab wrote an httpRequest with an unknown field {name}")
+
+
+def _audit(payload: dict[str, Any]) -> Any:
+    fields = {k: v for k, v in payload.items() if k != "@type"}
+    return json_format.ParseDict(fields, audit_log_pb2.AuditLog())
+
+
+METHODS: tuple[Method, ...] = (
+    Method(
+        "google.logging.v2.LoggingServiceV2/ListLogEntries",
+        types.ListLogEntriesRequest.pb(),
+        list_log_entries,
+        "logging.logEntries.list",
+        lambda r: r.filter,
+    ),
+)

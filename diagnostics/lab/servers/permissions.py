@@ -1,0 +1,89 @@
+"""What the caller may do. By default: look at everything, IAM policies included, and mint tokens; change nothing.
+
+Source of the names: the access-control pages of each API (cloud.google.com/pubsub/docs/access-control, …).
+"""
+
+from __future__ import annotations
+
+from diagnostics.lab.servers.errors import invalid
+
+CALLER = "oncall@example.com"
+"""The person whose credentials the lab's caller has."""
+
+HELD = frozenset(
+    {
+        "iam.serviceAccounts.get",
+        "iam.serviceAccounts.getIamPolicy",
+        "iam.serviceAccounts.getOpenIdToken",
+        "iam.serviceAccounts.list",
+        "logging.logEntries.list",
+        "monitoring.metricDescriptors.get",
+        "monitoring.metricDescriptors.list",
+        "monitoring.timeSeries.list",
+        "pubsub.snapshots.get",
+        "pubsub.snapshots.getIamPolicy",
+        "pubsub.snapshots.list",
+        "pubsub.subscriptions.get",
+        "pubsub.subscriptions.getIamPolicy",
+        "pubsub.subscriptions.list",
+        "pubsub.topics.get",
+        "pubsub.topics.getIamPolicy",
+        "pubsub.topics.list",
+        "resourcemanager.projects.get",
+        "resourcemanager.projects.getIamPolicy",
+        "run.revisions.get",
+        "run.revisions.list",
+        "run.routes.invoke",
+        "run.services.get",
+        "run.services.getIamPolicy",
+        "run.services.list",
+    }
+)
+"""Roles viewer, iam.securityReviewer, iam.serviceAccountOpenIdTokenCreator and run.invoker, as far as the lab asks for them."""
+
+OTHERS = frozenset(
+    {
+        "iam.serviceAccounts.actAs",
+        "iam.serviceAccounts.getAccessToken",
+        "iam.serviceAccounts.signJwt",
+        "logging.logEntries.create",
+        "logging.privateLogEntries.list",
+        "pubsub.snapshots.create",
+        "pubsub.snapshots.delete",
+        "pubsub.snapshots.seek",
+        "pubsub.subscriptions.consume",
+        "pubsub.subscriptions.create",
+        "pubsub.subscriptions.delete",
+        "pubsub.subscriptions.setIamPolicy",
+        "pubsub.subscriptions.update",
+        "pubsub.topics.attachSubscription",
+        "pubsub.topics.create",
+        "pubsub.topics.delete",
+        "pubsub.topics.detachSubscription",
+        "pubsub.topics.publish",
+        "pubsub.topics.setIamPolicy",
+        "pubsub.topics.update",
+        "resourcemanager.projects.setIamPolicy",
+        "run.services.create",
+        "run.services.delete",
+        "run.services.setIamPolicy",
+        "run.services.update",
+    }
+)
+"""Permissions that exist and that the caller does not hold."""
+
+
+def held_by_caller(lacks: tuple[str, ...]) -> frozenset[str]:
+    """What the caller holds. Raises ValueError for a permission that does not exist: a typo must not mean "lacks nothing"."""
+    unknown = set(lacks) - HELD - OTHERS
+    if unknown:
+        raise ValueError(f"no such permission: {', '.join(sorted(unknown))}")
+    return HELD - set(lacks)
+
+
+def tested(held: frozenset[str], asked: list[str]) -> list[str]:
+    """Those of the asked permissions that are held. Raises RpcError for one that does not exist, as TestIamPermissions does."""
+    for permission in asked:
+        if permission not in HELD and permission not in OTHERS:
+            raise invalid(f"Permission {permission} is not valid for this resource.")
+    return [p for p in asked if p in held]

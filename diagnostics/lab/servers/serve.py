@@ -1,0 +1,108 @@
+"""Start the servers on a lab: `start(lab)`. For a look by hand: `python -m diagnostics.lab.servers.serve SCENARIO [--seed N] [--pace]`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+
+from diagnostics.lab.lab import Lab
+from diagnostics.lab.scenario import load
+from diagnostics.lab.servers.cloud import Cloud, LabView, Quota
+from diagnostics.lab.servers.faults import Faults
+from diagnostics.lab.servers.front import Front, Record, Rpc
+from diagnostics.lab.servers.http import Web
+from diagnostics.lab.servers.permissions import CALLER, held_by_caller
+from diagnostics.lab.telemetry.store import Telemetry
+from diagnostics.lab.tokens import Tokens
+
+LOG_READS_PER_MINUTE = 60
+"""entries.list quota of a project."""
+
+
+@dataclass(frozen=True)
+class RunningLab:
+    """A lab whose ports are open. Also a context manager."""
+
+    grpc_port: int
+    http_port: int
+    _front: Front
+    _web: Web
+    _record: Record
+
+    @property
+    def endpoint(self) -> str:
+        """What PUBSUB_DIAG_ENDPOINT has to say."""
+        return f"127.0.0.1:{self.http_port}"
+
+    @property
+    def rpcs(self) -> tuple[Rpc, ...]:
+        """Every call so far."""
+        return self._record.calls()
+
+    def close(self) -> None:
+        """Stop both servers, whatever is still under way. Takes less than a second."""
+        self._web.stop()
+        self._front.stop()
+
+    def __enter__(self) -> RunningLab:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+def start(
+    lab: LabView,
+    *,
+    pace: bool = False,
+    http_port: int = 0,
+    rpc_delay_s: float = 0.0,
+    log_reads_per_minute: int = LOG_READS_PER_MINUTE,
+    quota_clock: Callable[[], float] = time.monotonic,
+) -> RunningLab:
+    """Open the ports of a lab, on loopback. With `pace`, its time goes on with the wall clock.
+
+    `rpc_delay_s` is added to every RPC, for benchmarks. Raises ValueError for a caller who lacks a permission that does not exist.
+    """
+    telemetry = lab.recorder
+    if not isinstance(telemetry, Telemetry):
+        raise TypeError("the servers show what lab.telemetry.store.Telemetry has recorded")
+    if pace:
+        lab.clock.keep_pace()
+    cloud = Cloud(
+        lab=lab,
+        telemetry=telemetry,
+        tokens=Tokens(),
+        log_reads=Quota(log_reads_per_minute, quota_clock),
+        caller=CALLER,
+        held=held_by_caller(lab.scenario.caller.lacks),
+    )
+    faults, record = Faults(lab.scenario.faults), Record()
+    front = Front(cloud, faults, record, rpc_delay_s)
+    web = Web(cloud, faults, record, front.port, pace, http_port)
+    front.start()
+    web.start()
+    return RunningLab(front.port, web.port, front, web, record)
+
+
+def main() -> None:
+    """Serve a scenario until Ctrl-C, and print where."""
+    parser = argparse.ArgumentParser(description="Serve a scenario on loopback.")
+    parser.add_argument("scenario")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--pace", action="store_true")
+    asked = parser.parse_args()
+    lab = Lab(load(asked.scenario, asked.seed), asked.seed, Telemetry())
+    with start(lab, pace=asked.pace) as running:
+        print(f"PUBSUB_DIAG_ENDPOINT={running.endpoint}  gRPC 127.0.0.1:{running.grpc_port}", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()
