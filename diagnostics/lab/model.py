@@ -118,11 +118,9 @@ class Revision:
     """False: the container exits at start."""
     boot_error: str = ""
     """What it prints before it exits."""
-    traits: frozenset[str] = frozenset()
-    """What this build of the program does differently (applications list theirs). Known to the lab alone, never shown."""
     labels: dict[str, str] = field(default_factory=dict)
     code: str = "head"
-    """Which version of the program the image holds, e.g. "pre-fix" or "head". No API and no log shows it."""
+    """Which version of the program the image holds, in words of applications.traits. No API and no log shows it."""
 
 
 @dataclass

@@ -69,14 +69,13 @@ def decide(
         case = GOOD
     rng = setting.rng
     work_s = rng.uniform(*SLOW_S) if payload == "slow" else rng.lognormvariate(0, 0.35) * usual_s * case.work
-    trouble = setting.downstream.at(service, float(setting.env.now))
-    if trouble is not None:
-        work_s += trouble.added_s
-        if rng.random() < trouble.errors:
-            limited = trouble.error == "rate_limited"
-            case = (
-                Case(Outcome.LIMITED, 1.0, "limited")
-                if limited
-                else Case(Outcome.FAILED, 1.0, trouble.error or "downstream")
-            )
+    now = float(setting.env.now)
+    work_s = setting.downstream.stretch(service, now, work_s)
+    if trouble := setting.downstream.fails(service, now, rng):
+        limited = trouble.error == "rate_limited"
+        case = (
+            Case(Outcome.LIMITED, 1.0, "limited")
+            if limited
+            else Case(Outcome.FAILED, 1.0, trouble.error or "downstream")
+        )
     return case, work_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 
 
@@ -11,10 +12,12 @@ class Trouble:
 
     since: float
     until: float
-    added_s: float = 0.0
-    """Seconds added to the work of each item."""
+    slowdown: float = 1.0
+    """Work takes this many times as long."""
     errors: float = 0.0
     """Share of calls that fail, 0 to 1."""
+    added_s: float = 0.0
+    """Seconds added to the work of each item."""
     error: str = ""
     """The reason that the program then gives; empty: its usual one. rate_limited makes it answer 429."""
 
@@ -28,7 +31,17 @@ class Downstream:
     def add(self, service: str, trouble: Trouble) -> None:
         self.troubles.setdefault(service, []).append(trouble)
 
+    def stretch(self, service: str, moment: float, work_s: float) -> float:
+        """Seconds that work of this length takes at a moment."""
+        trouble = self.at(service, moment)
+        return work_s * trouble.slowdown + trouble.added_s if trouble else work_s
+
+    def fails(self, service: str, moment: float, rng: random.Random) -> Trouble | None:
+        """The trouble that makes this call fail, if it does."""
+        trouble = self.at(service, moment)
+        return trouble if trouble and rng.random() < trouble.errors else None
+
     def at(self, service: str, moment: float) -> Trouble | None:
         """The worst trouble of a service at a moment."""
         troubles = [t for t in self.troubles.get(service, ()) if t.since <= moment < t.until]
-        return max(troubles, key=lambda t: (t.errors, t.added_s), default=None)
+        return max(troubles, key=lambda t: (t.errors, t.slowdown, t.added_s), default=None)

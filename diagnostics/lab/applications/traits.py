@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
+
+from diagnostics.lab.model import Revision
+
 # Workers
 POISON_REFUSED = "poison-refused"
 """A message that can never be read is answered 400 instead of being acknowledged."""
@@ -83,6 +87,7 @@ PRESETS: dict[str, frozenset[str]] = {
 """head: all is well. pre-fix: the example pipeline on the night of its incident, both programs."""
 
 
+@cache
 def traits_of(code: str) -> frozenset[str]:
     """Traits of a version as scenarios name it: "head", "pre-fix", or a preset and traits: "pre-fix ack-first -no-age-rule".
 
@@ -98,3 +103,8 @@ def traits_of(code: str) -> frozenset[str]:
         named = PRESETS.get(name, frozenset({name}))
         traits = traits - named if word.startswith("-") else traits | named
     return traits
+
+
+def has(revision: Revision, trait: str) -> bool:
+    """Whether the program in this revision's image has the trait."""
+    return trait in traits_of(revision.code)

@@ -9,7 +9,7 @@ from typing import Any
 import simpy
 
 from diagnostics.lab.applications.base import Application
-from diagnostics.lab.applications.traits import OUTLIVES_TIMEOUT
+from diagnostics.lab.applications.traits import OUTLIVES_TIMEOUT, has
 from diagnostics.lab.cloud_run.schedule import after
 from diagnostics.lab.cloud_run.signals import STDERR, STDOUT, SYSTEM, Signals
 from diagnostics.lab.http import Answer, Request, Response
@@ -177,7 +177,7 @@ class Call:
     def time_out(self) -> None:
         """The container is not told: what goes on, goes on; but most frameworks end the request's work."""
         if not self.answered:
-            self._dropped = OUTLIVES_TIMEOUT not in self.revision.traits
+            self._dropped = not has(self.revision, OUTLIVES_TIMEOUT)
             self.end(504, TIMED_OUT)
 
     # What the program sees

@@ -1,4 +1,4 @@
-"""The coordinator: POST /start exports a night's invoices, POST /exported takes the receipts."""
+"""The coordinator: POST /start exports a night's invoices, POST /results takes the receipts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class OrderCoordinator(BatchStore):
         match request.method, path:
             case "POST", "/start":
                 self._start(request, instance, finish)
-            case "POST", "/exported":
+            case "POST", "/results":
                 self._exported(request, instance, finish)
             case "POST", "/sweep":
                 self._sweep(instance)
@@ -72,7 +72,7 @@ class OrderCoordinator(BatchStore):
             answer(status, {"error": reason, **more})
 
         blocker = self.open_batch(date)
-        if blocker and t.STATE_IN_MEMORY not in instance.revision.traits and not options.get("force"):
+        if blocker and not t.has(instance.revision, t.STATE_IN_MEMORY) and not options.get("force"):
             instance.after(0.1, lambda: refuse(409, "batch_open", blocker=blocker.id))
         elif attempt.plan.refusal:
             reason = {"no_work": "no_business_day", "no_items": "nothing_to_export"}.get(
@@ -93,10 +93,9 @@ class OrderCoordinator(BatchStore):
             instance.after(0.02, lambda: finish(400, b""))
             return
         lines = int(receipt.get("lines", 0))
-        rng = self.setting.rng
-        trouble = self.setting.downstream.at(self.service, instance.now)
-        contended = trouble is not None and rng.random() < trouble.errors
-        wait_s = rng.uniform(0.02, 0.1) + (trouble.added_s if trouble else 0.0)
+        rng, downstream = self.setting.rng, self.setting.downstream
+        wait_s = downstream.stretch(self.service, instance.now, rng.uniform(0.02, 0.1))
+        contended = downstream.fails(self.service, instance.now, rng) is not None
         instance.log("INFO", json={"event": "receipt_received", "batch": batch, "order": order})
         instance.after(wait_s, lambda: self._record(batch, order, lines, contended, instance, finish))
 
@@ -136,7 +135,7 @@ class OrderCoordinator(BatchStore):
                 instance.log("ERROR", json=done)
 
     def _known(self, batch: str, instance: InstanceView) -> BatchState | None:
-        if t.STATE_IN_MEMORY in instance.revision.traits and batch not in instance.memory:
+        if t.has(instance.revision, t.STATE_IN_MEMORY) and batch not in instance.memory:
             return None
         return self.batches.get(batch)
 
@@ -176,10 +175,10 @@ class _Start:
 
     def run(self) -> None:
         """Begin; every later step is scheduled by the one before it."""
-        trouble = self._setting.downstream.at(self._coordinator.service, self._instance.now)
         usual_s = self._setting.rng.uniform(3, 9)
         loading_s = usual_s if self._attempt.plan.loading_s is None else self._attempt.plan.loading_s
-        self._instance.after(loading_s + (trouble.added_s if trouble else 0.0), self._select)
+        stretch = self._setting.downstream.stretch
+        self._instance.after(stretch(self._coordinator.service, self._instance.now, loading_s), self._select)
 
     def _log(self, event: str, more: dict[str, Any], severity: str = "INFO") -> None:
         self._instance.log(severity, json={"event": event, "batch": self._batch} | more)
@@ -191,7 +190,7 @@ class _Start:
         self._orders = self._coordinator.select(self._attempt, self._batch, names)
         gated = {"alreadyExported": plan.gated.get("existing", 0), "onHold": plan.gated.get("low_quality", 0)}
         self._log("orders_selected", {"selected": len(self._orders), "found": plan.items} | gated)
-        kept = t.EXPECTED_KEPT in self._instance.revision.traits
+        kept = t.has(self._instance.revision, t.EXPECTED_KEPT)
         if not self._orders and not kept:
             self._log("batch_empty", {"reason": "nothing_to_export"})
             self._answer(200, {"batch": "", "queued": 0, "reason": "nothing_to_export"})
@@ -217,7 +216,7 @@ class _Start:
         data, attributes = order_data(payload, order, self._date, self._batch, setting.rng)
         revision = self._instance.revision
         try:
-            message = setting.publish_as(revision, revision.env.get("QUEUE_TOPIC", ""), data, attributes)
+            message = setting.publish_as(revision, revision.env.get("JOBS_TOPIC", ""), data, attributes)
         except PublishError as error:
             self._failed += 1
             self._log("order_queue_failed", {"order": order, "reason": client_error(error)}, "ERROR")

@@ -94,14 +94,14 @@ class OrderWorker:
             content = read(request)
             batch, order = str(content["batch"]), str(content["order"])
         except (NoEnvelope, Undecodable, KeyError) as error:
-            refuses = t.POISON_REFUSED in instance.revision.traits
+            refuses = t.has(instance.revision, t.POISON_REFUSED)
             reason = f"missing field {error}" if isinstance(error, KeyError) else "unreadable"
             instance.log("ERROR", json={"event": "message_rejected", "reason": reason, "acknowledged": not refuses})
             instance.after(0.02, lambda: finish(400 if refuses else 204, b""))
             return
         instance.log("INFO", json={"event": "export_started", "batch": batch, "order": order})
         case, work_s = decide(self._setting, self._casebook, self._service, batch, order, USUAL_S)
-        if t.ACK_FIRST in instance.revision.traits:
+        if t.has(instance.revision, t.ACK_FIRST):
             instance.after(0.05, lambda: finish(204, b""))
         instance.after(work_s, lambda: self._conclude(batch, order, case, work_s, instance, finish))
 
@@ -109,7 +109,11 @@ class OrderWorker:
         self, batch: str, order: str, case: Case, work_s: float, instance: InstanceView, finish: Finish
     ) -> None:
         """The table: outcome × build → code, entries, receipt."""
-        build, reason, outcome = instance.revision.traits, REASONS.get(case.reason, case.reason), case.outcome
+        build, reason, outcome = (
+            t.traits_of(instance.revision.code),
+            REASONS.get(case.reason, case.reason),
+            case.outcome,
+        )
         if outcome is Outcome.SKIPPED and case.reason == "injury" and t.INJURY_TRANSIENT in build:
             outcome = Outcome.FAILED
 
@@ -162,7 +166,7 @@ class OrderWorker:
     ) -> None:
         """Send the receipt, then acknowledge; without the receipt the message must come again, and the work is done again."""
         revision = instance.revision
-        topic = revision.env.get("RECEIPT_TOPIC", "")
+        topic = revision.env.get("RESULTS_TOPIC", "")
         data, attributes = receipt_data(order, batch, state, lines)
         try:
             if not silent:
@@ -170,7 +174,7 @@ class OrderWorker:
         except PublishError as error:
             entry = {"event": "receipt_failed", "order": order, "topic": topic, "reason": client_error(error)}
             instance.log("ERROR", json=entry | {"batch": batch})
-            if t.COMPLETION_SWALLOWED not in revision.traits:
+            if not t.has(revision, t.COMPLETION_SWALLOWED):
                 finish(500, b"")
                 return
         finish(204, b"")

@@ -78,7 +78,7 @@ class PredictionCoordinator(BatchStore):
 
     def topic(self, revision: Revision) -> str:
         """The request topic: from the environment, else the program's default."""
-        default = "prediction-request" if t.OLD_TOPIC_DEFAULT in revision.traits else "prediction-request-prod"
+        default = "prediction-request" if t.has(revision, t.OLD_TOPIC_DEFAULT) else "prediction-request-prod"
         return revision.env.get(REQUEST_TOPIC_ENV, default)
 
     def remember(self, instance: InstanceView, batch: str) -> None:
@@ -138,7 +138,7 @@ class PredictionCoordinator(BatchStore):
                 return 409, {"status": "already_running", "batch_id": own.id, "progress": _progress(own)}
             why = "forced" if force else "stalled"
             instance.log("WARNING", f"Overriding existing batch ({why}), starting new batch")
-        if not force and t.STATE_IN_MEMORY not in instance.revision.traits and (active := self.open_batch(date)):
+        if not force and not t.has(instance.revision, t.STATE_IN_MEMORY) and (active := self.open_batch(date)):
             done = f"{len(active.completed)}/{active.expected}"
             instance.log(
                 "WARNING",
@@ -170,17 +170,16 @@ class PredictionCoordinator(BatchStore):
             return
         count = int(event.get("predictions_generated", 0))
         instance.log("INFO", f"Completion: {player} (batch={batch}, predictions={count})")
-        rng = self.setting.rng
-        trouble = self.setting.downstream.at(self.service, instance.now)
-        wait_s = rng.uniform(0.05, 0.3) + (trouble.added_s if trouble else 0.0)
-        contended = trouble is not None and rng.random() < trouble.errors
+        rng, downstream = self.setting.rng, self.setting.downstream
+        wait_s = downstream.stretch(self.service, instance.now, rng.uniform(0.05, 0.3))
+        contended = downstream.fails(self.service, instance.now, rng) is not None
         instance.after(wait_s, lambda: self._record(batch, player, count, contended, instance, finish))
 
     def _record(
         self, batch: str, player: str, count: int, contended: bool, instance: InstanceView, finish: Finish
     ) -> None:
         state = self._known(instance, batch)
-        if state is None and t.STATE_IN_MEMORY in instance.revision.traits:
+        if state is None and t.has(instance.revision, t.STATE_IN_MEMORY):
             instance.log("WARNING", f"Completion for unknown batch {batch} ignored")
             finish(204, b"")
             return
@@ -200,14 +199,14 @@ class PredictionCoordinator(BatchStore):
         elif (
             not state.closed
             and len(state.completed) >= ENOUGH * state.expected
-            and t.ALL_REQUIRED not in instance.revision.traits
+            and not t.has(instance.revision, t.ALL_REQUIRED)
         ):
             self._force_if_stalled(state, idle_s, ENOUGH, STALLED_S, instance)
         finish(204, b"")
 
     def _known(self, instance: InstanceView, batch: str) -> BatchState | None:
         """The batch as this instance sees it: with state in memory, only what it started itself."""
-        if t.STATE_IN_MEMORY in instance.revision.traits and batch not in instance.memory.get("batches", ()):
+        if t.has(instance.revision, t.STATE_IN_MEMORY) and batch not in instance.memory.get("batches", ()):
             return None
         return self.batches.get(batch)
 
@@ -221,7 +220,7 @@ class PredictionCoordinator(BatchStore):
         share = done / state.expected if state.expected else 1.0
         if share >= enough and idle_s >= stalled_s:
             reason = f"STALLED at {done}/{state.expected}"
-        elif age_s > AGE_S and t.NO_AGE_RULE not in instance.revision.traits:
+        elif age_s > AGE_S and not t.has(instance.revision, t.NO_AGE_RULE):
             reason = f"TIMED OUT after {age_s / 60:.0f} min"
         else:
             return False
@@ -274,7 +273,7 @@ class PredictionCoordinator(BatchStore):
         if not state.closed:
             state.close(instance.now, forced="reset")
         if instance.memory.get("batch") == state.id:
-            if t.RESET_BLOCKS in instance.revision.traits:
+            if t.has(instance.revision, t.RESET_BLOCKS):
                 instance.memory["blocked"] = state.id
             else:
                 del instance.memory["batch"]

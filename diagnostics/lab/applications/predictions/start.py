@@ -55,8 +55,7 @@ class Start:
         rng = self._setting.rng
         self._names = rng.sample(PLAYERS, self._total) if self._total else []
         self._loading_s = rng.uniform(25, 70) if attempt.plan.loading_s is None else attempt.plan.loading_s
-        trouble = self._setting.downstream.at(coordinator.service, instance.now)
-        self._loading_s += trouble.added_s if trouble else 0.0
+        self._loading_s = self._setting.downstream.stretch(coordinator.service, instance.now, self._loading_s)
 
     def run(self) -> None:
         """Begin; every later step is scheduled by the one before it."""
@@ -78,7 +77,7 @@ class Start:
         self._log("INFO", f"Found {total} players for {date}")
         lines = total * 9 // 10
         self._log("INFO", f"LINE_SOURCE_STATS: odds_api={lines}, bettingpros={total - lines}, none=0")
-        if t.CREATED_FIRST in self._instance.revision.traits:
+        if t.has(self._instance.revision, t.CREATED_FIRST):
             self._after(0.5, self._create)
             self._after(0.6, lambda: self._preload(self._gate))
         else:
@@ -170,14 +169,14 @@ class Start:
         published, batch = self._attempt.published, self._batch
         took = max(0.01, self._instance.now - self._began)
         self._log("INFO", f"HEARTBEAT END: Publishing {len(self._players)} prediction requests ({took:.1f}s)")
-        if t.NO_PUBLISH_METRICS not in self._instance.revision.traits:
+        if not t.has(self._instance.revision, t.NO_PUBLISH_METRICS):
             self._log(
                 "INFO",
                 f"PUBLISH_METRICS: Published {published} requests in {took:.1f} s ({published / took:.1f} req/s), "
                 f"{self._failed} failed [batch={batch}, mode={self._mode}]",
             )
         self._log("INFO", f"Published {published}/{self._total} prediction requests")
-        if t.EXPECTED_KEPT not in self._instance.revision.traits:
+        if not t.has(self._instance.revision, t.EXPECTED_KEPT):
             self._correct(published)
         says = {
             "status": "started",

@@ -97,7 +97,7 @@ class PredictionWorker:
     # One message
 
     def _predict(self, request: Request, instance: InstanceView, finish: Finish) -> None:
-        refuses = t.POISON_REFUSED in instance.revision.traits
+        refuses = t.has(instance.revision, t.POISON_REFUSED)
         try:
             content = read(request)
         except NoEnvelope as error:
@@ -123,7 +123,7 @@ class PredictionWorker:
             f"(dataset_prefix: {item.prefix}, correlation_id: {item.correlation})",
         )
         case, work_s = decide(self._setting, self._casebook, self._service, item.batch, item.player, USUAL_S)
-        if t.ACK_FIRST in instance.revision.traits:
+        if t.has(instance.revision, t.ACK_FIRST):
             instance.after(0.05, lambda: finish(204, b""))
         instance.after(work_s, lambda: self._conclude(item, case, instance, finish))
 
@@ -136,7 +136,7 @@ class PredictionWorker:
 
     def _conclude(self, item: Item, case: Case, instance: InstanceView, finish: Finish) -> None:
         """The table: outcome × build → code, lines, completion."""
-        build, reason = instance.revision.traits, REASONS.get(case.reason, case.reason)
+        build, reason = t.traits_of(instance.revision.code), REASONS.get(case.reason, case.reason)
         outcome = case.outcome
         if outcome is Outcome.SKIPPED and case.reason == "injury" and t.INJURY_TRANSIENT in build:
             outcome = Outcome.FAILED
@@ -185,7 +185,7 @@ class PredictionWorker:
 
     def _broken(self, item: Item, instance: InstanceView, finish: Finish) -> None:
         error = "ImportError: cannot import name 'firestore' from 'google.cloud' (unknown location)"
-        if self._is_stale(item, 1) and t.STALE_RETRIED not in instance.revision.traits:
+        if self._is_stale(item, 1) and not t.has(instance.revision, t.STALE_RETRIED):
             instance.log("WARNING", f"STALE_MESSAGE: Exception for stale date {item.date}: {item.player}: {error}")
             finish(204, b"")
         else:
@@ -213,7 +213,7 @@ class PredictionWorker:
                 self._setting.publish_as(revision, topic, data, {})
         except PublishError as error:
             instance.log("ERROR", f"Error publishing completion event: {client_error(error)}")
-            if t.COMPLETION_NACKS in revision.traits:
+            if t.has(revision, t.COMPLETION_NACKS):
                 finish(500, b'{"error":"completion not published"}')
                 return
         finish(204, b"")
