@@ -1,7 +1,8 @@
 """Run steps on evidence. A step is its signature: what its parameters are annotated with is what it reads.
 
 A parameter may be a kind of evidence (the step is skipped, and says so, when that was not seen), `Kind | Unseen` (the step
-deals with it itself), or one of the given things: leg, now, ledger, profile. A step with a `leg` parameter runs once a leg.
+deals with it itself), or one of the given things: leg, now, ledger, profile. A step with a `leg` parameter runs once a leg;
+one that needs evidence of a certain leg says `Annotated[Kind, Leg.REQUEST]`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from diagnostics.evidence.model import Evidence, EvidenceSet, Leg, Unseen
+from diagnostics.evidence.model import Evidence, EvidenceSet, Leg, Stage, Unseen
 from diagnostics.ledger import Ledger
 from diagnostics.pipeline.profile import PipelineProfile
-from diagnostics.steps.finding import Code, Finding, Row, Stage, Status
+from diagnostics.steps.finding import Code, Finding, Row, Status
 
 Step = Callable[..., Iterable[Finding | Row]]
 
@@ -35,7 +36,7 @@ def not_checked(step: Step) -> Code:
 
 def kinds(steps: Sequence[Step]) -> set[type[Evidence]]:
     """The union of the evidence that these steps read."""
-    return {kind for step in steps for _, kind, _ in _reads(step)}
+    return {read.kind for step in steps for read in _reads(step)}
 
 
 def run(
@@ -63,11 +64,11 @@ def _one(
         if leg is not None:
             arguments["leg"] = leg
         missing: list[Unseen] = []
-        for name, kind, tolerant in _reads(step):
-            found = evidence.get(kind, leg)
-            if isinstance(found, Unseen) and not tolerant:
+        for read in _reads(step):
+            found = evidence.get(read.kind, read.leg or leg)
+            if isinstance(found, Unseen) and not read.tolerant:
                 missing.append(found)
-            arguments[name] = found
+            arguments[read.parameter] = found
         if missing:
             first = missing[0]
             yield not_checked(step).says(
@@ -81,14 +82,25 @@ def _one(
             yield from step(**arguments)
 
 
-def _reads(step: Step) -> list[tuple[str, type[Evidence], bool]]:
-    """(parameter, kind of evidence, whether the step itself deals with it being unseen)."""
+class _Read(typing.NamedTuple):
+    parameter: str
+    kind: type[Evidence]
+    leg: Leg | None
+    """Set when the step asks for one leg's evidence whatever leg it runs for."""
+    tolerant: bool
+    """Whether the step itself deals with the evidence being unseen."""
+
+
+def _reads(step: Step) -> list[_Read]:
     reads = []
-    for name, hint in typing.get_type_hints(step).items():
+    for name, hint in typing.get_type_hints(step, include_extras=True).items():
+        leg = None
+        if typing.get_origin(hint) is typing.Annotated:
+            hint, leg = typing.get_args(hint)
         options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
         found = [o for o in options if isinstance(o, type) and issubclass(o, Evidence)]
         if name != "return" and found:
-            reads.append((name, found[0], Unseen in options))
+            reads.append(_Read(name, found[0], leg, Unseen in options))
     return reads
 
 

@@ -1,0 +1,50 @@
+"""What looks like a stall and is none."""
+
+from diagnostics.causes.model import Cause, all_of, ok
+from diagnostics.evidence.model import Stage
+from diagnostics.steps import progress as p
+from diagnostics.steps import published, recorded
+
+CAUSES = (
+    Cause(
+        code="done",
+        family="state",
+        title="The batch is done",
+        says="the batch is closed",
+        stage=Stage.CLOSED,
+        requires=ok(recorded.CLOSED),
+        decisive=ok(recorded.CLOSED),
+        refutes=ok(published.EMPTY),
+        benign=True,
+    ),
+    Cause(
+        code="empty-by-design",
+        family="state",
+        title="The batch is empty by design",
+        says="the coordinator found nothing to do, and the profile lists its reason as right",
+        stage=Stage.PUBLISHED,
+        requires=ok(published.EMPTY),
+        decisive=ok(published.EMPTY),
+        benign=True,
+    ),
+    Cause(
+        code="still-running",
+        family="artefact",
+        title="The batch is still running",
+        says="items got further within the time that one item may take",
+        stage=Stage.PROCESSED,
+        requires=ok(p.PROGRESSING),
+        decisive=all_of(ok(p.PROGRESSING)),
+        benign=True,
+    ),
+    Cause(
+        code="too-early",
+        family="artefact",
+        title="It is too early to judge",
+        says="nothing has come back yet, and nothing has to have",
+        stage=Stage.PROCESSED,
+        requires=ok(p.TOO_EARLY),
+        decisive=ok(p.TOO_EARLY),
+        benign=True,
+    ),
+)

@@ -1,0 +1,56 @@
+"""Pushes that are refused before they reach code."""
+
+from diagnostics.causes.model import BOTH, Cause, Has, Over, all_of, any_of, none_of, ok
+from diagnostics.evidence.model import Stage
+from diagnostics.steps import delivered, push_auth
+
+_EFFECTS = (
+    push_auth.REFUSED,
+    push_auth.SILENT,
+    delivered.FAILING,
+    delivered.HELD_BACK,
+    delivered.NO_PUSHES,
+    delivered.OLD_BACKLOG,
+)
+
+CAUSES = (
+    Cause(
+        code="push-invoker-missing",
+        family="auth",
+        title="The push account may not invoke the service",
+        says="the push service account lacks roles/run.invoker on the service",
+        stage=Stage.DELIVERED,
+        legs=BOTH,
+        requires=Has(push_auth.INVOKER),
+        decisive=all_of(Has(push_auth.INVOKER), any_of(Has(push_auth.REFUSED), Has(delivered.FAILING))),
+        explains=_EFFECTS,
+        refutes=ok(push_auth.PROVEN),
+        settled_by=("pubsub-diag push-auth --leg {leg}",),
+        next=("pubsub-diag runbook show push-invoker-missing", "pubsub-diag push-auth --leg {leg}"),
+    ),
+    Cause(
+        code="push-audience-mismatch",
+        family="auth",
+        title="The service does not accept the push token's audience",
+        says="the audience in the push configuration is neither a URL of the service nor a custom audience",
+        stage=Stage.DELIVERED,
+        legs=BOTH,
+        requires=Has(push_auth.AUDIENCE),
+        decisive=all_of(Has(push_auth.AUDIENCE), any_of(Has(push_auth.REFUSED), Has(delivered.FAILING))),
+        explains=_EFFECTS,
+        refutes=ok(push_auth.PROVEN),
+        settled_by=("pubsub-diag push-auth --leg {leg}",),
+        next=("pubsub-diag runbook show push-audience-mismatch", "pubsub-diag push-auth --leg {leg}"),
+    ),
+    Cause(
+        code="foreign-refusals",
+        family="artefact",
+        title="Refusals in the log that are no pushes",
+        says="the 401 and 403 entries come from other callers; pushes are acknowledged",
+        stage=Stage.DELIVERED,
+        legs=BOTH,
+        requires=all_of(Over(push_auth.FOREIGN, "foreign", 0), none_of(Has(push_auth.REFUSED), Has(push_auth.SILENT))),
+        decisive=all_of(Over(push_auth.FOREIGN, "foreign", 0), any_of(ok(push_auth.PROVEN), ok(delivered.ACKED))),
+        benign=True,
+    ),
+)

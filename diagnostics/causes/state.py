@@ -1,0 +1,32 @@
+"""Batches that the coordinator's own state holds, or that only look held."""
+
+from diagnostics.causes.model import Cause, Has, all_of
+from diagnostics.evidence.model import Stage
+from diagnostics.steps import created, published, recorded, requested
+from diagnostics.steps.finding import Status
+
+CAUSES = (
+    Cause(
+        code="gated-batch-never-closes",
+        family="state",
+        title="A gated batch that never closes",
+        says="expected count written before the gate and not lowered",
+        stage=Stage.CLOSED,
+        requires=all_of(Has(recorded.WAITS_FOR_UNPUBLISHED), Has(published.GATED)),
+        decisive=all_of(Has(recorded.WAITS_FOR_UNPUBLISHED), Has(published.GATED)),
+        explains=(recorded.WILL_WAIT, published.FEWER),
+        next=("pubsub-diag runbook show gated-batch-never-closes", "pubsub-diag batch {batch} --items"),
+    ),
+    Cause(
+        code="stale-active-batch-blocks-start",
+        family="state",
+        title="A stale batch blocks every new start",
+        says="an older batch that makes no progress counts as active, so the start call was refused",
+        stage=Stage.CREATED,
+        requires=all_of(Has(requested.REFUSED), Has(created.STALE_OPEN, (Status.FAULT, Status.UNKNOWN))),
+        decisive=all_of(Has(requested.REFUSED), Has(created.STALE_OPEN)),
+        refutes=Has(created.ACTIVE_OTHER, (Status.OK,)),
+        settled_by=("pubsub-diag batches",),
+        next=("pubsub-diag batch {blocker}", "pubsub-diag runbook show stale-active-batch-blocks-start"),
+    ),
+)

@@ -1,0 +1,60 @@
+"""Receivers that answer, but not with an ack."""
+
+from diagnostics.causes.model import BOTH, Cause, Has, all_of, any_of, none_of, ok
+from diagnostics.evidence.model import Stage
+from diagnostics.steps import dead_letter, delivered, processed
+
+CAUSES = (
+    Cause(
+        code="poison-retry-storm",
+        family="worker",
+        title="Messages that never succeed come back for ever",
+        says="the same messages fail again and again and are redelivered without end",
+        stage=Stage.PROCESSED,
+        requires=all_of(
+            any_of(Has(processed.REPEATS), all_of(Has(processed.UNREADABLE), Has(delivered.OLD_BACKLOG))),
+            none_of(Has(processed.CRASHING)),
+        ),
+        decisive=all_of(Has(processed.REPEATS), none_of(Has(processed.CRASHING))),
+        explains=(
+            processed.UNREADABLE,
+            processed.ERRORS,
+            delivered.FAILING,
+            delivered.HELD_BACK,
+            delivered.OLD_BACKLOG,
+        ),
+        settled_by=("pubsub-diag worker", "pubsub-diag probe run --peek 30"),
+        next=("pubsub-diag runbook show poison-retry-storm",),
+    ),
+    Cause(
+        code="worker-crashing",
+        family="worker",
+        title="The receiver's containers crash",
+        says="containers exit or never start, so every push is answered by Cloud Run with an error",
+        stage=Stage.PROCESSED,
+        legs=BOTH,
+        requires=Has(processed.CRASHING),
+        decisive=all_of(Has(processed.CRASHING), none_of(ok(delivered.ACKED))),
+        explains=(
+            processed.REPEATS,
+            processed.ERRORS,
+            delivered.FAILING,
+            delivered.HELD_BACK,
+            delivered.OLD_BACKLOG,
+            delivered.DEADLINE,
+        ),
+        next=("pubsub-diag runbook show worker-crashing", "pubsub-diag changes --leg {leg}"),
+    ),
+    Cause(
+        code="dead-letter-grants-missing",
+        family="dead_letter",
+        title="Dead-lettering is set up and cannot work",
+        says="Google's Pub/Sub agent lacks a grant, so delivery attempts are not counted and bad messages never leave",
+        stage=Stage.DELIVERED,
+        legs=BOTH,
+        requires=Has(dead_letter.GRANTS),
+        decisive=Has(dead_letter.GRANTS),
+        never_blocks=True,
+        next=("pubsub-diag runbook show dead-letter-grants-missing",),
+    ),
+)

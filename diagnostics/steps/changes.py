@@ -1,0 +1,114 @@
+"""What changed between the last good batch and this one: deploys, lost settings, grants, subscriptions?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from diagnostics.evidence.model import Change, ChangeLog, Leg, Revisions, RevisionSettings, ServiceConfig, Stage, Unseen
+from diagnostics.ledger import Ledger
+from diagnostics.steps.finding import Code, Finding, Status
+from diagnostics.steps.words import clock, count, short
+
+MIN_INSTANCES = Code("changes.min_instances", Stage.DELIVERED, "a deploy lost the minimum of instances")
+CHANGED = Code("changes.changed", Stage.REQUESTED, "configuration changed", informational=True)
+NOTHING = Code("changes.nothing", Stage.REQUESTED, "nothing changed", informational=True)
+DEPLOYED = Code("changes.deployed", Stage.PROCESSED, "a new revision serves", informational=True)
+
+
+def changes(
+    leg: Leg,
+    ledger: Ledger,
+    now: datetime,
+    service: ServiceConfig,
+    revisions: Revisions | Unseen,
+) -> Iterator[Finding]:
+    """Compares the serving revision with the one before it that served while a batch was good."""
+    settings = service.settings
+    if settings is None or isinstance(revisions, Unseen):
+        return
+    serving = revisions.named(settings.serving) or settings.template
+    older = [r for r in revisions.revisions if r.created < serving.created and r.ready == "ready"]
+    if not older:
+        return
+    good_at = ledger.last_good.started if ledger.last_good else None
+    before = next((r for r in older if good_at is None or r.created <= good_at), older[0])
+    lost = _lost_minimum(serving, older)
+    if lost is not None and not settings.min_instances:
+        good = ""
+        if ledger.last_good and good_at and lost.created <= good_at < serving.created:
+            good = f"; the last good batch ran on {lost.name}"
+        yield MIN_INSTANCES.says(
+            Status.WARNING,
+            f"min-instances of {settings.name} went from {lost.min_instances} to 0 in {serving.name}{good}",
+            leg=leg,
+            since=serving.created,
+            rests_on=("ServiceConfig", "Revisions"),
+            numbers={"before": lost.min_instances},
+            words={"revision": serving.name, "before": lost.name},
+        )
+    if good_at and serving.created > good_at:
+        yield DEPLOYED.says(
+            Status.OK,
+            f"{settings.name} was deployed at {clock(serving.created, now)} ({serving.name}), after the last good batch: "
+            + (", ".join(_differences(before, serving)) or "no setting differs but the image"),
+            leg=leg,
+            since=serving.created,
+            rests_on=("Revisions",),
+        )
+
+
+def audit(ledger: Ledger, now: datetime, log: ChangeLog) -> Iterator[Finding]:
+    """Lists the changes that the audit logs show since the last good batch; failed attempts are left out."""
+    since = ledger.last_good.started if ledger.last_good else log.since
+    made = [c for c in log.changes if c.ok and c.at >= since]
+    against = "the last good batch" if ledger.last_good else f"{clock(since, now)} (no good batch is known)"
+    if not made:
+        if log.source.complete:
+            yield NOTHING.says(Status.OK, f"no configuration change since {against}", rests_on=("ChangeLog",))
+        return
+    listed = "; ".join(_told(c, now) for c in made[-4:])
+    yield CHANGED.says(
+        Status.OK,
+        f"{count(len(made), 'change')} since {against}: {listed}",
+        since=made[0].at,
+        rests_on=("ChangeLog",),
+        numbers={"changes": len(made)},
+    )
+
+
+def _lost_minimum(serving: RevisionSettings, older: list[RevisionSettings]) -> RevisionSettings | None:
+    """The newest older revision, if it kept instances warm and the serving one does not. Zero on both is a choice."""
+    if serving.min_instances:
+        return None
+    newest = older[0]
+    return newest if newest.min_instances else None
+
+
+def _differences(before: RevisionSettings, after: RevisionSettings) -> list[str]:
+    said = [
+        f"{name.replace('_', '-').removesuffix('-s')} {getattr(before, name)} → {getattr(after, name)}"
+        for name in (
+            "min_instances",
+            "max_instances",
+            "concurrency",
+            "timeout_s",
+            "cpu",
+            "memory",
+            "cpu_idle",
+            "account",
+        )
+        if getattr(before, name) != getattr(after, name)
+    ]
+    gone, new = sorted(before.env.keys() - after.env.keys()), sorted(after.env.keys() - before.env.keys())
+    changed = sorted(k for k in before.env.keys() & after.env.keys() if before.env[k] != after.env[k])
+    said += [f"environment lost {', '.join(gone)}"] if gone else []
+    said += [f"environment gained {', '.join(new)}"] if new else []
+    said += [f"environment changed {', '.join(changed)}"] if changed else []
+    return said
+
+
+def _told(change: Change, now: datetime) -> str:
+    return f"{clock(change.at, now)} {change.method} {short(change.resource)} by {change.by}" + (
+        f" ({change.says})" if change.says else ""
+    )

@@ -1,0 +1,343 @@
+"""Do pushes of this leg reach code that acks them, and how are they answered right now?
+
+Counters belong to the whole subscription. They bound what can have happened to the batch; the ledger says what did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from diagnostics.evidence.model import (
+    Backlog,
+    BacklogHistory,
+    DeadLetterCounts,
+    DeliveryHealth,
+    Leg,
+    PushCounts,
+    RequestLog,
+    Stage,
+    Unseen,
+    total,
+)
+from diagnostics.ledger import Ledger
+from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
+from diagnostics.steps.words import RECENT, by_class, clock, count, last_of, owed, span
+
+ACKED = Code("delivered.acked", Stage.DELIVERED, "pushes are acknowledged")
+FAILING = Code("delivered.failing", Stage.DELIVERED, "pushes are not acknowledged")
+RECOVERED = Code("delivered.recovered", Stage.DELIVERED, "pushes failed earlier and are acknowledged now")
+NO_PUSHES = Code("delivered.no_pushes", Stage.DELIVERED, "messages wait and nothing is pushed")
+HELD_BACK = Code(
+    "delivered.held_back", Stage.DELIVERED, "failing messages slow the subscription and others wait behind them"
+)
+DEADLINE = Code("delivered.deadline", Stage.DELIVERED, "pushes run into the ack deadline")
+UNREACHABLE = Code("delivered.unreachable", Stage.DELIVERED, "the push endpoint cannot be reached", informational=True)
+DEAD_LETTERED = Code(
+    "delivered.dead_lettered", Stage.DELIVERED, "messages went to the dead-letter topic", informational=True
+)
+OLD_BACKLOG = Code("delivered.old_backlog", Stage.DELIVERED, "the oldest unacked message is older than the batch")
+HEALTH = Code("delivered.health", Stage.DELIVERED, "Google's delivery latency health is bad", informational=True)
+IDLE = Code("delivered.idle", Stage.DELIVERED, "nothing waits and nothing is pushed", informational=True)
+UNSEEN = Code("delivered.unseen", Stage.DELIVERED, "push results could not be seen", informational=True)
+
+_NACK = ("deadline_exceeded", "internal", "invalid", "remote_server_4xx", "remote_server_5xx", "unreachable")
+
+
+def delivered(
+    leg: Leg,
+    ledger: Ledger,
+    now: datetime,
+    pushes: PushCounts | Unseen,
+    backlog: Backlog | Unseen,
+    history: BacklogHistory | Unseen,
+    dead: DeadLetterCounts | Unseen,
+    health: DeliveryHealth | Unseen,
+    log: RequestLog | Unseen,
+) -> Iterator[Finding | Row]:
+    """Reads push results by class, backlog and age; compares what is owed with what moves."""
+    if leg is Leg.REQUEST:
+        yield _row(ledger, pushes, dead)
+    if isinstance(pushes, Unseen):
+        yield _blind(leg, ledger, pushes)
+    else:
+        yield from _answers(leg, ledger, pushes, backlog, now, log)
+    if not isinstance(backlog, Unseen):
+        yield from _waiting(leg, ledger, pushes, backlog, history, now)
+    if not isinstance(dead, Unseen):
+        yield from _dead(leg, ledger, dead)
+    if not isinstance(health, Unseen):
+        yield from _health(leg, health, backlog)
+
+
+def _blind(leg: Leg, ledger: Ledger, unseen: Unseen) -> Finding:
+    least, most = owed(ledger, leg)
+    proven = least == 0 and most == 0 and ledger.done > 0
+    return UNSEEN.says(
+        Status.OK if proven else Status.UNKNOWN,
+        "every published item reached its worker; push counters were not seen"
+        if proven
+        else f"push results could not be seen: {unseen.says}",
+        leg=leg,
+        words={"permission": unseen.permission, "mend": unseen.mend, "why": unseen.why.value},
+    )
+
+
+def _answers(
+    leg: Leg, ledger: Ledger, pushes: PushCounts, backlog: Backlog | Unseen, now: datetime, log: RequestLog | Unseen
+) -> Iterator[Finding]:
+    recently = pushes.source.as_of - RECENT
+    since = _begin(ledger, pushes)
+    recent, window = by_class(pushes.series, recently), by_class(pushes.series, since)
+    bad_now = {k: v for k, v in recent.items() if k != "ack"}
+    bad = {k: v for k, v in window.items() if k != "ack"}
+    all_now = sum(recent.values())
+    least, most = owed(ledger, leg)
+    waits = _last(backlog)
+    if not window:
+        if waits == 0 or (waits is None and isinstance(backlog, Unseen) is False and least == 0 and not ledger.batch):
+            yield IDLE.says(
+                Status.IDLE, "nothing waits and nothing was pushed", leg=leg, rests_on=("PushCounts", "Backlog")
+            )
+        return
+    if not bad_now:
+        yield ACKED.says(
+            Status.OK,
+            f"{count(window.get('ack', 0), 'push')} acked"
+            + (f", none refused since {clock(recently, now)}" if bad else ", none refused"),
+            leg=leg,
+            rests_on=("PushCounts",),
+            numbers={"acks": window.get("ack", 0)},
+        )
+        if bad:
+            ended = last_of([s for s in pushes.series if s.labels.get("response_class") != "ack"], since)
+            yield RECOVERED.says(
+                Status.OK,
+                f"{_mix(bad, sum(window.values()))} of {count(sum(window.values()), 'push')} failed earlier, the last by "
+                f"{clock(ended, now) if ended else '?'}; nothing is wrong now",
+                leg=leg,
+                until=ended,
+                bears=Bears.SLOWS,
+                rests_on=("PushCounts",),
+                numbers={"failed": sum(bad.values())},
+                words=_texts(log),
+            )
+        return
+    share = sum(bad_now.values()) / all_now
+    minutes = RECENT.total_seconds() / 60
+    stuck = least > 0 or (most is None and bool(waits))
+    begin = _onset(pushes, since)
+    numbers = {"share": share, "per_min": sum(bad_now.values()) / minutes, "acks": recent.get("ack", 0)} | {
+        f"class_{k}": v for k, v in bad_now.items()
+    }
+    yield FAILING.says(
+        Status.FAULT if (stuck and share > 0.5) or not recent.get("ack") else Status.WARNING,
+        f"{_mix(bad_now, all_now)} of pushes in the last {round(minutes)} min "
+        f"({sum(bad_now.values()) / minutes:.1f} a minute) beside {count(recent.get('ack', 0), 'ack')}",
+        leg=leg,
+        bears=(Bears.HOLDS if not recent.get("ack") else Bears.SLOWS) if stuck else Bears.APART,
+        held=least if not recent.get("ack") else 0,
+        since=begin,
+        rests_on=("PushCounts",),
+        numbers=numbers,
+        words=_texts(log),
+    )
+    if "deadline_exceeded" in bad_now:
+        yield DEADLINE.says(
+            Status.FAULT if not recent.get("ack") else Status.WARNING,
+            f"{count(bad_now['deadline_exceeded'], 'push')} ran into the ack deadline in the last {round(minutes)} min",
+            leg=leg,
+            bears=Bears.HOLDS if least else Bears.APART,
+            held=min(least, round(bad_now["deadline_exceeded"])),
+            since=begin,
+            rests_on=("PushCounts",),
+        )
+    if "unreachable" in bad_now:
+        yield UNREACHABLE.says(
+            Status.FAULT,
+            "the push endpoint cannot be reached: host name or certificate",
+            leg=leg,
+            bears=Bears.HOLDS,
+            held=least,
+        )
+
+
+def _waiting(
+    leg: Leg,
+    ledger: Ledger,
+    pushes: PushCounts | Unseen,
+    backlog: Backlog,
+    history: BacklogHistory | Unseen,
+    now: datetime,
+) -> Iterator[Finding]:
+    waits = _last(backlog)
+    if not waits:
+        return
+    age = max((s.last.value for s in backlog.oldest_age_s if s.last), default=0.0)
+    born = backlog.source.as_of - timedelta(seconds=age)
+    least, most = owed(ledger, leg)
+    begin = ledger.started
+    if begin is None or born < begin - timedelta(minutes=2):
+        yield OLD_BACKLOG.says(
+            Status.WARNING,
+            f"{count(waits, 'message')} unacked, the oldest since {clock(born, now)} ({span(age)})"
+            + (", before this batch began" if begin else ""),
+            leg=leg,
+            since=_grew(history, born),
+            rests_on=("Backlog",),
+            numbers={"unacked": waits, "age_s": age},
+        )
+    if isinstance(pushes, Unseen):
+        return
+    since = max(begin, born) if begin else born
+    settled = pushes.source.as_of - since > timedelta(minutes=3)
+    if settled and not by_class(pushes.series, since):
+        yield NO_PUSHES.says(
+            Status.FAULT,
+            f"{count(waits, 'message')} wait and nothing was pushed since {clock(since, now)}",
+            leg=leg,
+            bears=Bears.HOLDS if least or most is None or most else Bears.APART,
+            held=least,
+            since=since,
+            rests_on=("PushCounts", "Backlog"),
+        )
+        return
+    recent = by_class(pushes.series, pushes.source.as_of - RECENT)
+    nacks = sum(v for k, v in recent.items() if k in _NACK)
+    acks = recent.get("ack", 0)
+    if nacks > acks and (least or (most is None and begin)) and settled:
+        minutes = RECENT.total_seconds() / 60
+        yield HELD_BACK.says(
+            Status.FAULT,
+            f"{count(waits, 'message')} wait; {nacks / minutes:.1f} pushes a minute fail and {acks / minutes:.1f} succeed: "
+            "push backoff holds back the whole subscription",
+            leg=leg,
+            bears=Bears.HOLDS,
+            held=least,
+            since=begin,
+            rests_on=("PushCounts", "Backlog"),
+            numbers={"nacks_per_min": nacks / minutes, "acks_per_min": acks / minutes, "unacked": waits},
+        )
+
+
+def _dead(leg: Leg, ledger: Ledger, dead: DeadLetterCounts) -> Iterator[Finding]:
+    since = ledger.started - timedelta(minutes=1) if ledger.started else None
+    gone = total(dead.series, since)
+    if gone:
+        yield DEAD_LETTERED.says(
+            Status.WARNING,
+            f"{count(gone, 'message')} went to the dead-letter topic; they do not come back by themselves",
+            leg=leg,
+            bears=Bears.SLOWS if ledger.started else Bears.APART,
+            since=since,
+            rests_on=("DeadLetterCounts",),
+            numbers={"dead_lettered": gone},
+        )
+
+
+def _health(leg: Leg, health: DeliveryHealth, backlog: Backlog | Unseen) -> Iterator[Finding]:
+    """Bad for most of the last ten minutes is a warning; a fault only while the oldest message gets older."""
+    since = health.source.as_of - timedelta(minutes=10)
+    for one in health.series:
+        points = list(one.within(since))
+        bad = sum(1 for p in points if p.value < 0.5)
+        criteria = one.labels.get("criteria", "?")
+        if criteria in ("nack_requests", "seek_requests") or bad < 0.8 * len(points) or not bad:
+            continue
+        growing = _growing(backlog, since)
+        yield HEALTH.says(
+            Status.FAULT if growing else Status.WARNING,
+            f"delivery latency health: {criteria} bad for {bad} of {len(points)} min"
+            + (" and the oldest message gets older" if growing else ""),
+            leg=leg,
+            since=points[0].start,
+            rests_on=("DeliveryHealth", "Backlog"),
+            words={"criteria": criteria},
+        )
+
+
+def _row(ledger: Ledger, pushes: PushCounts | Unseen, dead: DeadLetterCounts | Unseen) -> Row:
+    here = ledger.counts.get(Stage.DELIVERED)
+    before = ledger.before(Stage.DELIVERED) if ledger.counts else None
+    if here is None or before is None or (before.most == 0):
+        return Row(stage=Stage.DELIVERED, leg=Leg.REQUEST, not_reached=True)
+    least, _ = ledger.gap(Stage.DELIVERED)
+    where: dict[str, int] = {}
+    since = ledger.started - timedelta(minutes=1) if ledger.started else None
+    lettered = 0 if isinstance(dead, Unseen) else int(total(dead.series, since))
+    if least:
+        where[Where.DEAD_LETTERED] = min(lettered, least)
+        retried = 0
+        if not isinstance(pushes, Unseen):
+            nacks = sum(v for k, v in by_class(pushes.series, since).items() if k in _NACK)
+            retried = least if nacks >= least else 0
+        where[Where.RETRYING if retried else Where.WAITING] = least - where[Where.DEAD_LETTERED]
+    return Row(
+        stage=Stage.DELIVERED,
+        leg=Leg.REQUEST,
+        expected=before.most,
+        seen_min=here.least,
+        seen_max=here.most,
+        where={k: v for k, v in where.items() if v},
+        basis=here.basis,
+        status=Status.FAULT if least else (Status.OK if here.most is not None else Status.UNKNOWN),
+        source=here.source,
+    )
+
+
+def _begin(ledger: Ledger, pushes: PushCounts) -> datetime:
+    return ledger.started - timedelta(minutes=1) if ledger.started else pushes.source.as_of - timedelta(hours=1)
+
+
+def _onset(pushes: PushCounts, since: datetime) -> datetime | None:
+    starts = [
+        p.start
+        for s in pushes.series
+        if s.labels.get("response_class") != "ack"
+        for p in s.within(since)
+        if p.value > 0
+    ]
+    return min(starts, default=None)
+
+
+def _last(backlog: Backlog | Unseen) -> float | None:
+    """Unacked messages now; None: not seen, or no series."""
+    if isinstance(backlog, Unseen):
+        return None
+    points = [s.last for s in backlog.undelivered if s.last]
+    return max((p.value for p in points), default=None)
+
+
+def _growing(backlog: Backlog | Unseen, since: datetime) -> bool:
+    if isinstance(backlog, Unseen):
+        return False
+    for one in backlog.oldest_age_s:
+        values = [p.value for p in one.within(since)]
+        if len(values) > 2 and values[-1] > values[0] and values[-1] > 60:
+            return True
+    return False
+
+
+def _grew(history: BacklogHistory | Unseen, born: datetime) -> datetime:
+    """When the oldest message was published: the first hour whose age shows it, else by its age today."""
+    if isinstance(history, Unseen):
+        return born
+    starts = [p.end - timedelta(seconds=p.value) for s in history.oldest_age_s for p in s.points if p.value > 3600]
+    return min([*starts, born])
+
+
+def _mix(bad: dict[str, float], all_: float) -> str:
+    return ", ".join(f"{v / all_:.0%} {k}" for k, v in sorted(bad.items(), key=lambda kv: -kv[1]))
+
+
+def _texts(log: RequestLog | Unseen) -> dict[str, str]:
+    """Status codes that the request log shows on the push path, most frequent first."""
+    if isinstance(log, Unseen):
+        return {}
+    codes: dict[int, int] = {}
+    for row in log.refused:
+        if row.path.split("?")[0] == log.push_path:
+            codes[row.status] = codes.get(row.status, 0) + 1
+    return (
+        {"statuses": ", ".join(f"{n} × {c}" for c, n in sorted(codes.items(), key=lambda kv: -kv[1]))} if codes else {}
+    )

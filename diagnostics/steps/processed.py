@@ -1,0 +1,265 @@
+"""What does the receiving code answer: who fails again and again, does it start at all, what does it give up?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from diagnostics.evidence.model import (
+    ItemMarks,
+    Leg,
+    LogRow,
+    PlatformLines,
+    PushCounts,
+    RequestLog,
+    ServiceConfig,
+    Stage,
+    Unseen,
+)
+from diagnostics.ledger import Ledger, Repeat
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
+from diagnostics.steps.words import RECENT, by_class, clock, count, names, owed
+
+REPEATS = Code("processed.repeats", Stage.PROCESSED, "the same items fail again and again")
+UNREADABLE = Code(
+    "processed.unreadable", Stage.PROCESSED, "messages that the receiver cannot read come back again and again"
+)
+CRASHING = Code("processed.crashing", Stage.PROCESSED, "containers exit or cannot start")
+ERRORS = Code("processed.errors", Stage.PROCESSED, "the receiver answers with errors")
+SKIPPED = Code("processed.skipped", Stage.PROCESSED, "the worker gave items up and acked them", informational=True)
+STORM_SMALL = Code(
+    "processed.storm_small", Stage.PROCESSED, "failing messages are too few to hold anything back", informational=True
+)
+UNSEEN = Code("processed.unseen", Stage.PROCESSED, "what the receiver answers could not be seen", informational=True)
+
+_CRASH = (
+    "Container called exit(",
+    "Container terminated on signal",
+    "STARTUP",
+    "could not start successfully",
+    "failed to boot",
+)
+_MEMORY = "Memory limit of"
+
+
+def processed(
+    leg: Leg,
+    ledger: Ledger,
+    profile: PipelineProfile,
+    now: datetime,
+    log: RequestLog | Unseen,
+    lines: PlatformLines | Unseen,
+    marks: ItemMarks | Unseen,
+    pushes: PushCounts | Unseen,
+    service: Annotated[ServiceConfig | Unseen, Leg.REQUEST],
+) -> Iterator[Finding | Row]:
+    """Reads the request log (entries with an instance are the application's own answers), its marker lines, and Cloud Run's."""
+    recent = {} if isinstance(pushes, Unseen) else by_class(pushes.series, pushes.source.as_of - RECENT)
+    acking = bool(recent.get("ack"))
+    if leg is Leg.REQUEST:
+        yield _row(ledger)
+        yield from _repeats(ledger, profile, now, marks, service, recent)
+        yield from _skipped(ledger, profile)
+    if isinstance(log, Unseen) and isinstance(lines, Unseen):
+        yield UNSEEN.says(Status.UNKNOWN, f"request log and container log could not be seen: {log.says}", leg=leg)
+        return
+    least = _stopped(ledger, leg)
+    yield from _crashes(leg, log, lines, now, least, acking)
+    if not isinstance(log, Unseen):
+        yield from _answers(leg, ledger, log, now, least, recent)
+
+
+def _stopped(ledger: Ledger, leg: Leg) -> int:
+    """Items that were owed to this receiver and are not known to be acked by it."""
+    if not ledger.counts:
+        return 0
+    if leg is Leg.COMPLETION:
+        return owed(ledger, leg)[0]
+    return ledger.gap(Stage.DELIVERED)[0] + ledger.gap(Stage.PROCESSED)[0]
+
+
+def _repeats(
+    ledger: Ledger,
+    profile: PipelineProfile,
+    now: datetime,
+    marks: ItemMarks | Unseen,
+    service: ServiceConfig | Unseen,
+    recent: dict[str, float],
+) -> Iterator[Finding]:
+    if isinstance(marks, Unseen) or not ledger.repeats:
+        return
+    ours = [r for r in ledger.repeats if r.ours]
+    foreign = [r for r in ledger.repeats if not r.ours]
+    if ours:
+        yield _repeating(ours, profile, now, Bears.HOLDS, len(ours), "of this batch")
+    if foreign:
+        waiting = owed(ledger, Leg.REQUEST)[0]
+        nacks = sum(v for k, v in recent.items() if k != "ack")
+        holds = waiting > 0 and nacks > recent.get("ack", 0)
+        yield _repeating(
+            foreign,
+            profile,
+            now,
+            Bears.HOLDS if holds else Bears.APART,
+            waiting if holds else 0,
+            "of no item of this batch",
+        )
+        if not holds:
+            yield _too_few(recent, service)
+
+
+def _repeating(
+    found: list[Repeat], profile: PipelineProfile, now: datetime, bears: Bears, held: int, whose: str
+) -> Finding:
+    failures = sum(r.failures for r in found)
+    first = min(r.first for r in found)
+    minutes = max((max(r.last for r in found) - first).total_seconds() / 60, 1)
+    reasons = Counter(r.reason for r in found if r.reason)
+    why = f" ({', '.join(f'{n} {reason}' for reason, n in reasons.most_common(3))})" if reasons else ""
+    many = count(len(found), profile.item)
+    return REPEATS.says(
+        Status.FAULT if bears is Bears.HOLDS else Status.WARNING,
+        f"the same {many} failed {failures} times since {clock(first, now)}, {failures / minutes:.1f} a minute{why}: "
+        f"{names(r.name for r in found)}; {whose}",
+        leg=Leg.REQUEST,
+        bears=bears,
+        held=held,
+        since=first,
+        rests_on=("ItemMarks",),
+        numbers={"items": len(found), "failures": failures, "per_min": failures / minutes},
+    )
+
+
+def _too_few(recent: dict[str, float], service: ServiceConfig | Unseen) -> Finding:
+    nacks = sum(v for k, v in recent.items() if k != "ack") / (RECENT.total_seconds() / 60)
+    slots = None
+    if not isinstance(service, Unseen) and service.settings:
+        template = service.settings.template
+        slots = template.max_instances * template.concurrency
+    return STORM_SMALL.says(
+        Status.OK,
+        f"{nacks:.1f} failing pushes a minute"
+        + (f" against {slots} worker slots" if slots else "")
+        + " hold nothing of this batch",
+        leg=Leg.REQUEST,
+        numbers={"per_min": nacks} | ({"slots": slots} if slots else {}),
+    )
+
+
+def _skipped(ledger: Ledger, profile: PipelineProfile) -> Iterator[Finding]:
+    lost = [x for x in ledger.lives if x.skipped and x.stage is Stage.PROCESSED]
+    if lost:
+        reasons = Counter(x.reason for x in lost if x.reason)
+        yield SKIPPED.says(
+            Status.WARNING,
+            f"the worker gave up {count(len(lost), profile.item)} and acked them"
+            + (f" ({', '.join(f'{n} {r}' for r, n in reasons.most_common(3))})" if reasons else ""),
+            leg=Leg.REQUEST,
+            bears=Bears.SLOWS,
+            held=len(lost),
+            rests_on=("ItemMarks",),
+            numbers={"skipped": len(lost)},
+        )
+
+
+def _crashes(
+    leg: Leg, log: RequestLog | Unseen, lines: PlatformLines | Unseen, now: datetime, least: int, acking: bool
+) -> Iterator[Finding]:
+    crashed = [] if isinstance(lines, Unseen) else [x for x in lines.lines if _crash(x.text)]
+    refused = [] if isinstance(log, Unseen) else [r for r in log.refused if "could not start successfully" in r.text]
+    if not crashed and not refused:
+        return
+    newest = max([x.at for x in crashed] + [r.at for r in refused])
+    first = min([x.at for x in crashed] + [r.at for r in refused])
+    fresh = now - newest < timedelta(minutes=20) and not acking
+    told = (
+        []
+        if isinstance(lines, Unseen)
+        else [x for x in lines.lines if x.log in ("stderr", "stdout") and x.severity == "ERROR"]
+    )
+    why = next((x.text for x in reversed(told) if x.at >= first - timedelta(minutes=1)), "")
+    revisions = names({x.revision for x in crashed if x.revision})
+    yield CRASHING.says(
+        Status.FAULT if fresh else Status.WARNING,
+        f"containers{f' of {revisions}' if revisions else ''} exited or failed to start {count(len(crashed) or len(refused), 'time')}"
+        + (f", the last at {clock(newest, now)}" if not fresh else "")
+        + (f": {why[:120]}" if why else ""),
+        leg=leg,
+        bears=(Bears.HOLDS if least else Bears.APART) if fresh else Bears.SLOWS,
+        held=least if fresh else 0,
+        since=first,
+        rests_on=("PlatformLines", "RequestLog"),
+        numbers={"exits": len(crashed), "refused": len(refused)},
+        words={"why": why, "memory": "yes" if any(_MEMORY in x.text for x in crashed) else ""},
+    )
+
+
+def _crash(text: str) -> bool:
+    if "STARTUP" in text:
+        return "fail" in text
+    return any(part in text for part in _CRASH) or _MEMORY in text
+
+
+def _answers(
+    leg: Leg, ledger: Ledger, log: RequestLog, now: datetime, least: int, recent: dict[str, float]
+) -> Iterator[Finding]:
+    since = ledger.started or now - timedelta(hours=1)
+    own = [r for r in log.refused if r.instance and r.path.split("?")[0] == log.push_path and r.at >= since]
+    client = [r for r in own if 400 <= r.status < 500 and r.status not in (401, 403, 404, 405, 429)]
+    if len(client) > 1:
+        holds = bool(least) and sum(v for k, v in recent.items() if k != "ack") > recent.get("ack", 0)
+        minutes = max((client[-1].at - client[0].at).total_seconds() / 60, 1)
+        yield UNREADABLE.says(
+            Status.FAULT if holds else Status.WARNING,
+            f"{len(client)} pushes answered {_codes(client)} by the application itself, {len(client) / minutes:.1f} a minute",
+            leg=leg,
+            bears=Bears.HOLDS if holds else Bears.APART,
+            held=least if holds else 0,
+            since=client[0].at,
+            rests_on=("RequestLog",),
+            numbers={"answers": len(client), "per_min": len(client) / minutes},
+        )
+    server = [r for r in own if r.status >= 500 or r.status in (401, 403, 404, 405)]
+    fresh = [r for r in server if r.at > now - RECENT]
+    if server:
+        share = len(fresh) / max(len(fresh) + recent.get("ack", 0), 1)
+        broken = bool(fresh) and not recent.get("ack")
+        yield ERRORS.says(
+            (Status.FAULT if broken else Status.WARNING) if fresh else Status.OK,
+            f"{len(server)} pushes answered {_codes(server)} by the application itself"
+            + (f", {share:.0%} of the last 5 min" if fresh else f", none since {clock(server[-1].at, now)}"),
+            leg=leg,
+            bears=(Bears.HOLDS if least else Bears.APART) if broken else Bears.SLOWS if least else Bears.APART,
+            held=least if broken else 0,
+            since=server[0].at,
+            rests_on=("RequestLog",),
+            numbers={"answers": len(server), "recent": len(fresh), "share": share},
+        )
+
+
+def _codes(rows: list[LogRow]) -> str:
+    return ", ".join(f"{status} ({n})" for status, n in Counter(r.status for r in rows).most_common(3))
+
+
+def _row(ledger: Ledger) -> Row:
+    here = ledger.counts.get(Stage.PROCESSED)
+    before = ledger.before(Stage.PROCESSED) if ledger.counts else None
+    if here is None or before is None or before.most == 0:
+        return Row(stage=Stage.PROCESSED, leg=Leg.REQUEST, not_reached=True)
+    least, _ = ledger.gap(Stage.PROCESSED)
+    failing = sum(1 for x in ledger.lives if x.stage is Stage.DELIVERED and x.failures)
+    where = {Where.RETRYING: min(failing, least), Where.IN_FLIGHT: max(least - failing, 0)} if least else {}
+    return Row(
+        stage=Stage.PROCESSED,
+        leg=Leg.REQUEST,
+        expected=before.most,
+        seen_min=here.least,
+        seen_max=here.most,
+        where={k: v for k, v in where.items() if v},
+        basis=here.basis,
+        status=Status.WARNING if least else (Status.OK if here.most is not None else Status.UNKNOWN),
+        source=here.source,
+    )

@@ -1,0 +1,86 @@
+"""Does the batch still move, and by when must it have moved?
+
+No threshold of our own: an item may take as long as a start of an instance, one ack deadline and one retry delay together
+allow, and our sources may lag by what they say they lag. Before that it is too early; after that, silence is a stall.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from diagnostics.evidence.model import BatchStatus, ItemMarks, Leg, ReceiverCapacity, Stage, SubscriptionConfig, Unseen
+from diagnostics.ledger import Ledger
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.steps.finding import Bears, Code, Finding, Status
+from diagnostics.steps.words import clock, span
+
+PROGRESSING = Code("progress.moving", Stage.PROCESSED, "items get further")
+TOO_EARLY = Code("progress.too_early", Stage.PROCESSED, "too early to judge")
+STALLED = Code("progress.stalled", Stage.PROCESSED, "work is owed and nothing gets further", informational=True)
+UNSEEN = Code("progress.unseen", Stage.PROCESSED, "progress could not be seen", informational=True)
+
+_STARTUP_S = 10.0
+"""Start-up taken for a service of which none was seen: Cloud Run queues a request for at least this long (container contract)."""
+_LOG_LAG_S = 15.0
+"""Log entries can be read seconds after they are written."""
+
+
+def progress(
+    ledger: Ledger,
+    profile: PipelineProfile,
+    now: datetime,
+    status: BatchStatus | Unseen,
+    marks: ItemMarks | Unseen,
+    request: Annotated[SubscriptionConfig | Unseen, Leg.REQUEST],
+    capacity: Annotated[ReceiverCapacity | Unseen, Leg.REQUEST],
+) -> Iterator[Finding]:
+    """Compares the newest progress of the batch with the time that one item may take."""
+    if ledger.attempt is None or not ledger.batch or ledger.closed or ledger.known_batch is False:
+        return
+    if isinstance(marks, Unseen) and isinstance(status, Unseen):
+        yield UNSEEN.says(
+            Status.UNKNOWN,
+            f"whether items get further could not be seen: {marks.says}",
+            words={"permission": marks.permission, "mend": marks.mend, "why": marks.why.value},
+        )
+        return
+    patience = patience_s(request, capacity)
+    newest = ledger.last_progress
+    if newest is None:
+        yield UNSEEN.says(Status.UNKNOWN, "no line and no batch state tells when an item last got further")
+        return
+    idle = (now - newest).total_seconds()
+    due = newest + timedelta(seconds=patience)
+    numbers = {"idle_s": idle, "patience_s": patience, "due": due.timestamp()}
+    last = f"the newest progress is of {clock(newest, now)}, {span(idle)} ago"
+    if idle > patience:
+        yield STALLED.says(
+            Status.FAULT,
+            f"{last}; one item may take {span(patience)} (start-up, ack deadline and a retry)",
+            bears=Bears.HOLDS,
+            since=newest,
+            rests_on=("BatchMarks", "ItemMarks"),
+            numbers=numbers,
+        )
+    elif ledger.done:
+        yield PROGRESSING.says(
+            Status.OK, f"{ledger.done} of {ledger.expected or '?'} {profile.item}s done; {last}", numbers=numbers
+        )
+    else:
+        yield TOO_EARLY.says(
+            Status.OK, f"nothing has come back yet; {last}, and one item may take {span(patience)}", numbers=numbers
+        )
+
+
+def patience_s(request: SubscriptionConfig | Unseen, capacity: ReceiverCapacity | Unseen) -> float:
+    """How long one item may take without anything being wrong, in seconds."""
+    deadline, delay = 600.0, 10.0
+    if not isinstance(request, Unseen) and request.settings is not None:
+        deadline = request.settings.ack_deadline_s
+        delay = request.settings.retry.min_s if request.settings.retry else 0.0
+    startup = _STARTUP_S
+    if not isinstance(capacity, Unseen):
+        startup = max((p for s in capacity.startup_p99 if (p := s.peak()) is not None), default=_STARTUP_S)
+    return startup + deadline + delay + _LOG_LAG_S

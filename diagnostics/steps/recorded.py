@@ -1,0 +1,158 @@
+"""Does the batch state count what came back, and can the batch still close?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from math import ceil
+
+from diagnostics.evidence.model import BatchStatus, ItemMarks, Means, Stage, Unseen
+from diagnostics.ledger import Ledger
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
+from diagnostics.steps.words import clock, count
+
+CLOSED = Code("closed.yes", Stage.CLOSED, "the batch is closed")
+FORCED = Code("closed.forced", Stage.CLOSED, "the batch was closed by hand or by age", informational=True)
+WAITS_FOR_UNPUBLISHED = Code(
+    "closed.waits_for_unpublished",
+    Stage.CLOSED,
+    "all that was published is done; the batch waits for items that nobody published",
+)
+WILL_WAIT = Code("closed.will_wait", Stage.CLOSED, "the batch will wait for items that nobody published")
+OPEN = Code("closed.open", Stage.CLOSED, "the batch is open and work is owed", informational=True)
+UNSEEN = Code("closed.unseen", Stage.CLOSED, "whether the batch is closed could not be seen", informational=True)
+RECORDED = Code("recorded.all", Stage.RECORDED, "the batch state counts what came back", informational=True)
+BEHIND = Code(
+    "recorded.behind",
+    Stage.RECORDED,
+    "completions came back and the batch state does not count them",
+    informational=True,
+)
+RECORD_ERRORS = Code(
+    "recorded.errors", Stage.RECORDED, "the coordinator fails to record completions", informational=True
+)
+
+
+def recorded(
+    ledger: Ledger,
+    profile: PipelineProfile,
+    now: datetime,
+    status: BatchStatus | Unseen,
+    marks: ItemMarks | Unseen,
+) -> Iterator[Finding | Row]:
+    """Compares completions with batch state, and the state's expectation with what was published at all."""
+    here = ledger.counts.get(Stage.RECORDED)
+    before = ledger.before(Stage.RECORDED) if ledger.counts else None
+    if here is None or before is None or ledger.attempt is None or not ledger.batch:
+        yield Row(stage=Stage.RECORDED, not_reached=True)
+        yield Row(stage=Stage.CLOSED, not_reached=True)
+        return
+    least, _ = ledger.gap(Stage.RECORDED)
+    errors = [] if isinstance(marks, Unseen) else [m for m in marks.marks if m.means is Means.RECORD_ERROR]
+    if errors:
+        yield RECORD_ERRORS.says(
+            Status.FAULT if least else Status.WARNING,
+            f"{count(len(errors), 'completion')} could not be recorded",
+            bears=Bears.HOLDS if least else Bears.SLOWS,
+            held=least,
+            since=errors[0].at,
+            rests_on=("ItemMarks",),
+        )
+    if least and not isinstance(status, Unseen) and _settled(ledger, now):
+        yield BEHIND.says(
+            Status.FAULT,
+            f"{count(least, 'completion')} reached the coordinator and the batch state does not count them",
+            bears=Bears.HOLDS,
+            held=least,
+            rests_on=("ItemMarks", "BatchStatus"),
+        )
+    elif here.known:
+        yield RECORDED.says(Status.OK, f"{here.least} recorded", rests_on=("BatchStatus",))
+    yield Row(
+        stage=Stage.RECORDED,
+        expected=before.most,
+        seen_min=here.least,
+        seen_max=here.most,
+        where={Where.UNATTRIBUTED: least} if least else {},
+        basis=here.basis,
+        status=Status.WARNING if least else Status.OK if here.known else Status.UNKNOWN,
+        source=here.source,
+        not_reached=before.most == 0,
+    )
+    yield from _closing(ledger, profile, now)
+
+
+def _closing(ledger: Ledger, profile: PipelineProfile, now: datetime) -> Iterator[Finding | Row]:
+    attempt = ledger.attempt
+    assert attempt is not None
+    if ledger.closed is None:
+        yield UNSEEN.says(
+            Status.UNKNOWN, "whether the batch is closed could not be seen: no batch state and no line tells it"
+        )
+        yield Row(stage=Stage.CLOSED)
+        return
+    if ledger.closed:
+        if attempt.forced:
+            reason = attempt.forced.words.get("reason", "")
+            yield FORCED.says(
+                Status.WARNING,
+                f"the batch was closed at {clock(attempt.forced.at, now)} with work missing"
+                + (f": {reason}" if reason else ""),
+                rests_on=("BatchMarks",),
+            )
+        else:
+            at = f" at {clock(attempt.closed.at, now)}" if attempt.closed else ""
+            yield CLOSED.says(
+                Status.OK, f"closed{at} with {ledger.done} of {ledger.expected}", rests_on=("BatchStatus", "BatchMarks")
+            )
+        yield Row(stage=Stage.CLOSED, reached=True, status=Status.OK, source=ledger.closed_from)
+        return
+    yield from _open(ledger, profile)
+    rule = _rule(profile)
+    expects = f"expects {ledger.expected}" if ledger.expected is not None else "open"
+    yield Row(
+        stage=Stage.CLOSED,
+        reached=False,
+        status=Status.FAULT,
+        source=f"{ledger.closed_from}: {expects}{rule}",
+        basis="items",
+    )
+
+
+def _open(ledger: Ledger, profile: PipelineProfile) -> Iterator[Finding]:
+    published = ledger.counts[Stage.PUBLISHED].exact
+    share = profile.closing.share if profile.closing else 1.0
+    expected = ledger.expected
+    if expected is not None and published is not None:
+        enough = ceil(expected * share)
+        unpublished = expected - published
+        if published < enough:
+            done = ledger.done >= published
+            age_rule = profile.closing is not None and profile.closing.after_s is not None
+            yield (WAITS_FOR_UNPUBLISHED if done else WILL_WAIT).says(
+                Status.FAULT if done else Status.WARNING,
+                f"{'all ' if done else ''}{published} published {'are done' if done else 'items'}; the batch expects {expected}"
+                + (f" and closes at {enough}" if enough != expected else "")
+                + f", so it waits for {unpublished} that nobody published"
+                + (" (an age rule may close it later, with work missing)" if age_rule else ""),
+                bears=Bears.HOLDS if done else Bears.SLOWS,
+                held=unpublished if done else 0,
+                since=ledger.last_progress,
+                rests_on=("BatchStatus", "BatchMarks"),
+                numbers={"published": published, "expected": expected, "enough": enough},
+            )
+            return
+    yield OPEN.says(Status.OK, f"{ledger.done} of {expected if expected is not None else '?'} done; open")
+
+
+def _rule(profile: PipelineProfile) -> str:
+    if profile.closing is None:
+        return ""
+    return f", closes at {profile.closing.share:.0%}" if profile.closing.share < 1 else ", closes at all"
+
+
+def _settled(ledger: Ledger, now: datetime) -> bool:
+    """Completions and batch state are read at slightly different moments; a minute without news settles the difference."""
+    newest = ledger.last_progress
+    return newest is None or (now - newest).total_seconds() > 60

@@ -1,0 +1,108 @@
+"""Did the call that should start the batch arrive, and what did the coordinator answer?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from diagnostics.evidence.model import BatchMarks, Means, Stage, StartCalls, Unseen
+from diagnostics.ledger import Ledger
+from diagnostics.steps.finding import Bears, Code, Finding, Row, Status
+from diagnostics.steps.words import clock, span
+
+ACCEPTED = Code("requested.accepted", Stage.REQUESTED, "the start call was accepted")
+REFUSED = Code("requested.refused", Stage.REQUESTED, "the coordinator refused to start: another batch is active")
+NOT_READY = Code(
+    "requested.not_ready", Stage.REQUESTED, "the coordinator refused to start: its own gate", informational=True
+)
+SIGN_IN = Code("requested.sign_in", Stage.REQUESTED, "the start call was refused for its sign-in", informational=True)
+FAILED = Code("requested.failed", Stage.REQUESTED, "the start call failed", informational=True)
+TIMED_OUT = Code("requested.timed_out", Stage.REQUESTED, "the start call ran into the request timeout")
+NONE = Code("requested.none", Stage.REQUESTED, "no start call is known", informational=True)
+UNKNOWN_BATCH = Code("requested.unknown_batch", Stage.REQUESTED, "no such batch", informational=True)
+
+
+def requested(
+    ledger: Ledger, now: datetime, calls: StartCalls | Unseen, marks: BatchMarks | Unseen
+) -> Iterator[Finding | Row]:
+    """Reads the start call's status and latency, and the coordinator's word on a refusal."""
+    attempt = ledger.attempt
+    row = Row(stage=Stage.REQUESTED, basis="items")
+    if ledger.known_batch is False:
+        yield UNKNOWN_BATCH.says(Status.UNKNOWN, "neither the coordinator's log nor its batch state knows this batch")
+        yield row
+        return
+    if attempt is None:
+        if isinstance(calls, Unseen) and isinstance(marks, Unseen):
+            yield NONE.says(Status.UNKNOWN, f"start calls could not be seen: {calls.says}")
+        else:
+            yield NONE.says(Status.UNKNOWN, "no start call and no batch in the look-back")
+        yield row
+        return
+    call, refused = attempt.call, attempt.refused
+    when = clock(attempt.started, now) if attempt.marks or call else ""
+    if call is not None:
+        yield _answered(ledger, call.status, call.latency_s, when, call.reached_app)
+    elif refused is not None:
+        yield _conflict(ledger, f"the coordinator refused the start call of {when}")
+    elif attempt.first(Means.RECEIVED, Means.CREATED) is not None:
+        yield ACCEPTED.says(Status.OK, f"the coordinator took the start call at {when}", rests_on=("BatchMarks",))
+    yield Row(
+        stage=Stage.REQUESTED,
+        reached=True if call or attempt.marks else None,
+        status=Status.OK
+        if (call and call.status < 300) or (not call and attempt.marks and not refused)
+        else Status.FAULT,
+        source=f"start call {when}" if when else "",
+    )
+
+
+def _answered(ledger: Ledger, status: int, latency_s: float, when: str, reached_app: bool) -> Finding:
+    took = f"after {span(latency_s)}"
+    rests = ("StartCalls",)
+    if status < 300:
+        return ACCEPTED.says(Status.OK, f"start call at {when} answered {status} {took}", rests_on=rests)
+    if status == 504:
+        return TIMED_OUT.says(
+            Status.WARNING,
+            f"start call at {when} ended in 504 {took}: Cloud Run's request timeout",
+            bears=Bears.SLOWS,
+            since=ledger.started,
+            rests_on=rests,
+            numbers={"latency_s": latency_s},
+        )
+    if status == 409:
+        return _conflict(ledger, f"start call at {when} was answered 409")
+    if status in (401, 403):
+        who = "the coordinator itself" if reached_app else "Google's front end"
+        return SIGN_IN.says(
+            Status.FAULT, f"start call at {when} was refused with {status} by {who}", bears=Bears.HOLDS, rests_on=rests
+        )
+    if status == 503 and reached_app:
+        return NOT_READY.says(
+            Status.FAULT,
+            f"start call at {when} was answered 503 by the coordinator itself",
+            bears=Bears.HOLDS,
+            rests_on=rests,
+        )
+    return FAILED.says(
+        Status.FAULT,
+        f"start call at {when} was answered {status} {took}"
+        + ("" if reached_app else " and never reached a container"),
+        bears=Bears.SLOWS if ledger.batch else Bears.HOLDS,
+        since=ledger.started,
+        rests_on=rests,
+    )
+
+
+def _conflict(ledger: Ledger, what: str) -> Finding:
+    refused = ledger.attempt.refused if ledger.attempt else None
+    blocker = refused.words.get("blocker", "") if refused else ""
+    return REFUSED.says(
+        Status.FAULT,
+        what + (f": batch {blocker} is still active" if blocker else ": a batch is still active"),
+        bears=Bears.HOLDS,
+        since=ledger.started,
+        rests_on=("StartCalls", "BatchMarks"),
+        words={"blocker": blocker} if blocker else {},
+    )

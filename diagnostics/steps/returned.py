@@ -1,0 +1,153 @@
+"""Did the worker publish a completion for each item it finished, to a topic that leads back to the coordinator?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from diagnostics.evidence.model import (
+    ItemMarks,
+    Leg,
+    Mark,
+    Means,
+    PublishCounts,
+    PushCounts,
+    Stage,
+    TopicConfig,
+    Unseen,
+    total,
+)
+from diagnostics.ledger import Ledger
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
+from diagnostics.steps.words import by_class, clock, count, short
+
+RETURNED = Code("returned.all", Stage.RETURNED, "finished items came back to the coordinator")
+ERRORS = Code("returned.errors", Stage.RETURNED, "the worker cannot publish completions")
+TOPIC_MISSING = Code(
+    "returned.topic_missing", Stage.RETURNED, "completions are published to a topic that does not exist"
+)
+NONE_PUBLISHED = Code("returned.none_published", Stage.RETURNED, "work is acked and no completion is published")
+NOT_CONFIGURED = Code(
+    "returned.not_configured", Stage.RETURNED, "the profile names no completion leg", informational=True
+)
+MISSING = Code("returned.missing", Stage.RETURNED, "completions are missing")
+
+
+def returned(
+    ledger: Ledger,
+    profile: PipelineProfile,
+    now: datetime,
+    marks: ItemMarks | Unseen,
+    topic: Annotated[TopicConfig | Unseen, Leg.COMPLETION],
+    sent: Annotated[PublishCounts | Unseen, Leg.COMPLETION],
+    work: Annotated[PushCounts | Unseen, Leg.REQUEST],
+) -> Iterator[Finding | Row]:
+    """Reads the worker's own errors, the completion topic and its counter; pushes to the coordinator are `delivered`'s."""
+    least, _ = ledger.gap(Stage.RETURNED) if ledger.counts else (0, None)
+    if profile.completion is None:
+        yield NOT_CONFIGURED.says(
+            Status.UNKNOWN if ledger.batch and not ledger.done else Status.OK,
+            "the profile names no completion subscription, so the way back is not looked at",
+            leg=Leg.COMPLETION,
+        )
+    found = list(_found(ledger, marks, topic, sent, work, now, least))
+    yield from found
+    here = ledger.counts.get(Stage.RETURNED)
+    before = ledger.before(Stage.RETURNED) if ledger.counts else None
+    if here is None or before is None or before.most == 0:
+        yield Row(stage=Stage.RETURNED, leg=Leg.COMPLETION, not_reached=True)
+        return
+    if not found and here.least and not least:
+        yield RETURNED.says(Status.OK, f"{count(here.least, 'completion')} came back", leg=Leg.COMPLETION)
+    lost = least if any(f.status is Status.FAULT for f in found) else 0
+    yield Row(
+        stage=Stage.RETURNED,
+        leg=Leg.COMPLETION,
+        expected=before.most,
+        seen_min=here.least,
+        seen_max=here.most,
+        where=({Where.DROPPED: lost} if lost else {Where.IN_FLIGHT: least}) if least else {},
+        basis=here.basis,
+        status=Status.FAULT if lost else Status.WARNING if least else Status.OK if here.known else Status.UNKNOWN,
+        source=here.source,
+    )
+
+
+def _found(
+    ledger: Ledger,
+    marks: ItemMarks | Unseen,
+    topic: TopicConfig | Unseen,
+    sent: PublishCounts | Unseen,
+    work: PushCounts | Unseen,
+    now: datetime,
+    least: int,
+) -> Iterator[Finding]:
+    errors = [] if isinstance(marks, Unseen) else [m for m in marks.marks if m.means is Means.COMPLETION_ERROR]
+    begin = ledger.started
+    ours = [m for m in errors if begin is None or m.at >= begin]
+    bears = Bears.HOLDS if least and ours else Bears.APART
+    if ours:
+        named = next((m.words["topic"] for m in reversed(ours) if m.words.get("topic")), "")
+        missing = [m for m in ours if _not_found(m)]
+        yield ERRORS.says(
+            Status.FAULT,
+            f"{count(len(ours), 'completion')} could not be published since {clock(ours[0].at, now)}"
+            + (f": {_reason(ours[-1])}" if _reason(ours[-1]) else ""),
+            leg=Leg.COMPLETION,
+            bears=bears,
+            held=least,
+            since=ours[0].at,
+            rests_on=("ItemMarks",),
+            numbers={"errors": len(ours)},
+            words={"topic": named},
+        )
+        if missing:
+            yield TOPIC_MISSING.says(
+                Status.FAULT,
+                f"the worker publishes completions to topic {named or '?'}, which does not exist"
+                + (f"; the pipeline's is {short(topic.name)}" if not isinstance(topic, Unseen) else ""),
+                leg=Leg.COMPLETION,
+                bears=bears,
+                held=least,
+                since=missing[0].at,
+                rests_on=("ItemMarks", "TopicConfig"),
+                words={"topic": named},
+            )
+    if not isinstance(topic, Unseen) and topic.settings is None:
+        yield TOPIC_MISSING.says(
+            Status.FAULT,
+            f"completion topic {short(topic.name)} does not exist",
+            leg=Leg.COMPLETION,
+            bears=Bears.HOLDS if least else Bears.APART,
+            held=least,
+            rests_on=("TopicConfig",),
+            words={"topic": short(topic.name)},
+        )
+    if isinstance(sent, Unseen) or isinstance(work, Unseen) or begin is None:
+        return
+    since = begin - timedelta(minutes=1)
+    until = sent.source.as_of - timedelta(minutes=1)
+    acks = by_class(work.series, since, until).get("ack", 0)
+    if acks and not total(sent.messages, since) and sent.source.as_of - begin > timedelta(minutes=3):
+        yield NONE_PUBLISHED.says(
+            Status.FAULT,
+            f"{count(acks, 'push')} of work acked and no message on the completion topic",
+            leg=Leg.COMPLETION,
+            bears=Bears.HOLDS if least or ledger.done == 0 else Bears.APART,
+            held=least,
+            since=begin,
+            rests_on=("PublishCounts", "PushCounts"),
+            numbers={"acks": acks},
+        )
+
+
+def _reason(mark: Mark) -> str:
+    return mark.words.get("reason", "")
+
+
+def _not_found(mark: Mark) -> bool:
+    """Pub/Sub's own words for a topic that does not exist."""
+    text = " ".join(mark.words.values()).lower()
+    return "not found" in text or "404" in text or "not_found" in text

@@ -1,0 +1,235 @@
+"""Does what is published reach the leg's subscription, and does the subscription push to the right place?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from diagnostics.evidence.model import (
+    DELETED_TOPIC,
+    AckCounts,
+    ChangeLog,
+    Leg,
+    ProjectSubscriptions,
+    ServiceConfig,
+    Stage,
+    SubscriptionConfig,
+    SubscriptionSettings,
+    TopicConfig,
+    TopicSubscriptions,
+    Unseen,
+)
+from diagnostics.ledger import Ledger
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
+from diagnostics.steps.words import clock, count, owed, short
+
+ROUTED = Code("routed.yes", Stage.ROUTED, "the subscription is attached and pushes to the right service")
+NO_SUBSCRIPTION = Code(
+    "routed.no_subscription", Stage.ROUTED, "the topic has no subscription that pushes to the service"
+)
+SUBSCRIPTION_MISSING = Code("routed.subscription_missing", Stage.ROUTED, "the subscription does not exist")
+EXPIRED = Code("routed.expired", Stage.ROUTED, "the subscription expired for inactivity", informational=True)
+DETACHED = Code("routed.detached", Stage.ROUTED, "the subscription is detached from its topic", informational=True)
+ORPHAN = Code("routed.orphan", Stage.ROUTED, "the subscription's topic was deleted", informational=True)
+OTHER_TOPIC = Code("routed.other_topic", Stage.ROUTED, "the subscription belongs to another topic", informational=True)
+NOT_PUSH = Code("routed.not_push", Stage.ROUTED, "the subscription does not push", informational=True)
+ENDPOINT = Code(
+    "routed.endpoint_elsewhere", Stage.ROUTED, "the push endpoint is no URL of the service", informational=True
+)
+FILTERED = Code("routed.filtered", Stage.ROUTED, "the subscription's filter drops messages", informational=True)
+SECOND_PUSH = Code(
+    "routed.second_push", Stage.ROUTED, "a second subscription pushes to the same endpoint", informational=True
+)
+
+
+def routed(
+    leg: Leg,
+    ledger: Ledger,
+    profile: PipelineProfile,
+    subscription: SubscriptionConfig,
+    topic: TopicConfig | Unseen,
+    attached: TopicSubscriptions | Unseen,
+    project: ProjectSubscriptions | Unseen,
+    service: ServiceConfig | Unseen,
+    acks: AckCounts | Unseen,
+    changes: ChangeLog | Unseen,
+) -> Iterator[Finding | Row]:
+    """Reads configuration only; what was lost is counted from what the stage before let through."""
+    sent = _sent(ledger, leg)
+    lost = owed(ledger, leg)[0] if sent else 0
+    bears = Bears.HOLDS if lost else Bears.APART
+    settings = subscription.settings
+    found: list[Finding] = []
+
+    def fault(code: Code, sentence: str, since: datetime | None = None) -> None:
+        found.append(
+            code.says(
+                Status.FAULT,
+                sentence,
+                leg=leg,
+                bears=bears,
+                held=lost,
+                since=since,
+                rests_on=("SubscriptionConfig", "TopicSubscriptions"),
+            )
+        )
+
+    if settings is None:
+        name = ((leg_profile := profile.leg(leg)) and leg_profile.subscription) or "?"
+        gone, since = _gone(changes, short(name))
+        fault(SUBSCRIPTION_MISSING, f"subscription {short(name)} does not exist{gone}", since)
+        if gone.startswith(": expired"):
+            fault(EXPIRED, f"subscription {short(name)} expired", since)
+        others = _others(attached, project, service)
+        if not isinstance(attached, Unseen) and not others:
+            listed = (
+                f"has {count(len(attached.names), 'other subscription')}" if attached.names else "has no subscription"
+            )
+            fault(
+                NO_SUBSCRIPTION,
+                f"topic {_topic_name(topic, profile, leg)} {listed}"
+                + (" that pushes to the service" if attached.names else "")
+                + ": what is published is lost",
+                since,
+            )
+        elif others:
+            found.append(
+                SECOND_PUSH.says(
+                    Status.WARNING,
+                    f"subscription {', '.join(map(short, others))} pushes to the service instead",
+                    leg=leg,
+                )
+            )
+    else:
+        found += _settings(leg, settings, topic, project, service, bears, lost)
+        found += _filtered(leg, settings, acks, ledger)
+    if not any(f.abnormal for f in found) and settings is not None:
+        found.append(
+            ROUTED.says(
+                Status.OK,
+                f"{short(settings.topic)} → {short(settings.name)} → {settings.push_endpoint}",
+                leg=leg,
+                rests_on=("SubscriptionConfig",),
+            )
+        )
+    yield from found
+    broken = any(f.status is Status.FAULT for f in found)
+    yield Row(
+        stage=Stage.ROUTED,
+        leg=leg,
+        reached=not broken,
+        basis="config",
+        where={Where.DROPPED: lost} if broken and lost else {},
+        status=Status.FAULT if broken else Status.OK,
+        source=next((f.says for f in found if f.status in (Status.FAULT, Status.OK)), ""),
+        not_reached=False,
+    )
+
+
+def _sent(ledger: Ledger, leg: Leg) -> int:
+    stage = Stage.PUBLISHED if leg is Leg.REQUEST else Stage.PROCESSED
+    return ledger.counts[stage].least if ledger.counts else 0
+
+
+def _settings(
+    leg: Leg,
+    settings: SubscriptionSettings,
+    topic: TopicConfig | Unseen,
+    project: ProjectSubscriptions | Unseen,
+    service: ServiceConfig | Unseen,
+    bears: Bears,
+    lost: int,
+) -> Iterator[Finding]:
+    def fault(code: Code, sentence: str) -> Finding:
+        return code.says(
+            Status.FAULT, sentence, leg=leg, bears=bears, held=lost, rests_on=("SubscriptionConfig", "ServiceConfig")
+        )
+
+    name = short(settings.name)
+    if settings.topic == DELETED_TOPIC:
+        yield fault(
+            ORPHAN, f"the topic of subscription {name} was deleted; a new topic of that name does not re-attach it"
+        )
+    elif not isinstance(topic, Unseen) and settings.topic != topic.name:
+        yield fault(
+            OTHER_TOPIC, f"subscription {name} belongs to topic {short(settings.topic)}, not {short(topic.name)}"
+        )
+    if settings.detached:
+        yield fault(DETACHED, f"subscription {name} is detached: its backlog is gone and nothing is pushed")
+    if not settings.push_endpoint:
+        yield fault(NOT_PUSH, f"subscription {name} has no push endpoint: messages wait for a puller")
+    elif not isinstance(service, Unseen) and service.settings is not None:
+        host = _host(settings.push_endpoint)
+        known = {_host(u) for u in (*service.settings.urls, service.settings.uri)}
+        if host.endswith(".run.app") and host.split("---")[-1] not in known:
+            yield fault(ENDPOINT, f"push endpoint {host} is no URL of service {service.settings.name}")
+    elif not isinstance(service, Unseen):
+        yield fault(ENDPOINT, f"Cloud Run service {service.name} does not exist")
+    if not isinstance(project, Unseen) and settings.push_endpoint:
+        twins = [
+            s.name
+            for s in project.subscriptions
+            if s.push_endpoint == settings.push_endpoint and s.name != settings.name and s.topic == settings.topic
+        ]
+        if twins:
+            yield SECOND_PUSH.says(
+                Status.WARNING, f"{', '.join(map(short, twins))} pushes the same topic to the same endpoint", leg=leg
+            )
+
+
+def _filtered(leg: Leg, settings: SubscriptionSettings, acks: AckCounts | Unseen, ledger: Ledger) -> Iterator[Finding]:
+    if not settings.filter or isinstance(acks, Unseen):
+        return
+    since = ledger.started - timedelta(minutes=1) if ledger.started else None
+    dropped = sum(s.total(since) for s in acks.series if s.labels.get("delivery_type") == "filter")
+    if dropped:
+        lost = owed(ledger, leg)[0]
+        yield FILTERED.says(
+            Status.FAULT if lost else Status.WARNING,
+            f"filter {settings.filter} dropped {count(dropped, 'message')}",
+            leg=leg,
+            bears=Bears.HOLDS if lost else Bears.APART,
+            held=lost,
+            numbers={"dropped": dropped},
+            rests_on=("AckCounts", "SubscriptionConfig"),
+        )
+
+
+def _others(
+    attached: TopicSubscriptions | Unseen, project: ProjectSubscriptions | Unseen, service: ServiceConfig | Unseen
+) -> list[str]:
+    """Attached subscriptions that push to the service."""
+    if (
+        isinstance(attached, Unseen)
+        or isinstance(project, Unseen)
+        or isinstance(service, Unseen)
+        or not service.settings
+    ):
+        return []
+    hosts = {_host(u) for u in (*service.settings.urls, service.settings.uri)}
+    return [s.name for s in project.subscriptions if s.name in attached.names and _host(s.push_endpoint) in hosts]
+
+
+def _gone(changes: ChangeLog | Unseen, name: str) -> tuple[str, datetime | None]:
+    """How the subscription went, if the audit log tells."""
+    if isinstance(changes, Unseen):
+        return "", None
+    for change in reversed(changes.changes):
+        if change.ok and short(change.resource) == name:
+            if "ExpireInactive" in change.method:
+                return f": expired for inactivity at {clock(change.at, changes.source.as_of)}", change.at
+            if change.method == "DeleteSubscription":
+                return f": deleted at {clock(change.at, changes.source.as_of)} by {change.by}", change.at
+    return "", None
+
+
+def _topic_name(topic: TopicConfig | Unseen, profile: PipelineProfile, leg: Leg) -> str:
+    if not isinstance(topic, Unseen):
+        return short(topic.name)
+    named = profile.leg(leg)
+    return named.topic if named else "?"
+
+
+def _host(url: str) -> str:
+    return url.split("://", 1)[-1].split("/", 1)[0].lower()

@@ -1,0 +1,91 @@
+"""How steps put numbers into words, and the few spans of time that all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from diagnostics.evidence.model import Leg, Series, Stage, total
+from diagnostics.ledger import Ledger
+
+RECENT = timedelta(minutes=5)
+"""What counts as now in a metric: its newest five samples (Pub/Sub and Cloud Run metrics are sampled every 60 s)."""
+
+
+def clock(at: datetime, now: datetime | None = None) -> str:
+    """14:02Z on the same day as `now`, 02-05 11:40Z on another."""
+    if now is not None and at.date() != now.date():
+        return f"{at:%m-%d %H:%M}Z"
+    return f"{at:%H:%M}Z"
+
+
+def span(seconds: float) -> str:
+    """45 s, 13 min, 2 h 5 min, 3 d 2 h."""
+    whole = round(seconds)
+    if whole < 100:
+        return f"{whole} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def count(number: float, noun: str) -> str:
+    """1 push, 12 pushes."""
+    whole = round(number)
+    if whole == 1:
+        return f"1 {noun}"
+    if noun.endswith(("s", "sh", "ch")):
+        return f"{whole} {noun}es"
+    return f"{whole} {noun[:-1]}ies" if noun.endswith("y") else f"{whole} {noun}s"
+
+
+def names(items: Iterable[str], most: int = 3) -> str:
+    listed = sorted(items)
+    rest = len(listed) - most
+    return ", ".join(listed[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def short(resource: str) -> str:
+    """Last part of a resource name."""
+    return resource.rsplit("/", 1)[-1]
+
+
+def by_class(
+    series: Iterable[Series], since: datetime | None = None, until: datetime | None = None
+) -> dict[str, float]:
+    """Sum per response_class, without the zeros."""
+    sums: dict[str, float] = {}
+    for one in series:
+        name = one.labels.get("response_class", "")
+        sums[name] = sums.get(name, 0) + one.total(since, until)
+    return {name: value for name, value in sums.items() if value > 0}
+
+
+def first_of(series: Iterable[Series], since: datetime | None = None, **labels: str) -> datetime | None:
+    """Begin of the first sample above zero."""
+    starts = [
+        p.start
+        for s in series
+        if all(s.labels.get(k) == v for k, v in labels.items())
+        for p in s.within(since)
+        if p.value > 0
+    ]
+    return min(starts, default=None)
+
+
+def last_of(series: Iterable[Series], since: datetime | None = None) -> datetime | None:
+    ends = [p.end for s in series for p in s.within(since) if p.value > 0]
+    return max(ends, default=None)
+
+
+def owed(ledger: Ledger, leg: Leg) -> tuple[int, int | None]:
+    """Items of this batch that this leg has still to deliver: at least, at most (None: not known)."""
+    return ledger.gap(Stage.DELIVERED if leg is Leg.REQUEST else Stage.RETURNED)
+
+
+__all__ = ["RECENT", "by_class", "clock", "count", "first_of", "last_of", "names", "owed", "short", "span", "total"]
