@@ -54,8 +54,8 @@ def build(dialect: str, setting: Setting, coordinator: str, worker: str) -> Pair
     """The two programs of a dialect, sharing one casebook. The last two are the names of their Cloud Run services.
 
     Environment that they read: both GCP_PROJECT_ID (missing: they exit at start). predictions: PREDICTION_REQUEST_TOPIC,
-    COORDINATOR_API_KEY (coordinator), PUBSUB_READY_TOPIC, BUILD_COMMIT (worker). orders: JOBS_TOPIC (coordinator), RESULTS_TOPIC
-    (worker). Routes: /start, /complete and /predict; /start, /results and /export.
+    COORDINATOR_API_KEY (coordinator), PUBSUB_READY_TOPIC, BUILD_COMMIT (worker). orders: QUEUE_TOPIC (coordinator), RECEIPT_TOPIC
+    (worker). Routes: /start, /complete and /predict; /start, /exported and /export.
     """
     casebook = Casebook()
     if dialect == "predictions":

@@ -1,4 +1,4 @@
-"""The coordinator: POST /start exports a night's invoices, POST /results takes the receipts."""
+"""The coordinator: POST /start exports a night's invoices, POST /exported takes the receipts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class OrderCoordinator(BatchStore):
         match request.method, path:
             case "POST", "/start":
                 self._start(request, instance, finish)
-            case "POST", "/results":
+            case "POST", "/exported":
                 self._exported(request, instance, finish)
             case "POST", "/sweep":
                 self._sweep(instance)
@@ -216,7 +216,7 @@ class _Start:
         data, attributes = order_data(payload, order, self._date, self._batch, setting.rng)
         revision = self._instance.revision
         try:
-            message = setting.publish_as(revision, revision.env.get("JOBS_TOPIC", ""), data, attributes)
+            message = setting.publish_as(revision, revision.env.get("QUEUE_TOPIC", ""), data, attributes)
         except PublishError as error:
             self._failed += 1
             self._log("order_queue_failed", {"order": order, "reason": client_error(error)}, "ERROR")

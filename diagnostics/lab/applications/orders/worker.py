@@ -166,7 +166,7 @@ class OrderWorker:
     ) -> None:
         """Send the receipt, then acknowledge; without the receipt the message must come again, and the work is done again."""
         revision = instance.revision
-        topic = revision.env.get("RESULTS_TOPIC", "")
+        topic = revision.env.get("RECEIPT_TOPIC", "")
         data, attributes = receipt_data(order, batch, state, lines)
         try:
             if not silent:
