@@ -11,16 +11,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-Duration = Annotated[
-    str, Meta(pattern=r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$", description="a length of time: 90s, 2h, 3d12h")
-]
-When = Annotated[
-    str,
-    Meta(
-        pattern=r"^(-(\d+(\.\d+)?(s|m|h|d|w))+|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z)$",
-        description="before now (-19m, -3d2h) or an RFC 3339 time in UTC",
-    ),
-]
+from diagnostics.lab.durations import Duration, When
+
 Count = Annotated[int, Meta(ge=0)]
 Percent = Annotated[int, Meta(ge=0, le=100)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -58,6 +50,10 @@ class StartBatch(Event, frozen=True, kw_only=True):
     gated: Gated = field(default_factory=Gated)
     payloads: dict[str, Count] = {}
     """How many of the published items are of which payload class; the rest are good."""
+    refusal: Literal["", "no_work", "no_items", "incomplete_data"] = ""
+    """What the coordinator finds that ends the start before a batch exists."""
+    loading: Duration = ""
+    """How long loading takes; default: what is normal for the pipeline."""
     caller: Literal["scheduler", "person"] = "scheduler"
     no_token: bool = False
     body: dict[str, Any] = {}
@@ -69,7 +65,7 @@ class PublishMessages(Event, frozen=True, kw_only=True):
 
     topic: str = "request"
     payloads: dict[str, Count]
-    """How many of which payload class."""
+    """How many of which payload class; on the completion topic: no_batch_id, unknown_batch, undecodable."""
     spread: Duration = "0s"
     """They are published evenly over this time."""
     date: str = ""
@@ -88,7 +84,7 @@ class Call(Event, frozen=True, kw_only=True):
 
 
 class ClearBatch(Event, frozen=True, kw_only=True):
-    """A person resets a batch by name (POST /reset)."""
+    """A person closes a batch by hand in the coordinator's store."""
 
     batch: str
 
@@ -100,14 +96,18 @@ class Downstream(Event, frozen=True, kw_only=True):
     lasts: Duration = field(name="for")
     slowdown: Annotated[float, Meta(ge=1)] = 1.0
     """Work takes this many times as long."""
+    latency: Duration = "0s"
+    """Added to the work of each item."""
     errors: Share = 0.0
     """Share of the calls that fail."""
+    error: str = ""
+    """The reason that the program then gives; rate_limited makes it answer 429."""
 
 
 class Quota(Event, frozen=True, kw_only=True):
     """A quota is exhausted for a while."""
 
-    metric: str = "pubsub.googleapis.com/regionalpublisher"
+    metric: Literal["pubsub.googleapis.com/regionalpublisher"] = "pubsub.googleapis.com/regionalpublisher"
     lasts: Duration = field(name="for")
 
 
@@ -136,7 +136,7 @@ class RevisionChanges(Change, frozen=True, kw_only=True):
     """Merged into what is there, as --update-env-vars does."""
     remove_env: tuple[str, ...] = ()
     code: str | UnsetType = UNSET
-    """Which version of the application the image holds, e.g. pre-fix or head."""
+    """Which version of the program the image holds: head, pre-fix, or traits (see applications/traits.py)."""
 
 
 class Deploy(RevisionChanges, frozen=True, kw_only=True):

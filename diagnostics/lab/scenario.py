@@ -26,7 +26,7 @@ from diagnostics.lab.events import (
     TimelineEntry,
 )
 
-__all__ = ["Fault", "Scenario", "ScenarioError", "load", "parse", "scenario_schema", "seconds"]
+__all__ = ["Fault", "Scenario", "ScenarioError", "load", "parse", "scenario_schema"]
 
 
 class LegSpec(Event, frozen=True, kw_only=True):
@@ -134,15 +134,6 @@ def scenario_schema() -> dict[str, Any]:
     schema = msgspec.json.schema(Scenario)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return schema
-
-
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-
-
-def seconds(duration: str) -> float:
-    """Seconds of a Duration ("90s", "3d12h") or of the same with a leading minus."""
-    total = sum(float(n) * _UNITS[unit] for n, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)", duration))
-    return -total if duration.startswith("-") else total
 
 
 _VARIABLE = re.compile(r"\$[a-z_]+(?:\s*[-+]\s*(?:\d+|\$[a-z_]+))*")

@@ -1,0 +1,149 @@
+"""Audit log entries: what Google writes when configuration changes. Publish, Pull, Ack and Seek leave none.
+
+Method names: cloud.google.com/pubsub/docs/audit-logging for Pub/Sub; Cloud Run's and IAM's as seen in public samples. Google's own
+pages disagree on the name under which Pub/Sub logs SetIamPolicy, so the seed draws it.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import simpy
+
+from diagnostics.lab.model import World
+from diagnostics.lab.recorder import LogEntry, Recorder
+
+ACTIVITY = "cloudaudit.googleapis.com/activity"
+SYSTEM_EVENT = "cloudaudit.googleapis.com/system_event"
+AUDIT_LOG = "type.googleapis.com/google.cloud.audit.AuditLog"
+SUBSCRIBER, PUBLISHER = "google.pubsub.v1.Subscriber", "google.pubsub.v1.Publisher"
+RUN = "google.cloud.run.v1.Services"
+IAM = "google.iam.admin.v1"
+METHODS = {
+    "topic": ("pubsub.googleapis.com", PUBLISHER),
+    "subscription": ("pubsub.googleapis.com", SUBSCRIBER),
+    "service": ("run.googleapis.com", RUN),
+    "account": ("iam.googleapis.com", IAM),
+    "project": ("cloudresourcemanager.googleapis.com", ""),
+}
+"""Kind of resource to serviceName and the prefix of its methods."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an audit entry is about."""
+
+    kind: str
+    """topic, subscription, service, account or project."""
+    name: str
+
+
+class Audit:
+    """Writes audit entries."""
+
+    def __init__(self, env: simpy.Environment, world: World, recorder: Recorder, rng: random.Random) -> None:
+        self._env = env
+        self._world = world
+        self._recorder = recorder
+        self._rng = rng
+        self._pubsub_set_iam = rng.choice(["google.iam.v1.IAMPolicy.SetIamPolicy", "google.iam.v1.SetIamPolicy"])
+
+    def activity(
+        self,
+        target: Target,
+        method: str,
+        by: str,
+        request: dict[str, Any] | None = None,
+        refused: tuple[int, str] | None = None,
+        at: float | None = None,
+    ) -> None:
+        """An Admin Activity entry, of now if `at` says nothing. `method`: last part of the name; `refused`: google.rpc.Code, message."""
+        proto = self._payload(target, self._full_method(target, method), by)
+        if request is not None:
+            proto["request"] = request
+        if refused is not None:
+            proto["status"] = {"code": refused[0], "message": refused[1]}
+        self._write(ACTIVITY, target, proto, "ERROR" if refused else "NOTICE", at)
+
+    def policy_change(self, target: Target, by: str, action: str, role: str, member: str) -> None:
+        """An entry for SetIamPolicy; action ADD or REMOVE."""
+        proto = self._payload(target, self._full_method(target, "SetIamPolicy"), by)
+        delta = {"action": action, "role": role, "member": member}
+        proto["serviceData"] = {
+            "@type": "type.googleapis.com/google.iam.v1.logging.AuditData",
+            "policyDelta": {"bindingDeltas": [delta]},
+        }
+        self._write(ACTIVITY, target, proto, "NOTICE")
+
+    def expired(self, subscription: str) -> None:
+        """The System Event entry of a subscription deleted by its expiration policy."""
+        target = Target("subscription", subscription)
+        method = f"{SUBSCRIBER}.InternalExpireInactiveSubscription"
+        proto = self._payload(target, method, "cloud-pubsub@system.gserviceaccount.com")
+        self._write(SYSTEM_EVENT, target, proto, "NOTICE")
+
+    def _full_method(self, target: Target, method: str) -> str:
+        if method == "SetIamPolicy":
+            if target.kind in ("topic", "subscription"):
+                return self._pubsub_set_iam
+            if target.kind == "account":
+                return f"{IAM}.SetIAMPolicy"
+        if method == "DetachSubscription":
+            return f"{PUBLISHER}.{method}"
+        prefix = METHODS[target.kind][1]
+        return f"{prefix}.{method}" if prefix else method
+
+    def _payload(self, target: Target, method: str, by: str) -> dict[str, Any]:
+        return {
+            "@type": AUDIT_LOG,
+            "serviceName": METHODS[target.kind][0],
+            "methodName": method,
+            "resourceName": self._resource_name(target),
+            "authenticationInfo": {"principalEmail": by},
+            "requestMetadata": {"callerIp": "203.0.113.40", "callerSuppliedUserAgent": "google-cloud-sdk gcloud"},
+        }
+
+    def _resource_name(self, target: Target) -> str:
+        project = self._world.project
+        return {
+            "topic": f"projects/{project}/topics/{target.name}",
+            "subscription": f"projects/{project}/subscriptions/{target.name}",
+            "service": f"namespaces/{project}/services/{target.name}",
+            "account": f"projects/{project}/serviceAccounts/{target.name}",
+            "project": f"projects/{project}",
+        }[target.kind]
+
+    def _write(self, log: str, target: Target, proto: dict[str, Any], severity: str, at: float | None = None) -> None:
+        now = float(self._env.now) if at is None else at
+        kind, labels = self._resource(target)
+        self._recorder.log(
+            LogEntry(
+                log=log,
+                timestamp=now,
+                received=now + self._rng.uniform(0.5, 6.0),
+                severity=severity,
+                resource_type=kind,
+                resource_labels=labels,
+                proto=proto,
+            )
+        )
+
+    def _resource(self, target: Target) -> tuple[str, dict[str, str]]:
+        project = {"project_id": self._world.project}
+        if target.kind == "topic":
+            return "pubsub_topic", {**project, "topic_id": target.name}
+        if target.kind == "subscription":
+            return "pubsub_subscription", {**project, "subscription_id": target.name}
+        if target.kind == "service":
+            place = {"service_name": target.name, "location": self._world.region}
+            return "cloud_run_revision", {**project, **place, "revision_name": "", "configuration_name": ""}
+        if target.kind == "account":
+            account = self._world.accounts.get(target.name)
+            return "service_account", {
+                **project,
+                "email_id": target.name,
+                "unique_id": account.unique_id if account else "",
+            }
+        return "project", project

@@ -1,0 +1,308 @@
+"""The two pipelines as they are when nothing is wrong: settings and grants that leave nothing to complain about.
+
+`predictions` is the shape of a real public pipeline (prop predictions for a night's players), `orders` a made-up one (a nightly
+export of invoices) that differs in names, log format, settings and in how its batches close.
+"""
+
+from __future__ import annotations
+
+import random
+import string
+from dataclasses import dataclass
+
+from diagnostics.lab.cast import Cast
+from diagnostics.lab.model import PushConfig, Revision, Service, ServiceAccount, Subscription, Topic, World
+
+DAY = 86400.0
+AGENT_ROLE = "roles/pubsub.serviceAgent"
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One leg of a default pipeline."""
+
+    topic: str
+    subscription: str
+    path: str
+    ack_deadline_s: float
+    retry: tuple[float, float] = (10, 600)
+    dead_letter_topic: str = ""
+    attempts: int = 5
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Names and settings of a default pipeline."""
+
+    project: str
+    number: str
+    region: str
+    region_code: str
+    url_hash: str
+    coordinator: Revision
+    worker: Revision
+    """Revisions without name and creation time; `image` names repository and service."""
+    coordinator_account: str
+    worker_account: str
+    request: Leg
+    completion: Leg
+    start_path: str
+    date_field: str
+    mode_field: str
+    default_mode: str
+    image_prefix: str
+    person: str
+    other_topics: tuple[str, ...] = ()
+
+
+PREDICTIONS = Shape(
+    project="nba-props-platform",
+    number="756957797294",
+    region="us-west2",
+    region_code="wl",
+    url_hash="f7p3g7f6ya",
+    coordinator=Revision(
+        "prediction-coordinator",
+        0,
+        "",
+        min_instances=1,
+        max_instances=1,
+        concurrency=8,
+        timeout_s=1800,
+        cpu="2",
+        memory_mib=2048,
+        startup_s=7,
+        env={
+            "GCP_PROJECT_ID": "nba-props-platform",
+            "PREDICTION_REQUEST_TOPIC": "prediction-request-prod",
+            "PREDICTIONS_TABLE": "nba_predictions.player_prop_predictions",
+        },
+    ),
+    worker=Revision(
+        "prediction-worker",
+        0,
+        "",
+        min_instances=1,
+        max_instances=50,
+        concurrency=5,
+        timeout_s=300,
+        cpu="2",
+        memory_mib=2048,
+        startup_s=9,
+        env={
+            "GCP_PROJECT_ID": "nba-props-platform",
+            "PUBSUB_READY_TOPIC": "prediction-ready-prod",
+            "PREDICTIONS_TABLE": "nba_predictions.player_prop_predictions",
+            "CATBOOST_V9_MODEL_PATH": "gs://nba-props-platform-models/catboost/v9/catboost_v9_33features.cbm",
+            "CATBOOST_VERSION": "v9",
+        },
+    ),
+    coordinator_account="prediction-coordinator",
+    worker_account="prediction-worker",
+    request=Leg(
+        "prediction-request-prod",
+        "prediction-request-prod",
+        "/predict",
+        300,
+        dead_letter_topic="prediction-request-dlq",
+    ),
+    completion=Leg(
+        "prediction-ready-prod", "prediction-ready-prod-sub", "/complete", 60, dead_letter_topic="prediction-ready-dlq"
+    ),
+    start_path="/start",
+    date_field="game_date",
+    mode_field="prediction_run_mode",
+    default_mode="OVERNIGHT",
+    image_prefix="us-west2-docker.pkg.dev/nba-props-platform/nba-props",
+    person="sam.rivera@example.com",
+    other_topics=("nba-phase5-predictions-complete",),
+)
+
+ORDERS = Shape(
+    project="harbor-billing-prod",
+    number="418820057193",
+    region="europe-west1",
+    region_code="ew",
+    url_hash="q2m4xk7bdq",
+    coordinator=Revision(
+        "invoice-coordinator",
+        0,
+        "",
+        min_instances=1,
+        max_instances=2,
+        concurrency=40,
+        timeout_s=600,
+        memory_mib=1024,
+        startup_s=3,
+        env={
+            "GCP_PROJECT_ID": "harbor-billing-prod",
+            "QUEUE_TOPIC": "Invoice-Export-Orders",
+        },
+    ),
+    worker=Revision(
+        "invoice-exporter",
+        0,
+        "",
+        min_instances=1,
+        max_instances=20,
+        concurrency=10,
+        timeout_s=600,
+        memory_mib=1024,
+        startup_s=4,
+        env={
+            "GCP_PROJECT_ID": "harbor-billing-prod",
+            "RECEIPT_TOPIC": "Invoice-Export-Receipts",
+            "EXPORT_BUCKET": "harbor-billing-exports",
+        },
+    ),
+    coordinator_account="invoice-coordinator",
+    worker_account="invoice-exporter",
+    request=Leg(
+        "Invoice-Export-Orders",
+        "Invoice-Export-Orders-To-Exporter",
+        "/export",
+        600,
+        (15, 300),
+        "Invoice-Export-Dead",
+        10,
+    ),
+    completion=Leg(
+        "Invoice-Export-Receipts",
+        "Invoice-Export-Receipts-To-Coordinator",
+        "/exported",
+        30,
+        (10, 120),
+        "Invoice-Export-Receipts-Dead",
+        10,
+    ),
+    start_path="/start",
+    date_field="date",
+    mode_field="mode",
+    default_mode="nightly",
+    image_prefix="europe-west1-docker.pkg.dev/harbor-billing-prod/apps",
+    person="lea.brandt@example.com",
+)
+
+SHAPES = {"predictions": PREDICTIONS, "orders": ORDERS}
+
+
+def healthy(dialect: str, rng: random.Random, since: float) -> tuple[World, Cast]:
+    """The world and the names of a healthy pipeline that was last deployed some days before `since`."""
+    shape = SHAPES[dialect]
+    world = World(shape.project, shape.number, shape.region, shape.region_code)
+    world.policy.add(AGENT_ROLE, f"serviceAccount:{world.pubsub_agent}")
+    for name in (shape.coordinator_account, shape.worker_account, "batch-scheduler", "deployer"):
+        email = _email(shape, name)
+        world.accounts[email] = ServiceAccount(email, str(rng.randrange(10**20, 2 * 10**20)))
+    for account in (shape.coordinator_account, shape.worker_account):
+        world.policy.add("roles/datastore.user", f"serviceAccount:{_email(shape, account)}")
+    for email in (_email(shape, "deployer"), shape.person):
+        member = f"serviceAccount:{email}" if email.endswith("gserviceaccount.com") else f"user:{email}"
+        world.policy.add("roles/run.admin", member)
+        world.policy.add("roles/pubsub.admin", member)
+    _service(world, shape, shape.coordinator, shape.coordinator_account, rng, since)
+    _service(world, shape, shape.worker, shape.worker_account, rng, since)
+    _leg(world, shape, shape.request, shape.coordinator_account, shape.worker_account, shape.worker.name, since)
+    _leg(world, shape, shape.completion, shape.worker_account, shape.coordinator_account, shape.coordinator.name, since)
+    scheduler = f"serviceAccount:{_email(shape, 'batch-scheduler')}"
+    world.services[shape.coordinator.name].policy.add("roles/run.invoker", scheduler)
+    world.services[shape.coordinator.name].policy.add("roles/run.invoker", f"user:{shape.person}")
+    for topic in shape.other_topics:
+        world.topics[topic] = Topic(topic)
+        world.topics[topic].policy.add(
+            "roles/pubsub.publisher", f"serviceAccount:{_email(shape, shape.coordinator_account)}"
+        )
+        world.subscriptions[f"{topic}-sub"] = Subscription(
+            f"{topic}-sub", topic, expiration_s=None, created=since - 200 * DAY
+        )
+    return world, _cast(shape)
+
+
+def _leg(world: World, shape: Shape, leg: Leg, publisher: str, pusher: str, service: str, since: float) -> None:
+    """Topic, push subscription, dead-letter topic with its own subscription, and all the grants they need."""
+    agent = f"serviceAccount:{world.pubsub_agent}"
+    topic = world.topics[leg.topic] = Topic(leg.topic)
+    topic.policy.add("roles/pubsub.publisher", f"serviceAccount:{_email(shape, publisher)}")
+    dead = world.topics[leg.dead_letter_topic] = Topic(leg.dead_letter_topic)
+    dead.policy.add("roles/pubsub.publisher", agent)
+    url = world.urls(world.services[service])[0]
+    account = _email(shape, pusher)
+    subscription = world.subscriptions[leg.subscription] = Subscription(
+        leg.subscription,
+        leg.topic,
+        PushConfig(url + leg.path, account, url),
+        ack_deadline_s=leg.ack_deadline_s,
+        retry=leg.retry,
+        dead_letter_topic=leg.dead_letter_topic,
+        max_delivery_attempts=leg.attempts,
+        expiration_s=None,
+        created=since - 200 * DAY,
+    )
+    subscription.policy.add("roles/pubsub.subscriber", agent)
+    world.services[service].policy.add("roles/run.invoker", f"serviceAccount:{account}")
+    world.accounts[account].policy.add("roles/iam.serviceAccountTokenCreator", agent)
+    parked = f"{leg.dead_letter_topic}-sub"
+    world.subscriptions[parked] = Subscription(
+        parked, leg.dead_letter_topic, ack_deadline_s=60, expiration_s=None, created=since - 200 * DAY
+    )
+
+
+def _service(world: World, shape: Shape, model: Revision, account: str, rng: random.Random, since: float) -> None:
+    """A service with the revision that serves and the one before it, some days old."""
+    service = Service(model.name, shape.region, shape.url_hash, traffic=[("", 100, "")], created=since - 300 * DAY)
+    number = rng.randrange(20, 160)
+    for age in (rng.uniform(20, 40), rng.uniform(9, 15)):
+        number += 1
+        commit = f"{rng.randrange(16**7):07x}"
+        service.revisions.append(
+            Revision(
+                name=revision_name(model.name, number, rng),
+                created=since - age * DAY,
+                image=f"{shape.image_prefix}/{model.name}@sha256:{rng.randrange(16**64):064x}",
+                min_instances=model.min_instances,
+                max_instances=model.max_instances,
+                concurrency=model.concurrency,
+                timeout_s=model.timeout_s,
+                cpu=model.cpu,
+                memory_mib=model.memory_mib,
+                account=_email(shape, account),
+                env={**model.env, "BUILD_COMMIT": commit},
+                startup_s=model.startup_s,
+                labels={"commit-sha": commit},
+            )
+        )
+    service.updated = service.revisions[-1].created
+    world.services[model.name] = service
+
+
+def revision_name(service: str, number: int, rng: random.Random) -> str:
+    """SERVICE-00123-abc, as Cloud Run names revisions."""
+    return f"{service}-{number:05d}-{''.join(rng.choices(string.ascii_lowercase, k=3))}"
+
+
+def _cast(shape: Shape) -> Cast:
+    legs = {"request": shape.request, "completion": shape.completion}
+    dead = {"dead_letter": shape.request, "completion_dead_letter": shape.completion}
+    return Cast(
+        coordinator=shape.coordinator.name,
+        worker=shape.worker.name,
+        topics={alias: leg.topic for alias, leg in legs.items()}
+        | {alias: leg.dead_letter_topic for alias, leg in dead.items()},
+        subscriptions={alias: leg.subscription for alias, leg in legs.items()}
+        | {alias: f"{leg.dead_letter_topic}-sub" for alias, leg in dead.items()},
+        accounts={
+            "coordinator": _email(shape, shape.coordinator_account),
+            "worker": _email(shape, shape.worker_account),
+            "scheduler": _email(shape, "batch-scheduler"),
+            "ci": _email(shape, "deployer"),
+            "person": shape.person,
+        },
+        start_path=shape.start_path,
+        date_field=shape.date_field,
+        mode_field=shape.mode_field,
+        default_mode=shape.default_mode,
+    )
+
+
+def _email(shape: Shape, name: str) -> str:
+    return f"{name}@{shape.project}.iam.gserviceaccount.com"

@@ -1,0 +1,45 @@
+"""A service as gcloud sends it to Cloud Run's v1 API, the form in which ReplaceService is audited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from diagnostics.lab.model import Revision, Service, World
+
+
+def service_json(world: World, service: Service, revision: Revision) -> dict[str, Any]:
+    """The request's `service`: metadata, template of the revision, traffic."""
+    annotations = {"autoscaling.knative.dev/maxScale": str(revision.max_instances)}
+    if revision.min_instances:
+        annotations["autoscaling.knative.dev/minScale"] = str(revision.min_instances)
+    if not revision.cpu_idle:
+        annotations["run.googleapis.com/cpu-throttling"] = "false"
+    container = {
+        "image": revision.image,
+        "env": [{"name": name, "value": value} for name, value in revision.env.items()],
+        "resources": {"limits": {"cpu": revision.cpu, "memory": f"{revision.memory_mib}Mi"}},
+    }
+    return {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Service",
+        "metadata": {
+            "name": service.name,
+            "namespace": world.project,
+            "annotations": {"run.googleapis.com/ingress": service.ingress},
+        },
+        "spec": {
+            "template": {
+                "metadata": {"name": revision.name, "annotations": annotations},
+                "spec": {
+                    "containerConcurrency": revision.concurrency,
+                    "timeoutSeconds": int(revision.timeout_s),
+                    "serviceAccountName": revision.account,
+                    "containers": [container],
+                },
+            },
+            "traffic": [
+                {"percent": percent, **({"revisionName": name} if name else {"latestRevision": True})}
+                for name, percent, _ in service.traffic
+            ],
+        },
+    }

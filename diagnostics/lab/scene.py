@@ -1,0 +1,58 @@
+"""The world as a scenario finds it: the healthy default with the scenario's differences."""
+
+from __future__ import annotations
+
+import random
+
+from msgspec import UNSET
+
+from diagnostics.lab.cast import Cast, find
+from diagnostics.lab.changes import take_away
+from diagnostics.lab.defaults import healthy
+from diagnostics.lab.filters import compile_filter
+from diagnostics.lab.model import Topic, World
+from diagnostics.lab.scenario import LegSpec, PipelineSpec, ServiceSpec
+from diagnostics.lab.settings import (
+    change_revision,
+    change_service,
+    change_subscription,
+    change_topic,
+    new_subscription,
+)
+
+
+def set_scene(spec: PipelineSpec, rng: random.Random, since: float) -> tuple[World, Cast]:
+    """World and names at the moment `since`. Raises UnknownName and FilterError."""
+    world, cast = healthy(spec.dialect, rng, since)
+    _service(world, cast, cast.coordinator, spec.coordinator)
+    _service(world, cast, cast.worker, spec.worker)
+    for new in spec.topics:
+        topic = world.topics[new.name] = Topic(new.name)
+        change_topic(topic, new)
+    _leg(world, cast, cast.subscriptions["request"], spec.request)
+    _leg(world, cast, cast.subscriptions["completion"], spec.completion)
+    for subscription in spec.subscriptions:
+        new_subscription(world, cast, subscription, since)
+    for grant in spec.grants:
+        cast.policy(world, grant.on).add(grant.role, cast.member(world, grant.member))
+    for grant in spec.without:
+        take_away(world, cast, grant)
+    return world, cast
+
+
+def _service(world: World, cast: Cast, name: str, spec: ServiceSpec) -> None:
+    service = find(world.services, "service", name)
+    change_service(service, spec.service)
+    for revision in service.revisions:
+        change_revision(cast, revision, spec.revision)
+
+
+def _leg(world: World, cast: Cast, name: str, spec: LegSpec) -> None:
+    subscription = find(world.subscriptions, "subscription", name)
+    if spec.missing:
+        del world.subscriptions[name]
+        return
+    change_subscription(world, cast, subscription, spec.subscription)
+    if spec.filter is not UNSET:
+        compile_filter(spec.filter)
+        subscription.filter = spec.filter

@@ -1,0 +1,215 @@
+"""Makes a scenario's events happen, each at its moment. What is then seen follows from the world, not from here."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import simpy
+
+from diagnostics.lab import events
+from diagnostics.lab.applications.downstream import Downstream, Trouble
+from diagnostics.lab.applications.pair import Pair
+from diagnostics.lab.applications.plan import BatchPlan
+from diagnostics.lab.broker import Broker
+from diagnostics.lab.cast import Cast, UnknownName, find
+from diagnostics.lab.changes import Changes
+from diagnostics.lab.cloud_run.service import CloudRun
+from diagnostics.lab.durations import moment, seconds
+from diagnostics.lab.filters import FilterError
+from diagnostics.lab.http import PublishError, Request, Response, Token
+from diagnostics.lab.model import World
+from diagnostics.lab.recorder import Recorder
+from diagnostics.lab.scenario import Scenario, ScenarioError
+
+QUOTA_EXCEEDED = "serviceruntime.googleapis.com/quota/exceeded"
+USER_AGENTS = {"scheduler": "Google-Cloud-Scheduler", "person": "curl/8.5.0", "monitor": "python-requests/2.32.3"}
+REMOTE_IPS = {"scheduler": "107.178.194.20", "person": "203.0.113.40", "monitor": "203.0.113.41"}
+
+
+@dataclass
+class BatchRecord:
+    """One call to the start path."""
+
+    name: str
+    started_at: float
+    plan_id: str
+    status: int = 0
+    """HTTP status that the caller got; 0 while there is no answer."""
+    id: str = ""
+    """Empty: the call got no batch, or has not got that far."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Everything that events act on."""
+
+    env: simpy.Environment
+    world: World
+    cast: Cast
+    broker: Broker
+    cloud_run: CloudRun
+    pair: Pair
+    downstream: Downstream
+    recorder: Recorder
+    rng: random.Random
+
+
+def schedule_of(scenario: Scenario, now: float, rng: random.Random) -> list[tuple[float, int, events.Event]]:
+    """(moment, index of the entry, event), in order of time. Raises ScenarioError for what would happen after now."""
+    happenings: list[tuple[float, int, events.Event]] = []
+    for index, entry in enumerate(scenario.timeline):
+        (event,) = entry.events.values()
+        first = moment(entry.at, now)
+        last = moment(entry.until, now) if entry.until else first
+        step = seconds(entry.every) if entry.every else 0.0
+        jitter = seconds(entry.jitter)
+        for i in range(1 + (int((last - first) / step) if step else 0)):
+            at = first + i * step + rng.uniform(-jitter, jitter)
+            if at > now:
+                raise ScenarioError(f"{scenario.name}: timeline[{index}] happens after now")
+            happenings.append((at, index, event))
+    return sorted(happenings, key=lambda h: (h[0], h[1]))
+
+
+class Timeline:
+    """Puts the events of a scenario into the simulation."""
+
+    def __init__(self, scenario: Scenario, stage: Stage, changes: Changes) -> None:
+        self.records: dict[str, BatchRecord] = {}
+        self._scenario = scenario
+        self._stage = stage
+        self._changes = changes
+
+    def schedule(self, happenings: list[tuple[float, int, events.Event]]) -> None:
+        """All of them must lie in the simulation's future."""
+        for at, index, event in happenings:
+            timer = self._stage.env.timeout(at - self._stage.env.now)
+            timer.callbacks.append(self._at_its_time(index, event))
+
+    def _at_its_time(self, index: int, event: events.Event) -> Callable[[object], None]:
+        (name,) = self._scenario.timeline[index].events
+        own: dict[str, Callable[[Any], None]] = {
+            "start_batch": self._start_batch,
+            "publish_messages": self._publish_messages,
+            "call": self._call,
+            "clear_batch": self._clear_batch,
+            "downstream": self._downstream,
+            "quota": self._quota,
+        }
+        happen: Callable[[Any], None] = own.get(name) or getattr(self._changes, name)
+
+        def run(_: object) -> None:
+            try:
+                happen(event)
+            except (UnknownName, FilterError, ValueError) as error:
+                says = str(error.args[0]) if error.args else str(error)
+                raise ScenarioError(f"{self._scenario.name}: timeline[{index}].{name}: {says}") from error
+
+        return run
+
+    # --- the pipeline at work -----------------------------------------------------------------------------------------
+
+    def _start_batch(self, event: events.StartBatch) -> None:
+        stage, cast = self._stage, self._stage.cast
+        now = float(stage.env.now)
+        name = event.name or f"batch-{len(self.records) + 1}"
+        plan_id = f"{name}/{len(self.records) + 1}"
+        gated = {"existing": event.gated.existing, "low_quality": event.gated.low_quality}
+        plan = BatchPlan(
+            items=event.items,
+            gated={reason: n for reason, n in gated.items() if n},
+            payloads=dict(event.payloads),
+            refusal=event.refusal,
+            loading_s=seconds(event.loading) if event.loading else None,
+        )
+        stage.pair.coordinator.plan(plan_id, plan)
+        record = self.records[name] = BatchRecord(name, now, plan_id)
+        date = event.date or datetime.fromtimestamp(now, UTC).date().isoformat()
+        body = {cast.date_field: date, cast.mode_field: event.mode or cast.default_mode, **event.body}
+        request = self._request("coordinator", "POST", cast.start_path, body, event.caller, event.no_token)
+        request.headers["x-lab-plan"] = plan_id
+
+        def answered(response: Response) -> None:
+            record.status = response.status
+
+        stage.cloud_run.submit(request, answered)
+
+    def _call(self, event: events.Call) -> None:
+        request = self._request(event.service, event.method, event.path, event.body, event.caller, event.no_token)
+        self._stage.cloud_run.submit(request, lambda _: None)
+
+    def _request(
+        self, service: str, method: str, path: str, body: dict[str, Any], caller: str, no_token: bool
+    ) -> Request:
+        cast, world = self._stage.cast, self._stage.world
+        found = world.services.get(cast.service(service))
+        url = world.urls(found)[0] if found else f"https://{cast.service(service)}.a.run.app"
+        email = cast.account("scheduler" if caller == "monitor" else caller)
+        return Request(
+            host=url.removeprefix("https://"),
+            method=method,
+            path=path,
+            user_agent=USER_AGENTS[caller],
+            headers={"content-type": "application/json"} if body else {},
+            body=json.dumps(body).encode() if body else b"",
+            token=None if no_token else Token(email, url, self._stage.env.now + 3600),
+            remote_ip=REMOTE_IPS[caller],
+        )
+
+    def _publish_messages(self, event: events.PublishMessages) -> None:
+        stage = self._stage
+        topic = stage.cast.topic(event.topic)
+        date = event.date or datetime.fromtimestamp(stage.env.now, UTC).date().isoformat()
+        completions = topic == stage.cast.topic("completion")
+        craft = stage.pair.worker.craft_completion if completions else stage.pair.worker.craft
+        payloads = [payload for payload, count in event.payloads.items() for _ in range(count)]
+        stage.rng.shuffle(payloads)
+        step = seconds(event.spread) / max(1, len(payloads))
+
+        def publish(payload: str) -> None:
+            data, attributes = craft(payload, date=date)
+            try:
+                stage.broker.publish(topic, data, {**attributes, **event.attributes}, stage.cast.account("person"))
+            except PublishError:
+                return  # the person at the keyboard sees it; the lab shows it in the topic's metric
+
+        for i, payload in enumerate(payloads):
+            stage.env.timeout(i * step).callbacks.append(lambda _, payload=payload: publish(payload))
+
+    def _clear_batch(self, event: events.ClearBatch) -> None:
+        record = find(self.records, "batch", event.batch)
+        coordinator = self._stage.pair.coordinator
+        attempt = coordinator.attempts.get(record.plan_id)
+        if attempt is None or not attempt.batch_id:
+            raise UnknownName(f'start "{event.batch}" got no batch')
+        coordinator.clear(attempt.batch_id, float(self._stage.env.now))
+
+    def _downstream(self, event: events.Downstream) -> None:
+        now = float(self._stage.env.now)
+        trouble = Trouble(
+            since=now,
+            until=now + seconds(event.lasts),
+            slowdown=event.slowdown,
+            added_s=seconds(event.latency),
+            errors=event.errors,
+            error=event.error,
+        )
+        self._stage.downstream.add(self._stage.cast.service(event.service), trouble)
+
+    def _quota(self, event: events.Quota) -> None:
+        stage = self._stage
+        now, lasts = float(stage.env.now), seconds(event.lasts)
+        stage.world.quota_exceeded.setdefault(event.metric, []).append((now, now + lasts))
+        resource = {
+            "project_id": stage.world.project,
+            "service": "pubsub.googleapis.com",
+            "location": stage.world.region,
+        }
+        labels = {"quota_metric": event.metric, "limit_name": "RegionalPublisherThroughputPerMinutePerProjectPerRegion"}
+        stage.recorder.level(QUOTA_EXCEEDED, resource, labels, now, 1)
+        stage.recorder.level(QUOTA_EXCEEDED, resource, labels, now + lasts, None)
