@@ -34,27 +34,27 @@ _SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
 )
 
 
-def redact(text: str, limit: int = 0, salt: str = "") -> str:
+def redact(text: str, limit: int = 0) -> str:
     """The text without secrets and without names of people; cut to `limit` characters when that is not 0."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
-    text = _EMAIL.sub(lambda found: principal(found.group(), salt), text)
+    text = _EMAIL.sub(lambda found: principal(found.group()), text)
     return text if not limit or len(text) <= limit else text[: limit - 1] + "…"
 
 
-def principal(email: str, salt: str = "") -> str:
+def principal(email: str) -> str:
     """A service account as it is; a person as "person-" and four characters that are the same wherever this person occurs."""
     domain = email.rpartition("@")[2].lower()
     if "@" not in email or domain.endswith("gserviceaccount.com"):
         return email
-    return f"person-{_digest(salt + email.lower(), 4)}"
+    return f"person-{_digest(email.lower(), 4)}"
 
 
-def member(name: str, salt: str = "") -> str:
+def member(name: str) -> str:
     """An IAM member: "user:alice@example.com" becomes "user:person-1f0c"; service accounts, groups' domains and allUsers stay."""
     name, unique, uid = name.partition("?uid=")  # deleted:serviceAccount:…?uid=…
     kind, colon, email = name.rpartition(":")
-    return f"{kind}{colon}{principal(email, salt)}{unique}{uid}"
+    return f"{kind}{colon}{principal(email)}{unique}{uid}"
 
 
 def hashed(value: str, salt: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from diagnostics.evidence.redact import principal
 from diagnostics.sources.clients import Clients
 from diagnostics.sources.sign_in import SignIn, SignInError, sign_in
 
@@ -57,6 +58,8 @@ class LabSeam(Struct, frozen=True, kw_only=True):
     now: datetime
     project: str = ""
     name: str = ""
+    caller: str = ""
+    """Who we are there: "user:person-1f0c"."""
 
 
 class CallRecord(Struct, frozen=True, kw_only=True):
@@ -98,7 +101,7 @@ class Session:
         named = options.project or next((environ[name] for name in PROJECT if environ.get(name)), "")
         if environ.get(LAB):
             lab = find_lab(environ[LAB], min(5.0, options.timeout_s))
-            who = SignIn(credentials=None, how="lab", project=lab.project)
+            who = SignIn(credentials=None, how="lab", project=lab.project, principal=lab.caller)
             return cls(now=lab.now, timeout_s=options.timeout_s, signed_in=who, project=named or lab.project, lab=lab)
         who = sign_in(environ, options.impersonate)
         return cls(
@@ -114,9 +117,14 @@ class Session:
         """Seconds left of the run."""
         return self.timeout_s - (time.monotonic() - self._started)
 
-    def allowance(self) -> float:
+    @property
+    def allowance_s(self) -> float:
         """Seconds that one call may take: two fifths of the run, so that a hanging source leaves time for what comes after it."""
-        return max(min(0.4 * self.timeout_s, self.remaining()), 0.001)
+        return 0.4 * self.timeout_s
+
+    def allowance(self) -> float:
+        """Seconds that a call that begins now may take."""
+        return max(min(self.allowance_s, self.remaining()), 0.001)
 
     def seconds(self) -> float:
         """Seconds since the run began."""
@@ -170,6 +178,7 @@ def find_lab(endpoint: str, timeout_s: float) -> LabSeam:
             now=datetime.fromisoformat(said["now"]).astimezone(UTC),
             project=said.get("project", ""),
             name=said.get("name", ""),
+            caller=f"user:{principal(said['caller'])}" if said.get("caller") else "",
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LabError(f"{LAB}={endpoint}: no lab answers there ({type(error).__name__}: {error})") from error

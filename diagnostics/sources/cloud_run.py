@@ -1,0 +1,169 @@
+"""What Cloud Run says of the services that receive pushes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from diagnostics.evidence.collect import NotSeen
+from diagnostics.evidence.model import (
+    Revisions,
+    RevisionSettings,
+    ServiceConfig,
+    ServicePolicy,
+    ServiceSettings,
+    Traffic,
+    Why,
+)
+from diagnostics.evidence.redact import hashed, redact
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.sources.call import NotThere, call, pages
+from diagnostics.sources.provenance import gcloud, provenance
+from diagnostics.sources.pubsub import bindings, seconds
+from diagnostics.sources.route import Receiver
+from diagnostics.sources.rpcs import GET_SERVICE, LIST_REVISIONS, SERVICE_POLICY
+from diagnostics.sources.session import Session
+
+INGRESS = {1: "all", 2: "internal", 3: "internal-and-cloud-load-balancing", 4: "none"}
+"""google.cloud.run.v2.IngressTraffic."""
+READY = {3: "failed", 4: "ready"}
+"""google.cloud.run.v2.Condition.State; everything else is pending."""
+MANUAL = 2
+"""google.cloud.run.v2.ServiceScaling.ScalingMode."""
+MAX_INSTANCES, CONCURRENCY, TIMEOUT_S = 100, 80, 300.0
+"""Server defaults, where a revision says nothing (service.proto, revision_template.proto)."""
+
+
+def service_config(session: Session, pipeline: PipelineProfile, receiver: Receiver) -> ServiceConfig:
+    return config_of(session, pipeline.project, receiver)
+
+
+def config_of(session: Session, project: str, receiver: Receiver) -> ServiceConfig:
+    """The service as it is configured, whichever leg it is asked for."""
+    name = full_service(project, receiver)
+    by_hand = gcloud(
+        "run", "services", "describe", receiver.service, f"--region={receiver.region}", f"--project={project}"
+    )
+    source = provenance(session, "Cloud Run", name, by_hand)
+    try:
+        found = call(session, GET_SERVICE, {"name": name})
+    except NotThere:
+        return ServiceConfig(source=source, name=receiver.service, settings=None)
+    return ServiceConfig(source=source, name=receiver.service, settings=_service(found, receiver))
+
+
+def revisions(session: Session, pipeline: PipelineProfile, receiver: Receiver) -> Revisions:
+    name = full_service(pipeline.project, receiver)
+    by_hand = gcloud(
+        "run", "revisions", "list", f"--service={receiver.service}", f"--region={receiver.region}",
+        f"--project={pipeline.project}",
+    )  # fmt: skip
+    try:
+        listed = pages(session, LIST_REVISIONS, {"parent": name, "page_size": 200}, "revisions", most=5)
+    except NotThere as error:
+        raise NotSeen(Why.DEPENDS, f"the service {receiver.service} does not exist in {receiver.region}") from error
+    newest_first = sorted((_revision(r, name) for r in listed.items), key=lambda r: r.created, reverse=True)
+    return Revisions(source=provenance(session, "Cloud Run", name, by_hand, of=listed), revisions=tuple(newest_first))
+
+
+def service_policy(session: Session, pipeline: PipelineProfile, receiver: Receiver) -> ServicePolicy:
+    name = full_service(pipeline.project, receiver)
+    by_hand = gcloud(
+        "run", "services", "get-iam-policy", receiver.service, f"--region={receiver.region}",
+        f"--project={pipeline.project}",
+    )  # fmt: skip
+    return ServicePolicy(
+        source=provenance(session, "IAM", name, by_hand),
+        resource=name,
+        bindings=bindings(session, SERVICE_POLICY, name),
+    )
+
+
+def full_service(project: str, receiver: Receiver) -> str:
+    return f"projects/{project}/locations/{receiver.region}/services/{receiver.service}"
+
+
+def _service(found: Any, receiver: Receiver) -> ServiceSettings:
+    scaling, condition = found.scaling, found.terminal_condition
+    return ServiceSettings(
+        name=receiver.service,
+        region=receiver.region,
+        uri=found.uri,
+        urls=tuple(found.urls),
+        custom_audiences=tuple(found.custom_audiences),
+        ingress=INGRESS.get(found.ingress, "all"),
+        invoker_iam_disabled=found.invoker_iam_disabled,
+        default_uri_disabled=found.default_uri_disabled,
+        iap=found.iap_enabled,
+        min_instances=scaling.min_instance_count or None,
+        max_instances=scaling.max_instance_count or None,
+        manual_instances=scaling.manual_instance_count if scaling.scaling_mode == MANUAL else None,
+        latest_ready=_short(found.latest_ready_revision),
+        latest_created=_short(found.latest_created_revision),
+        traffic=tuple(
+            Traffic(revision=_short(t.revision), percent=t.percent, tag=t.tag)
+            for t in (found.traffic_statuses or found.traffic)
+        ),
+        reconciling=found.reconciling,
+        ready=READY.get(condition.state, "pending"),
+        reason=_reason(condition),
+        message=redact(condition.message, 300),
+        template=_template(
+            found.template,
+            found.name,
+            _short(found.template.revision or found.latest_created_revision),
+            found.update_time,
+        ),
+        labels=dict(found.labels),
+    )
+
+
+def _revision(found: Any, service: str) -> RevisionSettings:
+    """A google.cloud.run.v2.Revision."""
+    ready = next((c for c in found.conditions if c.type == "Ready"), None)
+    return _template(found, service, _short(found.name), found.create_time, ready)
+
+
+def _template(found: Any, service: str, name: str, created: Any, ready: Any = None) -> RevisionSettings:
+    """What a revision and a revision template have in common."""
+    container = found.containers[0] if found.containers else None
+    resources = container.resources if container is not None and container.HasField("resources") else None
+    limits = dict(resources.limits) if resources is not None else {}
+    return RevisionSettings(
+        name=name,
+        created=datetime.fromtimestamp(created.seconds + created.nanos / 1e9, UTC),
+        image=container.image if container is not None else "",
+        min_instances=found.scaling.min_instance_count,
+        max_instances=found.scaling.max_instance_count or MAX_INSTANCES,
+        concurrency=found.max_instance_request_concurrency or CONCURRENCY,
+        timeout_s=seconds(found.timeout) or TIMEOUT_S,
+        cpu=limits.get("cpu", "1"),
+        memory=limits.get("memory", "512Mi"),
+        cpu_idle=resources.cpu_idle
+        if resources is not None
+        else True,  # the default holds only where resources are unset
+        account=found.service_account,
+        env={e.name: hashed(_value(e), service) for e in (container.env if container is not None else ())},
+        ready=READY.get(ready.state, "pending") if ready is not None else "ready",
+        reason=_reason(ready) if ready is not None else "",
+        message=redact(ready.message, 300) if ready is not None else "",
+        labels=dict(found.labels),
+    )
+
+
+def _value(variable: Any) -> str:
+    """What has to be the same for the variable to be the same: its value, or the secret version that it refers to."""
+    secret = variable.value_source.secret_key_ref
+    return f"{secret.secret}:{secret.version}" if secret.secret else str(variable.value)
+
+
+def _reason(condition: Any) -> str:
+    which = condition.WhichOneof("reasons")
+    if which is None:
+        return ""
+    number = getattr(condition, which)
+    return str(condition.DESCRIPTOR.fields_by_name[which].enum_type.values_by_number[number].name)
+
+
+def _short(name: str) -> str:
+    return name.rpartition("/")[2]

@@ -1,0 +1,80 @@
+"""Live calls of a receiving service's health path. Only when the caller asked for them and announced them."""
+
+from __future__ import annotations
+
+from diagnostics.evidence.ask import Ask
+from diagnostics.evidence.collect import NotSeen
+from diagnostics.evidence.model import Leg, LiveCall, LiveHealth, LiveStart, ServiceConfig, SubscriptionConfig, Why
+from diagnostics.evidence.redact import redact
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.sources.call import NotThere, call
+from diagnostics.sources.provenance import provenance
+from diagnostics.sources.rpcs import ID_TOKEN
+from diagnostics.sources.session import Session
+from diagnostics.sources.web import get
+
+REPEATS = 3
+"""Calls that measure a start: the first, and two on what should then be a warm instance."""
+
+
+def live_health(
+    session: Session, pipeline: PipelineProfile, leg: Leg, ask: Ask, config: SubscriptionConfig, service: ServiceConfig
+) -> LiveHealth:
+    url = _health_url(pipeline, leg, ask, service)
+    anonymous = _call(session, url, "")
+    minting = ""
+    try:
+        authenticated = _call(session, url, _push_token(session, config))
+    except NotSeen as failed:
+        authenticated, minting = None, failed.says
+    return LiveHealth(
+        source=provenance(session, "live call", url, f"curl -si {url}"),
+        anonymous=anonymous,
+        authenticated=authenticated,
+        minting=minting,
+    )
+
+
+def live_start(
+    session: Session, pipeline: PipelineProfile, leg: Leg, ask: Ask, config: SubscriptionConfig, service: ServiceConfig
+) -> LiveStart:
+    url = _health_url(pipeline, leg, ask, service)
+    try:
+        token = _push_token(session, config)
+    except NotSeen:
+        token = ""
+    calls = tuple(_call(session, url, token) for _ in range(REPEATS))
+    by_hand = f"for i in 1 2 3; do curl -so /dev/null -w '%{{http_code}} %{{time_total}}\\n' {url}; done"
+    return LiveStart(source=provenance(session, "live call", url, by_hand), calls=calls)
+
+
+def _health_url(pipeline: PipelineProfile, leg: Leg, ask: Ask, service: ServiceConfig) -> str:
+    if not ask.live:
+        raise NotSeen(Why.NOT_ASKED, "live calls were not asked for", mend="add --live")
+    if service.settings is None:
+        raise NotSeen(Why.DEPENDS, f"the service {service.name} does not exist")
+    named = pipeline.worker if leg is Leg.REQUEST else pipeline.coordinator
+    return service.settings.uri.rstrip("/") + named.health_path
+
+
+def _push_token(session: Session, config: SubscriptionConfig) -> str:
+    """A token as Pub/Sub mints it for this subscription: of the push account, for the effective audience. Raises NotSeen."""
+    settings = config.settings
+    if settings is None or not settings.push_account:
+        raise NotSeen(Why.NOT_CONFIGURED, "the subscription names no push account")
+    request = {
+        "name": f"projects/-/serviceAccounts/{settings.push_account}",
+        "audience": settings.effective_audience,
+        "include_email": True,
+    }
+    try:
+        return str(call(session, ID_TOKEN, request).token)
+    except NotThere as error:
+        raise NotSeen(Why.FAILED, f"the account {settings.push_account} does not exist") from error
+
+
+def _call(session: Session, url: str, token: str) -> LiveCall:
+    answer = get(session, url, {"Authorization": f"Bearer {token}"} if token else {}, session.allowance())
+    return LiveCall(
+        at=session.now, status=answer.status, latency_s=round(answer.latency_s, 3), text=redact(answer.text, 300)
+    )

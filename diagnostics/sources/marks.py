@@ -1,0 +1,231 @@
+"""What the pipeline's own log lines say, through the markers that its profile describes: of batches, of items, of start calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from diagnostics.evidence.ask import Ask, Window, window
+from diagnostics.evidence.collect import NotSeen
+from diagnostics.evidence.model import (
+    BatchMarks,
+    ItemMarks,
+    Mark,
+    Means,
+    Provenance,
+    StartCall,
+    StartCalls,
+    Unseen,
+    Why,
+)
+from diagnostics.evidence.redact import redact
+from diagnostics.pipeline.profile import Marker, PipelineProfile
+from diagnostics.sources.call import Pages
+from diagnostics.sources.entries import (
+    REQUESTS,
+    STDERR,
+    STDOUT,
+    began,
+    between,
+    both,
+    either,
+    entries,
+    field,
+    latency_s,
+    log_provenance,
+    logs,
+    moment,
+    of_service,
+    quoted,
+    trace_id,
+)
+from diagnostics.sources.route import Receiver, Services
+from diagnostics.sources.session import Session
+
+OF_BATCHES = frozenset(
+    {Means.RECEIVED, Means.REFUSED, Means.PHASE, Means.CREATED, Means.GATE, Means.PUBLISHED, Means.EMPTY, Means.CLOSED, Means.FORCED}
+)  # fmt: skip
+"""Means of markers about whole batches; all others are about items."""
+WORDS = frozenset({"reason", "blocker", "topic", "phase"})
+"""Captured names that are words even when they look like numbers."""
+BEFORE_BATCH = timedelta(minutes=5)
+AT_LEAST = timedelta(minutes=60)
+
+
+class CoordinatorLog(Struct, frozen=True, kw_only=True):
+    """The lines about batches and the start calls, over the look-back: one query for both, since queries are scarce (60 a minute)."""
+
+    source: Provenance
+    marks: tuple[Mark, ...]
+    calls: tuple[StartCall, ...]
+
+
+def coordinator_log(session: Session, pipeline: PipelineProfile, ask: Ask, services: Services) -> CoordinatorLog:
+    markers = [m for m in pipeline.markers if m.means in OF_BATCHES]
+    clauses = [marker_filter(markers, services)] if markers else []
+    path = pipeline.coordinator.start_path
+    if path and services.coordinator:
+        asked = both(f"httpRequest.requestUrl:{quoted(path)}", 'httpRequest.requestMethod="POST"')
+        clauses.append(f"({both(of_service(services.coordinator), logs(REQUESTS), asked)})")
+    if not any(clauses):
+        raise _unnamed(services, "coordinator", "start path, and no log lines about batches")
+    since, until = ask.begin(session.now), ask.end(session.now)
+    query = both(between(since, until), either(filter(None, clauses)))
+    found = entries(session, pipeline.project, query)
+    requests = [e for e in found.items if e.HasField("http_request")]
+    return CoordinatorLog(
+        source=log_provenance(session, "coordinator log", pipeline.project, query, until, found),
+        marks=marks_of(found.items, markers, services),
+        calls=tuple(sorted(_start_calls(requests, path), key=lambda c: c.at)),
+    )
+
+
+def batch_marks(pipeline: PipelineProfile, log: CoordinatorLog) -> BatchMarks:
+    if not any(m.means in OF_BATCHES for m in pipeline.markers):
+        raise NotSeen(
+            Why.NOT_CONFIGURED, "the profile describes no log lines about batches", mend="add markers to the profile"
+        )
+    return BatchMarks(source=log.source, marks=log.marks)
+
+
+def start_calls(pipeline: PipelineProfile, services: Services, log: CoordinatorLog) -> StartCalls:
+    if not pipeline.coordinator.start_path or services.coordinator is None:
+        raise _unnamed(services, "coordinator", "start path")
+    return StartCalls(source=log.source, calls=log.calls)
+
+
+def batch_window(session: Session, ask: Ask, marks: BatchMarks | Unseen, calls: StartCalls | Unseen) -> Window:
+    """The window that has to hold the batch that is asked about."""
+    started = None if isinstance(marks, Unseen) else batch_start(marks.marks, ask.batch)
+    if started is None and not ask.batch and not isinstance(calls, Unseen) and calls.calls:
+        started = calls.calls[-1].at
+    return window(ask, session.now, started)
+
+
+def batch_start(marks: Sequence[Mark], batch: str) -> datetime | None:
+    """When this batch was first spoken of, or the latest start attempt; if an older batch blocked that one, when the older one was."""
+    if batch:
+        return min((m.at for m in marks if m.batch == batch), default=None)
+    starts = [m for m in marks if m.means in (Means.RECEIVED, Means.CREATED, Means.REFUSED)]
+    if not starts:
+        return None
+    latest = max((m for m in starts if m.means is not Means.REFUSED), key=lambda m: m.at, default=starts[-1])
+    blockers = {
+        m.words["blocker"] for m in starts if m.means is Means.REFUSED and m.at >= latest.at and "blocker" in m.words
+    }
+    return min([latest.at, *(m.at for m in marks if m.batch in blockers)])
+
+
+def item_marks(session: Session, pipeline: PipelineProfile, services: Services, window: Window) -> ItemMarks:
+    markers = [m for m in pipeline.markers if m.means not in OF_BATCHES]
+    clause = marker_filter(markers, services) if markers else ""
+    if not clause:
+        raise _unnamed(services, "worker", "log lines about items")
+    start = window.since if window.batch_start is None else window.batch_start - BEFORE_BATCH
+    since = min(start, window.until - AT_LEAST)
+    query = both(between(since, window.until), clause)
+    found = _both_ends(session, pipeline.project, query)
+    return ItemMarks(
+        source=log_provenance(session, "application logs", pipeline.project, query, window.until, found),
+        since=since,
+        marks=marks_of(found.items, markers, services),
+    )
+
+
+def _both_ends(session: Session, project: str, query: str) -> Pages:
+    """The oldest two pages, which hold the batch's beginning, and if that is not all the newest one, which holds how it stands."""
+    oldest = entries(session, project, query, most=2, newest_first=False)
+    if oldest.complete:
+        return oldest
+    try:
+        newest = entries(session, project, query)
+    except NotSeen:
+        return oldest
+    last = moment(oldest.items[-1].timestamp)
+    later = [
+        e for e in reversed(newest.items) if (moment(e.timestamp), e.insert_id) > (last, oldest.items[-1].insert_id)
+    ]
+    if not later:
+        return oldest
+    gap = f"lines between {last:%H:%M:%SZ} and {moment(later[0].timestamp):%H:%M:%SZ} were not read: there are too many"
+    return Pages([*oldest.items, *later], False, gap)
+
+
+def marker_filter(markers: Iterable[Marker], services: Services) -> str:
+    """A filter for the lines of these markers, of the services that are known; empty when none is."""
+    clauses = []
+    for role, receiver in (("coordinator", services.coordinator), ("worker", services.worker)):
+        lines = sorted({f"{m.field}:{quoted(m.contains)}" for m in markers if m.service == role})
+        if lines and receiver:
+            clauses.append(f"({both(of_service(receiver), logs(STDOUT, STDERR), either(lines))})")
+    return either(clauses) if clauses else ""
+
+
+def marks_of(found: Iterable[Any], markers: Sequence[Marker], services: Services) -> tuple[Mark, ...]:
+    """The marks in these entries, oldest first."""
+    reading = [(marker, re.compile(marker.pattern)) for marker in markers]
+    roles = {r.service: role for role, r in (("worker", services.worker), ("coordinator", services.coordinator)) if r}
+    marks = [mark for entry in found if not entry.HasField("http_request") for mark in _marks(entry, reading, roles)]
+    return tuple(sorted(marks, key=lambda m: m.at))
+
+
+def _marks(entry: Any, reading: list[tuple[Marker, re.Pattern[str]]], roles: dict[str, str]) -> Iterator[Mark]:
+    role = roles.get(entry.resource.labels.get("service_name", ""), "")
+    for marker, pattern in reading:
+        if marker.service != role:
+            continue
+        text = field(entry, marker.field)
+        if marker.contains.lower() not in text.lower():  # as the log query compares
+            continue
+        match = pattern.search(text)
+        if match is None:
+            continue
+        captured = {name: value for name, value in match.groupdict().items() if value is not None}
+        captured |= {name: value for name, path in marker.captures.items() if (value := field(entry, path))}
+        yield _mark(marker.means, entry, role, captured)
+
+
+def _mark(means: Means, entry: Any, role: str, captured: dict[str, str]) -> Mark:
+    names = {name: captured.pop(name, "") for name in ("batch", "item", "correlation", "date")}
+    whole = {name for name, value in captured.items() if name not in WORDS and re.fullmatch(r"\d+", value)}
+    return Mark(
+        means=means,
+        at=moment(entry.timestamp),
+        service=role,
+        revision=entry.resource.labels.get("revision_name", ""),
+        instance=entry.labels.get("instanceId", ""),
+        trace=trace_id(entry),
+        numbers={name: int(captured[name]) for name in sorted(whole)},
+        words={name: redact(captured[name], 200) for name in sorted(captured.keys() - whole)},
+        **names,
+    )
+
+
+def _start_calls(requests: Iterable[Any], path: str) -> Iterator[StartCall]:
+    for entry in requests:
+        http = entry.http_request
+        if urlsplit(http.request_url).path != path:
+            continue
+        yield StartCall(
+            at=began(entry),
+            status=http.status,
+            latency_s=latency_s(entry),
+            user_agent=redact(http.user_agent, 120),
+            trace=trace_id(entry),
+            reached_app=bool(entry.labels.get("instanceId")),
+            text=redact(entry.text_payload, 300),
+        )
+
+
+def _unnamed(services: Services, role: str, what: str) -> NotSeen:
+    """Why there is nothing to ask for: the service is not known, or the profile says too little."""
+    known: Receiver | None = services.coordinator if role == "coordinator" else services.worker
+    if known is None:
+        why = f": {services.why}" if services.why else ""
+        return NotSeen(Why.NOT_CONFIGURED, f"the {role} is not known{why}", mend=f"name {role}.service in the profile")
+    return NotSeen(Why.NOT_CONFIGURED, f"the profile describes no {what}", mend="add it to the profile")

@@ -1,0 +1,134 @@
+"""What Cloud Run logged about requests and instances of the services that receive pushes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from diagnostics.evidence.ask import Window
+from diagnostics.evidence.collect import NotSeen
+from diagnostics.evidence.model import LogRow, PlatformLine, PlatformLines, RequestLog, Unseen, Why
+from diagnostics.evidence.redact import redact
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.sources.call import Pages
+from diagnostics.sources.entries import (
+    REQUESTS,
+    STDERR,
+    STDOUT,
+    SYSTEM,
+    began,
+    between,
+    both,
+    either,
+    entries,
+    latency_s,
+    log_id,
+    log_provenance,
+    logs,
+    moment,
+    of_service,
+    text_of,
+)
+from diagnostics.sources.route import Push, Receiver, Services
+from diagnostics.sources.session import Session
+
+FINE = 100
+"""Requests below 300 that are read per service: enough to know that the log is written and that pushes arrive."""
+LINES = 100
+"""Platform lines, and likewise ERROR lines, that are kept per service."""
+SEVERITY = {
+    0: "DEFAULT", 100: "DEBUG", 200: "INFO", 300: "NOTICE", 400: "WARNING", 500: "ERROR", 600: "CRITICAL", 700: "ALERT",
+    800: "EMERGENCY",
+}  # fmt: skip
+"""google.logging.type.LogSeverity."""
+
+
+class FineRequests(Struct, frozen=True, kw_only=True):
+    """Newest requests below 300 of both services, by service: one query, since queries are scarce."""
+
+    rows: dict[str, tuple[LogRow, ...]]
+    note: str = ""
+
+
+def fine_requests(session: Session, pipeline: PipelineProfile, services: Services, window: Window) -> FineRequests:
+    known = [r for r in (services.worker, services.coordinator) if r]
+    if not known:
+        raise NotSeen(Why.NOT_CONFIGURED, services.why or "neither service is known")
+    asked = both(between(window.since, window.until), logs(REQUESTS), "httpRequest.status<300")
+    query = both(asked, either(f"({of_service(r)})" for r in known))
+    found = entries(session, pipeline.project, query, page_size=2 * FINE * len(known))
+    by_service = {
+        r.service: [e for e in found.items if e.resource.labels.get("service_name") == r.service] for r in known
+    }
+    return FineRequests(rows={service: _rows(these[:FINE]) for service, these in by_service.items()})
+
+
+def request_log(
+    session: Session,
+    pipeline: PipelineProfile,
+    receiver: Receiver,
+    push: Push,
+    window: Window,
+    fine: FineRequests | Unseen,
+) -> RequestLog:
+    asked = both(between(window.since, window.until), logs(REQUESTS), "httpRequest.status>=300")
+    query = both(asked, of_service(receiver))
+    found = entries(session, pipeline.project, query)
+    if isinstance(fine, Unseen):
+        found = Pages(found.items, False, f"requests below 300 were not seen: {fine.says}")
+    return RequestLog(
+        source=log_provenance(session, "request log", pipeline.project, query, window.until, found),
+        push_path=push.path,
+        refused=_rows(found.items),
+        fine=() if isinstance(fine, Unseen) else fine.rows.get(receiver.service, ()),
+    )
+
+
+def platform_lines(session: Session, pipeline: PipelineProfile, receiver: Receiver, window: Window) -> PlatformLines:
+    kinds = either((logs(SYSTEM), f"({both('severity>=ERROR', logs(STDOUT, STDERR))})"))
+    query = both(between(window.since, window.until), of_service(receiver), kinds)
+    found = entries(session, pipeline.project, query)
+    system = [e for e in found.items if log_id(e) == SYSTEM]
+    errors = [e for e in found.items if log_id(e) != SYSTEM]
+    cut = len(system) > LINES or len(errors) > LINES
+    kept = sorted((*system[:LINES], *errors[:LINES]), key=lambda e: (e.timestamp.seconds, e.timestamp.nanos))
+    if cut:
+        note = f"the newest {LINES} of {len(system)} platform lines and of {len(errors)} error lines"
+        found = Pages(found.items, False, "; ".join(filter(None, (note, found.note))))
+    return PlatformLines(
+        source=log_provenance(session, "platform log", pipeline.project, query, window.until, found),
+        lines=tuple(_line(e) for e in kept),
+    )
+
+
+def _rows(found: Iterable[Any]) -> tuple[LogRow, ...]:
+    return tuple(sorted((_row(e) for e in found), key=lambda r: r.at))
+
+
+def _row(entry: Any) -> LogRow:
+    http = entry.http_request
+    return LogRow(
+        at=began(entry),
+        method=http.request_method,
+        path=urlsplit(http.request_url).path,  # without the query, which may hold a key
+        status=http.status,
+        latency_s=latency_s(entry),
+        user_agent=redact(http.user_agent, 120),
+        instance=entry.labels.get("instanceId", ""),
+        revision=entry.resource.labels.get("revision_name", ""),
+        text=redact(entry.text_payload, 300),
+    )
+
+
+def _line(entry: Any) -> PlatformLine:
+    return PlatformLine(
+        at=moment(entry.timestamp),
+        log=log_id(entry).removeprefix("run.googleapis.com/"),
+        severity=SEVERITY.get(entry.severity, "DEFAULT"),
+        text=redact(text_of(entry), 300),
+        revision=entry.resource.labels.get("revision_name", ""),
+        instance=entry.labels.get("instanceId", ""),
+    )

@@ -1,0 +1,69 @@
+"""The RPCs that sources use: which client and method, and the IAM permission that Google checks for it.
+
+Permissions: Pub/Sub access-control page, Cloud Run, IAM, Resource Manager, Monitoring and Logging IAM references.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Rpc(NamedTuple):
+    client: str
+    """Name in `clients.CLIENTS`."""
+    method: str
+    permission: str
+
+    @property
+    def name(self) -> str:
+        """Name for people: Subscriber.GetSubscription."""
+        service = {
+            "logs": "logging",
+            "metrics": "monitoring",
+            "services": "run",
+            "revisions": "run",
+            "projects": "resourcemanager",
+        }
+        return f"{service.get(self.client, self.client)}.{self.method}"
+
+    @property
+    def api(self) -> str:
+        """The API that has to be enabled for it."""
+        return APIS[self.client]
+
+
+APIS = {
+    "publisher": "pubsub.googleapis.com",
+    "subscriber": "pubsub.googleapis.com",
+    "metrics": "monitoring.googleapis.com",
+    "logs": "logging.googleapis.com",
+    "services": "run.googleapis.com",
+    "revisions": "run.googleapis.com",
+    "accounts": "iam.googleapis.com",
+    "tokens": "iamcredentials.googleapis.com",
+    "projects": "cloudresourcemanager.googleapis.com",
+}
+
+GET_SUBSCRIPTION = Rpc("subscriber", "get_subscription", "pubsub.subscriptions.get")
+LIST_SUBSCRIPTIONS = Rpc("subscriber", "list_subscriptions", "pubsub.subscriptions.list")
+SUBSCRIPTION_POLICY = Rpc("subscriber", "get_iam_policy", "pubsub.subscriptions.getIamPolicy")
+GET_TOPIC = Rpc("publisher", "get_topic", "pubsub.topics.get")
+TOPIC_SUBSCRIPTIONS = Rpc("publisher", "list_topic_subscriptions", "pubsub.topics.get")
+TOPIC_POLICY = Rpc("publisher", "get_iam_policy", "pubsub.topics.getIamPolicy")
+GET_SERVICE = Rpc("services", "get_service", "run.services.get")
+LIST_SERVICES = Rpc("services", "list_services", "run.services.list")
+SERVICE_POLICY = Rpc("services", "get_iam_policy", "run.services.getIamPolicy")
+LIST_REVISIONS = Rpc("revisions", "list_revisions", "run.revisions.list")
+GET_ACCOUNT = Rpc("accounts", "get_service_account", "iam.serviceAccounts.get")
+ACCOUNT_POLICY = Rpc("accounts", "get_iam_policy", "iam.serviceAccounts.getIamPolicy")
+GET_PROJECT = Rpc("projects", "get_project", "resourcemanager.projects.get")
+PROJECT_POLICY = Rpc("projects", "get_iam_policy", "resourcemanager.projects.getIamPolicy")
+TIME_SERIES = Rpc("metrics", "list_time_series", "monitoring.timeSeries.list")
+LOG_ENTRIES = Rpc("logs", "list_log_entries", "logging.logEntries.list")
+ID_TOKEN = Rpc("tokens", "generate_id_token", "iam.serviceAccounts.getOpenIdToken")
+
+TEST_TOPIC = Rpc("publisher", "test_iam_permissions", "")
+TEST_SUBSCRIPTION = Rpc("subscriber", "test_iam_permissions", "")
+TEST_SERVICE = Rpc("services", "test_iam_permissions", "")
+TEST_ACCOUNT = Rpc("accounts", "test_iam_permissions", "")
+TEST_PROJECT = Rpc("projects", "test_iam_permissions", "")
