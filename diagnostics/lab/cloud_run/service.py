@@ -170,15 +170,17 @@ class CloudRun:
             name = self._rng.choices([name for name, _ in split], [max(percent, 1) for _, percent in split])[0]
         else:
             name = split[0][0] if split else ""
-        return service.revision(name or self.latest_ready(service.name)) or (
-            service.revisions[-1] if service.revisions else None
-        )
+        return service.revision(name or self._latest(service))
+
+    def _latest(self, service: Service) -> str:
+        """Where traffic for "latest" goes: while nothing ever became ready, to the newest all the same."""
+        return self.latest_ready(service.name) or (service.revisions[-1].name if service.revisions else "")
 
     def _bounds(self, service: Service, revision: Revision) -> tuple[int, int]:
         """Fewest and most instances of a revision now: service limits go by traffic, a minimum needs traffic or a tag."""
         if self._world.services.get(service.name) is not service:
             return 0, 0
-        latest = self.latest_ready(service.name)
+        latest = self._latest(service)
         split = service.traffic or [("", 100, "")]
         routes = [
             (percent, tag) for name, percent, tag in split if (name or latest) == revision.name and (percent or tag)
