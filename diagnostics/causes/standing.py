@@ -106,11 +106,9 @@ def forecast(state: State, findings: Sequence[Finding], ledger: Ledger, now: dat
         (f.numbers["due"] for f in findings if f.code in (progress.TOO_EARLY.name, progress.PROGRESSING.name)), None
     )
     ask_again = datetime.fromtimestamp(due, UTC) if due else None
-    newest = [
-        x.last
-        for x in ledger.lives
-        if x.last and x.stage in (Stage.RETURNED, Stage.RECORDED) and x.last > now - timedelta(minutes=10)
-    ]
+    back = (Stage.RETURNED, Stage.RECORDED)
+    since = now - timedelta(minutes=10)
+    newest = [x.last for x in ledger.lives if x.last and x.stage in back and x.last > since]
     if len(newest) < 2 or ledger.expected is None:
         return Forecast(ask_again_at=ask_again)
     minutes = max((now - min(newest)).total_seconds() / 60, 0.5)

@@ -1,6 +1,6 @@
 """Batches that the coordinator's own state holds, or that only look held."""
 
-from diagnostics.causes.model import Cause, Has, all_of
+from diagnostics.causes.model import Cause, Has, all_of, ok
 from diagnostics.evidence.model import Stage
 from diagnostics.steps import created, published, recorded, requested
 from diagnostics.steps.finding import Status
@@ -28,5 +28,15 @@ CAUSES = (
         refutes=Has(created.ACTIVE_OTHER, (Status.OK,)),
         settled_by=("pubsub-diag batches",),
         next=("pubsub-diag batch {blocker}", "pubsub-diag runbook show stale-active-batch-blocks-start"),
+    ),
+    Cause(
+        code="other-batch-running",
+        family="state",
+        title="Another batch is still running",
+        says="the start call was refused because another batch is at work, and that one gets further",
+        stage=Stage.CREATED,
+        requires=all_of(Has(requested.REFUSED), ok(created.ACTIVE_OTHER)),
+        decisive=all_of(Has(requested.REFUSED), ok(created.ACTIVE_OTHER)),
+        benign=True,
     ),
 )

@@ -148,7 +148,7 @@ def _cover(left: Sequence[Finding], candidates: Sequence[Match]) -> list[Match]:
     return list(useful[:_MOST])
 
 
-def _onsets(matches: Sequence[Match]) -> float:
+def _onsets(matches: Iterable[Match]) -> float:
     return min((m.since.timestamp() for m in matches if m.since), default=float("inf"))
 
 
