@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -15,6 +15,7 @@ from diagnostics.evidence.model import (
     Evidence,
     EvidenceSet,
     ItemMarks,
+    Leg,
     PlatformLines,
     RequestLog,
     StartCalls,
@@ -28,11 +29,13 @@ LOGS: tuple[type[Evidence], ...] = (BatchMarks, ItemMarks, StartCalls, RequestLo
 METRICS = "Cloud Monitoring"
 
 
-def look(session: Session, profile: PipelineProfile, command: str, ask: Ask) -> Diagnosis:
-    """The diagnosis of one command, within the session's deadline."""
+def look(
+    session: Session, profile: PipelineProfile, command: str, ask: Ask, legs: Sequence[Leg] | None = None
+) -> Diagnosis:
+    """The diagnosis of one command, within the session's deadline; `legs` limits it to these."""
     evidence = collect(session, profile, kinds_for(command), ask)
     calls = tuple(Call(name=c.name, seconds=c.seconds, ok=c.ok, note=c.note) for c in session.calls)
-    diagnosis = investigate(command, evidence, profile, ask, header(session, profile, command, evidence), calls)
+    diagnosis = investigate(command, evidence, profile, ask, header(session, profile, command, evidence), calls, legs)
     return msgspec.structs.replace(
         diagnosis, pipeline=msgspec.structs.replace(diagnosis.pipeline, seconds=session.seconds())
     )
@@ -49,7 +52,6 @@ def header(session: Session, profile: PipelineProfile, command: str, evidence: E
         command=command,
         logs_as_of=_as_of(e for e in seen if isinstance(e, LOGS)),
         metrics_as_of=_as_of(e for e in seen if e.source.source == METRICS),
-        seconds=session.seconds(),
     )
 
 

@@ -6,7 +6,6 @@ The command modules import nothing but Typer at their head; what does the work i
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from typing import Annotated
 import typer
 
 from diagnostics import __version__
-from diagnostics.cli import access, batch, batches, demo, init, lab, parts, profile, runbook
+from diagnostics.cli import access, batch, batches, demo, init, lab, output, parts, profile, runbook
 from diagnostics.cli.trouble import Trouble
 
 OK, UNKNOWN, INTERRUPTED = 0, 3, 130
@@ -87,8 +86,7 @@ def run(arguments: Sequence[str]) -> int:
     except UsageError as error:
         return _fail(_sentence(error), f"{_usage_of(error)} --help")
     except BrokenPipeError:
-        # The reader left; nothing more can be said, and saying so would be noise.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        output.reader_left()
         return OK
     except Exception as error:
         if _verbose(arguments):

@@ -15,7 +15,7 @@ from msgspec import Struct
 from diagnostics.causes.diagnosis import Diagnosis
 from diagnostics.evidence.ask import Ask
 from diagnostics.evidence.model import Leg
-from diagnostics.lab.scenario import seconds
+from diagnostics.lab.durations import seconds
 from diagnostics.look import lab_profile, look
 from diagnostics.pipeline.load import profile_of
 from diagnostics.pipeline.profile import PipelineProfile
@@ -88,8 +88,14 @@ def score(path: Path, seed: int) -> Score:
 
 def diagnose(world: World, asked: Asked) -> Diagnosis:
     """The diagnosis that the command of the scenario gives, through the real clients."""
-    session = Session.open(Options(timeout_s=TIMEOUT_S), {LAB: world.endpoint})
-    return look(session, _profile(session, asked), asked.command, _ask(world, asked, session.now))
+    session = Session.open(Options(timeout_s=TIMEOUT_S), {LAB: world.running.endpoint})
+    return look(
+        session,
+        _profile(session, asked),
+        asked.command,
+        _ask(world, asked, session.now),
+        (asked.leg,) if asked.leg else None,
+    )
 
 
 def _profile(session: Session, asked: Asked) -> PipelineProfile:

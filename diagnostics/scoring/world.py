@@ -19,11 +19,6 @@ class World(NamedTuple):
     lab: Lab
     running: RunningLab
 
-    @property
-    def endpoint(self) -> str:
-        """What PUBSUB_DIAG_ENDPOINT has to be."""
-        return f"127.0.0.1:{self.running.http_port}"
-
 
 @contextmanager
 def opened(path: Path, seed: int, http_port: int = 0, pace: bool = False) -> Iterator[World]:

@@ -1,0 +1,68 @@
+"""Ask, look, say, and give the exit code: what `batch` and its parts have in common."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import NamedTuple
+
+import msgspec
+
+from diagnostics import __version__
+from diagnostics.causes.diagnosis import Diagnosis, Exit
+from diagnostics.cli import opening, output, times
+from diagnostics.cli.options import Asked, FailOn, Format
+from diagnostics.evidence.ask import Ask
+from diagnostics.evidence.model import Leg
+from diagnostics.look import look
+from diagnostics.report import json, text
+
+
+class Form(Enum):
+    """What of the diagnosis is wanted."""
+
+    ANSWER = auto()
+    ITEMS = auto()
+    MISSING = auto()
+
+
+class Question(NamedTuple):
+    command: str
+    batch: str | None = None
+    expect: int | None = None
+    leg: str | None = None
+    live: bool = False
+
+
+def answer(question: Question, asked: Asked, form: Form = Form.ANSWER) -> int:
+    """Diagnose, print, and give the exit code."""
+    since = times.parse(asked.since, "--since") if asked.since else None
+    until = times.parse(asked.until, "--until") if asked.until else None
+    session, profile = opening.opened(asked)
+    begin, end = times.window(since, until, session.now)
+    output.tell(f"reading {profile.project}, at most {asked.timeout:g} s", asked.quiet)
+    if question.live:
+        output.tell(f"calling the services' health paths as pubsub-diag/{__version__}", asked.quiet)
+    ask = Ask(batch=question.batch or "", since=begin, until=end, expect=question.expect, live=question.live)
+    legs = (Leg(question.leg),) if question.leg else None
+    diagnosis = on_threshold(look(session, profile, question.command, ask, legs), asked.fail_on)
+    output.answer(said(diagnosis, asked, form), asked.out)
+    return int(diagnosis.exit_code)
+
+
+def said(diagnosis: Diagnosis, asked: Asked, form: Form) -> str:
+    """The diagnosis in the form and format that were asked for."""
+    if asked.output is Format.JSON:
+        return json.render_resubmit(diagnosis) + "\n" if form is Form.MISSING else json.render(diagnosis) + "\n"
+    layout = output.page(to_file=asked.out is not None)
+    if form is not Form.ANSWER:
+        return text.render_items(diagnosis, layout, missing_only=form is Form.MISSING)
+    if asked.output is Format.SHORT:
+        return text.render_short(diagnosis, layout)
+    return text.render(diagnosis, layout, verbose=asked.verbose)
+
+
+def on_threshold(diagnosis: Diagnosis, fail_on: FailOn) -> Diagnosis:
+    """With --fail-on fault a warning exits 0. Nothing turns a fault or an unknown into 0."""
+    if fail_on is FailOn.FAULT and diagnosis.exit_code == Exit.WARNING:
+        return msgspec.structs.replace(diagnosis, exit_code=int(Exit.OK))
+    return diagnosis

@@ -1,0 +1,84 @@
+"""What every command that looks begins with: which pipeline, and access to it. All that can go wrong here is Trouble."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from diagnostics.cli.options import Access
+from diagnostics.cli.trouble import Trouble
+from diagnostics.look import lab_profile
+from diagnostics.pipeline.load import load_profile, override, profile_of
+from diagnostics.pipeline.profile import PipelineProfile, ProfileError
+from diagnostics.sources.session import LAB, LabError, Options, Session, SignInError
+
+HERE = Path("pubsub-diag.toml")
+HOW_TO_DESCRIBE = (
+    "pubsub-diag init --subscription S writes one; or name the subscription alone: --project P --subscription S"
+)
+
+
+class Opened(NamedTuple):
+    session: Session
+    profile: PipelineProfile
+
+
+def opened(asked: Access) -> Opened:
+    """Access, and the profile of the pipeline that is meant."""
+    profile = _stated(asked)
+    if profile is None and not asked.subscription and not os.environ.get(LAB):
+        raise Trouble(
+            "which pipeline? There is no --profile, no pubsub-diag.toml here and no --subscription", HOW_TO_DESCRIBE
+        )
+    session = session_of(asked)
+    if profile is None or (session.lab and not asked.profile and profile.project != session.project):
+        profile = _derived(asked, session)
+    return Opened(session, _checked(asked, profile))
+
+
+def session_of(asked: Access) -> Session:
+    """Access alone."""
+    options = Options(project=asked.project or "", timeout_s=asked.timeout, impersonate=asked.impersonate or "")
+    try:
+        return Session.open(options)
+    except SignInError as error:
+        raise Trouble(error.says, "   or   ".join(error.mend)) from error
+    except LabError as error:
+        raise Trouble(str(error), f"start one: pubsub-diag lab up SCENARIO; or unset {LAB}") from error
+
+
+def _stated(asked: Access) -> PipelineProfile | None:
+    """The profile that the command line, the environment or the folder names."""
+    named = asked.profile or (str(HERE) if HERE.is_file() else None)
+    if named is None:
+        return None
+    try:
+        return load_profile(named)
+    except ProfileError as error:
+        raise Trouble(str(error), "mend the file, or write a new one: pubsub-diag init --subscription S") from error
+
+
+def _derived(asked: Access, session: Session) -> PipelineProfile:
+    """A profile of the subscription alone; in the lab, the one that fits the pipeline that it plays."""
+    played = lab_profile(session.project) if session.lab else None
+    if asked.subscription and (played is None or asked.subscription != played.request.subscription):
+        try:
+            return profile_of(asked.subscription, project=session.project, region=asked.region or "")
+        except ProfileError as error:
+            raise Trouble(str(error), "pubsub-diag … --project P --subscription S") from error
+    if played is None:
+        raise Trouble(f"no built-in profile fits the project {session.project} of the lab", "name one with --profile")
+    return played
+
+
+def _checked(asked: Access, profile: PipelineProfile) -> PipelineProfile:
+    try:
+        return override(
+            profile,
+            project=asked.project or "",
+            region=asked.region or "",
+            subscription=asked.subscription or "",
+        )
+    except ProfileError as error:
+        raise Trouble(str(error), HOW_TO_DESCRIBE) from error

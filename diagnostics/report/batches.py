@@ -1,0 +1,103 @@
+"""Recent start attempts as a table: which came to a batch, how far it is, how old it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+
+from diagnostics.evidence.model import ItemMarks, Means
+from diagnostics.ledger import Attempt
+from diagnostics.report.json import pretty
+from diagnostics.report.layout import Layout, age, clock
+
+
+class Listed(Struct, frozen=True, kw_only=True):
+    """One start attempt."""
+
+    id: str
+    """Empty: the attempt made no batch."""
+    started: datetime
+    age_s: int
+    state: str
+    """open, closed, forced, empty, refused or failed."""
+    expected: int | None = None
+    done: int | None = None
+    """None: not known."""
+    says: str = ""
+
+
+class Listing(Struct, frozen=True, kw_only=True):
+    as_of: datetime
+    batches: tuple[Listed, ...]
+
+
+def listing(attempts: Sequence[Attempt], items: ItemMarks | None, now: datetime) -> Listing:
+    """The attempts, newest first."""
+    newest_first = sorted(attempts, key=lambda a: a.started, reverse=True)
+    return Listing(as_of=now, batches=tuple(_listed(a, items, now) for a in newest_first))
+
+
+def render_json(listed: Listing) -> str:
+    return pretty(msgspec.json.encode(listed))
+
+
+def render(listed: Listing, layout: Layout) -> str:
+    rows = [
+        [
+            b.id or "-",
+            clock(b.started, listed.as_of),
+            f"{'?' if b.done is None else b.done}/{'?' if b.expected is None else b.expected}" if b.id else "-",
+            b.state,
+            age(listed.as_of - b.started),
+            b.says,
+        ]
+        for b in listed.batches
+    ]
+    return layout.table(["batch", "started", "done", "state", "age", ""], rows, right=[2, 4]) + "\n"
+
+
+def _listed(attempt: Attempt, items: ItemMarks | None, now: datetime) -> Listed:
+    state, says = _state(attempt)
+    return Listed(
+        id=attempt.batch,
+        started=attempt.started,
+        age_s=int((now - attempt.started).total_seconds()),
+        state=state,
+        expected=attempt.created.numbers.get("expected") if attempt.created else None,
+        done=_done(attempt, items),
+        says=says,
+    )
+
+
+def _state(attempt: Attempt) -> tuple[str, str]:
+    """(state, what more there is to say)."""
+    if attempt.forced:
+        return "forced", "closed or reset by hand or by age"
+    if attempt.closed:
+        return "closed", f"after {age(attempt.closed.at - attempt.started)}"
+    if attempt.empty:
+        return "empty", attempt.empty.words.get("reason", "")
+    if attempt.refused:
+        blocker = attempt.refused.words.get("blocker")
+        return "refused", f"{blocker} is in the way" if blocker else attempt.refused.words.get("reason", "")
+    if attempt.batch:
+        return "open", ""
+    if attempt.call:
+        return (
+            "failed" if attempt.call.status >= 300 else "no batch",
+            f"the start call was answered {attempt.call.status}",
+        )
+    return "failed", "no batch came of it"
+
+
+def _done(attempt: Attempt, items: ItemMarks | None) -> int | None:
+    """Items done: as the closing line counts them, else those whose completions were logged, if the log is read that far back."""
+    if attempt.closed and "count" in attempt.closed.numbers:
+        return attempt.closed.numbers["count"]
+    if items is None or not attempt.batch or attempt.started < items.since or not items.source.complete:
+        return None
+    back = (Means.RETURNED_ITEM, Means.RECORDED_ITEM)
+    return len({m.item for m in items.marks if m.means in back and m.batch == attempt.batch and m.item})
