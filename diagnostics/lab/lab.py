@@ -24,7 +24,6 @@ from diagnostics.lab.cast import UnknownName
 from diagnostics.lab.changes import Changes
 from diagnostics.lab.clock import Clock
 from diagnostics.lab.cloud_run.service import CloudRun
-from diagnostics.lab.filters import FilterError
 from diagnostics.lab.http import Answer, Request, Response, Token
 from diagnostics.lab.knative import service_json
 from diagnostics.lab.recorder import Recorder
@@ -60,7 +59,7 @@ class Lab:
         since = min([now - SHORTEST_S, *(at - WARM_UP_S for at, _, _ in happenings)])
         try:
             self.world, self.cast = set_scene(scenario.pipeline, rng, since)
-        except (UnknownName, FilterError) as error:
+        except (UnknownName, ValueError) as error:
             raise ScenarioError(f"{scenario.name}: pipeline: {error.args[0]}") from error
         env = simpy.Environment(initial_time=since)
         self.clock = Clock(env)

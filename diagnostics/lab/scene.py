@@ -22,7 +22,7 @@ from diagnostics.lab.settings import (
 
 
 def set_scene(spec: PipelineSpec, rng: random.Random, since: float) -> tuple[World, Cast]:
-    """World and names at the moment `since`. Raises UnknownName and FilterError."""
+    """World and names at the moment `since`. Raises UnknownName, and ValueError for what Google would refuse."""
     world, cast = healthy(spec.dialect, rng, since)
     _service(world, cast, cast.coordinator, spec.coordinator)
     _service(world, cast, cast.worker, spec.worker)

@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import UNSET
 
+from diagnostics.lab.applications.traits import traits_of
 from diagnostics.lab.cast import Cast, UnknownName, find
 from diagnostics.lab.durations import seconds
 from diagnostics.lab.events import (
@@ -22,7 +23,7 @@ from diagnostics.lab.model import Revision, Service, Subscription, Topic, World
 def change_subscription(
     world: World, cast: Cast, subscription: Subscription, changes: SubscriptionChanges
 ) -> dict[str, Any]:
-    """Set a subscription's fields."""
+    """Set a subscription's fields. Raises ValueError for what Google would refuse."""
     push = subscription.push
     changed: dict[str, Any] = {}
     if changes.endpoint is not UNSET:
@@ -62,7 +63,24 @@ def change_subscription(
     if changes.expiration is not UNSET:
         subscription.expiration_s = seconds(changes.expiration) if changes.expiration else None
         changed["expirationPolicy"] = {"ttl": _duration(subscription.expiration_s)} if subscription.expiration_s else {}
+    _refuse(subscription)
     return changed
+
+
+def _refuse(subscription: Subscription) -> None:
+    """Limits of google.pubsub.v1.Subscription and of the push page."""
+    if not 10 <= subscription.ack_deadline_s <= 600:
+        raise ValueError(f"an ack deadline lies between 10 s and 600 s, got {subscription.ack_deadline_s:g} s")
+    if subscription.retry and not 0 <= subscription.retry[0] <= subscription.retry[1] <= 600:
+        raise ValueError(f"a retry policy lies between 0 s and 600 s, minimum first, got {subscription.retry}")
+    if not 600 <= subscription.retention_s <= 31 * 86400:
+        raise ValueError(f"messages are retained for 10 m to 31 d, got {subscription.retention_s:g} s")
+    if subscription.expiration_s is not None and subscription.expiration_s < 86400:
+        raise ValueError(f"a subscription expires after 1 d at the earliest, got {subscription.expiration_s:g} s")
+    if subscription.push.endpoint and not subscription.push.endpoint.startswith("https://"):
+        raise ValueError(f"a push endpoint begins with lower-case https://, got {subscription.push.endpoint}")
+    if subscription.dead_letter_topic and subscription.dead_letter_topic == subscription.topic:
+        raise ValueError("a dead-letter topic differs from the subscription's topic")
 
 
 def new_subscription(world: World, cast: Cast, new: NewSubscription, now: float) -> Subscription:
@@ -111,7 +129,9 @@ def change_topic(topic: Topic, changes: TopicChanges) -> dict[str, Any]:
 
 
 def change_revision(cast: Cast, revision: Revision, changes: RevisionChanges) -> None:
-    """Set a (new) revision's fields."""
+    """Set a (new) revision's fields. Raises ValueError for an unknown version of the program."""
+    if changes.code is not UNSET:
+        traits_of(changes.code)
     for name in ("image", "min_instances", "max_instances", "concurrency", "cpu", "memory_mib", "cpu_idle"):
         if (value := getattr(changes, name)) is not UNSET:
             setattr(revision, name, value)

@@ -20,12 +20,13 @@ from diagnostics.lab.cast import Cast, UnknownName, find
 from diagnostics.lab.changes import Changes
 from diagnostics.lab.cloud_run.service import CloudRun
 from diagnostics.lab.durations import moment, seconds
-from diagnostics.lab.filters import FilterError
 from diagnostics.lab.http import PublishError, Request, Response, Token
 from diagnostics.lab.model import World
 from diagnostics.lab.recorder import Recorder
 from diagnostics.lab.scenario import Scenario, ScenarioError
 
+PIPELINE_EVENTS = ("start_batch", "publish_messages", "call", "clear_batch", "downstream", "quota")
+"""Events of the pipeline at work, made to happen here; the others are changes of configuration."""
 QUOTA_EXCEEDED = "serviceruntime.googleapis.com/quota/exceeded"
 USER_AGENTS = {"scheduler": "Google-Cloud-Scheduler", "person": "curl/8.5.0", "monitor": "python-requests/2.32.3"}
 REMOTE_IPS = {"scheduler": "107.178.194.20", "person": "203.0.113.40", "monitor": "203.0.113.41"}
@@ -93,20 +94,13 @@ class Timeline:
 
     def _at_its_time(self, index: int, event: events.Event) -> Callable[[object], None]:
         (name,) = self._scenario.timeline[index].events
-        own: dict[str, Callable[[Any], None]] = {
-            "start_batch": self._start_batch,
-            "publish_messages": self._publish_messages,
-            "call": self._call,
-            "clear_batch": self._clear_batch,
-            "downstream": self._downstream,
-            "quota": self._quota,
-        }
-        happen: Callable[[Any], None] = own.get(name) or getattr(self._changes, name)
+        here = name in PIPELINE_EVENTS
+        happen: Callable[[Any], None] = getattr(self, f"_{name}") if here else getattr(self._changes, name)
 
         def run(_: object) -> None:
             try:
                 happen(event)
-            except (UnknownName, FilterError, ValueError) as error:
+            except (UnknownName, ValueError) as error:
                 says = str(error.args[0]) if error.args else str(error)
                 raise ScenarioError(f"{self._scenario.name}: timeline[{index}].{name}: {says}") from error
 

@@ -1,0 +1,291 @@
+"""A scenario's events change the lab's world and leave the traces that Google would leave, and no others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from diagnostics.lab.changes import Changes
+from diagnostics.lab.events import TimelineEntry
+from diagnostics.lab.http import Token
+from diagnostics.lab.lab import Lab
+from diagnostics.lab.recorder import LogEntry
+from diagnostics.lab.scenario import ScenarioError, parse
+from diagnostics.lab.timeline import PIPELINE_EVENTS
+
+ACTIVITY = "cloudaudit.googleapis.com/activity"
+SYSTEM_EVENT = "cloudaudit.googleapis.com/system_event"
+WORKER = "prediction-worker"
+
+
+class Recording:
+    """A recorder that keeps everything as it came."""
+
+    def __init__(self) -> None:
+        self.logs: list[LogEntry] = []
+        self.metrics: list[tuple[Any, ...]] = []
+
+    def count(self, metric: str, resource: Any, labels: Any, at: float, n: float = 1) -> None:
+        self.metrics.append((metric, tuple(resource.values()), tuple(labels.values()), at, n))
+
+    def observe(self, metric: str, resource: Any, labels: Any, at: float, value: float) -> None:
+        self.metrics.append((metric, tuple(resource.values()), tuple(labels.values()), at, value))
+
+    def level(self, metric: str, resource: Any, labels: Any, at: float, value: float | None) -> None:
+        self.metrics.append((metric, tuple(resource.values()), tuple(labels.values()), at, value))
+
+    age_of_oldest = level
+
+    def log(self, entry: LogEntry) -> None:
+        self.logs.append(entry)
+
+    def audited(self, log: str, since: float) -> list[dict[str, Any]]:
+        return [e.proto for e in self.logs if e.log == log and e.timestamp >= since and e.proto is not None]
+
+
+def run(timeline: str, pipeline: str = "{}", seed: int = 1, **more: str) -> tuple[Lab, Recording]:
+    head = "".join(
+        f"{key}: {value}\n" for key, value in {"name": "n", "story": "s", "pipeline": pipeline, **more}.items()
+    )
+    recording = Recording()
+    return Lab(parse(f"{head}timeline: [{timeline}]"), seed, recording), recording
+
+
+def test_each_event_of_the_format_has_something_that_makes_it_happen() -> None:
+    names = set(TimelineEntry.__struct_fields__) - {"at", "jitter", "every", "until"}
+    assert names == set(PIPELINE_EVENTS) | {n for n in vars(Changes) if not n.startswith("_")}
+
+
+@pytest.mark.parametrize(
+    ("event", "method", "resource"),
+    [
+        ("deploy: {service: worker}", "google.cloud.run.v1.Services.ReplaceService", f"services/{WORKER}"),
+        ("traffic: {service: worker}", "google.cloud.run.v1.Services.ReplaceService", f"services/{WORKER}"),
+        ("set_service: {service: worker, ingress: internal}", "google.cloud.run.v1.Services.ReplaceService", WORKER),
+        ("delete_service: {service: worker}", "google.cloud.run.v1.Services.DeleteService", f"services/{WORKER}"),
+        (
+            "set_subscription: {subscription: request, audience: ''}",
+            "google.pubsub.v1.Subscriber.ModifyPushConfig",
+            "subscriptions/prediction-request-prod",
+        ),
+        (
+            "set_subscription: {subscription: completion, ack_deadline: 10s}",
+            "google.pubsub.v1.Subscriber.UpdateSubscription",
+            "subscriptions/prediction-ready-prod-sub",
+        ),
+        (
+            "create_subscription: {name: new, topic: request}",
+            "google.pubsub.v1.Subscriber.CreateSubscription",
+            "subscriptions/new",
+        ),
+        ("delete_subscription: {subscription: request}", "google.pubsub.v1.Subscriber.DeleteSubscription", "prod"),
+        ("detach: {subscription: request}", "google.pubsub.v1.Publisher.DetachSubscription", "prediction-request-prod"),
+        ("create_topic: {name: new}", "google.pubsub.v1.Publisher.CreateTopic", "topics/new"),
+        ("delete_topic: {topic: request}", "google.pubsub.v1.Publisher.DeleteTopic", "topics/prediction-request-prod"),
+        ("set_topic: {topic: request, retention: 1d}", "google.pubsub.v1.Publisher.UpdateTopic", "request-prod"),
+        ("disable_account: {account: worker}", "google.iam.admin.v1.DisableServiceAccount", "gserviceaccount.com"),
+        ("enable_account: {account: worker}", "google.iam.admin.v1.EnableServiceAccount", "gserviceaccount.com"),
+        ("delete_account: {account: worker}", "google.iam.admin.v1.DeleteServiceAccount", "gserviceaccount.com"),
+    ],
+)
+def test_a_change_leaves_its_activity_entry(event: str, method: str, resource: str) -> None:
+    lab, recording = run(f"{{at: -10m, {event}}}")
+    (entry,) = recording.audited(ACTIVITY, lab.now() - 601)
+    assert entry["methodName"] == method
+    assert entry["resourceName"].endswith(resource)
+    assert entry["authenticationInfo"]["principalEmail"].startswith("deployer@")
+    assert "status" not in entry
+
+
+@pytest.mark.parametrize(
+    ("on", "kind"),
+    [("service:worker", "cloud_run_revision"), ("subscription:request", "pubsub_subscription"), ("project", "project")],
+)
+def test_a_grant_is_a_policy_delta(on: str, kind: str) -> None:
+    lab, recording = run(f"{{at: -10m, grant: {{on: '{on}', role: roles/viewer, member: worker, by: person}}}}")
+    (entry,) = [e for e in recording.logs if e.log == ACTIVITY and e.timestamp >= lab.now() - 601]
+    assert entry.resource_type == kind
+    assert entry.proto is not None
+    assert entry.proto["methodName"].endswith("SetIamPolicy")
+    assert entry.proto["authenticationInfo"]["principalEmail"].endswith("@example.com")
+    (delta,) = entry.proto["serviceData"]["policyDelta"]["bindingDeltas"]
+    assert (delta["action"], delta["role"]) == ("ADD", "roles/viewer")
+    assert delta["member"] == "serviceAccount:prediction-worker@nba-props-platform.iam.gserviceaccount.com"
+
+
+@pytest.mark.parametrize("event", ["seek: {subscription: request}", "publish_messages: {payloads: {malformed: 2}}"])
+def test_seek_and_publish_leave_no_entry(event: str) -> None:
+    lab, recording = run(f"{{at: -10m, {event}}}")
+    assert recording.audited(ACTIVITY, lab.now() - 601) == []
+
+
+def test_a_refused_change_leaves_its_status_and_changes_nothing() -> None:
+    event = "fail_change: {on: 'subscription:request', method: UpdateSubscription, by: person}"
+    lab, recording = run(f"{{at: -10m, {event}}}")
+    (entry,) = recording.audited(ACTIVITY, lab.now() - 601)
+    assert entry["status"] == {"code": 7, "message": "The caller does not have permission"}
+    assert lab.world.subscriptions["prediction-request-prod"].ack_deadline_s == 300
+
+
+def test_a_deploy_forgets_what_its_command_did_not_name() -> None:
+    deploy = "{at: -10m, deploy: {service: worker, resets_min: true, set_env: {GCP_PROJECT_ID: nba-props-platform}}}"
+    lab, _ = run(deploy)
+    before, after = lab.world.services[WORKER].revisions[-2:]
+    assert (before.min_instances, after.min_instances) == (1, 0)
+    assert set(after.env) == {"GCP_PROJECT_ID"}
+    assert "PUBSUB_READY_TOPIC" in before.env
+    assert after.image != before.image
+
+
+def test_environment_updates_are_merged() -> None:
+    lab, _ = run("{at: -10m, deploy: {service: worker, update_env: {NEW: '1'}, remove_env: [CATBOOST_VERSION]}}")
+    before, after = lab.world.services[WORKER].revisions[-2:]
+    assert set(after.env) == (set(before.env) | {"NEW"}) - {"CATBOOST_VERSION"}
+
+
+def test_a_deploy_without_traffic_keeps_the_old_revision_serving_until_traffic_moves() -> None:
+    keep = "{at: -2h, deploy: {service: worker, traffic: keep}}"
+    lab, _ = run(keep)
+    service = lab.world.services[WORKER]
+    assert service.traffic == [(service.revisions[-2].name, 100, "")]
+    lab, _ = run(keep + ", {at: -1h, traffic: {service: worker, to: latest}}, {at: -10m, traffic: {service: worker}}")
+    service = lab.world.services[WORKER]
+    assert service.traffic == [(service.revisions[-2].name, 100, "")], "rolled back to the revision before the latest"
+
+
+def test_an_unused_subscription_expires_by_itself_and_says_so_in_the_system_events() -> None:
+    pipeline = "{request: {subscription: {expiration: 31d}}}"
+    lab, recording = run("{at: -40d, start_batch: {items: 3}}, {at: -10m, start_batch: {items: 3}}", pipeline)
+    assert "prediction-request-prod" not in lab.world.subscriptions
+    (entry,) = recording.audited(SYSTEM_EVENT, 0)
+    assert entry["methodName"].endswith("InternalExpireInactiveSubscription")
+    state = lab.coordinator.batches[lab.batches["batch-2"].id]
+    assert len(state.completed) == 0, "what was published since then is lost"
+
+
+def test_a_start_is_recorded_with_its_batch_or_without_one() -> None:
+    lab, _ = run(
+        "{at: -2h, start_batch: {items: 5, name: good}}, {at: -1h, start_batch: {items: 5, name: refused, no_token: true}}"
+    )
+    assert (lab.batches["good"].status, lab.batches["refused"].status) == (202, 403)
+    assert lab.batches["good"].id.startswith("batch_")
+    assert lab.batches["refused"].id == ""
+
+
+def test_what_a_gated_batch_publishes() -> None:
+    gated = "{at: -20m, start_batch: {items: 20, gated: {existing: 12, low_quality: 3}}}"
+    lab, recording = run(gated)
+    published = sum(n for name, *_, n in recording.metrics if name.endswith("topic/send_request_count"))
+    assert published >= 5
+    held_back, _ = run(gated, "{coordinator: {revision: {code: pre-fix}}, worker: {revision: {code: pre-fix}}}")
+    states = [next(iter(one.coordinator.batches.values())) for one in (lab, held_back)]
+    assert [(len(state.completed), state.expected, state.closed) for state in states] == [(5, 5, True), (5, 20, False)]
+
+
+def test_an_exhausted_quota_refuses_publishing_and_shows_itself() -> None:
+    lab, recording = run("{at: -30m, quota: {for: 1h}}, {at: -20m, start_batch: {items: 5}}")
+    refused = [labels for name, _, labels, *_ in recording.metrics if name.endswith("send_request_count")]
+    assert ("invalid", "resource_exhausted") in refused
+    assert any(name.endswith("quota/exceeded") for name, *_ in recording.metrics)
+    assert lab.batches["batch-1"].id
+
+
+def test_a_deleted_account_stays_in_policies_as_deleted() -> None:
+    lab, _ = run("{at: -10m, delete_account: {account: worker}}")
+    members = {m for b in lab.world.services[WORKER].policy.bindings for m in b.members}
+    assert any(m.startswith("deleted:serviceAccount:prediction-worker@") and "?uid=" in m for m in members)
+
+
+def test_differences_hold_from_the_beginning() -> None:
+    pipeline = (
+        "{without: [{on: 'service:worker', role: roles/run.invoker, member: worker}],"
+        " request: {subscription: {endpoint: '{worker}/elsewhere', retry: null}, filter: 'attributes:kind'},"
+        " worker: {revision: {min_instances: 0}}, topics: [{name: extra}]}"
+    )
+    lab, recording = run("{at: -1h, restart: {service: worker}}", pipeline)
+    subscription = lab.world.subscriptions["prediction-request-prod"]
+    assert subscription.push.endpoint == "https://prediction-worker-f7p3g7f6ya-wl.a.run.app/elsewhere"
+    assert (subscription.retry, subscription.filter) == (None, "attributes:kind")
+    assert "extra" in lab.world.topics
+    assert lab.world.services[WORKER].policy.bindings == []
+    assert recording.audited(ACTIVITY, lab.now() - 86400) == [], "and nobody changed them lately"
+
+
+@pytest.mark.parametrize(
+    ("timeline", "says"),
+    [
+        ("{at: -10m, deploy: {service: nobody}}", 'timeline[0].deploy: no service "nobody"'),
+        ("{at: -10m, set_subscription: {subscription: x, account: worker}}", 'no subscription "x"'),
+        ("{at: -10m, revoke: {on: project, role: roles/none, member: worker}}", "does not hold roles/none"),
+        ("{at: -10m, grant: {on: 'bucket:x', role: r, member: worker}}", "expected project, topic:NAME"),
+        ("{at: -10m, create_subscription: {name: n, topic: request, filter: 'data:x'}}", "expected attributes"),
+        ("{at: -10m, set_subscription: {subscription: request, ack_deadline: 5s}}", "between 10 s and 600 s"),
+        ("{at: -10m, set_subscription: {subscription: request, endpoint: 'http://x.run.app'}}", "lower-case https://"),
+        ("{at: -10m, deploy: {service: worker, code: pre-fixed}}", "pre-fixed"),
+        ("{at: -10m, start_batch: {items: 2, payloads: {odd: 1}}}", "unknown payload class 'odd'"),
+        ("{at: -10m, clear_batch: {batch: none}}", 'no batch "none"'),
+    ],
+)
+def test_what_is_not_there_is_an_error_that_names_the_event(timeline: str, says: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        run(timeline)
+    assert "n: timeline[0]." in str(caught.value)
+    assert says in str(caught.value)
+
+
+def test_an_event_after_now_is_refused() -> None:
+    with pytest.raises(ScenarioError, match="after now"):
+        run("{at: 2026-05-01T12:00:00Z, start_batch: {items: 1}}", now="2026-05-01T11:00:00Z")
+
+
+def test_pins_are_checked_like_everything_else() -> None:
+    lab, _ = run("", draw="{minting: silent}")
+    assert lab.unverified.minting == "silent"
+    with pytest.raises(ScenarioError, match='no such fact "mintin"'):
+        run("", draw="{mintin: silent}")
+
+
+def test_repeated_events_keep_their_distance() -> None:
+    lab, _ = run("{at: -3d, every: 1d, until: -1d, start_batch: {items: 2}}")
+    starts = [record.started_at - lab.now() for record in lab.batches.values()]
+    assert starts == pytest.approx([-3 * 86400, -2 * 86400, -86400])
+
+
+def test_everything_follows_from_scenario_and_seed() -> None:
+    timeline = "{at: -5h, jitter: 10m, start_batch: {items: 12, payloads: {transient: 2, flaky: 1}}}"
+    (one, seen), (other, again), (_, different) = (run(timeline, seed=seed) for seed in (4, 4, 5))
+    assert seen.logs == again.logs
+    assert seen.metrics == again.metrics
+    assert (one.now(), one.batches) == (other.now(), other.batches)
+    assert seen.metrics != different.metrics
+
+
+def test_the_frozen_lab_moves_only_when_asked() -> None:
+    lab, _ = run("{at: -10m, publish_messages: {payloads: {transient: 3}}}")
+    before = lab.now()
+    assert lab.now() == before
+    assert lab.advance(90) == before + 90
+    with pytest.raises(ValueError, match="forward"):
+        lab.advance(-1)
+
+
+def test_a_live_call_is_checked_like_any_other_and_seen_with_its_user_agent() -> None:
+    lab, recording = run("")
+    service = lab.world.services[WORKER]
+    url = lab.world.urls(service)[0]
+    host, agent = url.removeprefix("https://"), {"User-Agent": "somebody/1.0"}
+    token = Token(lab.cast.account("worker"), url, lab.now() + 60)
+    assert lab.http(host, "GET", "/health", agent).status == 403
+    assert lab.http(host, "GET", "/health", agent, token=token).status == 200
+    agents = [e.http["userAgent"] for e in recording.logs if e.http and e.http["userAgent"] == "somebody/1.0"]
+    assert len(agents) == 2
+
+
+@pytest.mark.parametrize("dialect", ["predictions", "orders"])
+def test_a_healthy_batch_is_done_in_minutes_under_every_seed(dialect: str) -> None:
+    for seed in range(3):
+        lab, _ = run("{at: -15m, start_batch: {items: 120}}", f"{{dialect: {dialect}}}", seed)
+        (state,) = lab.coordinator.batches.values()
+        assert (len(state.completed), state.closed) == (120, True)
+        assert all(lab.broker.backlog(name) == [] for name in lab.world.subscriptions)
