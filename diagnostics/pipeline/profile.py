@@ -61,6 +61,9 @@ class BatchStateProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """A boolean, or a string that equals `closed_when`."""
     closed_when: str = ""
     forced: str = ""
+    """A reason, when it was closed by hand or by age; or a string that equals `forced_when`."""
+    forced_when: str = ""
+    """A batch that was forced is closed, whatever `closed` says."""
     alternatives: dict[str, tuple[str, ...]] = {}
     """Other dotted paths to try for a field, e.g. expected = ["progress.expected"]."""
 

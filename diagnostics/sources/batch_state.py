@@ -21,9 +21,6 @@ from diagnostics.sources.route import Services
 from diagnostics.sources.session import Session
 from diagnostics.sources.web import Answer, get, identity_token
 
-NOT_FOUND = frozenset({"not_found", "no_active_batch", "unknown_batch"})
-"""Values of "status" or "error" with which coordinators say that they know no such batch."""
-
 
 class CoordinatorUrl(Struct, frozen=True, kw_only=True):
     """The coordinator's main URL, without a path."""
@@ -57,19 +54,23 @@ def batch_status(
         )
     batch = ask.batch or latest_batch(() if isinstance(marks, Unseen) else marks.marks)
     if not batch:
-        why = marks.says if isinstance(marks, Unseen) else "the coordinator's log names no batch in the look-back"
+        why = (
+            marks.says
+            if isinstance(marks, Unseen)
+            else "the latest start attempt has made none, or the log does not name it"
+        )
         raise NotSeen(Why.DEPENDS, f"no batch to ask about: {why}", mend="name the batch: pubsub-diag batch BATCH_ID")
     return status_of(session, state, coordinator.url, batch)
 
 
 def latest_batch(marks: tuple[Mark, ...]) -> str:
-    """The batch of the latest start attempt, or the one that was in its way; empty when no line names any."""
+    """The batch that the latest start attempt made; empty while it has made none, or where no line names any."""
     for mark in reversed(marks):
         if mark.means is Means.CREATED and mark.batch:
             return mark.batch
-        if mark.means is Means.REFUSED and mark.words.get("blocker"):
-            return mark.words["blocker"]
-    return next((mark.batch for mark in reversed(marks) if mark.batch), "")
+        if mark.means is Means.RECEIVED:
+            return ""
+    return ""
 
 
 def status_of(session: Session, state: BatchStateProfile, url: str, batch: str) -> BatchStatus:
@@ -82,7 +83,7 @@ def status_of(session: Session, state: BatchStateProfile, url: str, batch: str) 
         says = f"the coordinator answered {answer.status} to the status call ({how})"
         raise NotSeen(Why.PERMISSION_DENIED, says, "run.routes.invoke", _mend(state))
     source = provenance(session, "coordinator status", asked, _by_hand(state, asked))
-    if said is not None and {str(said.get("status")), str(said.get("error"))} & NOT_FOUND:
+    if said is not None and _knows_none(answer.status, said):
         return BatchStatus(source=source, batch=batch, exists=False)
     if answer.status == 0:
         why = Why.TIMED_OUT if "no answer within" in answer.text else Why.UNREACHABLE
@@ -90,6 +91,12 @@ def status_of(session: Session, state: BatchStateProfile, url: str, batch: str) 
     if answer.status != 200 or said is None:
         raise NotSeen(Why.FAILED, f"the coordinator's status is not what the profile describes: {_odd(answer)}")
     return _status(state, source, batch, said)
+
+
+def _knows_none(status: int, said: dict[str, Any]) -> bool:
+    """Whether the coordinator itself says that there is no such batch. A JSON 404 about anything else may be a wrong path."""
+    words = f"{said.get('status', '')} {said.get('error', '')} {said.get('message', '')}".lower()
+    return "no_active_batch" in words or (status == 404 and ("not_found" in words or "batch" in words))
 
 
 def _status(state: BatchStateProfile, source: Any, batch: str, said: dict[str, Any]) -> BatchStatus:
@@ -104,7 +111,7 @@ def _status(state: BatchStateProfile, source: Any, batch: str, said: dict[str, A
     named = _field(state, said, "batch", "batch_id") or _field(state, said, "batch", "batch")
     if isinstance(named, str) and named and named != batch:
         raise NotSeen(Why.FAILED, f"the coordinator answered about another batch: {redact(named, 80)}")
-    forced = _field(state, said, "forced", state.forced)
+    forced = _forced(state, _field(state, said, "forced", state.forced))
     return BatchStatus(
         source=source,
         batch=batch,
@@ -112,9 +119,9 @@ def _status(state: BatchStateProfile, source: Any, batch: str, said: dict[str, A
         expected=expected,
         completed=_number(completed),
         failed=_number(_field(state, said, "failed", state.failed)),
-        closed=_closed(state, _field(state, said, "closed", state.closed)),
+        closed=bool(forced) or _closed(state, _field(state, said, "closed", state.closed)),
         items=tuple(map(str, completed)) if isinstance(completed, list) else None,
-        forced="" if forced in (None, False) else redact(str(forced), 200),
+        forced=forced,
     )
 
 
@@ -139,6 +146,12 @@ def _closed(state: BatchStateProfile, value: Any) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
     return str(value) == state.closed_when if state.closed_when else None
+
+
+def _forced(state: BatchStateProfile, value: Any) -> str:
+    if value in (None, False, "") or (state.forced_when and str(value) != state.forced_when):
+        return ""
+    return redact(str(value), 200)
 
 
 def _credentials(session: Session, state: BatchStateProfile, url: str) -> tuple[dict[str, str], str]:

@@ -120,7 +120,7 @@ def _service(found: Any, receiver: Receiver) -> ServiceSettings:
 
 def _revision(found: Any, service: str) -> RevisionSettings:
     """A google.cloud.run.v2.Revision."""
-    ready = next((c for c in found.conditions if c.type == "Ready"), None)
+    ready = next((c for c in found.conditions if c.type_ == "Ready"), None)
     return _template(found, service, _short(found.name), found.create_time, ready)
 
 

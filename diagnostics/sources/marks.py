@@ -48,9 +48,12 @@ from diagnostics.sources.route import Receiver, Services
 from diagnostics.sources.session import Session
 
 OF_BATCHES = frozenset(
-    {Means.RECEIVED, Means.REFUSED, Means.PHASE, Means.CREATED, Means.GATE, Means.PUBLISHED, Means.EMPTY, Means.CLOSED, Means.FORCED}
+    {
+        Means.RECEIVED, Means.REFUSED, Means.PHASE, Means.CREATED, Means.GATE, Means.PUBLISH_ERROR, Means.PUBLISHED, Means.EMPTY,
+        Means.CLOSED, Means.FORCED,
+    }
 )  # fmt: skip
-"""Means of markers about whole batches; all others are about items."""
+"""Means of markers that tell the course of a batch; all others tell that of items."""
 WORDS = frozenset({"reason", "blocker", "topic", "phase"})
 """Captured names that are words even when they look like numbers."""
 BEFORE_BATCH = timedelta(minutes=5)
