@@ -193,16 +193,20 @@ def _matcher(operator: str, literal: Literal) -> Callable[[Any], bool]:
     if operator == ":":
         return lambda value: text in _plain(value).lower()
     compare = ORDERS[operator]
-    return lambda value: _compare(compare, value, literal.text, text)
+    numeric = operator not in ("=", "!=") and not literal.quoted
+    return lambda value: _compare(compare, value, literal.text, numeric)
 
 
-def _compare(compare: Callable[[Any, Any], bool], value: Any, text: str, lower: str) -> bool:
-    if isinstance(value, int | float) and not isinstance(value, bool):
+def _compare(compare: Callable[[Any, Any], bool], value: Any, text: str, numeric: bool) -> bool:
+    """Numbers compare as numbers, as does text with a bare literal on the right of an ordering; all else as text."""
+    if isinstance(value, dict):
+        return False
+    if numeric or (isinstance(value, int | float) and not isinstance(value, bool)):
         try:
             return compare(float(value), float(text))
-        except ValueError:
+        except (TypeError, ValueError):
             return False
-    return not isinstance(value, dict) and compare(_plain(value).lower(), lower)
+    return compare(_plain(value).lower(), text.lower())
 
 
 def _plain(value: Any) -> str:

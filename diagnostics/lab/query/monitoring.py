@@ -32,7 +32,7 @@ class MetricQuery:
 def parse(text: str) -> MetricQuery:
     """Understand the filter of a ListTimeSeries call. Raises FilterError."""
     parser = _Parser(text)
-    selects = parser.whole()
+    selects = parser.whole() if text.strip() else _all
     if len(parser.metrics) != 1:
         raise FilterError(
             'Field filter had an invalid value: the filter must specify a single metric type (metric.type = "…").'
@@ -54,6 +54,10 @@ def parse_descriptor_filter(text: str) -> Callable[[str], bool]:
     if reader.token.kind != "end":
         raise reader.unexpected("expected the end")
     return matches
+
+
+def _all(_: Labels, __: Labels) -> bool:
+    return True
 
 
 class _Parser:
@@ -117,7 +121,7 @@ class _Parser:
                 f'Field filter had an invalid value: {field} must be given once, as {field} = "…", joined with AND.'
             )
         names.append(self._reader.take().text)
-        return lambda _, __: True
+        return _all
 
     def _condition(self, operator: str) -> Callable[[str], bool]:
         matches = _value(self._reader)

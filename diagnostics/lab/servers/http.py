@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -20,12 +21,16 @@ from diagnostics.lab.servers.cloud import Cloud
 from diagnostics.lab.servers.errors import RpcError
 from diagnostics.lab.servers.faults import HTTP, Faults
 from diagnostics.lab.servers.front import Record
+from diagnostics.lab.servers.permissions import INVOKE
 from diagnostics.lab.tokens import Claims
 
 LOOPBACK = {"127.0.0.1", "localhost", ""}
 LATENCY = "X-Lab-Latency-S"
 NO_CLAIMS = Token(email="", audience="", expires=0)
 """What a bearer token that we did not sign amounts to: it is there, and it proves nothing."""
+
+NOBODY = "nobody@example.com"
+"""Whom the caller amounts to when the scenario takes the permission to invoke away, whatever the policies say."""
 
 CALLER_SUBJECT = "100000000000000000001"
 ERROR_STATUS = {"UNAVAILABLE": 503, "PERMISSION_DENIED": 403, "RESOURCE_EXHAUSTED": 429, "UNAUTHENTICATED": 401}
@@ -131,7 +136,10 @@ class Web:
         kind, _, token = given.partition(" ")
         if kind.lower() != "bearer":
             return None
-        return self._cloud.tokens.read(token.strip(), self._cloud.lab.now()) or NO_CLAIMS
+        claims = self._cloud.tokens.read(token.strip(), self._cloud.lab.now()) or NO_CLAIMS
+        if claims.email == self._cloud.caller and INVOKE not in self._cloud.held:
+            return replace(claims, email=NOBODY)
+        return claims
 
     def _closing_wait(self, seconds: float | None) -> None:
         self._closing.wait(seconds)

@@ -88,8 +88,12 @@ def _slices(cloud: Cloud, query: LogQuery, newest_first: bool, now: float) -> It
         # A filter's times are exact to the microsecond; take one more on both sides and let the test decide.
         first = bisect_left(entries, max(kept_since, query.since - 1e-6), key=attrgetter("timestamp"))
         last = bisect_right(entries, query.until + 1e-6, key=attrgetter("timestamp"))
-        places = range(last - 1, first - 1, -1) if newest_first else range(first, last)
-        yield (entries[i] for i in places)
+        yield _walk(entries, range(last - 1, first - 1, -1) if newest_first else range(first, last))
+
+
+def _walk(entries: list[LogEntry], places: range) -> Iterator[LogEntry]:
+    for place in places:
+        yield entries[place]
 
 
 # --- messages --------------------------------------------------------------------------------------------------------

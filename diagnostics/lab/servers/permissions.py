@@ -5,10 +5,10 @@ Source of the names: the access-control pages of each API (cloud.google.com/pubs
 
 from __future__ import annotations
 
+from diagnostics.lab.model import World
 from diagnostics.lab.servers.errors import invalid
 
-CALLER = "oncall@example.com"
-"""The person whose credentials the lab's caller has."""
+INVOKE = "run.routes.invoke"
 
 HELD = frozenset(
     {
@@ -33,7 +33,7 @@ HELD = frozenset(
         "resourcemanager.projects.getIamPolicy",
         "run.revisions.get",
         "run.revisions.list",
-        "run.routes.invoke",
+        INVOKE,
         "run.services.get",
         "run.services.getIamPolicy",
         "run.services.list",
@@ -71,6 +71,12 @@ OTHERS = frozenset(
     }
 )
 """Permissions that exist and that the caller does not hold."""
+
+
+def caller_of(world: World) -> str:
+    """E-mail of whoever runs the diagnosis: the person of the project, if its policy names one."""
+    users = sorted(m for b in world.policy.bindings for m in b.members if m.startswith("user:"))
+    return users[0].removeprefix("user:") if users else "oncall@example.com"
 
 
 def held_by_caller(lacks: tuple[str, ...]) -> frozenset[str]:

@@ -124,7 +124,7 @@ def _service_message(cloud: Cloud, service: Service) -> Any:
         urls=urls,
         uri=urls[0] if urls else "",
         custom_audiences=service.custom_audiences,
-        terminal_condition=_condition(created),
+        terminal_condition=_condition(created, reason="REVISION_FAILED"),
         latest_ready_revision=f"{name}/revisions/{ready.name}" if ready else "",
         latest_created_revision=f"{name}/revisions/{created.name}" if created else "",
     )
@@ -158,7 +158,7 @@ def _revision_message(cloud: Cloud, service: Service, revision: Revision) -> Any
         service_account=revision.account,
         containers=[_container(revision)],
         max_instance_request_concurrency=revision.concurrency,
-        conditions=[_condition(revision)],
+        conditions=[_condition(revision, revision_reason="HEALTH_CHECK_CONTAINER_ERROR")],
     )
 
 
@@ -178,14 +178,15 @@ def _container(revision: Revision) -> Any:
     )
 
 
-def _condition(revision: Revision | None) -> Any:
+def _condition(revision: Revision | None, **reason: str) -> Any:
+    """Condition Ready; `reason` is what a failure carries."""
     if revision is None or revision.boots:
-        return types.Condition.pb()(type="Ready", state="CONDITION_SUCCEEDED")
+        return types.Condition.pb()(type_="Ready", state="CONDITION_SUCCEEDED")
     return types.Condition.pb()(
-        type="Ready",
+        type_="Ready",
         state="CONDITION_FAILED",
         severity="ERROR",
-        reason="HEALTH_CHECK_CONTAINER_ERROR",
+        **reason,
         message=(
             f"Revision '{revision.name}' is not ready and cannot serve traffic. The user-provided container failed to start "
             "and listen on the port defined by the PORT=8080 environment variable within the allocated timeout."
@@ -195,7 +196,7 @@ def _condition(revision: Revision | None) -> Any:
 
 def _target(traffic: tuple[str, int, str]) -> dict[str, Any]:
     revision, percent, tag = traffic
-    return {"type": PINNED if revision else LATEST, "revision": revision, "percent": percent, "tag": tag}
+    return {"type_": PINNED if revision else LATEST, "revision": revision, "percent": percent, "tag": tag}
 
 
 def _status(cloud: Cloud, service: Service, traffic: tuple[str, int, str]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from diagnostics.lab.servers.cloud import Cloud, LabView, Quota
 from diagnostics.lab.servers.faults import Faults
 from diagnostics.lab.servers.front import Front, Record, Rpc
 from diagnostics.lab.servers.http import Web
-from diagnostics.lab.servers.permissions import CALLER, held_by_caller
+from diagnostics.lab.servers.permissions import caller_of, held_by_caller
 from diagnostics.lab.telemetry.store import Telemetry
 from diagnostics.lab.tokens import Tokens
 
@@ -79,7 +79,7 @@ def start(
         telemetry=telemetry,
         tokens=Tokens(),
         log_reads=Quota(log_reads_per_minute, quota_clock),
-        caller=CALLER,
+        caller=caller_of(lab.world),
         held=held_by_caller(lab.scenario.caller.lacks),
     )
     faults, record = Faults(lab.scenario.faults), Record()
