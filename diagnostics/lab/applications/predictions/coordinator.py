@@ -9,15 +9,16 @@ from urllib.parse import parse_qs
 
 from diagnostics.lab.applications import traits as t
 from diagnostics.lab.applications.base import Finish, InstanceView, Setting
-from diagnostics.lab.applications.messages import NoEnvelope, Undecodable, body, read
+from diagnostics.lab.applications.messages import NoEnvelope, Undecodable, body, client_error, dump, read
 from diagnostics.lab.applications.plan import BatchState, Casebook
 from diagnostics.lab.applications.predictions.start import Start
 from diagnostics.lab.applications.predictions.status import status_of
 from diagnostics.lab.applications.store import BatchStore
-from diagnostics.lab.http import Request
+from diagnostics.lab.http import PublishError, Request
 from diagnostics.lab.model import Revision
 
 REQUEST_TOPIC_ENV = "PREDICTION_REQUEST_TOPIC"
+DONE_TOPIC = "nba-phase5-predictions-complete"
 STALLED_S = 600.0
 """A batch is stalled after this long without a completion."""
 RUNNING_S = 300.0
@@ -194,15 +195,16 @@ class PredictionCoordinator(BatchStore):
         complete = not state.closed and len(state.completed) >= state.expected
         instance.log("INFO", f"Recorded completion for {player} in batch {batch}")
         instance.log("INFO", f"Recorded: {player} -> batch_complete={complete}")
+        merge_s = 0.0
         if complete:
-            self._consolidate(state, instance)
+            merge_s = self._consolidate(state, instance)
         elif (
             not state.closed
             and len(state.completed) >= ENOUGH * state.expected
             and not t.has(instance.revision, t.ALL_REQUIRED)
         ):
-            self._force_if_stalled(state, idle_s, ENOUGH, STALLED_S, instance)
-        finish(204, b"")
+            merge_s = self._force_if_stalled(state, idle_s, ENOUGH, STALLED_S, instance)
+        instance.after(merge_s, lambda: finish(204, b""))
 
     def _known(self, instance: InstanceView, batch: str) -> BatchState | None:
         """The batch as this instance sees it: with state in memory, only what it started itself."""
@@ -214,7 +216,7 @@ class PredictionCoordinator(BatchStore):
 
     def _force_if_stalled(
         self, state: BatchState, idle_s: float, enough: float, stalled_s: float, instance: InstanceView
-    ) -> bool:
+    ) -> float:
         """Enough is done and nothing came for long, or half an hour of age. At a completion this is asked from 95 % on only."""
         done, age_s = len(state.completed), instance.now - state.started
         share = done / state.expected if state.expected else 1.0
@@ -223,12 +225,12 @@ class PredictionCoordinator(BatchStore):
         elif age_s > AGE_S and not t.has(instance.revision, t.NO_AGE_RULE):
             reason = f"TIMED OUT after {age_s / 60:.0f} min"
         else:
-            return False
+            return 0.0
         instance.log("WARNING", f"Batch {state.id} {reason}: completing with {done}/{state.expected} players")
-        self._consolidate(state, instance, forced=reason)
-        return True
+        return self._consolidate(state, instance, forced=reason)
 
-    def _consolidate(self, state: BatchState, instance: InstanceView, forced: str = "") -> None:
+    def _consolidate(self, state: BatchState, instance: InstanceView, forced: str = "") -> float:
+        """Close the batch and merge its results; returns the seconds that the merge takes, within this request."""
         state.close(instance.now, forced)
         done, rows = len(state.completed), sum(state.completed.values())
         if not forced:
@@ -237,25 +239,40 @@ class PredictionCoordinator(BatchStore):
         instance.log("INFO", f"Starting consolidation for batch {state.id}")
 
         def merged() -> None:
-            instance.log("INFO", f"CONSOLIDATION_METRICS: {rows} rows merged in {900 + 9 * rows} ms [batch={state.id}]")
+            instance.log(
+                "INFO", f"CONSOLIDATION_METRICS: {rows} rows merged in {merge_s * 1000:.0f} ms [batch={state.id}]"
+            )
             instance.log("INFO", f"Consolidation SUCCESS: batch {state.id}")
-            instance.log("INFO", f"Phase 5 completion published for batch: {state.id}")
+            self._announce(state, instance)
             instance.log("INFO", f"Run history updated: status=success, completed={done}/{state.expected}")
 
-        instance.after(0.9 + 0.009 * rows, merged)
+        merge_s = 0.9 + 0.009 * rows
+        instance.after(merge_s, merged)
+        return merge_s
+
+    def _announce(self, state: BatchState, instance: InstanceView) -> None:
+        """Tell the next phase; a failure is only logged."""
+        data = dump({"batch_id": state.id, "game_date": state.date, "completed": len(state.completed)})
+        try:
+            self.setting.publish_as(instance.revision, DONE_TOPIC, data, {})
+        except PublishError as error:
+            instance.log("ERROR", f"Failed to publish Phase 5 completion: {client_error(error)}")
+        else:
+            instance.log("INFO", f"Phase 5 completion published for batch: {state.id}")
 
     def _check_stalled(self, request: Request, instance: InstanceView, finish: Finish) -> None:
         options = body(request)
         enough = float(options.get("min_completion_pct", 95.0)) / 100
         stalled_s = float(options.get("stall_threshold_minutes", 10)) * 60
         wanted = str(options.get("batch_id", ""))
-        results = []
+        results, longest_s = [], 0.5
         for state in [b for b in self.batches.values() if not b.closed and wanted in ("", b.id)]:
-            forced = self._force_if_stalled(state, instance.now - state.updated, enough, stalled_s, instance)
-            results.append({"batch_id": state.id, "was_stalled": forced, "progress": _progress(state)})
+            merge_s = self._force_if_stalled(state, instance.now - state.updated, enough, stalled_s, instance)
+            results.append({"batch_id": state.id, "was_stalled": state.closed, "progress": _progress(state)})
+            longest_s = max(longest_s, merge_s)
         completed = sum(bool(r["was_stalled"]) for r in results)
         says = {"status": "ok", "batches_checked": len(results), "batches_completed": completed, "results": results}
-        instance.after(0.5, lambda: finish(200, json.dumps(says).encode()))
+        instance.after(longest_s, lambda: finish(200, json.dumps(says).encode()))
 
     def _reset(self, request: Request, instance: InstanceView, finish: Finish) -> None:
         options = body(request)
