@@ -9,22 +9,18 @@ from urllib.parse import parse_qs
 
 from diagnostics.lab.applications import traits as t
 from diagnostics.lab.applications.base import Finish, InstanceView, Setting
-from diagnostics.lab.applications.messages import NoEnvelope, Undecodable, body, client_error, dump, read
+from diagnostics.lab.applications.messages import NoEnvelope, Undecodable, body, read
 from diagnostics.lab.applications.plan import BatchState, Casebook
+from diagnostics.lab.applications.predictions.closing import ENOUGH, STALLED_S, consolidate, force_if_stalled
 from diagnostics.lab.applications.predictions.start import Start
 from diagnostics.lab.applications.predictions.status import status_of
 from diagnostics.lab.applications.store import BatchStore
-from diagnostics.lab.http import PublishError, Request
+from diagnostics.lab.http import Request
 from diagnostics.lab.model import Revision
 
 REQUEST_TOPIC_ENV = "PREDICTION_REQUEST_TOPIC"
-DONE_TOPIC = "nba-phase5-predictions-complete"
-STALLED_S = 600.0
-"""A batch is stalled after this long without a completion."""
 RUNNING_S = 300.0
 """A start overrides the instance's own batch after this long without a completion."""
-AGE_S = 1800.0
-ENOUGH = 0.95
 MISSING_PROJECT = """[CRITICAL] Worker failed to boot.
 MissingEnvironmentVariablesError: missing required environment variables: GCP_PROJECT_ID"""
 
@@ -197,13 +193,13 @@ class PredictionCoordinator(BatchStore):
         instance.log("INFO", f"Recorded: {player} -> batch_complete={complete}")
         merge_s = 0.0
         if complete:
-            merge_s = self._consolidate(state, instance)
+            merge_s = consolidate(self.setting, state, instance)
         elif (
             not state.closed
             and len(state.completed) >= ENOUGH * state.expected
             and not t.has(instance.revision, t.ALL_REQUIRED)
         ):
-            merge_s = self._force_if_stalled(state, idle_s, ENOUGH, STALLED_S, instance)
+            merge_s = force_if_stalled(self.setting, state, idle_s, ENOUGH, STALLED_S, instance)
         instance.after(merge_s, lambda: finish(204, b""))
 
     def _known(self, instance: InstanceView, batch: str) -> BatchState | None:
@@ -212,53 +208,7 @@ class PredictionCoordinator(BatchStore):
             return None
         return self.batches.get(batch)
 
-    # Closing
-
-    def _force_if_stalled(
-        self, state: BatchState, idle_s: float, enough: float, stalled_s: float, instance: InstanceView
-    ) -> float:
-        """Enough is done and nothing came for long, or half an hour of age. At a completion this is asked from 95 % on only."""
-        done, age_s = len(state.completed), instance.now - state.started
-        share = done / state.expected if state.expected else 1.0
-        if share >= enough and idle_s >= stalled_s:
-            reason = f"STALLED at {done}/{state.expected}"
-        elif age_s > AGE_S and not t.has(instance.revision, t.NO_AGE_RULE):
-            reason = f"TIMED OUT after {age_s / 60:.0f} min"
-        else:
-            return 0.0
-        instance.log("WARNING", f"Batch {state.id} {reason}: completing with {done}/{state.expected} players")
-        return self._consolidate(state, instance, forced=reason)
-
-    def _consolidate(self, state: BatchState, instance: InstanceView, forced: str = "") -> float:
-        """Close the batch and merge its results; returns the seconds that the merge takes, within this request."""
-        state.close(instance.now, forced)
-        done, rows = len(state.completed), sum(state.completed.values())
-        if not forced:
-            instance.log("INFO", f"Batch {state.id} complete! ({done}/{state.expected} players)")
-        instance.log("INFO", f"Batch {state.id} complete! Triggering consolidation...")
-        instance.log("INFO", f"Starting consolidation for batch {state.id}")
-
-        def merged() -> None:
-            instance.log(
-                "INFO", f"CONSOLIDATION_METRICS: {rows} rows merged in {merge_s * 1000:.0f} ms [batch={state.id}]"
-            )
-            instance.log("INFO", f"Consolidation SUCCESS: batch {state.id}")
-            self._announce(state, instance)
-            instance.log("INFO", f"Run history updated: status=success, completed={done}/{state.expected}")
-
-        merge_s = 0.9 + 0.009 * rows
-        instance.after(merge_s, merged)
-        return merge_s
-
-    def _announce(self, state: BatchState, instance: InstanceView) -> None:
-        """Tell the next phase; a failure is only logged."""
-        data = dump({"batch_id": state.id, "game_date": state.date, "completed": len(state.completed)})
-        try:
-            self.setting.publish_as(instance.revision, DONE_TOPIC, data, {})
-        except PublishError as error:
-            instance.log("ERROR", f"Failed to publish Phase 5 completion: {client_error(error)}")
-        else:
-            instance.log("INFO", f"Phase 5 completion published for batch: {state.id}")
+    # Operators
 
     def _check_stalled(self, request: Request, instance: InstanceView, finish: Finish) -> None:
         options = body(request)
@@ -267,7 +217,7 @@ class PredictionCoordinator(BatchStore):
         wanted = str(options.get("batch_id", ""))
         results, longest_s = [], 0.5
         for state in [b for b in self.batches.values() if not b.closed and wanted in ("", b.id)]:
-            merge_s = self._force_if_stalled(state, instance.now - state.updated, enough, stalled_s, instance)
+            merge_s = force_if_stalled(self.setting, state, instance.now - state.updated, enough, stalled_s, instance)
             results.append({"batch_id": state.id, "was_stalled": state.closed, "progress": _progress(state)})
             longest_s = max(longest_s, merge_s)
         completed = sum(bool(r["was_stalled"]) for r in results)

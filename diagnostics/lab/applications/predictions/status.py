@@ -7,8 +7,7 @@ from typing import Any
 
 from diagnostics.lab.applications.base import InstanceView
 from diagnostics.lab.applications.plan import BatchState
-
-STALLED_S = 600.0
+from diagnostics.lab.applications.predictions.closing import STALLED_S
 
 
 def status_of(state: BatchState | None, asked: str, instance: InstanceView) -> tuple[int, bytes]:
