@@ -21,13 +21,16 @@ from google.cloud import iam_admin_v1, iam_credentials_v1, resourcemanager_v3, r
 from google.cloud import monitoring_v3 as monitoring
 from google.cloud.audit import audit_log_pb2
 from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
-from google.pubsub_v1 import PublisherClient, SubscriberClient
+from google.pubsub_v1 import PublisherClient, PublishRequest, SubscriberClient
 
 from diagnostics.lab.clock import Clock
 from diagnostics.lab.http import PublishError, Response, Token
 from diagnostics.lab.model import Policy, PushConfig, Revision, Service, ServiceAccount, Subscription, Topic, World
 from diagnostics.lab.recorder import LogEntry
 from diagnostics.lab.scenario import Caller, Fault, Scenario
+from diagnostics.lab.servers import pubsub
+from diagnostics.lab.servers.cloud import Cloud, Quota
+from diagnostics.lab.servers.errors import RpcError
 from diagnostics.lab.servers.front import METHODS
 from diagnostics.lab.servers.permissions import HELD, OTHERS, held_by_caller
 from diagnostics.lab.servers.serve import RunningLab, start
@@ -263,6 +266,20 @@ def test_publishing_needs_a_permission_that_a_viewer_lacks(google: Google) -> No
     with pytest.raises(exceptions.PermissionDenied, match="User not authorized to perform this action"):
         google.client(PublisherClient).publish(topic=f"{PROJECT}/topics/requests", messages=[{"data": b"x"}], **ASK)
     assert google.lab.published == []
+
+
+def test_publishing_goes_to_the_broker_and_its_refusals_come_back() -> None:
+    lab = StillLab(world())
+    cloud = Cloud(lab, lab.recorder, Tokens(), Quota(60), "oncall@example.com", HELD | {"pubsub.topics.publish"})
+    request = PublishRequest(topic=f"{PROJECT}/topics/requests", messages=[{"data": b"x"}, {"data": b"y"}])
+    assert list(pubsub.publish(cloud, PublishRequest.pb(request)).message_ids) == ["1", "2"]
+    assert lab.published == [("requests", b"x", "oncall@example.com"), ("requests", b"y", "oncall@example.com")]
+    request.messages[0].attributes["refuse"] = "RESOURCE_EXHAUSTED"
+    with pytest.raises(RpcError, match="Refused") as refusal:
+        pubsub.publish(cloud, PublishRequest.pb(request))
+    assert refusal.value.code == "RESOURCE_EXHAUSTED"
+    with pytest.raises(RpcError, match="out of range"):
+        pubsub.publish(cloud, PublishRequest.pb(PublishRequest(topic=f"{PROJECT}/topics/requests")))
 
 
 # --- Cloud Run, IAM, Resource Manager --------------------------------------------------------------------------------
@@ -616,6 +633,17 @@ def test_a_fault_hits_its_rpc_and_no_other(starts: Start, kind: Any, error: type
     with pytest.raises(error):
         publisher.get_topic(topic=f"{PROJECT}/topics/dead", **ASK)
     assert list(publisher.list_topics(project=PROJECT, **ASK))
+
+
+def test_a_fault_on_an_rpc_that_is_not_served_is_a_mistake(starts: Start) -> None:
+    with pytest.raises(ValueError, match="no such RPC: GetTopics"):
+        starts(faults=(Fault(rpc="GetTopics", kind="hang"),))
+
+
+def test_a_fault_can_hit_service_urls_too(starts: Start) -> None:
+    google = starts(faults=(Fault(rpc="HTTP", kind="unavailable"),))
+    assert http(google, "GET", "/health", WORKER)[0] == 503
+    assert http(google, "GET", "/lab")[0] == 200
 
 
 def test_a_fault_can_begin_after_some_calls_and_cut_a_listing(starts: Start) -> None:

@@ -30,7 +30,11 @@ ERRORS: dict[str, tuple[str, str]] = {
 class Faults:
     """The faults of one lab, with their call counts."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[Fault], served: Sequence[str]) -> None:
+        """`served` are the names of all RPCs. Raises ValueError for a fault that can hit none of them."""
+        for fault in faults:
+            if not any(_hits(fault.rpc, rpc) for rpc in (*served, HTTP)):
+                raise ValueError(f"no such RPC: {fault.rpc}")
         self._faults = faults
         self._calls = [0] * len(faults)
         self._lock = threading.Lock()

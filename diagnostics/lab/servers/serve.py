@@ -14,7 +14,7 @@ from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import load
 from diagnostics.lab.servers.cloud import Cloud, LabView, Quota
 from diagnostics.lab.servers.faults import Faults
-from diagnostics.lab.servers.front import Front, Record, Rpc
+from diagnostics.lab.servers.front import METHODS, Front, Record, Rpc
 from diagnostics.lab.servers.http import Web
 from diagnostics.lab.servers.permissions import caller_of, held_by_caller
 from diagnostics.lab.telemetry.store import Telemetry
@@ -67,7 +67,8 @@ def start(
 ) -> RunningLab:
     """Open the ports of a lab, on loopback. With `pace`, its time goes on with the wall clock.
 
-    `rpc_delay_s` is added to every RPC, for benchmarks. Raises ValueError for a caller who lacks a permission that does not exist.
+    `rpc_delay_s` is added to every RPC, for benchmarks. Raises ValueError for a fault on an RPC, or a lacking
+    permission, that does not exist.
     """
     telemetry = lab.recorder
     if not isinstance(telemetry, Telemetry):
@@ -82,7 +83,7 @@ def start(
         caller=caller_of(lab.world),
         held=held_by_caller(lab.scenario.caller.lacks),
     )
-    faults, record = Faults(lab.scenario.faults), Record()
+    faults, record = Faults(lab.scenario.faults, [m.name for m in METHODS]), Record()
     front = Front(cloud, faults, record, rpc_delay_s)
     web = Web(cloud, faults, record, front.port, pace, http_port)
     front.start()
