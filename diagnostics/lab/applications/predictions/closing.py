@@ -37,7 +37,7 @@ def consolidate(setting: Setting, state: BatchState, instance: InstanceView, for
     done, rows = len(state.completed), sum(state.completed.values())
     if not forced:
         instance.log("INFO", f"Batch {state.id} complete! ({done}/{state.expected} players)")
-    instance.log("INFO", f"Batch {state.id} complete! Triggering consolidation...")
+        instance.log("INFO", f"Batch {state.id} complete! Triggering consolidation...")
     instance.log("INFO", f"Starting consolidation for batch {state.id}")
 
     def merged() -> None:
