@@ -141,7 +141,7 @@ def _batch(ledger: Ledger) -> Batch | None:
     good = ledger.last_good
     return Batch(
         id=ledger.batch,
-        started=attempt.started if attempt.marks or attempt.call else None,
+        started=ledger.started,
         expected=ledger.expected,
         done=ledger.done,
         closed=ledger.closed,

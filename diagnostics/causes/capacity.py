@@ -54,6 +54,7 @@ CAUSES = (
         legs=BOTH,
         requires=Has(changes.MIN_INSTANCES),
         decisive=Has(changes.MIN_INSTANCES),
+        explains=(cold_start.TOO_SLOW, cold_start.CANNOT_SCALE),
         never_blocks=True,
         next=("pubsub-diag runbook show min-instances-lost-in-deploy",),
     ),

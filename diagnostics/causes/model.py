@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from diagnostics.evidence.model import Leg, Stage
@@ -29,6 +29,10 @@ class Predicate:
     def codes(self) -> frozenset[str]:
         """Names of the codes it looks at."""
         raise NotImplementedError
+
+
+def _distinct(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple({id(f): f for f in findings}.values())
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class AllOf(Predicate):
         matches = [p.match(board) for p in self.parts]
         if any(m is None for m in matches):
             return None
-        return tuple(dict.fromkeys(f for m in matches if m for f in m))
+        return _distinct(f for m in matches if m for f in m)
 
     def codes(self) -> frozenset[str]:
         return frozenset().union(*(p.codes() for p in self.parts))
@@ -73,8 +77,8 @@ class AnyOf(Predicate):
     parts: tuple[Predicate, ...]
 
     def match(self, board: Board) -> tuple[Finding, ...] | None:
-        found = tuple(dict.fromkeys(f for p in self.parts for f in p.match(board) or ()))
-        return found or None
+        matches = [m for p in self.parts if (m := p.match(board)) is not None]
+        return _distinct(f for m in matches for f in m) if matches else None
 
     def codes(self) -> frozenset[str]:
         return frozenset().union(*(p.codes() for p in self.parts))

@@ -78,7 +78,7 @@ def decide(catalogue: Sequence[Cause], findings: Sequence[Finding], legs: Sequen
     named += chosen
     left = _unexplained(abnormal, named)
     live = [_live(m, rivals, left, over) for m in named]
-    live += [_live(m, [*rivals, *chosen], left, over) for m in rivals if _ties(m, chosen, abnormal)]
+    live += [_live(m, [*rivals, *chosen], left, over) for m in rivals if _ties(m, chosen)]
     if any(x.role is Role.BLOCKS for x in live):
         live = [x for x in live if not (x.match.cause.benign and x.match.cause.family == "artefact" and _hopeful(x))]
     return Verdict(tuple(sorted(live, key=_rank)), tuple(refuted), tuple(left))
@@ -107,9 +107,7 @@ def _matches(
             explained = tuple(
                 f for f in board.findings if f.abnormal and f.code in accounts and _not_before(onset, f, because)
             )
-            matches.append(
-                Match(cause, leg, tuple(dict.fromkeys((*(decisive or ()), *because))), decisive is not None, explained)
-            )
+            matches.append(Match(cause, leg, _distinct((*(decisive or ()), *because)), decisive is not None, explained))
     return _once(matches), refuted
 
 
@@ -124,7 +122,7 @@ def _once(matches: list[Match]) -> list[Match]:
     """A cause whose findings belong to no leg is the same on both."""
     kept: list[Match] = []
     for match in matches:
-        twin = any(m.cause is match.cause and set(m.because) == set(match.because) for m in kept)
+        twin = any(m.cause is match.cause and _ids(m.because) == _ids(match.because) for m in kept)
         if not twin:
             kept.append(match)
     return kept
@@ -148,14 +146,21 @@ def _cover(left: Sequence[Finding], candidates: Sequence[Match]) -> list[Match]:
     return list(useful[:_MOST])
 
 
+def _distinct(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple({id(f): f for f in findings}.values())
+
+
+def _ids(findings: Iterable[Finding]) -> set[int]:
+    return {id(f) for f in findings}
+
+
 def _onsets(matches: Iterable[Match]) -> float:
     return min((m.since.timestamp() for m in matches if m.since), default=float("inf"))
 
 
-def _ties(match: Match, chosen: Sequence[Match], abnormal: Sequence[Finding]) -> bool:
-    """Whether it explains a holding finding just as well as a chosen one does."""
-    held = [f for f in match.explained if f in abnormal and f.bears is Bears.HOLDS]
-    return bool(held) and any(set(map(id, held)) <= {id(f) for f in c.explained} for c in chosen)
+def _ties(match: Match, chosen: Sequence[Match]) -> bool:
+    """Whether it explains all that a chosen one does, so that nothing found tells the two apart."""
+    return any(_ids(c.explained) <= _ids(match.explained) for c in chosen)
 
 
 def _live(match: Match, rivals: Sequence[Match], left: Sequence[Finding], over: bool) -> Live:
@@ -165,7 +170,7 @@ def _live(match: Match, rivals: Sequence[Match], left: Sequence[Finding], over: 
         confidence = Confidence.CONFIRMED
         if role is Role.BLOCKS and any(_disturbs(f, match) for f in left):
             confidence = Confidence.PROBABLE
-    elif any(set(map(id, r.explained)) & set(map(id, match.explained)) for r in rivals):
+    elif any(_ids(r.explained) & _ids(match.explained) for r in rivals):
         confidence = Confidence.POSSIBLE
     return Live(match, role, confidence, max((f.held for f in match.explained), default=0))
 

@@ -31,10 +31,14 @@ class Attempt:
         return next((m for m in reversed(self.marks) if m.means in means), None)
 
     @property
+    def seen(self) -> bool:
+        """False for a batch that is known by its id alone: no line and no call tells of it."""
+        return bool(self.marks or self.call)
+
+    @property
     def started(self) -> datetime:
-        """When the attempt began, by its first line or call."""
-        times = [m.at for m in self.marks[:1]] + ([self.call.at] if self.call else [])
-        return min(times)
+        """When the attempt began, by its first line or call. Raises ValueError unless it was `seen`."""
+        return min([m.at for m in self.marks[:1]] + ([self.call.at] if self.call else []))
 
     @property
     def created(self) -> Mark | None:

@@ -118,7 +118,7 @@ class Ledger:
 
     @property
     def started(self) -> datetime | None:
-        return self.attempt.started if self.attempt else None
+        return self.attempt.started if self.attempt and self.attempt.seen else None
 
     @property
     def gated(self) -> int | None:
@@ -177,7 +177,7 @@ def build(evidence: EvidenceSet, profile: PipelineProfile, batch: str = "", expe
     lives = _lives(mine, status)
     expected, at_start, expected_from = _expected(attempt, status, expect)
     ledger = Ledger(
-        attempt=attempt if attempt and (attempt.marks or attempt.call or attempt.batch) else None,
+        attempt=attempt,
         attempts=tuple(all_attempts),
         last_good=_last_good(all_attempts, attempt),
         expected=expected,
@@ -210,7 +210,7 @@ def _select(all_attempts: Sequence[Attempt], batch: str, status: BatchStatus | N
 def _last_good(all_attempts: Sequence[Attempt], attempt: Attempt | None) -> Attempt | None:
     """The newest attempt that had finished before this one began."""
     before = [a for a in all_attempts if a is not attempt and a.finished and a.batch]
-    if attempt and (attempt.marks or attempt.call):
+    if attempt and attempt.seen:
         before = [a for a in before if a.started < attempt.started]
     return before[-1] if before else None
 
@@ -245,7 +245,7 @@ def _attribute(marks: Iterable[Mark], attempt: Attempt | None) -> tuple[list[Mar
     others: list[Mark] = []
     if attempt is None:
         return mine, list(marks)
-    begin = attempt.started - timedelta(seconds=5) if attempt.marks or attempt.call else None
+    begin = attempt.started - timedelta(seconds=5) if attempt.seen else None
     for mark in marks:
         (mine if _belongs(mark, attempt, begin) else others).append(mark)
     return mine, others

@@ -23,7 +23,7 @@ from diagnostics.ledger import Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Status
 from diagnostics.steps.words import RECENT, by_class, clock, count, owed
 
-FINE = Code("cold_start.fine", Stage.DELIVERED, "start-up fits into the ack deadline")
+FINE = Code("cold_start.fine", Stage.DELIVERED, "start-up fits into the ack deadline", informational=True)
 TOO_SLOW = Code("cold_start.too_slow", Stage.DELIVERED, "start-up takes longer than the ack deadline")
 SATURATED = Code("cold_start.saturated", Stage.DELIVERED, "all instances are busy and Cloud Run turns pushes away")
 DRAINED = Code("cold_start.drained", Stage.DELIVERED, "Cloud Run turned pushes away earlier and takes them now")
@@ -33,7 +33,7 @@ CANNOT_SCALE = Code(
 SWITCHED_OFF = Code(
     "cold_start.switched_off", Stage.DELIVERED, "the service is scaled to zero by hand", informational=True
 )
-COLD = Code("cold_start.cold", Stage.DELIVERED, "requests met cold instances")
+COLD = Code("cold_start.cold", Stage.DELIVERED, "requests met cold instances", informational=True)
 UNSEEN = Code("cold_start.unseen", Stage.DELIVERED, "start-up could not be seen", informational=True)
 LIVE = Code("cold_start.live", Stage.DELIVERED, "a live first call", informational=True)
 

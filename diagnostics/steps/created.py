@@ -11,7 +11,7 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status
 from diagnostics.steps.words import clock, span
 
-CREATED = Code("created.exists", Stage.CREATED, "batch state exists")
+CREATED = Code("created.exists", Stage.CREATED, "batch state exists", informational=True)
 MISSING = Code("created.missing", Stage.CREATED, "the start attempt left no batch state", informational=True)
 STALE_OPEN = Code(
     "created.stale_open", Stage.CREATED, "an older batch is open, makes no progress and blocks new starts"

@@ -21,12 +21,12 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
 from diagnostics.steps.words import RECENT, clock, count, short, span
 
-ALL = Code("published.all", Stage.PUBLISHED, "everything that should be published was")
+ALL = Code("published.all", Stage.PUBLISHED, "everything that should be published was", informational=True)
 GATED = Code("published.gated", Stage.PUBLISHED, "a gate of the coordinator kept items back")
 EMPTY = Code("published.empty", Stage.PUBLISHED, "the batch is empty, and the coordinator says why")
 ERRORS = Code("published.errors", Stage.PUBLISHED, "publishing failed for items of the batch")
 CUT_SHORT = Code("published.cut_short", Stage.PUBLISHED, "the start call ended before everything was published")
-IN_PROGRESS = Code("published.in_progress", Stage.PUBLISHED, "the start call is still at work")
+IN_PROGRESS = Code("published.in_progress", Stage.PUBLISHED, "the start call is still at work", informational=True)
 FEWER = Code("published.fewer", Stage.PUBLISHED, "fewer items were published than expected, and no line says why")
 UNSEEN = Code("published.unseen", Stage.PUBLISHED, "what was published could not be seen", informational=True)
 REFUSED = Code("published.refused", Stage.PUBLISHED, "Pub/Sub refuses publish requests")
@@ -118,7 +118,7 @@ def _why_fewer(
             leg=Leg.REQUEST,
             bears=Bears.HOLDS,
             held=least - (ledger.gated or 0) - failed,
-            since=attempt.started,
+            since=ledger.started,
         )
     elif not failed and not ledger.gated and here.least:
         yield ALL.says(Status.OK, f"{here.least} of {ledger.expected or here.least} {noun} published", leg=Leg.REQUEST)
@@ -158,7 +158,7 @@ def _no_count(
         if not isinstance(coordinator, Unseen) and coordinator.settings
         else 3600.0
     )
-    age = (now - attempt.started).total_seconds()
+    age = (now - ledger.started).total_seconds() if ledger.started else limit
     if call is None and age < limit:
         yield IN_PROGRESS.says(
             Status.OK,
@@ -191,7 +191,7 @@ def _no_count(
         leg=Leg.REQUEST,
         bears=Bears.HOLDS,
         held=least,
-        since=attempt.started,
+        since=ledger.started,
         rests_on=("StartCalls", "BatchMarks"),
         numbers={"failed": failed, "limit_s": limit} | ({"most": most} if most is not None else {}),
     )
@@ -259,4 +259,4 @@ def _failed(attempt: Attempt) -> int:
 
 def _first_error(attempt: Attempt) -> datetime | None:
     error = attempt.first(Means.PUBLISH_ERROR)
-    return error.at if error else attempt.started
+    return error.at if error else None

@@ -10,7 +10,7 @@ from diagnostics.ledger import Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status
 from diagnostics.steps.words import clock, span
 
-ACCEPTED = Code("requested.accepted", Stage.REQUESTED, "the start call was accepted")
+ACCEPTED = Code("requested.accepted", Stage.REQUESTED, "the start call was accepted", informational=True)
 REFUSED = Code("requested.refused", Stage.REQUESTED, "the coordinator refused to start: another batch is active")
 NOT_READY = Code(
     "requested.not_ready", Stage.REQUESTED, "the coordinator refused to start: its own gate", informational=True
@@ -40,7 +40,7 @@ def requested(
         yield row
         return
     call, refused = attempt.call, attempt.refused
-    when = clock(attempt.started, now) if attempt.marks or call else ""
+    when = clock(attempt.started, now) if attempt.seen else ""
     if call is not None:
         yield _answered(ledger, call.status, call.latency_s, when, call.reached_app)
     elif refused is not None:

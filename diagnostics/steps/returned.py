@@ -23,7 +23,7 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
 from diagnostics.steps.words import by_class, clock, count, short
 
-RETURNED = Code("returned.all", Stage.RETURNED, "finished items came back to the coordinator")
+RETURNED = Code("returned.all", Stage.RETURNED, "finished items came back to the coordinator", informational=True)
 ERRORS = Code("returned.errors", Stage.RETURNED, "the worker cannot publish completions")
 TOPIC_MISSING = Code(
     "returned.topic_missing", Stage.RETURNED, "completions are published to a topic that does not exist"

@@ -24,7 +24,9 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
 from diagnostics.steps.words import clock, count, owed, short
 
-ROUTED = Code("routed.yes", Stage.ROUTED, "the subscription is attached and pushes to the right service")
+ROUTED = Code(
+    "routed.yes", Stage.ROUTED, "the subscription is attached and pushes to the right service", informational=True
+)
 NO_SUBSCRIPTION = Code(
     "routed.no_subscription", Stage.ROUTED, "the topic has no subscription that pushes to the service"
 )
