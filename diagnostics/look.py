@@ -37,7 +37,7 @@ def look(
     calls = tuple(Call(name=c.name, seconds=c.seconds, ok=c.ok, note=c.note) for c in session.calls)
     diagnosis = investigate(command, evidence, profile, ask, header(session, profile, command, evidence), calls, legs)
     return msgspec.structs.replace(
-        diagnosis, pipeline=msgspec.structs.replace(diagnosis.pipeline, seconds=session.seconds())
+        diagnosis, pipeline=msgspec.structs.replace(diagnosis.pipeline, seconds=round(session.seconds(), 3))
     )
 
 

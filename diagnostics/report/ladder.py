@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from diagnostics.causes.diagnosis import Diagnosis
-from diagnostics.evidence.model import Leg, Stage
+from diagnostics.evidence.model import STAGES, Leg, Stage
 from diagnostics.report.layout import Layout
 from diagnostics.steps.finding import Row, Status, Where
 
@@ -31,7 +31,7 @@ def render(diagnosis: Diagnosis, layout: Layout, every_row: bool = False) -> str
     here = _here(diagnosis)
     rows = [
         [label, seen(row, items), rest(row), HERE if row is here else "", told]
-        for label, row, told in _folded(diagnosis.ladder, here, every_row)
+        for label, row, told in _folded(sorted(diagnosis.ladder, key=_position), here, every_row)
     ]
     head = ["stage", f"of {items}" if items is not None else "items", "where the rest is", "", "seen in"]
     return layout.table(head, rows, right=[1]).replace(HERE, layout.paint(HERE, "fault"))
@@ -71,6 +71,12 @@ def label(row: Row) -> str:
     return (
         f"{row.stage.value} back" if row.leg is Leg.COMPLETION and row.stage is not Stage.RETURNED else row.stage.value
     )
+
+
+def _position(row: Row) -> tuple[int, int]:
+    """In the order in which an item passes: what the completion leg did comes after the worker's work, before its return."""
+    back = row.leg is Leg.COMPLETION and STAGES.index(row.stage) < STAGES.index(Stage.RETURNED)
+    return (STAGES.index(Stage.RETURNED if back else row.stage), STAGES.index(row.stage))
 
 
 def _here(diagnosis: Diagnosis) -> Row | None:

@@ -113,7 +113,7 @@ def _header(said: Diagnosis, layout: Layout) -> str:
     head, now = said.pipeline, said.as_of
     logs = f", logs to {clock(head.logs_as_of, now, seconds=True)}" if head.logs_as_of else ""
     metrics = f", metrics to {clock(head.metrics_as_of, now)}" if head.metrics_as_of else ""
-    live = "LiveHealth" in said.sources or "LiveStart" in said.sources
+    live = any(kind.startswith("Live") for finding in said.findings for kind in finding.rests_on)
     parts = [
         f"{head.project} {head.region}".strip(),
         f"now {now:%Y-%m-%d} {clock(now, now, seconds=True)}{logs}{metrics}",
@@ -154,7 +154,8 @@ def _rest(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
         for r in said.ruled_out
     ]
     lines = [_said("unexplained", f.says, layout) for f in said.unexplained]
-    lines += [_said("not it", " · ".join(not_it), layout)] if not_it else []
+    doubted = said.status is not Status.OK or verbose
+    lines += [_said("not it", " · ".join(not_it), layout)] if not_it and doubted else []
     lines += _not_seen(said.unknown, layout, verbose)
     for number, step in enumerate(said.next, 1):
         lines.append(_said("do now" if number == 1 else "", f"{number}  {step}", layout, hang=3))
@@ -165,23 +166,24 @@ def _rest(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
 
 
 def _not_seen(missing: Iterable[Missing], layout: Layout, verbose: bool) -> list[str]:
-    groups: dict[tuple[str, str, bool], list[Missing]] = {}
-    for gap in missing:
-        groups.setdefault((gap.permission or gap.says, gap.would_say, gap.matters), []).append(gap)
-    lines: list[str] = []
-    moot = 0
-    for (reason, would_say, matters), gaps in groups.items():
-        if not matters and not verbose:
-            moot += len(gaps)
-            continue
-        names = ", ".join(dict.fromkeys(f"{g.what} ({g.leg.value})" if g.leg else g.what for g in gaps))
-        clause = f": would say {would_say}" if would_say else "" if matters else ": moot, something else proves it"
-        mend = f"; {gaps[0].mend}" if gaps[0].mend else ""
-        lines.append(_said("not seen" if not lines else "", f"{names} ({reason}){clause}{mend}", layout, hang=2))
-    if moot:
-        lines.append(
-            _said("not seen" if not lines else "", f"{moot} more, which would change nothing (-v lists them)", layout)
-        )
+    """One line a reason: what it hides, and what would show it. Gaps that change nothing are counted, with -v listed."""
+    listed = [gap for gap in missing if gap.matters or verbose]
+    moot = sum(not gap.matters for gap in missing)
+    reasons: dict[str, list[Missing]] = {}
+    for gap in listed:
+        reasons.setdefault(gap.permission or gap.says.removeprefix("not asked because "), []).append(gap)
+    lines = []
+    for reason, gaps in reasons.items():
+        would_say = list(dict.fromkeys(gap.would_say for gap in gaps if gap.would_say))
+        kinds = list(dict.fromkeys(f"{g.what} ({g.leg.value})" if g.leg else g.what for g in gaps))
+        told = f"would say {'; '.join(would_say)}" if would_say else ", ".join(kinds)
+        mend = next((f". {gap.mend}" for gap in gaps if gap.mend), "")
+        lines.append(_said("" if lines else "not seen", f"{reason}: {told}{mend}", layout, hang=2))
+        if verbose and would_say:
+            lines.append(_said("", f"  hides {', '.join(kinds)}", layout, hang=4))
+    if moot and not verbose:
+        more = f"{moot} more, which would change nothing (-v lists them)"
+        lines.append(_said("" if lines else "not seen", more, layout))
     return lines
 
 

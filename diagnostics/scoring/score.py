@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime
@@ -71,7 +72,8 @@ def score(path: Path, seed: int) -> Score:
             want = wanted(world.scenario, path)
             found = diagnose(world, want.ask)
     except Exception as error:
-        said = f"{type(error).__name__}: {error}"
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        said = f"{type(error).__name__}: {error} ({Path(at.filename).name}:{at.lineno})"
         return Score(scenario=path.stem, seed=seed, passed=False, seconds=time.monotonic() - began, error=said)
     wrong = disagreements(want.expect, found)
     return Score(

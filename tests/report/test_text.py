@@ -101,26 +101,34 @@ def test_causes_are_numbered_with_role_confidence_and_onset(night: Diagnosis) ->
 
 def test_gaps_that_matter_are_named_and_moot_ones_counted(night: Diagnosis) -> None:
     said = text.render(night, WIDE)
-    assert "pubsub.subscriptions.getIamPolicy" in line(said, "not seen")
+    assert (
+        line(said, "not seen") == "not seen   pubsub.subscriptions.getIamPolicy: would say why 2 is never dead-lettered"
+    )
     assert "1 more, which would change nothing" in said
     assert "PushAccountPolicy" not in said
-    assert "PushAccountPolicy" in text.render(night, WIDE, verbose=True)
+    verbose = text.render(night, WIDE, verbose=True)
+    assert "PushAccountPolicy" in verbose
+    assert "hides SubscriptionPolicy (request)" in verbose
 
 
 def test_gaps_with_one_reason_share_a_line(night: Diagnosis) -> None:
-    gaps = tuple(
-        Missing(
-            what=what,
-            leg=None,
-            why="permission_denied",
-            says="no",
-            permission="monitoring.timeSeries.list",
-            mend="ask an owner",
-        )
-        for what in ("PushCounts", "Backlog")
+    def gap(what: str, would_say: str, **more: str) -> Missing:
+        return Missing(what=what, leg=None, why="x", would_say=would_say, **more)  # type: ignore[arg-type]
+
+    denied = {"says": "no", "permission": "monitoring.timeSeries.list", "mend": "ask an owner"}
+    gone = "the subscription does not exist"
+    gaps = (
+        gap("PushCounts", "how pushes are answered", **denied),
+        gap("Backlog", "how many wait", **denied),
+        gap("PublishCounts", "", **denied),
+        gap("SubscriptionConfig", "", says=gone),
+        gap("SubscriptionPolicy", "", says=f"not asked because {gone}"),
     )
-    said = text.render(replace(night, unknown=gaps), WIDE)
-    assert line(said, "not seen") == "not seen   PushCounts, Backlog (monitoring.timeSeries.list); ask an owner"
+    lines = text.render(replace(night, unknown=gaps), WIDE).splitlines()
+    at = lines.index(
+        "not seen   monitoring.timeSeries.list: would say how pushes are answered; how many wait. ask an owner"
+    )
+    assert lines[at + 1] == "           the subscription does not exist: SubscriptionConfig, SubscriptionPolicy"
 
 
 def test_short_is_the_first_two_lines_and_the_causes(night: Diagnosis) -> None:
