@@ -173,8 +173,11 @@ def marks_of(found: Iterable[Any], markers: Sequence[Marker], services: Services
     """The marks in these entries, oldest first."""
     reading = [(marker, re.compile(marker.pattern)) for marker in markers]
     roles = {r.service: role for role, r in (("worker", services.worker), ("coordinator", services.coordinator)) if r}
-    marks = [mark for entry in found if not entry.HasField("http_request") for mark in _marks(entry, reading, roles)]
-    return tuple(sorted(marks, key=lambda m: m.at))
+    lines = [entry for entry in found if not entry.HasField("http_request")]
+    lines.sort(
+        key=lambda e: (e.timestamp.seconds, e.timestamp.nanos, e.insert_id)
+    )  # equal timestamps: by insert id, as Google does
+    return tuple(mark for entry in lines for mark in _marks(entry, reading, roles))
 
 
 def _marks(entry: Any, reading: list[tuple[Marker, re.Pattern[str]]], roles: dict[str, str]) -> Iterator[Mark]:
