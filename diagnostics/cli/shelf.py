@@ -114,6 +114,7 @@ def _from_profile(profile: PipelineProfile | None) -> dict[str, str]:
         "subscription": profile.request.subscription,
         "topic": profile.request.topic,
         "service": profile.worker.service,
+        "push_account": profile.request.push_account,
     }
 
 
