@@ -6,6 +6,8 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
+from diagnostics.cli.options import LegName
+
 app = Typer(help="Read the runbooks.", rich_markup_mode=None)
 
 Code = Annotated[str, Argument(metavar="CODE", help="A cause's code or a step's name, as `runbook list` prints it.")]
@@ -24,29 +26,37 @@ def list_() -> int:
 def show(
     code: Code,
     profile: Annotated[str | None, Option(envvar="PUBSUB_DIAG_PROFILE", metavar="FILE|NAME")] = None,
+    leg: Annotated[
+        LegName, Option(help="Whose subscription, topic and service to fill in: coordinator to worker, or worker back.")
+    ] = LegName.REQUEST,
     project: Annotated[str | None, Option()] = None,
+    number: Annotated[str | None, Option(metavar="N", help="The project's number.")] = None,
     region: Annotated[str | None, Option()] = None,
     subscription: Annotated[str | None, Option(metavar="S")] = None,
     topic: Annotated[str | None, Option()] = None,
     service: Annotated[str | None, Option()] = None,
     push_account: Annotated[str | None, Option(metavar="EMAIL")] = None,
+    dead_letter_topic: Annotated[str | None, Option(metavar="TOPIC")] = None,
     batch: Annotated[str | None, Option(metavar="BATCH_ID")] = None,
     since: Annotated[str | None, Option(metavar="WHEN")] = None,
 ) -> int:
     """Print a runbook with this incident's names filled in, as far as the profile and the options tell them."""
     from diagnostics.cli import shelf
+    from diagnostics.evidence.model import Leg
 
     given = {
         "project": project,
+        "number": number,
         "region": region,
         "subscription": subscription,
         "topic": topic,
         "service": service,
         "push_account": push_account,
+        "dead_letter_topic": dead_letter_topic,
         "batch": batch,
         "since": since,
     }
-    return shelf.show(code, profile, {name: value for name, value in given.items() if value})
+    return shelf.show(code, profile, Leg(leg.value), {name: value for name, value in given.items() if value})
 
 
 @app.command()

@@ -13,21 +13,33 @@ from diagnostics import resources
 from diagnostics.causes.diagnosis import Exit
 from diagnostics.cli import output
 from diagnostics.cli.trouble import Trouble
+from diagnostics.evidence.model import Leg
 from diagnostics.pipeline.load import load_profile
-from diagnostics.pipeline.profile import PipelineProfile, ProfileError
+from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ProfileError
 from diagnostics.report.escape import clean
 
 HERE = Path("pubsub-diag.toml")
-PLACEHOLDERS = ("project", "region", "subscription", "topic", "service", "push_account", "batch", "since")
+PLACEHOLDERS = (
+    "project", "number", "region", "subscription", "topic", "service", "push_account", "dead_letter_topic", "batch", "since",
+    "completion_subscription", "completion_topic", "coordinator", "worker",
+)  # fmt: skip
+"""What runbooks write in braces. Subscription, topic, service and push account are those of the leg that is shown."""
 
 
 class Front(Struct, frozen=True, kw_only=True):
     """Front matter of a runbook."""
 
-    code: str
     title: str
+    code: str = ""
+    """Of a cause."""
+    step: str = ""
+    """Of a step; exactly one of the two."""
     stage: str = ""
     symptoms: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.code or self.step
 
 
 class Runbook(Struct, frozen=True, kw_only=True):
@@ -39,16 +51,16 @@ class Runbook(Struct, frozen=True, kw_only=True):
 
 def print_list() -> int:
     books = _all()
-    rows = [[b.family, b.front.code, b.front.stage, b.front.title] for b in books]
+    rows = [[b.family, b.front.name, b.front.stage, b.front.title] for b in books]
     output.answer(output.page().table(["family", "code", "stage", "about"], rows) + "\n")
     return int(Exit.OK)
 
 
-def show(code: str, profile: str | None, given: Mapping[str, str]) -> int:
-    book = next((b for b in _all() if b.front.code == code), None)
+def show(code: str, profile: str | None, leg: Leg, given: Mapping[str, str]) -> int:
+    book = next((b for b in _all() if b.front.name == code), None)
     if book is None:
         raise Trouble(f'no runbook "{code}"{_nearest(code)}', "pubsub-diag runbook list")
-    known = {**_from_profile(_profile(profile)), **given}
+    known = {**_from_profile(_profile(profile), leg), **given}
     output.answer(fill(f"# {book.front.title}\n\n{book.body}", known))
     return int(Exit.OK)
 
@@ -60,7 +72,7 @@ def find(text: str) -> int:
     if not hits:
         output.tell(f'no runbook speaks of "{clean(text)}"; pubsub-diag runbook list names them all')
         return int(Exit.UNKNOWN)
-    rows = [[b.front.code, b.front.title, _line_with(b, words)] for b in hits]
+    rows = [[b.front.name, b.front.title, _line_with(b, words)] for b in hits]
     output.answer(output.page().table(["code", "about", "says"], rows) + "\n")
     return int(Exit.OK)
 
@@ -80,7 +92,10 @@ def read(path: Path) -> Runbook:
     _, front, body = text.split("---\n", 2) if text.startswith("---\n") and text.count("---\n") > 1 else ("", "", "")
     if not front:
         raise ValueError(f"{path.name}: expected front matter between two lines of ---")
-    return Runbook(family=path.parent.name, front=msgspec.yaml.decode(front, type=Front), body=body.strip())
+    book = Runbook(family=path.parent.name, front=msgspec.yaml.decode(front, type=Front), body=body.strip())
+    if bool(book.front.code) == bool(book.front.step):
+        raise ValueError(f"{path.name}: expected either code or step in the front matter")
+    return book
 
 
 def _all() -> list[Runbook]:
@@ -93,7 +108,7 @@ def _all() -> list[Runbook]:
 def _nearest(code: str) -> str:
     import difflib
 
-    near = difflib.get_close_matches(code, [b.front.code for b in _all()], 1)
+    near = difflib.get_close_matches(code, [b.front.name for b in _all()], 1)
     return f"; did you mean {near[0]}?" if near else ""
 
 
@@ -105,21 +120,27 @@ def _profile(named: str | None) -> PipelineProfile | None:
         raise Trouble(str(error), "pubsub-diag runbook show works without a profile, too") from error
 
 
-def _from_profile(profile: PipelineProfile | None) -> dict[str, str]:
+def _from_profile(profile: PipelineProfile | None, leg: Leg) -> dict[str, str]:
     if profile is None:
         return {}
+    completion = profile.completion or LegProfile(subscription="")
+    shown, receiver = (profile.request, profile.worker) if leg is Leg.REQUEST else (completion, profile.coordinator)
     return {
         "project": profile.project,
-        "region": profile.region or profile.worker.region,
-        "subscription": profile.request.subscription,
-        "topic": profile.request.topic,
-        "service": profile.worker.service,
-        "push_account": profile.request.push_account,
+        "region": receiver.region or profile.region,
+        "subscription": shown.subscription,
+        "topic": shown.topic,
+        "service": receiver.service,
+        "push_account": shown.push_account,
+        "completion_subscription": completion.subscription,
+        "completion_topic": completion.topic,
+        "coordinator": profile.coordinator.service,
+        "worker": profile.worker.service,
     }
 
 
 def _everything(book: Runbook) -> str:
-    return " ".join((book.front.code, book.front.title, *book.front.symptoms, book.body)).lower()
+    return " ".join((book.front.name, book.front.title, *book.front.symptoms, book.body)).lower()
 
 
 def _line_with(book: Runbook, words: list[str]) -> str:
