@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 from diagnostics.evidence.ask import Ask
 from diagnostics.evidence.model import Change, ChangeLog, Leg, ServiceConfig, SubscriptionConfig, Unseen
-from diagnostics.evidence.redact import endpoint, hashed, principal, redact
+from diagnostics.evidence.redact import principal, redact
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.sources.audit_payload import says_of
+from diagnostics.sources.clients import load
 from diagnostics.sources.entries import between, both, either, entries, log_provenance, logs, moment, one_of
 from diagnostics.sources.route import Services, full_subscription, full_topic
 from diagnostics.sources.session import Session
@@ -16,8 +18,6 @@ from diagnostics.sources.session import Session
 ACTIVITY = "cloudaudit.googleapis.com/activity"
 SYSTEM_EVENT = "cloudaudit.googleapis.com/system_event"
 POLICY = "cloudaudit.googleapis.com/policy"
-FIELDS = 8
-"""How many changed fields one change names."""
 
 Config = SubscriptionConfig | Unseen
 Service = ServiceConfig | Unseen
@@ -81,10 +81,9 @@ def _accounts(pipeline: PipelineProfile, configs: Iterable[Config], services: It
 
 
 def _changes(found: Iterable[Any]) -> Iterator[Change]:
-    from google.cloud.audit import audit_log_pb2
-
+    audit_log = load("google.cloud.audit.audit_log_pb2").AuditLog
     for entry in found:
-        payload = audit_log_pb2.AuditLog()
+        payload = audit_log()
         if not entry.proto_payload.Unpack(payload):
             continue
         method = payload.method_name.rpartition("/")[2].rpartition(".")[2]
@@ -95,7 +94,7 @@ def _changes(found: Iterable[Any]) -> Iterator[Change]:
             resource=_resource(entry, payload.resource_name),
             by=principal(payload.authentication_info.principal_email),
             ok=payload.status.code == 0,
-            says=redact(payload.status.message or _says(payload), 300),
+            says=redact(payload.status.message or says_of(payload), 300),
         )
 
 
@@ -103,70 +102,3 @@ def _resource(entry: Any, name: str) -> str:
     """kind/name; a service account by its e-mail, since IAM writes its unique id."""
     email = entry.resource.labels.get("email_id", "")
     return f"serviceAccounts/{email}" if email else "/".join(name.split("/")[-2:])
-
-
-def _says(payload: Any) -> str:
-    """What changed, as far as the entry tells."""
-    deltas = _policy_deltas(payload)
-    if deltas:
-        return "; ".join(f"{d.action.lower()} {d.role} for {redact(d.member, 0)}" for d in deltas)
-    from google.protobuf.json_format import MessageToDict
-
-    request = MessageToDict(payload.request)
-    fields = list(_leaves(request, payload.resource_name))
-    mask = request.get("updateMask", "")
-    masked = [
-        _snake(part) for part in (mask if isinstance(mask, str) else ",".join(mask.get("paths", ()))).split(",") if part
-    ]
-    if masked:
-        fields = [(path, value) for path, value in fields if any(_snake(part) in masked for part in path)] or [
-            (tuple(masked), "changed")
-        ]
-    return ", ".join(f"{path[-1]}={value}" for path, value in fields[:FIELDS])
-
-
-def _policy_deltas(payload: Any) -> list[Any]:
-    """ADD and REMOVE of roles, where IAM wrote them."""
-    from google.iam.v1.logging import audit_data_pb2
-    from google.protobuf.json_format import MessageToDict, ParseDict
-
-    data = audit_data_pb2.AuditData()
-    if payload.service_data.Unpack(data):
-        return [
-            _Delta(d.DESCRIPTOR.fields_by_name["action"].enum_type.values_by_number[d.action].name, d.role, d.member)
-            for d in data.policy_delta.binding_deltas
-        ]
-    metadata = MessageToDict(payload.metadata).get("policyDelta")
-    if isinstance(metadata, dict):
-        ParseDict({"policyDelta": metadata}, data, ignore_unknown_fields=True)
-    return [_Delta(str(d.action), d.role, d.member) for d in data.policy_delta.binding_deltas]
-
-
-class _Delta:
-    def __init__(self, action: str, role: str, member: str) -> None:
-        self.action, self.role, self.member = action, role, member
-
-
-def _leaves(value: Any, salt: str, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
-    """(path, value) of every field of a request, values of environments hashed, names of resources left out."""
-    if isinstance(value, dict):
-        if path and {"name", "value"} <= value.keys():
-            yield (*path, str(value["name"])), f"#{hashed(str(value['value']), salt)}"
-            return
-        for key, inner in value.items():
-            if key not in ("@type", "name", "resource", "updateMask", "apiVersion", "kind"):
-                yield from _leaves(inner, salt, (*path, key.rpartition("/")[2]))
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _leaves(inner, salt, path)
-    elif path and value not in ("", None):
-        yield path, endpoint(value) if isinstance(value, str) and "://" in value else _plain(value)
-
-
-def _plain(value: Any) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _snake(name: str) -> str:
-    """push_config and pushConfig compare equal."""
-    return name.rpartition(".")[2].replace("_", "").lower()

@@ -56,9 +56,9 @@ def pages(session: Session, rpc: Rpc, request: dict[str, Any], field: str, most:
 
 
 def _answer(session: Session, rpc: Rpc, request: dict[str, Any], unwrap: Callable[[Any], Any]) -> Any:
-    from google.api_core import exceptions
-
     method = getattr(session.clients.get(rpc.client), rpc.method)
+    from google.api_core import exceptions  # loaded with the client
+
     started = time.monotonic()
     ok, note = False, ""
     try:

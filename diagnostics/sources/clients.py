@@ -28,6 +28,16 @@ LAB_CHANNEL = [
 ]
 
 
+_IMPORTING = threading.Lock()
+"""Held while Google's packages are imported: two threads that import them at once may both see half of one."""
+
+
+def load(module: str) -> Any:
+    """The module, imported by one thread at a time. For everything of Google's that a worker thread imports."""
+    with _IMPORTING:
+        return importlib.import_module(module)
+
+
 class Clients:
     """The clients of one run: one credentials object, in the lab one channel. Safe to use from many threads."""
 
@@ -46,19 +56,15 @@ class Clients:
             return self._made[name]
 
     def _make(self, name: str) -> Any:
-        from google.api_core.gapic_v1.client_info import ClientInfo
-
         module, class_name = CLIENTS[name]
-        client = getattr(importlib.import_module(module), class_name)
-        info = ClientInfo(user_agent=OUR_USER_AGENT)
+        client = getattr(load(module), class_name)
+        info = load("google.api_core.gapic_v1.client_info").ClientInfo(user_agent=OUR_USER_AGENT)
         if self._lab:
             return client(transport=client.get_transport_class("grpc")(channel=self._lab_channel()), client_info=info)
         return client(credentials=self._credentials, client_info=info)
 
     def _lab_channel(self) -> Any:
-        import grpc
-
         with self._locks["channel"]:
             if self._channel is None:
-                self._channel = grpc.insecure_channel(self._lab, options=LAB_CHANNEL)
+                self._channel = load("grpc").insecure_channel(self._lab, options=LAB_CHANNEL)
             return self._channel

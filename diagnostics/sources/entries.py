@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import Provenance, Why
 from diagnostics.sources.call import NotThere, Pages, pages
+from diagnostics.sources.clients import load
 from diagnostics.sources.route import Receiver
 from diagnostics.sources.rpcs import LOG_ENTRIES
 from diagnostics.sources.session import Session
@@ -138,9 +139,7 @@ def text_of(entry: Any) -> str:
     message = field(entry, "jsonPayload.message")
     if message:
         return message
-    from google.protobuf.json_format import MessageToDict
-
-    return json.dumps(MessageToDict(entry.json_payload), sort_keys=True)
+    return json.dumps(load("google.protobuf.json_format").MessageToDict(entry.json_payload), sort_keys=True)
 
 
 def began(entry: Any) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import urllib.error
 import urllib.request
@@ -11,6 +12,7 @@ from urllib.parse import quote, urlsplit
 from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import OUR_USER_AGENT, Why
 from diagnostics.evidence.redact import redact
+from diagnostics.sources.clients import load
 from diagnostics.sources.session import Session
 from diagnostics.sources.sign_in import GCLOUD_LOGIN, SignInError, bounded_by, gcloud
 
@@ -63,29 +65,20 @@ def identity_token(session: Session, audience: str) -> str:
 
 def _own_token(session: Session, audience: str) -> str:
     if session.lab:
-        import json
-
         url = f"http://{session.lab.http}/lab/token?audience={quote(audience, safe='')}"
         with _opener(session).open(url, timeout=session.allowance()) as answer:
             return str(json.load(answer)["token"])
-    import google.auth.exceptions
-    import google.auth.transport.requests
-    import google.oauth2.id_token
-
-    request = google.auth.transport.requests.Request()
+    request = load("google.auth.transport.requests").Request()
     credentials = session.signed_in.credentials
     try:
         if session.signed_in.impersonated:
-            from google.auth import impersonated_credentials
-
-            minted = impersonated_credentials.IDTokenCredentials(
-                credentials, target_audience=audience, include_email=True
-            )
+            impersonated = load("google.auth.impersonated_credentials")
+            minted = impersonated.IDTokenCredentials(credentials, target_audience=audience, include_email=True)
             minted.refresh(request)
             return str(minted.token)
         if session.principal.startswith("serviceAccount:") or _is_metadata(credentials):
-            return str(google.oauth2.id_token.fetch_id_token(request, audience))
-    except google.auth.exceptions.GoogleAuthError as error:
+            return str(load("google.oauth2.id_token").fetch_id_token(request, audience))
+    except load("google.auth.exceptions").GoogleAuthError as error:
         raise SignInError(redact(str(error), 200)) from error
     return gcloud("auth", "print-identity-token")  # a person's login cannot name an audience
 
