@@ -78,10 +78,21 @@ class Delivery:
         if held.state == "gone":
             return
         held.state = "ready"
-        first = held.message.published if self._around.unverified.oldest_first else self._around.rng.random()
         self._order += 1
-        heapq.heappush(self._ready, (first, self._order, held))
+        entry = (held.message.published, self._order, held)
+        if self._around.unverified.oldest_first:
+            heapq.heappush(self._ready, entry)
+        else:
+            self._ready.append(entry)
         self.pump()
+
+    def _next_ready(self) -> Held:
+        """The oldest message that is ready, or any: Google does not say."""
+        if self._around.unverified.oldest_first:
+            return heapq.heappop(self._ready)[2]
+        chosen = self._around.rng.randrange(len(self._ready))
+        self._ready[chosen], self._ready[-1] = self._ready[-1], self._ready[chosen]
+        return self._ready.pop()[2]
 
     # --- messages are pushed ------------------------------------------------------------------------------------------
 
@@ -95,7 +106,7 @@ class Delivery:
             if now < self.flow.paused_until:
                 self._wake_at(self.flow.paused_until)
                 return
-            held = heapq.heappop(self._ready)[2]
+            held = self._next_ready()
             if held.state != "ready":
                 continue
             token = self._around.mint(push.account, push.audience or push.endpoint) if push.account else None
@@ -242,7 +253,7 @@ class Delivery:
         self.last_active = self._env.now
         leased: list[Held] = []
         while self._ready and len(leased) < limit:
-            held = heapq.heappop(self._ready)[2]
+            held = self._next_ready()
             if held.state == "ready":
                 self._hand_out(held, "pull")
                 held.leased_at = self._env.now
