@@ -40,7 +40,7 @@ def print_list() -> int:
     rows = []
     for path in _places([]):
         scenario = load(path)
-        rows.append([path.parent.name, scenario.name, scenario.story])
+        rows.append([path.parent.name, scenario.name, " ".join(scenario.story.split())])
     output.answer(output.page().table(["family", "scenario", "story"], rows) + "\n")
     return int(Exit.OK)
 

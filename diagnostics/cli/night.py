@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from diagnostics.causes.diagnosis import Diagnosis, Exit
 from diagnostics.cli import output
 from diagnostics.cli.trouble import Trouble
-from diagnostics.evidence.model import Leg
+from diagnostics.evidence.model import Leg, Stage
 from diagnostics.lab.scenario import ScenarioError
-from diagnostics.report import text
+from diagnostics.report import ladder, text
 from diagnostics.report.escape import clean
+from diagnostics.report.layout import Layout
 from diagnostics.scoring.compare import disagreements
 from diagnostics.scoring.expect import wanted
 from diagnostics.scoring.score import diagnose
@@ -21,17 +23,24 @@ SECOND_STORY = "2026-02-08-storm-that-holds"
 
 
 class Guess(NamedTuple):
-    """One of the four things that the engineers of that night wanted to check, and the step that checks it."""
+    """One of the four things that the engineers of that night wanted to check, and what of the diagnosis answers it."""
 
     asks: str
-    step: str
+    stage: Stage | None
+    """The row of the ladder that counts it."""
+    codes: tuple[str, ...]
+    """The findings that tell, the most telling first; "step." stands for all of that step."""
 
 
 GUESSES = (
-    Guess("Is the coordinator calling publish?", "published"),
-    Guess("What do the Pub/Sub delivery metrics say?", "delivered"),
-    Guess("Do the messages exist in the subscription?", "routed"),
-    Guess("Do min-instances=0 and cold starts make pushes fail?", "cold_start"),
+    Guess("Is the coordinator calling publish?", Stage.PUBLISHED, ("published.",)),
+    Guess("What do the Pub/Sub delivery metrics say?", Stage.DELIVERED, ("delivered.failing", "delivered.")),
+    Guess(
+        "Do the messages exist in the subscription?",
+        None,
+        ("delivered.old_backlog", "delivered.no_pushes", "delivered.idle", "routed."),
+    ),
+    Guess("Do min-instances=0 and cold starts make pushes fail?", None, ("cold_start.",)),
 )
 
 
@@ -49,7 +58,7 @@ def show(scenario: str, seed: int, verbose: bool) -> int:
     layout = output.page()
     output.answer(text.render(diagnosis, layout, verbose=verbose))
     if path.stem == NIGHT:
-        output.answer("\nWhat was guessed that night\n" + "".join(f"{line}\n" for line in _answers(diagnosis)))
+        output.answer("\nWhat was guessed that night\n" + "".join(f"{line}\n" for line in _answers(diagnosis, layout)))
         output.answer(f"\nThe same symptom, another cause:  pubsub-diag demo {SECOND_STORY}\n")
     wrong = disagreements(want.expect, diagnosis)
     for line in wrong:
@@ -57,18 +66,28 @@ def show(scenario: str, seed: int, verbose: bool) -> int:
     return int(Exit.FAULT if wrong else Exit.OK)
 
 
-def _answers(diagnosis: Diagnosis) -> list[str]:
-    """Each guess with what its own step found."""
-    layout = output.page()
+def _answers(diagnosis: Diagnosis, layout: Layout) -> list[str]:
+    """Each guess with what the diagnosis found of it."""
     lines = []
     for number, guess in enumerate(GUESSES, 1):
         lines.append(f"{number}  {guess.asks}")
-        lines.append(layout.wrap("   ", clean(_found(diagnosis, guess.step)), indent=3))
+        lines.append(
+            layout.wrap("   ", clean(" ".join((*_counted(diagnosis, guess), _found(diagnosis, guess)))), indent=3)
+        )
     return lines
 
 
-def _found(diagnosis: Diagnosis, step: str) -> str:
-    """The weightiest thing that the step says of the request leg."""
-    said = [f for f in diagnosis.findings if f.code.startswith(f"{step}.") and f.leg in (Leg.REQUEST, None)]
+def _counted(diagnosis: Diagnosis, guess: Guess) -> Iterator[str]:
+    """How many items of the batch the ladder counts at the guess's stage."""
+    for row in diagnosis.ladder:
+        if row.stage is guess.stage and row.leg in (Leg.REQUEST, None):
+            of = f" of {row.expected}" if row.expected is not None else ""
+            yield f"{ladder.seen(row, row.expected)}{of} {row.stage.value};"
+
+
+def _found(diagnosis: Diagnosis, guess: Guess) -> str:
+    """The most telling finding of the request leg; among equals the loudest."""
+    said = [f for f in diagnosis.findings if f.leg in (Leg.REQUEST, None)]
     said.sort(key=lambda f: text.LOUDEST_FIRST.index(f.status))
-    return said[0].says if said else "not looked at"
+    telling = (f.says for code in guess.codes for f in said if f.code.startswith(code))
+    return next(telling, "not looked at")

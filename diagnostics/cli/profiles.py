@@ -84,19 +84,13 @@ def _of_place(on: str, found: Sequence[Permission], layout: Layout) -> str:
 
 
 def test(asked: Asked, days: float) -> int:
-    """Exit code 0 when no marker is wrong, 1 when one finds lines and understands none, 3 when none matched a line at all."""
+    """Exit code 0 when no marker is wrong, 1 when a meaning's lines are found and not understood, 3 when nothing matched."""
     session, profile = opening.opened(asked)
     try:
         found = profile_test(session, profile, days)
     except NotSeen as error:
         raise Trouble(error.says, error.mend) from error
-    code = (
-        Exit.UNKNOWN
-        if not any(t.matched for t in found)
-        else Exit.WARNING
-        if any(t.missed and not t.matched for t in found)
-        else Exit.OK
-    )
+    code = _fits(found)
     if asked.output is Format.JSON:
         said = {"days": days, "exit_code": int(code), "markers": found}
         output.answer(pretty(msgspec.json.encode(said)) + "\n", asked.out)
@@ -116,6 +110,14 @@ def test(asked: Asked, days: float) -> int:
     )
     output.answer(f"{clean(profile.name)}: log markers over the last {days:g} days\n\n{table}\n", asked.out)
     return int(code)
+
+
+def _fits(found: Sequence[MarkerTest]) -> Exit:
+    """Markers of one meaning are alternatives: what one of them reads, the others may miss."""
+    understood = {(t.service, t.means) for t in found if t.matched}
+    if not understood:
+        return Exit.UNKNOWN
+    return Exit.WARNING if any(t.missed and (t.service, t.means) not in understood for t in found) else Exit.OK
 
 
 def _needed_by(permission: Permission) -> str:

@@ -171,8 +171,8 @@ def _not_seen(missing: Iterable[Missing], layout: Layout, verbose: bool) -> list
     moot = sum(not gap.matters for gap in missing)
     reasons: dict[str, list[Missing]] = {}
     for gap in listed:
-        reasons.setdefault(gap.permission or gap.says.removeprefix("not asked because "), []).append(gap)
-    lines = []
+        reasons.setdefault(gap.permission or gap.says.removeprefix("not asked because ").rstrip("."), []).append(gap)
+    lines: list[str] = []
     for reason, gaps in reasons.items():
         would_say = list(dict.fromkeys(gap.would_say for gap in gaps if gap.would_say))
         kinds = list(dict.fromkeys(f"{g.what} ({g.leg.value})" if g.leg else g.what for g in gaps))

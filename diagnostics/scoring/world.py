@@ -10,7 +10,7 @@ from typing import NamedTuple
 from diagnostics import resources
 from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import Scenario, ScenarioError, load
-from diagnostics.lab.servers.serve import RunningLab, start
+from diagnostics.lab.servers.serve import LOG_READS_PER_MINUTE, RunningLab, start
 from diagnostics.lab.telemetry.store import Telemetry
 
 
@@ -21,11 +21,13 @@ class World(NamedTuple):
 
 
 @contextmanager
-def opened(path: Path, seed: int, http_port: int = 0, pace: bool = False) -> Iterator[World]:
+def opened(
+    path: Path, seed: int, http_port: int = 0, pace: bool = False, log_reads_per_minute: int = LOG_READS_PER_MINUTE
+) -> Iterator[World]:
     """The scenario, simulated to its now and served on loopback; time stands still unless `pace`."""
     scenario = load(path, seed)
     lab = Lab(scenario, seed, Telemetry())
-    running = start(lab, http_port=http_port, pace=pace)
+    running = start(lab, http_port=http_port, pace=pace, log_reads_per_minute=log_reads_per_minute)
     try:
         yield World(scenario, lab, running)
     finally:
