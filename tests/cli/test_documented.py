@@ -1,0 +1,77 @@
+"""Every `pubsub-diag` line that README and runbooks print is one that the command line takes."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from diagnostics import resources
+from diagnostics.cli.main import UsageError, app
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted(resources.runbooks().rglob("*.md"))]
+
+_IN_BLOCK = re.compile(r"^(?: {4,}|\t|\$ )\$? ?(?:\S+=\S+ )*(pubsub-diag .*)$", re.M)
+_INLINE = re.compile(r"`(pubsub-diag [^`]*)`")
+
+
+def lines_of(text: str) -> list[str]:
+    """Command lines in indented or fenced blocks and in backticks, without comments, pipes and what is redirected."""
+    fenced = re.sub(r"^```.*?\n(.*?)^```", lambda m: re.sub("^", "    ", m[1], flags=re.M), text, flags=re.M | re.S)
+    joined = re.sub(r"\s*\\\n\s*", " ", fenced)
+    found = [*_IN_BLOCK.findall(joined), *_INLINE.findall(joined)]
+    return [re.split(r"\s#\s|\s{3,}|\s[|>]", line)[0].strip() for line in found]
+
+
+def parse(line: str) -> None:
+    """Parse as the program would, without running anything. Raises a usage error."""
+    arguments = shlex.split(line)[1:]
+    command: Any = typer.main.get_command(app)
+    context = command.make_context("pubsub-diag", arguments)
+    while hasattr(command, "resolve_command") and (rest := [*context._protected_args, *context.args]):
+        _, command, rest = command.resolve_command(context, rest)
+        context = command.make_context(command.name, rest, parent=context)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_every_line_parses(page: Path) -> None:
+    for line in lines_of(page.read_text(encoding="utf-8")):
+        if "…" in line or re.search(r"\[[A-Z]", line):
+            continue  # a pattern of lines, not a line
+        try:
+            with contextlib.suppress(typer.Exit):  # --help and --version end there
+                parse(line)
+        except UsageError as error:
+            pytest.fail(f"{page.name}: {line}: {error}")
+
+
+def test_the_readme_has_lines_to_check() -> None:
+    assert len(lines_of((ROOT / "README.md").read_text(encoding="utf-8"))) >= 4
+
+
+@pytest.mark.parametrize(
+    "line", ["pubsub-diag bacth", "pubsub-diag batch --itmes", "pubsub-diag runbook show", "pubsub-diag lab fly"]
+)
+def test_a_wrong_line_does_not_parse(line: str) -> None:
+    with pytest.raises(UsageError):
+        parse(line)
+
+
+def test_lines_are_found_where_they_stand() -> None:
+    page = """
+Run `pubsub-diag batches` or
+
+    pubsub-diag batch X \\
+      --items   # comment
+
+```sh
+pubsub-diag lab list | less
+```
+"""
+    assert sorted(lines_of(page)) == ["pubsub-diag batch X --items", "pubsub-diag batches", "pubsub-diag lab list"]
