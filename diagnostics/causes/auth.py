@@ -50,7 +50,9 @@ CAUSES = (
         stage=Stage.DELIVERED,
         legs=BOTH,
         requires=all_of(Over(push_auth.FOREIGN, "foreign", 0), none_of(Has(push_auth.REFUSED), Has(push_auth.SILENT))),
-        decisive=all_of(Over(push_auth.FOREIGN, "foreign", 0), any_of(ok(push_auth.PROVEN), ok(delivered.ACKED))),
+        decisive=all_of(
+            Over(push_auth.FOREIGN, "foreign", 0), any_of(ok(push_auth.PROVEN), ok(delivered.ACKED), ok(delivered.OURS))
+        ),
         benign=True,
     ),
 )

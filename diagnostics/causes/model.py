@@ -156,7 +156,7 @@ class Cause:
     """publish, routing, subscription, auth, capacity, worker, deadline, dead_letter, completion, state, quota, drift, artefact"""
     title: str
     says: str
-    """One clause: what is going on."""
+    """One clause: what is going on. {name} stands for a number or word of the findings it rests on."""
     stage: Stage
     legs: tuple[Leg, ...] = (Leg.REQUEST,)
     """Where it is tried; a cause that belongs to no leg is tried on the request leg."""

@@ -18,7 +18,7 @@ from diagnostics.causes.diagnosis import (
     State,
 )
 from diagnostics.causes.standing import moot
-from diagnostics.causes.verdict import Live, Verdict
+from diagnostics.causes.verdict import Live, Match, Verdict
 from diagnostics.evidence.model import (
     STAGES,
     Evidence,
@@ -95,7 +95,7 @@ class Teller:
         counts = f"{ledger.done}/{ledger.expected if ledger.expected is not None else '?'}"
         top = verdict.blocking[0] if verdict.blocking else None
         more = f", and {len(verdict.blocking) - 1} more" if len(verdict.blocking) > 1 else ""
-        why = f"{top.match.cause.says} ({top.confidence}){more}" if top else ""
+        why = f"{clause(top.match)} ({top.confidence}){more}" if top else ""
         if ledger.known_batch is False:
             return f"{name} is not known: neither the coordinator's log nor its batch state has it"
         if state is State.DONE:
@@ -157,7 +157,7 @@ class Teller:
             role=live.role,
             confidence=live.confidence,
             since=match.since,
-            says=match.cause.says,
+            says=clause(match),
             because=tuple(dict.fromkeys(f.says for f in (*reasons, *effects))),
             against=self._against(match.leg, match.cause.stage),
             runbook=match.cause.runbook,
@@ -290,6 +290,17 @@ class Teller:
         for name, value in values.items():
             command = command.replace("{" + name + "}", value)
         return " ".join(command.split())
+
+
+def clause(match: Match) -> str:
+    """What the cause says, with this incident's numbers and names; its title where one of them was not seen."""
+    values: dict[str, str] = {}
+    for finding in match.because:
+        values |= {name: f"{number:.0f}" for name, number in finding.numbers.items()} | finding.words
+    try:
+        return match.cause.says.format_map(values)
+    except KeyError:
+        return match.cause.title[:1].lower() + match.cause.title[1:]
 
 
 _BAD = (Status.FAULT, Status.WARNING, Status.UNKNOWN)

@@ -199,6 +199,7 @@ def _hopeful(live: Live) -> bool:
     return live.match.cause.code in ("still-running", "too-early")
 
 
-def _rank(live: Live) -> tuple[int, int, int, str]:
+def _rank(live: Live) -> tuple[int, int, int, int, str]:
     roles = [Role.BLOCKS, Role.WORSENS, Role.LATENT, Role.BENIGN]
-    return roles.index(live.role), -live.held, STAGES.index(live.match.cause.stage), live.match.cause.code
+    match = live.match
+    return roles.index(live.role), -live.held, -len(match.explained), STAGES.index(match.cause.stage), match.cause.code

@@ -12,7 +12,11 @@ CAUSES = (
         says="the same messages fail again and again and are redelivered without end",
         stage=Stage.PROCESSED,
         requires=all_of(
-            any_of(Has(processed.REPEATS), all_of(Has(processed.UNREADABLE), Has(delivered.OLD_BACKLOG))),
+            any_of(
+                Has(processed.REPEATS),
+                Has(delivered.REDELIVERED),
+                all_of(Has(processed.UNREADABLE), Has(delivered.OLD_BACKLOG)),
+            ),
             none_of(Has(processed.CRASHING)),
         ),
         decisive=all_of(Has(processed.REPEATS), none_of(Has(processed.CRASHING))),
@@ -54,6 +58,7 @@ CAUSES = (
         legs=BOTH,
         requires=Has(dead_letter.GRANTS),
         decisive=Has(dead_letter.GRANTS),
+        explains=(processed.REPEATS, delivered.REDELIVERED),
         never_blocks=True,
         next=("pubsub-diag runbook show dead-letter-grants-missing",),
     ),

@@ -8,7 +8,7 @@ from datetime import datetime
 from diagnostics.evidence.model import Change, ChangeLog, Leg, Revisions, RevisionSettings, ServiceConfig, Stage, Unseen
 from diagnostics.ledger import Ledger
 from diagnostics.steps.finding import Code, Finding, Status
-from diagnostics.steps.words import clock, count, short
+from diagnostics.steps.words import clip, clock, count, short
 
 MIN_INSTANCES = Code("changes.min_instances", Stage.DELIVERED, "a deploy lost the minimum of instances")
 CHANGED = Code("changes.changed", Stage.REQUESTED, "configuration changed", informational=True)
@@ -110,5 +110,5 @@ def _differences(before: RevisionSettings, after: RevisionSettings) -> list[str]
 
 def _told(change: Change, now: datetime) -> str:
     return f"{clock(change.at, now)} {change.method} {short(change.resource)} by {change.by}" + (
-        f" ({change.says})" if change.says else ""
+        f" ({clip(change.says)})" if change.says else ""
     )

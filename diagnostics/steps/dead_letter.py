@@ -93,7 +93,6 @@ def dead_letter(
             f"{project.pubsub_agent} lacks {' and '.join(lacking)}: delivery attempts are not counted and nothing is dead-lettered",
             leg=leg,
             bears=Bears.SLOWS if any(r.ours for r in ledger.repeats) else Bears.APART,
-            since=min((r.first for r in ledger.repeats), default=None),
             rests_on=("SubscriptionConfig", "DeadLetterTopicPolicy", "SubscriptionPolicy", "ProjectPolicy"),
             numbers={"retrying_items": len(stuck)},
             words={"lacking": "; ".join(lacking)},

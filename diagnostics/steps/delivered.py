@@ -15,6 +15,7 @@ from diagnostics.evidence.model import (
     DeliveryHealth,
     Leg,
     PushCounts,
+    PushHistory,
     RequestLog,
     Stage,
     Unseen,
@@ -25,6 +26,9 @@ from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
 from diagnostics.steps.words import RECENT, by_class, clock, count, last_of, owed, span
 
 ACKED = Code("delivered.acked", Stage.DELIVERED, "pushes are acknowledged")
+OURS = Code(
+    "delivered.ours", Stage.DELIVERED, "every published item of this batch reached the worker", informational=True
+)
 FAILING = Code("delivered.failing", Stage.DELIVERED, "pushes are not acknowledged")
 RECOVERED = Code("delivered.recovered", Stage.DELIVERED, "pushes failed earlier and are acknowledged now")
 NO_PUSHES = Code("delivered.no_pushes", Stage.DELIVERED, "messages wait and nothing is pushed")
@@ -33,6 +37,9 @@ HELD_BACK = Code(
 )
 DEADLINE = Code("delivered.deadline", Stage.DELIVERED, "pushes run into the ack deadline")
 UNREACHABLE = Code("delivered.unreachable", Stage.DELIVERED, "the push endpoint cannot be reached", informational=True)
+REDELIVERED = Code(
+    "delivered.redelivered", Stage.DELIVERED, "the waiting messages have each failed more than once on average"
+)
 DEAD_LETTERED = Code(
     "delivered.dead_lettered", Stage.DELIVERED, "messages went to the dead-letter topic", informational=True
 )
@@ -51,23 +58,37 @@ def delivered(
     pushes: PushCounts | Unseen,
     backlog: Backlog | Unseen,
     history: BacklogHistory | Unseen,
+    pushed: PushHistory | Unseen,
     dead: DeadLetterCounts | Unseen,
     health: DeliveryHealth | Unseen,
     log: RequestLog | Unseen,
 ) -> Iterator[Finding | Row]:
     """Reads push results by class, backlog and age; compares what is owed with what moves."""
     if leg is Leg.REQUEST:
-        yield _row(ledger, pushes, dead)
+        yield _row(ledger, dead, log)
+        yield from _ours(ledger)
     if isinstance(pushes, Unseen):
         yield _blind(leg, ledger, pushes)
     else:
         yield from _answers(leg, ledger, pushes, backlog, now, log)
     if not isinstance(backlog, Unseen):
-        yield from _waiting(leg, ledger, pushes, backlog, history, now)
+        yield from _waiting(leg, ledger, pushes, backlog, history, pushed, now)
     if not isinstance(dead, Unseen):
         yield from _dead(leg, ledger, dead)
     if not isinstance(health, Unseen):
         yield from _health(leg, health, backlog)
+
+
+def _ours(ledger: Ledger) -> Iterator[Finding]:
+    """What the ledger proves of this batch, whatever else the subscription carries."""
+    here = ledger.counts.get(Stage.DELIVERED)
+    if here and here.exact and ledger.gap(Stage.DELIVERED) == (0, 0):
+        yield OURS.says(
+            Status.OK,
+            f"{here.exact} of {here.exact} published items reached the worker",
+            leg=Leg.REQUEST,
+            rests_on=("ItemMarks", "BatchMarks"),
+        )
 
 
 def _blind(leg: Leg, ledger: Ledger, unseen: Unseen) -> Finding:
@@ -168,6 +189,7 @@ def _waiting(
     pushes: PushCounts | Unseen,
     backlog: Backlog,
     history: BacklogHistory | Unseen,
+    pushed: PushHistory | Unseen,
     now: datetime,
 ) -> Iterator[Finding]:
     waits = _last(backlog)
@@ -189,6 +211,7 @@ def _waiting(
         )
     if isinstance(pushes, Unseen):
         return
+    yield from _redelivered(leg, ledger, pushed, waits, born, now)
     since = max(begin, born) if begin else born
     settled = pushes.source.as_of - since > timedelta(minutes=3)
     if settled and not by_class(pushes.series, since):
@@ -218,6 +241,30 @@ def _waiting(
             rests_on=("PushCounts", "Backlog"),
             numbers={"nacks_per_min": nacks / minutes, "acks_per_min": acks / minutes, "unacked": waits},
         )
+
+
+def _redelivered(
+    leg: Leg, ledger: Ledger, pushed: PushHistory | Unseen, waits: float, born: datetime, now: datetime
+) -> Iterator[Finding]:
+    """More failed pushes since the oldest message came than there are messages: they fail again and again, by arithmetic."""
+    if isinstance(pushed, Unseen):
+        return
+    since = born - timedelta(hours=1)
+    classes = by_class(pushed.series, since)
+    nacks = sum(v for k, v in classes.items() if k in _NACK)
+    least, _ = owed(ledger, leg)
+    older = max(waits - least, 0)
+    if older < 1 or nacks < 2 * waits or now - born < timedelta(hours=1):
+        return
+    yield REDELIVERED.says(
+        Status.WARNING,
+        f"{count(nacks, 'push')} failed since {clock(born, now)} and {count(waits, 'message')} wait: "
+        f"each has failed {nacks / waits:.0f} times on average",
+        leg=leg,
+        since=born,
+        rests_on=("PushHistory", "Backlog"),
+        numbers={"failed": nacks, "unacked": waits, "times": nacks / waits},
+    )
 
 
 def _dead(leg: Leg, ledger: Ledger, dead: DeadLetterCounts) -> Iterator[Finding]:
@@ -256,33 +303,34 @@ def _health(leg: Leg, health: DeliveryHealth, backlog: Backlog | Unseen) -> Iter
         )
 
 
-def _row(ledger: Ledger, pushes: PushCounts | Unseen, dead: DeadLetterCounts | Unseen) -> Row:
+def _row(ledger: Ledger, dead: DeadLetterCounts | Unseen, log: RequestLog | Unseen) -> Row:
     here = ledger.counts.get(Stage.DELIVERED)
     before = ledger.before(Stage.DELIVERED) if ledger.counts else None
     if here is None or before is None or (before.most == 0):
         return Row(stage=Stage.DELIVERED, leg=Leg.REQUEST, not_reached=True)
     least, _ = ledger.gap(Stage.DELIVERED)
-    where: dict[str, int] = {}
     since = ledger.started - timedelta(minutes=1) if ledger.started else None
-    lettered = 0 if isinstance(dead, Unseen) else int(total(dead.series, since))
-    if least:
-        where[Where.DEAD_LETTERED] = min(lettered, least)
-        retried = 0
-        if not isinstance(pushes, Unseen):
-            nacks = sum(v for k, v in by_class(pushes.series, since).items() if k in _NACK)
-            retried = least if nacks >= least else 0
-        where[Where.RETRYING if retried else Where.WAITING] = least - where[Where.DEAD_LETTERED]
+    lettered = 0 if isinstance(dead, Unseen) else min(int(total(dead.series, since)), least)
+    rest = Where.RETRYING if _turned_back(log, since) >= least - lettered else Where.WAITING
     return Row(
         stage=Stage.DELIVERED,
         leg=Leg.REQUEST,
         expected=before.most,
         seen_min=here.least,
         seen_max=here.most,
-        where={k: v for k, v in where.items() if v},
+        where={k: v for k, v in ((Where.DEAD_LETTERED, lettered), (rest, least - lettered)) if v},
         basis=here.basis,
         status=Status.FAULT if least else (Status.OK if here.most is not None else Status.UNKNOWN),
         source=here.source,
     )
+
+
+def _turned_back(log: RequestLog | Unseen, since: datetime | None) -> int:
+    """Pushes that Google's front end answered itself: which message each carried no log tells, so any may have been ours."""
+    if isinstance(log, Unseen):
+        return 0
+    rows = [r for r in log.refused if not r.instance and r.path.split("?")[0] == log.push_path]
+    return sum(1 for r in rows if since is None or r.at >= since)
 
 
 def _begin(ledger: Ledger, pushes: PushCounts) -> datetime:

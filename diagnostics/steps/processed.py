@@ -21,7 +21,7 @@ from diagnostics.evidence.model import (
 from diagnostics.ledger import Ledger, Repeat
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
-from diagnostics.steps.words import RECENT, by_class, clock, count, names, owed
+from diagnostics.steps.words import RECENT, by_class, clock, count, names, owed, span
 
 REPEATS = Code("processed.repeats", Stage.PROCESSED, "the same items fail again and again")
 UNREADABLE = Code(
@@ -122,7 +122,8 @@ def _repeating(
     many = count(len(found), profile.item)
     return REPEATS.says(
         Status.FAULT if bears is Bears.HOLDS else Status.WARNING,
-        f"the same {many} failed {failures} times since {clock(first, now)}, {failures / minutes:.1f} a minute{why}: "
+        f"the same {many} failed {failures} times in the last {span((now - first).total_seconds())}, "
+        f"{failures / minutes:.1f} a minute{why}: "
         f"{names(r.name for r in found)}; {whose}",
         leg=Leg.REQUEST,
         bears=bears,

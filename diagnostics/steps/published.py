@@ -8,6 +8,7 @@ from typing import Annotated
 
 from diagnostics.evidence.model import (
     Leg,
+    Mark,
     Means,
     PublishCounts,
     QuotaExceeded,
@@ -75,8 +76,20 @@ def published(
         where=where if held or ledger.gap(Stage.PUBLISHED)[0] else {},
         basis=here.basis,
         status=status,
-        source=here.source,
+        source=f"{here.source}{_gate_told(attempt)}",
     )
+
+
+def _gate_told(attempt: Attempt) -> str:
+    gate = attempt.gate
+    if gate is None or "count" not in gate.numbers or "of" not in gate.numbers:
+        return ""
+    return f": the gate let {gate.numbers['count']} of {gate.numbers['of']} through{_reasons(gate)}"
+
+
+def _reasons(gate: Mark) -> str:
+    told = [f"{n} {name.replace('_', ' ')}" for name, n in gate.numbers.items() if name not in ("count", "of") and n]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _why_fewer(
@@ -128,11 +141,10 @@ def _gated(ledger: Ledger, attempt: Attempt, noun: str) -> Finding:
     gate = attempt.gate
     assert gate is not None and ledger.gated is not None
     lowered = ledger.expected is not None and ledger.expected <= gate.numbers["count"]
-    reasons = [f"{n} {name.replace('_', ' ')}" for name, n in gate.numbers.items() if name not in ("count", "of") and n]
     return GATED.says(
         Status.OK if lowered else Status.WARNING,
         f"the gate let {gate.numbers['count']} of {gate.numbers['of']} {noun} through"
-        + (f" ({', '.join(reasons)})" if reasons else "")
+        + _reasons(gate)
         + (
             f"; the batch was lowered to {ledger.expected}"
             if lowered
@@ -143,7 +155,7 @@ def _gated(ledger: Ledger, attempt: Attempt, noun: str) -> Finding:
         held=0 if lowered else ledger.gated,
         since=gate.at,
         rests_on=("BatchMarks",),
-        numbers={"gated": ledger.gated, "passed": gate.numbers["count"]},
+        numbers={"gated": ledger.gated, "passed": gate.numbers["count"], "of": gate.numbers["of"]},
     )
 
 

@@ -110,7 +110,7 @@ def routed(
         found.append(
             ROUTED.says(
                 Status.OK,
-                f"{short(settings.topic)} → {short(settings.name)} → {settings.push_endpoint}",
+                f"{short(settings.name)} takes {short(settings.topic)} to {settings.push_endpoint.split('://')[-1]}",
                 leg=leg,
                 rests_on=("SubscriptionConfig",),
             )

@@ -50,6 +50,11 @@ def names(items: Iterable[str], most: int = 3) -> str:
     return ", ".join(listed[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
+def clip(text: str, most: int = 90) -> str:
+    """At most so many characters, cut at a word."""
+    return text if len(text) <= most else text[:most].rsplit(" ", 1)[0] + " …"
+
+
 def short(resource: str) -> str:
     """Last part of a resource name."""
     return resource.rsplit("/", 1)[-1]
@@ -88,4 +93,17 @@ def owed(ledger: Ledger, leg: Leg) -> tuple[int, int | None]:
     return ledger.gap(Stage.DELIVERED if leg is Leg.REQUEST else Stage.RETURNED)
 
 
-__all__ = ["RECENT", "by_class", "clock", "count", "first_of", "last_of", "names", "owed", "short", "span", "total"]
+__all__ = [
+    "RECENT",
+    "by_class",
+    "clip",
+    "clock",
+    "count",
+    "first_of",
+    "last_of",
+    "names",
+    "owed",
+    "short",
+    "span",
+    "total",
+]
