@@ -21,6 +21,7 @@ from diagnostics.evidence.model import (
     Leg,
     PublishCounts,
     PushCounts,
+    RequestLog,
     StartCalls,
 )
 from diagnostics.ledger import Ledger, build
@@ -74,6 +75,7 @@ LEDGER_READS: set[type[Evidence]] = {
     PublishCounts,
     PushCounts,
     AckCounts,
+    RequestLog,
 }
 """What the ledger is built from."""
 

@@ -17,6 +17,7 @@ from diagnostics.evidence.model import (
     Means,
     PublishCounts,
     PushCounts,
+    RequestLog,
     Stage,
     StartCalls,
     seen,
@@ -240,14 +241,24 @@ def _closed(attempt: Attempt | None, status: BatchStatus | None) -> bool | None:
 
 
 def _attribute(marks: Iterable[Mark], attempt: Attempt | None) -> tuple[list[Mark], list[Mark]]:
-    """Item lines of this batch, and all others. A line names its batch, or is joined by correlation id, or by date and time."""
+    """Item lines of this batch, and all others.
+
+    A line names its batch, or is joined by correlation id or trace. One that names only its item belongs where the last line of
+    that item from the same instance belongs: what an instance says of an item is about the push that it took last.
+    """
     mine: list[Mark] = []
     others: list[Mark] = []
     if attempt is None:
         return mine, list(marks)
     begin = attempt.started - timedelta(seconds=5) if attempt.seen else None
+    taken: dict[tuple[str, str], bool] = {}
     for mark in marks:
-        (mine if _belongs(mark, attempt, begin) else others).append(mark)
+        ours = _belongs(mark, attempt, begin)
+        if mark.item and mark.instance:
+            said_last = taken.get((mark.item, mark.instance), False)
+            ours = ours or (said_last and not mark.batch and not mark.correlation)
+            taken[mark.item, mark.instance] = ours
+        (mine if ours else others).append(mark)
     return mine, others
 
 
@@ -371,10 +382,23 @@ def _bound_by_counters(counts: dict[Stage, Count], ledger: Ledger, evidence: Evi
         if counts[delivered].most is None:
             all_pushes = int(total(pushes.series, since))
             counts[delivered] = Count(counts[delivered].least, all_pushes, "push counter", "subscription")
+        if (reached := _reached(evidence, leg, since)) is not None and counts[delivered].basis == "subscription":
+            most = min(counts[delivered].most or 0, max(reached, counts[delivered].least))
+            counts[delivered] = Count(counts[delivered].least, most, "request log", "subscription")
     sent = seen(evidence.get(AckCounts, Leg.REQUEST))
     if sent and counts[Stage.PROCESSED].most is None:
         acks = int(total(sent.series, since, delivery_type="push"))
         counts[Stage.PROCESSED] = Count(counts[Stage.PROCESSED].least, acks, "ack counter", "subscription")
+
+
+def _reached(evidence: EvidenceSet, leg: Leg, since: datetime) -> int | None:
+    """Pushes since then that reached a container, by the request log; None where it cannot tell (silent, cut, not seen)."""
+    log = seen(evidence.get(RequestLog, leg))
+    if log is None or not log.source.complete:
+        return None
+    rows = [r for r in (*log.refused, *log.fine) if r.path.split("?")[0] == log.push_path and r.at >= since]
+    fine = [r for r in rows if r.status < 300]
+    return None if not rows or fine else sum(1 for r in rows if r.instance)
 
 
 def _log(mark: Mark) -> str:
