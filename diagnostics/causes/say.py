@@ -109,7 +109,8 @@ class Teller:
             return f"{name} stuck at {counts} for {idle}: {why or 'cause undetermined'}"
         if state is State.RUNNING:
             if top:
-                return f"{name} at {counts} still moves but will not finish: {why}"
+                pace = f" at {forecast.rate_per_min:.1f} a minute" if forecast.rate_per_min else ""
+                return f"{name} at {counts} hardly moves{pace}: {why}"
             if not ledger.done:
                 again = f"; ask again at {forecast.ask_again_at:%H:%M:%S}Z" if forecast.ask_again_at else ""
                 return f"{name} at {counts}: too early to judge{again}"

@@ -99,7 +99,7 @@ def stopped_at(rows: Sequence[Row], state: State, verdict: Verdict) -> tuple[Sta
 
 
 def forecast(state: State, findings: Sequence[Finding], ledger: Ledger, now: datetime) -> Forecast:
-    """When to ask again, and how fast the batch drains, from the items of its last ten minutes."""
+    """When to ask again, and how fast the batch drains: by the items of its last ten minutes, if they are too few by all."""
     if state is not State.RUNNING:
         return Forecast()
     due = next(
@@ -108,10 +108,12 @@ def forecast(state: State, findings: Sequence[Finding], ledger: Ledger, now: dat
     ask_again = datetime.fromtimestamp(due, UTC) if due else None
     back = (Stage.RETURNED, Stage.RECORDED)
     since = now - timedelta(minutes=10)
-    newest = [x.last for x in ledger.lives if x.last and x.stage in back and x.last > since]
+    came_back = sorted(x.last for x in ledger.lives if x.last and x.stage in back)
+    newest = [t for t in came_back if t > since]
+    newest = newest if len(newest) > 1 else came_back
     if len(newest) < 2 or ledger.expected is None:
         return Forecast(ask_again_at=ask_again)
-    minutes = max((now - min(newest)).total_seconds() / 60, 0.5)
+    minutes = max((now - newest[0]).total_seconds() / 60, 0.5)
     rate = len(newest) / minutes
     left = max(ledger.expected - ledger.done, 0)
     return Forecast(done_by=now + timedelta(minutes=left / rate), ask_again_at=ask_again, rate_per_min=round(rate, 2))
