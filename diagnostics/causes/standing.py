@@ -110,10 +110,12 @@ def forecast(state: State, findings: Sequence[Finding], ledger: Ledger, now: dat
     since = now - timedelta(minutes=10)
     came_back = sorted(x.last for x in ledger.lives if x.last and x.stage in back)
     newest = [t for t in came_back if t > since]
-    newest = newest if len(newest) > 1 else came_back
+    if len(newest) < 2:
+        newest, since = came_back, came_back[0] if came_back else now
     if len(newest) < 2 or ledger.expected is None:
         return Forecast(ask_again_at=ask_again)
-    minutes = max((now - newest[0]).total_seconds() / 60, 0.5)
+    begin = max(since, ledger.started) if ledger.started else since
+    minutes = max((now - begin).total_seconds() / 60, 0.5)
     rate = len(newest) / minutes
     left = max(ledger.expected - ledger.done, 0)
     return Forecast(done_by=now + timedelta(minutes=left / rate), ask_again_at=ask_again, rate_per_min=round(rate, 2))
