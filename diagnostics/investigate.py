@@ -82,7 +82,7 @@ LEDGER_READS: set[type[Evidence]] = {
 
 def kinds_for(command: str) -> set[type[Evidence]]:
     """The evidence that a command's steps and the ledger read."""
-    return run.kinds(COMMANDS[command]) | (LEDGER_READS if command == "batch" else set())
+    return run.kinds(COMMANDS[command]) | LEDGER_READS
 
 
 def investigate(
@@ -97,12 +97,12 @@ def investigate(
     """The diagnosis of one command on this evidence. `legs`: look at these only."""
     now = evidence.now
     present = [leg for leg in Leg if profile.leg(leg) is not None and (legs is None or leg in legs)]
-    ledger = build(evidence, profile, ask.batch, ask.expect) if command == "batch" else Ledger()
+    ledger = build(evidence, profile, ask.batch, ask.expect)
     said = run.run(COMMANDS[command], evidence, ledger, profile, present)
     whole = command == "batch"
-    verdict = decide(CATALOGUE, said.findings, present, over=bool(ledger.closed))
+    verdict = decide(CATALOGUE, said.findings, present, over=bool(ledger.closed) or ledger.known_batch is False)
     state = state_of(ledger, said.findings, verdict)
-    status = status_of(command, state, said.findings, verdict)
+    status = status_of(command, state, ledger, said.findings, verdict)
     here, here_leg = stopped_at(said.rows, state, verdict) if whole else (None, None)
     expected = forecast(state, said.findings, ledger, now)
     teller = say.Teller(profile, evidence, ledger, header, now)

@@ -46,8 +46,10 @@ def state_of(ledger: Ledger, findings: Sequence[Finding], verdict: Verdict) -> S
     return State.UNKNOWN
 
 
-def status_of(command: str, state: State, findings: Sequence[Finding], verdict: Verdict) -> Status:
+def status_of(command: str, state: State, ledger: Ledger, findings: Sequence[Finding], verdict: Verdict) -> Status:
     """The status of the whole answer; fault outranks unknown, unknown outranks warning."""
+    if ledger.known_batch is False or not findings:
+        return Status.UNKNOWN
     if command != "batch":
         return worst(f.status for f in findings)
     if _has(findings, created.ACTIVE_OTHER, statuses=(Status.OK,)) and state is State.FAILED:

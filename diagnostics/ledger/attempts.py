@@ -14,6 +14,8 @@ from diagnostics.evidence.model import Mark, Means, StartCall
 
 _SLACK = timedelta(seconds=2)
 """Request log and application log clocks agree within this."""
+_LONGEST = timedelta(hours=1)
+"""Cloud Run's longest request timeout: what a program still does behind a 504 is taken for its start call's work this long."""
 
 
 @dataclass
@@ -91,6 +93,14 @@ class Attempt:
         """Closed by the pipeline itself, with its work done."""
         return self.closed is not None and self.forced is None
 
+    @property
+    def failed_to_publish(self) -> int:
+        """Items whose publishing failed: the coordinator's count, else the named ones."""
+        if self.published and "failed" in self.published.numbers:
+            return self.published.numbers["failed"]
+        errors = [m for m in self.marks if m.means is Means.PUBLISH_ERROR]
+        return len({m.item for m in errors if m.item}) or len(errors)
+
     def under_way(self, at: datetime) -> bool:
         """Whether its start call can still have been printing lines at this moment."""
         if not self.marks or at < self.marks[0].at - _SLACK:
@@ -99,6 +109,12 @@ class Attempt:
         if ended and at > ended.at + _SLACK:
             return False
         return not (self.call and at > self.call.at + timedelta(seconds=self.call.latency_s) + _SLACK)
+
+    def lingers(self, at: datetime) -> bool:
+        """Whether its program can still be at work behind a start call that Cloud Run answered 504."""
+        cut_off = self.call is not None and self.call.status == 504
+        told = self.first(Means.PUBLISHED, Means.REFUSED, Means.EMPTY) is not None
+        return cut_off and not told and bool(self.marks) and self.marks[0].at <= at <= self.started + _LONGEST
 
 
 def attempts(marks: Iterable[Mark], calls: Sequence[StartCall]) -> list[Attempt]:
@@ -127,9 +143,10 @@ def _home(mark: Mark, found: Sequence[Attempt]) -> Attempt | None:
             return named
     if mark.means is Means.RECEIVED:
         return None
-    open_ones = [a for a in found if a.under_way(mark.at) and not (mark.batch and a.batch)]
+    unnamed = [a for a in found if not (mark.batch and a.batch)]
+    open_ones = [a for a in unnamed if a.under_way(mark.at)] or [a for a in unnamed if a.lingers(mark.at)]
     if mark.trace:
-        open_ones = [a for a in found if a.trace == mark.trace and not (mark.batch and a.batch)]
+        open_ones = [a for a in unnamed if a.trace == mark.trace]
     elif mark.instance:
         open_ones = [a for a in open_ones if a.instance in ("", mark.instance)]
     if len(open_ones) > 1 and mark.date:

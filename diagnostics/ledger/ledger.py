@@ -106,6 +106,8 @@ class Ledger:
     lives: tuple[Life, ...] = ()
     repeats: tuple[Repeat, ...] = ()
     bad_messages: int = 0
+    asked: str = ""
+    """The batch id that was asked for; empty: the latest attempt."""
     known_batch: bool | None = None
     """False: asked for a batch that neither logs nor batch state know; None: could not be told."""
     activity: dict[str, datetime] = field(default_factory=dict)
@@ -115,7 +117,7 @@ class Ledger:
 
     @property
     def batch(self) -> str:
-        return self.attempt.batch if self.attempt else ""
+        return self.attempt.batch if self.attempt else self.asked
 
     @property
     def started(self) -> datetime | None:
@@ -128,6 +130,12 @@ class Ledger:
         if gate is None or "count" not in gate.numbers or "of" not in gate.numbers:
             return None
         return max(gate.numbers["of"] - gate.numbers["count"], 0)
+
+    @property
+    def hollow(self) -> bool:
+        """Closed with nothing done, though there was work: none of it could be published."""
+        failed = self.attempt.failed_to_publish if self.attempt else 0
+        return bool(self.closed and failed and self.counts[Stage.PUBLISHED].exact == 0)
 
     @property
     def done(self) -> int:
@@ -168,7 +176,9 @@ def build(evidence: EvidenceSet, profile: PipelineProfile, batch: str = "", expe
     calls = seen(evidence.get(StartCalls))
     status = seen(evidence.get(BatchStatus))
     all_attempts = attempts(batch_marks.marks if batch_marks else (), calls.calls if calls else ())
-    attempt = _select(all_attempts, batch, status)
+    attempt = _select(all_attempts, batch)
+    if status and not batch and attempt and status.batch != attempt.batch:
+        status = None  # the latest start attempt made no batch: what an older one counts is not about it
     known = None
     if batch:
         known = bool(attempt and attempt.marks) or (status.exists if status else None)
@@ -187,6 +197,7 @@ def build(evidence: EvidenceSet, profile: PipelineProfile, batch: str = "", expe
         lives=tuple(lives.values()),
         repeats=tuple(_repeats(mine, True)) + tuple(_repeats(others, False)),
         bad_messages=sum(1 for m in others if m.means is Means.BAD_MESSAGE),
+        asked=batch,
         known_batch=known,
         matched=frozenset(
             (m.means, m.batch)
@@ -200,11 +211,9 @@ def build(evidence: EvidenceSet, profile: PipelineProfile, batch: str = "", expe
     return Ledger(**{**ledger.__dict__, "counts": counts})
 
 
-def _select(all_attempts: Sequence[Attempt], batch: str, status: BatchStatus | None) -> Attempt | None:
+def _select(all_attempts: Sequence[Attempt], batch: str) -> Attempt | None:
     if batch:
         return next((a for a in reversed(all_attempts) if a.batch == batch), None)
-    if status and status.batch:
-        return next((a for a in reversed(all_attempts) if a.batch == status.batch), None)
     return all_attempts[-1] if all_attempts else None
 
 
