@@ -38,6 +38,7 @@ from diagnostics.steps.words import clock, span
 _CLEARS = {
     published.ALL.name: "publishing",
     routed.ROUTED.name: "routing",
+    delivered.OURS.name: "delivery",
     delivered.ACKED.name: "delivery",
     push_auth.PROVEN.name: "sign-in",
     push_auth.GRANTED.name: "sign-in",
@@ -174,7 +175,10 @@ class Teller:
 
     def ruled_out(self, findings: Sequence[Finding], verdict: Verdict) -> tuple[RuledOut, ...]:
         accused = {
-            (f.code.split(".")[0], f.leg) for x in verdict.live if x.role is not Role.BENIGN for f in x.match.explained
+            (f.code.split(".")[0], f.leg)
+            for x in verdict.live
+            if x.role in (Role.BLOCKS, Role.WORSENS)
+            for f in x.match.explained
         }
         cleared = [
             RuledOut(code=_CLEARS[f.code], leg=f.leg, because=f.says)

@@ -27,6 +27,7 @@ CAUSES = (
             delivered.HELD_BACK,
             delivered.OLD_BACKLOG,
         ),
+        refutes=Has(processed.ALL_FAIL),
         settled_by=("pubsub-diag worker", "pubsub-diag probe run --peek 30"),
         next=("pubsub-diag runbook show poison-retry-storm",),
     ),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from diagnostics.causes.diagnosis import Diagnosis, Missing, Named, State
+from diagnostics.causes.diagnosis import Diagnosis, Missing, Named, RuledOut, State
+from diagnostics.evidence.model import Leg
 from diagnostics.report import ladder
 from diagnostics.report.escape import clean_all
 from diagnostics.report.layout import Layout, clock
@@ -149,10 +150,7 @@ def _code(cause: Named) -> str:
 
 
 def _rest(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
-    not_it = [
-        f"{r.code}{f' on {r.leg.value}' if r.leg and r.leg.value == 'completion' else ''} ({r.because})"
-        for r in said.ruled_out
-    ]
+    not_it = _not_it(said.ruled_out)
     lines = [_said("unexplained", f.says, layout) for f in said.unexplained]
     doubted = said.status is not Status.OK or verbose
     lines += [_said("not it", " · ".join(not_it), layout)] if not_it and doubted else []
@@ -163,6 +161,13 @@ def _rest(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
         identity = f" {said.batch.id}" if said.batch and said.batch.id else ""
         lines.append(_said("then", f"pubsub-diag batch{identity} --items", layout))
     return lines
+
+
+def _not_it(ruled_out: Iterable[RuledOut]) -> list[str]:
+    """What is cleared, with its reason; the way back in one entry, by name alone."""
+    there = [f"{r.code} ({r.because})" for r in ruled_out if r.leg is not Leg.COMPLETION]
+    back = list(dict.fromkeys(r.code for r in ruled_out if r.leg is Leg.COMPLETION))
+    return there + ([f"the way back ({', '.join(back)})"] if back else [])
 
 
 def _not_seen(missing: Iterable[Missing], layout: Layout, verbose: bool) -> list[str]:

@@ -110,7 +110,7 @@ def routed(
         found.append(
             ROUTED.says(
                 Status.OK,
-                f"{short(settings.name)} takes {short(settings.topic)} to {settings.push_endpoint.split('://')[-1]}",
+                f"{short(settings.name)} → {_target(settings, service)}",
                 leg=leg,
                 rests_on=("SubscriptionConfig",),
             )
@@ -231,6 +231,14 @@ def _topic_name(topic: TopicConfig | Unseen, profile: PipelineProfile, leg: Leg)
         return short(topic.name)
     named = profile.leg(leg)
     return named.topic if named else "?"
+
+
+def _target(settings: SubscriptionSettings, service: ServiceConfig | Unseen) -> str:
+    """Service and path that pushes go to; the whole address where the service was not seen."""
+    if isinstance(service, Unseen) or service.settings is None:
+        return settings.push_endpoint
+    path = settings.push_endpoint.split("://", 1)[-1].partition("/")[2]
+    return f"{service.settings.name} /{path}"
 
 
 def _host(url: str) -> str:
