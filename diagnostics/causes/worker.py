@@ -32,6 +32,24 @@ CAUSES = (
         next=("pubsub-diag runbook show poison-retry-storm",),
     ),
     Cause(
+        code="every-item-fails",
+        family="worker",
+        title="Every item fails in the receiver",
+        says="all {failed} items that reached the worker failed and none succeeds: the worker or what it calls is broken, not the messages",
+        stage=Stage.PROCESSED,
+        requires=all_of(Has(processed.ALL_FAIL), none_of(Has(processed.CRASHING))),
+        decisive=all_of(Has(processed.ALL_FAIL), none_of(Has(processed.CRASHING))),
+        explains=(
+            processed.REPEATS,
+            processed.ERRORS,
+            delivered.REDELIVERED,
+            delivered.FAILING,
+            delivered.HELD_BACK,
+            delivered.OLD_BACKLOG,
+        ),
+        next=("pubsub-diag runbook show every-item-fails", "pubsub-diag changes --leg {leg}"),
+    ),
+    Cause(
         code="worker-crashing",
         family="worker",
         title="The receiver's containers crash",
@@ -41,6 +59,7 @@ CAUSES = (
         requires=Has(processed.CRASHING),
         decisive=all_of(Has(processed.CRASHING), none_of(ok(delivered.ACKED))),
         explains=(
+            processed.ALL_FAIL,
             processed.REPEATS,
             processed.ERRORS,
             delivered.FAILING,

@@ -24,6 +24,7 @@ from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
 from diagnostics.steps.words import RECENT, by_class, clock, count, names, owed, span
 
 REPEATS = Code("processed.repeats", Stage.PROCESSED, "the same items fail again and again")
+ALL_FAIL = Code("processed.all_fail", Stage.PROCESSED, "everything that reaches the receiver fails")
 UNREADABLE = Code(
     "processed.unreadable", Stage.PROCESSED, "messages that the receiver cannot read come back again and again"
 )
@@ -62,6 +63,7 @@ def processed(
     if leg is Leg.REQUEST:
         yield _row(ledger)
         yield from _repeats(ledger, profile, now, marks, service, recent)
+        yield from _all_fail(ledger, profile, acking)
         yield from _skipped(ledger, profile)
     if isinstance(log, Unseen) and isinstance(lines, Unseen):
         yield UNSEEN.says(Status.UNKNOWN, f"request log and container log could not be seen: {log.says}", leg=leg)
@@ -131,6 +133,26 @@ def _repeating(
         since=first,
         rests_on=("ItemMarks",),
         numbers={"items": len(found), "failures": failures, "per_min": failures / minutes},
+    )
+
+
+def _all_fail(ledger: Ledger, profile: PipelineProfile, acking: bool) -> Iterator[Finding]:
+    """No item of the batch ever succeeded and nothing else does now: then the messages are not what is wrong."""
+    tried = [x for x in ledger.lives if x.stage is Stage.DELIVERED]
+    failed = [x for x in tried if x.failures]
+    if acking or len(failed) < 2 or not ledger.counts or ledger.counts[Stage.PROCESSED].exact != 0:
+        return
+    reasons = Counter(x.reason for x in failed if x.reason)
+    why = f": {reasons.most_common(1)[0][0]}" if reasons else ""
+    yield ALL_FAIL.says(
+        Status.FAULT,
+        f"each {profile.item} that reached the worker failed, {len(failed)} of {len(tried)}, and nothing else is acked{why}",
+        leg=Leg.REQUEST,
+        bears=Bears.HOLDS,
+        held=len(failed),
+        since=min((x.first for x in failed if x.first), default=None),
+        rests_on=("ItemMarks", "PushCounts"),
+        numbers={"failed": len(failed), "tried": len(tried)},
     )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from diagnostics.evidence.model import (
+    DeadLetterCounts,
     ItemMarks,
     Leg,
     Mark,
@@ -18,10 +19,10 @@ from diagnostics.evidence.model import (
     Unseen,
     total,
 )
-from diagnostics.ledger import Ledger
+from diagnostics.ledger import Ledger, Life
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
-from diagnostics.steps.words import by_class, clock, count, short
+from diagnostics.steps.words import RECENT, by_class, clock, count, names, short
 
 RETURNED = Code("returned.all", Stage.RETURNED, "finished items came back to the coordinator", informational=True)
 ERRORS = Code("returned.errors", Stage.RETURNED, "the worker cannot publish completions")
@@ -32,7 +33,7 @@ NONE_PUBLISHED = Code("returned.none_published", Stage.RETURNED, "work is acked 
 NOT_CONFIGURED = Code(
     "returned.not_configured", Stage.RETURNED, "the profile names no completion leg", informational=True
 )
-MISSING = Code("returned.missing", Stage.RETURNED, "completions are missing")
+MISSING = Code("returned.missing", Stage.RETURNED, "items are acked and no completion is published for them")
 
 
 def returned(
@@ -43,6 +44,8 @@ def returned(
     topic: Annotated[TopicConfig | Unseen, Leg.COMPLETION],
     sent: Annotated[PublishCounts | Unseen, Leg.COMPLETION],
     work: Annotated[PushCounts | Unseen, Leg.REQUEST],
+    back: Annotated[PushCounts | Unseen, Leg.COMPLETION],
+    dead: Annotated[DeadLetterCounts | Unseen, Leg.COMPLETION],
 ) -> Iterator[Finding | Row]:
     """Reads the worker's own errors, the completion topic and its counter; pushes to the coordinator are `delivered`'s."""
     least, _ = ledger.gap(Stage.RETURNED) if ledger.counts else (0, None)
@@ -52,7 +55,7 @@ def returned(
             "the profile names no completion subscription, so the way back is not looked at",
             leg=Leg.COMPLETION,
         )
-    found = list(_found(ledger, marks, topic, sent, work, now, least))
+    found = list(_found(ledger, marks, topic, sent, work, profile, now, least))
     yield from found
     here = ledger.counts.get(Stage.RETURNED)
     before = ledger.before(Stage.RETURNED) if ledger.counts else None
@@ -61,18 +64,30 @@ def returned(
         return
     if not found and here.least and not least:
         yield RETURNED.says(Status.OK, f"{count(here.least, 'completion')} came back", leg=Leg.COMPLETION)
-    lost = least if any(f.status is Status.FAULT for f in found) else 0
+    lost = max((f.held for f in found if f.status is Status.FAULT), default=0)
+    where = {Where.DROPPED: lost} | _on_the_way(ledger, least - lost, back, dead)
     yield Row(
         stage=Stage.RETURNED,
         leg=Leg.COMPLETION,
         expected=before.most,
         seen_min=here.least,
         seen_max=here.most,
-        where=({Where.DROPPED: lost} if lost else {Where.IN_FLIGHT: least}) if least else {},
+        where={k: v for k, v in where.items() if v},
         basis=here.basis,
         status=Status.FAULT if lost else Status.WARNING if least else Status.OK if here.known else Status.UNKNOWN,
         source=here.source,
     )
+
+
+def _on_the_way(
+    ledger: Ledger, rest: int, back: PushCounts | Unseen, dead: DeadLetterCounts | Unseen
+) -> dict[Where, int]:
+    """Where completions are that were published and have not come back. The counters are the subscription's: they bound it."""
+    since = ledger.started - timedelta(minutes=1) if ledger.started else None
+    lettered = 0 if isinstance(dead, Unseen) else min(int(total(dead.series, since)), rest)
+    refused = {} if isinstance(back, Unseen) else by_class(back.series, back.source.as_of - RECENT)
+    retried = bool(refused.keys() - {"ack"})
+    return {Where.DEAD_LETTERED: lettered, Where.RETRYING if retried else Where.IN_FLIGHT: rest - lettered}
 
 
 def _found(
@@ -81,6 +96,7 @@ def _found(
     topic: TopicConfig | Unseen,
     sent: PublishCounts | Unseen,
     work: PushCounts | Unseen,
+    profile: PipelineProfile,
     now: datetime,
     least: int,
 ) -> Iterator[Finding]:
@@ -130,7 +146,10 @@ def _found(
     since = begin - timedelta(minutes=1)
     until = sent.source.as_of - timedelta(minutes=1)
     acks = by_class(work.series, since, until).get("ack", 0)
-    if acks and not total(sent.messages, since) and sent.source.as_of - begin > timedelta(minutes=3):
+    published = round(total(sent.messages, since))
+    if published and not errors:
+        yield from _never_published(ledger, sent, published, least, profile)
+    if acks and not published and sent.source.as_of - begin > timedelta(minutes=3):
         yield NONE_PUBLISHED.says(
             Status.FAULT,
             f"{count(acks, 'push')} of work acked and no message on the completion topic",
@@ -141,6 +160,30 @@ def _found(
             rests_on=("PublishCounts", "PushCounts"),
             numbers={"acks": acks},
         )
+
+
+def _never_published(
+    ledger: Ledger, sent: PublishCounts, published: int, least: int, profile: PipelineProfile
+) -> Iterator[Finding]:
+    """The whole topic got fewer messages than this batch has finished items: the difference was never published."""
+    finished: list[Life] = [x for x in ledger.lives if x.done or x.skipped]
+    newest = max((x.last for x in finished if x.last), default=None)
+    never = min(least, len(finished) - published)
+    if never <= 0 or newest is None or sent.source.as_of <= newest:
+        return
+    open_ones = [x for x in finished if x.stage is Stage.PROCESSED]
+    skipped = [x for x in open_ones if x.skipped]
+    told = f", {len(skipped)} of them given up by the worker" if skipped else ""
+    yield MISSING.says(
+        Status.FAULT,
+        f"{count(never, profile.item)} acked and no completion published for them{told}: {names(x.name for x in open_ones)}",
+        leg=Leg.COMPLETION,
+        bears=Bears.HOLDS,
+        held=never,
+        since=min((x.last for x in open_ones if x.last), default=None),
+        rests_on=("ItemMarks", "PublishCounts"),
+        numbers={"missing": never, "skipped": len(skipped), "unskipped": max(never - len(skipped), 0)},
+    )
 
 
 def _reason(mark: Mark) -> str:
