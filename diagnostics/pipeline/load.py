@@ -8,7 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ProfileError, check
+from diagnostics.evidence.model import Means
+from diagnostics.pipeline.profile import Auth, LegProfile, PipelineProfile, ProfileError, check
+
+CHOICES: dict[str, tuple[str, ...]] = {"means": tuple(Means), "auth": tuple(Auth)}
+"""Keys that take one of a few words."""
 
 
 def load_profile(path_or_name: str) -> PipelineProfile:
@@ -39,7 +43,10 @@ def parse_profile(text: str, where: str) -> PipelineProfile:
         return check(msgspec.convert(document, PipelineProfile), where)
     except msgspec.ValidationError as error:
         says, _, key = str(error).partition(" - at `")
-        raise ProfileError(f"{where}: {key.rstrip('`').removeprefix('$.') or 'top level'}: {says}") from error
+        key = key.rstrip("`").removeprefix("$.") or "top level"
+        allowed = CHOICES.get(key.rpartition(".")[2]) if "Invalid enum value" in says else None
+        says += f"; expected one of {', '.join(allowed)}" if allowed else ""
+        raise ProfileError(f"{where}: {key}: {says}") from error
 
 
 def builtin_profiles() -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from diagnostics.evidence.ask import Ask
 from diagnostics.evidence.model import Leg
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.sources import (
@@ -73,6 +74,6 @@ PROVIDERS: tuple[Any, ...] = (
 """Every provider there is, by hand; its annotations say what it gives and what it needs."""
 
 
-def given(pipeline: PipelineProfile) -> dict[tuple[type, Leg | None], Any]:
-    """What the profile states, so that nothing waits for Google to repeat it."""
-    return route.stated(pipeline)
+def given(pipeline: PipelineProfile, ask: Ask) -> dict[tuple[type, Leg | None], Any]:
+    """What is known before anything is asked: what the profile states, and that live calls were not wanted."""
+    return {**route.stated(pipeline), **({} if ask.live else endpoint.not_wanted())}

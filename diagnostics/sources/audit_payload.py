@@ -23,6 +23,9 @@ def says_of(payload: Any) -> str:
         return "; ".join(deltas)
     request = load("google.protobuf.json_format").MessageToDict(payload.request)
     fields = _masked(list(_leaves(request, payload.resource_name)), request.get("updateMask", ""))
+    fields.sort(
+        key=lambda field: field[1].startswith("#")
+    )  # settings before environments, which a deploy repeats in full
     return ", ".join(f"{path[-1]}={value}" for path, value in fields[:FIELDS])
 
 

@@ -54,12 +54,12 @@ def batch_status(
         )
     batch = ask.batch or latest_batch(() if isinstance(marks, Unseen) else marks.marks)
     if not batch:
-        why = (
-            marks.says
-            if isinstance(marks, Unseen)
-            else "the latest start attempt has made none, or the log does not name it"
-        )
-        raise NotSeen(Why.DEPENDS, f"no batch to ask about: {why}", mend="name the batch: pubsub-diag batch BATCH_ID")
+        mend = "name the batch: pubsub-diag batch BATCH_ID"
+        if isinstance(marks, Unseen):
+            says = f"no batch to ask about: {marks.says.removeprefix('not asked because ')}"
+            raise NotSeen(Why.DEPENDS, says, marks.permission, mend)
+        says = "no batch to ask about: the latest start attempt has made none, or the log does not name it"
+        raise NotSeen(Why.DEPENDS, says, mend=mend)
     return status_of(session, state, coordinator.url, batch)
 
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from diagnostics.evidence.ask import Ask
 from diagnostics.evidence.collect import NotSeen
-from diagnostics.evidence.model import Leg, LiveCall, LiveHealth, LiveStart, ServiceConfig, SubscriptionConfig, Why
+from diagnostics.evidence.model import (
+    Leg,
+    LiveCall,
+    LiveHealth,
+    LiveStart,
+    ServiceConfig,
+    SubscriptionConfig,
+    Unseen,
+    Why,
+)
 from diagnostics.evidence.redact import redact
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.sources.call import NotThere, call
@@ -17,10 +25,20 @@ REPEATS = 3
 """Calls that measure a start: the first, and two on what should then be a warm instance."""
 
 
+def not_wanted() -> dict[tuple[type, Leg | None], Unseen]:
+    """What stands for live calls in a run that makes none."""
+    says = "live calls were not asked for"
+    return {
+        (kind, leg): Unseen(what=kind.__name__, leg=leg, why=Why.NOT_ASKED, says=says, mend="add --live")
+        for kind in (LiveHealth, LiveStart)
+        for leg in Leg
+    }
+
+
 def live_health(
-    session: Session, pipeline: PipelineProfile, leg: Leg, ask: Ask, config: SubscriptionConfig, service: ServiceConfig
+    session: Session, pipeline: PipelineProfile, leg: Leg, config: SubscriptionConfig, service: ServiceConfig
 ) -> LiveHealth:
-    url = _health_url(pipeline, leg, ask, service)
+    url = _health_url(pipeline, leg, service)
     anonymous = _call(session, url, "")
     minting = ""
     try:
@@ -36,9 +54,9 @@ def live_health(
 
 
 def live_start(
-    session: Session, pipeline: PipelineProfile, leg: Leg, ask: Ask, config: SubscriptionConfig, service: ServiceConfig
+    session: Session, pipeline: PipelineProfile, leg: Leg, config: SubscriptionConfig, service: ServiceConfig
 ) -> LiveStart:
-    url = _health_url(pipeline, leg, ask, service)
+    url = _health_url(pipeline, leg, service)
     try:
         token = _push_token(session, config)
     except NotSeen:
@@ -48,9 +66,7 @@ def live_start(
     return LiveStart(source=provenance(session, "live call", url, by_hand), calls=calls)
 
 
-def _health_url(pipeline: PipelineProfile, leg: Leg, ask: Ask, service: ServiceConfig) -> str:
-    if not ask.live:
-        raise NotSeen(Why.NOT_ASKED, "live calls were not asked for", mend="add --live")
+def _health_url(pipeline: PipelineProfile, leg: Leg, service: ServiceConfig) -> str:
     if service.settings is None:
         raise NotSeen(Why.DEPENDS, f"the service {service.name} does not exist")
     named = pipeline.worker if leg is Leg.REQUEST else pipeline.coordinator

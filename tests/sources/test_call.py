@@ -1,0 +1,135 @@
+"""The one way to call Google: every failure is told as what it is, within the time there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from google.api_core import exceptions
+from google.auth.exceptions import RefreshError
+from google.rpc import error_details_pb2
+
+from diagnostics.evidence.collect import NotSeen
+from diagnostics.evidence.model import Why
+from diagnostics.sources.call import NotThere, call, pages
+from diagnostics.sources.rpcs import GET_TOPIC, TOPIC_SUBSCRIPTIONS
+from diagnostics.sources.session import Session
+
+SessionOf = Callable[..., Session]
+
+
+def detailed(error: Any, reason: str, **metadata: str) -> Any:
+    """The error with Google's ErrorInfo."""
+    info = error_details_pb2.ErrorInfo(reason=reason, domain="googleapis.com", metadata=metadata)
+    return type(error)(error.message, details=[info], error_info=info)
+
+
+@pytest.mark.parametrize(
+    ("error", "why", "says", "permission", "mend"),
+    [
+        (exceptions.PermissionDenied("User not authorized to perform this action."),
+         Why.PERMISSION_DENIED, "pubsub.topics.get is missing", "pubsub.topics.get", "pubsub.topics.get"),
+        (detailed(exceptions.PermissionDenied("no"), "IAM_PERMISSION_DENIED", permission="pubsub.topics.special"),
+         Why.PERMISSION_DENIED, "pubsub.topics.special is missing", "pubsub.topics.special", ""),
+        (detailed(exceptions.PermissionDenied("disabled"), "SERVICE_DISABLED", consumer="projects/123"),
+         Why.FAILED, "not enabled", "", "gcloud services enable pubsub.googleapis.com --project=123"),
+        (exceptions.PermissionDenied("Your application is authenticating by using local Application Default Credentials. "
+                                     "The pubsub.googleapis.com API requires a quota project, which is not set by default."),
+         Why.SIGN_IN, "wants a quota project", "", "gcloud auth application-default set-quota-project p"),
+        (exceptions.PermissionDenied("Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: x"),
+         Why.PERMISSION_DENIED, "perimeter", "", ""),
+        (exceptions.Unauthenticated("invalid"), Why.SIGN_IN, "did not accept the login", "", "application-default login"),
+        (exceptions.ServiceUnavailable("Getting metadata from plugin failed with error: invalid_grant"),
+         Why.SIGN_IN, "login has expired", "", "application-default login"),
+        (RefreshError("Reauthentication is needed."), Why.SIGN_IN, "login has expired", "", "application-default login"),
+        (exceptions.ServiceUnavailable("failed to connect to all addresses"), Why.UNREACHABLE, "cannot be reached", "", ""),
+        (exceptions.DeadlineExceeded("Deadline Exceeded"), Why.TIMED_OUT, "did not answer within", "", ""),
+        (exceptions.ResourceExhausted("Quota exceeded for quota metric"), Why.FAILED, "quota", "", ""),
+        (exceptions.InvalidArgument("bad filter"), Why.FAILED, "refused the question: bad filter", "", ""),
+    ],
+)  # fmt: skip
+def test_a_failure_is_told_as_what_it_is(
+    session_of: SessionOf, error: Exception, why: Why, says: str, permission: str, mend: str
+) -> None:
+    session = session_of(publisher={"get_topic": error})
+    with pytest.raises(NotSeen) as raised:
+        call(session, GET_TOPIC, {"topic": "t"})
+    assert raised.value.why is why
+    assert says in raised.value.says
+    assert raised.value.permission == permission
+    assert mend in raised.value.mend
+    assert [(c.name, c.ok) for c in session.calls] == [("publisher.get_topic", False)]
+
+
+def test_what_does_not_exist_is_not_a_failure_to_see(session_of: SessionOf) -> None:
+    with pytest.raises(NotThere):
+        call(session_of(publisher={"get_topic": exceptions.NotFound("no")}), GET_TOPIC, {})
+
+
+def test_an_unavailable_service_is_asked_again(session_of: SessionOf) -> None:
+    answers = iter([exceptions.ServiceUnavailable("a moment"), None])
+
+    def answer(_: Any) -> Any:
+        failure = next(answers)
+        if failure:
+            raise failure
+        return "topic"
+
+    session = session_of(publisher={"get_topic": answer})
+    assert call(session, GET_TOPIC, {}) == "topic"
+    assert len(session.clients.get("publisher").asked) == 2
+
+
+def test_no_token_is_in_an_error(session_of: SessionOf) -> None:
+    error = exceptions.InvalidArgument("header Authorization: Bearer ya29.secretsecret by alice@example.com")
+    with pytest.raises(NotSeen) as raised:
+        call(session_of(publisher={"get_topic": error}), GET_TOPIC, {})
+    assert "ya29" not in raised.value.says
+    assert "alice" not in raised.value.says
+
+
+class Pager:
+    """What a list method of Google's clients returns."""
+
+    def __init__(self, *items: str, token: str = "") -> None:
+        self.pages = iter([SimpleNamespace(subscriptions=list(items), next_page_token=token)])
+
+
+def test_all_pages_are_read(session_of: SessionOf) -> None:
+    answers = {"": Pager("a", token="t1"), "t1": Pager("b", token="t2"), "t2": Pager("c")}
+    session = session_of(publisher={"list_topic_subscriptions": lambda r: answers[r["page_token"]]})
+    found = pages(session, TOPIC_SUBSCRIPTIONS, {"topic": "t"}, "subscriptions")
+    assert (found.items, found.complete) == (["a", "b", "c"], True)
+
+
+def test_a_page_that_fails_leaves_what_came_and_says_so(session_of: SessionOf) -> None:
+    def answer(request: dict[str, Any]) -> Pager:
+        if request["page_token"]:
+            raise exceptions.InvalidArgument("page token expired")
+        return Pager("a", token="t1")
+
+    session = session_of(publisher={"list_topic_subscriptions": answer})
+    found = pages(session, TOPIC_SUBSCRIPTIONS, {"topic": "t"}, "subscriptions")
+    assert found.items == ["a"]
+    assert not found.complete
+    assert "only the first 1 pages" in found.note
+
+
+def test_pages_are_capped_and_that_is_said(session_of: SessionOf) -> None:
+    session = session_of(publisher={"list_topic_subscriptions": lambda _: Pager("a", token="more")})
+    found = pages(session, TOPIC_SUBSCRIPTIONS, {"topic": "t"}, "subscriptions", most=3)
+    assert (len(found.items), found.complete) == (3, False)
+
+
+def test_a_partial_answer_of_monitoring_is_incomplete(session_of: SessionOf) -> None:
+    def answer(_: Any) -> Any:
+        page = SimpleNamespace(
+            subscriptions=["a"], next_page_token="", execution_errors=[SimpleNamespace(message="shard down")]
+        )
+        return SimpleNamespace(pages=iter([page]))
+
+    found = pages(session_of(publisher={"list_topic_subscriptions": answer}), TOPIC_SUBSCRIPTIONS, {}, "subscriptions")
+    assert not found.complete
+    assert "shard down" in found.note

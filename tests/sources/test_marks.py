@@ -1,0 +1,205 @@
+"""Marker lines: what a profile's patterns capture of log entries, and which window a batch needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from google.cloud.logging_v2.types import LogEntry
+
+from diagnostics.evidence.ask import Ask
+from diagnostics.evidence.collect import NotSeen
+from diagnostics.evidence.model import BatchMarks, Mark, Means, Provenance, StartCall, StartCalls
+from diagnostics.pipeline.load import load_profile
+from diagnostics.pipeline.profile import Marker
+from diagnostics.sources.entries import began, entries, field, quoted, text_of
+from diagnostics.sources.marks import batch_start, batch_window, item_marks, marker_filter, marks_of
+from diagnostics.sources.route import Receiver, Services, stated
+from diagnostics.sources.session import Session
+
+AT = datetime(2026, 2, 8, 14, 2, 0, tzinfo=UTC)
+EXAMPLE = load_profile("nba-predictions")
+SERVICES: Services = stated(EXAMPLE)[Services, None]
+SOURCE = Provenance(source="test", fetched_at=AT, as_of=AT)
+
+
+def entry(text: str = "", *, service: str = "prediction-coordinator", at: datetime = AT, **fields: Any) -> Any:
+    labels = {"service_name": service, "revision_name": f"{service}-00123-abc", "location": "us-west2"}
+    payload = {"text_payload": text} if text else {}
+    made = LogEntry(resource={"type": "cloud_run_revision", "labels": labels}, timestamp=at, **payload, **fields)
+    return LogEntry.pb(made)
+
+
+@pytest.mark.parametrize(
+    ("service", "line", "means", "captured"),
+    [
+        ("coordinator", "Starting prediction batch for 2026-02-08 (correlation_id=ab12cd34, parent=None, mode=single)",
+         Means.RECEIVED, {"date": "2026-02-08", "correlation": "ab12cd34"}),
+        ("coordinator", "Active batch batch_2026-02-08_1 found for 2026-02-08 in Firestore (1/9 players) — blocking duplicate start",
+         Means.REFUSED, {"blocker": "batch_2026-02-08_1", "date": "2026-02-08"}),
+        ("coordinator", "Batch already in progress", Means.REFUSED, {"reason": "Batch already in progress"}),
+        ("coordinator", "Batch state persisted to Firestore: batch_2026-02-08_1 (expected=181 players)",
+         Means.CREATED, {"batch": "batch_2026-02-08_1", "expected": 181}),
+        ("coordinator", "QUALITY_GATE [catboost_v9]: 15/181 players viable (skipped_existing=161, skipped_low_quality=5, hard_blocked=0)",
+         Means.GATE, {"count": 15, "of": 181, "skipped_existing": 161, "skipped_low_quality": 5, "hard_blocked": 0}),
+        ("coordinator", "HEARTBEAT END: Loading historical games for 181 players (32.0s)", Means.PHASE,
+         {"phase": "Loading historical games for 181 players"}),
+        ("coordinator", "PUBLISH_METRICS: Published 15 requests in 0.4 s (37.5 req/s), 2 failed [batch=batch_2026-02-08_1, mode=BACKFILL]",
+         Means.PUBLISHED, {"batch": "batch_2026-02-08_1", "count": 15, "failed": 2}),
+        ("coordinator", "Published 15/181 prediction requests", Means.PUBLISHED, {"count": 15, "of": 181}),
+        ("coordinator", "Published 150/181 requests", Means.PHASE, {"count": 150, "of": 181}),
+        ("coordinator", "Pub/Sub publish failed after 3 attempts for adamkovac: 404 Resource not found (resource=prediction-request).",
+         Means.PUBLISH_ERROR, {"item": "adamkovac"}),
+        ("coordinator", "Batch batch_2026-02-08_1 marked complete (0 publishable players after quality gate)",
+         Means.EMPTY, {"batch": "batch_2026-02-08_1", "reason": "0 publishable players after quality gate"}),
+        ("coordinator", "Batch batch_2026-02-08_1 complete! (15/15 players)", Means.CLOSED, {"count": 15, "of": 15}),
+        ("coordinator", "Batch batch_2026-02-08_1 STALLED at 143/150: completing with 143/150 players",
+         Means.FORCED, {"batch": "batch_2026-02-08_1", "reason": "STALLED at 143/150", "count": 143}),
+        ("coordinator", "TIMED OUT after 31 min", Means.FORCED, {"reason": "TIMED OUT after 31 min", "batch": ""}),
+        ("coordinator", "BATCH RESET: batch_id=batch_2026-02-08_1 (3/9 players completed)", Means.FORCED, {"batch": "batch_2026-02-08_1"}),
+        ("coordinator", "Completion: adamkovac (batch=batch_2026-02-08_1, predictions=4)", Means.RETURNED_ITEM,
+         {"item": "adamkovac", "batch": "batch_2026-02-08_1"}),
+        ("coordinator", "Recorded completion for adamkovac in batch batch_2026-02-08_1", Means.RECORDED_ITEM, {"item": "adamkovac"}),
+        ("worker", "Processing prediction request: adamkovac on 2026-02-08 (dataset_prefix: , correlation_id: ab12cd34)",
+         Means.STARTED_ITEM, {"item": "adamkovac", "date": "2026-02-08", "correlation": "ab12cd34"}),
+        ("worker", "TRANSIENT failure for adamkovac: player_injury_out - returning 500", Means.FAILED_ITEM,
+         {"item": "adamkovac", "reason": "player_injury_out"}),
+        ("worker", "STALE_MESSAGE: Transient failure for past date 2026-02-01: adamkovac (bigquery_timeout)", Means.SKIPPED_ITEM,
+         {"item": "adamkovac", "date": "2026-02-01", "reason": "Transient failure for past date"}),
+        ("worker", "POISON_MESSAGE: missing required fields: ['player_lookup']", Means.BAD_MESSAGE, {}),
+        ("worker", "Error publishing completion event: 404 Resource not found (resource=prediction-ready).", Means.COMPLETION_ERROR,
+         {"topic": "prediction-ready"}),
+        ("worker", "Timeout publishing completion event for adamkovac after 30s", Means.COMPLETION_ERROR, {"topic": None}),
+    ],
+)  # fmt: skip
+def test_the_example_profile_reads_its_pipelines_lines(
+    service: str, line: str, means: Means, captured: dict[str, Any]
+) -> None:
+    marks = marks_of([entry(line, service=f"prediction-{service}")], EXAMPLE.markers, SERVICES)
+    assert [m.means for m in marks] == [means]
+    (mark,) = marks
+    read = {"batch": mark.batch, "item": mark.item, "correlation": mark.correlation, "date": mark.date}
+    read |= {**mark.words, **mark.numbers}  # type: ignore[dict-item]
+    assert {name: read.get(name) for name in captured} == captured
+    assert (mark.service, mark.revision) == (service, f"prediction-{service}-00123-abc")
+
+
+def test_a_line_of_the_other_service_is_no_mark() -> None:
+    line = "Completion: adamkovac (batch=b, predictions=4)"
+    assert marks_of([entry(line, service="prediction-worker")], EXAMPLE.markers, SERVICES) == ()
+
+
+def test_structured_logs_are_read_by_field() -> None:
+    marker = Marker(
+        means=Means.FAILED_ITEM,
+        service="worker",
+        field="jsonPayload.event",
+        contains="export_failed",
+        captures={"item": "jsonPayload.order.id", "tries": "jsonPayload.tries", "reason": "jsonPayload.code"},
+    )
+    line = entry(
+        service="prediction-worker",
+        json_payload={"event": "export_failed", "order": {"id": "ORD-1"}, "tries": 3, "code": "500"},
+    )
+    (mark,) = marks_of([line], [marker], SERVICES)
+    assert (mark.item, mark.numbers, mark.words) == ("ORD-1", {"tries": 3}, {"reason": "500"})
+    assert field(line, "jsonPayload.order.missing") == ""
+    assert '"event": "export_failed"' in text_of(line)
+
+
+def test_secrets_in_a_captured_reason_are_taken_out() -> None:
+    line = entry(
+        "Error publishing completion event: 401 Bearer ya29.abcdefghijkl by bob@example.com",
+        service="prediction-worker",
+    )
+    (mark,) = marks_of([line], EXAMPLE.markers, SERVICES)
+    assert "ya29" not in mark.words["reason"]
+    assert "bob" not in mark.words["reason"]
+
+
+def test_the_query_asks_only_for_lines_that_the_markers_name() -> None:
+    query = marker_filter([m for m in EXAMPLE.markers if m.means is Means.CREATED], SERVICES)
+    assert 'textPayload:"Batch state persisted to Firestore"' in query
+    assert 'resource.labels.service_name="prediction-coordinator"' in query
+    assert "prediction-worker" not in query
+    unknown = Services(coordinator=None, worker=Receiver(service="w", region="r"))
+    assert marker_filter([m for m in EXAMPLE.markers if m.service == "coordinator"], unknown) == ""
+
+
+def test_a_filter_that_google_would_refuse_is_not_sent(session_of: Callable[..., Session]) -> None:
+    session = session_of(logs={"list_log_entries": AssertionError("must not be asked")})
+    with pytest.raises(NotSeen, match="20,000"):
+        entries(session, "p", "x" * 20_001)
+
+
+def test_quotes_in_a_literal_stay_inside_it() -> None:
+    assert quoted('say "hi" \\ bye') == '"say \\"hi\\" \\\\ bye"'
+
+
+@pytest.mark.parametrize("stamped", ["start", "end"])
+def test_the_begin_of_a_slow_request_is_found_whichever_end_the_log_stamps(stamped: str) -> None:
+    start, end = AT, AT + timedelta(seconds=300)
+    request = entry(
+        at=start if stamped == "start" else end,
+        receive_timestamp=end + timedelta(seconds=4),
+        http_request={"latency": timedelta(seconds=300), "status": 504},
+    )
+    assert began(request) == start
+
+
+# --- which window ------------------------------------------------------------------------------------------------------
+
+
+def mark(means: Means, minutes: float, batch: str = "", **words: str) -> Mark:
+    return Mark(means=means, at=AT + timedelta(minutes=minutes), service="coordinator", batch=batch, words=words)
+
+
+def test_the_start_of_a_named_batch_is_its_first_line() -> None:
+    marks = [mark(Means.CREATED, -90, "old"), mark(Means.PUBLISHED, -89, "old"), mark(Means.CREATED, -5, "new")]
+    assert batch_start(marks, "old") == AT - timedelta(minutes=90)
+    assert batch_start(marks, "none") is None
+
+
+def test_the_latest_attempt_counts_and_what_blocked_it() -> None:
+    marks = [
+        mark(Means.CREATED, -300, "open"),
+        mark(Means.RECEIVED, -10),
+        mark(Means.REFUSED, -10, blocker="open"),
+    ]
+    assert batch_start(marks, "") == AT - timedelta(minutes=300)
+    assert batch_start(marks[:2], "") == AT - timedelta(minutes=10)
+    assert batch_start([], "") is None
+
+
+def test_without_marker_lines_the_latest_start_call_tells(session_of: Callable[..., Session]) -> None:
+    session = session_of()
+    call = StartCall(at=session.now - timedelta(hours=3), status=202, latency_s=40)
+    found = batch_window(session, Ask(), BatchMarks(source=SOURCE, marks=()), StartCalls(source=SOURCE, calls=(call,)))
+    assert found.since == call.at - timedelta(minutes=30)
+
+
+# --- too many lines ----------------------------------------------------------------------------------------------------
+
+
+def test_when_there_are_too_many_lines_both_ends_are_read_and_the_gap_is_said(
+    session_of: Callable[..., Session],
+) -> None:
+    def page(request: dict[str, Any]) -> Any:
+        oldest = request["order_by"] == "timestamp asc"
+        minute = (0 if not request["page_token"] else 1) if oldest else 30
+        line = entry("Successfully generated 4 predictions for adamkovac", service="prediction-worker")
+        line.timestamp.FromDatetime(AT + timedelta(minutes=minute))
+        return SimpleNamespace(pages=iter([SimpleNamespace(entries=[line], next_page_token="more")]))
+
+    session = session_of(logs={"list_log_entries": page})
+    window = batch_window(
+        session, Ask(since=AT), BatchMarks(source=SOURCE, marks=()), StartCalls(source=SOURCE, calls=())
+    )
+    found = item_marks(session, EXAMPLE, SERVICES, window)
+    assert [m.at.minute for m in found.marks] == [2, 3, 32]
+    assert not found.source.complete
+    assert "between 14:03:00Z and 14:32:00Z" in found.source.note
+    assert len(session.calls) == 3

@@ -1,0 +1,173 @@
+"""Access: who we are, which project, which clock; and the seam to the lab, which never leaves this machine."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import google.auth
+import google.auth.exceptions
+import google.oauth2.credentials
+import pytest
+
+from diagnostics.sources import sign_in as sign_in_module
+from diagnostics.sources.session import LAB, LabError, Options, Session, together
+from diagnostics.sources.sign_in import SignInError, bounded_by
+
+NOT_FOUND = google.auth.exceptions.DefaultCredentialsError("Your default credentials were not found.")
+
+
+class Credentials:
+    """Application default credentials made by hand."""
+
+    def __init__(self, refresh: Callable[[], None] = lambda: None, account: str = "") -> None:
+        self._refresh = refresh
+        self.account = account
+
+    def refresh(self, _request: Any) -> None:
+        self._refresh()
+
+
+@pytest.fixture
+def adc(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """Set what google.auth.default finds: credentials, or an error to raise."""
+    monkeypatch.setenv("PATH", "/nonexistent")  # no gcloud
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+
+    def use(found: Any) -> None:
+        def default(scopes: list[str]) -> Any:
+            assert scopes == [sign_in_module.SCOPE]
+            if isinstance(found, Exception):
+                raise found
+            return found, "adc-project"
+
+        monkeypatch.setattr(google.auth, "default", default)
+
+    return use
+
+
+def test_without_any_login_both_mending_commands_are_named(adc: Callable[[Any], None]) -> None:
+    adc(NOT_FOUND)
+    with pytest.raises(SignInError) as raised:
+        Session.open(Options(), {})
+    assert raised.value.mend == ("gcloud auth application-default login", "gcloud auth login")
+
+
+def test_an_expired_login_is_told_as_such(adc: Callable[[Any], None]) -> None:
+    def expired() -> None:
+        raise google.auth.exceptions.RefreshError("invalid_grant: Token has been expired or revoked.")
+
+    adc(Credentials(expired))
+    with pytest.raises(SignInError, match="the login has expired"):
+        Session.open(Options(), {})
+
+
+def test_no_network_is_not_an_expired_login(adc: Callable[[Any], None]) -> None:
+    def unreachable() -> None:
+        raise google.auth.exceptions.TransportError("oauth2.googleapis.com: name resolution failed")
+
+    adc(Credentials(unreachable))
+    with pytest.raises(SignInError, match="cannot reach Google"):
+        Session.open(Options(), {})
+
+
+def test_a_credentials_file_that_is_broken_is_not_passed_over(adc: Callable[[Any], None]) -> None:
+    adc(google.auth.exceptions.DefaultCredentialsError("File /x/key.json is not a valid json file."))
+    with pytest.raises(SignInError, match="credentials file cannot be read"):
+        Session.open(Options(), {"GOOGLE_APPLICATION_CREDENTIALS": "/x/key.json"})
+
+
+def test_gclouds_login_stands_in_and_the_header_can_say_so(
+    adc: Callable[[Any], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adc(NOT_FOUND)
+    gcloud = tmp_path / "gcloud"
+    gcloud.write_text("#!/bin/sh\necho a-token-for-a-test\n")
+    gcloud.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    session = Session.open(Options(), {})
+    assert session.signed_in.how == "gcloud"
+    assert session.signed_in.credentials.token == "a-token-for-a-test"
+
+
+def test_a_sign_in_that_never_answers_is_bounded() -> None:
+    never, _other_end = socket.socketpair()
+    with pytest.raises(TimeoutError):
+        bounded_by(0.1, lambda: never.recv(1))
+
+
+@pytest.mark.parametrize(
+    ("flag", "environ", "project"),
+    [
+        ("flag", {"PUBSUB_DIAG_PROJECT": "own", "GOOGLE_CLOUD_PROJECT": "google"}, "flag"),
+        ("", {"PUBSUB_DIAG_PROJECT": "own", "GOOGLE_CLOUD_PROJECT": "google"}, "own"),
+        ("", {"GOOGLE_CLOUD_PROJECT": "google", "CLOUDSDK_CORE_PROJECT": "sdk"}, "google"),
+        ("", {"CLOUDSDK_CORE_PROJECT": "sdk"}, "sdk"),
+        ("", {}, "adc-project"),
+    ],
+)
+def test_the_project_comes_from_flag_environment_or_credentials(
+    adc: Callable[[Any], None], flag: str, environ: dict[str, str], project: str
+) -> None:
+    adc(Credentials())
+    assert Session.open(Options(project=flag), environ).project == project
+
+
+def test_a_person_is_named_without_their_address(adc: Callable[[Any], None]) -> None:
+    adc(Credentials(account="alice@example.com"))
+    principal = Session.open(Options(), {}).principal
+    assert principal.startswith("user:person-")
+    assert "alice" not in principal
+
+
+@pytest.mark.parametrize("endpoint", ["10.0.0.8:8080", "example.com:80", "127.0.0.1", "http://169.254.169.254:80"])
+def test_the_seam_leads_nowhere_but_to_this_machine(endpoint: str) -> None:
+    with pytest.raises(LabError, match="expected a port of this machine"):
+        Session.open(Options(), {LAB: endpoint})
+
+
+def test_a_seam_with_no_lab_behind_it_says_so() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        endpoint = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(LabError, match="no lab answers there"):
+            Session.open(Options(), {LAB: endpoint})
+
+
+def test_in_the_lab_now_project_and_caller_are_the_labs(lab: Any) -> None:
+    with lab() as running:
+        session = Session.open(Options(), {LAB: running.endpoint})
+    assert session.lab is not None
+    assert session.project == "nba-props-platform"
+    assert session.now.tzinfo is UTC
+    assert session.now != datetime.now(UTC)
+    assert session.principal.startswith("user:person-")
+
+
+def test_one_call_gets_two_fifths_of_the_run_at_most(session_of: Any) -> None:
+    session = session_of(timeout_s=10)
+    assert session.allowance() == pytest.approx(4, abs=0.5)
+    assert session_of(timeout_s=0).allowance() > 0
+
+
+def test_questions_asked_together_raise_the_first_error_and_keep_their_order() -> None:
+    assert together(lambda: 1, lambda: 2, lambda: 3) == [1, 2, 3]
+
+    def fails() -> int:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        together(lambda: 1, fails)
+
+
+def test_importing_the_sources_imports_no_client() -> None:
+    program = (
+        "import diagnostics.sources, sys; print([m for m in sys.modules if m.split('.')[0] in ('google', 'grpc')])"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "[]"
