@@ -26,6 +26,10 @@ ROUNDS = 8
 """Log queries at most. Each asks for the markers that the ones before did not settle, so that rare lines are not buried."""
 
 
+MANY = 20
+"""A marker with this many lines on an unfinished page is settled as "at least"; the rarer ones are asked for again without it."""
+
+
 class MarkerTest(Struct, frozen=True, kw_only=True):
     """How one marker of the profile fared."""
 
@@ -62,6 +66,10 @@ class _Tally:
     newest: datetime | None = None
     revisions: set[str] = field(default_factory=set)
 
+    @property
+    def lines(self) -> int:
+        return self.matched + len(self.missed)
+
 
 def profile_test(session: Session, pipeline: PipelineProfile, days: float = 7) -> tuple[MarkerTest, ...]:
     """Read the newest log lines of the last `days` days for each marker. Raises NotSeen when the logs cannot be read."""
@@ -72,18 +80,17 @@ def profile_test(session: Session, pipeline: PipelineProfile, days: float = 7) -
     if not tallies:
         raise NotSeen(Why.NOT_CONFIGURED, "the profile describes no log lines", mend="add markers to the profile")
     for _ in range(ROUNDS):
+        tallies = [t if t.settled else _Tally(t.marker) for t in tallies]  # unsettled ones are counted anew
         open_ones = [t for t in tallies if not t.settled]
         asked = marker_filter([t.marker for t in open_ones], known)
         if not asked:
             break
         found = entries(session, pipeline.project, both(between(since, until), asked))
         _count(found.items, open_ones, known)
+        enough = min(MANY, max(t.lines for t in open_ones))
         for tally in open_ones:
-            seen_at_all = bool(tally.matched or tally.missed)
-            tally.settled = found.complete or seen_at_all
-            tally.at_least = not found.complete and seen_at_all
-        if not any(t.settled for t in open_ones):
-            break
+            tally.settled = found.complete or tally.lines >= enough
+            tally.at_least = tally.settled and not found.complete
     return tuple(_result(t) for t in tallies)
 
 
