@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from diagnostics.causes import say
 from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.diagnosis import Batch, Call, Diagnosis, Header, Window
+from diagnostics.causes.model import Cause
 from diagnostics.causes.standing import EXITS, finishes_alone, forecast, state_of, status_of, stopped_at
 from diagnostics.causes.verdict import decide
 from diagnostics.evidence.ask import Ask
@@ -40,12 +42,14 @@ from diagnostics.steps.recorded import recorded
 from diagnostics.steps.requested import requested
 from diagnostics.steps.returned import returned
 from diagnostics.steps.routed import routed
+from diagnostics.steps.topic import topic
 
 COMMANDS: dict[str, tuple[run.Step, ...]] = {
     "batch": (
         requested,
         created,
         published,
+        topic,
         routed,
         delivered,
         push_auth,
@@ -58,7 +62,7 @@ COMMANDS: dict[str, tuple[run.Step, ...]] = {
         changes,
         audit,
     ),
-    "published": (published,),
+    "published": (requested, published, topic),
     "delivery": (routed, delivered, dead_letter),
     "push-auth": (push_auth,),
     "cold-start": (cold_start,),
@@ -85,22 +89,30 @@ def kinds_for(command: str) -> set[type[Evidence]]:
     return run.kinds(COMMANDS[command]) | LEDGER_READS
 
 
-def investigate(
-    command: str,
-    evidence: EvidenceSet,
-    profile: PipelineProfile,
-    ask: Ask,
-    header: Header,
-    calls: Sequence[Call] = (),
-    legs: Sequence[Leg] | None = None,
-) -> Diagnosis:
-    """The diagnosis of one command on this evidence. `legs`: look at these only."""
-    now = evidence.now
+@dataclass(frozen=True)
+class Case:
+    """What one run asked and saw: all that a diagnosis depends on."""
+
+    command: str
+    evidence: EvidenceSet
+    profile: PipelineProfile
+    ask: Ask
+    header: Header
+    calls: Sequence[Call] = ()
+    legs: Sequence[Leg] | None = None
+    """Look at these only; None: at all that the pipeline has."""
+
+
+def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis:
+    """The diagnosis of a case."""
+    command, evidence, profile, ask, header = case.command, case.evidence, case.profile, case.ask, case.header
+    legs, now = case.legs, evidence.now
     present = [leg for leg in Leg if profile.leg(leg) is not None and (legs is None or leg in legs)]
     ledger = build(evidence, profile, ask.batch, ask.expect)
     said = run.run(COMMANDS[command], evidence, ledger, profile, present)
     whole = command == "batch"
-    verdict = decide(CATALOGUE, said.findings, present, over=bool(ledger.closed) or ledger.known_batch is False)
+    over = ledger.known_batch is False or (bool(ledger.closed) and not ledger.hollow)
+    verdict = decide(catalogue, said.findings, present, over)
     state = state_of(ledger, said.findings, verdict)
     status = status_of(command, state, ledger, said.findings, verdict)
     here, here_leg = stopped_at(said.rows, state, verdict) if whole else (None, None)
@@ -131,7 +143,7 @@ def investigate(
         unnamed=teller.unnamed(),
         recovery=teller.recovery(verdict, said.rows),
         next=teller.next(state, verdict, unknown),
-        calls=tuple(calls),
+        calls=tuple(case.calls),
         sources=teller.sources(),
     )
 

@@ -1,9 +1,9 @@
 """What looks like a stall and is none."""
 
-from diagnostics.causes.model import Cause, all_of, ok
+from diagnostics.causes.model import Cause, all_of, any_of, ok
 from diagnostics.evidence.model import Stage
+from diagnostics.steps import created, published, recorded
 from diagnostics.steps import progress as p
-from diagnostics.steps import published, recorded
 
 CAUSES = (
     Cause(
@@ -43,8 +43,8 @@ CAUSES = (
         title="It is too early to judge",
         says="nothing has come back yet, and nothing has to have",
         stage=Stage.PROCESSED,
-        requires=ok(p.TOO_EARLY),
-        decisive=ok(p.TOO_EARLY),
+        requires=any_of(ok(p.TOO_EARLY), ok(created.LOADING)),
+        decisive=any_of(ok(p.TOO_EARLY), ok(created.LOADING)),
         benign=True,
     ),
 )

@@ -1,8 +1,18 @@
 """Items that the coordinator never got onto the topic."""
 
-from diagnostics.causes.model import Cause, Has, all_of, any_of, none_of
+from diagnostics.causes.model import Cause, Has, Over, all_of, any_of, none_of
 from diagnostics.evidence.model import Stage
-from diagnostics.steps import published, requested
+from diagnostics.steps import published, recorded, requested, topic
+
+_EFFECTS = (
+    requested.TIMED_OUT,
+    published.FEWER,
+    published.CUT_SHORT,
+    recorded.WAITS_FOR_UNPUBLISHED,
+    recorded.WILL_WAIT,
+    recorded.HOLLOW,
+)
+"""What follows when items do not get onto the topic."""
 
 CAUSES = (
     Cause(
@@ -11,9 +21,9 @@ CAUSES = (
         title="The start call timed out before it published",
         says="the start call was cut off after it had created the batch and before it had published",
         stage=Stage.PUBLISHED,
-        requires=all_of(Has(published.CUT_SHORT), none_of(Has(published.ERRORS), Has(published.REFUSED))),
+        requires=all_of(Has(published.CUT_SHORT), none_of(Has(published.ERRORS), Has(topic.REFUSED))),
         decisive=all_of(Has(published.CUT_SHORT), Has(requested.TIMED_OUT), none_of(Has(published.ERRORS))),
-        explains=(requested.TIMED_OUT,),
+        explains=_EFFECTS,
         next=("pubsub-diag runbook show start-timed-out-before-publish",),
     ),
     Cause(
@@ -23,15 +33,15 @@ CAUSES = (
         says="Pub/Sub refuses what the coordinator publishes",
         stage=Stage.PUBLISHED,
         requires=all_of(
-            any_of(Has(published.ERRORS), Has(published.REFUSED), Has(published.TOPIC_MISSING)),
-            none_of(Has(published.QUOTA)),
+            any_of(Has(published.ERRORS), Has(topic.REFUSED), Has(topic.MISSING)),
+            none_of(Has(topic.QUOTA)),
         ),
         decisive=all_of(
-            any_of(Has(published.REFUSED), Has(published.TOPIC_MISSING)),
+            any_of(Has(topic.REFUSED), Has(topic.MISSING), Over(published.ERRORS, "answered", 0)),
             any_of(Has(published.ERRORS), Has(published.CUT_SHORT)),
-            none_of(Has(published.QUOTA)),
+            none_of(Has(topic.QUOTA)),
         ),
-        explains=(published.FEWER, published.CUT_SHORT, requested.TIMED_OUT),
+        explains=_EFFECTS,
         settled_by=("pubsub-diag published",),
         next=("pubsub-diag published", "pubsub-diag runbook show publish-failing"),
     ),
@@ -41,9 +51,20 @@ CAUSES = (
         title="A publish quota was exceeded",
         says="publish requests were refused because a Pub/Sub quota was used up",
         stage=Stage.PUBLISHED,
-        requires=Has(published.QUOTA),
-        decisive=Has(published.QUOTA),
-        explains=(published.ERRORS, published.REFUSED, published.FEWER, published.CUT_SHORT, requested.TIMED_OUT),
+        requires=Has(topic.QUOTA),
+        decisive=Has(topic.QUOTA),
+        explains=(published.ERRORS, topic.REFUSED, *_EFFECTS),
         next=("pubsub-diag runbook show publish-quota-exceeded",),
+    ),
+    Cause(
+        code="published-elsewhere",
+        family="publish",
+        title="Published to another topic",
+        says="what the coordinator publishes does not arrive on the pipeline's topic",
+        stage=Stage.PUBLISHED,
+        requires=Has(topic.ELSEWHERE),
+        explains=(topic.ELSEWHERE,),
+        settled_by=("pubsub-diag changes --leg completion",),
+        next=("pubsub-diag changes --leg completion", "pubsub-diag runbook show published-elsewhere"),
     ),
 )

@@ -1,8 +1,8 @@
-"""Messages that reach no subscription."""
+"""Messages that reach no subscription, or leave it for somewhere else."""
 
-from diagnostics.causes.model import BOTH, Cause, Has, all_of
+from diagnostics.causes.model import BOTH, Cause, Has, all_of, any_of
 from diagnostics.evidence.model import Stage
-from diagnostics.steps import routed
+from diagnostics.steps import delivered, push_auth, routed
 
 CAUSES = (
     Cause(
@@ -19,5 +19,47 @@ CAUSES = (
             "pubsub-diag runbook show no-subscription-on-topic",
             "pubsub-diag batch {batch} --items --missing -o json",
         ),
+    ),
+    Cause(
+        code="subscription-not-attached",
+        family="routing",
+        title="The subscription is no longer attached to the topic",
+        says="the subscription is there but attached to no topic, so what is published is lost",
+        stage=Stage.ROUTED,
+        legs=BOTH,
+        requires=any_of(Has(routed.DETACHED), Has(routed.ORPHAN)),
+        decisive=any_of(Has(routed.DETACHED), Has(routed.ORPHAN)),
+        next=("pubsub-diag runbook show subscription-not-attached",),
+    ),
+    Cause(
+        code="filter-drops-messages",
+        family="routing",
+        title="The subscription's filter drops messages",
+        says="the subscription's filter acknowledges messages of the pipeline without pushing them",
+        stage=Stage.ROUTED,
+        legs=BOTH,
+        requires=Has(routed.FILTERED),
+        decisive=Has(routed.FILTERED),
+        next=("pubsub-diag runbook show filter-drops-messages",),
+    ),
+    Cause(
+        code="push-endpoint-wrong",
+        family="routing",
+        title="The subscription does not push to the service",
+        says="the push endpoint is no address of the service that should receive the messages",
+        stage=Stage.ROUTED,
+        legs=BOTH,
+        requires=any_of(Has(routed.ENDPOINT), Has(routed.NOT_PUSH)),
+        decisive=any_of(Has(routed.ENDPOINT), Has(routed.NOT_PUSH)),
+        explains=(
+            push_auth.REFUSED,
+            push_auth.SILENT,
+            delivered.FAILING,
+            delivered.HELD_BACK,
+            delivered.NO_PUSHES,
+            delivered.OLD_BACKLOG,
+            delivered.REDELIVERED,
+        ),
+        next=("pubsub-diag runbook show push-endpoint-wrong", "pubsub-diag changes --leg {leg}"),
     ),
 )

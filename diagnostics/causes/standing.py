@@ -9,7 +9,7 @@ from diagnostics.causes.diagnosis import Exit, Forecast, State
 from diagnostics.causes.verdict import Verdict
 from diagnostics.evidence.model import STAGES, Leg, Stage
 from diagnostics.ledger import Ledger
-from diagnostics.steps import created, progress, requested
+from diagnostics.steps import created, progress, published, requested
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status
 
 EXITS = {
@@ -34,9 +34,13 @@ _NO_BATCH = (
 def state_of(ledger: Ledger, findings: Sequence[Finding], verdict: Verdict) -> State:
     if ledger.known_batch is False or ledger.attempt is None:
         return State.UNKNOWN
-    if ledger.closed:
+    if ledger.hollow:
+        return State.FAILED
+    if ledger.closed or _has(findings, published.EMPTY, statuses=(Status.OK,)):
         return State.DONE
-    if not ledger.batch:
+    if not ledger.batch or ledger.made_none:
+        if _has(findings, created.LOADING, statuses=(Status.OK,)):
+            return State.RUNNING
         return State.FAILED if _has(findings, *_NO_BATCH) else State.UNKNOWN
     moving = _has(findings, progress.PROGRESSING, statuses=(Status.OK,))
     if _has(findings, progress.STALLED) or (verdict.blocking and not moving):
@@ -105,7 +109,7 @@ def forecast(state: State, findings: Sequence[Finding], ledger: Ledger, now: dat
     if state is not State.RUNNING:
         return Forecast()
     due = next(
-        (f.numbers["due"] for f in findings if f.code in (progress.TOO_EARLY.name, progress.PROGRESSING.name)), None
+        (f.numbers["due"] for f in findings if f.code in _TELL_WHEN and "due" in f.numbers), None
     )
     ask_again = datetime.fromtimestamp(due, UTC) if due else None
     back = (Stage.RETURNED, Stage.RECORDED)
@@ -132,6 +136,10 @@ def moot(finding_stage: Stage, ledger: Ledger, state: State) -> bool:
         return state is State.RUNNING
     here = ledger.counts[finding_stage]
     return here.least > 0 and ledger.gap(finding_stage) == (0, 0)
+
+
+_TELL_WHEN = (progress.TOO_EARLY.name, progress.PROGRESSING.name, created.LOADING.name)
+"""Findings that tell by when something must have moved."""
 
 
 def _has(

@@ -1,6 +1,6 @@
 """Batches that the coordinator's own state holds, or that only look held."""
 
-from diagnostics.causes.model import Cause, Has, all_of, ok
+from diagnostics.causes.model import Cause, Has, all_of, any_of, ok
 from diagnostics.evidence.model import Stage
 from diagnostics.steps import created, published, recorded, requested
 from diagnostics.steps.finding import Status
@@ -10,11 +10,11 @@ CAUSES = (
         code="gated-batch-never-closes",
         family="state",
         title="A gated batch that never closes",
-        says="nothing is on its way: the gate let {passed} of {of} through, the batch still expects {expected}",
+        says="{rest}: the gate let {passed} of {of} through, the batch still expects {expected}",
         stage=Stage.CLOSED,
-        requires=all_of(Has(recorded.WAITS_FOR_UNPUBLISHED), Has(published.GATED)),
-        decisive=all_of(Has(recorded.WAITS_FOR_UNPUBLISHED), Has(published.GATED)),
-        explains=(recorded.WILL_WAIT, published.FEWER),
+        requires=all_of(any_of(Has(recorded.WAITS_FOR_UNPUBLISHED), Has(recorded.WILL_WAIT)), Has(published.GATED)),
+        decisive=all_of(any_of(Has(recorded.WAITS_FOR_UNPUBLISHED), Has(recorded.WILL_WAIT)), Has(published.GATED)),
+        explains=(published.FEWER,),
         next=("pubsub-diag runbook show gated-batch-never-closes", "pubsub-diag batch {batch} --items"),
     ),
     Cause(

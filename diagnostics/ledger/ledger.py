@@ -132,6 +132,12 @@ class Ledger:
         return max(gate.numbers["of"] - gate.numbers["count"], 0)
 
     @property
+    def made_none(self) -> bool:
+        """The coordinator said that there is nothing to do and made no batch, whatever id it had in mind."""
+        attempt = self.attempt
+        return attempt is not None and attempt.empty is not None and attempt.created is None and not self.closed
+
+    @property
     def hollow(self) -> bool:
         """Closed with nothing done, though there was work: none of it could be published."""
         failed = self.attempt.failed_to_publish if self.attempt else 0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Annotated
 
-from diagnostics.evidence.model import BatchMarks, BatchStatus, ItemMarks, Means, Stage, Unseen
+from diagnostics.evidence.model import BatchMarks, BatchStatus, ItemMarks, Leg, Means, ServiceConfig, Stage, Unseen
 from diagnostics.ledger import Attempt, Ledger
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status
+from diagnostics.steps.published import empty_by_design, start_limit_s
 from diagnostics.steps.words import clock, span
 
 CREATED = Code("created.exists", Stage.CREATED, "batch state exists", informational=True)
@@ -17,6 +19,8 @@ STALE_OPEN = Code(
     "created.stale_open", Stage.CREATED, "an older batch is open, makes no progress and blocks new starts"
 )
 ACTIVE_OTHER = Code("created.other_running", Stage.CREATED, "another batch is open and progressing", informational=True)
+LOADING = Code("created.loading", Stage.CREATED, "the start call is still at work and has made no batch yet")
+NONE = Code("created.none", Stage.CREATED, "the start attempt was to make no batch", informational=True)
 UNSEEN = Code("created.unseen", Stage.CREATED, "batch state could not be seen", informational=True)
 
 
@@ -27,6 +31,7 @@ def created(
     marks: BatchMarks | Unseen,
     status: BatchStatus | Unseen,
     items: ItemMarks | Unseen,
+    coordinator: Annotated[ServiceConfig | Unseen, Leg.COMPLETION],
 ) -> Iterator[Finding | Row]:
     """Reads the coordinator's log and its batch state; for a refused start, the batch that is in the way."""
     attempt = ledger.attempt
@@ -52,6 +57,16 @@ def created(
         yield from _in_the_way(ledger, attempt, now, items)
         yield Row(stage=Stage.CREATED, expected=None, seen_min=0, seen_max=0, status=Status.FAULT, source="refused")
         return
+    if ledger.made_none:
+        right = empty_by_design(ledger, profile)
+        yield NONE.says(
+            Status.OK if right else Status.FAULT,
+            "the coordinator made no batch, for there was nothing to do",
+            bears=Bears.APART if right else Bears.HOLDS,
+            rests_on=("BatchMarks",),
+        )
+        yield Row(stage=Stage.CREATED, not_reached=right, seen_min=0, seen_max=0, status=Status.OK if right else Status.FAULT)
+        return
     if attempt.batch and ledger.done:
         yield CREATED.says(Status.OK, f"batch {attempt.batch} exists: items of it came back")
         yield Row(stage=Stage.CREATED, expected=ledger.expected, status=Status.OK, source="completions")
@@ -65,10 +80,21 @@ def created(
         yield UNSEEN.says(Status.UNKNOWN, f"whether a batch was created could not be seen: {why}")
         yield row
         return
-    still = attempt.call is None
+    due = attempt.started + timedelta(seconds=start_limit_s(coordinator))
+    if attempt.call is None and now < due:
+        yield LOADING.says(
+            Status.OK,
+            f"the start call has been at work for {span((now - attempt.started).total_seconds())} and has made no batch yet; "
+            f"Cloud Run ends it at {clock(due, now)}",
+            bears=Bears.SLOWS,
+            rests_on=("BatchMarks", "ServiceConfig"),
+            numbers={"due": due.timestamp()},
+        )
+        yield row
+        return
     yield MISSING.says(
-        Status.UNKNOWN if still else Status.FAULT,
-        "the start attempt has not written batch state" + (" yet, or died" if still else ""),
+        Status.FAULT,
+        "the start attempt left no batch state" + ("; its end is in no log" if attempt.call is None else ""),
         bears=Bears.HOLDS,
         since=attempt.started,
         rests_on=("BatchMarks", "StartCalls"),

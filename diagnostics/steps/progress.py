@@ -37,7 +37,7 @@ def progress(
     capacity: Annotated[ReceiverCapacity | Unseen, Leg.REQUEST],
 ) -> Iterator[Finding]:
     """Compares the newest progress of the batch with the time that one item may take."""
-    if ledger.attempt is None or not ledger.batch or ledger.closed or ledger.known_batch is False:
+    if ledger.attempt is None or not ledger.batch or ledger.closed or ledger.made_none or ledger.known_batch is False:
         return
     if isinstance(marks, Unseen) and isinstance(status, Unseen):
         yield UNSEEN.says(

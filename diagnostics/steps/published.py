@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 from diagnostics.evidence.model import (
     Leg,
     Mark,
     Means,
-    PublishCounts,
-    QuotaExceeded,
     ServiceConfig,
     Stage,
-    TopicConfig,
     Unseen,
 )
 from diagnostics.ledger import Attempt, Ledger
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
-from diagnostics.steps.words import RECENT, clock, count, short, span
+from diagnostics.steps.words import clip, span
 
 ALL = Code("published.all", Stage.PUBLISHED, "everything that should be published was", informational=True)
 GATED = Code("published.gated", Stage.PUBLISHED, "a gate of the coordinator kept items back")
@@ -30,22 +27,15 @@ CUT_SHORT = Code("published.cut_short", Stage.PUBLISHED, "the start call ended b
 IN_PROGRESS = Code("published.in_progress", Stage.PUBLISHED, "the start call is still at work", informational=True)
 FEWER = Code("published.fewer", Stage.PUBLISHED, "fewer items were published than expected, and no line says why")
 UNSEEN = Code("published.unseen", Stage.PUBLISHED, "what was published could not be seen", informational=True)
-REFUSED = Code("published.refused", Stage.PUBLISHED, "Pub/Sub refuses publish requests")
-QUOTA = Code("published.quota", Stage.PUBLISHED, "a Pub/Sub quota was exceeded")
-TOPIC_MISSING = Code("published.topic_missing", Stage.PUBLISHED, "the request topic does not exist")
 
 
 def published(
     ledger: Ledger,
     profile: PipelineProfile,
     now: datetime,
-    topic: Annotated[TopicConfig | Unseen, Leg.REQUEST],
-    counts: Annotated[PublishCounts | Unseen, Leg.REQUEST],
-    quota: QuotaExceeded | Unseen,
     coordinator: Annotated[ServiceConfig | Unseen, Leg.COMPLETION],
 ) -> Iterator[Finding | Row]:
     """Reads the coordinator's own count first; the topic's counter bounds it, for other batches publish there, too."""
-    yield from _refusals(ledger, counts, quota, topic, now)
     attempt = ledger.attempt
     here = ledger.counts.get(Stage.PUBLISHED)
     if attempt is None or here is None or (attempt.refused and not attempt.batch):
@@ -57,7 +47,7 @@ def published(
     where: dict[str, int] = {}
     if ledger.gated:
         where[Where.GATED] = ledger.gated
-    failed = _failed(attempt)
+    failed = attempt.failed_to_publish
     if failed:
         where[Where.DROPPED] = failed
     rest = ledger.gap(Stage.PUBLISHED)[0] - sum(where.values())
@@ -98,28 +88,18 @@ def _why_fewer(
     here = ledger.counts[Stage.PUBLISHED]
     least, _ = ledger.gap(Stage.PUBLISHED)
     noun = profile.item + "s"
-    if attempt.empty:
+    failed = attempt.failed_to_publish
+    if attempt.empty and not failed:
         reason = attempt.empty.words.get("reason", "")
-        by_design = any(r.lower() in reason.lower() for r in profile.empty_reasons) if reason else bool(ledger.closed)
         yield EMPTY.says(
-            Status.OK if by_design else Status.WARNING,
-            "the coordinator made an empty batch" + (f": {reason}" if reason else " and closed it"),
+            Status.OK if empty_by_design(ledger, profile) else Status.WARNING,
+            "the coordinator found nothing to do" + (f": {reason}" if reason else " and closed the batch"),
             rests_on=("BatchMarks",),
             words={"reason": reason},
         )
         return
-    failed = _failed(attempt)
     if failed:
-        yield ERRORS.says(
-            Status.FAULT,
-            f"publishing failed for {failed} of {ledger.expected or 'an unknown number of'} {noun}",
-            leg=Leg.REQUEST,
-            bears=Bears.HOLDS,
-            held=failed,
-            since=_first_error(attempt),
-            rests_on=("BatchMarks",),
-            numbers={"failed": failed},
-        )
+        yield _errors(ledger, attempt, failed, noun)
     if ledger.gated:
         yield _gated(ledger, attempt, noun)
     if (attempt.published is None and here.exact is None) or (attempt.published is None and here.basis == "topic"):
@@ -135,6 +115,41 @@ def _why_fewer(
         )
     elif not failed and not ledger.gated and here.least:
         yield ALL.says(Status.OK, f"{here.least} of {ledger.expected or here.least} {noun} published", leg=Leg.REQUEST)
+
+
+def start_limit_s(coordinator: ServiceConfig | Unseen) -> float:
+    """The coordinator's request timeout; Cloud Run's longest (an hour) where it was not seen."""
+    if isinstance(coordinator, Unseen) or coordinator.settings is None:
+        return 3600.0
+    return coordinator.settings.template.timeout_s
+
+
+def empty_by_design(ledger: Ledger, profile: PipelineProfile) -> bool:
+    """Whether the coordinator says that there is nothing to do, for a reason that the profile lists as right."""
+    empty = ledger.attempt.empty if ledger.attempt else None
+    if empty is None:
+        return False
+    reason = empty.words.get("reason", "").lower()
+    return any(r.lower() in reason for r in profile.empty_reasons) if reason else bool(ledger.closed)
+
+
+def _errors(ledger: Ledger, attempt: Attempt, failed: int, noun: str) -> Finding:
+    """The coordinator's own error lines, with what Google answered, if they tell."""
+    of = ledger.expected_at_start or ledger.expected or "an unknown number of"
+    lines = [m for m in attempt.marks if m.means is Means.PUBLISH_ERROR]
+    reason = next((m.words["reason"] for m in reversed(lines) if m.words.get("reason")), "")
+    answered = [m for m in lines if m.words.get("reason", "")[:3] in ("400", "403", "404")]
+    return ERRORS.says(
+        Status.FAULT,
+        f"publishing failed for {failed} of {of} {noun}" + (f": {clip(reason)}" if reason else ""),
+        leg=Leg.REQUEST,
+        bears=Bears.HOLDS,
+        held=failed,
+        since=lines[0].at if lines else None,
+        rests_on=("BatchMarks",),
+        numbers={"failed": failed, "answered": len(answered)},
+        words={"reason": clip(reason)},
+    )
 
 
 def _gated(ledger: Ledger, attempt: Attempt, noun: str) -> Finding:
@@ -165,11 +180,7 @@ def _no_count(
     """The coordinator never told how many it published."""
     call = attempt.call
     least, most = ledger.gap(Stage.PUBLISHED)
-    limit = (
-        coordinator.settings.template.timeout_s
-        if not isinstance(coordinator, Unseen) and coordinator.settings
-        else 3600.0
-    )
+    limit = start_limit_s(coordinator)
     age = (now - ledger.started).total_seconds() if ledger.started else limit
     if call is None and age < limit:
         yield IN_PROGRESS.says(
@@ -207,68 +218,3 @@ def _no_count(
         rests_on=("StartCalls", "BatchMarks"),
         numbers={"failed": failed, "limit_s": limit} | ({"most": most} if most is not None else {}),
     )
-
-
-def _refusals(
-    ledger: Ledger,
-    counts: PublishCounts | Unseen,
-    quota: QuotaExceeded | Unseen,
-    topic: TopicConfig | Unseen,
-    now: datetime,
-) -> Iterator[Finding]:
-    """What the topic itself shows: missing, refusing, over quota."""
-    since = ledger.started - timedelta(minutes=1) if ledger.started else None
-    held = ledger.gap(Stage.PUBLISHED)[0] if ledger.counts else 0
-    bears = Bears.HOLDS if held else Bears.APART
-    if not isinstance(topic, Unseen) and topic.settings is None:
-        yield TOPIC_MISSING.says(
-            Status.FAULT, f"topic {short(topic.name)} does not exist", leg=Leg.REQUEST, bears=bears, held=held
-        )
-    if not isinstance(counts, Unseen):
-        recently = counts.source.as_of - RECENT
-        for one in counts.requests:
-            refused = one.total(since or recently)
-            if one.labels.get("response_class") in ("", "success") or not refused:
-                continue
-            code = one.labels.get("response_code", "?")
-            live = one.total(recently) > 0 or bool(held)
-            yield REFUSED.says(
-                Status.FAULT if live else Status.WARNING,
-                f"{count(refused, 'publish request')} refused with {code}"
-                + ("" if live else f", none since {clock(recently, now)}"),
-                leg=Leg.REQUEST,
-                bears=bears,
-                held=held,
-                since=next((p.start for p in one.within(since) if p.value), None),
-                rests_on=("PublishCounts",),
-                numbers={"refused": refused},
-                words={"code": code},
-            )
-    if not isinstance(quota, Unseen):
-        for one in quota.series:
-            peak = one.peak(since or now - timedelta(hours=1))
-            if peak:
-                metric = one.labels.get("quota_metric", "?")
-                yield QUOTA.says(
-                    Status.FAULT,
-                    f"quota {metric} was exceeded",
-                    leg=Leg.REQUEST,
-                    bears=bears,
-                    held=held,
-                    since=next((p.start for p in one.within(since) if p.value), None),
-                    rests_on=("QuotaExceeded",),
-                    words={"metric": metric},
-                )
-
-
-def _failed(attempt: Attempt) -> int:
-    """Items whose publishing failed: the coordinator's count, else the named ones."""
-    if attempt.published and "failed" in attempt.published.numbers:
-        return attempt.published.numbers["failed"]
-    errors = [m for m in attempt.marks if m.means is Means.PUBLISH_ERROR]
-    return len({m.item for m in errors if m.item}) or len(errors)
-
-
-def _first_error(attempt: Attempt) -> datetime | None:
-    error = attempt.first(Means.PUBLISH_ERROR)
-    return error.at if error else None

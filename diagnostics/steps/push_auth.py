@@ -29,6 +29,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.ledger import Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Status
+from diagnostics.steps.routed import elsewhere
 from diagnostics.steps.words import RECENT, by_class, clock, count, names, owed
 
 PROVEN = Code("push_auth.proven", Stage.DELIVERED, "pushes are acknowledged, so sign-in works")
@@ -84,7 +85,7 @@ def push_auth(
 ) -> Iterator[Finding]:
     """Reads endpoint, audience, invoker, token creator and ingress, then who refused what."""
     settings, target = subscription.settings, service.settings
-    if settings is None or target is None or not settings.push_endpoint:
+    if settings is None or target is None or not settings.push_endpoint or elsewhere(settings, target):
         return
     least, _ = owed(ledger, leg)
     refused, foreign = _refusals(log)

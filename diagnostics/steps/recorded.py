@@ -7,7 +7,7 @@ from datetime import datetime
 from math import ceil
 
 from diagnostics.evidence.model import BatchStatus, ItemMarks, Means, Stage, Unseen
-from diagnostics.ledger import Ledger
+from diagnostics.ledger import Attempt, Ledger
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
 from diagnostics.steps.words import clock, count
@@ -20,6 +20,9 @@ WAITS_FOR_UNPUBLISHED = Code(
     "all that was published is done; the batch waits for items that nobody published",
 )
 WILL_WAIT = Code("closed.will_wait", Stage.CLOSED, "the batch will wait for items that nobody published")
+HOLLOW = Code(
+    "closed.hollow", Stage.CLOSED, "the batch counts as closed and none of its work was done: nothing could be published"
+)
 OPEN = Code("closed.open", Stage.CLOSED, "the batch is open and work is owed", informational=True)
 UNSEEN = Code("closed.unseen", Stage.CLOSED, "whether the batch is closed could not be seen", informational=True)
 RECORDED = Code("recorded.all", Stage.RECORDED, "the batch state counts what came back", informational=True)
@@ -44,7 +47,7 @@ def recorded(
     """Compares completions with batch state, and the state's expectation with what was published at all."""
     here = ledger.counts.get(Stage.RECORDED)
     before = ledger.before(Stage.RECORDED) if ledger.counts else None
-    if here is None or before is None or ledger.attempt is None or not ledger.batch:
+    if here is None or before is None or ledger.attempt is None or not ledger.batch or ledger.made_none:
         yield Row(stage=Stage.RECORDED, not_reached=True)
         yield Row(stage=Stage.CLOSED, not_reached=True)
         return
@@ -92,6 +95,17 @@ def _closing(ledger: Ledger, profile: PipelineProfile, now: datetime) -> Iterato
         )
         yield Row(stage=Stage.CLOSED)
         return
+    if ledger.hollow:
+        yield HOLLOW.says(
+            Status.FAULT,
+            f"the batch counts as closed, and all {attempt.failed_to_publish} of its {profile.item}s failed to be published",
+            bears=Bears.HOLDS,
+            held=attempt.failed_to_publish,
+            since=ledger.last_progress,
+            rests_on=("BatchMarks", "BatchStatus"),
+        )
+        yield Row(stage=Stage.CLOSED, reached=True, status=Status.FAULT, source=f"{ledger.closed_from}: without its work")
+        return
     if ledger.closed:
         if attempt.forced:
             reason = attempt.forced.words.get("reason", "")
@@ -108,7 +122,7 @@ def _closing(ledger: Ledger, profile: PipelineProfile, now: datetime) -> Iterato
             )
         yield Row(stage=Stage.CLOSED, reached=True, status=Status.OK, source=ledger.closed_from)
         return
-    yield from _open(ledger, profile)
+    yield from _open(ledger, profile, attempt, now)
     rule = _rule(profile)
     expects = f"expects {ledger.expected}" if ledger.expected is not None else "open"
     yield Row(
@@ -120,8 +134,8 @@ def _closing(ledger: Ledger, profile: PipelineProfile, now: datetime) -> Iterato
     )
 
 
-def _open(ledger: Ledger, profile: PipelineProfile) -> Iterator[Finding]:
-    published = ledger.counts[Stage.PUBLISHED].exact
+def _open(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: datetime) -> Iterator[Finding]:
+    published = ledger.counts[Stage.PUBLISHED].exact if _told(attempt, ledger, now) else None
     share = profile.closing.share if profile.closing else 1.0
     expected = ledger.expected
     if expected is not None and published is not None:
@@ -130,20 +144,27 @@ def _open(ledger: Ledger, profile: PipelineProfile) -> Iterator[Finding]:
         if published < enough:
             done = ledger.done >= published
             age_rule = profile.closing is not None and profile.closing.after_s is not None
+            some = f"{'all ' if done else ''}{published} published {'are done' if done else 'items'}"
             yield (WAITS_FOR_UNPUBLISHED if done else WILL_WAIT).says(
-                Status.FAULT if done else Status.WARNING,
-                f"{'all ' if done else ''}{published} published {'are done' if done else 'items'}; the batch expects {expected}"
+                Status.FAULT,
+                f"{some if published else 'nothing was published'}; the batch expects {expected}"
                 + (f" and closes at {enough}" if enough != expected else "")
                 + f", so it waits for {unpublished} that nobody published"
                 + (" (an age rule may close it later, with work missing)" if age_rule else ""),
-                bears=Bears.HOLDS if done else Bears.SLOWS,
-                held=unpublished if done else 0,
+                bears=Bears.HOLDS,
+                held=unpublished,
                 since=ledger.last_progress,
                 rests_on=("BatchStatus", "BatchMarks"),
                 numbers={"published": published, "expected": expected, "enough": enough},
+                words={"rest": "nothing is on its way" if done else "what is on its way is not enough"},
             )
             return
     yield OPEN.says(Status.OK, f"{ledger.done} of {expected if expected is not None else '?'} done; open")
+
+
+def _told(attempt: Attempt, ledger: Ledger, now: datetime) -> bool:
+    """Whether the start call is over: until then the coordinator may still lower what it expects."""
+    return attempt.call is not None or _settled(ledger, now)
 
 
 def _rule(profile: PipelineProfile) -> str:

@@ -11,7 +11,7 @@ from diagnostics.steps.finding import Bears, Code, Finding, Row, Status
 from diagnostics.steps.words import clock, span
 
 ACCEPTED = Code("requested.accepted", Stage.REQUESTED, "the start call was accepted", informational=True)
-REFUSED = Code("requested.refused", Stage.REQUESTED, "the coordinator refused to start: another batch is active")
+REFUSED = Code("requested.refused", Stage.CREATED, "the coordinator refused to start: another batch is active")
 NOT_READY = Code(
     "requested.not_ready", Stage.REQUESTED, "the coordinator refused to start: its own gate", informational=True
 )
@@ -47,12 +47,11 @@ def requested(
         yield _conflict(ledger, f"the coordinator refused the start call of {when}")
     elif attempt.first(Means.RECEIVED, Means.CREATED) is not None:
         yield ACCEPTED.says(Status.OK, f"the coordinator took the start call at {when}", rests_on=("BatchMarks",))
+    arrived = bool(attempt.marks) or (call is not None and call.reached_app)
     yield Row(
         stage=Stage.REQUESTED,
-        reached=True if call or attempt.marks else None,
-        status=Status.OK
-        if (call and call.status < 300) or (not call and attempt.marks and not refused)
-        else Status.FAULT,
+        reached=arrived if call or attempt.marks else None,
+        status=Status.OK if arrived else Status.FAULT if call else Status.UNKNOWN,
         source=f"start call {when}" if when else "",
     )
 
@@ -63,10 +62,12 @@ def _answered(ledger: Ledger, status: int, latency_s: float, when: str, reached_
     if status < 300:
         return ACCEPTED.says(Status.OK, f"start call at {when} answered {status} {took}", rests_on=rests)
     if status == 504:
+        went_on = ledger.attempt is not None and ledger.attempt.published is not None
         return TIMED_OUT.says(
-            Status.WARNING,
-            f"start call at {when} ended in 504 {took}: Cloud Run's request timeout",
-            bears=Bears.SLOWS,
+            Status.OK if went_on else Status.WARNING,
+            f"start call at {when} ended in 504 {took}: Cloud Run's request timeout"
+            + ("; the program went on behind it and published" if went_on else ""),
+            bears=Bears.APART if went_on else Bears.SLOWS,
             since=ledger.started,
             rests_on=rests,
             numbers={"latency_s": latency_s},

@@ -12,6 +12,7 @@ from diagnostics.evidence.model import (
     Leg,
     ProjectSubscriptions,
     ServiceConfig,
+    ServiceSettings,
     Stage,
     SubscriptionConfig,
     SubscriptionSettings,
@@ -32,14 +33,12 @@ NO_SUBSCRIPTION = Code(
 )
 SUBSCRIPTION_MISSING = Code("routed.subscription_missing", Stage.ROUTED, "the subscription does not exist")
 EXPIRED = Code("routed.expired", Stage.ROUTED, "the subscription expired for inactivity", informational=True)
-DETACHED = Code("routed.detached", Stage.ROUTED, "the subscription is detached from its topic", informational=True)
-ORPHAN = Code("routed.orphan", Stage.ROUTED, "the subscription's topic was deleted", informational=True)
+DETACHED = Code("routed.detached", Stage.ROUTED, "the subscription is detached from its topic")
+ORPHAN = Code("routed.orphan", Stage.ROUTED, "the subscription's topic was deleted")
 OTHER_TOPIC = Code("routed.other_topic", Stage.ROUTED, "the subscription belongs to another topic", informational=True)
-NOT_PUSH = Code("routed.not_push", Stage.ROUTED, "the subscription does not push", informational=True)
-ENDPOINT = Code(
-    "routed.endpoint_elsewhere", Stage.ROUTED, "the push endpoint is no URL of the service", informational=True
-)
-FILTERED = Code("routed.filtered", Stage.ROUTED, "the subscription's filter drops messages", informational=True)
+NOT_PUSH = Code("routed.not_push", Stage.ROUTED, "the subscription does not push")
+ENDPOINT = Code("routed.endpoint_elsewhere", Stage.ROUTED, "the push endpoint is no URL of the service")
+FILTERED = Code("routed.filtered", Stage.ROUTED, "the subscription's filter drops messages")
 SECOND_PUSH = Code(
     "routed.second_push", Stage.ROUTED, "a second subscription pushes to the same endpoint", informational=True
 )
@@ -162,9 +161,8 @@ def _settings(
     if not settings.push_endpoint:
         yield fault(NOT_PUSH, f"subscription {name} has no push endpoint: messages wait for a puller")
     elif not isinstance(service, Unseen) and service.settings is not None:
-        host = _host(settings.push_endpoint)
-        known = {_host(u) for u in (*service.settings.urls, service.settings.uri)}
-        if host.endswith(".run.app") and host.split("---")[-1] not in known:
+        if elsewhere(settings, service.settings):
+            host = _host(settings.push_endpoint)
             yield fault(ENDPOINT, f"push endpoint {host} is no URL of service {service.settings.name}")
     elif not isinstance(service, Unseen):
         yield fault(ENDPOINT, f"Cloud Run service {service.name} does not exist")
@@ -224,6 +222,12 @@ def _gone(changes: ChangeLog | Unseen, name: str) -> tuple[str, datetime | None]
             if change.method == "DeleteSubscription":
                 return f": deleted at {clock(change.at, changes.source.as_of)} by {change.by}", change.at
     return "", None
+
+
+def elsewhere(settings: SubscriptionSettings, target: ServiceSettings) -> bool:
+    """Whether the push endpoint is the run.app address of another service; a domain of one's own may lead anywhere."""
+    host = _host(settings.push_endpoint)
+    return host.endswith(".run.app") and host.split("---")[-1] not in {_host(u) for u in (*target.urls, target.uri)}
 
 
 def _topic_name(topic: TopicConfig | Unseen, profile: PipelineProfile, leg: Leg) -> str:
