@@ -20,7 +20,7 @@ from diagnostics.evidence.model import (
     RequestLog,
     StartCalls,
 )
-from diagnostics.investigate import investigate, kinds_for
+from diagnostics.investigate import Case, investigate, kinds_for
 from diagnostics.pipeline.load import builtin_profiles, load_profile
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.sources.session import Session
@@ -33,12 +33,17 @@ def look(
     session: Session, profile: PipelineProfile, command: str, ask: Ask, legs: Sequence[Leg] | None = None
 ) -> Diagnosis:
     """The diagnosis of one command, within the session's deadline; `legs` limits it to these."""
-    evidence = collect(session, profile, kinds_for(command), ask)
-    calls = tuple(Call(name=c.name, seconds=c.seconds, ok=c.ok, note=c.note) for c in session.calls)
-    diagnosis = investigate(command, evidence, profile, ask, header(session, profile, command, evidence), calls, legs)
+    diagnosis = investigate(see(session, profile, command, ask, legs))
     return msgspec.structs.replace(
         diagnosis, pipeline=msgspec.structs.replace(diagnosis.pipeline, seconds=round(session.seconds(), 3))
     )
+
+
+def see(session: Session, profile: PipelineProfile, command: str, ask: Ask, legs: Sequence[Leg] | None = None) -> Case:
+    """All that the command's steps read, fetched within the session's deadline."""
+    evidence = collect(session, profile, kinds_for(command), ask)
+    calls = tuple(Call(name=c.name, seconds=c.seconds, ok=c.ok, note=c.note) for c in session.calls)
+    return Case(command, evidence, profile, ask, header(session, profile, command, evidence), calls, legs)
 
 
 def header(session: Session, profile: PipelineProfile, command: str, evidence: EvidenceSet) -> Header:

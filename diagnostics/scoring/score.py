@@ -16,8 +16,9 @@ from msgspec import Struct
 from diagnostics.causes.diagnosis import Diagnosis
 from diagnostics.evidence.ask import Ask
 from diagnostics.evidence.model import Leg
+from diagnostics.investigate import Case, investigate
 from diagnostics.lab.durations import seconds
-from diagnostics.look import lab_profile, look
+from diagnostics.look import lab_profile, see
 from diagnostics.pipeline.load import profile_of
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.scoring.compare import disagreements
@@ -90,8 +91,13 @@ def score(path: Path, seed: int) -> Score:
 
 def diagnose(world: World, asked: Asked) -> Diagnosis:
     """The diagnosis that the command of the scenario gives, through the real clients."""
+    return investigate(observe(world, asked))
+
+
+def observe(world: World, asked: Asked) -> Case:
+    """What that command sees."""
     session = Session.open(Options(timeout_s=TIMEOUT_S), {LAB: world.running.endpoint})
-    return look(
+    return see(
         session,
         _profile(session, asked),
         asked.command,

@@ -1,0 +1,100 @@
+"""Every cause is told apart: it is the answer somewhere, it is not elsewhere, and each of its conditions is needed.
+
+A condition that no scenario needs is either superfluous or untested; both are worth knowing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from diagnostics import resources
+from diagnostics.causes.catalogue import CATALOGUE
+from diagnostics.causes.model import AllOf, AnyOf, Cause, Predicate
+from diagnostics.investigate import Case, investigate
+from diagnostics.lab.scenario import load
+from diagnostics.scoring.compare import disagreements
+from diagnostics.scoring.expect import Expected, wanted
+from diagnostics.scoring.score import observe
+from diagnostics.scoring.world import files, opened
+
+SCENARIOS = files([resources.scenarios()])
+SEED = 1
+
+
+def expected(path: Path) -> Expected:
+    return wanted(load(path, SEED), path).expect
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict[str, Expected]:
+    return {path.stem: expected(path) for path in SCENARIOS}
+
+
+@pytest.mark.parametrize("cause", CATALOGUE, ids=lambda c: c.code)
+def test_a_cause_is_the_answer_somewhere_and_not_the_answer_elsewhere(cause: Cause, answers: dict[str, Expected]) -> None:
+    named = {n for n, e in answers.items() if cause.code in _codes((*e.blocks, *e.worsens, *e.latent, *e.benign))}
+    denied = {n for n, e in answers.items() if cause.code in _codes(e.never)}
+    assert named, "no scenario has it as its answer"
+    assert denied - named or cause.benign, "no look-alike says that it is not the answer"
+
+
+def _codes(names: tuple[str, ...]) -> set[str]:
+    return {name.split("@")[0] for name in names}
+
+
+# --- conditions -------------------------------------------------------------------------------------------------------
+
+
+def _observe(path: Path) -> tuple[Expected, Case]:
+    with opened(path, SEED) as world:
+        want = wanted(world.scenario, path)
+        return want.expect, observe(world, want.ask)
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[tuple[Expected, Case]]:
+    """What each scenario's command sees; only those that pass as they are."""
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        seen = list(pool.map(_observe, SCENARIOS))
+    return [(want, case) for want, case in seen if not disagreements(want, investigate(case))]
+
+
+def without_one(cause: Cause) -> Iterator[tuple[str, Cause]]:
+    """The cause with one condition less, each in turn."""
+    for part in ("requires", "decisive", "refutes"):
+        predicate: Predicate | None = getattr(cause, part)
+        if predicate is None:
+            continue
+        for what, less in _less(predicate):
+            yield f"{part} without {what}", dataclasses.replace(cause, **{part: less})
+        if part == "refutes":
+            yield "no refutes", dataclasses.replace(cause, refutes=None)
+        if part == "decisive":
+            yield "no decisive", dataclasses.replace(cause, decisive=None)
+    for code in cause.explains:
+        rest = tuple(c for c in cause.explains if c is not code)
+        yield f"explains without {code.name}", dataclasses.replace(cause, explains=rest)
+
+
+def _less(predicate: Predicate) -> Iterator[tuple[str, Predicate]]:
+    if isinstance(predicate, AllOf | AnyOf) and len(predicate.parts) > 1:
+        for part in predicate.parts:
+            rest = tuple(p for p in predicate.parts if p is not part)
+            yield ", ".join(sorted(part.codes())), type(predicate)(rest)
+
+
+@pytest.mark.slow
+def test_each_condition_of_each_cause_is_needed_by_some_scenario(cases: list[tuple[Expected, Case]]) -> None:
+    idle = []
+    for cause in CATALOGUE:
+        for what, less in without_one(cause):
+            catalogue = tuple(less if c is cause else c for c in CATALOGUE)
+            if not any(disagreements(want, investigate(case, catalogue)) for want, case in cases):
+                idle.append(f"{cause.code}: {what}")
+    assert not idle, "no scenario needs these conditions:\n" + "\n".join(idle)
