@@ -1,0 +1,34 @@
+"""Google's own tools as fixtures, one of each for the whole session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NoReturn
+
+import pytest
+
+from tests.contract.google_tools import REQUIRE, Absent, Emulator, Gcloud, required
+
+
+@pytest.fixture(scope="session")
+def gcloud(tmp_path_factory: pytest.TempPathFactory) -> Gcloud:
+    try:
+        return Gcloud.find(tmp_path_factory.mktemp("gcloud"))
+    except Absent as absent:
+        _do_without(absent)
+
+
+@pytest.fixture(scope="session")
+def emulator(gcloud: Gcloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    try:
+        started = Emulator(gcloud.sdk(), tmp_path_factory.mktemp("emulator") / "log")
+    except Absent as absent:
+        _do_without(absent)
+    with started:
+        yield started
+
+
+def _do_without(absent: Absent) -> NoReturn:
+    if required():
+        pytest.fail(f"{absent}, and {REQUIRE}=1 asks for it")
+    pytest.skip(str(absent))

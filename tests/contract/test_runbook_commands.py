@@ -1,0 +1,105 @@
+"""What the runbooks tell people to type is what Google's own tools take."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+
+from tests.contract import google_tools
+from tests.contract.google_tools import Emulator, Gcloud
+from tests.runbooks.pages import KNOWN, Page, commands, filled, gcloud_lines, pages
+
+pytestmark = pytest.mark.google_tools
+
+ALL = [*pages("causes"), *pages("steps")]
+READS = {"describe", "list", "list-subscriptions", "get-iam-policy"}
+UNKNOWN_TO_THE_EMULATOR = {"add-iam-policy-binding": "the emulator has no IAM"}
+"""Pub/Sub commands that only the linter can check, and why."""
+
+ABSENT = {
+    "no-subscription-on-topic": {"subscription"},
+    "publish-failing": {"topic"},
+    "poison-retry-storm": {"dead_letter_topic"},
+    "completion-topic-missing": {"completion_topic"},
+}
+"""What is not there before the commands of a runbook: the fault that they mend, or what they make."""
+
+
+@pytest.fixture(scope="module")
+def verdicts(gcloud: Gcloud) -> dict[str, str]:
+    """The linter's objection to each gcloud line of all runbooks."""
+    return gcloud.lint(line for page in ALL for line in gcloud_lines(page.text))
+
+
+@pytest.mark.parametrize("page", ALL, ids=str)
+def test_gcloud_lines_pass_googles_linter(page: Page, verdicts: dict[str, str]) -> None:
+    lines = gcloud_lines(page.text)
+    assert {line: verdicts[line] for line in lines if verdicts[line]} == {}
+
+
+def test_the_linter_objects_to_what_is_wrong(gcloud: Gcloud) -> None:
+    wrong = [
+        "gcloud pubsub subscriptions seek s",
+        "gcloud run services update s --no-such-flag",
+        "gcloud pubsub nonsense",
+    ]
+    assert all(gcloud.lint(wrong).values())
+
+
+def _changing(page: Page) -> list[str]:
+    """The page's Pub/Sub commands that change something, in the order in which it names them."""
+    return [c for c in commands(page.text) if c.startswith("gcloud pubsub ") and _verb(c) not in READS]
+
+
+def _verb(command: str) -> str:
+    return shlex.split(command)[3]
+
+
+@pytest.mark.parametrize("page", [p for p in ALL if _changing(p)], ids=str)
+def test_pubsub_commands_do_what_the_runbook_says(page: Page, gcloud: Gcloud, emulator: Emulator) -> None:
+    project = f"runbook-{page}"[:30].rstrip("-")
+    _prepare(emulator, project, ABSENT.get(str(page), set()))
+    said = ""
+    for command in _changing(page):
+        if _verb(command) in UNKNOWN_TO_THE_EMULATOR:
+            continue
+        line = filled(command).replace(KNOWN["project"], project)
+        done = gcloud.shell(line, project, emulator.address)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        said += done.stdout + done.stderr
+    for promise in re.findall(r"`((?:Created|Updated) (?:topic|subscription|snapshot)[^`]*)`", page.text):
+        assert filled(promise).rstrip(".").replace(KNOWN["project"], project) in said
+
+
+def test_what_the_emulator_is_said_not_to_know_it_does_not_know(gcloud: Gcloud, emulator: Emulator) -> None:
+    _prepare(emulator, "unknown-to-it", set())
+    line = filled(
+        "gcloud pubsub topics add-iam-policy-binding {topic} --member=serviceAccount:{push_account} --role=roles/pubsub.publisher"
+    )
+    done = gcloud.shell(line, "unknown-to-it", emulator.address)
+    assert done.returncode != 0
+    assert "UNIMPLEMENTED" in done.stderr
+
+
+def test_an_absent_tool_is_a_skip_unless_it_is_asked_for() -> None:
+    assert not google_tools.required({})
+    assert google_tools.required({google_tools.REQUIRE: "1"})
+
+
+def _prepare(emulator: Emulator, project: str, absent: set[str]) -> None:
+    """The pipeline of the placeholders in a project of its own, but for what the fault took away."""
+    from google.pubsub_v1 import PublisherClient, SubscriberClient
+
+    publisher, subscriber = emulator.client(PublisherClient), emulator.client(SubscriberClient)
+    for topic in {"topic", "dead_letter_topic", "completion_topic"} - absent:
+        publisher.create_topic(name=f"projects/{project}/topics/{KNOWN[topic]}")
+    legs = {"subscription": "topic", "completion_subscription": "completion_topic"}
+    for subscription, topic in legs.items():
+        if not {subscription, topic} & absent:
+            subscriber.create_subscription(
+                name=f"projects/{project}/subscriptions/{KNOWN[subscription]}",
+                topic=f"projects/{project}/topics/{KNOWN[topic]}",
+                push_config={"push_endpoint": "http://127.0.0.1:9/"},
+            )
