@@ -62,6 +62,10 @@ class PushConfig:
     """E-mail in oidcToken; empty: pushes carry no token."""
     audience: str = ""
     no_wrapper: bool = False
+    write_metadata: bool = False
+    """Of noWrapper: message metadata and attributes become HTTP headers."""
+    wrapper: bool = False
+    """pubsubWrapper is stated; the wrapped body is what one gets without it, too."""
     attributes: dict[str, str] = field(default_factory=lambda: {"x-goog-version": "v1"})
 
 
@@ -87,6 +91,18 @@ class Subscription:
     detached: bool = False
     created: float = 0
     labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Snapshot:
+    """A snapshot's resource. What it retains is with the broker."""
+
+    name: str
+    topic: str
+    created: float
+    expires: float
+    labels: dict[str, str] = field(default_factory=dict)
+    policy: Policy = field(default_factory=Policy)
 
 
 @dataclass
@@ -161,6 +177,7 @@ class World:
     region_code: str
     topics: dict[str, Topic] = field(default_factory=dict)
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)
     services: dict[str, Service] = field(default_factory=dict)
     accounts: dict[str, ServiceAccount] = field(default_factory=dict)
     policy: Policy = field(default_factory=Policy)

@@ -34,6 +34,19 @@ class Unverified:
     """Which of the documented sentences a wrong audience gets in the request log."""
     token_reuse_s: float = 0.0
     """How long Pub/Sub goes on using a push token that it has minted ("tokens may be up to an hour old")."""
+    snapshot_brings_older: bool = True
+    """Whether a subscription that is sought to another's snapshot gets messages published before it existed."""
+    pull_counts: bool = True
+    """Whether a pull counts as a delivery attempt. The pages say so, on a best-effort basis."""
+    change_over_s: float = 0.0
+    """How long a switch between push and pull takes ("several minutes", says the push page; it may be quicker)."""
+    seek_settles_s: float = 0.0
+    """How long a seek takes to be fully effective ("up to a minute")."""
+    short_pulls: float = 0.0
+    """Share of pulls that return fewer messages than there are, or none."""
+    pending_outlives_caller: bool = True
+    """Whether a request that still waits for an instance is handed to one after its caller hung up, or forgotten without a log
+    entry. (Once it is inside a container the page is clear: the container is not told.)"""
 
     @classmethod
     def draw(cls, rng: random.Random) -> Unverified:
@@ -54,4 +67,10 @@ class Unverified:
                 ]
             ),
             token_reuse_s=rng.choice([0.0, 1800.0, 3300.0]),
+            snapshot_brings_older=rng.random() < 0.5,
+            pull_counts=rng.random() < 0.75,
+            change_over_s=rng.choice([3.0, 20.0, 75.0, 240.0]),
+            seek_settles_s=rng.choice([0.0, 5.0, 55.0]),
+            short_pulls=rng.choice([0.0, 0.2, 0.5]),
+            pending_outlives_caller=rng.random() < 0.5,
         )
