@@ -197,6 +197,7 @@ def _crashes(
         return
     newest = max([x.at for x in crashed] + [r.at for r in refused])
     first = min([x.at for x in crashed] + [r.at for r in refused])
+    cut = not isinstance(lines, Unseen) and not lines.source.complete
     fresh = now - newest < timedelta(minutes=20) and not acking
     told = (
         []
@@ -213,7 +214,7 @@ def _crashes(
         leg=leg,
         bears=(Bears.HOLDS if least else Bears.APART) if fresh else Bears.SLOWS,
         held=least if fresh else 0,
-        since=first,
+        since=None if cut else first,  # of more lines than were read, the oldest read is no beginning
         rests_on=("PlatformLines", "RequestLog"),
         numbers={"exits": len(crashed), "refused": len(refused)},
         words={"why": why, "memory": "yes" if any(_MEMORY in x.text for x in crashed) else ""},
