@@ -29,6 +29,8 @@ class Request:
     from_pubsub: bool = False
     """True for pushes: Google's own network, which internal ingress admits from the same project."""
     remote_ip: str = "203.0.113.7"
+    patience_s: float | None = None
+    """After this long the caller hangs up; None: it waits for the answer."""
 
 
 @dataclass(slots=True)

@@ -137,12 +137,12 @@ def scenario_schema() -> dict[str, Any]:
 
 
 def _allow_variables(schema: Any) -> Any:
-    """Wherever the types want an integer, an expression of varied numbers will do; but not in `vary` itself."""
+    """Wherever the types want a number, an expression of varied numbers will do; but not in `vary` itself."""
     if isinstance(schema, list | tuple):
         return [_allow_variables(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    if schema.get("type") == "integer":
+    if schema.get("type") in ("integer", "number"):
         return {"anyOf": [schema, {"type": "string", "pattern": f"^{_VARIABLE.pattern}$"}]}
     return {key: part if key == "vary" else _allow_variables(part) for key, part in schema.items()}
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import (
+    DeadLetterCounts,
     Leg,
     LiveStart,
     LogRow,
@@ -18,9 +19,11 @@ from diagnostics.evidence.model import (
     Stage,
     SubscriptionConfig,
     Unseen,
+    total,
 )
 from diagnostics.ledger import Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Status
+from diagnostics.steps.progress import patience_s
 from diagnostics.steps.words import RECENT, by_class, clock, count, owed
 
 FINE = Code("cold_start.fine", Stage.DELIVERED, "start-up fits into the ack deadline", informational=True)
@@ -50,6 +53,7 @@ def cold_start(
     capacity: ReceiverCapacity | Unseen,
     pushes: PushCounts | Unseen,
     log: RequestLog | Unseen,
+    dead: DeadLetterCounts | Unseen,
     live: LiveStart | Unseen,
 ) -> Iterator[Finding]:
     """Reads start-up, pending latency, instances and limits; the log says whom Cloud Run itself turned away, and when."""
@@ -66,7 +70,7 @@ def cold_start(
             held=least,
             rests_on=("ServiceConfig",),
         )
-    yield from _turned_away(leg, ledger, settings, log, pushes, capacity, now, least)
+    yield from _turned_away(leg, ledger, settings, subscription, log, pushes, dead, capacity, now, least)
     if isinstance(capacity, Unseen):
         yield UNSEEN.says(
             Status.UNKNOWN,
@@ -145,12 +149,17 @@ def _turned_away(
     leg: Leg,
     ledger: Ledger,
     settings: ServiceSettings,
+    subscription: SubscriptionConfig | Unseen,
     log: RequestLog | Unseen,
     pushes: PushCounts | Unseen,
+    dead: DeadLetterCounts | Unseen,
     capacity: ReceiverCapacity | Unseen,
     now: datetime,
     least: int,
 ) -> Iterator[Finding]:
+    """Turned away now: it holds the batch if nothing gets through, and slows it if something does. Turned away earlier: over,
+    unless those very refusals used up the attempts of messages that are now dead letters.
+    """
     if isinstance(log, Unseen):
         return
     since = ledger.started or now - timedelta(hours=1)
@@ -162,10 +171,24 @@ def _turned_away(
     limit = _limit(settings)
     busy = None if isinstance(capacity, Unseen) else _instances(capacity, since)
     numbers = {"turned_away": len(away), "recent": len(recent), "limit": limit} | ({"instances": busy} if busy else {})
-    if not recent or not least:
-        flowing = not isinstance(pushes, Unseen) and bool(
-            by_class(pushes.series, pushes.source.as_of - RECENT).get("ack")
+    acked = not isinstance(pushes, Unseen) and bool(by_class(pushes.series, pushes.source.as_of - RECENT).get("ack"))
+    flowing = acked or _moves(ledger, now, subscription, capacity)
+    lettered = 0 if isinstance(dead, Unseen) or not ledger.started else round(total(dead.series, since))
+    burnt = min(lettered, least) if len(away) > _other_refusals(log, since) else 0
+    running = f"{busy:.0f} of at most {limit} instances ran" if busy else f"at most {limit} instances may run"
+    if full and burnt:
+        yield SATURATED.says(
+            Status.FAULT,
+            f"{count(len(away), 'push')} turned away with 429 “{NO_INSTANCE}”, the last at {clock(away[-1].at, now)}; {running}; "
+            f"each refusal is an attempt, and {count(burnt, 'message')} went to the dead-letter topic",
+            leg=leg,
+            bears=Bears.HOLDS,
+            held=burnt,
+            since=full[0].at,
+            rests_on=("RequestLog", "DeadLetterCounts", "ReceiverCapacity", "ServiceConfig"),
+            numbers=numbers | {"dead_lettered": burnt},
         )
+    elif not recent or not least:
         yield DRAINED.says(
             Status.OK,
             f"{count(len(away), 'push')} turned away with “{NO_INSTANCE}” until {clock(away[-1].at, now)}; "
@@ -177,15 +200,14 @@ def _turned_away(
             rests_on=("RequestLog",),
             numbers=numbers,
         )
-        return
-    if full:
+    elif full:
         yield SATURATED.says(
-            Status.FAULT,
-            f"{count(len(recent), 'push')} turned away with 429 “{NO_INSTANCE}” in the last 5 min; "
-            + (f"{busy:.0f} of at most {limit} instances run" if busy else f"at most {limit} instances may run"),
+            Status.WARNING if flowing else Status.FAULT,
+            f"{count(len(recent), 'push')} turned away with 429 “{NO_INSTANCE}” in the last 5 min; {running}"
+            + ("; others get through" if flowing else ""),
             leg=leg,
-            bears=Bears.HOLDS,
-            held=least,
+            bears=Bears.SLOWS if flowing else Bears.HOLDS,
+            held=0 if flowing else least,
             since=full[0].at,
             rests_on=("RequestLog", "ReceiverCapacity", "ServiceConfig"),
             numbers=numbers,
@@ -202,6 +224,14 @@ def _turned_away(
         )
 
 
+def _moves(
+    ledger: Ledger, now: datetime, subscription: SubscriptionConfig | Unseen, capacity: ReceiverCapacity | Unseen
+) -> bool:
+    """Whether an item of the batch came back within the time that one may take."""
+    newest = ledger.last_progress if ledger.done else None
+    return newest is not None and (now - newest).total_seconds() <= patience_s(subscription, capacity)
+
+
 def _away(row: LogRow, push_path: str) -> bool:
     return (
         not row.instance
@@ -209,6 +239,12 @@ def _away(row: LogRow, push_path: str) -> bool:
         and row.path.split("?")[0] == push_path
         and (NO_INSTANCE in row.text or row.status == 429)
     )
+
+
+def _other_refusals(log: RequestLog, since: datetime) -> int:
+    """Pushes that failed in any other way: then it is not sure what used up the attempts."""
+    pushes = [r for r in log.refused if r.path.split("?")[0] == log.push_path and r.at >= since]
+    return sum(1 for r in pushes if not _away(r, log.push_path))
 
 
 def _limit(settings: ServiceSettings) -> int:

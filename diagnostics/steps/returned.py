@@ -22,7 +22,7 @@ from diagnostics.evidence.model import (
 from diagnostics.ledger import Ledger, Life
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
-from diagnostics.steps.words import RECENT, by_class, clock, count, names, short
+from diagnostics.steps.words import RECENT, by_class, clock, count, first_of, names, short
 
 RETURNED = Code("returned.all", Stage.RETURNED, "finished items came back to the coordinator", informational=True)
 ERRORS = Code("returned.errors", Stage.RETURNED, "the worker cannot publish completions")
@@ -156,7 +156,7 @@ def _found(
             leg=Leg.COMPLETION,
             bears=Bears.HOLDS if least or ledger.done == 0 else Bears.APART,
             held=least,
-            since=begin,
+            since=first_of(work.series, since, response_class="ack"),
             rests_on=("PublishCounts", "PushCounts"),
             numbers={"acks": acks},
         )

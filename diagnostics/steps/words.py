@@ -90,7 +90,14 @@ def last_of(series: Iterable[Series], since: datetime | None = None) -> datetime
 
 def owed(ledger: Ledger, leg: Leg) -> tuple[int, int | None]:
     """Items of this batch that this leg has still to deliver: at least, at most (None: not known)."""
-    return ledger.gap(Stage.DELIVERED if leg is Leg.REQUEST else Stage.RETURNED)
+    if leg is Leg.COMPLETION:
+        return ledger.gap(Stage.RETURNED)
+    least, most = ledger.gap(Stage.DELIVERED)
+    delivered, acked = ledger.counts.get(Stage.DELIVERED), ledger.counts.get(Stage.PROCESSED)
+    if delivered and acked and delivered.exact is None and acked.most is not None:
+        # Nothing tells how many reached code, but what was not acked is still to deliver, or to deliver again.
+        least = max(least, ledger.before(Stage.DELIVERED).least - acked.most)
+    return least, most
 
 
 __all__ = [

@@ -80,6 +80,8 @@ class Fleet:
         self._dispatch()
         if call in self._queue:
             after(self._env, max(3.5 * self.revision.startup_s, 10.0), lambda: self._give_up(call))
+            if call.request.patience_s is not None and not self._unverified.pending_outlives_caller:
+                after(self._env, call.request.patience_s, lambda: self._forget(call))
         self._scale_up()
         self._tick_soon()
 
@@ -142,6 +144,12 @@ class Fleet:
             return
         at_maximum = len(self._serving) + self._starting >= self._bounds()[1]
         self._refuse(call, 429 if at_maximum else 500, NO_INSTANCE)
+
+    def _forget(self, call: Call) -> None:
+        """The caller hung up before an instance was there."""
+        if not call.answered and call in self._queue:
+            call.answered = True
+            self._waiting -= 1
 
     def _refuse(self, call: Call, status: int, text: str) -> None:
         now = float(self._env.now)
