@@ -16,7 +16,8 @@ import pytest
 
 from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import load
-from diagnostics.lab.servers.serve import Rpc, start
+from diagnostics.lab.servers.front import Rpc
+from diagnostics.lab.servers.serve import start
 from diagnostics.lab.telemetry.store import Telemetry
 from diagnostics.scoring.world import find
 

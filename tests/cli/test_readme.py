@@ -1,0 +1,35 @@
+"""The README shows what the demo prints, and the help it names is there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+README = Path(__file__).parents[2] / "README.md"
+SECONDS = re.compile(r"\d+\.\d s · lab")
+
+
+def shown() -> str:
+    """The block of the README that follows `make demo` prints."""
+    block = re.search(r"```text demo\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert block, "README.md has no ```text demo block"
+    return block[1]
+
+
+def test_the_demo_prints_what_the_readme_shows() -> None:
+    ran = subprocess.run(
+        [str(Path(sys.executable).with_name("pubsub-diag")), "demo"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "", "HOME": "/nonexistent", "COLUMNS": "120", "NO_COLOR": "1"},
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert _still(ran.stdout) == _still(shown())
+
+
+def _still(text: str) -> str:
+    """Without what a clock says: how long the run took."""
+    return SECONDS.sub("0.0 s · lab", text).strip()
