@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import pytest
 
+from tests.contract import sides
 from tests.contract.google_tools import REQUIRE, Absent, Emulator, Gcloud, required
 
 
@@ -26,6 +27,17 @@ def emulator(gcloud: Gcloud, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         _do_without(absent)
     with started:
         yield started
+
+
+@pytest.fixture
+def project(emulator: Emulator) -> sides.Project:
+    return sides.Project(emulator)
+
+
+@pytest.fixture
+def receiver() -> Iterator[sides.Receiver]:
+    with sides.receiving() as listening:
+        yield listening
 
 
 def _do_without(absent: Absent) -> NoReturn:

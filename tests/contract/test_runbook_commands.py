@@ -16,7 +16,7 @@ pytestmark = pytest.mark.google_tools
 ALL = [*pages("causes"), *pages("steps")]
 READS = {"describe", "list", "list-subscriptions", "get-iam-policy"}
 UNKNOWN_TO_THE_EMULATOR = {"add-iam-policy-binding": "the emulator has no IAM"}
-"""Pub/Sub commands that only the linter can check, and why."""
+"""Pub/Sub commands that only the linter can check, and why (test_emulator.py asserts it)."""
 
 ABSENT = {
     "no-subscription-on-topic": {"subscription"},
@@ -71,16 +71,6 @@ def test_pubsub_commands_do_what_the_runbook_says(page: Page, gcloud: Gcloud, em
         said += done.stdout + done.stderr
     for promise in re.findall(r"`((?:Created|Updated) (?:topic|subscription|snapshot)[^`]*)`", page.text):
         assert filled(promise).rstrip(".").replace(KNOWN["project"], project) in said
-
-
-def test_what_the_emulator_is_said_not_to_know_it_does_not_know(gcloud: Gcloud, emulator: Emulator) -> None:
-    _prepare(emulator, "unknown-to-it", set())
-    line = filled(
-        "gcloud pubsub topics add-iam-policy-binding {topic} --member=serviceAccount:{push_account} --role=roles/pubsub.publisher"
-    )
-    done = gcloud.shell(line, "unknown-to-it", emulator.address)
-    assert done.returncode != 0
-    assert "UNIMPLEMENTED" in done.stderr
 
 
 def test_an_absent_tool_is_a_skip_unless_it_is_asked_for() -> None:
