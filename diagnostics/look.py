@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-import msgspec
-
 from diagnostics.causes.diagnosis import Call, Diagnosis, Header
 from diagnostics.evidence.collect import Ask, collect
 from diagnostics.evidence.model import (
@@ -33,10 +31,7 @@ def look(
     session: Session, profile: PipelineProfile, command: str, ask: Ask, legs: Sequence[Leg] | None = None
 ) -> Diagnosis:
     """The diagnosis of one command, within the session's deadline; `legs` limits it to these."""
-    diagnosis = investigate(see(session, profile, command, ask, legs))
-    return msgspec.structs.replace(
-        diagnosis, pipeline=msgspec.structs.replace(diagnosis.pipeline, seconds=round(session.seconds(), 3))
-    )
+    return investigate(see(session, profile, command, ask, legs))
 
 
 def see(session: Session, profile: PipelineProfile, command: str, ask: Ask, legs: Sequence[Leg] | None = None) -> Case:
@@ -57,6 +52,7 @@ def header(session: Session, profile: PipelineProfile, command: str, evidence: E
         command=command,
         logs_as_of=_as_of(e for e in seen if isinstance(e, LOGS)),
         metrics_as_of=_as_of(e for e in seen if e.source.source == METRICS),
+        seconds=round(session.seconds(), 3),
     )
 
 

@@ -5,6 +5,7 @@ Counters belong to the whole subscription. They bound what can have happened to 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -141,7 +142,7 @@ def _answers(
                 bears=Bears.SLOWS,
                 rests_on=("PushCounts",),
                 numbers={"failed": sum(bad.values())},
-                words=_texts(log),
+                words=_texts(log, since),
             )
         return
     share = sum(bad_now.values()) / all_now
@@ -154,14 +155,15 @@ def _answers(
     yield FAILING.says(
         Status.FAULT if (stuck and share > 0.5) or not recent.get("ack") else Status.WARNING,
         f"{_mix(bad_now, all_now)} of pushes in the last {round(minutes)} min "
-        f"({sum(bad_now.values()) / minutes:.1f} a minute) beside {count(recent.get('ack', 0), 'ack')}",
+        f"({sum(bad_now.values()) / minutes:.1f} a minute) beside {count(recent.get('ack', 0), 'ack')}"
+        + (f"; the request log has {seen['statuses']}" if (seen := _texts(log, recently)) else ""),
         leg=leg,
         bears=(Bears.HOLDS if not recent.get("ack") else Bears.SLOWS) if stuck else Bears.APART,
         held=least if not recent.get("ack") else 0,
         since=begin,
         rests_on=("PushCounts",),
         numbers=numbers,
-        words=_texts(log),
+        words=seen,
     )
     if "deadline_exceeded" in bad_now:
         yield DEADLINE.says(
@@ -193,7 +195,8 @@ def _waiting(
     now: datetime,
 ) -> Iterator[Finding]:
     waits = _last(backlog)
-    if not waits:
+    refused = ledger.attempt is not None and ledger.attempt.turned_away
+    if not waits or refused:  # what waits while a start was refused belongs to the batch that is in its way
         return
     age = max((s.last.value for s in backlog.oldest_age_s if s.last), default=0.0)
     born = backlog.source.as_of - timedelta(seconds=age)
@@ -378,14 +381,9 @@ def _mix(bad: dict[str, float], all_: float) -> str:
     return ", ".join(f"{v / all_:.0%} {k}" for k, v in sorted(bad.items(), key=lambda kv: -kv[1]))
 
 
-def _texts(log: RequestLog | Unseen) -> dict[str, str]:
+def _texts(log: RequestLog | Unseen, since: datetime) -> dict[str, str]:
     """Status codes that the request log shows on the push path, most frequent first."""
     if isinstance(log, Unseen):
         return {}
-    codes: dict[int, int] = {}
-    for row in log.refused:
-        if row.path.split("?")[0] == log.push_path:
-            codes[row.status] = codes.get(row.status, 0) + 1
-    return (
-        {"statuses": ", ".join(f"{n} × {c}" for c, n in sorted(codes.items(), key=lambda kv: -kv[1]))} if codes else {}
-    )
+    codes = Counter(r.status for r in log.refused if r.path.split("?")[0] == log.push_path and r.at >= since)
+    return {"statuses": ", ".join(f"{n} × {status}" for status, n in codes.most_common())} if codes else {}
