@@ -9,7 +9,7 @@ from diagnostics.causes import say
 from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.diagnosis import Batch, Call, Diagnosis, Header, Window
 from diagnostics.causes.model import Cause
-from diagnostics.causes.standing import EXITS, finishes_alone, forecast, state_of, status_of, stopped_at
+from diagnostics.causes.standing import EXITS, finishes_alone, forecast, lost_once, state_of, status_of, stopped_at
 from diagnostics.causes.verdict import decide
 from diagnostics.evidence.ask import Ask
 from diagnostics.evidence.model import (
@@ -110,12 +110,13 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
     present = [leg for leg in Leg if profile.leg(leg) is not None and (legs is None or leg in legs)]
     ledger = build(evidence, profile, ask.batch, ask.expect)
     said = run.run(COMMANDS[command], evidence, ledger, profile, present)
+    rows = lost_once(said.rows)
     whole = command == "batch"
     over = ledger.known_batch is False or (bool(ledger.closed) and not ledger.hollow)
     verdict = decide(catalogue, said.findings, present, over)
     state = state_of(ledger, said.findings, verdict)
     status = status_of(command, state, ledger, said.findings, verdict)
-    here, here_leg = stopped_at(said.rows, state, verdict) if whole else (None, None)
+    here, here_leg = stopped_at(rows, state, verdict) if whole else (None, None)
     expected = forecast(state, said.findings, ledger, now)
     teller = say.Teller(profile, evidence, ledger, header, now)
     named = tuple(teller.named(x) for x in verdict.live)
@@ -131,7 +132,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
         forecast=expected,
         window=Window(since=evidence.since, until=ask.end(now)),
         as_of=now,
-        ladder=tuple(sorted(said.rows, key=lambda r: STAGES.index(r.stage))) if whole else (),
+        ladder=tuple(sorted(rows, key=lambda r: STAGES.index(r.stage))) if whole else (),
         here=here,
         here_leg=here_leg,
         causes=named,
@@ -141,7 +142,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
         unexplained=verdict.unexplained,
         items=teller.items(),
         unnamed=teller.unnamed(),
-        recovery=teller.recovery(verdict, said.rows),
+        recovery=teller.recovery(verdict, rows),
         next=teller.next(state, verdict, unknown),
         calls=tuple(case.calls),
         sources=teller.sources(),

@@ -37,13 +37,13 @@ CAUSES = (
             none_of(Has(topic.QUOTA)),
         ),
         decisive=all_of(
-            any_of(Has(topic.REFUSED), Has(topic.MISSING), Over(published.ERRORS, "answered", 0)),
+            any_of(Over(published.ERRORS, "answered", 0), Has(topic.REFUSED), Has(topic.MISSING)),
             any_of(Has(published.ERRORS), Has(published.CUT_SHORT)),
             none_of(Has(topic.QUOTA)),
         ),
         explains=_EFFECTS,
         settled_by=("pubsub-diag published",),
-        next=("pubsub-diag published", "pubsub-diag runbook show publish-failing"),
+        next=("pubsub-diag runbook show publish-failing", "pubsub-diag changes --leg completion"),
     ),
     Cause(
         code="publish-quota-exceeded",

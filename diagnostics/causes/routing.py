@@ -12,8 +12,8 @@ CAUSES = (
         says="the topic has no subscription that pushes to the service, so what is published is lost",
         stage=Stage.ROUTED,
         legs=BOTH,
-        requires=all_of(Has(routed.NO_SUBSCRIPTION), Has(routed.SUBSCRIPTION_MISSING)),
-        decisive=all_of(Has(routed.NO_SUBSCRIPTION), Has(routed.SUBSCRIPTION_MISSING)),
+        requires=all_of(Has(routed.SUBSCRIPTION_MISSING), Has(routed.NO_SUBSCRIPTION)),
+        decisive=all_of(Has(routed.SUBSCRIPTION_MISSING), Has(routed.NO_SUBSCRIPTION)),
         explains=(routed.EXPIRED,),
         next=(
             "pubsub-diag runbook show no-subscription-on-topic",

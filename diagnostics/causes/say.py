@@ -21,6 +21,7 @@ from diagnostics.causes.standing import moot
 from diagnostics.causes.verdict import Live, Match, Verdict
 from diagnostics.evidence.model import (
     STAGES,
+    BatchStatus,
     Evidence,
     EvidenceSet,
     Leg,
@@ -102,7 +103,8 @@ class Teller:
         if state is State.DONE:
             return self._done(name, counts, verdict)
         if state is State.FAILED:
-            return f"{name} made no batch: {why or self._first_fault(findings)}"
+            what = "was closed with none of its work done" if ledger.hollow else "made no batch"
+            return f"{name} {what}: {why or _harmless(verdict) or self._first_fault(findings)}"
         if state is State.STALLED:
             idle = (
                 span((self._now - ledger.last_progress).total_seconds()) if ledger.last_progress else "an unknown time"
@@ -110,6 +112,8 @@ class Teller:
             return f"{name} stuck at {counts} for {idle}: {why or 'cause undetermined'}"
         if state is State.RUNNING:
             if top:
+                if top.match.cause.stage is Stage.CLOSED:
+                    return f"{name} at {counts} still moves, and cannot close: {why}"
                 pace = f" at {forecast.rate_per_min:.1f} a minute" if forecast.rate_per_min else ""
                 return f"{name} at {counts} hardly moves{pace}: {why}"
             if not ledger.done:
@@ -121,8 +125,10 @@ class Teller:
     def _done(self, name: str, counts: str, verdict: Verdict) -> str:
         if any(x.match.cause.code == "empty-by-design" for x in verdict.live):
             return f"{name} is empty by design" + self._ailing(verdict)
-        forced = ", closed with work missing" if self._ledger.attempt and self._ledger.attempt.forced else ""
-        return f"{name} done: {counts}{forced}" + self._ailing(verdict)
+        forced = self._ledger.attempt is not None and self._ledger.attempt.forced is not None
+        how = f"was closed at {counts} with work missing" if forced else f"done: {counts}"
+        begun = f", started {clock(self._ledger.started, self._now)}" if self._ledger.started else ""
+        return f"{name} {how}{begun}" + self._ailing(verdict)
 
     def _ailing(self, verdict: Verdict) -> str:
         sick = [x for x in verdict.live if x.role in (Role.WORSENS, Role.LATENT)]
@@ -198,6 +204,7 @@ class Teller:
             State.DONE,
             State.RUNNING,
         )
+        no_batch = self._ledger.attempt is not None and not self._ledger.batch
         stages = {what: f.stage for f in findings if f.status is Status.UNKNOWN for what in f.rests_on}
         gone = [u for u in self._evidence.unseen() if u.why is not Why.NOT_ASKED]
         gone = [u for u in gone if not (u.why is Why.NOT_CONFIGURED and u.what.startswith("Live"))]
@@ -206,6 +213,7 @@ class Teller:
                 u,
                 matters=not settled
                 and u.why is not Why.NOT_CONFIGURED
+                and not (no_batch and u.what == BatchStatus.__name__)
                 and not moot(stages.get(u.what, Stage.REQUESTED), self._ledger, state),
                 would_say=_WOULD_SAY.get(u.what, ""),
             )
@@ -223,8 +231,12 @@ class Teller:
             steps += [self._fill(n, live.match.leg, live.match.because) for n in settle[:1]]
         if not sure:
             steps += [gap.mend for gap in unknown if gap.matters and gap.mend][:2]
-        if not verdict.blocking and state in (State.STALLED, State.FAILED):
+        harmless = [x.match for x in verdict.live if x.role is Role.BENIGN and x.match.cause.next]
+        steps += [self._fill(n, m.leg, m.because) for m in harmless for n in m.cause.next]
+        if not verdict.blocking and not harmless and state is State.STALLED:
             steps += ["pubsub-diag delivery", "pubsub-diag worker", "pubsub-diag access"]
+        if not verdict.blocking and not harmless and state is State.FAILED:
+            steps += ["pubsub-diag changes --leg completion", "pubsub-diag access"]
         for live in verdict.live:
             if live.role in (Role.WORSENS, Role.LATENT):
                 steps.append(f"pubsub-diag runbook show {live.match.cause.code}")
@@ -295,6 +307,11 @@ class Teller:
         for name, value in values.items():
             command = command.replace("{" + name + "}", value)
         return " ".join(command.split())
+
+
+def _harmless(verdict: Verdict) -> str:
+    """Why a start that made no batch is nothing to worry about; empty if it is."""
+    return next((clause(x.match) for x in verdict.live if x.match.cause.benign and x.match.cause.next), "")
 
 
 def clause(match: Match) -> str:

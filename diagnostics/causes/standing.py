@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from diagnostics.causes.diagnosis import Exit, Forecast, State
 from diagnostics.causes.verdict import Verdict
 from diagnostics.evidence.model import STAGES, Leg, Stage
 from diagnostics.ledger import Ledger
 from diagnostics.steps import created, delivered, progress, published, requested
-from diagnostics.steps.finding import Bears, Code, Finding, Row, Status
+from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
 
 EXITS = {
     Status.OK: Exit.OK,
@@ -93,6 +95,8 @@ def stopped_at(rows: Sequence[Row], state: State, verdict: Verdict) -> tuple[Sta
     """The first row at which items of this batch stay behind; nowhere while all is well."""
     if state in (State.DONE, State.RUNNING) and not verdict.blocking:
         return None, None
+    if state is State.UNKNOWN and not verdict.blocking:
+        return None, None
     held = [f for x in verdict.blocking for f in x.match.explained if f.bears is Bears.HOLDS]
     ordered = sorted(rows, key=lambda r: STAGES.index(r.stage))
     for row in ordered:
@@ -109,13 +113,26 @@ def stopped_at(rows: Sequence[Row], state: State, verdict: Verdict) -> tuple[Sta
     return (faulty.stage, faulty.leg) if faulty else (None, None)
 
 
+def lost_once(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """What a wrong route lost does not also wait to be delivered."""
+    lost = {r.leg: r.where.get(Where.DROPPED, 0) for r in rows if r.stage is Stage.ROUTED}
+    return tuple(_without(r, lost.get(r.leg, 0)) if r.stage in (Stage.DELIVERED, Stage.RETURNED) else r for r in rows)
+
+
+def _without(row: Row, lost: int) -> Row:
+    where: dict[str, int] = {}
+    for place, number in row.where.items():
+        gone = min(lost, number) if place in (Where.WAITING, Where.IN_FLIGHT, Where.UNKNOWN) else 0
+        lost -= gone
+        where |= {place: number - gone} if number > gone else {}
+    return msgspec.structs.replace(row, where=where)
+
+
 def forecast(state: State, findings: Sequence[Finding], ledger: Ledger, now: datetime) -> Forecast:
     """When to ask again, and how fast the batch drains: by the items of its last ten minutes, if they are too few by all."""
     if state is not State.RUNNING:
         return Forecast()
-    due = next(
-        (f.numbers["due"] for f in findings if f.code in _TELL_WHEN and "due" in f.numbers), None
-    )
+    due = next((f.numbers["due"] for f in findings if f.code in _TELL_WHEN and "due" in f.numbers), None)
     ask_again = datetime.fromtimestamp(due, UTC) if due else None
     back = (Stage.RETURNED, Stage.RECORDED)
     since = now - timedelta(minutes=10)

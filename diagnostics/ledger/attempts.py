@@ -94,6 +94,13 @@ class Attempt:
         return self.closed is not None and self.forced is None
 
     @property
+    def turned_away(self) -> bool:
+        """Nothing can have come of it: the coordinator refused to make a batch, or the call never reached it."""
+        if self.marks:
+            return self.refused is not None and not self.batch
+        return self.call is not None and not self.call.reached_app
+
+    @property
     def failed_to_publish(self) -> int:
         """Items whose publishing failed: the coordinator's count, else the named ones."""
         if self.published and "failed" in self.published.numbers:

@@ -193,6 +193,8 @@ def build(evidence: EvidenceSet, profile: PipelineProfile, batch: str = "", expe
     mine, others = _attribute(item_marks.marks if item_marks else (), attempt)
     lives = _lives(mine, status)
     expected, at_start, expected_from = _expected(attempt, status, expect)
+    if attempt and attempt.failed_to_publish and not expected:
+        expected = at_start  # the coordinator lowered its count by what it failed to publish
     ledger = Ledger(
         attempt=attempt,
         attempts=tuple(all_attempts),
@@ -369,6 +371,8 @@ def _published(ledger: Ledger, evidence: EvidenceSet) -> Count:
         return Count(published.numbers["count"], published.numbers["count"], f"{_log(published)}")
     if attempt and attempt.empty:
         return Count(0, 0, f"{_log(attempt.empty)}")
+    if attempt and attempt.turned_away:
+        return Count(0, 0, "start call")
     named = sum(1 for life in ledger.lives if _ORDER[life.stage] >= _ORDER[Stage.PUBLISHED])
     topic = seen(evidence.get(PublishCounts, Leg.REQUEST))
     if attempt and topic and ledger.started and attempt.call:

@@ -65,7 +65,9 @@ def created(
             bears=Bears.APART if right else Bears.HOLDS,
             rests_on=("BatchMarks",),
         )
-        yield Row(stage=Stage.CREATED, not_reached=right, seen_min=0, seen_max=0, status=Status.OK if right else Status.FAULT)
+        yield Row(
+            stage=Stage.CREATED, not_reached=right, seen_min=0, seen_max=0, status=Status.OK if right else Status.FAULT
+        )
         return
     if attempt.batch and ledger.done:
         yield CREATED.says(Status.OK, f"batch {attempt.batch} exists: items of it came back")
@@ -133,7 +135,7 @@ def _in_the_way(ledger: Ledger, attempt: Attempt, now: datetime, items: ItemMark
             bears=Bears.HOLDS,
             since=blocker.started,
             rests_on=("BatchMarks", "ItemMarks"),
-            words=words,
+            words={**words, "idle": span(idle)},
             numbers=numbers,
         )
     else:

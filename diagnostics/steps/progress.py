@@ -10,10 +10,21 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from diagnostics.evidence.model import BatchStatus, ItemMarks, Leg, ReceiverCapacity, Stage, SubscriptionConfig, Unseen
+from diagnostics.evidence.model import (
+    BatchStatus,
+    ItemMarks,
+    Leg,
+    Means,
+    ReceiverCapacity,
+    ServiceConfig,
+    Stage,
+    SubscriptionConfig,
+    Unseen,
+)
 from diagnostics.ledger import Ledger
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.steps.finding import Bears, Code, Finding, Status
+from diagnostics.steps.published import start_limit_s
 from diagnostics.steps.words import clock, span
 
 PROGRESSING = Code("progress.moving", Stage.PROCESSED, "items get further")
@@ -35,6 +46,7 @@ def progress(
     marks: ItemMarks | Unseen,
     request: Annotated[SubscriptionConfig | Unseen, Leg.REQUEST],
     capacity: Annotated[ReceiverCapacity | Unseen, Leg.REQUEST],
+    coordinator: Annotated[ServiceConfig | Unseen, Leg.COMPLETION],
 ) -> Iterator[Finding]:
     """Compares the newest progress of the batch with the time that one item may take."""
     if ledger.attempt is None or not ledger.batch or ledger.closed or ledger.made_none or ledger.known_batch is False:
@@ -53,9 +65,12 @@ def progress(
         return
     idle = (now - newest).total_seconds()
     due = newest + timedelta(seconds=patience)
+    at_work = _start_at_work(ledger, coordinator)
+    if at_work is not None:
+        due = max(due, at_work)
     numbers = {"idle_s": idle, "patience_s": patience, "due": due.timestamp()}
     last = f"the newest progress is of {clock(newest, now)}, {span(idle)} ago"
-    if idle > patience:
+    if now > due:
         yield STALLED.says(
             Status.FAULT,
             f"{last}; one item may take {span(patience)} (start-up, ack deadline and a retry)",
@@ -69,9 +84,16 @@ def progress(
             Status.OK, f"{ledger.done} of {ledger.expected or '?'} {profile.item}s done; {last}", numbers=numbers
         )
     else:
-        yield TOO_EARLY.says(
-            Status.OK, f"nothing has come back yet; {last}, and one item may take {span(patience)}", numbers=numbers
-        )
+        why = "the start call is still at work" if at_work and now < at_work else f"one item may take {span(patience)}"
+        yield TOO_EARLY.says(Status.OK, f"nothing has come back yet; {last}, and {why}", numbers=numbers)
+
+
+def _start_at_work(ledger: Ledger, coordinator: ServiceConfig | Unseen) -> datetime | None:
+    """Until when the start call may go on publishing; None once it has answered or told its count, or never tells one."""
+    attempt = ledger.attempt
+    if attempt is None or attempt.call or attempt.published or not attempt.seen or not ledger.proven(Means.PUBLISHED):
+        return None
+    return attempt.started + timedelta(seconds=start_limit_s(coordinator))
 
 
 def patience_s(request: SubscriptionConfig | Unseen, capacity: ReceiverCapacity | Unseen) -> float:

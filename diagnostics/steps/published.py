@@ -38,7 +38,7 @@ def published(
     """Reads the coordinator's own count first; the topic's counter bounds it, for other batches publish there, too."""
     attempt = ledger.attempt
     here = ledger.counts.get(Stage.PUBLISHED)
-    if attempt is None or here is None or (attempt.refused and not attempt.batch):
+    if attempt is None or here is None or attempt.turned_away:
         yield Row(stage=Stage.PUBLISHED, leg=Leg.REQUEST, not_reached=True)
         return
     found = list(_why_fewer(ledger, profile, attempt, now, coordinator))
@@ -72,7 +72,7 @@ def published(
 
 def _gate_told(attempt: Attempt) -> str:
     gate = attempt.gate
-    if gate is None or "count" not in gate.numbers or "of" not in gate.numbers:
+    if gate is None or gate.numbers.get("count") == gate.numbers.get("of"):
         return ""
     return f": the gate let {gate.numbers['count']} of {gate.numbers['of']} through{_reasons(gate)}"
 

@@ -21,7 +21,9 @@ WAITS_FOR_UNPUBLISHED = Code(
 )
 WILL_WAIT = Code("closed.will_wait", Stage.CLOSED, "the batch will wait for items that nobody published")
 HOLLOW = Code(
-    "closed.hollow", Stage.CLOSED, "the batch counts as closed and none of its work was done: nothing could be published"
+    "closed.hollow",
+    Stage.CLOSED,
+    "the batch counts as closed and none of its work was done: nothing could be published",
 )
 OPEN = Code("closed.open", Stage.CLOSED, "the batch is open and work is owed", informational=True)
 UNSEEN = Code("closed.unseen", Stage.CLOSED, "whether the batch is closed could not be seen", informational=True)
@@ -104,7 +106,9 @@ def _closing(ledger: Ledger, profile: PipelineProfile, now: datetime) -> Iterato
             since=ledger.last_progress,
             rests_on=("BatchMarks", "BatchStatus"),
         )
-        yield Row(stage=Stage.CLOSED, reached=True, status=Status.FAULT, source=f"{ledger.closed_from}: without its work")
+        yield Row(
+            stage=Stage.CLOSED, reached=True, status=Status.FAULT, source=f"{ledger.closed_from}: without its work"
+        )
         return
     if ledger.closed:
         if attempt.forced:

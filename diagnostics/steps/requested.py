@@ -86,10 +86,13 @@ def _answered(ledger: Ledger, status: int, latency_s: float, when: str, reached_
             bears=Bears.HOLDS,
             rests_on=rests,
         )
+    empty = ledger.attempt.empty if ledger.attempt else None
+    reason = empty.words.get("reason", "") if empty else ""
     return FAILED.says(
         Status.FAULT,
         f"start call at {when} was answered {status} {took}"
-        + ("" if reached_app else " and never reached a container"),
+        + ("" if reached_app else " and never reached a container")
+        + (f": {reason}" if reason else ""),
         bears=Bears.SLOWS if ledger.batch else Bears.HOLDS,
         since=ledger.started,
         rests_on=rests,

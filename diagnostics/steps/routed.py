@@ -58,7 +58,7 @@ def routed(
 ) -> Iterator[Finding | Row]:
     """Reads configuration only; what was lost is counted from what the stage before let through."""
     sent = _sent(ledger, leg)
-    lost = _unacked(ledger, leg) if sent else 0
+    lost = owed(ledger, leg)[0] if sent else 0
     bears = Bears.HOLDS if lost else Bears.APART
     settings = subscription.settings
     found: list[Finding] = []
@@ -126,14 +126,6 @@ def routed(
         source=next((f.says for f in found if f.status in (Status.FAULT, Status.OK)), ""),
         not_reached=False,
     )
-
-
-def _unacked(ledger: Ledger, leg: Leg) -> int:
-    """Items that this leg was given and that no code of the right service acked: pushes to a wrong address are no deliveries."""
-    if leg is Leg.COMPLETION:
-        return owed(ledger, leg)[0]
-    acked = ledger.counts[Stage.PROCESSED].most
-    return 0 if acked is None else max(ledger.counts[Stage.PUBLISHED].least - acked, 0)
 
 
 def _sent(ledger: Ledger, leg: Leg) -> int:
