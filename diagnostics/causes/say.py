@@ -221,6 +221,8 @@ class Teller:
         )
 
     def next(self, state: State, verdict: Verdict, unknown: Sequence[Missing]) -> tuple[str, ...]:
+        if self._ledger.known_batch is False:
+            return ("pubsub-diag batches",)
         steps: list[str] = []
         sure = [x for x in verdict.blocking if x.confidence is Confidence.CONFIRMED]
         unsure = [x for x in verdict.blocking if x.confidence is not Confidence.CONFIRMED]

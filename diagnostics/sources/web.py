@@ -26,6 +26,8 @@ class Answer(NamedTuple):
     text: str
     content_type: str
     latency_s: float
+    simulated_s: float = 0.0
+    """What the lab says it took: its time stands while we wait."""
 
 
 def get(session: Session, url: str, headers: dict[str, str], timeout_s: float) -> Answer:
@@ -50,7 +52,7 @@ def get(session: Session, url: str, headers: dict[str, str], timeout_s: float) -
         answer = Answer(0, redact(str(getattr(error, "reason", error)), 200), "", 0.0)
     taken = time.monotonic() - started
     session.record(f"GET {parts.hostname}{parts.path}", taken, bool(answer.status), str(answer.status or answer.text))
-    return answer._replace(latency_s=answer.latency_s or taken)
+    return answer._replace(latency_s=answer.simulated_s if session.lab and answer.simulated_s else taken)
 
 
 def identity_token(session: Session, audience: str) -> str:
@@ -97,8 +99,15 @@ def _read(opener: urllib.request.OpenerDirector, request: urllib.request.Request
 
 
 def _answer(status: int, headers: Any, body: bytes) -> Answer:
-    latency = headers.get("X-Lab-Latency-S", "0")  # simulated seconds: in the lab, time stands for the caller
-    return Answer(status, body.decode("utf-8", "replace"), headers.get("Content-Type", ""), float(latency))
+    return Answer(status, body.decode("utf-8", "replace"), headers.get("Content-Type", ""), 0.0, _simulated(headers))
+
+
+def _simulated(headers: Any) -> float:
+    """Seconds that the call took in the lab's own time; 0 where no lab says."""
+    try:
+        return float(headers.get("X-Lab-Latency-S", "0"))
+    except ValueError:
+        return 0.0
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -24,7 +24,7 @@ from diagnostics.evidence.model import (
 from diagnostics.ledger import Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Status
 from diagnostics.steps.progress import patience_s
-from diagnostics.steps.words import RECENT, by_class, clock, count, owed
+from diagnostics.steps.words import RECENT, by_class, clock, count, latency, owed
 
 FINE = Code("cold_start.fine", Stage.DELIVERED, "start-up fits into the ack deadline", informational=True)
 TOO_SLOW = Code("cold_start.too_slow", Stage.DELIVERED, "start-up takes longer than the ack deadline")
@@ -82,8 +82,13 @@ def cold_start(
         yield from _startup(leg, ledger, settings, subscription.settings.ack_deadline_s, capacity, pushes, least)
     if not isinstance(live, Unseen) and live.calls:
         first, *rest = live.calls
-        warm = f", then {rest[-1].latency_s:.1f} s" if rest else ""
-        yield LIVE.says(Status.OK, f"live first call {first.latency_s:.1f} s ({first.status}){warm}", leg=leg)
+        warm = f", then {latency(rest[-1].latency_s)}" if rest else ""
+        yield LIVE.says(
+            Status.OK,
+            f"live first call {latency(first.latency_s)} ({first.status}){warm}",
+            leg=leg,
+            rests_on=("LiveStart",),
+        )
 
 
 def _startup(

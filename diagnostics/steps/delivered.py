@@ -24,7 +24,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.ledger import Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
-from diagnostics.steps.words import RECENT, by_class, clock, count, last_of, owed, span
+from diagnostics.steps.words import RECENT, by_class, clock, count, last_of, owed, span, through
 
 ACKED = Code("delivered.acked", Stage.DELIVERED, "pushes are acknowledged")
 OURS = Code(
@@ -69,7 +69,7 @@ def delivered(
         yield _row(ledger, dead, log)
         yield from _ours(ledger)
     if isinstance(pushes, Unseen):
-        yield _blind(leg, ledger, pushes)
+        yield _blind(leg, ledger, pushes, now)
     else:
         yield from _answers(leg, ledger, pushes, backlog, now, log)
     if not isinstance(backlog, Unseen):
@@ -92,9 +92,10 @@ def _ours(ledger: Ledger) -> Iterator[Finding]:
         )
 
 
-def _blind(leg: Leg, ledger: Ledger, unseen: Unseen) -> Finding:
-    least, most = owed(ledger, leg)
-    proven = least == 0 and most == 0 and ledger.done > 0
+def _blind(leg: Leg, ledger: Ledger, unseen: Unseen, now: datetime) -> Finding:
+    """Without counters, only what got through just now proves that pushes are taken now."""
+    newest = ledger.last_progress
+    proven = owed(ledger, leg) == (0, 0) and ledger.done > 0 and newest is not None and now - newest <= RECENT
     return UNSEEN.says(
         Status.OK if proven else Status.UNKNOWN,
         "every published item reached its worker; push counters were not seen"
@@ -153,7 +154,7 @@ def _answers(
         f"class_{k}": v for k, v in bad_now.items()
     }
     yield FAILING.says(
-        Status.FAULT if (stuck and share > 0.5) or not recent.get("ack") else Status.WARNING,
+        Status.FAULT if (stuck and share > 0.5) or not (recent.get("ack") or through(ledger, leg)) else Status.WARNING,
         f"{_mix(bad_now, all_now)} of pushes in the last {round(minutes)} min "
         f"({sum(bad_now.values()) / minutes:.1f} a minute) beside {count(recent.get('ack', 0), 'ack')}"
         + (f"; the request log has {seen['statuses']}" if (seen := _texts(log, recently)) else ""),
@@ -363,9 +364,11 @@ def _growing(backlog: Backlog | Unseen, since: datetime) -> bool:
     if isinstance(backlog, Unseen):
         return False
     for one in backlog.oldest_age_s:
-        values = [p.value for p in one.within(since)]
-        if len(values) > 2 and values[-1] > values[0] and values[-1] > 60:
-            return True
+        points = list(one.within(since))
+        if len(points) > 2:
+            passed = (points[-1].end - points[0].end).total_seconds()
+            if points[-1].value - points[0].value > passed / 2:  # the same message is the oldest for most of that time
+                return True
     return False
 
 

@@ -21,7 +21,7 @@ from diagnostics.evidence.model import (
 from diagnostics.ledger import Ledger, Repeat
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
-from diagnostics.steps.words import RECENT, by_class, clock, count, names, owed, span
+from diagnostics.steps.words import RECENT, by_class, clock, count, names, owed, span, through
 
 REPEATS = Code("processed.repeats", Stage.PROCESSED, "the same items fail again and again")
 ALL_FAIL = Code("processed.all_fail", Stage.PROCESSED, "everything that reaches the receiver fails")
@@ -250,7 +250,7 @@ def _answers(
     fresh = [r for r in server if r.at > now - RECENT]
     if server:
         share = len(fresh) / max(len(fresh) + recent.get("ack", 0), 1)
-        broken = bool(fresh) and not recent.get("ack")
+        broken = bool(fresh) and not recent.get("ack") and not through(ledger, leg)
         yield ERRORS.says(
             (Status.FAULT if broken else Status.WARNING) if fresh else Status.OK,
             f"{len(server)} pushes answered {_codes(server)} by the application itself"

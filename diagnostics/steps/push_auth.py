@@ -306,7 +306,12 @@ def _any_push(log: RequestLog) -> bool:
 def _live(leg: Leg, live: LiveHealth, now: datetime, bears: Bears) -> Iterator[Finding]:
     anonymous, signed = live.anonymous, live.authenticated
     if signed is None:
-        yield LIVE.says(Status.UNKNOWN, f"no token could be minted for the push account: {live.minting}", leg=leg)
+        yield LIVE.says(
+            Status.UNKNOWN,
+            f"no token could be minted for the push account: {live.minting}",
+            leg=leg,
+            rests_on=("LiveHealth",),
+        )
         return
     said = f"live call at {clock(signed.at, now)}: without token {anonymous.status}, with the push account's token {signed.status}"
     if 200 <= signed.status < 300:
@@ -316,4 +321,6 @@ def _live(leg: Leg, live: LiveHealth, now: datetime, bears: Bears) -> Iterator[F
     elif signed.status in (401, 403):
         yield LIVE.says(Status.FAULT, said, leg=leg, bears=bears, rests_on=("LiveHealth",))
     else:
-        yield LIVE.says(Status.UNKNOWN, said + "; from this network that settles nothing", leg=leg)
+        yield LIVE.says(
+            Status.UNKNOWN, said + "; from this network that settles nothing", leg=leg, rests_on=("LiveHealth",)
+        )

@@ -34,6 +34,11 @@ def span(seconds: float) -> str:
     return f"{days} d {hours} h" if hours else f"{days} d"
 
 
+def latency(seconds: float) -> str:
+    """20 ms, 4.1 s."""
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
+
+
 def count(number: float, noun: str) -> str:
     """1 push, 12 pushes."""
     whole = round(number)
@@ -100,6 +105,13 @@ def owed(ledger: Ledger, leg: Leg) -> tuple[int, int | None]:
     return least, most
 
 
+def through(ledger: Ledger, leg: Leg) -> bool:
+    """Whether every item of the batch is known to have passed this leg: what fails there now is not ours."""
+    stage = Stage.DELIVERED if leg is Leg.REQUEST else Stage.RETURNED
+    here = ledger.counts.get(stage)
+    return bool(here and here.least) and ledger.gap(stage) == (0, 0)
+
+
 __all__ = [
     "RECENT",
     "by_class",
@@ -108,9 +120,11 @@ __all__ = [
     "count",
     "first_of",
     "last_of",
+    "latency",
     "names",
     "owed",
     "short",
     "span",
+    "through",
     "total",
 ]
