@@ -316,7 +316,10 @@ def _live(leg: Leg, live: LiveHealth, now: datetime, bears: Bears) -> Iterator[F
     said = f"live call at {clock(signed.at, now)}: without token {anonymous.status}, with the push account's token {signed.status}"
     if 200 <= signed.status < 300:
         yield LIVE.says(
-            Status.OK, said + "; this proves invoker and audience, not that Google's agent may mint", leg=leg
+            Status.OK,
+            said + "; this proves invoker and audience, not that Google's agent may mint",
+            leg=leg,
+            rests_on=("LiveHealth",),
         )
     elif signed.status in (401, 403):
         yield LIVE.says(Status.FAULT, said, leg=leg, bears=bears, rests_on=("LiveHealth",))
