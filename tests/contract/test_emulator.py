@@ -113,7 +113,7 @@ def test_which_answers_acknowledge(project: Project, receiver: Receiver) -> None
     assert emulated == EMULATED_ACKS
 
 
-def test_a_failed_push_comes_again_until_it_isacked_by(project: Project, receiver: Receiver) -> None:
+def test_a_failed_push_comes_again_until_it_is_acked(project: Project, receiver: Receiver) -> None:
     project.subscribe("work-push", endpoint=receiver.url)
     receiver.respond = lambda _: 500 if len(receiver.pushes) < 3 else 204
     project.publish("once")
