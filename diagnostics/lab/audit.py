@@ -24,6 +24,7 @@ IAM = "google.iam.admin.v1"
 METHODS = {
     "topic": ("pubsub.googleapis.com", PUBLISHER),
     "subscription": ("pubsub.googleapis.com", SUBSCRIBER),
+    "snapshot": ("pubsub.googleapis.com", SUBSCRIBER),
     "service": ("run.googleapis.com", RUN),
     "account": ("iam.googleapis.com", IAM),
     "project": ("cloudresourcemanager.googleapis.com", ""),
@@ -36,7 +37,7 @@ class Target:
     """What an audit entry is about."""
 
     kind: str
-    """topic, subscription, service, account or project."""
+    """topic, subscription, snapshot, service, account or project."""
     name: str
 
 
@@ -79,9 +80,14 @@ class Audit:
 
     def expired(self, subscription: str) -> None:
         """The System Event entry of a subscription deleted by its expiration policy."""
-        target = Target("subscription", subscription)
-        method = f"{SUBSCRIBER}.InternalExpireInactiveSubscription"
-        proto = self._payload(target, method, "cloud-pubsub@system.gserviceaccount.com")
+        self._expired(Target("subscription", subscription), "InternalExpireInactiveSubscription")
+
+    def snapshot_expired(self, snapshot: str) -> None:
+        """The System Event entry of a snapshot at the end of its life."""
+        self._expired(Target("snapshot", snapshot), "InternalExpireInactiveSnapshot")
+
+    def _expired(self, target: Target, method: str) -> None:
+        proto = self._payload(target, f"{SUBSCRIBER}.{method}", "cloud-pubsub@system.gserviceaccount.com")
         self._write(SYSTEM_EVENT, target, proto, "NOTICE")
 
     def _full_method(self, target: Target, method: str) -> str:
@@ -110,6 +116,7 @@ class Audit:
         return {
             "topic": f"projects/{project}/topics/{target.name}",
             "subscription": f"projects/{project}/subscriptions/{target.name}",
+            "snapshot": f"projects/{project}/snapshots/{target.name}",
             "service": f"namespaces/{project}/services/{target.name}",
             "account": f"projects/{project}/serviceAccounts/{target.name}",
             "project": f"projects/{project}",
@@ -136,6 +143,8 @@ class Audit:
             return "pubsub_topic", {**project, "topic_id": target.name}
         if target.kind == "subscription":
             return "pubsub_subscription", {**project, "subscription_id": target.name}
+        if target.kind == "snapshot":
+            return "pubsub_snapshot", {**project, "snapshot_id": target.name}
         if target.kind == "service":
             place = {"service_name": target.name, "location": self._world.region}
             return "cloud_run_revision", {**project, **place, "revision_name": "", "configuration_name": ""}

@@ -11,8 +11,9 @@ from diagnostics.lab.delivery import Delivery, Surroundings
 from diagnostics.lab.http import Answer, PublishError, Request, Token
 from diagnostics.lab.message import Held, Message, rfc3339
 from diagnostics.lab.meters import SubscriptionMeters, TopicMeters
-from diagnostics.lab.model import Subscription, World
+from diagnostics.lab.model import Snapshot, Subscription, World
 from diagnostics.lab.recorder import Recorder
+from diagnostics.lab.replay import Replay
 from diagnostics.lab.unverified import Unverified
 
 BROAD = ("roles/pubsub.editor", "roles/pubsub.admin", "roles/editor", "roles/owner")
@@ -38,8 +39,9 @@ class Broker:
         rng: random.Random,
         deliver: Callable[[Request, Answer], None],
         expired: Callable[[str], None] = lambda _: None,
+        snapshot_expired: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`expired` is told the name of each subscription that its expiration policy deletes, after it is gone."""
+        """`expired` is told the name of each subscription that its expiration policy deletes, after it is gone; so is the other."""
         self._env = env
         self._world = world
         self._recorder = recorder
@@ -49,6 +51,7 @@ class Broker:
         self._tokens: dict[tuple[str, str], Token] = {}
         self._topics: dict[str, TopicMeters] = {}
         self._deliveries: dict[str, Delivery] = {}
+        self._replay = Replay(env, world, unverified, recorder, snapshot_expired)
         self._around = Surroundings(
             env=env,
             world=world,
@@ -65,14 +68,19 @@ class Broker:
 
     # --- publishing ---------------------------------------------------------------------------------------------------
 
-    def publish(self, topic: str, data: bytes, attributes: dict[str, str], account: str) -> str:
-        """Publish with a service account's (or person's) identity; returns the message id. Raises PublishError."""
+    def publish(
+        self, topic: str, data: bytes, attributes: dict[str, str], account: str | None, ordering_key: str = ""
+    ) -> str:
+        """Publish with a service account's (or person's) identity; returns the message id. Raises PublishError.
+
+        `account` None: somebody whose permission has been checked already.
+        """
         if refused := self._refusal(topic, account):
             self._meters(topic).refused(refused.code)
             raise refused
-        return self._spread(topic, data, attributes)
+        return self._spread(topic, data, attributes, ordering_key)
 
-    def _refusal(self, topic: str, account: str) -> PublishError | None:
+    def _refusal(self, topic: str, account: str | None) -> PublishError | None:
         if any(
             start <= self._env.now < until
             for metric, spans in self._world.quota_exceeded.items()
@@ -83,7 +91,7 @@ class Broker:
         found = self._world.topics.get(topic)
         if found is None:
             return PublishError("NOT_FOUND", f"Resource not found (resource={topic}).")
-        if not self._may_publish(topic, _member(account)):
+        if account is not None and not self._may_publish(topic, _member(account)):
             return PublishError("PERMISSION_DENIED", "User not authorized to perform this action.")
         if found.enforce_in_transit and found.regions and self._world.region not in found.regions:
             says = f"The region {self._world.region} is not allowed by the topic's message storage policy."
@@ -95,10 +103,12 @@ class Broker:
             member, *PUBLISHES
         )
 
-    def _spread(self, topic: str, data: bytes, attributes: dict[str, str]) -> str:
+    def _spread(self, topic: str, data: bytes, attributes: dict[str, str], ordering_key: str = "") -> str:
         """Into every subscription of the topic; with none, the message is lost and nobody is told."""
-        message = Message(str(self._rng.randrange(10**15, 2 * 10**16)), data, dict(attributes), self._env.now)
+        id_ = str(self._rng.randrange(10**15, 2 * 10**16))
+        message = Message(id_, data, dict(attributes), self._env.now, ordering_key)
         self._meters(topic).published(message.size)
+        self._replay.published(topic, message)
         for delivery in self._deliveries.values():
             if delivery.subscription.topic == topic:
                 delivery.add(message)
@@ -141,13 +151,36 @@ class Broker:
                 subscription.topic = DELETED_TOPIC
 
     def seek(self, name: str, moment: float) -> int:
-        """Acknowledge all that was published before a moment; returns how many messages that were."""
+        """Acknowledge all that was published before a moment, and bring back what is retained of what came after it.
+
+        Returns how many messages were acknowledged. It may take a minute to be fully effective.
+        """
+        delivery = self._sought(name)
+        return self._replay.seek_to_time(delivery, moment)
+
+    def seek_to_snapshot(self, name: str, snapshot: str) -> None:
+        """Give a subscription a snapshot's state of acknowledgement. Raises Refused for another topic's snapshot."""
+        self._replay.seek_to_snapshot(self._deliveries[name], snapshot)
+        self._sought(name)
+
+    def _sought(self, name: str) -> Delivery:
         delivery = self._deliveries[name]
-        purged = [held for held in delivery.held.values() if held.message.published <= moment]
-        delivery.drop(purged)
         delivery.meters.sought()
         delivery.last_active = self._env.now
-        return len(purged)
+        return delivery
+
+    def create_snapshot(self, name: str, subscription: str, labels: dict[str, str]) -> Snapshot:
+        """Retain what a subscription has not acknowledged, and all that is published from now on. Raises Refused."""
+        delivery = self._deliveries[subscription]
+        delivery.last_active = self._env.now
+        return self._replay.create(name, delivery, labels)
+
+    def delete_snapshot(self, name: str) -> None:
+        self._replay.delete(name)
+
+    def tally(self, name: str) -> dict[str, int]:
+        """What became of a subscription's messages: published, acked_by_push, acked_by_pull, dropped, … For tests."""
+        return dict(self._deliveries[name].tally)
 
     def backlog(self, name: str) -> list[Held]:
         """What a subscription holds, oldest first."""
@@ -174,7 +207,9 @@ class Broker:
 
     def pull(self, name: str, limit: int) -> list[tuple[str, Held]]:
         """Ack id and message of up to `limit` messages, leased for the ack deadline. Empty does not mean an empty backlog."""
-        return [(f"{held.message.id}:{held.deliveries}", held) for held in self._deliveries[name].pull(limit)]
+        delivery = self._deliveries[name]
+        delivery.meters.asked("pull")
+        return [(f"{held.message.id}:{held.deliveries}", held) for held in delivery.pull(limit)]
 
     def acknowledge(self, name: str, ack_ids: list[str]) -> None:
         """Acknowledge pulled messages; outdated ack ids are ignored, as Google ignores them."""
@@ -185,7 +220,9 @@ class Broker:
     def modify_ack_deadline(self, name: str, ack_ids: list[str], seconds: float) -> None:
         """Move the deadline of pulled messages; 0 s gives them back at once, as a nack."""
         delivery = self._deliveries[name]
+        delivery.meters.asked("mod_ack_deadline")
         for held in self._leased(delivery, ack_ids):
+            delivery.meters.deadline_moved()
             delivery.lease(held, seconds)
 
     def _leased(self, delivery: Delivery, ack_ids: list[str]) -> list[Held]:

@@ -12,13 +12,14 @@ class Clock:
 
     def __init__(self, env: simpy.Environment) -> None:
         self._env = env
-        self._pace_from: tuple[float, float] | None = None
+        self._pace = 0.0
+        self._pace_from = (0.0, 0.0)
 
     def now(self) -> float:
         """Simulated now; with a pace, the simulation first catches up with the wall clock."""
-        if self._pace_from is not None:
+        if self._pace:
             simulated, wall = self._pace_from
-            self.run_until(simulated + time.monotonic() - wall)
+            self.run_until(simulated + (time.monotonic() - wall) * self._pace)
         return float(self._env.now)
 
     def run_until(self, moment: float) -> None:
@@ -31,13 +32,11 @@ class Clock:
         if seconds < 0:
             raise ValueError(f"time only runs forward, got {seconds} s")
         self.run_until(self.now() + seconds)
-        return self.now()
+        self.keep_pace(self._pace)
+        return float(self._env.now)
 
-    def keep_pace(self) -> None:
-        """From now on, simulated time passes as wall time does."""
-        self._pace_from = (float(self._env.now), time.monotonic())
-
-    def stand(self) -> None:
-        """From now on, time passes only when it is advanced."""
+    def keep_pace(self, pace: float = 1.0) -> None:
+        """From now on, `pace` simulated seconds pass in a second of wall time; with 0, time passes only when it is advanced."""
         self.now()
-        self._pace_from = None
+        self._pace = pace
+        self._pace_from = (float(self._env.now), time.monotonic())

@@ -1,25 +1,22 @@
-"""One subscription: the messages it holds, and their delivery by push."""
+"""One subscription: the messages it holds, who has them, and what becomes of them. Pushes are in `pushing`."""
 
 from __future__ import annotations
 
 import heapq
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import simpy
 
 from diagnostics.lab.filters import compile_filter
-from diagnostics.lab.flow import Flow
-from diagnostics.lab.http import Answer, Request, Response, Token
+from diagnostics.lab.http import Answer, Request, Token
 from diagnostics.lab.message import Held, Message
-from diagnostics.lab.meters import SubscriptionMeters, response_code
+from diagnostics.lab.meters import SubscriptionMeters
 from diagnostics.lab.model import Subscription, World
+from diagnostics.lab.pushing import Pusher
 from diagnostics.lab.unverified import Unverified
-
-ACK_STATUS = frozenset({102, 200, 201, 202, 204})
-"""The only HTTP codes that acknowledge a push; every other one is a nack (cloud.google.com/pubsub/docs/push)."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +44,21 @@ class Delivery:
         self.meters = meters
         self.last_active = float(around.env.now)
         """When it was last used as Google's expiration policy counts it: a push acknowledged, an operation issued."""
-        self.flow = Flow()
         self.held: dict[str, Held] = {}
         """Unacknowledged messages by id, oldest first."""
+        self.tally: Counter[str] = Counter()
+        """What became of messages, for tests: published, acked_by_push, acked_by_pull, dead_lettered_by_push, …"""
         self._around = around
         self._env = around.env
         self._takes = compile_filter(subscription.filter)
         self._ready: list[tuple[float, int, Held]] = []
         self._order = 0
-        self._outstanding = 0
-        self._wakes_at = 0.0
+        self._acked: dict[str, Message] = {}
+        """Acknowledged messages, as far as the subscription retains them."""
+        self._lingering: dict[str, Held] = {}
+        """Messages that a seek has acknowledged and that may yet be delivered, for as long as it takes to settle."""
         self._watches_retention = False
+        self._pusher = Pusher(around, self)
         self._measure()
 
     # --- messages come ------------------------------------------------------------------------------------------------
@@ -67,12 +68,17 @@ class Delivery:
         if self.subscription.detached:
             return
         if not self._takes(message.attributes):
+            self.tally["filtered"] += 1
             self.meters.filtered()
             return
-        held = self.held[message.id] = Held(message)
+        self.tally["published"] += 1
+        self._hold(Held(message), self._around.rng.uniform(0.02, 0.12))
         self._measure()
         self._watch_retention()
-        self._after(self._around.rng.uniform(0.02, 0.12), lambda: self._make_ready(held))
+
+    def _hold(self, held: Held, delay: float) -> None:
+        self.held[held.message.id] = held
+        self._after(delay, lambda: self._make_ready(held) if held.state == "arriving" else None)
 
     def _make_ready(self, held: Held) -> None:
         if held.state == "gone":
@@ -84,143 +90,110 @@ class Delivery:
             heapq.heappush(self._ready, entry)
         else:
             self._ready.append(entry)
-        self.pump()
+        self._pusher.pump()
 
-    def _next_ready(self) -> Held:
-        """The oldest message that is ready, or any: Google does not say."""
+    @property
+    def has_ready(self) -> bool:
+        """Whether next_ready is worth asking."""
+        return bool(self._ready)
+
+    def next_ready(self) -> Held | None:
+        """A message that may be delivered now: the oldest, or any: Google does not say."""
+        while self._ready:
+            held = self._pop()
+            if held.state == "ready" and self._is_next_of_its_key(held):
+                return held
+        return None
+
+    def _pop(self) -> Held:
         if self._around.unverified.oldest_first:
             return heapq.heappop(self._ready)[2]
         chosen = self._around.rng.randrange(len(self._ready))
         self._ready[chosen], self._ready[-1] = self._ready[-1], self._ready[chosen]
         return self._ready.pop()[2]
 
-    # --- messages are pushed ------------------------------------------------------------------------------------------
+    def _is_next_of_its_key(self, held: Held) -> bool:
+        """With ordering, a message is delivered only when all earlier ones of its key are done; until then it is put aside."""
+        if not self.subscription.ordering or not held.message.ordering_key:
+            return True
+        first = self._first_of_key(held.message.ordering_key)
+        if first is not None and first is not held:
+            held.state = "behind"
+            return False
+        return True
 
-    def pump(self) -> None:
-        """Push what the window and the pause allow. Cheap when there is nothing to do."""
-        push = self.subscription.push
-        if not push.endpoint or self.subscription.detached:
-            return
-        now = self._env.now
-        while self._ready and self._outstanding < int(self.flow.window):
-            if now < self.flow.paused_until:
-                self._wake_at(self.flow.paused_until)
-                return
-            held = self._next_ready()
-            if held.state != "ready":
-                continue
-            token = self._around.mint(push.account, push.audience or push.endpoint) if push.account else None
-            if push.account and token is None:
-                self._no_token(held)
-            else:
-                self._send(held, token)
+    def _first_of_key(self, key: str) -> Held | None:
+        return next((h for h in self.held.values() if h.message.ordering_key == key), None)
 
-    def _wake_at(self, moment: float) -> None:
-        if self._wakes_at < moment:
-            self._wakes_at = moment
-            self._after(max(moment - self._env.now, 0.001), self._wake)
+    # --- messages are delivered ---------------------------------------------------------------------------------------
 
-    def _wake(self) -> None:
-        self._wakes_at = 0.0
-        self.pump()
-
-    def _send(self, held: Held, token: Token | None) -> None:
-        subscription, push = self.subscription, self.subscription.push
-        delivery = self._hand_out(held, "push")
-        held.state = "pushed"
-        self._outstanding += 1
-        self.meters.outstanding(self._outstanding)
-        url = urlsplit(push.endpoint)
-        headers = {"content-type": "application/json", "from": "noreply@google.com"}
-        name = f"projects/{self._around.world.project}/subscriptions/{subscription.name}"
-        request = Request(
-            host=url.netloc,
-            method="POST",
-            path=(url.path or "/") + (f"?{url.query}" if url.query else ""),
-            user_agent=self._around.user_agent,
-            headers=headers,
-            body=held.message.data if push.no_wrapper else held.message.envelope(name, held.attempts),
-            token=token,
-            from_pubsub=True,
-            remote_ip="66.249.84.11",
-        )
-        sent = self._env.now
-        self._after(subscription.ack_deadline_s, lambda: self._expired(held, delivery, sent))
-        self._around.deliver(request, lambda response: self._answered(held, delivery, sent, response))
-
-    def _hand_out(self, held: Held, how: str) -> int:
+    def hand_out(self, held: Held, how: str) -> int:
+        """Count a delivery, by "push" or "pull"; returns its number."""
         held.deliveries += 1
-        held.attempts = held.attempts + 1 if self._around.counts_attempts(self.subscription) else 0
+        if not self._around.counts_attempts(self.subscription):
+            held.attempts = 0
+        elif how == "push" or self._around.unverified.pull_counts:
+            held.attempts += 1
+        self.tally[f"delivered_by_{how}"] += 1
         self.meters.sent(how)
         return held.deliveries
 
-    def _answered(self, held: Held, delivery: int, sent: float, response: Response) -> None:
-        if held.state != "pushed" or held.deliveries != delivery:
-            return
-        response_class, code = self._filed(response)
-        latency = self._env.now - sent
-        self.meters.answered(response_class, code, latency)
-        self._back()
-        if response_class == "ack":
-            self.flow.acked()
-            self.last_active = self._env.now
-            self.acknowledge(held, "push", latency)
+    def pull(self, limit: int) -> list[Held]:
+        """Lease up to `limit` ready messages for the ack deadline. May return fewer than there are, as Google's Pull may."""
+        self.last_active = self._env.now
+        if self.subscription.detached or not self._pusher.gives_way:
+            return []
+        if self._ready and self._around.rng.random() < self._around.unverified.short_pulls:
+            limit = self._around.rng.randrange(min(limit, len(self._ready)))
+        leased: list[Held] = []
+        while len(leased) < limit and (held := self.next_ready()) is not None:
+            self.hand_out(held, "pull")
+            held.leased_at = self._env.now
+            self.lease(held, self.subscription.ack_deadline_s)
+            leased.append(held)
+        return leased
+
+    def lease(self, held: Held, seconds: float) -> None:
+        """A pulled message comes again if it is not acknowledged in time; 0 s is a nack."""
+        held.state = "leased"
+        held.leased_until = until = self._env.now + seconds
+        delivery = held.deliveries
+
+        def over() -> None:
+            if (held.state, held.deliveries, held.leased_until) == ("leased", delivery, until):
+                self.nack(held, "pull", expired=seconds > 0)
+
+        if seconds > 0:
+            self._after(seconds, over)
         else:
-            self._nack(held, expired=False)
-        self.pump()
-
-    def _expired(self, held: Held, delivery: int, sent: float) -> None:
-        """The ack deadline is the request's timeout: Pub/Sub hangs up, whatever the endpoint answers later."""
-        if held.state != "pushed" or held.deliveries != delivery:
-            return
-        code = response_code(504, self._around.unverified.push_code_style)
-        self.meters.answered("deadline_exceeded", code, self._env.now - sent)
-        self._back()
-        self._nack(held, expired=True)
-        self.pump()
-
-    def _filed(self, response: Response) -> tuple[str, str]:
-        """Response class and code of an answer."""
-        style = self._around.unverified.push_code_style
-        if response.status in ACK_STATUS:
-            return "ack", "success"
-        if response.status == 0:
-            return "unreachable", "unavailable" if style == "grpc" else "unreachable"
-        code = response_code(response.status, style)
-        if 400 <= response.status < 500:
-            return "remote_server_4xx", code
-        return ("remote_server_5xx" if response.status >= 500 else "invalid"), code
-
-    def _no_token(self, held: Held) -> None:
-        """No request reaches the endpoint; what the metric then shows is unverified."""
-        shown = self._around.unverified.minting
-        if shown != "silent":
-            code = response_code(403 if shown == "remote_server_4xx" else 500, self._around.unverified.push_code_style)
-            self.meters.refused_before_sending(shown, code)
-        self._retry_after(held, self.flow.nacked(self._env.now))
-
-    def _back(self) -> None:
-        self._outstanding -= 1
-        self.meters.outstanding(self._outstanding)
+            over()
 
     # --- messages go or come again ------------------------------------------------------------------------------------
 
     def acknowledge(self, held: Held, how: str, latency_s: float) -> None:
         """A delivery was acknowledged: the message is done with."""
+        self.tally[f"acked_by_{how}"] += 1
         self.meters.acked(how, latency_s)
+        self._retain(held)
         self._forget(held)
 
-    def _nack(self, held: Held, expired: bool, how: str = "push") -> None:
+    def nack(self, held: Held, how: str, expired: bool, pause: Callable[[float], float] | None = None) -> None:
+        """A delivery failed, or its deadline passed. `pause`: what a push then pauses for, given now."""
         self.meters.nacked(how, expired)
-        pause = self.flow.nacked(self._env.now) if how == "push" else 0.0
-        if held.attempts >= self.subscription.max_delivery_attempts and self._around.counts_attempts(self.subscription):
+        seconds = pause(self._env.now) if pause else 0.0
+        if self.held.get(held.message.id) is not held:
+            held.state = "gone"
+        elif held.attempts >= self.subscription.max_delivery_attempts and self._around.counts_attempts(
+            self.subscription
+        ):
+            self.tally[f"dead_lettered_by_{how}"] += 1
             self._around.dead_letter(self.subscription, held)
             self.meters.dead_lettered()
             self._forget(held)
         else:
-            self._retry_after(held, pause)
+            self.retry_after(held, seconds)
 
-    def _retry_after(self, held: Held, pause: float) -> None:
+    def retry_after(self, held: Held, pause: float) -> None:
         """The pause holds all messages; this one's own backoff comes on top (both add up, says the push page)."""
         held.failures += 1
         held.state = "waiting"
@@ -232,49 +205,83 @@ class Delivery:
         failures = held.failures
         self._after(delay, lambda: self._make_ready(held) if held.failures == failures else None)
 
+    def _retain(self, held: Held) -> None:
+        if self.subscription.retain_acked:
+            self._acked[held.message.id] = held.message
+
     def _forget(self, held: Held) -> None:
         held.state = "gone"
-        del self.held[held.message.id]
-        self._measure()
+        self._lingering.pop(held.message.id, None)
+        if self.held.get(held.message.id) is held:
+            del self.held[held.message.id]
+            self._measure()
+            self._free_key(held)
+
+    def _free_key(self, held: Held) -> None:
+        """The next message of the ordering key may be delivered."""
+        if self.subscription.ordering and held.message.ordering_key:
+            following = self._first_of_key(held.message.ordering_key)
+            if following is not None and following.state == "behind":
+                self._make_ready(following)
 
     def drop(self, messages: Iterable[Held]) -> None:
-        """Messages leave without an ack: purged, expired, detached or deleted with the subscription."""
-        for held in list(messages):
+        """Messages leave without an ack: expired, detached or deleted with the subscription."""
+        leaving = list(messages)
+        for held in leaving:
             if held.state == "pushed":
-                self._back()
+                self._pusher.returned()
             held.state = "gone"
             del self.held[held.message.id]
+            self.tally["dropped"] += 1
         self._measure()
+        for held in leaving:
+            self._free_key(held)
 
-    # --- pulling ------------------------------------------------------------------------------------------------------
+    # --- seek ---------------------------------------------------------------------------------------------------------
 
-    def pull(self, limit: int) -> list[Held]:
-        """Lease up to `limit` ready messages for the ack deadline. May return fewer than there are, as Google's Pull may."""
-        self.last_active = self._env.now
-        leased: list[Held] = []
-        while self._ready and len(leased) < limit:
-            held = self._next_ready()
-            if held.state == "ready":
-                self._hand_out(held, "pull")
-                held.leased_at = self._env.now
-                self.lease(held, self.subscription.ack_deadline_s)
-                leased.append(held)
-        return leased
+    def retained(self) -> list[Message]:
+        """Acknowledged messages that a seek can bring back."""
+        oldest = self._env.now - self.subscription.retention_s
+        self._acked = {id_: m for id_, m in self._acked.items() if m.published > oldest}
+        return list(self._acked.values())
 
-    def lease(self, held: Held, seconds: float) -> None:
-        """A pulled message comes again if it is not acknowledged in time; 0 s is a nack."""
-        held.state = "leased"
-        held.leased_until = until = self._env.now + seconds
-        delivery = held.deliveries
+    def purge(self, messages: Iterable[Held]) -> int:
+        """A seek acknowledges these. Those that wait may yet be delivered until it has settled; returns how many there were."""
+        settles, purged = self._around.unverified.seek_settles_s, list(messages)
+        for held in purged:
+            self._retain(held)
+            del self.held[held.message.id]
+            self.tally["purged"] += 1
+            if held.state == "pushed":
+                self._pusher.returned()
+            if held.state in ("pushed", "leased", "behind") or not settles:
+                held.state = "gone"
+            else:
+                self._lingering[held.message.id] = held
+                self._after(self._around.rng.uniform(0, settles), lambda h=held: self._settle(h))  # type: ignore[misc]
+        self._measure()
+        return len(purged)
 
-        def over() -> None:
-            if (held.state, held.deliveries, held.leased_until) == ("leased", delivery, until):
-                self._nack(held, expired=seconds > 0, how="pull")
+    def _settle(self, held: Held) -> None:
+        if self._lingering.pop(held.message.id, None) is held and held.state not in ("pushed", "leased"):
+            held.state = "gone"
 
-        if seconds > 0:
-            self._after(seconds, over)
-        else:
-            over()
+    def restore(self, messages: Iterable[Message]) -> None:
+        """A seek makes these unacknowledged; they are delivered again within the time that it takes to settle."""
+        limit = self._env.now - self.subscription.retention_s
+        for message in messages:
+            if message.id in self.held or message.published <= limit or not self._takes(message.attributes):
+                continue
+            self._acked.pop(message.id, None)
+            self.tally["restored"] += 1
+            if (held := self._lingering.pop(message.id, None)) is not None:
+                self.held[message.id] = held
+            else:
+                self._hold(Held(message), self._around.rng.uniform(0, self._around.unverified.seek_settles_s))
+        self.held = dict(sorted(self.held.items(), key=lambda pair: pair[1].message.published))
+        self._measure()
+        self._watches_retention = False
+        self._watch_retention()
 
     # --- time passes --------------------------------------------------------------------------------------------------
 
@@ -283,7 +290,7 @@ class Delivery:
         self.last_active = self._env.now
         self._watches_retention = False
         self._watch_retention()
-        self.pump()
+        self._pusher.changed()
 
     def _watch_retention(self) -> None:
         """One timer, for the oldest message: what nobody acknowledged within the retention is lost."""

@@ -65,7 +65,14 @@ class Lab:
         self.clock = Clock(env)
         self.audit = Audit(env, self.world, recorder, rng)
         self.broker = Broker(
-            env, self.world, self.unverified, recorder, random.Random(f"broker/{seed}"), self._route, self.audit.expired
+            env,
+            self.world,
+            self.unverified,
+            recorder,
+            random.Random(f"broker/{seed}"),
+            self._route,
+            self.audit.expired,
+            self.audit.snapshot_expired,
         )
         downstream = Downstream()
         setting = Setting(
@@ -128,11 +135,13 @@ class Lab:
             self.clock.now()
             return self.cloud_run.http(host, method, path, headers, body, token, remote_ip)
 
-    def publish(self, topic: str, data: bytes, attributes: dict[str, str], account: str) -> str:
-        """Publish as a client would; returns the message id. Raises PublishError."""
+    def publish(
+        self, topic: str, data: bytes, attributes: dict[str, str], account: str | None, ordering_key: str = ""
+    ) -> str:
+        """Publish as a client would; returns the message id. Raises PublishError. `account` None: permission has been checked."""
         with self.lock:
             self.clock.now()
-            return self.broker.publish(topic, data, attributes, account)
+            return self.broker.publish(topic, data, attributes, account, ordering_key)
 
     def _route(self, request: Request, answer: Answer) -> None:
         """Pushes go to Cloud Run; a host that is nobody's does not resolve."""

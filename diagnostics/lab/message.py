@@ -17,6 +17,7 @@ class Message:
     attributes: dict[str, str]
     published: float
     """Simulated seconds since the epoch."""
+    ordering_key: str = ""
 
     @property
     def size(self) -> int:
@@ -38,6 +39,8 @@ class Message:
         }
         if self.attributes:
             message["attributes"] = self.attributes
+        if self.ordering_key:
+            message["orderingKey"] = self.ordering_key
         body: dict[str, object] = {"message": message, "subscription": subscription}
         if attempt:
             body["deliveryAttempt"] = attempt
@@ -54,8 +57,8 @@ class Held:
     """A message that a subscription holds because nobody has acknowledged it."""
 
     message: Message
-    state: str = "ready"
-    """ready | waiting (for its retry) | pushed | leased (by a pull) | gone"""
+    state: str = "arriving"
+    """arriving | ready | behind (others of its ordering key) | waiting (for its retry) | pushed | leased (by a pull) | gone"""
     deliveries: int = 0
     """Also tells an answer of the current delivery from a late one."""
     leased_at: float = 0.0

@@ -100,10 +100,19 @@ class SubscriptionMeters:
         """A nack, or (expired) an ack deadline that passed without an answer."""
         if expired:
             self._spoil("expired_ack_deadlines")
+            if how == "pull":  # of pushes, push_request_count tells
+                self._count("expired_ack_deadlines_count", {"delivery_type": how})
             return
         self._nacks += 1
         self._level("nack_requests", self._nacks, {"delivery_type": how})
         self._spoil("nack_requests")
+
+    def asked(self, what: str) -> None:
+        """A request for messages: pull_request_count or mod_ack_deadline_request_count. An empty pull counts, too."""
+        self._count(f"{what}_request_count", {"response_class": "success", "response_code": "success"})
+
+    def deadline_moved(self) -> None:
+        self._count("mod_ack_deadline_message_count", {"delivery_type": "pull"})
 
     def sought(self) -> None:
         self._count("seek_request_count", {"response_code": "success"})
@@ -163,3 +172,27 @@ class SubscriptionMeters:
         if self._levels.get(key) != value:
             self._levels[key] = value
             self._recorder.level(f"{PUBSUB}/subscription/{name}", self._resource, labels, self._env.now, value)
+
+
+class SnapshotMeters:
+    """Metrics of one snapshot."""
+
+    def __init__(self, env: simpy.Environment, recorder: Recorder, project: str, snapshot: str) -> None:
+        self._env = env
+        self._recorder = recorder
+        self._resource = {"project_id": project, "snapshot_id": snapshot}
+
+    def retained(self, messages: int, size: int, oldest: float | None) -> None:
+        """Number and bytes of the messages that it retains, and the publish time of the oldest."""
+        self._level("num_messages", messages)
+        self._level("backlog_bytes", size)
+        name = f"{PUBSUB}/snapshot/oldest_message_age"
+        self._recorder.age_of_oldest(name, self._resource, {}, self._env.now, oldest)
+
+    def end(self) -> None:
+        """The snapshot is gone: its series become absent."""
+        for name in ("num_messages", "backlog_bytes", "oldest_message_age"):
+            self._level(name, None)
+
+    def _level(self, name: str, value: float | None) -> None:
+        self._recorder.level(f"{PUBSUB}/snapshot/{name}", self._resource, {}, self._env.now, value)

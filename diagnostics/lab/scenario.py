@@ -69,6 +69,8 @@ class Caller(Event, frozen=True, kw_only=True):
 
     lacks: tuple[str, ...] = ()
     """Permissions that the caller does not hold, e.g. pubsub.subscriptions.getIamPolicy."""
+    holds: tuple[str, ...] = ()
+    """Permissions that the caller holds beside reading, e.g. pubsub.subscriptions.consume."""
 
 
 class Fault(Event, frozen=True, kw_only=True):
@@ -76,11 +78,25 @@ class Fault(Event, frozen=True, kw_only=True):
 
     rpc: str
     """Full RPC name or its end: ListTimeSeries, Subscriber/GetSubscription."""
-    kind: Literal["unavailable", "permission_denied", "resource_exhausted", "unauthenticated", "hang", "slow", "cut"]
+    kind: Literal[
+        "unavailable",
+        "permission_denied",
+        "resource_exhausted",
+        "unauthenticated",
+        "hang",
+        "slow",
+        "cut",
+        "lost",
+        "lost_hang",
+    ]
+    """`cut`: the connection breaks before the call has an effect; `lost`: after it; `lost_hang`: the answer never comes."""
     seconds: float = 0.0
     """How late a slow answer comes."""
     message: str = ""
     after_calls: Count = 0
+    """So many calls go well first."""
+    calls: Count = 0
+    """So many calls are hit; 0: all from then on."""
     after_pages: Count = 0
 
 

@@ -63,12 +63,12 @@ def change_subscription(
     if changes.expiration is not UNSET:
         subscription.expiration_s = seconds(changes.expiration) if changes.expiration else None
         changed["expirationPolicy"] = {"ttl": _duration(subscription.expiration_s)} if subscription.expiration_s else {}
-    _refuse(subscription)
+    refuse(subscription)
     return changed
 
 
-def _refuse(subscription: Subscription) -> None:
-    """Limits of google.pubsub.v1.Subscription and of the push page."""
+def refuse(subscription: Subscription) -> None:
+    """Limits of google.pubsub.v1.Subscription and of the push page. Raises ValueError."""
     if not 10 <= subscription.ack_deadline_s <= 600:
         raise ValueError(f"an ack deadline lies between 10 s and 600 s, got {subscription.ack_deadline_s:g} s")
     if subscription.retry and not 0 <= subscription.retry[0] <= subscription.retry[1] <= 600:
@@ -106,7 +106,9 @@ def push_json(subscription: Subscription) -> dict[str, Any]:
         if push.audience:
             shown["oidcToken"]["audience"] = push.audience
     if push.no_wrapper:
-        shown["noWrapper"] = {}
+        shown["noWrapper"] = {"writeMetadata": True} if push.write_metadata else {}
+    elif push.wrapper:
+        shown["pubsubWrapper"] = {}
     return shown
 
 

@@ -23,7 +23,17 @@ AGENT = "serviceAccount:service-123@gcp-sa-pubsub.iam.gserviceaccount.com"
 PUSHER = "pusher@p.iam.gserviceaccount.com"
 PUBLISHER = "publisher@p.iam.gserviceaccount.com"
 ENDPOINT = "https://worker-abc-wl.a.run.app/do"
-UNVERIFIED = replace(Unverified.draw(random.Random(1)), push_code_style="http", minting="internal", token_reuse_s=0.0)
+UNVERIFIED = replace(
+    Unverified.draw(random.Random(1)),
+    push_code_style="http",
+    minting="internal",
+    token_reuse_s=0.0,
+    snapshot_brings_older=True,
+    pull_counts=True,
+    change_over_s=60.0,
+    seek_settles_s=0.0,
+    short_pulls=0.0,
+)
 
 
 class Recording:

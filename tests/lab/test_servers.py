@@ -23,6 +23,8 @@ from google.cloud.audit import audit_log_pb2
 from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
 from google.pubsub_v1 import PublisherClient, PublishRequest, SubscriberClient
 
+from diagnostics.lab.audit import Audit
+from diagnostics.lab.broker import Broker
 from diagnostics.lab.clock import Clock
 from diagnostics.lab.http import PublishError, Response, Token
 from diagnostics.lab.model import Policy, PushConfig, Revision, Service, ServiceAccount, Subscription, Topic, World
@@ -46,16 +48,19 @@ WORKER = "prediction-worker-abc-wl.a.run.app"
 
 DOCUMENTED = {
     "google.pubsub.v1.Publisher": {"GetTopic", "ListTopics", "ListTopicSubscriptions", "Publish"},
-    "google.pubsub.v1.Subscriber": {"GetSubscription", "ListSubscriptions"},
+    "google.pubsub.v1.Subscriber": {
+        "GetSubscription", "ListSubscriptions", "CreateSubscription", "UpdateSubscription", "DeleteSubscription", "ModifyPushConfig",
+        "Pull", "Acknowledge", "ModifyAckDeadline", "CreateSnapshot", "GetSnapshot", "ListSnapshots", "DeleteSnapshot", "Seek",
+    },
     "google.iam.v1.IAMPolicy": {"GetIamPolicy", "TestIamPermissions"},
     "google.monitoring.v3.MetricService": {"ListTimeSeries", "GetMetricDescriptor", "ListMetricDescriptors"},
-    "google.logging.v2.LoggingServiceV2": {"ListLogEntries"},
+    "google.logging.v2.LoggingServiceV2": {"ListLogEntries", "WriteLogEntries"},
     "google.cloud.run.v2.Services": {"GetService", "ListServices", "GetIamPolicy", "TestIamPermissions"},
     "google.cloud.run.v2.Revisions": {"GetRevision", "ListRevisions"},
     "google.iam.admin.v1.IAM": {"GetServiceAccount", "GetIamPolicy", "TestIamPermissions"},
     "google.iam.credentials.v1.IAMCredentials": {"GenerateIdToken"},
     "google.cloud.resourcemanager.v3.Projects": {"GetProject", "GetIamPolicy", "TestIamPermissions"},
-}
+}  # fmt: skip
 
 
 @dataclass
@@ -70,8 +75,13 @@ class StillLab:
     recorder: Telemetry = field(default_factory=Telemetry)
     clock: Clock = field(default_factory=lambda: Clock(simpy.Environment(initial_time=NOW)))
     lock: threading.RLock = field(default_factory=threading.RLock)
-    published: list[tuple[str, bytes, str]] = field(default_factory=list)
+    published: list[tuple[str, bytes, str | None]] = field(default_factory=list)
     heard: list[tuple[str, str, str, Token | None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        env, rng = self.clock._env, random.Random(0)
+        self.audit = Audit(env, self.world, self.recorder, rng)
+        self.broker = Broker(env, self.world, self.unverified, self.recorder, rng, lambda _request, _answer: None)
 
     def now(self) -> float:
         return self.clock.now()
@@ -79,7 +89,10 @@ class StillLab:
     def advance(self, seconds: float) -> float:
         return self.clock.advance(seconds)
 
-    def publish(self, topic: str, data: bytes, attributes: dict[str, str], account: str) -> str:
+    def publish(
+        self, topic: str, data: bytes, attributes: dict[str, str], account: str | None, ordering_key: str = ""
+    ) -> str:
+        del ordering_key
         if "refuse" in attributes:
             raise PublishError(attributes["refuse"], "Refused.")
         self.published.append((topic, data, account))
@@ -171,7 +184,7 @@ def test_it_serves_the_documented_calls_and_no_other() -> None:
 
 
 def test_every_permission_that_is_checked_exists() -> None:
-    checked = {m.permission for m in METHODS if isinstance(m.permission, str)} - {""}
+    checked = {p for m in METHODS for p in m.permissions_for(m.request())} - {""}
     assert checked <= HELD | OTHERS
     with pytest.raises(ValueError, match=r"no such permission: pubsub\.topic\.get"):
         held_by_caller(("pubsub.topic.get",))
@@ -273,7 +286,7 @@ def test_publishing_goes_to_the_broker_and_its_refusals_come_back() -> None:
     cloud = Cloud(lab, lab.recorder, Tokens(), Quota(60), "oncall@example.com", HELD | {"pubsub.topics.publish"})
     request = PublishRequest(topic=f"{PROJECT}/topics/requests", messages=[{"data": b"x"}, {"data": b"y"}])
     assert list(pubsub.publish(cloud, PublishRequest.pb(request)).message_ids) == ["1", "2"]
-    assert lab.published == [("requests", b"x", "oncall@example.com"), ("requests", b"y", "oncall@example.com")]
+    assert lab.published == [("requests", b"x", None), ("requests", b"y", None)]
     request.messages[0].attributes["refuse"] = "RESOURCE_EXHAUSTED"
     with pytest.raises(RpcError, match="Refused") as refusal:
         pubsub.publish(cloud, PublishRequest.pb(request))
@@ -711,7 +724,7 @@ def test_every_call_is_recorded(google: Google) -> None:
 
 def test_a_call_that_is_not_served_is_unimplemented(google: Google) -> None:
     with pytest.raises(exceptions.MethodNotImplemented):
-        google.client(SubscriberClient).delete_subscription(subscription=f"{PROJECT}/subscriptions/push", **ASK)
+        google.client(PublisherClient).delete_topic(topic=f"{PROJECT}/topics/dead", **ASK)
 
 
 # --- HTTP ------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from diagnostics.lab.audit import Audit
+from diagnostics.lab.broker import Broker
 from diagnostics.lab.clock import Clock
 from diagnostics.lab.http import Response, Token
 from diagnostics.lab.model import World
@@ -35,10 +37,16 @@ class LabView(Protocol):
     @property
     def clock(self) -> Clock: ...
     @property
+    def broker(self) -> Broker: ...
+    @property
+    def audit(self) -> Audit: ...
+    @property
     def lock(self) -> threading.RLock: ...
     def now(self) -> float: ...
     def advance(self, seconds: float) -> float: ...
-    def publish(self, topic: str, data: bytes, attributes: dict[str, str], account: str) -> str: ...
+    def publish(
+        self, topic: str, data: bytes, attributes: dict[str, str], account: str | None, ordering_key: str = ""
+    ) -> str: ...
     def http(
         self,
         host: str,
@@ -93,6 +101,9 @@ class Cloud:
         return name in (self.world.project, self.world.number)
 
 
+Permissions = str | tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Method:
     """One RPC that the lab serves."""
@@ -103,8 +114,8 @@ class Method:
     """Protobuf class of the request."""
     handle: Callable[[Cloud, Any], Any]
     """Answers a request with a protobuf message. Raises RpcError."""
-    permission: Callable[[Any], str] | str
-    """Permission that the caller needs; empty: none."""
+    permission: Callable[[Any], Permissions] | Permissions
+    """Permission, or several, that the caller needs; empty: none."""
     resource: Callable[[Any], str]
     """What the call is about, for the record and for the text of a denial."""
 
@@ -112,8 +123,9 @@ class Method:
     def service(self) -> str:
         return self.name.partition("/")[0]
 
-    def permission_for(self, request: Any) -> str:
-        return self.permission if isinstance(self.permission, str) else self.permission(request)
+    def permissions_for(self, request: Any) -> tuple[str, ...]:
+        needed = self.permission(request) if callable(self.permission) else self.permission
+        return (needed,) if isinstance(needed, str) else needed
 
 
 def split_name(name: str, pattern: str, refusal: RpcError | None = None) -> tuple[str, ...]:

@@ -1,4 +1,7 @@
-"""Faults of the lab's own APIs, as the scenario lists them: an answer that is an error, late, cut short, or never comes."""
+"""Faults of the lab's own APIs, as the scenario lists them: an answer that is an error, late, cut short, or never comes.
+
+What is lost rather than cut has taken effect: the caller cannot tell the two apart.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ ERRORS: dict[str, tuple[str, str]] = {
         "authentication credential.",
     ),
     "cut": ("UNAVAILABLE", "Connection reset by peer"),
+    "lost": ("UNAVAILABLE", "Connection reset by peer"),
 }
 
 
@@ -32,27 +36,28 @@ class Faults:
 
     def __init__(self, faults: Sequence[Fault], served: Sequence[str]) -> None:
         """`served` are the names of all RPCs. Raises ValueError for a fault that can hit none of them."""
-        for fault in faults:
-            if not any(_hits(fault.rpc, rpc) for rpc in (*served, HTTP)):
-                raise ValueError(f"no such RPC: {fault.rpc}")
-        self._faults = faults
-        self._calls = [0] * len(faults)
+        self._served = served
         self._lock = threading.Lock()
+        self.replace(faults)
 
-    def meet(self, rpc: str, page: int, wait: Wait) -> None:
+    def replace(self, faults: Sequence[Fault]) -> None:
+        """From now on these, counted from the beginning. Raises ValueError, and then changes nothing."""
+        for fault in faults:
+            if not any(_hits(fault.rpc, rpc) for rpc in (*self._served, HTTP)):
+                raise ValueError(f"no such RPC: {fault.rpc}")
+        with self._lock:
+            self._faults = tuple(faults)
+            self._calls = [0] * len(faults)
+
+    def meet(self, rpc: str, page: int, wait: Wait) -> Callable[[], None]:
         """Let a call (its RPC name and which page of a listing it asks for, from 0) meet what is in store for it.
 
-        Raises RpcError. Blocks through `wait`.
+        Returns what to call once the call has taken effect: it loses the answer if that is in store. Both raise RpcError and
+        block through `wait`.
         """
-        for fault in self._due(rpc, page):
-            if fault.kind == "hang":
-                wait(None)
-                raise RpcError("CANCELLED", "The caller gave up.")
-            if fault.kind == "slow":
-                wait(fault.seconds)
-            else:
-                code, message = ERRORS[fault.kind]
-                raise RpcError(code, fault.message or message)
+        due = self._due(rpc, page)
+        _strike([f for f in due if f.kind not in AFTERWARDS], wait)
+        return lambda: _strike([f for f in due if f.kind in AFTERWARDS], wait)
 
     def _due(self, rpc: str, page: int) -> list[Fault]:
         due = []
@@ -60,9 +65,26 @@ class Faults:
             for i, fault in enumerate(self._faults):
                 if _hits(fault.rpc, rpc):
                     self._calls[i] += 1
-                    if self._calls[i] > fault.after_calls and page >= fault.after_pages:
+                    past = self._calls[i] - fault.after_calls
+                    if past > 0 and (not fault.calls or past <= fault.calls) and page >= fault.after_pages:
                         due.append(fault)
         return due
+
+
+AFTERWARDS = ("lost", "lost_hang")
+"""Kinds that strike when the call has taken effect."""
+
+
+def _strike(faults: Sequence[Fault], wait: Wait) -> None:
+    for fault in faults:
+        if fault.kind in ("hang", "lost_hang"):
+            wait(None)
+            raise RpcError("CANCELLED", "The caller gave up.")
+        if fault.kind == "slow":
+            wait(fault.seconds)
+        else:
+            code, message = ERRORS[fault.kind]
+            raise RpcError(code, fault.message or message)
 
 
 def _hits(pattern: str, rpc: str) -> bool:

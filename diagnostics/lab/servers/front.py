@@ -12,13 +12,20 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from diagnostics.lab.servers import iam, logging, monitoring, pubsub, run
+from diagnostics.lab.servers import iam, log_writes, logging, monitoring, pubsub, run
 from diagnostics.lab.servers.cloud import Cloud, Method
 from diagnostics.lab.servers.errors import RpcError, denied
 from diagnostics.lab.servers.faults import Faults, Wait
 from diagnostics.lab.servers.pages import page_of
 
-METHODS: tuple[Method, ...] = (*pubsub.METHODS, *run.METHODS, *iam.METHODS, *monitoring.METHODS, *logging.METHODS)
+METHODS: tuple[Method, ...] = (
+    *pubsub.METHODS,
+    *run.METHODS,
+    *iam.METHODS,
+    *monitoring.METHODS,
+    *logging.METHODS,
+    *log_writes.METHODS,
+)
 """Every RPC that the lab serves. Any other is UNIMPLEMENTED."""
 
 THREADS = 64
@@ -103,12 +110,15 @@ class Front:
     def _answer(self, method: Method, request: Any, wait: Wait) -> Any:
         if self._delay_s:
             wait(self._delay_s)
-        self._faults.meet(method.name, page_of(getattr(request, "page_token", "")), wait)
-        permission = method.permission_for(request)
-        if permission and permission not in self._cloud.held:
-            raise denied(method.service, permission, method.resource(request))
+        lose = self._faults.meet(method.name, page_of(getattr(request, "page_token", "")), wait)
+        for permission in method.permissions_for(request):
+            if permission and permission not in self._cloud.held:
+                raise denied(method.service, permission, method.resource(request))
         with self._cloud.lab.lock:
-            return method.handle(self._cloud, request)
+            self._cloud.lab.now()  # a lab that keeps pace catches up
+            answer = method.handle(self._cloud, request)
+        lose()
+        return answer
 
 
 def _wait_in(context: Any) -> Wait:

@@ -16,12 +16,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
+
 from diagnostics.lab.http import Token
+from diagnostics.lab.scenario import Fault
 from diagnostics.lab.servers.cloud import Cloud
 from diagnostics.lab.servers.errors import RpcError
 from diagnostics.lab.servers.faults import HTTP, Faults
 from diagnostics.lab.servers.front import Record
 from diagnostics.lab.servers.permissions import INVOKE
+from diagnostics.lab.servers.truth import truth
 from diagnostics.lab.tokens import Claims
 
 LOOPBACK = {"127.0.0.1", "localhost", ""}
@@ -40,13 +44,13 @@ class Web:
     """The HTTP server and its thread."""
 
     def __init__(
-        self, cloud: Cloud, faults: Faults, record: Record, grpc_port: int, paced: bool, port: int = 0
+        self, cloud: Cloud, faults: Faults, record: Record, grpc_port: int, pace: float, port: int = 0
     ) -> None:
         self._cloud = cloud
         self._faults = faults
         self._record = record
         self._grpc_port = grpc_port
-        self._paced = paced
+        self._pace = pace
         self._closing = threading.Event()
         self._server = _Server(("127.0.0.1", port), _handler(self))
         self.port: int = self._server.server_address[1]
@@ -73,6 +77,12 @@ class Web:
             return self._own_token(parse_qs(url.query).get("audience", [""])[0])
         if (method, url.path) == ("POST", "/lab/advance"):
             return self._advance(body)
+        if (method, url.path) == ("POST", "/lab/faults"):
+            return self._replace_faults(body)
+        if (method, url.path) == ("GET", "/lab/truth"):
+            with self._cloud.lab.lock:
+                self._cloud.lab.now()
+                return 200, truth(self._cloud)
         return 404, {"error": f"no {method} {url.path} here; GET /lab says what there is"}
 
     def call(
@@ -82,10 +92,11 @@ class Web:
         started = time.monotonic()
         status = 0
         try:
-            self._faults.meet(HTTP, 0, self._closing_wait)
+            lose = self._faults.meet(HTTP, 0, self._closing_wait)
             with self._cloud.lab.lock:
                 token = self._bearer(headers)
                 answer = self._cloud.lab.http(host, method, target, headers, body, token)
+            lose()
             status = answer.status
             return status, {**answer.headers, LATENCY: f"{answer.latency_s:.3f}"}, answer.body
         except RpcError as error:
@@ -101,7 +112,8 @@ class Web:
         return {
             "grpc": f"127.0.0.1:{self._grpc_port}",
             "now": now,
-            "clock": "pace" if self._paced else "stands",
+            "clock": "pace" if self._pace else "stands",
+            "pace": self._pace,
             "name": lab.scenario.name,
             "project": world.project,
             "caller": self._cloud.caller,
@@ -110,7 +122,9 @@ class Web:
                 "service URLs": "send the request here with the service's own Host header",
                 "latency": f"simulated seconds of a service call are in the answer's header {LATENCY}",
                 "POST /lab/advance": '{"seconds": n} runs the simulation on',
+                "POST /lab/faults": "a list of faults as a scenario has them: from now on these, counted anew",
                 "GET /lab/rpcs": "every call so far",
+                "GET /lab/truth": "for tests: what became of every message",
                 "GET /lab/certs": "certificates of the tokens",
                 "GET /lab/token?audience=A": "an identity token of the caller",
             },
@@ -123,6 +137,14 @@ class Web:
         except (ValueError, KeyError, TypeError) as error:
             return 400, {"error": f'expected {{"seconds": n}}, n not negative: {error}'}
         return 200, {"now": datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z")}
+
+    def _replace_faults(self, body: bytes) -> tuple[int, Any]:
+        try:
+            faults = msgspec.json.decode(body, type=tuple[Fault, ...])
+            self._faults.replace(faults)
+        except (ValueError, msgspec.MsgspecError) as error:
+            return 400, {"error": str(error)}
+        return 200, {"faults": len(faults)}
 
     def _own_token(self, audience: str) -> tuple[int, Any]:
         if not audience:

@@ -79,12 +79,15 @@ def caller_of(world: World) -> str:
     return users[0].removeprefix("user:") if users else "oncall@example.com"
 
 
-def held_by_caller(lacks: tuple[str, ...]) -> frozenset[str]:
-    """What the caller holds. Raises ValueError for a permission that does not exist: a typo must not mean "lacks nothing"."""
-    unknown = set(lacks) - HELD - OTHERS
+def held_by_caller(lacks: tuple[str, ...], holds: tuple[str, ...] = ()) -> frozenset[str]:
+    """What the caller holds: what anybody on call may read, and `holds`, without `lacks`.
+
+    Raises ValueError for a permission that does not exist: a typo must not mean "lacks nothing".
+    """
+    unknown = {*lacks, *holds} - HELD - OTHERS
     if unknown:
         raise ValueError(f"no such permission: {', '.join(sorted(unknown))}")
-    return HELD - set(lacks)
+    return (HELD | set(holds)) - set(lacks)
 
 
 def tested(held: frozenset[str], asked: list[str]) -> list[str]:

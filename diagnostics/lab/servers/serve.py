@@ -1,9 +1,14 @@
-"""Start the servers on a lab: `start(lab)`. For a look by hand: `python -m diagnostics.lab.servers.serve SCENARIO [--seed N] [--pace]`."""
+"""Start the servers on a lab: `start(lab)`.
+
+As a process of its own: `python -m diagnostics.lab.servers.serve SCENARIO [--seed N] [--pace [N]] [--port N]`. The first line on
+stdout, PUBSUB_DIAG_ENDPOINT=127.0.0.1:PORT, says that it is ready; Ctrl-C or SIGTERM ends it.
+"""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -59,13 +64,13 @@ class RunningLab:
 def start(
     lab: LabView,
     *,
-    pace: bool = False,
+    pace: float = 0.0,
     http_port: int = 0,
     rpc_delay_s: float = 0.0,
     log_reads_per_minute: int = LOG_READS_PER_MINUTE,
     quota_clock: Callable[[], float] = time.monotonic,
 ) -> RunningLab:
-    """Open the ports of a lab, on loopback. With `pace`, its time goes on with the wall clock.
+    """Open the ports of a lab, on loopback. `pace` simulated seconds pass in one of the wall clock; with 0 its time stands.
 
     `rpc_delay_s` is added to every RPC, for benchmarks. Raises ValueError for a fault on an RPC, or a lacking
     permission, that does not exist.
@@ -74,14 +79,14 @@ def start(
     if not isinstance(telemetry, Telemetry):
         raise TypeError("the servers show what lab.telemetry.store.Telemetry has recorded")
     if pace:
-        lab.clock.keep_pace()
+        lab.clock.keep_pace(pace)
     cloud = Cloud(
         lab=lab,
         telemetry=telemetry,
         tokens=Tokens(),
         log_reads=Quota(log_reads_per_minute, quota_clock),
         caller=caller_of(lab.world),
-        held=held_by_caller(lab.scenario.caller.lacks),
+        held=held_by_caller(lab.scenario.caller.lacks, lab.scenario.caller.holds),
     )
     faults, record = Faults(lab.scenario.faults, [m.name for m in METHODS]), Record()
     front = Front(cloud, faults, record, rpc_delay_s)
@@ -92,17 +97,20 @@ def start(
 
 
 def main() -> None:
-    """Serve a scenario until Ctrl-C, and print where."""
+    """Serve a scenario until Ctrl-C or SIGTERM, and print where."""
     parser = argparse.ArgumentParser(description="Serve a scenario on loopback.")
     parser.add_argument("scenario")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--pace", action="store_true")
+    parser.add_argument("--pace", type=float, nargs="?", const=1.0, default=0.0, help="simulated seconds in a second")
+    parser.add_argument("--port", type=int, default=0, help="HTTP port; 0: any that is free")
     asked = parser.parse_args()
     lab = Lab(load(asked.scenario, asked.seed), asked.seed, Telemetry())
-    with start(lab, pace=asked.pace) as running:
-        print(f"PUBSUB_DIAG_ENDPOINT={running.endpoint}  gRPC 127.0.0.1:{running.grpc_port}", flush=True)
+    over = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: over.set())
+    with start(lab, pace=asked.pace, http_port=asked.port) as running:
+        print(f"PUBSUB_DIAG_ENDPOINT={running.endpoint}", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
-            threading.Event().wait()
+            over.wait()
 
 
 if __name__ == "__main__":
