@@ -5,6 +5,9 @@ Where emulator and service differ by Google's documentation the lab follows the 
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
+
 import pytest
 
 from diagnostics.evidence.model import (
@@ -94,6 +97,22 @@ def test_peeking_sees_what_was_published_and_not_acked_and_takes_nothing(project
     assert acked and left
     until(lambda: project.peek("work-pull") == left)
     until(lambda: project.peek("work-pull") == left)
+
+
+def test_a_purge_takes_only_what_is_older_and_its_snapshot_brings_that_back(project: Project) -> None:
+    """What the runbook of poison-retry-storm promises of its seek and of its undo."""
+    project.subscribe("work-pull")
+    name, snapshot = project.subscription_name("work-pull"), f"projects/{project.id}/snapshots/work-pull-before-purge"
+    project.publish("old-1", "old-2")
+    time.sleep(0.05)
+    since = datetime.now(UTC)
+    time.sleep(0.05)
+    project.publish("new")
+    project.subscriber.create_snapshot(name=snapshot, subscription=name)
+    project.subscriber.seek(request={"subscription": name, "time": since})
+    until(lambda: project.peek("work-pull") == {"new"})
+    project.subscriber.seek(request={"subscription": name, "snapshot": snapshot})
+    until(lambda: project.peek("work-pull") == {"old-1", "old-2", "new"})
 
 
 # --- push: emulator and lab, the same small script ---------------------------------------------------------------------

@@ -30,6 +30,10 @@ SHARED = {"closed": "recorded"}
 """Findings that stand in another step's runbook than their own prefix says."""
 
 
+LATER = {"probe"}
+"""Commands that causes may advise before the command line has them."""
+
+
 def _codes() -> dict[str, Code]:
     """Every finding code there is, by name."""
     modules = [
@@ -85,6 +89,17 @@ def test_a_line_that_the_command_line_does_not_know_fails() -> None:
     for bad in (["batch", "b", "--nonsense"], ["nonsense"], ["runbook", "show"], ["batch", "--leg"]):
         with pytest.raises(main.UsageError):
             _parse(bad)
+
+
+@pytest.mark.parametrize("cause", CATALOGUE, ids=lambda c: c.code)
+def test_what_a_cause_advises_parses(cause: Cause) -> None:
+    for command in (*cause.next, *cause.settled_by):
+        command = command.format(batch="b", leg="request", blocker="b", project="p", subscription="s", account="a")
+        arguments = shlex.split(command)[1:]
+        if arguments[0] not in LATER:
+            _parse(arguments)
+        if arguments[:2] == ["runbook", "show"]:
+            assert arguments[2] == cause.code
 
 
 @pytest.mark.parametrize("page", ALL, ids=str)
