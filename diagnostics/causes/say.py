@@ -204,7 +204,7 @@ class Teller:
             State.DONE,
             State.RUNNING,
         )
-        no_batch = self._ledger.attempt is not None and not self._ledger.batch
+        no_batch = not self._ledger.batch and (self._ledger.attempt is not None or self._header.command != "batch")
         stages = {what: f.stage for f in findings if f.status is Status.UNKNOWN for what in f.rests_on}
         gone = [u for u in self._evidence.unseen() if u.why is not Why.NOT_ASKED]
         gone = [u for u in gone if not (u.why is Why.NOT_CONFIGURED and u.what.startswith("Live"))]
@@ -308,6 +308,8 @@ class Teller:
         }
         for name, value in values.items():
             command = command.replace("{" + name + "}", value)
+        if command.startswith("pubsub-diag runbook show") and leg is Leg.COMPLETION:
+            command += " --leg completion"
         return " ".join(command.split())
 
 

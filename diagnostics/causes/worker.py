@@ -2,7 +2,7 @@
 
 from diagnostics.causes.model import BOTH, Cause, Has, all_of, any_of, none_of, ok
 from diagnostics.evidence.model import Stage
-from diagnostics.steps import dead_letter, delivered, processed
+from diagnostics.steps import dead_letter, delivered, processed, requested
 
 CAUSES = (
     Cause(
@@ -53,12 +53,13 @@ CAUSES = (
         code="worker-crashing",
         family="worker",
         title="The receiver's containers crash",
-        says="containers exit or never start, so every push is answered by Cloud Run with an error",
+        says="containers exit or never start, so every request is answered by Cloud Run with an error",
         stage=Stage.PROCESSED,
         legs=BOTH,
         requires=Has(processed.CRASHING),
         decisive=all_of(Has(processed.CRASHING), none_of(ok(delivered.ACKED))),
         explains=(
+            requested.FAILED,
             processed.ALL_FAIL,
             processed.REPEATS,
             processed.ERRORS,

@@ -128,7 +128,7 @@ def attempts(marks: Iterable[Mark], calls: Sequence[StartCall]) -> list[Attempt]
     """All start attempts, oldest first."""
     found: list[Attempt] = []
     spare = list(calls)
-    for mark in sorted(marks, key=lambda m: m.at):
+    for mark in sorted(marks, key=lambda m: (m.at, m.means is not Means.RECEIVED)):
         home = _home(mark, found)
         if home is None:
             if mark.means is not Means.RECEIVED and not mark.batch:

@@ -128,10 +128,16 @@ def _in_the_way(ledger: Ledger, attempt: Attempt, now: datetime, items: ItemMark
             numbers=numbers,
         )
     elif idle > _IDLE_S:
+        ended = blocker.forced or blocker.closed
         yield STALE_OPEN.says(
             Status.FAULT,
-            f"batch {blocker.batch}, open since {clock(blocker.started, now)}, has done nothing for {span(idle)} "
-            "and blocks every new start",
+            f"batch {blocker.batch}, {'open' if ended is None else 'started'} {clock(blocker.started, now)}, has done nothing "
+            f"for {span(idle)} and blocks every new start"
+            + (
+                f"; it was closed at {clock(ended.at, now)}, and the coordinator still holds it for active"
+                if ended
+                else ""
+            ),
             bears=Bears.HOLDS,
             since=blocker.started,
             rests_on=("BatchMarks", "ItemMarks"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from diagnostics.evidence.model import BatchMarks, Means, Stage, StartCalls, Unseen
+from diagnostics.evidence.model import BatchMarks, Leg, Means, Stage, StartCalls, Unseen
 from diagnostics.ledger import Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status
 from diagnostics.steps.words import clock, span
@@ -16,7 +16,7 @@ NOT_READY = Code(
     "requested.not_ready", Stage.REQUESTED, "the coordinator refused to start: its own gate", informational=True
 )
 SIGN_IN = Code("requested.sign_in", Stage.REQUESTED, "the start call was refused for its sign-in", informational=True)
-FAILED = Code("requested.failed", Stage.REQUESTED, "the start call failed", informational=True)
+FAILED = Code("requested.failed", Stage.REQUESTED, "the start call failed")
 TIMED_OUT = Code("requested.timed_out", Stage.REQUESTED, "the start call ran into the request timeout")
 NONE = Code("requested.none", Stage.REQUESTED, "no start call is known", informational=True)
 UNKNOWN_BATCH = Code("requested.unknown_batch", Stage.REQUESTED, "no such batch", informational=True)
@@ -91,8 +91,9 @@ def _answered(ledger: Ledger, status: int, latency_s: float, when: str, reached_
     return FAILED.says(
         Status.FAULT,
         f"start call at {when} was answered {status} {took}"
-        + ("" if reached_app else " and never reached a container")
+        + (" by the coordinator itself" if reached_app else " and never reached a container")
         + (f": {reason}" if reason else ""),
+        leg=Leg.COMPLETION,  # the service that takes start calls is the one that takes completions
         bears=Bears.SLOWS if ledger.batch else Bears.HOLDS,
         since=ledger.started,
         rests_on=rests,

@@ -20,7 +20,9 @@ def clock(at: datetime, now: datetime | None = None) -> str:
 
 
 def span(seconds: float) -> str:
-    """45 s, 13 min, 2 h 5 min, 3 d 2 h."""
+    """10 ms, 45 s, 13 min, 2 h 5 min, 3 d 2 h."""
+    if 0 < seconds < 0.5:
+        return f"{max(seconds * 1000, 1):.0f} ms"
     whole = round(seconds)
     if whole < 100:
         return f"{whole} s"
