@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from diagnostics import __version__
-from diagnostics.cli import access, batch, batches, demo, init, lab, output, parts, profile, runbook
+from diagnostics.cli import access, batch, batches, demo, init, lab, output, parts, probe, profile, runbook
 from diagnostics.cli.trouble import Trouble
 
 OK, UNKNOWN, INTERRUPTED = 0, 3, 130
@@ -37,6 +37,7 @@ for _name, _part in parts.COMMANDS.items():
     app.command(_name)(_part)
 app.command("init")(init.init)
 app.command("access")(access.access)
+app.add_typer(probe.app, name="probe")
 app.add_typer(profile.app, name="profile")
 app.add_typer(runbook.app, name="runbook")
 app.command("demo")(demo.demo)

@@ -14,6 +14,15 @@ from msgspec import Struct, field
 from diagnostics.evidence.model import Leg, Means
 
 
+class MessageProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a message of the leg holds: JSON, told by dotted paths. The probe reads it."""
+
+    batch: str = ""
+    item: str = ""
+    required: tuple[str, ...] = ()
+    """Fields without which the receiver cannot read the message; an empty value counts as missing."""
+
+
 class LegProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One leg by name. Everything but the subscription can be derived from it."""
 
@@ -25,6 +34,7 @@ class LegProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Path that the pushes call, e.g. /predict; empty: the subscription tells."""
     push_account: str = ""
     """E-mail of the service account whose tokens the pushes carry; empty: the subscription tells."""
+    message: MessageProfile | None = None
 
 
 class ServiceProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -29,9 +29,12 @@ class Pages(NamedTuple):
     note: str = ""
 
 
-def call(session: Session, rpc: Rpc, request: dict[str, Any]) -> Any:
-    """The reply as a plain protocol buffer message. Raises NotThere or NotSeen."""
-    return _answer(session, rpc, request, lambda reply: reply)
+def call(session: Session, rpc: Rpc, request: dict[str, Any], *, repeated: bool = True) -> Any:
+    """The reply as a plain protocol buffer message. Raises NotThere or NotSeen, from Google's own error.
+
+    `repeated` False: asked once, whatever happens; for what may not be done twice.
+    """
+    return _answer(session, rpc, request, lambda reply: reply, PAUSES_S if repeated else ())
 
 
 def pages(session: Session, rpc: Rpc, request: dict[str, Any], field: str, most: int = 20) -> Pages:
@@ -55,14 +58,20 @@ def pages(session: Session, rpc: Rpc, request: dict[str, Any], field: str, most:
     return Pages(items, False, f"only the first {len(items)} were read; there are more")
 
 
-def _answer(session: Session, rpc: Rpc, request: dict[str, Any], unwrap: Callable[[Any], Any]) -> Any:
+def _answer(
+    session: Session,
+    rpc: Rpc,
+    request: dict[str, Any],
+    unwrap: Callable[[Any], Any],
+    pauses: tuple[float, ...] = PAUSES_S,
+) -> Any:
     method = getattr(session.clients.get(rpc.client), rpc.method)
     from google.api_core import exceptions  # loaded with the client
 
     started = time.monotonic()
     ok, note = False, ""
     try:
-        for pause in (*PAUSES_S, None):
+        for pause in (*pauses, None):
             try:
                 # timeout and retry both: either alone bounds nothing
                 reply = unwrap(method(request=request, timeout=session.allowance(), retry=None))

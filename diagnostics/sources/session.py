@@ -75,7 +75,14 @@ class Session:
     """One run's access. Threads share it; it is closed by the end of the process."""
 
     def __init__(
-        self, *, now: datetime, timeout_s: float, signed_in: SignIn, project: str, lab: LabSeam | None
+        self,
+        *,
+        now: datetime,
+        timeout_s: float,
+        signed_in: SignIn,
+        project: str,
+        lab: LabSeam | None,
+        clients: Clients | None = None,
     ) -> None:
         self.now = now
         """The moment of the run, taken once: the lab's in the lab, else the wall clock's."""
@@ -84,7 +91,7 @@ class Session:
         self.project = project
         """What --project, the environment, the lab or the credentials name; empty: none does. A profile names its own."""
         self.lab = lab
-        self.clients = Clients(signed_in.credentials, lab.grpc if lab else "")
+        self.clients = clients or Clients(signed_in.credentials, lab.grpc if lab else "")
         self._started = time.monotonic()
         self._calls: list[CallRecord] = []
         self._lock = threading.Lock()
@@ -107,6 +114,19 @@ class Session:
         return cls(
             now=datetime.now(UTC), timeout_s=options.timeout_s, signed_in=who, project=named or who.project, lab=None
         )
+
+    def again(self, timeout_s: float, now: datetime | None = None) -> Session:
+        """The same access and clients with a deadline of its own, for work that must have its time however slow the rest was."""
+        fresh = Session(
+            now=now or self.now,
+            timeout_s=timeout_s,
+            signed_in=self.signed_in,
+            project=self.project,
+            lab=self.lab,
+            clients=self.clients,
+        )
+        fresh._calls, fresh._lock = self._calls, self._lock
+        return fresh
 
     @property
     def principal(self) -> str:

@@ -1,0 +1,178 @@
+"""The journal: what a probe is about to change, on disk before it is changed, so that whoever comes next can put it back."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from diagnostics.evidence.model import Leg
+from diagnostics.probe.push_config import Saved
+
+STATE = "PUBSUB_DIAG_STATE_DIR"
+
+
+class Mode(StrEnum):
+    SNAPSHOT = "snapshot"
+    SWITCH = "switch"
+
+
+class Phase(StrEnum):
+    """How far a probe may have come."""
+
+    PREPARED = "prepared"
+    """Nothing was changed yet."""
+    CHANGING = "changing"
+    """From the moment before the first change on, until all is put back and checked."""
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """One probe. The same goes to disk and, without what may be secret, to Cloud Logging."""
+
+    run: str
+    """Eight hex characters; in the names and labels of whatever the probe makes."""
+    mode: Mode
+    leg: Leg
+    phase: Phase = Phase.PREPARED
+    subscription: str
+    """projects/P/subscriptions/S: what is looked at."""
+    temporary: str = ""
+    """Full name of the temporary subscription (snapshot mode)."""
+    snapshot: str = ""
+    """Full name of the snapshot (snapshot mode)."""
+    push: Saved | None = None
+    """The push config to put back (switch mode)."""
+    started: datetime
+    until: datetime
+    """When the probe is over at the latest."""
+    by: str = ""
+    """Who started it, as the credentials tell; people are redacted."""
+    host: str = ""
+    pid: int = 0
+    born: str = ""
+    """When that process began, in the kernel's own count: a pid alone may be used again."""
+    world: str = ""
+    """The lab's endpoint; empty: Google."""
+
+    @property
+    def project(self) -> str:
+        return self.subscription.split("/")[1]
+
+
+def new_run() -> str:
+    return secrets.token_hex(4)
+
+
+def state_dir(environ: Mapping[str, str] | None = None) -> Path:
+    """PUBSUB_DIAG_STATE_DIR, else pubsub-diag in the XDG state home."""
+    environ = os.environ if environ is None else environ
+    if environ.get(STATE):
+        return Path(environ[STATE])
+    home = environ.get("XDG_STATE_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "state") / "pubsub-diag"
+
+
+def this_process() -> dict[str, str | int]:
+    """host, pid and born of an entry."""
+    return {"host": socket.gethostname(), "pid": os.getpid(), "born": _born(os.getpid())}
+
+
+class Journal:
+    """The entries of this machine: one file each, readable by their owner alone."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = (folder or state_dir()) / "probes"
+
+    def path(self, run: str) -> Path:
+        return self.folder / f"{run}.json"
+
+    def write(self, entry: Entry) -> None:
+        """On disk when this returns: file and folder are synced. Raises OSError."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        target = self.path(entry.run)
+        draft = target.with_suffix(".new")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.write(descriptor, msgspec.json.format(msgspec.json.encode(entry), indent=2) + b"\n")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        draft.replace(target)
+        self._sync()
+
+    def remove(self, run: str) -> None:
+        with suppress(FileNotFoundError):
+            self.path(run).unlink()
+            self._sync()
+
+    def read(self, run: str) -> Entry | None:
+        """None when there is none. Raises ValueError when it is damaged."""
+        try:
+            text = self.path(run).read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            return msgspec.json.decode(text, type=Entry)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"{self.path(run)} is damaged: {error}") from error
+
+    def entries(self, world: str) -> tuple[list[Entry], list[str]]:
+        """(the entries of that world, oldest first; what cannot be read)."""
+        found, damaged = [], []
+        for file in sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []:
+            try:
+                entry = self.read(file.stem)
+            except (ValueError, OSError) as error:
+                damaged.append(str(error))
+                continue
+            if entry is not None and entry.world == world:
+                found.append(entry)
+        return sorted(found, key=lambda e: e.started), damaged
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Only one process of this machine at a time: between looking for other probes and writing one's own entry."""
+        import fcntl
+
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _sync(self) -> None:
+        """A name is on disk only when its folder is."""
+        descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def running(entry: Entry, now: datetime) -> bool:
+    """Whether the probe may still be at work: its process lives, or it is another machine's and its time is not over."""
+    if entry.host != socket.gethostname():
+        return now < entry.until
+    try:
+        os.kill(entry.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return _born(entry.pid) == entry.born
+
+
+def _born(pid: int) -> str:
+    """Start time of a process in clock ticks since boot (proc(5), field 22); empty where there is no /proc, "dead" for a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "dead" if fields[0] == "Z" else fields[19]

@@ -1,0 +1,88 @@
+"""`probe restore`: finish what any probe left, from this machine's journals, from labels, and from the project's log."""
+
+from __future__ import annotations
+
+from diagnostics.evidence.collect import NotSeen
+from diagnostics.probe import log_entry
+from diagnostics.probe.journal import Entry, Journal, Mode
+from diagnostics.probe.push_config import LABEL, UNTIL
+from diagnostics.probe.reach import Reach, Refused, Unclear
+from diagnostics.probe.restore import Outcome, State, restore, update
+from diagnostics.probe.traces import LOGGED, SWITCHED, Traces, entry_of, rebuilt, traces
+from diagnostics.sources.call import NotThere
+from diagnostics.sources.provenance import gcloud
+from diagnostics.sources.rpcs import GET_SUBSCRIPTION
+
+
+def recover(
+    reach: Reach,
+    journal: Journal,
+    project: str,
+    world: str,
+    run: str = "",
+    *,
+    force: bool = False,
+    forget: bool = False,
+) -> tuple[list[Outcome], Traces]:
+    """What became of each probe that left something (of `run` alone, if named), and the traces that were found first.
+
+    `force`: also one that may still be at work, and over what somebody else has set. `forget`: leave things as they are now, and only
+    take the marks away. Raises nothing.
+    """
+    left = traces(reach, journal, project, world)
+    outcomes = []
+    for name in left.runs():
+        if run and name != run:
+            continue
+        if not force and any(t.running for t in left.found if t.run == name):
+            until = max((t.until for t in left.found if t.run == name and t.until), default=None)
+            when = f" until {until:%H:%M:%SZ} at the latest" if until else ""
+            says = f"run {name} may still be at work{when}; --force ends it"
+            outcomes.append(Outcome(run=name, state=State.FAILED, says=says))
+            continue
+        outcomes.append(_one(reach, journal, left, project, name, force, forget))
+    return outcomes, left
+
+
+def _one(reach: Reach, journal: Journal, left: Traces, project: str, run: str, force: bool, forget: bool) -> Outcome:
+    try:
+        entry = rebuilt(left, run, project, reach.now()) if journal.read(run) is None else None
+        entry = entry or entry_of(reach, journal, project, run)
+    except (NotSeen, ValueError) as failed:
+        return _lost(left, run, str(failed))
+    if entry is None:
+        return _lost(left, run, "neither this machine's journal nor Cloud Logging knows what its push config was")
+    outcome = _forgotten(reach, entry) if forget else restore(reach, entry, force=force)
+    if outcome.over:
+        journal.remove(run)
+        if entry.mode is Mode.SWITCH and any(t.what in (LOGGED, SWITCHED) for t in left.found if t.run == run):
+            log_entry.say_over(reach, entry)
+    return outcome
+
+
+def _forgotten(reach: Reach, entry: Entry) -> Outcome:
+    """Only the labels go."""
+    if entry.mode is Mode.SNAPSHOT:
+        return restore(reach, entry)
+    short = entry.subscription.rpartition("/")[2]
+    try:
+        found = reach.read(GET_SUBSCRIPTION, {"subscription": entry.subscription})
+        if found.labels.get(LABEL) == entry.run:
+            labels = {k: v for k, v in found.labels.items() if k not in (LABEL, UNTIL)}
+            update(reach, entry.subscription, found.push_config, labels, again=True)
+    except NotThere:
+        return Outcome(run=entry.run, state=State.GONE, says=f"{short} does not exist any more")
+    except (NotSeen, Refused, Unclear) as failed:
+        return Outcome(run=entry.run, state=State.FAILED, says=str(failed))
+    return Outcome(run=entry.run, state=State.UNTOUCHED, says=f"{short} stays as it is; the probe is forgotten")
+
+
+def _lost(left: Traces, run: str, why: str) -> Outcome:
+    names = [t.name for t in left.found if t.run == run and t.what == SWITCHED]
+    lines = []
+    for name in names:
+        _, project, _, short = name.split("/")
+        words = ("--push-endpoint=ENDPOINT", "--push-auth-service-account=ACCOUNT", f"--remove-labels={LABEL},{UNTIL}")
+        lines.append(gcloud("pubsub", "subscriptions", "update", short, f"--project={project}", *words))
+    says = f"run {run} cannot be restored from here: {why}; try it on the machine that ran the probe"
+    return Outcome(run=run, state=State.FAILED, says=says, by_hand=tuple(lines))

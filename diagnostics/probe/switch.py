@@ -1,0 +1,66 @@
+"""Switch mode: the subscription itself is pulled from, for a while, and then pushes again."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from diagnostics.evidence.ask import Ask
+from diagnostics.evidence.collect import collect
+from diagnostics.evidence.model import Leg, PushCounts, RequestLog, seen
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.probe.journal import Entry
+from diagnostics.probe.push_config import LABEL, differences, load
+from diagnostics.probe.reach import Clock, Reach, Refused
+from diagnostics.probe.restore import update
+from diagnostics.probe.snapshot import marks
+from diagnostics.sources.rpcs import GET_SUBSCRIPTION
+
+OUTSTANDING_S = 30
+"""A push that was under way at the change-over may still be answered for so long without meaning that pushes go on."""
+
+
+def switch(reach: Reach, entry: Entry) -> None:
+    """Empty the push config and set the marks, if the subscription still is as it was saved.
+
+    Raises Refused, Unclear, NotThere or NotSeen.
+    """
+    from google.pubsub_v1 import types
+
+    if entry.push is None:
+        raise Refused("no push config was saved")
+    found = reach.read(GET_SUBSCRIPTION, {"subscription": entry.subscription})
+    if unlike := differences(load(entry.push), found.push_config):
+        raise Refused(f"the push config was changed since the plan was made ({', '.join(unlike)}): nothing was done")
+    if found.labels.get(LABEL):
+        raise Refused(f"another probe has begun since the plan was made, run {found.labels[LABEL]}: nothing was done")
+    labels = {**found.labels, **marks(entry)}
+    update(reach, entry.subscription, types.PushConfig.pb()(), labels, again=False)
+
+
+def watch(reach: Reach, profile: PipelineProfile, leg: Leg, due: bool | None) -> str:
+    """Wait, bounded, until a push after the restoring is seen; say so, or that none was due."""
+    restored, clock = reach.now(), Clock(reach.waits.watch_s)
+    if due is False:
+        return "no push was due: nothing waited"
+    while True:
+        if at := _pushed(reach, profile, leg, restored):
+            return f"pushes go on: one was seen at {at:%H:%M:%SZ}"
+        if not clock.wait(reach.waits.between_looks_s):
+            break
+    waited = f"no push was seen within {reach.waits.watch_s:.0f} s"
+    return f"{waited}; the change-over can take several minutes: pubsub-diag delivery --leg {leg.value}"
+
+
+def _pushed(reach: Reach, profile: PipelineProfile, leg: Leg, since: datetime) -> datetime | None:
+    """When the first push after that moment was answered, as the request log or the push counts tell."""
+    session = reach.fresh(reach.waits.rpc_s / 0.4)
+    ask = Ask(since=since - timedelta(minutes=2))
+    got = reach.around("sources.collect", lambda: collect(session, profile, {RequestLog, PushCounts}, ask))
+    times: list[datetime] = []
+    if log := seen(got.get(RequestLog, leg)):
+        pushes = (r for r in (*log.refused, *log.fine) if r.method == "POST" and r.path.split("?")[0] == log.push_path)
+        times += [r.at for r in pushes if r.at > since]
+    if counts := seen(got.get(PushCounts, leg)):
+        after = since + timedelta(seconds=OUTSTANDING_S)
+        times += [p.end for s in counts.series for p in s.points if p.start >= after and p.value > 0]
+    return min(times, default=None)
