@@ -65,7 +65,7 @@ def status_of(command: str, state: State, ledger: Ledger, findings: Sequence[Fin
     if state is not State.DONE and any(f.status is Status.FAULT and f.bears is Bears.HOLDS for f in findings):
         return Status.FAULT
     if state is State.UNKNOWN:
-        return Status.UNKNOWN
+        return Status.FAULT if any(f.status is Status.FAULT for f in findings) else Status.UNKNOWN
     return Status.WARNING if any(f.abnormal for f in findings if not _past(f, state)) else Status.OK
 
 

@@ -392,6 +392,10 @@ def _bound_by_counters(counts: dict[Stage, Count], ledger: Ledger, evidence: Evi
         (Leg.REQUEST, Stage.DELIVERED, Stage.PROCESSED),
         (Leg.COMPLETION, Stage.RETURNED, Stage.RETURNED),
     ):
+        if counts[delivered].most is None and (reached := _reached(evidence, leg, since)) is not None:
+            least = counts[delivered].least
+            passed = reached if leg is Leg.REQUEST else 0  # a completion is back only once it is acked, and none was
+            counts[delivered] = Count(least, max(passed, least), "request log", "subscription")
         pushes = seen(evidence.get(PushCounts, leg))
         if pushes is None:
             continue
@@ -401,9 +405,6 @@ def _bound_by_counters(counts: dict[Stage, Count], ledger: Ledger, evidence: Evi
         if counts[delivered].most is None:
             all_pushes = int(total(pushes.series, since))
             counts[delivered] = Count(counts[delivered].least, all_pushes, "push counter", "subscription")
-        if (reached := _reached(evidence, leg, since)) is not None and counts[delivered].basis == "subscription":
-            most = min(counts[delivered].most or 0, max(reached, counts[delivered].least))
-            counts[delivered] = Count(counts[delivered].least, most, "request log", "subscription")
     sent = seen(evidence.get(AckCounts, Leg.REQUEST))
     if sent and counts[Stage.PROCESSED].most is None:
         acks = int(total(sent.series, since, delivery_type="push"))

@@ -18,6 +18,7 @@ from diagnostics.evidence.model import (
     PushCounts,
     PushHistory,
     RequestLog,
+    Series,
     Stage,
     Unseen,
     total,
@@ -32,6 +33,9 @@ OURS = Code(
 )
 FAILING = Code("delivered.failing", Stage.DELIVERED, "pushes are not acknowledged")
 RECOVERED = Code("delivered.recovered", Stage.DELIVERED, "pushes failed earlier and are acknowledged now")
+PAUSED = Code(
+    "delivered.paused", Stage.DELIVERED, "pushes failed, and what failed waits for its next try", informational=True
+)
 NO_PUSHES = Code("delivered.no_pushes", Stage.DELIVERED, "messages wait and nothing is pushed")
 HELD_BACK = Code(
     "delivered.held_back", Stage.DELIVERED, "failing messages slow the subscription and others wait behind them"
@@ -66,7 +70,7 @@ def delivered(
 ) -> Iterator[Finding | Row]:
     """Reads push results by class, backlog and age; compares what is owed with what moves."""
     if leg is Leg.REQUEST:
-        yield _row(ledger, dead, log)
+        yield _row(ledger, dead, log, _last(backlog))
         yield from _ours(ledger)
     if isinstance(pushes, Unseen):
         yield _blind(leg, ledger, pushes, now)
@@ -113,7 +117,6 @@ def _answers(
     since = _begin(ledger, pushes)
     recent, window = by_class(pushes.series, recently), by_class(pushes.series, since)
     bad_now = {k: v for k, v in recent.items() if k != "ack"}
-    bad = {k: v for k, v in window.items() if k != "ack"}
     all_now = sum(recent.values())
     least, most = owed(ledger, leg)
     waits = _last(backlog)
@@ -123,28 +126,8 @@ def _answers(
                 Status.IDLE, "nothing waits and nothing was pushed", leg=leg, rests_on=("PushCounts", "Backlog")
             )
         return
-    if not bad_now:
-        yield ACKED.says(
-            Status.OK,
-            f"{count(window.get('ack', 0), 'push')} acked"
-            + (f", none refused since {clock(recently, now)}" if bad else ", none refused"),
-            leg=leg,
-            rests_on=("PushCounts",),
-            numbers={"acks": window.get("ack", 0)},
-        )
-        if bad:
-            ended = last_of([s for s in pushes.series if s.labels.get("response_class") != "ack"], since)
-            yield RECOVERED.says(
-                Status.OK,
-                f"{_mix(bad, sum(window.values()))} of {count(sum(window.values()), 'push')} failed earlier, the last by "
-                f"{clock(ended, now) if ended else '?'}; nothing is wrong now",
-                leg=leg,
-                until=ended,
-                bears=Bears.SLOWS,
-                rests_on=("PushCounts",),
-                numbers={"failed": sum(bad.values())},
-                words=_texts(log, since),
-            )
+    if not bad_now or _over(pushes, since):
+        yield from _past(leg, pushes, since, waits, now, _texts(log, since))
         return
     share = sum(bad_now.values()) / all_now
     minutes = RECENT.total_seconds() / 60
@@ -184,6 +167,64 @@ def _answers(
             bears=Bears.HOLDS,
             held=least,
         )
+
+
+def _past(
+    leg: Leg, pushes: PushCounts, since: datetime, waits: float | None, now: datetime, words: dict[str, str]
+) -> Iterator[Finding]:
+    """Nothing fails now: what is acked, and what failed earlier."""
+    window = by_class(pushes.series, since)
+    acks = window.pop("ack", 0)
+    ended = last_of(_refusals(pushes), since) if window else None
+    later = by_class(pushes.series, ended).get("ack", 0) if ended else acks
+    if later:
+        yield ACKED.says(
+            Status.OK,
+            f"{count(acks, 'push')} acked"
+            + (f", none refused since {clock(ended, now)}" if ended else ", none refused"),
+            leg=leg,
+            rests_on=("PushCounts",),
+            numbers={"acks": acks},
+        )
+    if ended is None:
+        return
+    pushed = acks + sum(window.values())
+    told = f"{_mix(window, pushed)} of {count(pushed, 'push')} failed earlier, the last by {clock(ended, now)}"
+    still = bool(waits) and not later
+    yield (PAUSED if still else RECOVERED).says(
+        Status.WARNING if still else Status.OK,
+        f"{told}; "
+        + (
+            f"{count(waits or 0, 'message')} wait for their next try"
+            if still
+            else f"{count(later, 'push')} acked since, nothing is wrong now"
+            if later
+            else "nothing waits now"
+        ),
+        leg=leg,
+        until=ended,
+        bears=Bears.SLOWS,
+        rests_on=("PushCounts", "Backlog"),
+        numbers={"failed": sum(window.values())},
+        words=words,
+    )
+
+
+def _over(pushes: PushCounts, since: datetime) -> bool:
+    """Whether so many acks came in a row since the last failure that chance would have failed one: at the share of failures
+    until then, such a row has less than one chance in a hundred."""
+    ended = last_of(_refusals(pushes), since)
+    if ended is None:
+        return True
+    until_then = by_class(pushes.series, since, ended)
+    failed = sum(v for k, v in until_then.items() if k != "ack")
+    share = failed / max(sum(until_then.values()), 1)
+    later = by_class(pushes.series, ended).get("ack", 0)
+    return bool((1 - share) ** later < 0.01)
+
+
+def _refusals(pushes: PushCounts) -> list[Series]:
+    return [s for s in pushes.series if s.labels.get("response_class") != "ack"]
 
 
 def _waiting(
@@ -307,7 +348,7 @@ def _health(leg: Leg, health: DeliveryHealth, backlog: Backlog | Unseen) -> Iter
         )
 
 
-def _row(ledger: Ledger, dead: DeadLetterCounts | Unseen, log: RequestLog | Unseen) -> Row:
+def _row(ledger: Ledger, dead: DeadLetterCounts | Unseen, log: RequestLog | Unseen, waits: float | None) -> Row:
     here = ledger.counts.get(Stage.DELIVERED)
     before = ledger.before(Stage.DELIVERED) if ledger.counts else None
     if here is None or before is None or (before.most == 0):
@@ -315,7 +356,9 @@ def _row(ledger: Ledger, dead: DeadLetterCounts | Unseen, log: RequestLog | Unse
     least, _ = ledger.gap(Stage.DELIVERED)
     since = ledger.started - timedelta(minutes=1) if ledger.started else None
     lettered = 0 if isinstance(dead, Unseen) else min(int(total(dead.series, since)), least)
-    rest = Where.RETRYING if _turned_back(log, since) >= least - lettered else Where.WAITING
+    rest = Where.UNKNOWN if waits == 0 else Where.WAITING
+    if waits != 0 and _turned_back(log, since) >= least - lettered:
+        rest = Where.RETRYING
     return Row(
         stage=Stage.DELIVERED,
         leg=Leg.REQUEST,
