@@ -50,6 +50,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     """Full name of the snapshot (snapshot mode)."""
     push: Saved | None = None
     """The push config to put back (switch mode)."""
+    marked: bool = True
+    """False: the labels could not be set, and it was gone on by force; pull mode without a label is then taken for this probe's."""
     started: datetime
     until: datetime
     """When the probe is over at the latest."""

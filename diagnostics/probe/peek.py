@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,8 @@ with less than there is, or nothing (pubsub.proto)."""
 AT_ONCE = 100
 LEASE_S = 600
 """The longest that a message can be leased (pubsub.proto)."""
+BEYOND_S = 30
+"""For how long after the last pull a lease should hold: until the push config is back."""
 
 
 @dataclass
@@ -61,8 +64,8 @@ def peek(
     clock, quiet = Clock(reach.waits.peek_s), 0
     while len(found.came) < wanted and goes_on():
         new = _pull(reach, subscription, min(AT_ONCE, wanted - len(found.came)), found)
-        if new and lease_s < reach.waits.peek_s + reach.waits.restore_s:
-            _extend(reach, subscription, new)
+        if new and lease_s < clock.left + BEYOND_S:
+            _extend(reach, subscription, new, min(math.ceil(clock.left + BEYOND_S), LEASE_S))
         quiet = 0 if new else quiet + 1
         if quiet >= EMPTY_PULLS and _believed(found, waiting):
             break
@@ -101,9 +104,9 @@ def _pull(reach: Reach, subscription: str, most: int, found: Peek) -> list[str]:
     return new
 
 
-def _extend(reach: Reach, subscription: str, ack_ids: list[str]) -> None:
+def _extend(reach: Reach, subscription: str, ack_ids: list[str], seconds: int) -> None:
     """A longer lease is a kindness: without it a message may come twice, and that is counted."""
-    request = {"subscription": subscription, "ack_ids": ack_ids, "ack_deadline_seconds": LEASE_S}
+    request = {"subscription": subscription, "ack_ids": ack_ids, "ack_deadline_seconds": seconds}
     try:
         reach.write(MODIFY_ACK_DEADLINE, request, again=True)
     except (Refused, Unclear):

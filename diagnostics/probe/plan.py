@@ -12,6 +12,7 @@ from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import DELETED_TOPIC, Leg, SubscriptionSettings
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.probe.journal import Entry, Journal, Mode, new_run, this_process
+from diagnostics.probe.peek import BEYOND_S, LEASE_S
 from diagnostics.probe.permissions import lacking
 from diagnostics.probe.push_config import may_hold_secret, save
 from diagnostics.probe.reach import Reach
@@ -276,7 +277,8 @@ def _costs(reach: Reach, order: Order, settings: SubscriptionSettings) -> Iterat
         return
     pause = reach.waits.peek_s + reach.waits.rpc_s * 3
     yield f"deliveries pause for up to {pause:.0f} s, and as long as the change-over takes each way: Google says up to minutes"
-    yield f"a message that was pulled and is not handed back comes again after its lease, at most {max(settings.ack_deadline_s, 600):.0f} s"
+    lease = max(settings.ack_deadline_s, min(reach.waits.peek_s + BEYOND_S, LEASE_S))
+    yield f"should all hands die, the pulled messages come again when their lease is over, after {lease:.0f} s at the latest"
     if settings.dead_letter:
         most = settings.dead_letter.max_attempts
         yield f"each message that is pulled loses one of its {most} delivery attempts, however it is handed back"

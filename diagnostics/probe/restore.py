@@ -116,6 +116,8 @@ def _theirs(found: Any, wanted: Any, entry: Entry) -> str:
     if push.push_endpoint:
         unlike = differences(wanted, push)
         return f"its push config was changed meanwhile ({', '.join(unlike)})" if unlike else ""
+    if label is None and not entry.marked:
+        return ""
     if label is None:
         return "it is in pull mode, but without the probe's label: somebody else has set it so"
     return f"it is in pull mode for another probe, run {label}" if label != entry.run else ""
@@ -124,17 +126,18 @@ def _theirs(found: Any, wanted: Any, entry: Entry) -> str:
 def _write(reach: Reach, entry: Entry, found: Any, wanted: Any) -> None:
     """Push config and labels in one call: there is no moment at which only one of them is back."""
     labels = {k: v for k, v in found.labels.items() if k not in (LABEL, UNTIL)}
-    update(reach, entry.subscription, wanted, labels, again=True)
+    update(reach, entry.subscription, wanted, labels if LABEL in found.labels else None, again=True)
 
 
-def update(reach: Reach, subscription: str, push: Any, labels: dict[str, str], *, again: bool) -> None:
-    """Set push config and labels of a subscription at once, and nothing else."""
+def update(reach: Reach, subscription: str, push: Any, labels: dict[str, str] | None, *, again: bool) -> None:
+    """Set push config and labels of a subscription at once, and nothing else. Labels None: they stay as they are."""
     from google.protobuf import field_mask_pb2
     from google.pubsub_v1 import types
 
-    changed = types.Subscription.pb()(name=subscription, push_config=push, labels=labels)
+    changed = types.Subscription.pb()(name=subscription, push_config=push, labels=labels or {})
+    paths = ["push_config"] if labels is None else ["push_config", "labels"]
     request = types.UpdateSubscriptionRequest.pb()(
-        subscription=changed, update_mask=field_mask_pb2.FieldMask(paths=["push_config", "labels"])
+        subscription=changed, update_mask=field_mask_pb2.FieldMask(paths=paths)
     )
     reach.write(UPDATE_SUBSCRIPTION, types.UpdateSubscriptionRequest.wrap(request), again=again)
 

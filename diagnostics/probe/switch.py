@@ -33,7 +33,7 @@ def switch(reach: Reach, entry: Entry) -> None:
         raise Refused(f"the push config was changed since the plan was made ({', '.join(unlike)}): nothing was done")
     if found.labels.get(LABEL):
         raise Refused(f"another probe has begun since the plan was made, run {found.labels[LABEL]}: nothing was done")
-    labels = {**found.labels, **marks(entry)}
+    labels = {**found.labels, **marks(entry)} if entry.marked else None
     update(reach, entry.subscription, types.PushConfig.pb()(), labels, again=False)
 
 
