@@ -115,9 +115,9 @@ class Replay:
 
     def seek_to_time(self, target: Delivery, moment: float) -> int:
         """Acknowledge what was published before, un-acknowledge what is retained of what came after; returns how many were purged."""
-        purged = target.purge([held for held in target.held.values() if held.message.published <= moment])
+        purged = target.purge([held for held in target.held.values() if held.message.published < moment])
         retained = [*target.retained(), *self._of_topic(target.subscription.topic)]
-        self._restore(target, (m for m in retained if m.published > moment))
+        self._restore(target, (m for m in retained if m.published >= moment))
         return purged
 
     def _restore(self, target: Delivery, messages: Iterable[Message]) -> None:

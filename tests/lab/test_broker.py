@@ -409,6 +409,7 @@ def test_pulled_messages_come_again_unless_acknowledged_in_time() -> None:
 def test_seek_purges_and_shows_only_in_the_metric() -> None:
     site = Site(push=PushConfig())
     site.publish(3)
+    site.run(1)
     assert site.broker.seek("jobs", site.env.now) == 3
     assert site.held == 0
     assert site.recorder.levels["delivery_latency_health_score", "seek_requests"] == 0
