@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from diagnostics.evidence.model import (
     DELETED_TOPIC,
     AckCounts,
+    Backlog,
     ChangeLog,
+    DeadLetterCounts,
     Leg,
     ProjectSubscriptions,
     ServiceConfig,
@@ -19,6 +21,7 @@ from diagnostics.evidence.model import (
     TopicConfig,
     TopicSubscriptions,
     Unseen,
+    total,
 )
 from diagnostics.ledger import Ledger
 from diagnostics.pipeline.profile import PipelineProfile
@@ -54,9 +57,11 @@ def routed(
     project: ProjectSubscriptions | Unseen,
     service: ServiceConfig | Unseen,
     acks: AckCounts | Unseen,
+    backlog: Backlog | Unseen,
+    dead: DeadLetterCounts | Unseen,
     changes: ChangeLog | Unseen,
 ) -> Iterator[Finding | Row]:
-    """Reads configuration only; what was lost is counted from what the stage before let through."""
+    """Reads the configuration and what a filter dropped; what was lost is counted from what the stage before let through."""
     sent = _sent(ledger, leg)
     lost = owed(ledger, leg)[0] if sent else 0
     bears = Bears.HOLDS if lost else Bears.APART
@@ -103,8 +108,8 @@ def routed(
                 )
             )
     else:
-        found += _settings(leg, settings, topic, project, service, bears, lost)
-        found += _filtered(leg, settings, acks, ledger)
+        found += _settings(leg, settings, topic, project, service, profile, bears, lost)
+        found += _filtered(leg, settings, acks, backlog, ledger)
     if not any(f.abnormal for f in found) and settings is not None:
         found.append(
             ROUTED.says(
@@ -121,11 +126,22 @@ def routed(
         leg=leg,
         reached=not broken,
         basis="config",
-        where={Where.DROPPED: lost} if broken and lost else {},
+        where=_where(found, lost, dead, ledger) if broken and lost else {},
         status=Status.FAULT if broken else Status.OK,
         source=next((f.says for f in found if f.status in (Status.FAULT, Status.OK)), ""),
         not_reached=False,
     )
+
+
+def _where(found: list[Finding], lost: int, dead: DeadLetterCounts | Unseen, ledger: Ledger) -> dict[str, int]:
+    """What no subscription kept is lost; what is pushed to the wrong place, or not at all, is still there or dead-lettered."""
+    codes = {f.code for f in found if f.status is Status.FAULT}
+    kept = Where.WAITING if NOT_PUSH.name in codes else Where.RETRYING
+    if not codes <= {ENDPOINT.name, NOT_PUSH.name}:
+        return {Where.DROPPED: max((f.held for f in found), default=lost)}
+    since = ledger.started - timedelta(minutes=1) if ledger.started else None
+    lettered = 0 if isinstance(dead, Unseen) else min(int(total(dead.series, since)), lost)
+    return {place: n for place, n in ((Where.DEAD_LETTERED, lettered), (kept, lost - lettered)) if n}
 
 
 def _sent(ledger: Ledger, leg: Leg) -> int:
@@ -139,6 +155,7 @@ def _settings(
     topic: TopicConfig | Unseen,
     project: ProjectSubscriptions | Unseen,
     service: ServiceConfig | Unseen,
+    profile: PipelineProfile,
     bears: Bears,
     lost: int,
 ) -> Iterator[Finding]:
@@ -164,6 +181,8 @@ def _settings(
         if elsewhere(settings, service.settings):
             host = _host(settings.push_endpoint)
             yield fault(ENDPOINT, f"push endpoint {host} is no URL of service {service.settings.name}")
+        elif lost and (wrong := _wrong_path(settings, profile, leg)):
+            yield fault(ENDPOINT, f"pushes go to path {wrong}, and the service takes them at {_takes(profile, leg)}")
     elif not isinstance(service, Unseen):
         yield fault(ENDPOINT, f"Cloud Run service {service.name} does not exist")
     if not isinstance(project, Unseen) and settings.push_endpoint:
@@ -178,16 +197,36 @@ def _settings(
             )
 
 
-def _filtered(leg: Leg, settings: SubscriptionSettings, acks: AckCounts | Unseen, ledger: Ledger) -> Iterator[Finding]:
+def _wrong_path(settings: SubscriptionSettings, profile: PipelineProfile, leg: Leg) -> str:
+    """The path of the push endpoint, if it is another than the profile's; empty if it is right or the profile names none."""
+    path = "/" + settings.push_endpoint.split("://", 1)[-1].partition("/")[2].partition("?")[0]
+    return path if _takes(profile, leg) not in ("", path) else ""
+
+
+def _takes(profile: PipelineProfile, leg: Leg) -> str:
+    named = profile.leg(leg)
+    return named.push_path if named else ""
+
+
+def _filtered(
+    leg: Leg, settings: SubscriptionSettings, acks: AckCounts | Unseen, backlog: Backlog | Unseen, ledger: Ledger
+) -> Iterator[Finding]:
+    """A filter that drops is doing its work, unless the batch misses more items than there are messages waiting."""
     if not settings.filter or isinstance(acks, Unseen):
         return
     since = ledger.started - timedelta(minutes=1) if ledger.started else None
     dropped = sum(s.total(since) for s in acks.series if s.labels.get("delivery_type") == "filter")
     if dropped:
-        lost = owed(ledger, leg)[0]
+        waits = (
+            0.0
+            if isinstance(backlog, Unseen)
+            else max((s.last.value for s in backlog.undelivered if s.last), default=0)
+        )
+        lost = min(max(owed(ledger, leg)[0] - round(waits), 0), round(dropped))
         yield FILTERED.says(
-            Status.FAULT if lost else Status.WARNING,
-            f"filter {settings.filter} dropped {count(dropped, 'message')}",
+            Status.FAULT if lost else Status.OK,
+            f"filter {settings.filter} dropped {count(dropped, 'message')}"
+            + ("" if lost else ", none that the batch misses"),
             leg=leg,
             bears=Bears.HOLDS if lost else Bears.APART,
             held=lost,
