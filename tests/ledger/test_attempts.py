@@ -107,3 +107,24 @@ def test_a_closing_line_of_another_request_joins_by_its_batch() -> None:
     ]
     (only,) = attempts(marks, [])
     assert only.finished
+
+
+def test_work_behind_a_504_belongs_to_the_start_call_that_was_cut_off() -> None:
+    marks = [
+        mark(Means.RECEIVED, 0),
+        mark(Means.CREATED, 240, batch="A", expected=10),
+        mark(Means.PUBLISHED, 245, batch="A", count=10),
+    ]
+    (found,) = attempts(marks, [call(0, 120, 504)])
+    assert (found.batch, found.call and found.call.status) == ("A", 504)
+
+
+def test_a_new_start_is_not_taken_for_work_behind_an_older_504() -> None:
+    marks = [mark(Means.RECEIVED, 0), mark(Means.RECEIVED, 600), mark(Means.CREATED, 610, batch="B", expected=10)]
+    old, new = attempts(marks, [call(0, 120, 504), call(600, 30)])
+    assert (old.batch, new.batch) == ("", "B")
+
+
+def test_a_refusal_of_the_same_moment_belongs_to_the_call_that_it_refuses() -> None:
+    (found,) = attempts([mark(Means.REFUSED, 0), mark(Means.RECEIVED, 0)], [call(0, 0.4, 409)])
+    assert found.refused is not None and found.turned_away
