@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from diagnostics.evidence.ask import Ask, Window, window
 from diagnostics.evidence.model import Evidence, EvidenceSet, Key, Leg, Unseen, Why
 from diagnostics.evidence.redact import redact
+from diagnostics.evidence.redaction import cleaner
 from diagnostics.pipeline.profile import PipelineProfile
 
 if TYPE_CHECKING:
@@ -69,12 +70,14 @@ def collect(
     wanted = [Node(kind, leg) for kind in sorted(set(kinds), key=_name) for leg in (legs if kind.per_leg else (None,))]
     results = run.results(wanted)
     covered = results.get(Node(Window, None), window(ask, session.now))
+    clean = cleaner(pipeline.redact.patterns)
     seen: dict[Key, Evidence | Unseen] = {
-        node.key: found for node, found in results.items() if isinstance(found, Evidence) or node in wanted
+        node.key: clean(found) for node, found in results.items() if isinstance(found, Evidence) or node in wanted
     }
     return EvidenceSet(
         dict(sorted(seen.items(), key=lambda item: (item[0][0], item[0][1] or ""))),
-        now=session.now,
+        now=ask.end(session.now),
+        looked_at=session.now,
         lookback=ask.end(session.now) - ask.begin(session.now),
         since=covered.since if isinstance(covered, Window) else window(ask, session.now).since,
     )

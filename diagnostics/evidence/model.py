@@ -72,6 +72,8 @@ class Why(StrEnum):
     TIMED_OUT = "timed_out"
     SIGN_IN = "sign_in"
     FAILED = "failed"
+    EXPIRED = "expired"
+    """It is no longer kept: logs 30 days, metrics 6 weeks, audit logs 400 days, states that are not logged at all."""
     DEPENDS = "depends"
     NOT_ASKED = "not_asked"
 
@@ -779,11 +781,18 @@ class EvidenceSet:
     """All evidence of one run, seen and unseen, by kind and leg. Read-only once built."""
 
     def __init__(
-        self, seen: Mapping[Key, Evidence | Unseen], now: datetime, lookback: timedelta, since: datetime
+        self,
+        seen: Mapping[Key, Evidence | Unseen],
+        now: datetime,
+        lookback: timedelta,
+        since: datetime,
+        looked_at: datetime | None = None,
     ) -> None:
         self._seen = dict(seen)
         self.now = now
-        """The moment of the run; nothing downstream reads a clock."""
+        """The moment that the evidence speaks of: that of the run, or the end of a past window; nothing downstream reads a clock."""
+        self.looked_at = looked_at or now
+        """The moment of the run."""
         self.lookback = lookback
         self.since = since
         """Begin of the window that minute-resolution evidence covers."""

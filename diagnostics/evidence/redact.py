@@ -8,8 +8,18 @@ from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
 
 GONE = "[redacted]"
+BY_PROFILE = "[redacted by profile]"
+"""What stands for a match of a pattern that the profile names."""
 
 _EMAIL = re.compile(r"[A-Za-z0-9._%+'-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}")
+_SAYS = r"\\*[\"']?\s*[:=]\s*"
+"""Between a name and its value, in headers, JSON, JSON within JSON, Python and shells."""
+_SHELL = r"(?!(?:(?:bearer|basic) )?\$(?:\(gcloud auth |[A-Z_]+(?![\w$])))"
+"""Not where a shell is told to fetch the value: a command line that shows how to ask by hand holds no secret."""
+_NAMES = (
+    r"[\w-]*(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?|signature|"
+    r"session[_-]?id)"
+)
 _SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S), GONE),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?"), GONE),  # a JWT: header.payload.signature
@@ -19,27 +29,38 @@ _SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
     (re.compile(r"\bGOCSPX-[\w-]+"), GONE),  # an OAuth client secret
     (
         re.compile(
-            r"(?i)\b((?:proxy-)?authorization|x-api-key|x-goog-api-key|(?:set-)?cookie)(\"?\s*[:=]\s*\"?)[^\r\n\"]+"
+            r"\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|xox[abprs]-[\w-]{10,}|AKIA[A-Z0-9]{16}|[sr]k_live_\w{10,})"
+        ),
+        GONE,
+    ),
+    (
+        re.compile(
+            rf"(?i)\b((?:proxy-)?authorization|x-api-key|x-goog-api-key|(?:set-)?cookie)({_SAYS}[\"']?){_SHELL}[^\r\n\"]+"
         ),
         rf"\1\2{GONE}",
     ),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/-]{8,}=*"), rf"\1 {GONE}"),
-    (
-        re.compile(
-            r"(?i)\b([\w-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key|credential|signature))(\"?'?\s*[:=]\s*\"?'?)[^\s\"'&,;}]{3,}"
-        ),
-        rf"\1\2{GONE}",
-    ),
+    (re.compile(rf"(?i)\b({_NAMES})({_SAYS})(\\*[\"']){_SHELL}.{{3,}}?(?=\3|$)"), rf"\1\2\3{GONE}"),  # quoted
+    (re.compile(rf"(?i)\b({_NAMES})({_SAYS}){_SHELL}[^\s\"'&,;}}\\\[]{{3,}}"), rf"\1\2{GONE}"),
     (re.compile(r"(\b[a-z][\w+.-]*://)[^\s/@:]+:[^\s/@]+@"), rf"\1{GONE}@"),  # user info in an URL
 )
+_NAMED = re.compile(rf"(?i){_NAMES}|(?:proxy-)?authorization|(?:set-)?cookie")
+_PERHAPS = re.compile(r"[:=@]|PRIVATE|eyJ|ya29|1//|AIza|GOCSPX|gh[pousr]_|github_pat|xox|AKIA|_live_|(?i:bearer|basic)")
+"""What every secret and every e-mail address has some of: most texts have none and need no closer look."""
 
 
 def redact(text: str, limit: int = 0) -> str:
     """The text without secrets and without names of people; cut to `limit` characters when that is not 0."""
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
-    text = _EMAIL.sub(lambda found: principal(found.group()), text)
+    if _PERHAPS.search(text):
+        for pattern, replacement in _SECRETS:
+            text = pattern.sub(replacement, text)
+        text = _EMAIL.sub(lambda found: principal(found.group()), text)
     return text if not limit or len(text) <= limit else text[: limit - 1] + "…"
+
+
+def names_secret(name: str) -> bool:
+    """Whether what goes by this name is a secret: "password", "db-api-key", "Authorization"."""
+    return bool(_NAMED.fullmatch(name))
 
 
 def principal(email: str) -> str:

@@ -7,6 +7,7 @@ leaves out makes its stages unknown, and the answer says so.
 from __future__ import annotations
 
 import re
+from datetime import date, datetime
 from enum import StrEnum
 
 from msgspec import Struct, field
@@ -103,6 +104,28 @@ class Closing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Age at which it is closed whatever is missing; None: never."""
 
 
+class Accepted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A finding or cause that is known and accepted for a while: it is listed apart and does not count."""
+
+    code: str
+    """Code of a finding or of a cause."""
+    leg: Leg | None = None
+    """Only on this leg; None: on both."""
+    until: date
+    """Last day (UTC) of the acceptance."""
+    reason: str
+
+    def over(self, now: datetime) -> bool:
+        return now.date() > self.until
+
+
+class RedactProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What else has to be taken out of all evidence before anything is made of it."""
+
+    patterns: tuple[str, ...] = ()
+    """Python regular expressions; what they match becomes "[redacted by profile]"."""
+
+
 class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole profile, as read from TOML."""
 
@@ -120,6 +143,10 @@ class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     empty_reasons: tuple[str, ...] = ()
     """Reasons that make an empty batch right by design, as substrings of the EMPTY or REFUSED marker's reason."""
     markers: tuple[Marker, ...] = ()
+    accepted: tuple[Accepted, ...] = ()
+    redact: RedactProfile = field(default_factory=RedactProfile)
+    keep_runs: bool = True
+    """Whether runs are kept in the state directory; PUBSUB_DIAG_KEEP_RUNS=0 turns it off, too."""
 
     def leg(self, leg: Leg) -> LegProfile | None:
         return self.request if leg is Leg.REQUEST else self.completion
@@ -134,7 +161,10 @@ class ProfileError(ValueError):
 
 
 def check(profile: PipelineProfile, where: str) -> PipelineProfile:
-    """Refuse what types cannot: markers that do not compile or capture nothing useful."""
+    """Refuse what types cannot: markers that do not compile or capture nothing useful, acceptances without a reason."""
+    for number, accepted in enumerate(profile.accepted):
+        if not accepted.reason.strip() or not accepted.code:
+            raise ProfileError(f"{where}: accepted[{number}]: expected a code and a reason")
     for number, marker in enumerate(profile.markers):
         key = f"{where}: markers[{number}]"
         if marker.service not in ("coordinator", "worker"):
@@ -147,4 +177,12 @@ def check(profile: PipelineProfile, where: str) -> PipelineProfile:
             re.compile(marker.pattern)
         except re.error as error:
             raise ProfileError(f"{key}.pattern: expected a Python regular expression: {error}") from error
+    for number, pattern in enumerate(profile.redact.patterns):
+        key = f"{where}: redact.patterns[{number}]"
+        try:
+            matches_nothing = re.compile(pattern).search("") is not None
+        except re.error as error:
+            raise ProfileError(f"{key}: expected a Python regular expression: {error}") from error
+        if matches_nothing:
+            raise ProfileError(f"{key}: it matches where there is nothing, so it would match everywhere")
     return profile
