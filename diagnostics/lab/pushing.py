@@ -34,6 +34,8 @@ class Pusher:
         self._last = replace(self._subscription.push)
         """The push configuration that goes on being used during a change-over to pull."""
         self._switch = 0
+        """Number of the change-over that is under way; 0: none."""
+        self._switches = 0
         self._outstanding = 0
         self._wakes_at = 0.0
 
@@ -45,16 +47,18 @@ class Pusher:
     def changed(self) -> None:
         """The push configuration may be another one. Another endpoint counts at once; between push and pull it takes a while."""
         push = self._subscription.push
-        self._switch += 1
-        if bool(push.endpoint) is not self._pushes:
-            switch, takes = self._switch, self._around.unverified.change_over_s * self._around.rng.uniform(0.5, 1.0)
-            self._after(takes, lambda: self._change_over(switch))
-        elif push.endpoint:
+        if bool(push.endpoint) is self._pushes:
+            self._switch = 0
             self._last = replace(push)
+        elif not self._switch:
+            switch = self._switch = self._switches = self._switches + 1
+            takes = self._around.unverified.change_over_s * self._around.rng.uniform(0.5, 1.0)
+            self._after(takes, lambda: self._change_over(switch))
         self.pump()
 
     def _change_over(self, switch: int) -> None:
         if switch == self._switch:
+            self._switch = 0
             self._pushes = bool(self._subscription.push.endpoint)
             self._last = replace(self._subscription.push)
             self.pump()

@@ -188,6 +188,15 @@ def test_messages_gather_in_pull_mode_and_are_pushed_after_it(site: Bench) -> No
     assert told["delivered_by_push"] > 0
 
 
+def test_another_update_does_not_put_off_the_change_over(site: Bench) -> None:
+    switch(site, {})
+    site.publish("one")
+    for n in range(7):
+        site.lab.advance(10)
+        update(site, "jobs-push", "labels", labels={"n": str(n)})
+    assert set(site.pull("jobs-push")) == {"one"}
+
+
 def test_a_switch_there_and_back_before_the_change_over_changes_nothing(site: Bench) -> None:
     push_config = types.PushConfig.to_dict(shown(site).push_config)
     switch(site, {})
