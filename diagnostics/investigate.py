@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from diagnostics.causes import say
+from diagnostics.causes.accepted import sift
 from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.diagnosis import Batch, Call, Diagnosis, Header, Window
 from diagnostics.causes.model import Cause
@@ -116,7 +117,9 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
     known = catalogue if ledger.known_batch is not False else ()
     verdict = decide(known, said.findings, present, over)
     state = state_of(ledger, said.findings, verdict)
-    status = status_of(command, state, ledger, said.findings, verdict)
+    sifted = sift(profile.accepted, said.findings, verdict, now)
+    findings, verdict = sifted.findings, sifted.verdict
+    status = status_of(command, state, ledger, sifted.counted, verdict)
     here, here_leg = stopped_at(rows, state, verdict) if whole else (None, None)
     expected = forecast(state, said.findings, ledger, now)
     teller = say.Teller(profile, evidence, ledger, header, now)
@@ -125,7 +128,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
     return Diagnosis(
         status=status,
         exit_code=EXITS[status],
-        headline=teller.headline(command, status, state, verdict, said.findings, expected),
+        headline=teller.headline(command, status, state, verdict, findings, expected),
         pipeline=header,
         batch=_batch(ledger) if whole else None,
         state=state,
@@ -137,9 +140,9 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
         here=here,
         here_leg=here_leg,
         causes=named,
-        ruled_out=teller.ruled_out(said.findings, verdict),
+        ruled_out=teller.ruled_out(findings, verdict),
         unknown=unknown,
-        findings=said.findings,
+        findings=findings,
         unexplained=verdict.unexplained if whole else (),
         items=teller.items(),
         unnamed=teller.unnamed(),
@@ -147,6 +150,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
         next=teller.next(state, verdict, unknown),
         calls=tuple(case.calls),
         sources=teller.sources(),
+        suppressed=sifted.suppressed,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import IntEnum, StrEnum
 
 from msgspec import Struct
@@ -104,6 +104,21 @@ class Missing(Struct, frozen=True, kw_only=True):
         )
 
 
+class Suppressed(Struct, frozen=True, kw_only=True):
+    """A finding or cause that the profile accepts: it is known, and does not count."""
+
+    code: str
+    leg: Leg | None
+    status: Status
+    """How it would stand."""
+    says: str
+    until: date
+    """Last day (UTC) of the acceptance."""
+    reason: str
+    over: bool = False
+    """True: that day is past, so it counts again and is found among the others, too."""
+
+
 class Item(Struct, frozen=True, kw_only=True):
     """One item of the batch: how far it got and where it is."""
 
@@ -176,6 +191,15 @@ class Recovery(Struct, frozen=True, kw_only=True):
     replay_dead_letters: int = 0
 
 
+class Concluded(Struct, frozen=True, kw_only=True):
+    """What an earlier version made of the same evidence."""
+
+    version: str
+    at: datetime
+    status: Status
+    headline: str
+
+
 class Diagnosis(Struct, frozen=True, kw_only=True):
     """All that is said of one run. Its JSON form is API: documented by its schema, versioned by `schema_version`."""
 
@@ -210,3 +234,7 @@ class Diagnosis(Struct, frozen=True, kw_only=True):
     calls: tuple[Call, ...] = ()
     sources: dict[str, str] = {}
     """Kind of evidence to the command that shows the same by hand."""
+    suppressed: tuple[Suppressed, ...] = ()
+    """What the profile accepts. It moves no exit code, unless its time is over."""
+    concluded: Concluded | None = None
+    """Of a replayed bundle: what the version that made it concluded, if this one is another or finds something else."""

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from diagnostics.evidence.model import Means
+from diagnostics.evidence.model import Leg, Means
 from diagnostics.pipeline.profile import Auth, LegProfile, PipelineProfile, ProfileError, check
 
-CHOICES: dict[str, tuple[str, ...]] = {"means": tuple(Means), "auth": tuple(Auth)}
+CHOICES: dict[str, tuple[str, ...]] = {"means": tuple(Means), "auth": tuple(Auth), "leg": tuple(Leg)}
 """Keys that take one of a few words."""
 
 

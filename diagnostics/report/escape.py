@@ -10,9 +10,9 @@ import msgspec
 S = TypeVar("S", bound=msgspec.Struct)
 
 # C0 and C1 controls, line and paragraph separators, zero-width characters, bidirectional marks, embeddings, overrides and
-# isolates, the byte order mark, tag characters, lone surrogates.
+# isolates, the byte order mark, tag characters, lone surrogates, and two characters that XML forbids.
 _DANGEROUS = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
 

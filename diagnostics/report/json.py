@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +15,13 @@ from diagnostics.report.escape import clean_json
 def render(diagnosis: Diagnosis) -> str:
     """The diagnosis as indented JSON: keys in the order of the types, times in RFC 3339 with Z."""
     return pretty(msgspec.json.encode(diagnosis, order="deterministic"))
+
+
+def render_all(diagnoses: Sequence[Diagnosis]) -> str:
+    """One diagnosis by itself, several as a list."""
+    if len(diagnoses) == 1:
+        return render(diagnoses[0])
+    return pretty(msgspec.json.encode(list(diagnoses), order="deterministic"))
 
 
 def render_resubmit(diagnosis: Diagnosis) -> str:

@@ -28,10 +28,10 @@ WORDS = {
 def render(diagnosis: Diagnosis, layout: Layout, every_row: bool = False) -> str:
     """The table. Rows that say the same as the row above are folded into it, unless `every_row`."""
     items = diagnosis.batch.expected if diagnosis.batch else None
-    here = _here(diagnosis)
+    here = stopped(diagnosis)
     rows = [
         [label, seen(row, items), rest(row), HERE if row is here else "", told]
-        for label, row, told in _folded(sorted(diagnosis.ladder, key=_position), here, every_row)
+        for label, row, told in _folded(in_order(diagnosis), here, every_row)
     ]
     head = ["stage", f"of {items}" if items is not None else "items", "where the rest is", "", "seen in"]
     return layout.table(head, rows, right=[1]).replace(HERE, layout.paint(HERE, "fault"))
@@ -73,13 +73,18 @@ def label(row: Row) -> str:
     )
 
 
+def in_order(diagnosis: Diagnosis) -> list[Row]:
+    return sorted(diagnosis.ladder, key=_position)
+
+
 def _position(row: Row) -> tuple[int, int]:
     """In the order in which an item passes: what the completion leg did comes after the worker's work, before its return."""
     back = row.leg is Leg.COMPLETION and STAGES.index(row.stage) < STAGES.index(Stage.RETURNED)
     return (STAGES.index(Stage.RETURNED if back else row.stage), STAGES.index(row.stage))
 
 
-def _here(diagnosis: Diagnosis) -> Row | None:
+def stopped(diagnosis: Diagnosis) -> Row | None:
+    """The row at which the batch stopped."""
     if diagnosis.here is None:
         return None
     at_stage = [row for row in diagnosis.ladder if row.stage is diagnosis.here]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from diagnostics.causes.diagnosis import Diagnosis, Missing, Named, RuledOut, State
+from diagnostics import __version__
+from diagnostics.causes.diagnosis import Diagnosis, Missing, Named, RuledOut, State, Suppressed
 from diagnostics.evidence.model import Leg
 from diagnostics.report import ladder
 from diagnostics.report.escape import clean_all
@@ -17,16 +18,17 @@ GUTTER = 11
 LOUDEST_FIRST = (Status.FAULT, Status.UNKNOWN, Status.WARNING, Status.ADVICE, Status.IDLE, Status.OK)
 
 
-def render(diagnosis: Diagnosis, layout: Layout, verbose: bool = False) -> str:
-    """The whole answer."""
+def render(diagnosis: Diagnosis, layout: Layout, verbose: bool = False, run: str = "") -> str:
+    """The whole answer; `run` names the kept run that it can be had from again."""
     said = clean_all(diagnosis)
     whole = said.pipeline.command == "batch"
     blocks = [
-        [_verdict(said, layout), *_finishes(said, layout), _header(said, layout)],
+        [_verdict(said, layout), *_finishes(said, layout), _header(said, layout), *_concluded(said, layout)],
         [ladder.render(said, layout, every_row=verbose)] if said.ladder else [],
         _findings(said, layout, verbose) if verbose or not whole else [],
         [*_causes(said, layout, verbose), *_rest(said, layout, verbose)],
         _by_hand(said, layout) if verbose else [],
+        [_said("saved", f"run {run}", layout)] if run else [],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
@@ -34,7 +36,9 @@ def render(diagnosis: Diagnosis, layout: Layout, verbose: bool = False) -> str:
 def render_short(diagnosis: Diagnosis, layout: Layout) -> str:
     """To paste into a chat: the verdict, whether it finishes alone, the causes."""
     said = clean_all(diagnosis)
-    return "\n".join([_verdict(said, layout), *_finishes(said, layout), *_causes(said, layout, verbose=False)]) + "\n"
+    accepted = [_said("accepted", acceptance(s), layout) for s in said.suppressed]
+    causes = _causes(said, layout, verbose=False)
+    return "\n".join([_verdict(said, layout), *_finishes(said, layout), *causes, *accepted]) + "\n"
 
 
 def render_items(diagnosis: Diagnosis, layout: Layout, missing_only: bool = False) -> str:
@@ -68,11 +72,16 @@ def _verdict(said: Diagnosis, layout: Layout) -> str:
 
 
 def _finishes(said: Diagnosis, layout: Layout) -> list[str]:
+    told = finishes(said)
+    return [layout.wrap("Finishes alone?  ", told, indent=4)] if told else []
+
+
+def finishes(said: Diagnosis) -> str:
+    """Whether the batch finishes alone, where all its items are, and when one last did finish; empty without a batch."""
     if said.batch is None:
-        return []
+        return ""
     last_good = f"Last good batch {clock(said.batch.last_good_at, said.as_of)}." if said.batch.last_good_at else ""
-    parts = [_alone(said), _accounts(said), last_good]
-    return [layout.wrap("Finishes alone?  ", "  ".join(p for p in parts if p), indent=4)]
+    return "  ".join(part for part in (_alone(said), _accounts(said), last_good) if part)
 
 
 def _alone(said: Diagnosis) -> str:
@@ -126,6 +135,19 @@ def _header(said: Diagnosis, layout: Layout) -> str:
     return layout.wrap("", " · ".join(p for p in parts if p), indent=4)
 
 
+def _concluded(said: Diagnosis, layout: Layout) -> list[str]:
+    """Of a replayed bundle: what was concluded when it was made, where that differs."""
+    then = said.concluded
+    if then is None:
+        return []
+    at = f"{then.at:%Y-%m-%d} {clock(then.at, then.at, seconds=True)}"
+    line = f"pubsub-diag {then.version} concluded at {at}: {then.status.value.upper()}  {then.headline}"
+    return [
+        layout.wrap("", line, indent=4),
+        layout.wrap("", f"pubsub-diag {__version__} concludes the above", indent=4),
+    ]
+
+
 def _causes(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
     if not said.causes:
         return []
@@ -155,6 +177,7 @@ def _rest(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
     doubted = said.status is not Status.OK or verbose
     lines += [_said("not it", " · ".join(not_it), layout)] if not_it and doubted else []
     lines += _not_seen(said.unknown, layout, verbose)
+    lines += [_said("" if at else "accepted", acceptance(s), layout, hang=2) for at, s in enumerate(said.suppressed)]
     for number, step in enumerate(said.next, 1):
         lines.append(_said("do now" if number == 1 else "", f"{number}  {step}", layout, hang=3))
     if said.pipeline.command == "batch" and (said.items or said.unnamed) and said.state is not State.DONE:
@@ -190,6 +213,13 @@ def _not_seen(missing: Iterable[Missing], layout: Layout, verbose: bool) -> list
         more = f"{moot} more, which would change nothing (-v lists them)"
         lines.append(_said("" if lines else "not seen", more, layout))
     return lines
+
+
+def acceptance(suppressed: Suppressed) -> str:
+    """What is accepted, until when and why; said in every output, so that it is never forgotten."""
+    leg = f" ({suppressed.leg.value})" if suppressed.leg else ""
+    until = f"was until {suppressed.until}, and counts again" if suppressed.over else f"until {suppressed.until}"
+    return f"{suppressed.code}{leg} {until} ({suppressed.reason}): {suppressed.says}"
 
 
 def _findings(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:

@@ -1,0 +1,137 @@
+"""The diagnosis in GitHub-flavoured Markdown, to paste into an issue, or as the summary of a job.
+
+Text from logs and names stands in code spans, or with every character escaped that Markdown or GitHub would read as more than text:
+markup, HTML, links, mentions, references to issues.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from diagnostics.causes.diagnosis import Diagnosis, Named
+from diagnostics.evidence.model import Leg
+from diagnostics.report import ladder, text
+from diagnostics.report.escape import clean, clean_all
+from diagnostics.report.layout import clock
+
+SUMMARY_BYTES = 1024 * 1024
+"""GitHub takes so much as a job summary of one step ("Adding a job summary", workflow commands); more is an error there."""
+
+_MARKUP = re.compile(r"[\\`*_\[\]<>|~&]")
+_LINKS = re.compile(r"(?<=@)(?=\S)|(?<=#)(?=\d)|(?<=:)(?=//)|(?<=mailto:)|(?<=xmpp:)|(?<=\bwww)(?=\.)", re.I)
+"""Places where a comment keeps apart what would become a link, a mention, an address or a reference to an issue."""
+
+
+def render(diagnoses: Sequence[Diagnosis]) -> str:
+    return "\n".join("\n\n".join(_blocks(clean_all(diagnosis))) + "\n" for diagnosis in diagnoses)
+
+
+def render_summary(diagnoses: Sequence[Diagnosis], most: int = SUMMARY_BYTES) -> str:
+    """The same within the size of a job summary: whole blocks, and a word on what was left out."""
+    left_out = "_The rest was left out: it exceeds the size of a job summary._\n"
+    said: list[str] = []
+    size = len(left_out)
+    for block in (b for diagnosis in diagnoses for b in _blocks(clean_all(diagnosis))):
+        size += len(block.encode()) + 2
+        if size > most:
+            return "".join(said) + left_out
+        said.append(f"{block}\n\n")
+    return "".join(said)
+
+
+def render_trouble(says: str, mend: str) -> str:
+    mended = f"\n{code(clean(mend))}\n" if mend else ""
+    return f"## UNKNOWN pubsub-diag could not run: {escape(clean(says))}\n{mended}"
+
+
+def escape(words: str) -> str:
+    """The words as text and nothing else, to go on a line with (not to begin one) or in a cell. They must be clean."""
+    parted = _LINKS.sub("\0", words)
+    return _MARKUP.sub(r"\\\g<0>", parted).replace("\0", "<!-- -->").replace("$", "<span>$</span>")
+
+
+def code(words: str, cell: bool = False) -> str:
+    """A code span, however many backticks are in the words. In a cell even a code span must not hold a bare bar."""
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", words)), default=0))
+    pad = " " if words[:1] in ("`", " ") or words[-1:] in ("`", " ") else ""
+    span = f"{fence}{pad}{words}{pad}{fence}" if words else ""
+    return span.replace("|", "\\|") if cell else span
+
+
+def _blocks(said: Diagnosis) -> Iterator[str]:
+    yield f"## {said.status.value.upper()} {escape(said.headline)}"
+    if told := text.finishes(said):
+        yield f"**Finishes alone?** {escape(told)}"
+    yield _header(said)
+    if said.ladder:
+        yield _ladder(said)
+    if said.causes:
+        yield _table(
+            ("", "role", "cause", "sure", "since", "says"), [_cause(n, c, said) for n, c in enumerate(said.causes, 1)]
+        )
+    findings = said.unexplained if said.pipeline.command == "batch" else said.findings
+    if findings:
+        rows = [
+            (f.status.value, code(_of(f.code, f.leg), cell=True), escape(f.says))
+            for f in sorted(findings, key=lambda f: text.LOUDEST_FIRST.index(f.status))
+        ]
+        yield _table(("status", "unexplained" if said.pipeline.command == "batch" else "finding", "says"), rows)
+    if said.next:
+        yield "**Do now**\n\n" + "\n".join(f"{n}. {code(step)}" for n, step in enumerate(said.next, 1))
+    gaps = [gap for gap in said.unknown if gap.matters]
+    if gaps:
+        rows = [
+            (code(_of(g.what, g.leg), cell=True), escape(g.says), code(g.permission or g.mend, cell=True)) for g in gaps
+        ]
+        yield _table(("not seen", "because", "would settle it"), rows)
+    if said.suppressed:
+        yield "\n".join(f"- **accepted** {escape(text.acceptance(s))}" for s in said.suppressed)
+
+
+def _header(said: Diagnosis) -> str:
+    head = said.pipeline
+    parts = [
+        code(f"{head.project} {head.region}".strip()),
+        f"pipeline {code(head.pipeline)}",
+        f"as of {said.as_of:%Y-%m-%d %H:%M:%SZ}",
+        "lab, not Google" if head.lab else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _ladder(said: Diagnosis) -> str:
+    items = said.batch.expected if said.batch else None
+    here = ladder.stopped(said)
+    rows = [
+        (
+            escape(ladder.label(row)) + (" **◀ HERE**" if row is here else ""),
+            escape(ladder.seen(row, items)),
+            escape(ladder.rest(row)),
+            escape(row.source),
+        )
+        for row in ladder.in_order(said)
+    ]
+    return _table(("stage", f"of {items}" if items is not None else "items", "where the rest is", "seen in"), rows)
+
+
+def _cause(number: int, cause: Named, said: Diagnosis) -> tuple[str, ...]:
+    since = clock(cause.since, said.as_of) if cause.since else ""
+    name = code(_of(cause.code, cause.leg), cell=True)
+    return (
+        str(number),
+        f"**{cause.role.value.upper()}**",
+        name,
+        cause.confidence.value,
+        escape(since),
+        escape(cause.says),
+    )
+
+
+def _of(name: str, leg: Leg | None) -> str:
+    return f"{name} ({leg.value})" if leg else name
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
