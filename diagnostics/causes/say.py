@@ -120,7 +120,7 @@ class Teller:
                 again = f"; ask again at {forecast.ask_again_at:%H:%M:%S}Z" if forecast.ask_again_at else ""
                 return f"{name} at {counts}: too early to judge{again}"
             return f"{name} running: {counts}" + self._ailing(verdict)
-        return f"{name} at {counts}: could not tell whether it moves" + (f"; {why}" if why else "")
+        return f"{name} at {counts}: could not tell whether it moves" + self._suspect(why, findings)
 
     def _done(self, name: str, counts: str, verdict: Verdict) -> str:
         if any(x.match.cause.code == "empty-by-design" for x in verdict.live):
@@ -144,10 +144,18 @@ class Teller:
 
     def _part(self, command: str, status: Status, findings: Sequence[Finding]) -> str:
         telling = [f for f in findings if f.status is status] or list(findings)
+        telling.sort(
+            key=lambda f: f.bears is Bears.APART
+        )  # what touched messages says more than what is as it should be
         first = telling[0].says if telling else "nothing to look at"
         return f"{command}: {first}" + (
             f" (and {len(telling) - 1} more)" if status in _BAD and len(telling) > 1 else ""
         )
+
+    def _suspect(self, why: str, findings: Sequence[Finding]) -> str:
+        """What to say of a batch whose own progress is hidden: the cause, else the first fault."""
+        seen_wrong = why or next((f.says for f in findings if f.status is Status.FAULT), "")
+        return f"; {seen_wrong}" if seen_wrong else ""
 
     def _first_fault(self, findings: Sequence[Finding]) -> str:
         held = [f for f in findings if f.bears is Bears.HOLDS]

@@ -206,9 +206,13 @@ def _crashes(
     )
     why = next((x.text for x in reversed(told) if x.at >= first - timedelta(minutes=1)), "")
     revisions = names({x.revision for x in crashed if x.revision})
+    memory = next((x.text for x in reversed(crashed) if _MEMORY in x.text), "")
+    died = len({x.instance or x.at for x in crashed})  # one death may leave several lines
+    how = "were killed for memory" if memory else "exited or failed to start"
+    why = why or memory
     yield CRASHING.says(
         Status.FAULT if fresh else Status.WARNING,
-        f"containers{f' of {revisions}' if revisions else ''} exited or failed to start {count(len(crashed) or len(refused), 'time')}"
+        f"containers{f' of {revisions}' if revisions else ''} {how} {count(died or len(refused), 'time')}"
         + (f", the last at {clock(newest, now)}" if not fresh else "")
         + (f": {why[:120]}" if why else ""),
         leg=leg,
@@ -216,8 +220,8 @@ def _crashes(
         held=least if fresh else 0,
         since=None if cut else first,  # of more lines than were read, the oldest read is no beginning
         rests_on=("PlatformLines", "RequestLog"),
-        numbers={"exits": len(crashed), "refused": len(refused)},
-        words={"why": why, "memory": "yes" if any(_MEMORY in x.text for x in crashed) else ""},
+        numbers={"exits": died, "refused": len(refused)},
+        words={"why": why, "how": "are killed for memory" if memory else "exit or never start"},
     )
 
 

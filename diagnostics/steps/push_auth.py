@@ -90,9 +90,12 @@ def push_auth(
     least, _ = owed(ledger, leg)
     refused, foreign = _refusals(log)
     recent = {} if isinstance(pushes, Unseen) else by_class(pushes.series, pushes.source.as_of - RECENT)
-    fine_now = bool(recent.get("ack")) and "remote_server_4xx" not in recent
-    hits = bool(recent.get("remote_server_4xx") or recent.get("internal")) or bool(refused)
-    bears = (Bears.HOLDS if least else Bears.SLOWS) if hits and not fine_now else Bears.APART
+    refused_now = [r for r in refused if r.at > now - RECENT]
+    fine_now = bool(recent.get("ack")) and not (
+        refused_now or (isinstance(log, Unseen) and "remote_server_4xx" in recent)
+    )
+    hits = not fine_now and bool(recent.get("remote_server_4xx") or recent.get("internal") or refused)
+    bears = (Bears.HOLDS if least else Bears.SLOWS) if hits else Bears.APART
     unverified = any(r.status == 401 for r in refused)
     checks = list(
         _configured(
@@ -113,7 +116,7 @@ def push_auth(
     if fine_now:
         yield PROVEN.says(
             Status.OK,
-            f"{count(recent['ack'], 'push')} acked in the last 5 min and none refused",
+            f"{count(recent['ack'], 'push')} acked in the last 5 min and none refused by Google's front end",
             leg=leg,
             rests_on=("PushCounts",),
         )
@@ -237,7 +240,7 @@ def _configured(
     if not isinstance(account, Unseen) and (not account.exists or account.disabled):
         state = "disabled" if account.exists else "gone"
         yield fault(ACCOUNT, f"push account {account.email} is {state}", "PushAccount")
-    yield from _minting(settings, project, project_policy, account_policy, fault)
+    yield from _minting(settings, project, project_policy, account_policy, fault, unknown)
 
 
 def _minting(
@@ -246,12 +249,19 @@ def _minting(
     project_policy: ProjectPolicy | Unseen,
     account_policy: PushAccountPolicy | Unseen,
     fault: Callable[..., Finding],
+    unknown: Callable[..., Finding],
 ) -> Iterator[Finding]:
     """Any of three grants lets Google's agent mint; all places must be seen before one can be called missing."""
-    if isinstance(project, Unseen) or isinstance(project_policy, Unseen) or isinstance(account_policy, Unseen):
+    question = f"whether Google's Pub/Sub agent may mint tokens for {settings.push_account} could not be seen"
+    if isinstance(project, Unseen):
+        yield unknown(UNSEEN, question, project)
         return
     agent = f"serviceAccount:{project.pubsub_agent}"
-    if agent in project_policy.members(*MINTER_ROLES) or agent in account_policy.members(*MINTER_ROLES):
+    places = (account_policy, project_policy)
+    if any(not isinstance(p, Unseen) and agent in p.members(*MINTER_ROLES) for p in places):
+        return
+    if hidden := [p for p in places if isinstance(p, Unseen)]:
+        yield unknown(UNSEEN, question, hidden[0])
         return
     yield fault(
         MINTING,
