@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import get_type_hints
 
+from msgspec import structs
+
+from diagnostics import sources
 from diagnostics.causes.diagnosis import Call, Diagnosis, Header
 from diagnostics.evidence.collect import Ask, collect
 from diagnostics.evidence.model import (
@@ -18,9 +22,10 @@ from diagnostics.evidence.model import (
     RequestLog,
     StartCalls,
 )
-from diagnostics.investigate import Case, investigate, kinds_for
+from diagnostics.evidence.redaction import cleaner
+from diagnostics.investigate import COMMANDS, Case, investigate, kinds_for
 from diagnostics.pipeline.load import builtin_profiles, load_profile
-from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.pipeline.profile import PipelineProfile, RedactProfile
 from diagnostics.sources.session import Session
 
 LOGS: tuple[type[Evidence], ...] = (BatchMarks, ItemMarks, StartCalls, RequestLog, PlatformLines, ChangeLog)
@@ -34,11 +39,23 @@ def look(
     return investigate(see(session, profile, command, ask, legs))
 
 
-def see(session: Session, profile: PipelineProfile, command: str, ask: Ask, legs: Sequence[Leg] | None = None) -> Case:
-    """All that the command's steps read, fetched within the session's deadline."""
-    evidence = collect(session, profile, kinds_for(command), ask)
+def see(
+    session: Session,
+    profile: PipelineProfile,
+    command: str,
+    ask: Ask,
+    legs: Sequence[Leg] | None = None,
+    kinds: Iterable[type[Evidence]] = (),
+) -> Case:
+    """All that the command's steps read, if it has any, and further `kinds`, fetched within the session's deadline."""
+    read = kinds_for(command) if command in COMMANDS else set()
+    evidence = collect(session, profile, read | set(kinds), ask)
     calls = tuple(Call(name=c.name, seconds=c.seconds, ok=c.ok, note=c.note) for c in session.calls)
-    return Case(command, evidence, profile, ask, header(session, profile, command, evidence), calls, legs)
+    clean = cleaner(
+        profile.redact.patterns
+    )  # names are compared, so what holds for evidence holds for the question, too
+    profile = structs.replace(clean(profile), redact=RedactProfile())
+    return Case(command, evidence, profile, clean(ask), header(session, profile, command, evidence), calls, legs)
 
 
 def header(session: Session, profile: PipelineProfile, command: str, evidence: EvidenceSet) -> Header:
@@ -54,6 +71,12 @@ def header(session: Session, profile: PipelineProfile, command: str, evidence: E
         metrics_as_of=_as_of(e for e in seen if e.source.source == METRICS),
         seconds=round(session.seconds(), 3),
     )
+
+
+def everything() -> set[type[Evidence]]:
+    """Every kind of evidence that can be had by reading; live calls give nothing unless they are asked for."""
+    given = (get_type_hints(provider)["return"] for provider in sources.PROVIDERS)
+    return {kind for kind in given if issubclass(kind, Evidence)}
 
 
 def lab_profile(project: str) -> PipelineProfile | None:

@@ -36,6 +36,12 @@ def row(stage: Stage, count: int | None = None, leg: Leg | None = Leg.REQUEST, *
     return Row(stage=stage, leg=leg, **fields)  # type: ignore[arg-type]
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_left_at_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs and notes that a test keeps are its own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
 @pytest.fixture
 def night() -> Diagnosis:
     started = NOW - timedelta(minutes=19)

@@ -41,7 +41,8 @@ def batch(
     if probe:
         raise Trouble("--probe is not available yet; nothing was done", "pubsub-diag batch --items")
     from diagnostics.cli import investigation
+    from diagnostics.cli.question import Question
 
-    question = investigation.Question("batch", batch=batch_id, expect=expect, live=live)
+    question = Question("batch", batch=batch_id, expect=expect, live=live)
     form = investigation.Form.MISSING if missing else investigation.Form.ITEMS if items else investigation.Form.ANSWER
     return investigation.answer(question, asked, form)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import NamedTuple
 
 import msgspec
 
 from diagnostics import __version__
 from diagnostics.causes.diagnosis import Diagnosis, Exit
-from diagnostics.cli import opening, output, times
+from diagnostics.cli import keeping, opening, output, replaying, times
 from diagnostics.cli.options import Asked, FailOn, Format
+from diagnostics.cli.question import Question
 from diagnostics.evidence.ask import Ask
 from diagnostics.evidence.model import Leg
-from diagnostics.look import look
+from diagnostics.investigate import investigate
+from diagnostics.look import see
 from diagnostics.report import json, text
 
 
@@ -25,16 +26,11 @@ class Form(Enum):
     MISSING = auto()
 
 
-class Question(NamedTuple):
-    command: str
-    batch: str | None = None
-    expect: int | None = None
-    leg: str | None = None
-    live: bool = False
-
-
 def answer(question: Question, asked: Asked, form: Form = Form.ANSWER) -> int:
     """Diagnose, print, and give the exit code."""
+    if asked.bundle:
+        replayed = replaying.diagnosis(question, asked)
+        return _answer(replayed, asked, form)
     since = times.parse(asked.since, "--since") if asked.since else None
     until = times.parse(asked.until, "--until") if asked.until else None
     session, profile = opening.opened(asked)
@@ -44,13 +40,19 @@ def answer(question: Question, asked: Asked, form: Form = Form.ANSWER) -> int:
         output.tell(f"calling the services' health paths as pubsub-diag/{__version__}", asked.quiet)
     ask = Ask(batch=question.batch or "", since=begin, until=end, expect=question.expect, live=question.live)
     legs = (Leg(question.leg),) if question.leg else None
-    diagnosis = on_threshold(look(session, profile, question.command, ask, legs), asked.fail_on)
-    output.answer(said(diagnosis, asked, form), asked.out)
+    case = see(session, profile, question.command, ask, legs)
+    diagnosis = investigate(case)
+    return _answer(diagnosis, asked, form, keeping.keep(case, diagnosis, asked.quiet))
+
+
+def _answer(diagnosis: Diagnosis, asked: Asked, form: Form, run: str = "") -> int:
+    diagnosis = on_threshold(diagnosis, asked.fail_on)
+    output.answer(said(diagnosis, asked, form, run), asked.out)
     return int(diagnosis.exit_code)
 
 
-def said(diagnosis: Diagnosis, asked: Asked, form: Form) -> str:
-    """The diagnosis in the form and format that were asked for."""
+def said(diagnosis: Diagnosis, asked: Asked, form: Form, run: str = "") -> str:
+    """The diagnosis in the form and format that were asked for; `run` is the name under which it was kept."""
     if asked.output is Format.JSON:
         return json.render_resubmit(diagnosis) + "\n" if form is Form.MISSING else json.render(diagnosis) + "\n"
     layout = output.page(to_file=asked.out is not None)
@@ -58,7 +60,7 @@ def said(diagnosis: Diagnosis, asked: Asked, form: Form) -> str:
         return text.render_items(diagnosis, layout, missing_only=form is Form.MISSING)
     if asked.output is Format.SHORT:
         return text.render_short(diagnosis, layout)
-    return text.render(diagnosis, layout, verbose=asked.verbose)
+    return text.render(diagnosis, layout, verbose=asked.verbose, run=run)
 
 
 def on_threshold(diagnosis: Diagnosis, fail_on: FailOn) -> Diagnosis:

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from diagnostics import __version__
-from diagnostics.cli import access, batch, batches, demo, init, lab, output, parts, probe, profile, runbook
+from diagnostics.cli import access, batch, batches, bundle, demo, init, lab, output, parts, probe, profile, runbook
 from diagnostics.cli.trouble import Trouble
 
 OK, UNKNOWN, INTERRUPTED = 0, 3, 130
@@ -37,6 +37,9 @@ for _name, _part in parts.COMMANDS.items():
     app.command(_name)(_part)
 app.command("init")(init.init)
 app.command("access")(access.access)
+app.command("capture")(bundle.capture)
+app.add_typer(bundle.app, name="bundle")
+app.command("note")(bundle.note)
 app.add_typer(probe.app, name="probe")
 app.add_typer(profile.app, name="profile")
 app.add_typer(runbook.app, name="runbook")
@@ -91,7 +94,9 @@ def run(arguments: Sequence[str]) -> int:
         return OK
     except Exception as error:
         if _verbose(arguments):
-            traceback.print_exc(file=sys.stderr)
+            from diagnostics.evidence.redact import redact
+
+            sys.stderr.write(redact(traceback.format_exc()))
         return _fail(
             f"internal error: {type(error).__name__}: {error}",
             "this is a fault of pubsub-diag; run the same command with -v and report what it prints",
@@ -106,9 +111,10 @@ def main() -> None:
 
 
 def _fail(says: str, mend: str) -> int:
+    from diagnostics.evidence.redact import redact
     from diagnostics.report.escape import clean
 
-    typer.echo(f"pubsub-diag: {clean(says)}", err=True)
+    typer.echo(f"pubsub-diag: {clean(redact(says))}", err=True)
     if mend:
         typer.echo(f"  {clean(mend)}", err=True)
     return UNKNOWN

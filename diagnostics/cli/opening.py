@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from diagnostics.cli.options import Access
+from diagnostics.cli.options import Access, Asked
 from diagnostics.cli.trouble import Trouble
 from diagnostics.look import lab_profile
 from diagnostics.pipeline.load import load_profile, override, profile_of
@@ -26,6 +26,8 @@ class Opened(NamedTuple):
 
 def opened(asked: Access) -> Opened:
     """Access, and the profile of the pipeline that is meant."""
+    if isinstance(asked, Asked) and asked.bundle:
+        raise Trouble("this command cannot read a bundle: it has to ask Google Cloud", "leave --from out")
     profile = _stated(asked)
     if profile is None and not asked.subscription and not os.environ.get(LAB):
         raise Trouble(

@@ -65,6 +65,12 @@ class Asked(Access):
     output: Annotated[Format, Option("--output", "-o", help="How to say it.")] = Format.TEXT
     out: Annotated[Path | None, Option("--out", metavar="FILE", help="Write the answer to this file.")] = None
     fail_on: Annotated[FailOn, Option(help="From which status on the exit code is not 0.")] = FailOn.WARNING
+    bundle: Annotated[
+        str | None,
+        Option(
+            "--from", metavar="BUNDLE", help="Read a captured file or a kept run instead of Google Cloud; asks nothing."
+        ),
+    ] = None
 
 
 def spread(kind: type[Access]) -> Callable[[Callable[..., int]], Callable[..., int]]:

@@ -61,6 +61,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
 
 def _answer(command: str, asked: Asked, batch_id: str | None, leg: LegName | None, live: bool = False) -> int:
     from diagnostics.cli import investigation
+    from diagnostics.cli.question import Question
 
-    question = investigation.Question(command, batch=batch_id, leg=leg.value if leg else None, live=live)
+    question = Question(command, batch=batch_id, leg=leg.value if leg else None, live=live)
     return investigation.answer(question, asked)

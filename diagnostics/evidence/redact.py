@@ -12,9 +12,9 @@ BY_PROFILE = "[redacted by profile]"
 """What stands for a match of a pattern that the profile names."""
 
 _EMAIL = re.compile(r"[A-Za-z0-9._%+'-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}")
-_SAYS = r"\\*[\"']?\s*[:=]\s*"
+_SAYS = r"\\*+[\"']?+\s*+[:=]\s*+"
 """Between a name and its value, in headers, JSON, JSON within JSON, Python and shells."""
-_SHELL = r"(?!(?:(?:bearer|basic) )?\$(?:\(gcloud auth |[A-Z_]+(?![\w$])))"
+_SHELL = r"(?!(?:(?:bearer|basic) )?\$(?:\(gcloud auth |(?-i:[A-Z]+(?:_[A-Z0-9]+)+)(?![\w$])))"
 """Not where a shell is told to fetch the value: a command line that shows how to ask by hand holds no secret."""
 _NAMES = (
     r"[\w-]*(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?|signature|"
@@ -35,7 +35,7 @@ _SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
     ),
     (
         re.compile(
-            rf"(?i)\b((?:proxy-)?authorization|x-api-key|x-goog-api-key|(?:set-)?cookie)({_SAYS}[\"']?){_SHELL}[^\r\n\"]+"
+            rf"(?i)\b((?:proxy-)?authorization|x-api-key|x-goog-api-key|(?:set-)?cookie)({_SAYS}[\"']?+){_SHELL}[^\r\n\"]+"
         ),
         rf"\1\2{GONE}",
     ),

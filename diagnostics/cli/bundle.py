@@ -1,0 +1,83 @@
+"""`pubsub-diag bundle`, `capture` and `note`: evidence that lasts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option, Typer
+
+from diagnostics.cli.options import Asked, spread
+
+app = Typer(help="Look into bundles: captured files and kept runs.", rich_markup_mode=None)
+
+Which = Annotated[str, Argument(metavar="BUNDLE", help="A captured file, or the name of a kept run.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capturing(Asked):
+    """Everything takes longer than the answer."""
+
+    timeout: Annotated[float, Option(min=1, max=600, metavar="SECONDS", help="Take what comes within this time.")] = 60
+    out: Annotated[
+        Path | None, Option("--out", metavar="FILE", help="Where to write the bundle; never over another file.")
+    ] = None
+
+
+@spread(Capturing)
+def capture(
+    asked: Capturing,
+    batch_id: Annotated[
+        str | None, Argument(metavar="BATCH_ID", help="Which batch; else the latest start attempt.")
+    ] = None,
+) -> int:
+    """Save all that can be seen of a batch in one redacted file, to be read with --from. Exit code 0 once it is written."""
+    from diagnostics.cli import bundles
+
+    return bundles.capture(asked, batch_id)
+
+
+def note(
+    text: Annotated[str, Argument(metavar="TEXT", help="What was done or believed, in a sentence.")],
+    at: Annotated[str, Option(metavar="WHEN", help="When: 20m ago, or 2026-02-08T14:30:00Z.")] = "0m",
+    batch: Annotated[
+        str | None, Option(metavar="BATCH_ID", help="The batch that it is about; else whatever was under way.")
+    ] = None,
+) -> int:
+    """Note what somebody did or believed, for the postmortem. Manual seeks and publishes are in no default audit log."""
+    from diagnostics.cli import bundles
+
+    return bundles.note(text, at, batch)
+
+
+@app.command("list")
+def list_() -> int:
+    """List the kept runs, newest first."""
+    from diagnostics.cli import bundles
+
+    return bundles.print_list()
+
+
+@app.command()
+def show(bundle: Which) -> int:
+    """What is in a bundle: what was asked and concluded, the evidence, the gaps, what was redacted, the notes."""
+    from diagnostics.cli import bundles
+
+    return bundles.show(bundle)
+
+
+@app.command()
+def verify(bundle: Which) -> int:
+    """Open a bundle, diagnose it again, and look for secrets in it. Exit code 0: the same diagnosis, 1: another one."""
+    from diagnostics.cli import bundles
+
+    return bundles.verify(bundle)
+
+
+@app.command()
+def schema() -> int:
+    """Print the JSON Schema of the document in a bundle."""
+    from diagnostics.cli import bundles
+
+    return bundles.print_schema()

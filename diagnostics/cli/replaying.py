@@ -1,0 +1,71 @@
+"""Answer from a bundle instead of Google Cloud: no network, no clock, none of Google's packages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from diagnostics.causes.diagnosis import Diagnosis
+from diagnostics.cli import output
+from diagnostics.cli.options import Asked
+from diagnostics.cli.question import Question
+from diagnostics.cli.trouble import Trouble
+from diagnostics.evidence import store
+from diagnostics.evidence.bundle import Bundle, BundleError, load, replay
+from diagnostics.evidence.model import Leg
+from diagnostics.investigate import COMMANDS, Case
+
+
+def opened(named: str, quiet: bool = False) -> Bundle:
+    """The bundle in this file, or the kept run of this name."""
+    path = Path(named)
+    found = path if path.exists() else store.find(named)
+    if found is None:
+        raise Trouble(f"{named}: neither a file nor the name of a kept run", "pubsub-diag bundle list")
+    try:
+        bundle = load(found)
+    except BundleError as error:
+        raise Trouble(str(error)) from error
+    output.tell(
+        f"from {found.name}, made {bundle.made_at:%Y-%m-%dT%H:%M:%SZ} by pubsub-diag {bundle.version}; nothing is asked",
+        quiet,
+    )
+    return bundle
+
+
+def diagnosis(question: Question, asked: Asked) -> Diagnosis:
+    """The answer to the question, from the bundle that `asked` names."""
+    bundle = opened(asked.bundle or "", asked.quiet)
+    return concluded(bundle, _case(bundle, question, asked))
+
+
+def concluded(bundle: Bundle, case: Case | None = None) -> Diagnosis:
+    try:
+        return replay(bundle, case)
+    except BundleError as error:
+        raise Trouble(f"the bundle cannot be diagnosed: {error}") from error
+
+
+def _case(bundle: Bundle, question: Question, asked: Asked) -> Case:
+    """The bundle's case, asked by this command. What only a live run could answer is refused."""
+    fixed = {
+        "--since": asked.since,
+        "--until": asked.until,
+        "--project": asked.project,
+        "--subscription": asked.subscription,
+    }
+    if given := next((option for option, value in fixed.items() if value), None):
+        raise Trouble(f"{given} cannot be asked of a bundle: it holds what its run looked at", "leave it out")
+    case = bundle.case
+    if question.batch and question.batch not in (bundle.batch, case.ask.batch):
+        raise Trouble(
+            f"the bundle is about {bundle.batch or 'no batch by name'}, not {question.batch}", "leave the id out"
+        )
+    if question.command != case.command and question.command in COMMANDS:
+        header = msgspec.structs.replace(case.header, command=question.command)
+        case = replace(case, command=question.command, header=header, legs=None)
+    if question.expect is not None and question.expect != case.ask.expect:
+        case = replace(case, ask=msgspec.structs.replace(case.ask, expect=question.expect))
+    return replace(case, legs=(Leg(question.leg),)) if question.leg else case
