@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from diagnostics.cli.options import Asked, spread
+from diagnostics.cli.options import PLAIN, Asked, spread
 
 
-@spread(Asked)
+@spread(Asked, PLAIN)
 def access(asked: Asked) -> int:
     """Which permissions the commands need, where, and which of them you hold."""
     from diagnostics.cli import profiles

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from diagnostics.cli.options import Asked, spread
+from diagnostics.cli.options import PLAIN, Asked, spread
 
 
-@spread(Asked)
+@spread(Asked, PLAIN)
 def batches(asked: Asked) -> int:
     """List recent start attempts and open batches, newest first, with their state and age."""
     from diagnostics.cli import attempts

@@ -9,13 +9,13 @@ import msgspec
 from diagnostics import __version__
 from diagnostics.causes.diagnosis import Diagnosis, Exit
 from diagnostics.cli import keeping, opening, output, replaying, times
-from diagnostics.cli.options import Asked, FailOn, Format
+from diagnostics.cli.options import PLAIN, Asked, FailOn, Format
 from diagnostics.cli.question import Question
 from diagnostics.evidence.ask import Ask
 from diagnostics.evidence.model import Leg
 from diagnostics.investigate import investigate
 from diagnostics.look import see
-from diagnostics.report import json, text
+from diagnostics.report import formats, json, markdown, text
 
 
 class Form(Enum):
@@ -48,19 +48,20 @@ def answer(question: Question, asked: Asked, form: Form = Form.ANSWER) -> int:
 def _answer(diagnosis: Diagnosis, asked: Asked, form: Form, run: str = "") -> int:
     diagnosis = on_threshold(diagnosis, asked.fail_on)
     output.answer(said(diagnosis, asked, form, run), asked.out)
+    if asked.output is Format.GITHUB:
+        output.summarise(markdown.render_summary([diagnosis]), asked.quiet)
     return int(diagnosis.exit_code)
 
 
 def said(diagnosis: Diagnosis, asked: Asked, form: Form, run: str = "") -> str:
     """The diagnosis in the form and format that were asked for; `run` is the name under which it was kept."""
-    if asked.output is Format.JSON:
-        return json.render_resubmit(diagnosis) + "\n" if form is Form.MISSING else json.render(diagnosis) + "\n"
+    if asked.output is Format.JSON and form is Form.MISSING:
+        return json.render_resubmit(diagnosis) + "\n"
     layout = output.page(to_file=asked.out is not None)
-    if form is not Form.ANSWER:
-        return text.render_items(diagnosis, layout, missing_only=form is Form.MISSING)
-    if asked.output is Format.SHORT:
-        return text.render_short(diagnosis, layout)
-    return text.render(diagnosis, layout, verbose=asked.verbose, run=run)
+    if form is Form.ANSWER or asked.output is Format.JSON:
+        return formats.render(asked.output.value, [diagnosis], layout, verbose=asked.verbose, run=run)
+    output.check_form(asked.output.value, [plain.value for plain in PLAIN])
+    return text.render_items(diagnosis, layout, missing_only=form is Form.MISSING)
 
 
 def on_threshold(diagnosis: Diagnosis, fail_on: FailOn) -> Diagnosis:

@@ -14,7 +14,22 @@ from typing import Annotated
 import typer
 
 from diagnostics import __version__
-from diagnostics.cli import access, batch, batches, bundle, demo, init, lab, output, parts, probe, profile, runbook
+from diagnostics.cli import (
+    access,
+    batch,
+    batches,
+    bundle,
+    config,
+    configuration,
+    demo,
+    init,
+    lab,
+    output,
+    parts,
+    probe,
+    profile,
+    runbook,
+)
 from diagnostics.cli.trouble import Trouble
 
 OK, UNKNOWN, INTERRUPTED = 0, 3, 130
@@ -42,9 +57,14 @@ app.add_typer(bundle.app, name="bundle")
 app.command("note")(bundle.note)
 app.add_typer(probe.app, name="probe")
 app.add_typer(profile.app, name="profile")
+app.add_typer(config.app, name="config")
 app.add_typer(runbook.app, name="runbook")
 app.command("demo")(demo.demo)
 app.add_typer(lab.app, name="lab")
+
+COMMANDS = app
+HELP = {"-h", "--help", "--version"}
+"""Whoever asks for these gets them, however broken a configuration file is."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -80,7 +100,8 @@ def root(
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and give its exit code. Only what the command promises goes to stdout."""
     try:
-        code = app(args=list(arguments), prog_name="pubsub-diag", standalone_mode=False)
+        defaults = {} if HELP & set(arguments) else configuration.default_map(COMMANDS)
+        code = app(args=list(arguments), prog_name="pubsub-diag", standalone_mode=False, default_map=defaults)
         sys.stdout.flush()
         return code if isinstance(code, int) else OK
     except (KeyboardInterrupt, typer.Abort):

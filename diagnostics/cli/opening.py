@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import NamedTuple
 
+from diagnostics.cli import configuration
 from diagnostics.cli.options import Access, Asked
 from diagnostics.cli.trouble import Trouble
 from diagnostics.look import lab_profile
@@ -13,7 +13,6 @@ from diagnostics.pipeline.load import load_profile, override, profile_of
 from diagnostics.pipeline.profile import PipelineProfile, ProfileError
 from diagnostics.sources.session import LAB, LabError, Options, Session, SignInError
 
-HERE = Path("pubsub-diag.toml")
 HOW_TO_DESCRIBE = (
     "pubsub-diag init --subscription S writes one; or name the subscription alone: --project P --subscription S"
 )
@@ -28,7 +27,7 @@ def opened(asked: Access) -> Opened:
     """Access, and the profile of the pipeline that is meant."""
     if isinstance(asked, Asked) and asked.bundle:
         raise Trouble("this command cannot read a bundle: it has to ask Google Cloud", "leave --from out")
-    profile = _stated(asked)
+    profile = stated(asked)
     if profile is None and not asked.subscription and not os.environ.get(LAB):
         raise Trouble(
             "which pipeline? There is no --profile, no pubsub-diag.toml here and no --subscription", HOW_TO_DESCRIBE
@@ -50,10 +49,10 @@ def session_of(asked: Access) -> Session:
         raise Trouble(str(error), f"start one: pubsub-diag lab up SCENARIO; or unset {LAB}") from error
 
 
-def _stated(asked: Access) -> PipelineProfile | None:
-    """The profile that the command line, the environment or the folder names."""
-    named = asked.profile or (str(HERE) if HERE.is_file() else None)
-    if named is None:
+def stated(asked: Access) -> PipelineProfile | None:
+    """The profile that the command line, the environment or the configuration names."""
+    named = asked.profile or configuration.pipeline()
+    if not named:
         return None
     try:
         return load_profile(named)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -13,11 +13,23 @@ from typing import Annotated, get_type_hints
 
 from typer import Option
 
+from diagnostics.cli import names, output
+from diagnostics.cli.trouble import Trouble
+
 
 class Format(StrEnum):
     TEXT = "text"
     SHORT = "short"
     JSON = "json"
+    JUNIT = "junit"
+    GITHUB = "github"
+    NAGIOS = "nagios"
+    PROMETHEUS = "prometheus"
+    MARKDOWN = "markdown"
+
+
+PLAIN = (Format.TEXT, Format.SHORT, Format.JSON)
+"""What every command can say; the others are for diagnoses."""
 
 
 class FailOn(StrEnum):
@@ -42,13 +54,32 @@ class Access:
             help="Profile of the pipeline; else ./pubsub-diag.toml, else --subscription alone.",
         ),
     ] = None
-    project: Annotated[str | None, Option(help="Google Cloud project; else the profile's or the environment's.")] = None
-    region: Annotated[str | None, Option(help="Region of the Cloud Run services.")] = None
-    subscription: Annotated[str | None, Option(metavar="S", help="Push subscription of the request leg.")] = None
-    timeout: Annotated[float, Option(min=1, max=600, metavar="SECONDS", help="Answer within this time.")] = 20
+    project: Annotated[
+        str | None,
+        Option(envvar="PUBSUB_DIAG_PROJECT", help="Google Cloud project; else the profile's or the environment's."),
+    ] = None
+    region: Annotated[str | None, Option(envvar="PUBSUB_DIAG_REGION", help="Region of the Cloud Run services.")] = None
+    subscription: Annotated[
+        str | None,
+        Option(
+            envvar="PUBSUB_DIAG_SUBSCRIPTION",
+            metavar="S",
+            help="Push subscription of the request leg.",
+            autocompletion=names.complete_subscription,
+        ),
+    ] = None
+    timeout: Annotated[
+        float,
+        Option(envvar="PUBSUB_DIAG_TIMEOUT", min=1, max=600, metavar="SECONDS", help="Answer within this time."),
+    ] = 20
     impersonate: Annotated[
         str | None,
-        Option("--impersonate-service-account", metavar="EMAIL", help="Look with this service account's rights."),
+        Option(
+            "--impersonate-service-account",
+            envvar="PUBSUB_DIAG_IMPERSONATE",
+            metavar="EMAIL",
+            help="Look with this service account's rights.",
+        ),
     ] = None
     verbose: Annotated[bool, Option("--verbose", "-v", help="Say what every statement rests on.")] = False
     quiet: Annotated[bool, Option("--quiet", "-q", help="No progress and no hints on stderr.")] = False
@@ -62,9 +93,13 @@ class Asked(Access):
         str | None, Option(metavar="WHEN", help="Begin of the window: 90m, 2h, 3d or 2026-02-08T14:02:00Z (RFC 3339).")
     ] = None
     until: Annotated[str | None, Option(metavar="WHEN", help="End of the window, likewise.")] = None
-    output: Annotated[Format, Option("--output", "-o", help="How to say it.")] = Format.TEXT
+    output: Annotated[Format, Option("--output", "-o", envvar="PUBSUB_DIAG_OUTPUT", help="How to say it.")] = (
+        Format.TEXT
+    )
     out: Annotated[Path | None, Option("--out", metavar="FILE", help="Write the answer to this file.")] = None
-    fail_on: Annotated[FailOn, Option(help="From which status on the exit code is not 0.")] = FailOn.WARNING
+    fail_on: Annotated[
+        FailOn, Option(envvar="PUBSUB_DIAG_FAIL_ON", help="From which status on the exit code is not 0.")
+    ] = FailOn.WARNING
     bundle: Annotated[
         str | None,
         Option(
@@ -73,8 +108,13 @@ class Asked(Access):
     ] = None
 
 
-def spread(kind: type[Access]) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Give a command the options of `kind` as its own; it receives them together as its argument `asked`."""
+def spread(
+    kind: type[Access], formats: Sequence[Format] = tuple(Format)
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Give a command the options of `kind` as its own; it receives them together as its argument `asked`.
+
+    `formats`: those it can say its answer in; another is refused before anything is looked at.
+    """
 
     def decorate(command: Callable[..., int]) -> Callable[..., int]:
         hints = get_type_hints(kind, include_extras=True)
@@ -92,10 +132,18 @@ def spread(kind: type[Access]) -> Callable[[Callable[..., int]], Callable[..., i
         @functools.wraps(command)
         def called(**arguments: object) -> int:
             asked = kind(**{p.name: arguments.pop(p.name) for p in shared})  # type: ignore[arg-type]
-            return command(asked=asked, **arguments)
+            if not isinstance(asked, Asked):
+                return command(asked=asked, **arguments)
+            output.check_form(asked.output.value, [form.value for form in formats])
+            try:
+                return command(asked=asked, **arguments)
+            except Trouble as trouble:
+                output.answer_trouble(asked.output.value, trouble, asked.out)
+                raise
 
         signature = inspect.Signature([*own, *shared])
         called.__signature__ = signature  # type: ignore[attr-defined]
+        called.asks = kind  # type: ignore[attr-defined]
         called.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
         return called
 

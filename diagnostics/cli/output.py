@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,10 +27,10 @@ def page(to_file: bool = False) -> Layout:
 
 
 def answer(text: str, out: Path | None = None) -> None:
-    """Write the answer."""
+    """Write the answer: to stdout, or to a file that nobody ever reads half-written."""
     if out is not None:
         try:
-            out.write_text(text, encoding="utf-8")
+            _write(text, out)
         except OSError as error:
             raise Trouble(f"cannot write {out}: {error.strerror}", "choose another file with --out") from error
         return
@@ -37,6 +39,60 @@ def answer(text: str, out: Path | None = None) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         reader_left()
+
+
+def _write(text: str, out: Path) -> None:
+    """Under another name first, then renamed: a reader, such as a collector of *.prom files, sees the old text or the new one."""
+    if out.exists() and not out.is_file():  # a pipe or a device
+        out.write_text(text, encoding="utf-8")
+        return
+    target = out.resolve()
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o777)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_form(form: str, possible: Sequence[str]) -> None:
+    """Refuse a format that the command has not, or whose library is missing."""
+    if form not in possible:
+        raise Trouble(
+            f"-o {form} is for a diagnosis; this command says {', '.join(possible)}", "pubsub-diag batch --help"
+        )
+    if form in ("junit", "prometheus"):
+        from diagnostics.report import formats
+
+        try:
+            formats.require(form)
+        except formats.NeedsLibraryError as error:
+            raise Trouble(str(error), formats.INSTALL) from error
+
+
+def answer_trouble(form: str, trouble: Trouble, out: Path | None) -> None:
+    """Tell the machine that waits for an answer that there is none, in its own format; people read it on stderr."""
+    if form in ("text", "short", "json"):
+        return
+    from diagnostics.evidence.redact import redact
+    from diagnostics.report import formats
+
+    with contextlib.suppress(Trouble):
+        answer(formats.render_trouble(form, redact(trouble.says), trouble.mend), out)
+
+
+def summarise(text: str, quiet: bool = False) -> None:
+    """Add to the summary of the GitHub Actions job that runs us, if one does."""
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not path:
+        return
+    try:
+        with Path(path).open("a", encoding="utf-8") as summary:
+            summary.write(text)
+    except OSError as error:
+        tell(f"the job summary was not written: {error.strerror}", quiet)
 
 
 def tell(text: str, quiet: bool = False) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typer import Option, Typer
 
-from diagnostics.cli.options import Asked, spread
+from diagnostics.cli.options import PLAIN, Asked, spread
 
 app = Typer(help="Check a profile against what the logs really say.", rich_markup_mode=None)
 
@@ -17,7 +17,7 @@ def group() -> None:
 
 
 @app.command("test")
-@spread(Asked)
+@spread(Asked, PLAIN)
 def check(
     asked: Asked, days: Annotated[float, Option(min=0.04, max=30, help="How far back to look, in days.")] = 7
 ) -> int:

@@ -11,14 +11,13 @@ from msgspec import Struct
 
 from diagnostics import resources
 from diagnostics.causes.diagnosis import Exit
-from diagnostics.cli import output
+from diagnostics.cli import configuration, output
 from diagnostics.cli.trouble import Trouble
 from diagnostics.evidence.model import Leg
 from diagnostics.pipeline.load import load_profile
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ProfileError
 from diagnostics.report.escape import clean
 
-HERE = Path("pubsub-diag.toml")
 PLACEHOLDERS = (
     "project", "number", "region", "subscription", "topic", "service", "push_account", "dead_letter_topic", "batch", "since",
     "completion_subscription", "completion_topic", "coordinator", "worker",
@@ -113,7 +112,7 @@ def _nearest(code: str) -> str:
 
 
 def _profile(named: str | None) -> PipelineProfile | None:
-    named = named or (str(HERE) if HERE.is_file() else None)
+    named = named or configuration.pipeline()
     try:
         return load_profile(named) if named else None
     except ProfileError as error:

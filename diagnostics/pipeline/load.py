@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tomllib
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Any
 
 import msgspec
 
@@ -40,13 +41,20 @@ def parse_profile(text: str, where: str) -> PipelineProfile:
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"{where}: expected TOML: {error}") from error
     try:
-        return check(msgspec.convert(document, PipelineProfile), where)
+        return check(msgspec.convert(_described(document, where), PipelineProfile), where)
     except msgspec.ValidationError as error:
         says, _, key = str(error).partition(" - at `")
         key = key.rstrip("`").removeprefix("$.") or "top level"
         allowed = CHOICES.get(key.rpartition(".")[2]) if "Invalid enum value" in says else None
         says += f"; expected one of {', '.join(allowed)}" if allowed else ""
         raise ProfileError(f"{where}: {key}: {says}") from error
+
+
+def _described(document: dict[str, Any], where: str) -> dict[str, Any]:
+    """What of a file describes a pipeline: not its [settings], which are defaults of options; in a pyproject.toml, our table."""
+    if PurePath(where).name == "pyproject.toml":
+        document = document.get("tool", {}).get("pubsub-diag", {})
+    return {key: value for key, value in document.items() if key != "settings"}
 
 
 def builtin_profiles() -> tuple[str, ...]:

@@ -25,11 +25,11 @@ def require(form: str) -> None:
         raise NeedsLibraryError(f"-o {form} needs {library.replace('_', '-')}, which is not installed")
 
 
-def render(form: str, diagnoses: Sequence[Diagnosis], layout: Layout, verbose: bool = False) -> str:
-    """The diagnoses in this format. Of several, JSON makes a list."""
+def render(form: str, diagnoses: Sequence[Diagnosis], layout: Layout, verbose: bool = False, run: str = "") -> str:
+    """The diagnoses in this format. Of several, JSON makes a list. `run` names the kept run, where people read it."""
     match form:
         case "text":
-            return "\n".join(text.render(one, layout, verbose=verbose) for one in diagnoses)
+            return "\n".join(text.render(one, layout, verbose=verbose, run=run) for one in diagnoses)
         case "short":
             return "\n".join(text.render_short(one, layout) for one in diagnoses)
         case "json":

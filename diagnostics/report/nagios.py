@@ -40,8 +40,8 @@ def render(diagnoses: Sequence[Diagnosis]) -> str:
 
 
 def render_trouble(says: str, mend: str) -> str:
-    mended = f"\n{_plain(clean(mend))}" if mend else ""
-    return f"{SERVICE} {WORDS[Exit.UNKNOWN]} - {_plain(clean(says))}{mended}\n"
+    mended = f"{_plain(clean(mend))}\n" if mend else ""
+    return f"{SERVICE} {WORDS[Exit.UNKNOWN]} - {_plain(clean(says))}\n{mended}"
 
 
 def _status(said: Diagnosis) -> str:
