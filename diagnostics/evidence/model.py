@@ -172,13 +172,13 @@ class SubscriptionSettings(Struct, frozen=True, kw_only=True):
     audience: str = ""
     """As configured; empty means that Google uses the push endpoint URL."""
     no_wrapper: bool = False
-    ack_deadline_s: float = 10
+    ack_deadline_s: float = 10.0
     retry: RetryPolicy | None = None
     dead_letter: DeadLetterPolicy | None = None
     filter: str = ""
     ordering: bool = False
     exactly_once: bool = False
-    retention_s: float = 604800
+    retention_s: float = 604800.0
     expiration_s: float | None = None
     """None means that it never expires."""
     detached: bool = False
@@ -200,7 +200,7 @@ class SubscriptionConfig(Evidence, frozen=True, kw_only=True):
 class TopicSettings(Struct, frozen=True, kw_only=True):
     name: str
     """projects/P/topics/T"""
-    retention_s: float = 0
+    retention_s: float = 0.0
     schema: str = ""
     kms_key: str = ""
     regions: tuple[str, ...] = ()
@@ -322,7 +322,7 @@ class RevisionSettings(Struct, frozen=True, kw_only=True):
     min_instances: int = 0
     max_instances: int = 100
     concurrency: int = 80
-    timeout_s: float = 300
+    timeout_s: float = 300.0
     cpu: str = "1"
     memory: str = "512Mi"
     cpu_idle: bool = True

@@ -11,10 +11,12 @@ from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from diagnostics.causes.diagnosis import Diagnosis
 from diagnostics.evidence.ask import Ask
+from diagnostics.evidence.bundle import dump, parse, replay
 from diagnostics.evidence.model import Leg
 from diagnostics.investigate import Case, investigate
 from diagnostics.lab.durations import seconds
@@ -71,12 +73,13 @@ def score(path: Path, seed: int) -> Score:
     try:
         with opened(path, seed) as world:
             want = wanted(world.scenario, path)
-            found = diagnose(world, want.ask)
+            case = observe(world, want.ask)
+        found = investigate(case)
+        wrong = (*disagreements(want.expect, found), *unlike_replayed(case, found))
     except Exception as error:
         at = traceback.extract_tb(error.__traceback__)[-1]
         said = f"{type(error).__name__}: {error} ({Path(at.filename).name}:{at.lineno})"
         return Score(scenario=path.stem, seed=seed, passed=False, seconds=time.monotonic() - began, error=said)
-    wrong = disagreements(want.expect, found)
     return Score(
         scenario=path.stem,
         seed=seed,
@@ -87,6 +90,18 @@ def score(path: Path, seed: int) -> Score:
         causes=tuple(NamedCause(code=c.code, leg=c.leg, role=c.role, confidence=c.confidence) for c in found.causes),
         disagreements=wrong,
     )
+
+
+def unlike_replayed(case: Case, found: Diagnosis) -> tuple[str, ...]:
+    """What a bundle of this case would answer otherwise: nothing, or the run cannot be trusted to last."""
+    again = replay(parse(dump(case, found)))
+    fields = found.__struct_fields__
+    unlike = [name for name in fields if _json(getattr(again, name)) != _json(getattr(found, name))]
+    return (f"replayed: {', '.join(unlike)} came out otherwise",) if unlike else ()
+
+
+def _json(value: object) -> bytes:
+    return msgspec.json.encode(value, order="deterministic")
 
 
 def diagnose(world: World, asked: Asked) -> Diagnosis:

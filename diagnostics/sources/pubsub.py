@@ -40,7 +40,7 @@ from diagnostics.sources.session import Session
 
 ACK_DEADLINE_S = 10
 """What ack_deadline_seconds 0 means (pubsub.proto)."""
-EXPIRATION_S = 31 * 86400
+EXPIRATION_S = 31 * 86400.0
 """What an absent expiration_policy means (pubsub.proto)."""
 
 
@@ -167,10 +167,10 @@ def settings_of(found: Any) -> SubscriptionSettings:
         push_account=push.oidc_token.service_account_email,
         audience=endpoint(push.oidc_token.audience),
         no_wrapper=push.HasField("no_wrapper"),
-        ack_deadline_s=found.ack_deadline_seconds or ACK_DEADLINE_S,
+        ack_deadline_s=float(found.ack_deadline_seconds or ACK_DEADLINE_S),
         retry=RetryPolicy(
-            min_s=seconds(retry.minimum_backoff) if retry.HasField("minimum_backoff") else 10,
-            max_s=seconds(retry.maximum_backoff) if retry.HasField("maximum_backoff") else 600,
+            min_s=seconds(retry.minimum_backoff) if retry.HasField("minimum_backoff") else 10.0,
+            max_s=seconds(retry.maximum_backoff) if retry.HasField("maximum_backoff") else 600.0,
         )
         if retry
         else None,
@@ -180,7 +180,7 @@ def settings_of(found: Any) -> SubscriptionSettings:
         filter=found.filter,
         ordering=found.enable_message_ordering,
         exactly_once=found.enable_exactly_once_delivery,
-        retention_s=seconds(found.message_retention_duration) or 604800,
+        retention_s=seconds(found.message_retention_duration) or 604800.0,
         expiration_s=expires,
         detached=found.detached,
         transforms=sum(not t.disabled for t in found.message_transforms),
