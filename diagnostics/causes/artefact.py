@@ -1,6 +1,6 @@
 """What looks like a stall and is none."""
 
-from diagnostics.causes.model import Cause, all_of, any_of, ok
+from diagnostics.causes.model import ALWAYS, Cause, any_of, ok
 from diagnostics.evidence.model import Stage
 from diagnostics.steps import created, published, recorded
 from diagnostics.steps import progress as p
@@ -13,7 +13,7 @@ CAUSES = (
         says="the batch is closed",
         stage=Stage.CLOSED,
         requires=ok(recorded.CLOSED),
-        decisive=ok(recorded.CLOSED),
+        decisive=ALWAYS,
         refutes=ok(published.EMPTY),
         benign=True,
     ),
@@ -24,7 +24,7 @@ CAUSES = (
         says="the coordinator found nothing to do, and the profile lists its reason as right",
         stage=Stage.PUBLISHED,
         requires=ok(published.EMPTY),
-        decisive=ok(published.EMPTY),
+        decisive=ALWAYS,
         benign=True,
     ),
     Cause(
@@ -34,7 +34,7 @@ CAUSES = (
         says="items got further within the time that one item may take",
         stage=Stage.PROCESSED,
         requires=ok(p.PROGRESSING),
-        decisive=all_of(ok(p.PROGRESSING)),
+        decisive=ALWAYS,
         benign=True,
     ),
     Cause(

@@ -1,6 +1,6 @@
 """Services that are there too late, or not in sufficient number."""
 
-from diagnostics.causes.model import BOTH, Cause, Has, Over, all_of, any_of, none_of, ok
+from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, Over, all_of, any_of, ok
 from diagnostics.evidence.model import Stage
 from diagnostics.steps import changes, cold_start, delivered
 
@@ -12,8 +12,8 @@ CAUSES = (
         says="instances start more slowly than the ack deadline allows, so pushes that meet a cold service expire",
         stage=Stage.DELIVERED,
         legs=BOTH,
-        requires=all_of(Has(cold_start.TOO_SLOW), Over(cold_start.TOO_SLOW, "expired", 0)),
-        decisive=all_of(Has(cold_start.TOO_SLOW), Over(cold_start.TOO_SLOW, "expired", 0)),
+        requires=Over(cold_start.TOO_SLOW, "expired", 0),
+        decisive=ALWAYS,
         explains=(delivered.DEADLINE, delivered.FAILING, delivered.HELD_BACK, delivered.OLD_BACKLOG),
         settled_by=("pubsub-diag cold-start --leg {leg}",),
         next=("pubsub-diag runbook show cold-start-exceeds-ack-deadline",),
@@ -26,7 +26,7 @@ CAUSES = (
         stage=Stage.DELIVERED,
         legs=BOTH,
         requires=Has(cold_start.SATURATED),
-        decisive=Has(cold_start.SATURATED),
+        decisive=ALWAYS,
         explains=(delivered.FAILING, delivered.HELD_BACK, delivered.OLD_BACKLOG, cold_start.CANNOT_SCALE),
         next=("pubsub-diag runbook show max-instances-saturated",),
     ),
@@ -37,12 +37,8 @@ CAUSES = (
         says="pushes were turned away for want of instances and went through on redelivery",
         stage=Stage.DELIVERED,
         legs=BOTH,
-        requires=all_of(
-            ok(cold_start.DRAINED),
-            none_of(Has(cold_start.SATURATED)),
-            any_of(ok(delivered.ACKED), ok(delivered.RECOVERED)),
-        ),
-        decisive=all_of(ok(cold_start.DRAINED), any_of(ok(delivered.ACKED), ok(delivered.RECOVERED))),
+        requires=all_of(ok(cold_start.DRAINED), any_of(ok(delivered.ACKED), ok(delivered.RECOVERED))),
+        decisive=ALWAYS,
         benign=True,
     ),
     Cause(
@@ -53,7 +49,7 @@ CAUSES = (
         stage=Stage.DELIVERED,
         legs=BOTH,
         requires=Has(changes.MIN_INSTANCES),
-        decisive=Has(changes.MIN_INSTANCES),
+        decisive=ALWAYS,
         explains=(cold_start.TOO_SLOW, cold_start.CANNOT_SCALE),
         never_blocks=True,
         next=("pubsub-diag runbook show min-instances-lost-in-deploy",),

@@ -1,6 +1,6 @@
 """All known causes, family by family."""
 
-from diagnostics.causes import artefact, auth, capacity, completion, publish, routing, state, worker
+from diagnostics.causes import artefact, auth, capacity, completion, drift, publish, routing, state, worker
 from diagnostics.causes.model import Cause
 
 CATALOGUE: tuple[Cause, ...] = (
@@ -11,6 +11,7 @@ CATALOGUE: tuple[Cause, ...] = (
     *capacity.CAUSES,
     *worker.CAUSES,
     *completion.CAUSES,
+    *drift.CAUSES,
     *artefact.CAUSES,
 )
 

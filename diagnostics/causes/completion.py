@@ -1,6 +1,6 @@
 """Work that is done and of which the coordinator never hears."""
 
-from diagnostics.causes.model import Cause, Has, Over, all_of, any_of, none_of
+from diagnostics.causes.model import ALWAYS, Cause, Has, Over, none_of
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.steps import returned
 
@@ -13,7 +13,7 @@ CAUSES = (
         stage=Stage.RETURNED,
         legs=(Leg.COMPLETION,),
         requires=Has(returned.TOPIC_MISSING),
-        decisive=all_of(Has(returned.TOPIC_MISSING), any_of(Has(returned.ERRORS), Has(returned.NONE_PUBLISHED))),
+        decisive=ALWAYS,
         explains=(returned.ERRORS, returned.NONE_PUBLISHED, returned.MISSING),
         next=("pubsub-diag runbook show completion-topic-missing", "pubsub-diag changes --leg request"),
     ),
@@ -24,8 +24,8 @@ CAUSES = (
         says="the worker gave {skipped} items up, acked them and published no completion, so the batch waits for them for ever",
         stage=Stage.RETURNED,
         legs=(Leg.COMPLETION,),
-        requires=all_of(Over(returned.MISSING, "skipped", 0), Has(returned.MISSING)),
-        decisive=all_of(Over(returned.MISSING, "skipped", 0), none_of(Over(returned.MISSING, "unskipped", 0))),
+        requires=Over(returned.MISSING, "skipped", 0),
+        decisive=none_of(Over(returned.MISSING, "unskipped", 0)),
         next=("pubsub-diag runbook show skip-acked-without-completion", "pubsub-diag batch {batch} --items"),
     ),
 )

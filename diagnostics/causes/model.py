@@ -132,6 +132,10 @@ class Over(Predicate):
         return frozenset({self.code.name})
 
 
+ALWAYS = AllOf(())
+"""As `decisive`: what the cause requires settles it."""
+
+
 def all_of(*parts: Predicate) -> AllOf:
     return AllOf(parts)
 
@@ -162,7 +166,7 @@ class Cause:
     """Where it is tried; a cause that belongs to no leg is tried on the request leg."""
     requires: Predicate
     decisive: Predicate | None = None
-    """What of it settles the cause alone; None: it can be probable at best."""
+    """What settles it, once what it requires is there; ALWAYS: that alone does; None: it can be probable at best."""
     explains: tuple[Code, ...] = ()
     """Abnormal findings, besides the required ones, that it accounts for on its leg."""
     refutes: Predicate | None = None

@@ -1,6 +1,6 @@
 """Items that the coordinator never got onto the topic."""
 
-from diagnostics.causes.model import Cause, Has, Over, all_of, any_of, none_of
+from diagnostics.causes.model import ALWAYS, Cause, Has, Over, all_of, any_of, none_of
 from diagnostics.evidence.model import Stage
 from diagnostics.steps import published, recorded, requested, topic
 
@@ -22,7 +22,7 @@ CAUSES = (
         says="the start call was cut off after it had created the batch and before it had published",
         stage=Stage.PUBLISHED,
         requires=all_of(Has(published.CUT_SHORT), none_of(Has(published.ERRORS), Has(topic.REFUSED))),
-        decisive=all_of(Has(published.CUT_SHORT), Has(requested.TIMED_OUT), none_of(Has(published.ERRORS))),
+        decisive=Has(requested.TIMED_OUT),
         explains=_EFFECTS,
         next=("pubsub-diag runbook show start-timed-out-before-publish",),
     ),
@@ -36,11 +36,7 @@ CAUSES = (
             any_of(Has(published.ERRORS), Has(topic.REFUSED), Has(topic.MISSING)),
             none_of(Has(topic.QUOTA)),
         ),
-        decisive=all_of(
-            any_of(Over(published.ERRORS, "answered", 0), Has(topic.REFUSED), Has(topic.MISSING)),
-            any_of(Has(published.ERRORS), Has(published.CUT_SHORT)),
-            none_of(Has(topic.QUOTA)),
-        ),
+        decisive=any_of(Over(published.ERRORS, "answered", 0), Has(topic.REFUSED), Has(topic.MISSING)),
         explains=_EFFECTS,
         settled_by=("pubsub-diag published",),
         next=("pubsub-diag runbook show publish-failing", "pubsub-diag changes --leg completion"),
@@ -52,7 +48,7 @@ CAUSES = (
         says="publish requests were refused because a Pub/Sub quota was used up",
         stage=Stage.PUBLISHED,
         requires=Has(topic.QUOTA),
-        decisive=Has(topic.QUOTA),
+        decisive=ALWAYS,
         explains=(published.ERRORS, topic.REFUSED, *_EFFECTS),
         next=("pubsub-diag runbook show publish-quota-exceeded",),
     ),

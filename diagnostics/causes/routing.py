@@ -1,6 +1,6 @@
 """Messages that reach no subscription, or leave it for somewhere else."""
 
-from diagnostics.causes.model import BOTH, Cause, Has, all_of, any_of
+from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, all_of, any_of
 from diagnostics.evidence.model import Stage
 from diagnostics.steps import delivered, push_auth, routed
 
@@ -13,7 +13,7 @@ CAUSES = (
         stage=Stage.ROUTED,
         legs=BOTH,
         requires=all_of(Has(routed.SUBSCRIPTION_MISSING), Has(routed.NO_SUBSCRIPTION)),
-        decisive=all_of(Has(routed.SUBSCRIPTION_MISSING), Has(routed.NO_SUBSCRIPTION)),
+        decisive=ALWAYS,
         explains=(routed.EXPIRED,),
         next=(
             "pubsub-diag runbook show no-subscription-on-topic",
@@ -28,7 +28,7 @@ CAUSES = (
         stage=Stage.ROUTED,
         legs=BOTH,
         requires=any_of(Has(routed.DETACHED), Has(routed.ORPHAN)),
-        decisive=any_of(Has(routed.DETACHED), Has(routed.ORPHAN)),
+        decisive=ALWAYS,
         next=("pubsub-diag runbook show subscription-not-attached",),
     ),
     Cause(
@@ -39,18 +39,18 @@ CAUSES = (
         stage=Stage.ROUTED,
         legs=BOTH,
         requires=Has(routed.FILTERED),
-        decisive=Has(routed.FILTERED),
+        decisive=ALWAYS,
         next=("pubsub-diag runbook show filter-drops-messages",),
     ),
     Cause(
         code="push-endpoint-wrong",
         family="routing",
-        title="The subscription does not push to the service",
+        title="The push endpoint is not the service's",
         says="the push endpoint is not where the service takes its messages",
         stage=Stage.ROUTED,
         legs=BOTH,
-        requires=any_of(Has(routed.ENDPOINT), Has(routed.NOT_PUSH)),
-        decisive=any_of(Has(routed.ENDPOINT), Has(routed.NOT_PUSH)),
+        requires=Has(routed.ENDPOINT),
+        decisive=ALWAYS,
         explains=(
             push_auth.REFUSED,
             push_auth.SILENT,
@@ -61,5 +61,17 @@ CAUSES = (
             delivered.REDELIVERED,
         ),
         next=("pubsub-diag runbook show push-endpoint-wrong", "pubsub-diag changes --leg {leg}"),
+    ),
+    Cause(
+        code="left-in-pull-mode",
+        family="subscription",
+        title="The subscription was left in pull mode",
+        says="the subscription has no push endpoint, so messages wait for a puller that nobody runs",
+        stage=Stage.ROUTED,
+        legs=BOTH,
+        requires=Has(routed.NOT_PUSH),
+        decisive=ALWAYS,
+        explains=(delivered.NO_PUSHES, delivered.OLD_BACKLOG, delivered.FAILING),
+        next=("pubsub-diag probe restore", "pubsub-diag runbook show left-in-pull-mode"),
     ),
 )

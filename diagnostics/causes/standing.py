@@ -114,8 +114,8 @@ def stopped_at(rows: Sequence[Row], state: State, verdict: Verdict) -> tuple[Sta
 
 
 def lost_once(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """What a wrong route lost does not also wait to be delivered."""
-    lost = {r.leg: r.where.get(Where.DROPPED, 0) for r in rows if r.stage is Stage.ROUTED}
+    """What a wrong route lost or holds does not also wait to be delivered."""
+    lost = {r.leg: sum(r.where.values()) for r in rows if r.stage is Stage.ROUTED}
     return tuple(_without(r, lost.get(r.leg, 0)) if r.stage in (Stage.DELIVERED, Stage.RETURNED) else r for r in rows)
 
 

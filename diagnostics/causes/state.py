@@ -1,6 +1,6 @@
 """Batches that the coordinator's own state holds, or that only look held."""
 
-from diagnostics.causes.model import Cause, Has, all_of, any_of, ok
+from diagnostics.causes.model import ALWAYS, Cause, Has, all_of, any_of, ok
 from diagnostics.evidence.model import Stage
 from diagnostics.steps import created, published, recorded, requested
 from diagnostics.steps.finding import Status
@@ -13,7 +13,7 @@ CAUSES = (
         says="{rest}: the gate let {passed} of {of} through, the batch still expects {expected}",
         stage=Stage.CLOSED,
         requires=all_of(any_of(Has(recorded.WAITS_FOR_UNPUBLISHED), Has(recorded.WILL_WAIT)), Has(published.GATED)),
-        decisive=all_of(any_of(Has(recorded.WAITS_FOR_UNPUBLISHED), Has(recorded.WILL_WAIT)), Has(published.GATED)),
+        decisive=ALWAYS,
         explains=(published.FEWER,),
         next=("pubsub-diag runbook show gated-batch-never-closes", "pubsub-diag batch {batch} --items"),
     ),
@@ -23,9 +23,9 @@ CAUSES = (
         title="A stale batch blocks every new start",
         says="batch {blocker} has done nothing for {idle} and still counts as active, so the start call was refused",
         stage=Stage.CREATED,
-        requires=all_of(Has(created.STALE_OPEN, (Status.FAULT, Status.UNKNOWN)), Has(requested.REFUSED)),
-        decisive=all_of(Has(created.STALE_OPEN), Has(requested.REFUSED)),
-        refutes=Has(created.ACTIVE_OTHER, (Status.OK,)),
+        requires=Has(created.STALE_OPEN, (Status.FAULT, Status.UNKNOWN)),
+        decisive=Has(created.STALE_OPEN),
+        explains=(requested.REFUSED,),
         settled_by=("pubsub-diag batches",),
         next=("pubsub-diag batch {blocker}", "pubsub-diag runbook show stale-active-batch-blocks-start"),
     ),
@@ -35,8 +35,8 @@ CAUSES = (
         title="Another batch is still running",
         says="the start call was refused because batch {blocker} is at work, and that one gets further",
         stage=Stage.CREATED,
-        requires=all_of(Has(requested.REFUSED), ok(created.ACTIVE_OTHER)),
-        decisive=all_of(Has(requested.REFUSED), ok(created.ACTIVE_OTHER)),
+        requires=ok(created.ACTIVE_OTHER),
+        decisive=ALWAYS,
         next=("pubsub-diag batch {blocker}",),
         benign=True,
     ),

@@ -1,6 +1,6 @@
 """Receivers that answer, but not with an ack."""
 
-from diagnostics.causes.model import BOTH, Cause, Has, all_of, any_of, none_of, ok
+from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, all_of, any_of, none_of, ok
 from diagnostics.evidence.model import Stage
 from diagnostics.steps import dead_letter, delivered, processed, requested
 
@@ -19,7 +19,7 @@ CAUSES = (
             ),
             none_of(Has(processed.CRASHING)),
         ),
-        decisive=all_of(Has(processed.REPEATS), none_of(Has(processed.CRASHING))),
+        decisive=Has(processed.REPEATS),
         explains=(
             processed.UNREADABLE,
             processed.ERRORS,
@@ -38,7 +38,7 @@ CAUSES = (
         says="all {failed} items that reached the worker failed and none succeeds: the worker or what it calls is broken, not the messages",
         stage=Stage.PROCESSED,
         requires=all_of(Has(processed.ALL_FAIL), none_of(Has(processed.CRASHING))),
-        decisive=all_of(Has(processed.ALL_FAIL), none_of(Has(processed.CRASHING))),
+        decisive=ALWAYS,
         explains=(
             processed.REPEATS,
             processed.ERRORS,
@@ -57,7 +57,7 @@ CAUSES = (
         stage=Stage.PROCESSED,
         legs=BOTH,
         requires=Has(processed.CRASHING),
-        decisive=all_of(Has(processed.CRASHING), none_of(ok(delivered.ACKED))),
+        decisive=none_of(ok(delivered.ACKED)),
         explains=(
             requested.FAILED,
             processed.ALL_FAIL,
@@ -79,7 +79,7 @@ CAUSES = (
         stage=Stage.DELIVERED,
         legs=BOTH,
         requires=Has(dead_letter.GRANTS),
-        decisive=Has(dead_letter.GRANTS),
+        decisive=ALWAYS,
         explains=(processed.REPEATS, delivered.REDELIVERED),
         never_blocks=True,
         next=("pubsub-diag runbook show dead-letter-grants-missing",),

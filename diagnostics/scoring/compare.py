@@ -47,7 +47,7 @@ def _causes(expected: Expected, found: Sequence[Named]) -> Iterator[str]:
             if not any(c.role is role and _is(c, code) for c in found):
                 yield f"{code}: expected to be named as {role.value}, found {_named(c for c in found if _is(c, code))}"
     for cause in found:
-        if _among(cause, expected.never) and cause.role is not Role.BENIGN:
+        if _among(cause, expected.never):
             yield f"{cause.code}: must not be named, found {_named([cause])}"
         elif cause.role is Role.BLOCKS and not _among(cause, expected.blocks):
             yield f"{cause.code}: not expected to block, found {_named([cause])}"

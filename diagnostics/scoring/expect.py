@@ -50,7 +50,7 @@ class Expected(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     allow: tuple[str, ...] = ()
     """Causes that may be named as worsening, latent or benign, and need not be."""
     never: tuple[str, ...] = field(default=(), name="not")
-    """Causes that must not be named, in whatever role but benign."""
+    """Causes that must not be named, in whatever role."""
     confidence: dict[str, Confidence] = {}
     ladder: dict[str, Amount] = {}
     """Stage, or completion.stage, to what its row must say."""
