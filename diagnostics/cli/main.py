@@ -16,6 +16,7 @@ import typer
 from diagnostics import __version__
 from diagnostics.cli import (
     access,
+    alerts,
     batch,
     batches,
     bundle,
@@ -52,6 +53,7 @@ for _name, _part in parts.COMMANDS.items():
     app.command(_name)(_part)
 app.command("init")(init.init)
 app.command("access")(access.access)
+app.command("alerts")(alerts.alerts)
 app.command("capture")(bundle.capture)
 app.add_typer(bundle.app, name="bundle")
 app.command("note")(bundle.note)

@@ -38,6 +38,14 @@ def opened(asked: Access) -> Opened:
     return Opened(session, _checked(asked, profile))
 
 
+def described(asked: Access) -> PipelineProfile:
+    """The profile alone, without signing in where that can be done without."""
+    profile = stated(asked)
+    if profile is None and asked.subscription and asked.project and not os.environ.get(LAB):
+        profile = _smallest(asked, asked.project)
+    return _checked(asked, profile) if profile and not os.environ.get(LAB) else opened(asked).profile
+
+
 def session_of(asked: Access) -> Session:
     """Access alone."""
     options = Options(project=asked.project or "", timeout_s=asked.timeout, impersonate=asked.impersonate or "")
@@ -64,13 +72,17 @@ def _derived(asked: Access, session: Session) -> PipelineProfile:
     """A profile of the subscription alone; in the lab, the one that fits the pipeline that it plays."""
     played = lab_profile(session.project) if session.lab else None
     if asked.subscription and (played is None or asked.subscription != played.request.subscription):
-        try:
-            return profile_of(asked.subscription, project=session.project, region=asked.region or "")
-        except ProfileError as error:
-            raise Trouble(str(error), "pubsub-diag … --project P --subscription S") from error
+        return _smallest(asked, session.project)
     if played is None:
         raise Trouble(f"no built-in profile fits the project {session.project} of the lab", "name one with --profile")
     return played
+
+
+def _smallest(asked: Access, project: str) -> PipelineProfile:
+    try:
+        return profile_of(asked.subscription or "", project=project, region=asked.region or "")
+    except ProfileError as error:
+        raise Trouble(str(error), "pubsub-diag … --project P --subscription S") from error
 
 
 def _checked(asked: Access, profile: PipelineProfile) -> PipelineProfile:

@@ -54,6 +54,7 @@ DOCUMENTED = {
     },
     "google.iam.v1.IAMPolicy": {"GetIamPolicy", "TestIamPermissions"},
     "google.monitoring.v3.MetricService": {"ListTimeSeries", "GetMetricDescriptor", "ListMetricDescriptors"},
+    "google.monitoring.v3.AlertPolicyService": {"CreateAlertPolicy"},  # for tests alone: `pubsub-diag alerts` only prints
     "google.logging.v2.LoggingServiceV2": {"ListLogEntries", "WriteLogEntries"},
     "google.cloud.run.v2.Services": {"GetService", "ListServices", "GetIamPolicy", "TestIamPermissions"},
     "google.cloud.run.v2.Revisions": {"GetRevision", "ListRevisions"},

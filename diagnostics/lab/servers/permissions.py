@@ -48,6 +48,7 @@ OTHERS = frozenset(
         "iam.serviceAccounts.signJwt",
         "logging.logEntries.create",
         "logging.privateLogEntries.list",
+        "monitoring.alertPolicies.create",
         "pubsub.snapshots.create",
         "pubsub.snapshots.delete",
         "pubsub.snapshots.seek",
