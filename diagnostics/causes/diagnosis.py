@@ -180,6 +180,8 @@ class Header(Struct, frozen=True, kw_only=True):
     logs_as_of: datetime | None = None
     metrics_as_of: datetime | None = None
     seconds: float = 0.0
+    looked_at: datetime | None = None
+    """When the run looked at a past window; None: at the moment that it speaks of."""
 
 
 class Recovery(Struct, frozen=True, kw_only=True):

@@ -11,6 +11,8 @@ LOOKBACK = timedelta(days=7)
 LONGEST_LOOKBACK = timedelta(days=14)
 UNKNOWN_START = timedelta(hours=6)
 """Length of the minute-resolution window when the batch's start is not known."""
+RECENT = timedelta(minutes=5)
+"""A window that ended since is taken as one that ends now."""
 
 
 class Ask(Struct, frozen=True, kw_only=True):
@@ -31,6 +33,10 @@ class Ask(Struct, frozen=True, kw_only=True):
     def end(self, now: datetime) -> datetime:
         """End of all windows."""
         return now if self.until is None else min(self.until, now)
+
+    def past(self, now: datetime) -> bool:
+        """Whether the windows end so long ago that what is configured now may be something else."""
+        return self.until is not None and now - self.until > RECENT
 
     def begin(self, now: datetime) -> datetime:
         """Begin of the look-back, which always holds the minute-resolution window."""

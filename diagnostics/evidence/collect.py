@@ -59,7 +59,7 @@ def collect(
     from diagnostics.sources.session import Session
 
     legs = tuple(leg for leg in Leg if pipeline.leg(leg) is not None)
-    given = {Node(kind, leg): value for (kind, leg), value in sources.given(pipeline, ask).items()}
+    given = {Node(kind, leg): value for (kind, leg), value in sources.given(pipeline, ask, session.now).items()}
     run = _Run(
         _Graph(sources.PROVIDERS if providers is None else providers),
         constants={Session: session, PipelineProfile: pipeline, Ask: ask},

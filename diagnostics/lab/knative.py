@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from diagnostics.lab.model import Revision, Service, World
@@ -25,7 +26,7 @@ def service_json(world: World, service: Service, revision: Revision) -> dict[str
         "metadata": {
             "name": service.name,
             "namespace": world.project,
-            "annotations": {"run.googleapis.com/ingress": service.ingress},
+            "annotations": _annotations(service),
         },
         "spec": {
             "template": {
@@ -43,3 +44,24 @@ def service_json(world: World, service: Service, revision: Revision) -> dict[str
             ],
         },
     }
+
+
+def _annotations(service: Service) -> dict[str, str]:
+    """What the service itself is set to; what is not said has its default."""
+    switches = {
+        "invoker-iam-disabled": service.invoker_iam_disabled,
+        "default-url-disabled": service.default_uri_disabled,
+        "iap-enabled": service.iap,
+    }
+    numbers = {
+        "minScale": service.min_instances,
+        "maxScale": service.max_instances,
+        "manualInstanceCount": service.manual_instances,
+    }
+    said = {"ingress": service.ingress, **{name: "true" for name, on in switches.items() if on}}
+    said |= {name: str(number) for name, number in numbers.items() if number is not None}
+    if service.manual_instances is not None:
+        said["scalingMode"] = "manual"
+    if service.custom_audiences:
+        said["custom-audiences"] = json.dumps(list(service.custom_audiences))
+    return {f"run.googleapis.com/{name}": value for name, value in said.items()}

@@ -126,7 +126,8 @@ def _header(said: Diagnosis, layout: Layout) -> str:
     live = any(kind.startswith("Live") for finding in said.findings for kind in finding.rests_on)
     parts = [
         f"{head.project} {head.region}".strip(),
-        f"now {now:%Y-%m-%d} {clock(now, now, seconds=True)}{logs}{metrics}",
+        f"{'as of' if head.looked_at else 'now'} {now:%Y-%m-%d} {clock(now, now, seconds=True)}{logs}{metrics}",
+        f"seen {head.looked_at:%Y-%m-%dT%H:%MZ}" if head.looked_at else "",
         f"as {head.principal}" if head.principal else "",
         "called the services" if live else "read-only",
         f"{head.seconds:.1f} s",

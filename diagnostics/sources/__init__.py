@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from diagnostics.evidence.ask import Ask
@@ -12,13 +13,17 @@ from diagnostics.sources import (
     batch_state,
     cloud_run,
     endpoint,
+    history,
     iam,
     marks,
     monitoring,
     pubsub,
     request_log,
+    rewind,
+    rewind_service,
     route,
 )
+from diagnostics.sources.rewind import as_of
 
 PROVIDERS: tuple[Any, ...] = (
     # where things are
@@ -28,22 +33,23 @@ PROVIDERS: tuple[Any, ...] = (
     route.services,
     marks.batch_window,
     batch_state.coordinator_url,
-    # how they are configured
-    pubsub.subscription_config,
-    pubsub.topic_config,
-    pubsub.topic_subscriptions,
-    pubsub.project_subscriptions,
-    pubsub.dead_letter_topic,
-    pubsub.subscription_policy,
-    pubsub.topic_policy,
-    pubsub.dead_letter_topic_policy,
-    cloud_run.service_config,
-    cloud_run.revisions,
-    cloud_run.service_policy,
-    iam.push_account,
-    iam.push_account_policy,
+    # how they are configured, or were at the end of a past window
+    history.history,
+    as_of(pubsub.subscription_config, rewind.subscription),
+    as_of(pubsub.topic_config, rewind.topic),
+    as_of(pubsub.topic_subscriptions, rewind.topic_subscriptions),
+    as_of(pubsub.project_subscriptions, rewind.project_subscriptions),
+    as_of(pubsub.dead_letter_topic, rewind.dead_letter_topic),
+    as_of(pubsub.subscription_policy, rewind.policy),
+    as_of(pubsub.topic_policy, rewind.policy),
+    as_of(pubsub.dead_letter_topic_policy, rewind.policy),
+    as_of(cloud_run.service_config, rewind_service.service),
+    as_of(cloud_run.revisions, rewind_service.revisions_then),
+    as_of(cloud_run.service_policy, rewind.policy),
+    as_of(iam.push_account, rewind.push_account),
+    as_of(iam.push_account_policy, rewind.policy),
     iam.project_info,
-    iam.project_policy,
+    as_of(iam.project_policy, rewind.policy),
     # what was counted
     monitoring.publish_counts,
     monitoring.push_counts,
@@ -74,6 +80,12 @@ PROVIDERS: tuple[Any, ...] = (
 """Every provider there is, by hand; its annotations say what it gives and what it needs."""
 
 
-def given(pipeline: PipelineProfile, ask: Ask) -> dict[tuple[type, Leg | None], Any]:
-    """What is known before anything is asked: what the profile states, and that live calls were not wanted."""
-    return {**route.stated(pipeline), **({} if ask.live else endpoint.not_wanted())}
+def given(pipeline: PipelineProfile, ask: Ask, now: datetime) -> dict[tuple[type, Leg | None], Any]:
+    """What is known before anything is asked: what the profile states, and that nothing has to be taken back, or no call made."""
+    past = ask.past(now)
+    known: dict[tuple[type, Leg | None], Any] = dict(route.stated(pipeline))
+    if not past:
+        known[history.History, None] = history.NOTHING
+    if past or not ask.live:
+        known |= endpoint.not_wanted("a call of now says nothing of then" if past else "")
+    return known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import Annotated, Any
 
 from diagnostics.evidence.ask import Ask
@@ -11,12 +12,14 @@ from diagnostics.evidence.redact import principal, redact
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.sources.audit_payload import says_of
 from diagnostics.sources.clients import load
-from diagnostics.sources.entries import between, both, either, entries, log_provenance, logs, moment, one_of
+from diagnostics.sources.entries import between, both, either, entries, log_provenance, logs, moment, one_of, still_kept
 from diagnostics.sources.route import Services, full_subscription, full_topic
 from diagnostics.sources.session import Session
 
 ACTIVITY = "cloudaudit.googleapis.com/activity"
 SYSTEM_EVENT = "cloudaudit.googleapis.com/system_event"
+KEPT = timedelta(days=400)
+"""How long the _Required bucket keeps Admin Activity and System Event entries; nobody can change it."""
 POLICY = "cloudaudit.googleapis.com/policy"
 
 Config = SubscriptionConfig | Unseen
@@ -50,7 +53,7 @@ def change_log(
             both('protoPayload.serviceName="iam.googleapis.com"', one_of("resource.labels.email_id", accounts))
         )
     query = both(between(since, until), logs(ACTIVITY, SYSTEM_EVENT, POLICY), either(f"({clause})" for clause in about))
-    found = entries(session, pipeline.project, query)
+    found = still_kept(session, since, until, entries(session, pipeline.project, query), KEPT)
     changes = sorted(_changes(found.items), key=lambda c: c.at)
     source = log_provenance(session, "audit logs", pipeline.project, query, until, found)
     return ChangeLog(source=source, since=since, changes=tuple(changes))
@@ -86,19 +89,24 @@ def _changes(found: Iterable[Any]) -> Iterator[Change]:
         payload = audit_log()
         if not entry.proto_payload.Unpack(payload):
             continue
-        method = payload.method_name.rpartition("/")[2].rpartition(".")[2]
         yield Change(
             at=moment(entry.timestamp),
             api=payload.service_name,
-            method="SetIamPolicy" if method.lower() == "setiampolicy" else method,
-            resource=_resource(entry, payload.resource_name),
+            method=method_of(payload.method_name),
+            resource=resource_of(entry, payload.resource_name),
             by=principal(payload.authentication_info.principal_email),
             ok=payload.status.code == 0,
             says=redact(payload.status.message or says_of(payload), 300),
         )
 
 
-def _resource(entry: Any, name: str) -> str:
+def method_of(name: str) -> str:
+    """Last part of a method's name, written one way."""
+    method = name.rpartition("/")[2].rpartition(".")[2]
+    return "SetIamPolicy" if method.lower() == "setiampolicy" else method
+
+
+def resource_of(entry: Any, name: str) -> str:
     """kind/name; a service account by its e-mail, since IAM writes its unique id."""
     email = entry.resource.labels.get("email_id", "")
     return f"serviceAccounts/{email}" if email else "/".join(name.split("/")[-2:])

@@ -18,7 +18,7 @@ Path = tuple[str, ...]
 
 def says_of(payload: Any) -> str:
     """A google.cloud.audit.AuditLog in a line; empty when it does not tell."""
-    deltas = _policy_deltas(payload)
+    deltas = [f"{_action(d)} {d.role} for {redact(d.member)}" for d in policy_deltas(payload)]
     if deltas:
         return "; ".join(deltas)
     request = load("google.protobuf.json_format").MessageToDict(payload.request)
@@ -29,14 +29,14 @@ def says_of(payload: Any) -> str:
     return ", ".join(f"{path[-1]}={value}" for path, value in fields[:FIELDS])
 
 
-def _policy_deltas(payload: Any) -> list[str]:
-    """Roles that a SetIamPolicy gave and took, where IAM wrote them: in serviceData, or in metadata."""
+def policy_deltas(payload: Any) -> list[Any]:
+    """Roles that a SetIamPolicy gave and took (google.iam.v1.BindingDelta), where IAM wrote them: in serviceData, or in metadata."""
     data = load("google.iam.v1.logging.audit_data_pb2").AuditData()
     if not payload.service_data.Unpack(data):
         json_format = load("google.protobuf.json_format")
         delta = json_format.MessageToDict(payload.metadata).get("policyDelta", {})
         json_format.ParseDict({"policyDelta": delta}, data, ignore_unknown_fields=True)
-    return [f"{_action(d)} {d.role} for {redact(d.member)}" for d in data.policy_delta.binding_deltas]
+    return list(data.policy_delta.binding_deltas)
 
 
 def _action(delta: Any) -> str:

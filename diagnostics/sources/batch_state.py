@@ -17,6 +17,7 @@ from diagnostics.evidence.redact import redact
 from diagnostics.pipeline.profile import Auth, BatchStateProfile, PipelineProfile
 from diagnostics.sources.cloud_run import config_of
 from diagnostics.sources.provenance import provenance
+from diagnostics.sources.rewind_batch import batch_then
 from diagnostics.sources.route import Services
 from diagnostics.sources.session import Session
 from diagnostics.sources.web import Answer, get, identity_token
@@ -45,7 +46,12 @@ def coordinator_url(
 
 
 def batch_status(
-    session: Session, pipeline: PipelineProfile, ask: Ask, marks: BatchMarks | Unseen, coordinator: CoordinatorUrl
+    session: Session,
+    pipeline: PipelineProfile,
+    ask: Ask,
+    services: Services,
+    marks: BatchMarks | Unseen,
+    coordinator: CoordinatorUrl,
 ) -> BatchStatus:
     state = pipeline.batch_state
     if state is None:
@@ -60,7 +66,11 @@ def batch_status(
             raise NotSeen(Why.DEPENDS, says, marks.permission, mend)
         says = "no batch to ask about: the latest start attempt has made none, or the log does not name it"
         raise NotSeen(Why.DEPENDS, says, mend=mend)
-    return status_of(session, state, coordinator.url, batch)
+    today = status_of(session, state, coordinator.url, batch)
+    if not ask.past(session.now):
+        return today
+    before = () if isinstance(marks, Unseen) else marks.marks
+    return batch_then(session, pipeline, services, today, before, ask.end(session.now))
 
 
 def latest_batch(marks: tuple[Mark, ...]) -> str:

@@ -25,11 +25,11 @@ REPEATS = 3
 """Calls that measure a start: the first, and two on what should then be a warm instance."""
 
 
-def not_wanted() -> dict[tuple[type, Leg | None], Unseen]:
-    """What stands for live calls in a run that makes none."""
-    says = "live calls were not asked for"
+def not_wanted(why: str = "") -> dict[tuple[type, Leg | None], Unseen]:
+    """What stands for live calls in a run that makes none, for a reason if there is one beside not being asked for."""
+    says, mend = why or "live calls were not asked for", "" if why else "add --live"
     return {
-        (kind, leg): Unseen(what=kind.__name__, leg=leg, why=Why.NOT_ASKED, says=says, mend="add --live")
+        (kind, leg): Unseen(what=kind.__name__, leg=leg, why=Why.NOT_ASKED, says=says, mend=mend)
         for kind in (LiveHealth, LiveStart)
         for leg in Leg
     }

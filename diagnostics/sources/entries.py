@@ -21,6 +21,8 @@ PAGE_SIZE = 1000
 """The largest page that Google takes (logging.proto)."""
 FILTER_CHARACTERS = 20_000
 """The longest filter that Google takes (logging.proto)."""
+KEPT = timedelta(days=30)
+"""How long the _Default bucket keeps entries, unless it is told otherwise (cloud.google.com/logging/quotas)."""
 DELAY = timedelta(seconds=10)
 """How late an entry may be read: received ten seconds after its timestamp in a public sample."""
 
@@ -48,6 +50,20 @@ def entries(
         return pages(session, LOG_ENTRIES, request, "entries", most=most)
     except NotThere as error:
         raise NotSeen(Why.FAILED, f"Cloud Logging does not know the project {project}: {error}") from error
+
+
+def still_kept(session: Session, since: datetime, until: datetime, found: Pages, kept: timedelta = KEPT) -> Pages:
+    """What was found, said to be partial where the window begins before the oldest entries that are kept for sure.
+
+    Raises NotSeen when the whole window lies there and nothing was found: absence then says nothing. A log bucket may keep longer.
+    """
+    limit = session.now - kept
+    if since >= limit or any(moment(entry.timestamp) < limit for entry in found.items):
+        return found
+    if until < limit and not found.items:
+        raise NotSeen(Why.EXPIRED, f"logs are kept {kept.days} days, and the window ended {until:%Y-%m-%d}")
+    note = f"what was logged before {limit:%Y-%m-%dT%H:%MZ} is no longer kept"
+    return Pages(found.items, False, "; ".join(filter(None, (found.note, note))))
 
 
 def log_provenance(session: Session, source: str, project: str, query: str, until: datetime, of: Pages) -> Provenance:

@@ -42,6 +42,7 @@ from diagnostics.sources.entries import (
     moment,
     of_service,
     quoted,
+    still_kept,
     trace_id,
 )
 from diagnostics.sources.route import Receiver, Services
@@ -79,7 +80,7 @@ def coordinator_log(session: Session, pipeline: PipelineProfile, ask: Ask, servi
         raise _unnamed(services, "coordinator", "start path, and no log lines about batches")
     since, until = ask.begin(session.now), ask.end(session.now)
     query = both(between(since, until), either(filter(None, clauses)))
-    found = entries(session, pipeline.project, query)
+    found = still_kept(session, since, until, entries(session, pipeline.project, query))
     requests = [e for e in found.items if e.HasField("http_request")]
     return CoordinatorLog(
         source=log_provenance(session, "coordinator log", pipeline.project, query, until, found),
@@ -132,7 +133,7 @@ def item_marks(session: Session, pipeline: PipelineProfile, services: Services, 
     start = window.since if window.batch_start is None else window.batch_start - BEFORE_BATCH
     since = min(start, window.until - AT_LEAST)
     query = both(between(since, window.until), clause)
-    found = _both_ends(session, pipeline.project, query)
+    found = still_kept(session, since, window.until, _both_ends(session, pipeline.project, query))
     return ItemMarks(
         source=log_provenance(session, "application logs", pipeline.project, query, window.until, found),
         since=since,

@@ -30,6 +30,7 @@ from diagnostics.sources.entries import (
     logs,
     moment,
     of_service,
+    still_kept,
     text_of,
 )
 from diagnostics.sources.route import Push, Receiver, Services
@@ -59,7 +60,9 @@ def fine_requests(session: Session, pipeline: PipelineProfile, services: Service
         raise NotSeen(Why.NOT_CONFIGURED, services.why or "neither service is known")
     asked = both(between(window.since, window.until), logs(REQUESTS), "httpRequest.status<300")
     query = both(asked, either(f"({of_service(r)})" for r in known))
-    found = entries(session, pipeline.project, query, page_size=2 * FINE * len(known))
+    found = still_kept(
+        session, window.since, window.until, entries(session, pipeline.project, query, page_size=2 * FINE * len(known))
+    )
     by_service = {
         r.service: [e for e in found.items if e.resource.labels.get("service_name") == r.service] for r in known
     }
@@ -76,7 +79,7 @@ def request_log(
 ) -> RequestLog:
     asked = both(between(window.since, window.until), logs(REQUESTS), "httpRequest.status>=300")
     query = both(asked, of_service(receiver))
-    found = entries(session, pipeline.project, query)
+    found = still_kept(session, window.since, window.until, entries(session, pipeline.project, query))
     if isinstance(fine, Unseen):
         found = Pages(found.items, False, f"requests below 300 were not seen: {fine.says}")
     return RequestLog(
@@ -90,7 +93,7 @@ def request_log(
 def platform_lines(session: Session, pipeline: PipelineProfile, receiver: Receiver, window: Window) -> PlatformLines:
     kinds = either((logs(SYSTEM), f"({both('severity>=ERROR', logs(STDOUT, STDERR))})"))
     query = both(between(window.since, window.until), of_service(receiver), kinds)
-    found = entries(session, pipeline.project, query)
+    found = still_kept(session, window.since, window.until, entries(session, pipeline.project, query))
     system = [e for e in found.items if log_id(e) == SYSTEM]
     errors = [e for e in found.items if log_id(e) != SYSTEM]
     cut = len(system) > LINES or len(errors) > LINES

@@ -17,6 +17,8 @@ from diagnostics.sources.rpcs import TIME_SERIES
 from diagnostics.sources.session import Session, together
 
 PUBSUB, RUN = "pubsub.googleapis.com", "run.googleapis.com"
+KEPT = timedelta(weeks=6)
+"""How long the metrics of Google Cloud services are kept at the least (cloud.google.com/monitoring/quotas)."""
 PAGE_SIZE = 100_000
 """Points a page; the largest that Google takes."""
 
@@ -75,6 +77,9 @@ def fetch(session: Session, resource: Resource, span: Span, *queries: Query) -> 
     """The series of each query, all asked at once. Raises NotSeen when one of them cannot be seen."""
     begin, end = _whole(span)
     asked = together(*(partial(_ask, session, resource, query, begin, end, span.step_s) for query in queries))
+    limit = session.now - KEPT
+    if end < limit and not any(found.items for found in asked):
+        raise NotSeen(Why.EXPIRED, f"metrics are kept 6 weeks, and the window ended {end:%Y-%m-%d}")
     short = next((found for found in asked if not found.complete), None)
     slowest = max(query.delay_s for query in queries)
     newest = min(_minute(session.now - timedelta(seconds=slowest)), end)
@@ -86,8 +91,8 @@ def fetch(session: Session, resource: Resource, span: Span, *queries: Query) -> 
             by_hand="\n".join(promql(resource, query, span.step_s) for query in queries),
             fetched_at=session.now,
             as_of=newest,
-            complete=short is None,
-            note="; ".join(filter(None, (short.note if short else "", _step_note(span)))),
+            complete=short is None and (begin >= limit or any(_reach(found) < limit for found in asked)),
+            note="; ".join(filter(None, (short.note if short else "", _step_note(span), _lost(begin, limit)))),
         ),
     )
 
@@ -180,6 +185,16 @@ def _whole(span: Span) -> tuple[datetime, datetime]:
 
 def _minute(moment: datetime) -> datetime:
     return moment.replace(second=0, microsecond=0)
+
+
+def _reach(found: Pages) -> datetime:
+    """Where the oldest of these points lies; the far future without any."""
+    ends = (_time(point.interval.end_time) for series in found.items for point in series.points)
+    return min(ends, default=datetime.max.replace(tzinfo=UTC))
+
+
+def _lost(begin: datetime, limit: datetime) -> str:
+    return f"points before {limit:%Y-%m-%dT%H:%MZ} may no longer be kept" if begin < limit else ""
 
 
 def _step_note(span: Span) -> str:

@@ -18,6 +18,8 @@ from diagnostics.lab.telemetry.series import Point, TimeSeries, Window, raw_seri
 from diagnostics.lab.telemetry.store import FINITE_BUCKETS, GROWTH, SCALE, Histogram
 
 MAX_POINTS = 100_000
+RETENTION_S = 42 * 86400.0
+"""Metrics of Google Cloud services are kept six weeks (cloud.google.com/monitoring/quotas)."""
 FULL = types.ListTimeSeriesRequest.TimeSeriesView.FULL
 PointMessage = types.Point.pb()
 TimeSeriesMessage = types.TimeSeries.pb()
@@ -126,7 +128,7 @@ def _window(request: Any, now: float) -> Window:
     end = interval.end_time.ToNanoseconds() / 1e9
     if start >= end:
         raise invalid("Field interval had an invalid value: the start time must be earlier than the end time.")
-    return Window(start, end, now)
+    return Window(min(max(start, now - RETENTION_S), end), end, now)
 
 
 def _page_size(request: Any) -> int:
