@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from diagnostics.causes import levels as health
 from diagnostics.causes import say
 from diagnostics.causes.accepted import sift
 from diagnostics.causes.catalogue import CATALOGUE
@@ -27,14 +28,19 @@ from diagnostics.evidence.model import (
     RequestLog,
     StartCalls,
 )
+from diagnostics.evidence.younger import younger
 from diagnostics.ledger import Ledger, build
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.steps import run
+from diagnostics.steps.addressing import addressing, route, sign_in, topic_names
+from diagnostics.steps.builds import builds, served
+from diagnostics.steps.capacity import capacity
 from diagnostics.steps.changes import audit, changes
 from diagnostics.steps.cold_start import cold_start
 from diagnostics.steps.created import created
 from diagnostics.steps.dead_letter import dead_letter
 from diagnostics.steps.delivered import delivered
+from diagnostics.steps.limits import limits, retrying
 from diagnostics.steps.processed import processed
 from diagnostics.steps.progress import progress
 from diagnostics.steps.published import published
@@ -43,7 +49,11 @@ from diagnostics.steps.recorded import recorded
 from diagnostics.steps.requested import requested
 from diagnostics.steps.returned import returned
 from diagnostics.steps.routed import routed
+from diagnostics.steps.serving import serving
+from diagnostics.steps.since_deploy import settled, since_deploy
 from diagnostics.steps.topic import topic
+from diagnostics.steps.traffic import traffic
+from diagnostics.steps.upkeep import orphans, upkeep
 
 COMMANDS: dict[str, tuple[run.Step, ...]] = {
     "batch": (
@@ -61,6 +71,8 @@ COMMANDS: dict[str, tuple[run.Step, ...]] = {
         recorded,
         progress,
         changes,
+        builds,
+        served,
         audit,
     ),
     "published": (requested, published, topic),
@@ -68,9 +80,42 @@ COMMANDS: dict[str, tuple[run.Step, ...]] = {
     "push-auth": (push_auth,),
     "cold-start": (cold_start,),
     "worker": (processed,),
-    "changes": (changes, audit),
+    "changes": (changes, builds, served, audit),
+    "lint": (
+        route,
+        addressing,
+        topic_names,
+        sign_in,
+        limits,
+        retrying,
+        dead_letter,
+        upkeep,
+        capacity,
+        orphans,
+    ),
 }
 """What each command looks at: a command is a list of steps."""
+
+COMMANDS["health"] = (
+    serving,
+    builds,
+    *(step for step in COMMANDS["lint"] if step not in (sign_in, capacity)),
+    topic,
+    push_auth,
+    changes,
+    settled,
+    since_deploy,
+    traffic,
+    delivered,
+    cold_start,
+    processed,
+)
+"""The configuration as `lint` looks at it, and beyond: what it leaves to traffic, sign-in and capacity, is seen at work here."""
+
+COMMANDS["watch"] = (requested, created, progress)
+
+ACROSS_DEPLOY = (settled, since_deploy)
+"""Steps that look at both sides of a deploy; all others then see only traffic that is younger."""
 
 LEDGER_READS: set[type[Evidence]] = {
     BatchMarks,
@@ -84,10 +129,17 @@ LEDGER_READS: set[type[Evidence]] = {
 }
 """What the ledger is built from."""
 
+WITHOUT_BATCH = frozenset({"lint", "health"})
+"""Commands that ask about no batch: of what the ledger is built from, they read what their steps name."""
+
+WATCHED: set[type[Evidence]] = {BatchMarks, ItemMarks, StartCalls, BatchStatus}
+"""What the ledger of `watch` is built from: it looks again and again, and log reads are scarce."""
+
 
 def kinds_for(command: str) -> set[type[Evidence]]:
     """The evidence that a command's steps and the ledger read."""
-    return run.kinds(COMMANDS[command]) | LEDGER_READS
+    reads = set() if command in WITHOUT_BATCH else WATCHED if command == "watch" else LEDGER_READS
+    return run.kinds(COMMANDS[command]) | reads
 
 
 @dataclass(frozen=True)
@@ -109,10 +161,10 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
     command, evidence, profile, ask, header = case.command, case.evidence, case.profile, case.ask, case.header
     legs, now = case.legs, evidence.now
     present = [leg for leg in Leg if profile.leg(leg) is not None and (legs is None or leg in legs)]
-    ledger = build(evidence, profile, ask.batch, ask.expect)
-    said = run.run(COMMANDS[command], evidence, ledger, profile, present)
+    ledger = Ledger() if command == "health" else build(evidence, profile, ask.batch, ask.expect)
+    said = _said(case, ledger, present)
     rows = lost_once(said.rows)
-    whole = command == "batch"
+    whole = command in ("batch", "watch")
     over = ledger.known_batch is False or (bool(ledger.closed) and not ledger.hollow)
     known = catalogue if ledger.known_batch is not False else ()
     verdict = decide(known, said.findings, present, over)
@@ -120,6 +172,8 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
     sifted = sift(profile.accepted, said.findings, verdict, now)
     findings, verdict = sifted.findings, sifted.verdict
     status = status_of(command, state, ledger, sifted.counted, verdict)
+    levels = health.levels(sifted.counted, ask.require) if command == "health" else ()
+    status = health.status_of_levels(levels) if levels else status
     here, here_leg = stopped_at(rows, state, verdict) if whole else (None, None)
     expected = forecast(state, said.findings, ledger, now)
     teller = say.Teller(profile, evidence, ledger, header, now)
@@ -128,7 +182,9 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
     return Diagnosis(
         status=status,
         exit_code=EXITS[status],
-        headline=teller.headline(command, status, state, verdict, findings, expected),
+        headline=health.headline(levels, status)
+        if levels
+        else teller.headline(command, status, state, verdict, findings, expected),
         pipeline=header,
         batch=_batch(ledger) if whole else None,
         state=state,
@@ -151,7 +207,19 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
         calls=tuple(case.calls),
         sources=teller.sources(),
         suppressed=sifted.suppressed,
+        levels=levels,
     )
+
+
+def _said(case: Case, ledger: Ledger, legs: Sequence[Leg]) -> run.Outcome:
+    """What the command's steps say; after a deploy, of traffic that is younger than it."""
+    steps, evidence = COMMANDS[case.command], case.evidence
+    if case.ask.deploy is None or case.ask.deploy.at is None:
+        return run.run(steps, evidence, ledger, case.profile, legs, case.ask)
+    across = run.run([s for s in steps if s in ACROSS_DEPLOY], evidence, ledger, case.profile, legs, case.ask)
+    young = younger(evidence, case.ask.deploy.at)
+    rest = run.run([s for s in steps if s not in ACROSS_DEPLOY], young, ledger, case.profile, legs, case.ask)
+    return run.Outcome(across.findings + rest.findings, across.rows + rest.rows)
 
 
 def _batch(ledger: Ledger) -> Batch | None:

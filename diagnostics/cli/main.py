@@ -25,6 +25,7 @@ from diagnostics.cli import (
     demo,
     init,
     lab,
+    lint,
     output,
     parts,
     probe,
@@ -51,6 +52,7 @@ app.command("batch")(batch.batch)
 app.command("batches")(batches.batches)
 for _name, _part in parts.COMMANDS.items():
     app.command(_name)(_part)
+app.command("lint")(lint.lint)
 app.command("init")(init.init)
 app.command("access")(access.access)
 app.command("alerts")(alerts.alerts)

@@ -66,17 +66,18 @@ class Changes:
         if event.resets_min:
             revision.min_instances = 0
         if event.traffic == "keep":
-            service.traffic = [(self._serving(service).name, 100, "")]
-        traffic = [("", 100, "")] if event.traffic == "latest" else None
+            service.traffic = [(self._serving(service).name, 100, ""), *_tags(service)]
+        traffic = [("", 100, ""), *_tags(service)] if event.traffic == "latest" else None
         self._log_service(service, revision, event.by)
         self._cloud_run.deploy(service.name, revision, traffic)
 
     def traffic(self, event: events.Traffic) -> None:
         service = self._service(event.service)
-        if event.to == "latest":
-            service.traffic = [("", 100, "")]
+        to = "" if event.to == "latest" else self._revision(service, event.to).name
+        if event.tag:
+            service.traffic = [row for row in service.traffic if row[2] != event.tag] + [(to, 0, event.tag)]
         else:
-            service.traffic = [(self._revision(service, event.to).name, 100, "")]
+            service.traffic = [(to, 100, ""), *_tags(service)]
         self._updated(service, event.by)
 
     def set_service(self, event: events.SetService) -> None:
@@ -243,6 +244,11 @@ class Changes:
 
     def _by(self, event: events.Change) -> str:
         return self._cast.account(event.by)
+
+
+def _tags(service: Service) -> list[tuple[str, int, str]]:
+    """Rows of the traffic table that only carry a tag: they outlast every move of the traffic."""
+    return [(revision, 0, tag) for revision, _, tag in service.traffic if tag]
 
 
 def take_away(world: World, cast: Cast, grant: events.Grant) -> str:

@@ -155,6 +155,8 @@ class Traffic(Change, frozen=True, kw_only=True):
     service: str
     to: str = "previous"
     """"previous", "latest" or the name of a revision."""
+    tag: str = ""
+    """Set: only this tag is put there (--update-tags), and the traffic stays where it is."""
 
 
 class ServiceChanges(Change, frozen=True, kw_only=True):

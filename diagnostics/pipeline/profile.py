@@ -46,6 +46,10 @@ class ServiceProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     health_path: str = "/health"
     start_path: str = ""
     """Coordinator only: the path whose calls start a batch."""
+    item_timeout_s: float | None = None
+    """Longest that the program gives one item, in seconds; None: not stated, so `lint` does not compare it."""
+    server_timeout_s: float | None = None
+    """Longest that the HTTP server in the container waits for the program, e.g. gunicorn's --timeout; likewise."""
 
 
 class Auth(StrEnum):

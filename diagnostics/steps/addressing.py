@@ -1,0 +1,218 @@
+"""Do topic, path, URL and audience agree with one another? Configuration alone.
+
+`routed` and `push_auth` ask that of what happens; here they are asked what their configuration forbids, without any traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated
+
+from diagnostics.evidence.model import (
+    Leg,
+    ProjectInfo,
+    ProjectPolicy,
+    ProjectSubscriptions,
+    PushAccount,
+    PushAccountPolicy,
+    Revisions,
+    ServiceConfig,
+    ServicePolicy,
+    ServiceSettings,
+    Stage,
+    SubscriptionConfig,
+    SubscriptionSettings,
+    TopicConfig,
+    TopicSubscriptions,
+    Unseen,
+    Why,
+)
+from diagnostics.evidence.redact import hashed
+from diagnostics.ledger import Ledger
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.steps.finding import Code, Finding, Row, Status
+from diagnostics.steps.limits import serving
+from diagnostics.steps.push_auth import push_auth
+from diagnostics.steps.routed import routed
+from diagnostics.steps.urls import host, path, tag, untagged
+from diagnostics.steps.words import names, short
+
+PUSH_PATH = Code("limits.push_path", Stage.ROUTED, "pushes go to another path than the profile's", informational=True)
+TAG_URL = Code("limits.tag_url", Stage.ROUTED, "pushes go to a traffic tag", informational=True)
+AUDIENCE_UNSET = Code(
+    "limits.audience_unset", Stage.DELIVERED, "the token's audience is left to chance", informational=True
+)
+DUPLICATE = Code(
+    "limits.duplicate", Stage.ROUTED, "a second subscription pushes the same topic to the service", informational=True
+)
+TOPIC_ENV = Code(
+    "limits.topic_env", Stage.PUBLISHED, "the publisher's environment names another topic", informational=True
+)
+
+
+def route(
+    leg: Leg,
+    ledger: Ledger,
+    profile: PipelineProfile,
+    subscription: SubscriptionConfig,
+    topic: TopicConfig | Unseen,
+    attached: TopicSubscriptions | Unseen,
+    project: ProjectSubscriptions | Unseen,
+    service: ServiceConfig | Unseen,
+) -> Iterator[Finding]:
+    """What `routed` finds in the configuration."""
+    said = routed(
+        leg,
+        ledger,
+        profile,
+        subscription,
+        topic,
+        attached,
+        project,
+        service,
+        _NOT_ASKED,
+        _NOT_ASKED,
+        _NOT_ASKED,
+        _NOT_ASKED,
+    )
+    yield from (f for f in said if not isinstance(f, Row))
+
+
+def sign_in(
+    leg: Leg,
+    ledger: Ledger,
+    now: datetime,
+    subscription: SubscriptionConfig,
+    service: ServiceConfig,
+    policy: ServicePolicy | Unseen,
+    project_policy: ProjectPolicy | Unseen,
+    project: ProjectInfo | Unseen,
+    account: PushAccount | Unseen,
+    account_policy: PushAccountPolicy | Unseen,
+) -> Iterator[Finding]:
+    """What `push_auth` finds in the configuration: endpoint, audience, invoker, token creator, ingress."""
+    yield from push_auth(
+        leg, ledger, now, subscription, service, policy, project_policy, project, account, account_policy,
+        _NOT_ASKED, _NOT_ASKED, _NOT_ASKED,
+    )  # fmt: skip
+
+
+def addressing(
+    leg: Leg,
+    profile: PipelineProfile,
+    subscription: SubscriptionConfig,
+    service: ServiceConfig | Unseen,
+    revisions: Revisions | Unseen,
+    project: ProjectSubscriptions | Unseen,
+) -> Iterator[Finding]:
+    """Forms of the push endpoint and of the audience, and who else pushes there."""
+    settings = subscription.settings
+    if settings is None or not settings.push_endpoint:
+        return
+    named, at = profile.leg(leg), path(settings.push_endpoint)
+    if named and named.push_path and named.push_path != at:
+        yield PUSH_PATH.says(
+            Status.FAULT,
+            f"{short(settings.name)} pushes to {at}, and the profile says that the service takes messages at "
+            f"{named.push_path}",
+            leg=leg,
+            rests_on=("SubscriptionConfig",),
+        )
+    if settings.push_account and not settings.audience:
+        yield AUDIENCE_UNSET.says(
+            Status.ADVICE,
+            f"{short(settings.name)} names no audience, so the token's is the whole push endpoint, path and all: name the "
+            "service's own URL",
+            leg=leg,
+            rests_on=("SubscriptionConfig",),
+        )
+    if isinstance(service, Unseen) or service.settings is None:
+        return
+    if tag(settings.push_endpoint):
+        yield from _tagged(leg, settings, service.settings, revisions)
+    if not isinstance(project, Unseen):
+        yield from _twins(leg, settings, service.settings, project)
+
+
+def topic_names(
+    leg: Leg,
+    profile: PipelineProfile,
+    topic: TopicConfig,
+    coordinator: Annotated[ServiceConfig | Unseen, Leg.COMPLETION],
+    worker: Annotated[ServiceConfig | Unseen, Leg.REQUEST],
+    coordinators: Annotated[Revisions | Unseen, Leg.COMPLETION],
+    workers: Annotated[Revisions | Unseen, Leg.REQUEST],
+) -> Iterator[Finding]:
+    """Whether the leg's publisher finds its topic in its environment: values are compared by their hash."""
+    named = profile.leg(leg)
+    publisher, revisions = (coordinator, coordinators) if leg is Leg.REQUEST else (worker, workers)
+    if named is None or not named.topic_env or isinstance(publisher, Unseen) or publisher.settings is None:
+        return
+    env = serving(publisher.settings, revisions).env
+    salt = publisher.source.query  # the service's full name
+    right = {hashed(form, salt) for form in (topic.name, short(topic.name))}
+    if named.topic_env not in env:
+        yield TOPIC_ENV.says(
+            Status.WARNING,
+            f"{publisher.name} has no {named.topic_env} in its environment, so it publishes to whatever topic its code falls back to",
+            leg=leg,
+            rests_on=("ServiceConfig", "TopicConfig"),
+        )
+    elif env[named.topic_env] not in right:
+        yield TOPIC_ENV.says(
+            Status.FAULT,
+            f"{named.topic_env} of {publisher.name} names another topic than {short(topic.name)}",
+            leg=leg,
+            rests_on=("ServiceConfig", "TopicConfig"),
+        )
+
+
+_NOT_ASKED = Unseen(what="", why=Why.NOT_ASKED, says="the configuration alone is looked at")
+
+
+def _tagged(
+    leg: Leg, settings: SubscriptionSettings, target: ServiceSettings, revisions: Revisions | Unseen
+) -> Iterator[Finding]:
+    label = tag(settings.push_endpoint)
+    row = next((t for t in target.traffic if t.tag == label), None)
+    if row is None:
+        yield TAG_URL.says(
+            Status.FAULT,
+            f"{short(settings.name)} pushes to the tag {label}, which {target.name} does not have: Cloud Run answers 404",
+            leg=leg,
+            rests_on=("SubscriptionConfig", "ServiceConfig"),
+        )
+        return
+    behind, serves = row.revision or target.latest_ready, serving(target, revisions).name
+    yield TAG_URL.says(
+        Status.ADVICE if behind == serves else Status.WARNING,
+        f"{short(settings.name)} pushes to the tag {label} of {target.name}, which points to {behind}"
+        + (": the next deploy will not reach it" if behind == serves else f"; {serves} serves all else"),
+        leg=leg,
+        rests_on=("SubscriptionConfig", "ServiceConfig"),
+    )
+
+
+def _twins(
+    leg: Leg, settings: SubscriptionSettings, target: ServiceSettings, project: ProjectSubscriptions
+) -> Iterator[Finding]:
+    """The same topic to the same path of the same service, by another of its URLs; the same URL is what `routed` sees."""
+    hosts = {host(url) for url in (*target.urls, target.uri)}
+    twins = [
+        short(s.name)
+        for s in project.subscriptions
+        if s.name != settings.name
+        and s.topic == settings.topic
+        and s.push_endpoint not in ("", settings.push_endpoint)
+        and untagged(s.push_endpoint) in hosts
+        and path(s.push_endpoint) == path(settings.push_endpoint)
+    ]
+    if twins:
+        yield DUPLICATE.says(
+            Status.WARNING,
+            f"{names(twins)} pushes the same topic to the same path of {target.name} by another of its URLs: every message is "
+            "worked on twice",
+            leg=leg,
+            rests_on=("ProjectSubscriptions", "ServiceConfig"),
+        )

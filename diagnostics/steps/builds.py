@@ -1,0 +1,165 @@
+"""Which build does the work: what served the batch, and is what was built last what serves now?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from diagnostics.evidence.model import (
+    ChangeLog,
+    ItemMarks,
+    Leg,
+    RequestLog,
+    Revisions,
+    RevisionSettings,
+    ServiceConfig,
+    ServiceSettings,
+    Stage,
+    SubscriptionConfig,
+    Unseen,
+)
+from diagnostics.ledger import Ledger
+from diagnostics.steps.finding import Code, Finding, Status
+from diagnostics.steps.urls import tag
+from diagnostics.steps.words import clip, clock, count, short
+
+SERVED = Code("changes.served", Stage.PROCESSED, "the revisions that worked on the batch", informational=True)
+NO_TRAFFIC = Code("changes.no_traffic", Stage.DELIVERED, "the newest revision gets no requests")
+NOT_READY = Code("changes.not_ready", Stage.DELIVERED, "the newest revision did not start, so the one before it serves")
+STALE_TAG = Code("changes.stale_tag", Stage.DELIVERED, "pushes go to a traffic tag that points to an older build")
+ROLLED_BACK = Code(
+    "changes.rolled_back", Stage.DELIVERED, "traffic was put back on an older revision", informational=True
+)
+
+_ONE_DEPLOY = timedelta(minutes=5)
+"""What the audit log writes of one deploy lies this close to the creation of its revision; Cloud Run gives a start 4 minutes."""
+
+
+def builds(
+    leg: Leg,
+    now: datetime,
+    service: ServiceConfig,
+    revisions: Revisions,
+    subscription: SubscriptionConfig | Unseen,
+    log: ChangeLog | Unseen,
+) -> Iterator[Finding]:
+    """Compares the newest revision with the one that gets the requests, and a tag in the push endpoint with both."""
+    settings = service.settings
+    if settings is None or not revisions.revisions:
+        return
+    runs = revisions.named(settings.serving) or settings.template
+    newer = [r for r in revisions.revisions if r.created > runs.created]
+    if newer:
+        yield from _unserved(leg, settings, runs, newer[0], log, now)
+    if not isinstance(subscription, Unseen) and subscription.settings is not None:
+        yield from _tagged(leg, settings, runs, revisions, subscription.settings.push_endpoint, now)
+
+
+def served(
+    leg: Leg,
+    ledger: Ledger,
+    service: ServiceConfig,
+    marks: ItemMarks | Unseen,
+    requests: RequestLog | Unseen,
+) -> Iterator[Finding]:
+    """Counts what each revision wrote since the batch began: lines about items, and pushes in the request log."""
+    if ledger.started is None or service.settings is None:
+        return
+    since = ledger.started
+    wrote: Counter[str] = Counter()
+    if not isinstance(marks, Unseen):
+        role = "worker" if leg is Leg.REQUEST else "coordinator"
+        wrote.update(m.revision for m in marks.marks if m.service == role and m.at >= since and m.revision)
+    if not wrote and not isinstance(requests, Unseen):
+        pushes = (r for r in (*requests.refused, *requests.fine) if r.path.split("?")[0] == requests.push_path)
+        wrote.update(r.revision for r in pushes if r.instance and r.at >= since and r.revision)
+    if wrote:
+        listed = ", ".join(f"{name} ({count(n, 'line')})" for name, n in wrote.most_common(4))
+        yield SERVED.says(
+            Status.OK,
+            f"since the batch began {service.name} ran as {listed}",
+            leg=leg,
+            since=since,
+            rests_on=("ItemMarks", "RequestLog"),
+            numbers={"revisions": len(wrote)},
+            words={"revisions": ",".join(sorted(wrote))},
+        )
+
+
+def _unserved(
+    leg: Leg,
+    settings: ServiceSettings,
+    runs: RevisionSettings,
+    newest: RevisionSettings,
+    log: ChangeLog | Unseen,
+    now: datetime,
+) -> Iterator[Finding]:
+    made = f"{newest.name}, made at {clock(newest.created, now)},"
+    words = {"serving": runs.name, "newest": newest.name, "service": settings.name}
+    if newest.ready == "failed":
+        yield NOT_READY.says(
+            Status.WARNING,
+            f"{made} did not start ({clip(newest.message or newest.reason or 'Cloud Run names no reason')}); {runs.name} of "
+            f"{clock(runs.created, now)} goes on serving {settings.name}",
+            leg=leg,
+            since=newest.created,
+            rests_on=("ServiceConfig", "Revisions"),
+            words=words,
+        )
+        return
+    if newest.ready == "pending":
+        return
+    moved = _moved(log, settings.name, newest.created)
+    if moved is not None:
+        yield ROLLED_BACK.says(
+            Status.OK,
+            f"{settings.name} was changed at {clock(moved, now)}, after {made} and {runs.name} serves: rolled back",
+            leg=leg,
+            since=moved,
+            rests_on=("ServiceConfig", "Revisions", "ChangeLog"),
+            words=words,
+        )
+        return
+    share = sum(t.percent for t in settings.traffic if (t.revision or settings.latest_ready) == newest.name)
+    if share:
+        return  # a roll-out in steps
+    yield NO_TRAFFIC.says(
+        Status.WARNING,
+        f"{made} gets none of the requests of {settings.name}; {runs.name} of {clock(runs.created, now)} serves",
+        leg=leg,
+        since=newest.created,
+        rests_on=("ServiceConfig", "Revisions"),
+        words=words,
+    )
+
+
+def _moved(log: ChangeLog | Unseen, service: str, made: datetime) -> datetime | None:
+    """When the service was changed once more after its newest revision was made, if the audit log shows it."""
+    if isinstance(log, Unseen):
+        return None
+    of_service = (c for c in log.changes if c.ok and c.api.startswith("run.") and short(c.resource) == service)
+    return max((c.at for c in of_service if c.at > made + _ONE_DEPLOY), default=None)
+
+
+def _tagged(
+    leg: Leg,
+    settings: ServiceSettings,
+    runs: RevisionSettings,
+    revisions: Revisions,
+    endpoint: str,
+    now: datetime,
+) -> Iterator[Finding]:
+    label = tag(endpoint)
+    row = next((t for t in settings.traffic if t.tag == label), None) if label else None
+    behind = revisions.named(row.revision or settings.latest_ready) if row else None
+    if behind is not None and behind.created < runs.created:
+        yield STALE_TAG.says(
+            Status.WARNING,
+            f"pushes go to the tag {label}, which points to {behind.name} of {clock(behind.created, now)}; {runs.name} of "
+            f"{clock(runs.created, now)} serves all else of {settings.name}",
+            leg=leg,
+            since=runs.created,
+            rests_on=("SubscriptionConfig", "ServiceConfig", "Revisions"),
+            words={"serving": behind.name, "newest": runs.name, "service": settings.name, "tag": label},
+        )

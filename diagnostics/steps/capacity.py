@@ -1,0 +1,141 @@
+"""Can the service do the work that comes? Little's law: requests at once = requests a second × seconds each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from diagnostics.evidence.model import (
+    BatchMarks,
+    Leg,
+    PushCounts,
+    PushLatencies,
+    ReceiverTraffic,
+    Revisions,
+    Series,
+    ServiceConfig,
+    ServiceSettings,
+    Stage,
+    Unseen,
+)
+from diagnostics.ledger import Ledger
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.steps.finding import Code, Finding, Status
+from diagnostics.steps.limits import serving
+from diagnostics.steps.words import latency, span
+
+FITS = Code("limits.capacity", Stage.DELIVERED, "the service can do what came", informational=True)
+TOO_SMALL = Code("limits.too_small", Stage.DELIVERED, "the service cannot do what comes", informational=True)
+TOO_SLOW = Code(
+    "limits.too_slow", Stage.DELIVERED, "the largest batch takes longer than a batch may take", informational=True
+)
+UNSEEN = Code("limits.capacity_unseen", Stage.DELIVERED, "capacity could not be judged", informational=True)
+
+_RESTS = ("PushCounts", "PushLatencies", "ReceiverTraffic", "ServiceConfig")
+
+
+def capacity(
+    leg: Leg,
+    ledger: Ledger,
+    profile: PipelineProfile,
+    service: ServiceConfig,
+    revisions: Revisions | Unseen,
+    pushes: PushCounts | Unseen,
+    traffic: ReceiverTraffic | Unseen,
+    latencies: PushLatencies | Unseen,
+    batches: BatchMarks | Unseen,
+) -> Iterator[Finding]:
+    """Needs a rate and a latency that were measured: pushes of the busiest minute (those turned away, too), typical latency.
+
+    The latency is the service's, which leaves out what was turned away; for a service that is known to do other things, too, or
+    of which nothing is stated, it is that of the pushes.
+    """
+    del batches  # read for the ledger: how large batches were
+    target = service.settings
+    if target is None:
+        return
+    times: ReceiverTraffic | PushLatencies | Unseen = (
+        traffic if leg is Leg.REQUEST and profile.worker.service else latencies
+    )
+    for unseen in (pushes, times):
+        if isinstance(unseen, Unseen):
+            yield UNSEEN.says(
+                Status.UNKNOWN,
+                f"whether {target.name} can do the work that comes could not be seen: {unseen.says}",
+                leg=leg,
+                rests_on=(unseen.what,),
+                words={"permission": unseen.permission, "mend": unseen.mend, "why": unseen.why.value},
+            )
+            return
+    assert not isinstance(pushes, Unseen) and not isinstance(times, Unseen)
+    rate, takes = busiest(pushes), typical_s(times.p50)
+    if not rate or takes is None:
+        yield UNSEEN.says(
+            Status.IDLE,
+            f"no push was counted lately, so whether {target.name} is large enough stays open until a batch has run",
+            leg=leg,
+            rests_on=_RESTS,
+        )
+        return
+    runs = serving(target, revisions)
+    instances = most_instances(target, runs.max_instances)
+    at_once = instances * runs.concurrency
+    needed = rate * takes
+    numbers = {"rate_per_s": rate, "takes_s": takes, "needed": needed, "at_once": at_once}
+    figures = (
+        f"{rate * 60:.0f} pushes in the busiest minute × {latency(takes)} each = {needed:.1f} at once; {target.name} takes "
+        f"{at_once} ({instances} instances × {runs.concurrency})"
+    )
+    small = needed > at_once
+    if small:
+        yield TOO_SMALL.says(
+            Status.WARNING, f"{figures}: the rest is turned away", leg=leg, rests_on=_RESTS, numbers=numbers
+        )
+    slow = list(_largest(leg, ledger, profile, at_once, takes)) if leg is Leg.REQUEST else []
+    yield from slow
+    if not small and not slow:
+        yield FITS.says(Status.OK, figures, leg=leg, rests_on=_RESTS, numbers=numbers)
+
+
+def busiest(pushes: PushCounts) -> float:
+    """Pushes a second in the point with the most of them."""
+    sums: dict[tuple[datetime, datetime], float] = defaultdict(float)
+    for one in pushes.series:
+        for point in one.points:
+            sums[point.start, point.end] += point.value
+    rates = [n / length for (start, end), n in sums.items() if (length := (end - start).total_seconds()) > 0]
+    return max(rates, default=0.0)
+
+
+def typical_s(medians: Iterable[Series]) -> float | None:
+    """Median of the medians of the minutes in which requests were answered; None: none was."""
+    values = sorted(p.value for s in medians for p in s.points if p.value > 0)
+    return values[len(values) // 2] if values else None
+
+
+def most_instances(target: ServiceSettings, of_revision: int) -> int:
+    """The smaller of the two maxima, or the number set by hand."""
+    if target.manual_instances is not None:
+        return target.manual_instances
+    return min([of_revision] + ([target.max_instances] if target.max_instances else []))
+
+
+def _largest(leg: Leg, ledger: Ledger, profile: PipelineProfile, at_once: int, takes: float) -> Iterator[Finding]:
+    """The largest batch of the look-back against the age at which the coordinator gives a batch up."""
+    after = profile.closing.after_s if profile.closing else None
+    created = [a.created.numbers.get("expected", 0) for a in ledger.attempts if a.created]
+    published = [a.published.numbers.get("count", 0) for a in ledger.attempts if a.published]
+    items = max([*created, *published], default=0)
+    if after is None or not items or not at_once:
+        return
+    drain = items * takes / at_once
+    if drain > after:
+        yield TOO_SLOW.says(
+            Status.WARNING,
+            f"a batch of {items} takes {span(drain)} at best ({latency(takes)} each, {at_once} at once), and is closed after "
+            f"{span(after)}, done or not",
+            leg=leg,
+            rests_on=("BatchMarks", "ReceiverTraffic", "ServiceConfig"),
+            numbers={"items": items, "drain_s": drain, "after_s": after},
+        )
