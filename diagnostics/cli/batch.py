@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Option
 
 from diagnostics.cli.options import Asked, spread
+from diagnostics.cli.parts import BatchId
 from diagnostics.cli.trouble import Trouble
 
 
 @spread(Asked)
 def batch(
     asked: Asked,
-    batch_id: Annotated[
-        str | None, Argument(metavar="BATCH_ID", help="Which batch; else the latest start attempt.")
-    ] = None,
+    batch_id: BatchId = None,
     expect: Annotated[
         int | None, Option(min=1, metavar="N", help="How many items there should be, where no profile tells.")
     ] = None,

@@ -88,9 +88,8 @@ def default_map(app: typer.Typer) -> dict[str, Any]:
 
 
 def _of(app: typer.Typer, options: Mapping[str, Any]) -> dict[str, Any]:
-    commands: dict[str, Any] = {
-        str(command.name): options for command in app.registered_commands if hasattr(command.callback, "asks")
-    }
+    asking = [command for command in app.registered_commands if hasattr(command.callback, "asks")]
+    commands: dict[str, Any] = {command.name or command.callback.__name__: options for command in asking}  # type: ignore[union-attr]
     groups = {
         str(group.name): _of(group.typer_instance, options) for group in app.registered_groups if group.typer_instance
     }

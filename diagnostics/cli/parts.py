@@ -7,10 +7,16 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from diagnostics.cli import names
 from diagnostics.cli.options import Asked, LegName, spread
 
 Leg = Annotated[LegName | None, Option("--leg", help="Only this leg: coordinator to worker, or worker back.")]
-BatchId = Annotated[str | None, Argument(metavar="BATCH_ID", help="Which batch; else the latest start attempt.")]
+BatchId = Annotated[
+    str | None,
+    Argument(
+        metavar="BATCH_ID", help="Which batch; else the latest start attempt.", autocompletion=names.complete_batch
+    ),
+]
 
 
 @spread(Asked)

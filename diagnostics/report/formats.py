@@ -9,6 +9,7 @@ from diagnostics.causes.diagnosis import Diagnosis
 from diagnostics.report import github, json, markdown, nagios, text
 from diagnostics.report.layout import Layout
 
+FORMATS = ("text", "short", "json", "junit", "github", "nagios", "prometheus", "markdown")
 LIBRARIES = {"junit": "junitparser", "prometheus": "prometheus_client"}
 """What a format needs that a plain install does not bring."""
 INSTALL = "pip install 'pubsub-diag[ci]'"

@@ -50,9 +50,9 @@ def command(annotation: Annotation) -> str:
 
 
 def _annotations(said: Diagnosis) -> Iterator[Annotation]:
-    """The verdict first. Nothing is an error in a run that ends in 0."""
+    """The verdict first. Nothing is an error in a run that ends in 0 or 1."""
     for annotation in (_verdict(said), *_causes(said), *_findings(said), *_gaps(said), *_accepted(said)):
-        calm = annotation.level == ERROR and said.exit_code == Exit.OK
+        calm = annotation.level == ERROR and said.exit_code in (Exit.OK, Exit.WARNING)
         yield annotation._replace(level=WARNING) if calm else annotation
 
 

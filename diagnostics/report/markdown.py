@@ -19,7 +19,7 @@ SUMMARY_BYTES = 1024 * 1024
 """GitHub takes so much as a job summary of one step ("Adding a job summary", workflow commands); more is an error there."""
 
 _MARKUP = re.compile(r"[\\`*_\[\]<>|~&]")
-_LINKS = re.compile(r"(?<=@)(?=\S)|(?<=#)(?=\d)|(?<=:)(?=//)|(?<=mailto:)|(?<=xmpp:)|(?<=\bwww)(?=\.)", re.I)
+_LINKS = re.compile(r"(?<=@)(?=\S)|(?<=#)(?=\d)|(?<=/)(?=/)|(?<=mailto:)|(?<=xmpp:)|(?<=\bwww)(?=\.)", re.I)
 """Places where a comment keeps apart what would become a link, a mention, an address or a reference to an issue."""
 
 
