@@ -23,6 +23,7 @@ from diagnostics.evidence.model import (
     StartCalls,
 )
 from diagnostics.evidence.redaction import cleaner
+from diagnostics.health import of_health
 from diagnostics.investigate import COMMANDS, Case, investigate, kinds_for
 from diagnostics.pipeline.load import builtin_profiles, load_profile
 from diagnostics.pipeline.profile import PipelineProfile, RedactProfile
@@ -48,6 +49,7 @@ def see(
     kinds: Iterable[type[Evidence]] = (),
 ) -> Case:
     """All that the command's steps read, if it has any, and further `kinds`, fetched within the session's deadline."""
+    ask = of_health(session, profile, ask) if command == "health" else ask
     read = kinds_for(command) if command in COMMANDS else set()
     evidence = collect(session, profile, read | set(kinds), ask)
     calls = tuple(Call(name=c.name, seconds=c.seconds, ok=c.ok, note=c.note) for c in session.calls)

@@ -7,6 +7,7 @@ from enum import IntEnum, StrEnum
 
 from msgspec import Struct
 
+from diagnostics.causes.levels import Level
 from diagnostics.evidence.model import Leg, Stage, Unseen
 from diagnostics.steps.finding import Finding, Row, Status
 
@@ -240,3 +241,5 @@ class Diagnosis(Struct, frozen=True, kw_only=True):
     """What the profile accepts. It moves no exit code, unless its time is over."""
     concluded: Concluded | None = None
     """Of a replayed bundle: what the version that made it concluded, if this one is another or finds something else."""
+    levels: tuple[Level, ...] = ()
+    """Of a health check: its three claims."""

@@ -23,6 +23,7 @@ from diagnostics.cli import (
     config,
     configuration,
     demo,
+    health,
     init,
     lab,
     lint,
@@ -52,6 +53,7 @@ app.command("batch")(batch.batch)
 app.command("batches")(batches.batches)
 for _name, _part in parts.COMMANDS.items():
     app.command(_name)(_part)
+app.command("health", cls=health.Health)(health.health)
 app.command("lint")(lint.lint)
 app.command("init")(init.init)
 app.command("access")(access.access)

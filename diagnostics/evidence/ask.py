@@ -15,6 +15,26 @@ RECENT = timedelta(minutes=5)
 """A window that ended since is taken as one that ends now."""
 
 
+class Deploy(Struct, frozen=True, kw_only=True):
+    """A deploy that a health check is about: what is judged is younger than it."""
+
+    revision: str = ""
+    """Name of the revision that it made; empty: the newest one of either service."""
+    at: datetime | None = None
+    """When that revision was made; None: the sources tell."""
+
+
+class Expected(Struct, frozen=True, kw_only=True):
+    """What has to be serving."""
+
+    commit: str = ""
+    """Commit that the revision's label must name; a prefix of at least seven characters will do."""
+    image: str = ""
+    """Digest of the image, sha256:…"""
+    service: str = ""
+    """"worker" or "coordinator"; empty: both."""
+
+
 class Ask(Struct, frozen=True, kw_only=True):
     """One question to the sources."""
 
@@ -29,6 +49,12 @@ class Ask(Struct, frozen=True, kw_only=True):
     """Number of items that the caller says the batch has."""
     live: bool = False
     """Whether sources may call the services themselves (health path). The caller has announced it."""
+    deploy: Deploy | None = None
+    """Health check only: judge what came of this deploy."""
+    expected: tuple[Expected, ...] = ()
+    """Health check only: what has to be serving."""
+    require: tuple[str, ...] = ("config", "path")
+    """Health check only: levels whose unknowns count."""
 
     def end(self, now: datetime) -> datetime:
         """End of all windows."""

@@ -497,6 +497,20 @@ class QuotaExceeded(Evidence, frozen=True, kw_only=True):
     """Label quota_metric."""
 
 
+class MetricDelays(Evidence, frozen=True, kw_only=True):
+    """How late the metrics of a traffic check are, as their own descriptors say; both by metric type, in seconds."""
+
+    ingest_s: dict[str, float]
+    """After sampling, data is not visible for up to this long."""
+    sample_s: dict[str, float]
+    """Time between two samples."""
+
+    @property
+    def settle_s(self) -> float:
+        """After this time what happened is visible in all of them: the longest delay and two sampling periods."""
+        return max(self.ingest_s.values(), default=0) + 2 * max(self.sample_s.values(), default=0)
+
+
 # --- logs ------------------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from diagnostics import __version__
 from diagnostics.causes.diagnosis import Diagnosis, Missing, Named, RuledOut, State, Suppressed
 from diagnostics.evidence.model import Leg
-from diagnostics.report import ladder
+from diagnostics.report import ladder, levels
 from diagnostics.report.escape import clean_all
 from diagnostics.report.layout import Layout, clock
 from diagnostics.steps.finding import Finding, Row, Status, Where
@@ -25,7 +25,8 @@ def render(diagnosis: Diagnosis, layout: Layout, verbose: bool = False, run: str
     blocks = [
         [_verdict(said, layout), *_finishes(said, layout), _header(said, layout), *_concluded(said, layout)],
         [ladder.render(said, layout, every_row=verbose)] if said.ladder else [],
-        _findings(said, layout, verbose) if verbose or not whole else [],
+        [levels.render(said.levels, layout)] if said.levels else [],
+        _findings(said, layout, verbose) if verbose or not (whole or said.levels) else [],
         [*_causes(said, layout, verbose), *_rest(said, layout, verbose)],
         _by_hand(said, layout) if verbose else [],
         [_said("saved", f"run {run}", layout)] if run else [],

@@ -28,6 +28,10 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     since: str = ""
     until: str = ""
     live: bool = False
+    since_deploy: bool = False
+    """health: judge what came of the newest deploy."""
+    require: tuple[str, ...] = ("config", "path")
+    """health: levels whose unknowns count."""
     subscription_alone: bool = False
     """Ask with no profile but the name of the request subscription."""
 

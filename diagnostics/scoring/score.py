@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from diagnostics.causes.diagnosis import Diagnosis
-from diagnostics.evidence.ask import Ask
+from diagnostics.evidence.ask import Ask, Deploy
 from diagnostics.evidence.bundle import dump, parse, replay
 from diagnostics.evidence.model import Leg
 from diagnostics.investigate import Case, investigate
@@ -140,6 +140,8 @@ def _ask(world: World, asked: Asked, now: datetime) -> Ask:
         until=_moment(asked.until, now),
         expect=asked.expect,
         live=asked.live,
+        deploy=Deploy() if asked.since_deploy else None,
+        require=asked.require,
     )
 
 

@@ -12,6 +12,7 @@ from diagnostics.sources import (
     audit,
     batch_state,
     cloud_run,
+    descriptors,
     endpoint,
     history,
     iam,
@@ -63,6 +64,7 @@ PROVIDERS: tuple[Any, ...] = (
     monitoring.receiver_traffic,
     monitoring.receiver_capacity,
     monitoring.quota_exceeded,
+    descriptors.metric_delays,
     # what was written
     marks.coordinator_log,
     marks.batch_marks,

@@ -59,6 +59,7 @@ ACCOUNT_POLICY = Rpc("accounts", "get_iam_policy", "iam.serviceAccounts.getIamPo
 GET_PROJECT = Rpc("projects", "get_project", "resourcemanager.projects.get")
 PROJECT_POLICY = Rpc("projects", "get_iam_policy", "resourcemanager.projects.getIamPolicy")
 TIME_SERIES = Rpc("metrics", "list_time_series", "monitoring.timeSeries.list")
+LIST_DESCRIPTORS = Rpc("metrics", "list_metric_descriptors", "monitoring.metricDescriptors.list")
 LOG_ENTRIES = Rpc("logs", "list_log_entries", "logging.logEntries.list")
 ID_TOKEN = Rpc("tokens", "generate_id_token", "iam.serviceAccounts.getOpenIdToken")
 

@@ -60,6 +60,8 @@ class LabSeam(Struct, frozen=True, kw_only=True):
     name: str = ""
     caller: str = ""
     """Who we are there: "user:person-1f0c"."""
+    pace: float = 0.0
+    """Simulated seconds that pass in one of the wall clock; 0: its time stands."""
 
 
 class CallRecord(Struct, frozen=True, kw_only=True):
@@ -126,6 +128,16 @@ class Session:
             clients=self.clients,
         )
         fresh._calls, fresh._lock = self._calls, self._lock
+        return fresh
+
+    def later(self, timeout_s: float) -> Session:
+        """The same access at the present moment, with calls and a deadline of its own: for commands that look again and again.
+
+        Raises LabError when the lab is gone.
+        """
+        now = find_lab(self.lab.http, min(5.0, timeout_s)).now if self.lab else datetime.now(UTC)
+        fresh = self.again(timeout_s, now)
+        fresh._calls, fresh._lock = [], threading.Lock()
         return fresh
 
     @property
@@ -199,6 +211,7 @@ def find_lab(endpoint: str, timeout_s: float) -> LabSeam:
             project=said.get("project", ""),
             name=said.get("name", ""),
             caller=f"user:{principal(said['caller'])}" if said.get("caller") else "",
+            pace=float(said.get("pace", 0)),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LabError(f"{LAB}={endpoint}: no lab answers there ({type(error).__name__}: {error})") from error

@@ -53,6 +53,8 @@ HEALTH = Code("delivered.health", Stage.DELIVERED, "Google's delivery latency he
 IDLE = Code("delivered.idle", Stage.DELIVERED, "nothing waits and nothing is pushed", informational=True)
 UNSEEN = Code("delivered.unseen", Stage.DELIVERED, "push results could not be seen", informational=True)
 
+_LONGEST_DEADLINE_S = 600
+"""The longest ack deadline that Pub/Sub takes: where no batch tells, what is older than that is more than being worked on."""
 _NACK = ("deadline_exceeded", "internal", "invalid", "remote_server_4xx", "remote_server_5xx", "unreachable")
 
 
@@ -244,7 +246,7 @@ def _waiting(
     born = backlog.source.as_of - timedelta(seconds=age)
     least, most = owed(ledger, leg)
     begin = ledger.started
-    if begin is None or born < begin - timedelta(minutes=2):
+    if born < begin - timedelta(minutes=2) if begin else age > _LONGEST_DEADLINE_S:
         yield OLD_BACKLOG.says(
             Status.WARNING,
             f"{count(waits, 'message')} unacked, the oldest since {clock(born, now)} ({span(age)})"

@@ -1,7 +1,7 @@
 """Run steps on evidence. A step is its signature: what its parameters are annotated with is what it reads.
 
 A parameter may be a kind of evidence (the step is skipped, and says so, when that was not seen), `Kind | Unseen` (the step
-deals with it itself), or one of the given things: leg, now, ledger, profile. A step with a `leg` parameter runs once a leg;
+deals with it itself), or one of the given things: leg, now, ledger, profile, ask. A step with a `leg` parameter runs once a leg;
 one that needs evidence of a certain leg says `Annotated[Kind, Leg.REQUEST]`.
 """
 
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from diagnostics.evidence.ask import Ask
 from diagnostics.evidence.model import Evidence, EvidenceSet, Leg, Stage, Unseen
 from diagnostics.ledger import Ledger
 from diagnostics.pipeline.profile import PipelineProfile
@@ -40,12 +41,17 @@ def kinds(steps: Sequence[Step]) -> set[type[Evidence]]:
 
 
 def run(
-    steps: Sequence[Step], evidence: EvidenceSet, ledger: Ledger, profile: PipelineProfile, legs: Sequence[Leg]
+    steps: Sequence[Step],
+    evidence: EvidenceSet,
+    ledger: Ledger,
+    profile: PipelineProfile,
+    legs: Sequence[Leg],
+    ask: Ask | None = None,
 ) -> Outcome:
     findings: list[Finding] = []
     rows: list[Row] = []
     for step in steps:
-        for said in _one(step, evidence, ledger, profile, legs):
+        for said in _one(step, evidence, ledger, profile, legs, ask or Ask()):
             if isinstance(said, Row):
                 rows.append(said)
             else:
@@ -54,9 +60,9 @@ def run(
 
 
 def _one(
-    step: Step, evidence: EvidenceSet, ledger: Ledger, profile: PipelineProfile, legs: Sequence[Leg]
+    step: Step, evidence: EvidenceSet, ledger: Ledger, profile: PipelineProfile, legs: Sequence[Leg], ask: Ask
 ) -> Iterator[Finding | Row]:
-    given: dict[type, Any] = {Ledger: ledger, PipelineProfile: profile, datetime: evidence.now}
+    given: dict[type, Any] = {Ledger: ledger, PipelineProfile: profile, datetime: evidence.now, Ask: ask}
     hints = typing.get_type_hints(step)
     parameters = inspect.signature(step).parameters
     for leg in legs if "leg" in parameters else (None,):

@@ -1,0 +1,22 @@
+"""The three claims of a health check, a row each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from diagnostics.causes.levels import Level
+from diagnostics.report.layout import Layout
+
+WIDTH = 10
+
+
+def render(levels: Sequence[Level], layout: Layout) -> str:
+    """A level that is not required says so: what is unknown of it does not count."""
+    return "\n".join(_row(level, layout) for level in levels)
+
+
+def _row(level: Level, layout: Layout) -> str:
+    word = level.status.value
+    label = f"{level.name.value:<{WIDTH}}{word:<{WIDTH}}"
+    aside = "" if level.required else "not required: "
+    return layout.wrap(label, aside + level.says).replace(word, layout.paint(word), 1)

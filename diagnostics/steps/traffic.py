@@ -1,0 +1,120 @@
+"""Does anything flow, or is there nothing to do? Idle is shown by publishing being nil, never by pushes being absent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from diagnostics.evidence.ask import Ask
+from diagnostics.evidence.model import Backlog, Leg, PublishCounts, PushCounts, Stage, TopicConfig, Unseen, total
+from diagnostics.steps.finding import Code, Finding, Status
+from diagnostics.steps.words import by_class, clock, count, last_of, short
+
+FLOWS = Code("traffic.flows", Stage.DELIVERED, "messages are published and acknowledged", informational=True)
+IDLE = Code("traffic.idle", Stage.DELIVERED, "nothing was published", informational=True)
+UNSURE = Code("traffic.unsure", Stage.DELIVERED, "whether messages get through cannot be told", informational=True)
+ONE_WAY = Code("traffic.one_way", Stage.RETURNED, "work is done and nothing comes back", informational=True)
+
+LONGEST_DEADLINE = timedelta(seconds=600)
+"""The longest ack deadline that Pub/Sub takes: what was acked before that has long been worked on."""
+
+
+def traffic(
+    leg: Leg,
+    now: datetime,
+    ask: Ask,
+    published: PublishCounts | Unseen,
+    topic: TopicConfig | Unseen,
+    pushes: PushCounts | Unseen,
+    backlog: Backlog | Unseen,
+    request: Annotated[PushCounts | Unseen, Leg.REQUEST],
+) -> Iterator[Finding]:
+    """Compares what was published to the leg's topic with what was acked. How pushes fail is for the other steps to say."""
+    acks = 0.0 if isinstance(pushes, Unseen) else by_class(pushes.series).get("ack", 0)
+    if isinstance(published, Unseen):
+        if acks:
+            yield _flows(leg, f"{count(acks, 'push')} acked; what was published could not be seen", "PushCounts")
+        else:
+            yield _unsure(leg, f"what was published could not be seen: {published.says}", published)
+        return
+    sent = total(published.messages)
+    if sent and acks:
+        yield _flows(
+            leg, f"{count(sent, 'message')} published, {count(acks, 'push')} acked", "PublishCounts", "PushCounts"
+        )
+        return
+    if sent:
+        if isinstance(pushes, Unseen):
+            yield _unsure(leg, f"how pushes are answered could not be seen: {pushes.says}", pushes)
+        elif not by_class(pushes.series):
+            newest = last_of(published.messages)
+            at = f", the last by {clock(newest, now)}" if newest else ""
+            yield _unsure(leg, f"{count(sent, 'message')} published{at}, and no push was counted yet", None)
+        return
+    if acks:
+        yield _flows(leg, f"nothing new was published, {count(acks, 'push')} of older messages acked", "PushCounts")
+        return
+    yield from _nil(leg, now, ask, published, topic, backlog, request)
+
+
+def _nil(
+    leg: Leg,
+    now: datetime,
+    ask: Ask,
+    published: PublishCounts,
+    topic: TopicConfig | Unseen,
+    backlog: Backlog | Unseen,
+    request: PushCounts | Unseen,
+) -> Iterator[Finding]:
+    """Nothing was counted as published. That is idle only if it would have been seen, and nothing waits."""
+    since, until = (ask.deploy.at if ask.deploy else None) or ask.since, published.source.as_of
+    if isinstance(topic, Unseen):
+        yield _unsure(
+            leg, f"nothing was counted on the topic, and whether it exists could not be seen: {topic.says}", topic
+        )
+        return
+    name = short(topic.name)
+    if topic.settings is None:
+        yield _unsure(leg, f"topic {name} does not exist: nothing can be published to it", None)
+        return
+    if since is None or until <= since or not published.source.complete:
+        yield _unsure(leg, f"what is published to {name} can be seen until {clock(until, now)} only", None)
+        return
+    if isinstance(backlog, Unseen):
+        yield _unsure(
+            leg, f"nothing was published, and whether messages wait could not be seen: {backlog.says}", backlog
+        )
+        return
+    waits = max((s.last.value for s in backlog.undelivered if s.last), default=0.0)
+    if waits:
+        yield _unsure(leg, f"nothing was published, {count(waits, 'message')} wait and nothing is pushed", None)
+        return
+    done = (
+        0.0 if isinstance(request, Unseen) else by_class(request.series, until=until - LONGEST_DEADLINE).get("ack", 0)
+    )
+    if leg is Leg.COMPLETION and done:
+        yield ONE_WAY.says(
+            Status.WARNING,
+            f"{count(done, 'push')} acked by the worker more than 10 min ago and nothing was published to {name}",
+            leg=leg,
+            rests_on=("PublishCounts", "PushCounts"),
+        )
+        return
+    yield IDLE.says(
+        Status.IDLE,
+        f"nothing was published to {name} from {clock(since, now)} to {clock(until, now)}, and nothing waits",
+        leg=leg,
+        since=since,
+        rests_on=("PublishCounts", "TopicConfig", "Backlog"),
+    )
+
+
+def _flows(leg: Leg, sentence: str, *rests: str) -> Finding:
+    return FLOWS.says(Status.OK, sentence, leg=leg, rests_on=rests)
+
+
+def _unsure(leg: Leg, sentence: str, unseen: Unseen | None) -> Finding:
+    words = {"permission": unseen.permission, "mend": unseen.mend, "why": unseen.why.value} if unseen else {}
+    rests = (unseen.what,) if unseen else ("PublishCounts",)
+    return UNSURE.says(Status.UNKNOWN, sentence, leg=leg, rests_on=rests, words=words)
