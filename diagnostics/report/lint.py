@@ -40,7 +40,7 @@ def render(found: Audited, layout: Layout, verbose: bool = False, short: bool = 
 def _block(said: Diagnosis, layout: Layout, verbose: bool) -> str:
     word = said.status.value.upper()
     lines = [f"{layout.paint(word)}{' ' * (INDENT - len(word))}{said.pipeline.pipeline}"]
-    told = [f for f in said.findings if verbose or f.status is not Status.OK]
+    told = [f for f in said.findings if verbose or f.status not in (Status.OK, Status.IDLE)]
     for finding in sorted(told, key=lambda f: LOUDEST_FIRST.index(f.status)):
         lines.append(
             layout.wrap(" " * INDENT, f"{finding.status.value} {finding.code}: {finding.says}", indent=INDENT + 2)

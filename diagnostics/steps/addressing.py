@@ -138,7 +138,7 @@ def addressing(
 def topic_names(
     leg: Leg,
     profile: PipelineProfile,
-    topic: TopicConfig,
+    topic: TopicConfig | Unseen,
     coordinator: Annotated[ServiceConfig | Unseen, Leg.COMPLETION],
     worker: Annotated[ServiceConfig | Unseen, Leg.REQUEST],
     coordinators: Annotated[Revisions | Unseen, Leg.COMPLETION],
@@ -149,9 +149,10 @@ def topic_names(
     publisher, revisions = (coordinator, coordinators) if leg is Leg.REQUEST else (worker, workers)
     if named is None or not named.topic_env or isinstance(publisher, Unseen) or publisher.settings is None:
         return
+    name = named.topic if isinstance(topic, Unseen) else topic.name
     env = serving(publisher.settings, revisions).env
     salt = publisher.source.query  # the service's full name
-    right = {hashed(form, salt) for form in (topic.name, short(topic.name))}
+    right = {hashed(form, salt) for form in (name, short(name), f"projects/{profile.project}/topics/{short(name)}")}
     if named.topic_env not in env:
         yield TOPIC_ENV.says(
             Status.WARNING,
@@ -162,7 +163,7 @@ def topic_names(
     elif env[named.topic_env] not in right:
         yield TOPIC_ENV.says(
             Status.FAULT,
-            f"{named.topic_env} of {publisher.name} names another topic than {short(topic.name)}",
+            f"{named.topic_env} of {publisher.name} names another topic than {short(name)}",
             leg=leg,
             rests_on=("ServiceConfig", "TopicConfig"),
         )
