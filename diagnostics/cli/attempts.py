@@ -16,7 +16,7 @@ from diagnostics.report import batches
 
 def answer(asked: Asked) -> int:
     """List the attempts of the look-back. Exit code 3 when neither log could be read or nothing was found in them."""
-    seen = replaying.opened(asked.bundle, asked.quiet).case.evidence if asked.bundle else _look(asked)
+    seen = _kept(asked.bundle, asked.quiet) if asked.bundle else _look(asked)
     marks, calls, items = seen.get(BatchMarks), seen.get(StartCalls), seen.get(ItemMarks)
     for gap in (marks, calls):
         if isinstance(gap, Unseen):
@@ -33,6 +33,12 @@ def answer(asked: Asked) -> int:
             f"no start attempt was seen in the last {days:g} days; `pubsub-diag profile test` checks the log markers"
         )
     return int(Exit.OK if found else Exit.UNKNOWN)
+
+
+def _kept(named: str, quiet: bool) -> EvidenceSet:
+    bundle = replaying.opened(named)
+    replaying.tell(bundle, quiet)
+    return bundle.case.evidence
 
 
 def _look(asked: Asked) -> EvidenceSet:

@@ -92,7 +92,7 @@ def print_list() -> int:
 
 
 def show(named: str) -> int:
-    bundle = replaying.opened(named, quiet=True)
+    bundle = replaying.opened(named)
     case, then, page = bundle.case, bundle.diagnosis, output.page()
     lines = [
         f"made       {_at(bundle.made_at)} by pubsub-diag {clean(bundle.version)}; this is {__version__}",
@@ -115,7 +115,7 @@ def show(named: str) -> int:
 
 
 def verify(named: str) -> int:
-    bundle = replaying.opened(named, quiet=True)
+    bundle = replaying.opened(named)
     cleaned = cleaner()
     parts = [found for _, found in bundle.case.evidence.items()]
     secret = sum(

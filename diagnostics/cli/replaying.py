@@ -16,29 +16,33 @@ from diagnostics.evidence import store
 from diagnostics.evidence.bundle import Bundle, BundleError, load, replay
 from diagnostics.evidence.model import Leg
 from diagnostics.investigate import COMMANDS, Case
+from diagnostics.report.escape import clean
 
 
-def opened(named: str, quiet: bool = False) -> Bundle:
+def opened(named: str) -> Bundle:
     """The bundle in this file, or the kept run of this name."""
     path = Path(named)
     found = path if path.exists() else store.find(named)
     if found is None:
         raise Trouble(f"{named}: neither a file nor the name of a kept run", "pubsub-diag bundle list")
     try:
-        bundle = load(found)
+        return load(found)
     except BundleError as error:
         raise Trouble(str(error)) from error
-    output.tell(
-        f"from {found.name}, made {bundle.made_at:%Y-%m-%dT%H:%M:%SZ} by pubsub-diag {bundle.version}; nothing is asked",
-        quiet,
-    )
-    return bundle
 
 
 def diagnosis(question: Question, asked: Asked) -> Diagnosis:
     """The answer to the question, from the bundle that `asked` names."""
-    bundle = opened(asked.bundle or "", asked.quiet)
-    return concluded(bundle, _case(bundle, question, asked))
+    bundle = opened(asked.bundle or "")
+    case = _case(bundle, question, asked)
+    tell(bundle, asked.quiet)
+    return concluded(bundle, case)
+
+
+def tell(bundle: Bundle, quiet: bool) -> None:
+    """Say whose evidence it is."""
+    at = f"{bundle.made_at:%Y-%m-%dT%H:%M:%SZ}"
+    output.tell(f"from a run of {at} by pubsub-diag {clean(bundle.version)}; nothing is asked", quiet)
 
 
 def concluded(bundle: Bundle, case: Case | None = None) -> Diagnosis:

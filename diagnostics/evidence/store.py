@@ -125,7 +125,7 @@ def notes_of(case: Case, diagnosis: Diagnosis | None) -> Iterator[Note]:
 
 
 def _folder() -> Path:
-    return _made(state_dir() / "runs")
+    return _made(_made(state_dir()) / "runs")
 
 
 def _made(folder: Path) -> Path:
