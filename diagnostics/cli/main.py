@@ -32,6 +32,7 @@ from diagnostics.cli import (
     probe,
     profile,
     runbook,
+    watch,
 )
 from diagnostics.cli.trouble import Trouble
 
@@ -54,6 +55,7 @@ app.command("batches")(batches.batches)
 for _name, _part in parts.COMMANDS.items():
     app.command(_name)(_part)
 app.command("health", cls=health.Health)(health.health)
+app.command("watch")(watch.watch)
 app.command("lint")(lint.lint)
 app.command("init")(init.init)
 app.command("access")(access.access)

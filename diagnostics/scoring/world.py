@@ -22,7 +22,7 @@ class World(NamedTuple):
 
 @contextmanager
 def opened(
-    path: Path, seed: int, http_port: int = 0, pace: bool = False, log_reads_per_minute: int = LOG_READS_PER_MINUTE
+    path: Path, seed: int, http_port: int = 0, pace: float = 0.0, log_reads_per_minute: int = LOG_READS_PER_MINUTE
 ) -> Iterator[World]:
     """The scenario, simulated to its now and served on loopback; time stands still unless `pace`."""
     scenario = load(path, seed)

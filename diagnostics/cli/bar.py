@@ -1,0 +1,68 @@
+"""A progress bar on stderr, for people: none where there is no terminal."""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import Any, TextIO
+
+from diagnostics.causes.diagnosis import State
+from diagnostics.report.escape import clean
+from diagnostics.watching import Glance
+
+
+class Bar:
+    """Progress, rate and forecast of one batch. A context manager, so that the terminal is left as it was."""
+
+    def __init__(self, stream: TextIO, quiet: bool = False) -> None:
+        self._progress: Any = None
+        self._task: Any = None
+        if quiet or not stream.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[told]}", markup=False),
+            TimeElapsedColumn(),
+            console=Console(file=stream),
+        )
+
+    def __enter__(self) -> Bar:
+        if self._progress is not None:
+            self._progress.start()
+            self._task = self._progress.add_task("looking", total=None, told="")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def show(self, now: Glance) -> None:
+        """The newest look."""
+        if self._progress is None:
+            return
+        self._progress.update(
+            self._task,
+            description=clean(now.batch or "no batch yet"),
+            completed=now.done or 0,
+            total=now.expected,
+            told=clean(told(now)),
+        )
+
+
+def told(now: Glance) -> str:
+    """Rate and forecast in a few words; while nothing can be said of them, the state."""
+    if now.state is not State.RUNNING:
+        return now.state.value
+    if not now.done:
+        until = f", judged at {now.judge_at:%H:%M:%SZ}" if now.judge_at else ""
+        return f"too early{until}"
+    rate = f"{now.per_minute:.1f}/min" if now.per_minute else "no rate yet"
+    if now.done_by is None:
+        return rate
+    latest = f"{now.done_by.latest:%H:%M:%SZ}" if now.done_by.latest else "?"
+    return f"{rate}, done between {now.done_by.earliest:%H:%M:%SZ} and {latest}"
