@@ -38,8 +38,9 @@ def row(stage: Stage, count: int | None = None, leg: Leg | None = Leg.REQUEST, *
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_at_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs and notes that a test keeps are its own."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    """Runs, notes and names that a test keeps are its own, and nobody's configuration is read."""
+    for home in ("STATE", "CACHE", "CONFIG"):
+        monkeypatch.setenv(f"XDG_{home}_HOME", str(tmp_path_factory.mktemp(home.lower())))
 
 
 @pytest.fixture

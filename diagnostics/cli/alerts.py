@@ -34,7 +34,7 @@ def alerts(
     gap: Annotated[str, Option(metavar="AGE", help="Within which the completions have to come.")] = "30m",
     out: Annotated[Path | None, Option("--out", metavar="FILE", help="Write them to this file.")] = None,
 ) -> int:
-    """Print Cloud Monitoring alert policies as JSON. Creates none: gcloud monitoring policies create --policy-from-file=FILE does."""
+    """Print Cloud Monitoring alert policies as JSON. Creates none: gcloud alpha monitoring policies create --policy-from-file=FILE does."""
     from diagnostics.cli import policies
 
     times = policies.Times(unacked_age=unacked_age, silence=silence, gap=gap)

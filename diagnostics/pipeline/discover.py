@@ -116,6 +116,18 @@ TEMPLATE = """\
 # field = "jsonPayload.event" # a log that is structured
 # contains = "item_started"
 # captures = { batch = "jsonPayload.batch", item = "jsonPayload.item" }
+
+# What is known and accepted for a while: a code of a finding or of a cause. It is listed and does not count; what holds a batch
+# and what is unknown always does.
+# [[accepted]]
+# code = "min-instances-lost-in-deploy"
+# leg = "request" # or both, without it
+# until = 2026-12-31 # the last day
+# reason = "cold starts are fine for the nightly batch, ticket 77"
+
+# Defaults of options; `pubsub-diag config show --origin` shows what is in force:
+# [settings]
+# timeout = 30
 """
 
 

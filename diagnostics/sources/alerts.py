@@ -73,9 +73,10 @@ def policies(profile: PipelineProfile, limits: Limits, runbooks: str = "") -> di
 
 
 def to_json(made: Sequence[Policy]) -> str:
-    """One policy as an object, several as a list: the form that `gcloud monitoring policies create` and the REST API take."""
+    """One policy as an object, several as a list: the form that `gcloud alpha monitoring policies create` and the REST API take."""
     plain = [
-        json.loads(Policy.to_json(p, use_integers_for_enums=False, including_default_value_fields=False)) for p in made
+        json.loads(Policy.to_json(p, use_integers_for_enums=False, always_print_fields_with_no_presence=False))
+        for p in made
     ]
     return json.dumps(plain[0] if len(plain) == 1 else plain, indent=2, ensure_ascii=False)
 
