@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from diagnostics.cli import main, output
+from diagnostics.cli.options import Format
 from diagnostics.cli.trouble import Trouble
 from diagnostics.report import formats
 from tests.report.consumers import plugin_output, workflow_command
@@ -84,6 +85,10 @@ def test_an_old_answer_does_not_outlive_trouble(folder: Path) -> None:
     out.write_text("pubsub_diag_exit_code 0\n")
     assert main.run(["batch", "-o", "prometheus", "--out", str(out)]) == 3
     assert out.read_text().splitlines()[-1] == "pubsub_diag_up 0.0"
+
+
+def test_the_command_line_offers_every_format_there_is() -> None:
+    assert [form.value for form in Format] == list(formats.FORMATS)
 
 
 @pytest.mark.parametrize("form", ["text", "short", "json"])
