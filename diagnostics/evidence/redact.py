@@ -12,8 +12,8 @@ BY_PROFILE = "[redacted by profile]"
 """What stands for a match of a pattern that the profile names."""
 
 _EMAIL = re.compile(r"[A-Za-z0-9._%+'-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}")
-_SAYS = r"\\*+[\"']?+\s*+[:=]\s*+"
-"""Between a name and its value, in headers, JSON, JSON within JSON, Python and shells."""
+_SAYS = r"\\*+[\"']?+\s*+(?:[:=]{1,3}+>?+|%3[da])\s*+"
+"""Between a name and its value, in headers, queries, JSON, JSON within JSON, Python and shells."""
 _SHELL = r"(?!(?:(?:bearer|basic) )?\$(?:\(gcloud auth |(?-i:[A-Z]+(?:_[A-Z0-9]+)+)(?![\w$])))"
 """Not where a shell is told to fetch the value: a command line that shows how to ask by hand holds no secret."""
 _NAMES = (
@@ -45,7 +45,7 @@ _SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
     (re.compile(r"(\b[a-z][\w+.-]*://)[^\s/@:]+:[^\s/@]+@"), rf"\1{GONE}@"),  # user info in an URL
 )
 _NAMED = re.compile(rf"(?i){_NAMES}|(?:proxy-)?authorization|(?:set-)?cookie")
-_PERHAPS = re.compile(r"[:=@]|PRIVATE|eyJ|ya29|1//|AIza|GOCSPX|gh[pousr]_|github_pat|xox|AKIA|_live_|(?i:bearer|basic)")
+_PERHAPS = re.compile(r"[:=@]|%3|PRIVATE|eyJ|ya29|1//|AIza|GOCSPX|gh[pousr]_|github_pat|xox|AKIA|_live_|(?i:bearer|basic)")
 """What every secret and every e-mail address has some of: most texts have none and need no closer look."""
 
 

@@ -1,0 +1,201 @@
+"""Secrets planted in every place that evidence can come from: none comes out, in bundle, report, log, error or terminal.
+
+`PLACES` is the list. Each place gets a secret of its own, so that a leak says where it came from.
+"""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diagnostics.cli import main
+from diagnostics.evidence import store
+from diagnostics.evidence.bundle import load
+from diagnostics.evidence.redact import redact
+from diagnostics.evidence.redaction import cleaner
+from diagnostics.lab.audit import Target
+from diagnostics.lab.lab import Lab
+from diagnostics.lab.model import Binding
+from diagnostics.lab.recorder import LogEntry
+from diagnostics.lab.scenario import load as scenario
+from diagnostics.lab.servers.serve import RunningLab, start
+from diagnostics.lab.telemetry.store import Telemetry
+from diagnostics.pipeline.load import load_profile
+
+NIGHT = """
+name: a-night-full-of-secrets
+story: Somebody logs, labels and configures what should be in a vault.
+caller: {lacks: [pubsub.topics.getIamPolicy]}
+timeline:
+  - {at: -1d, start_batch: {name: last-night, items: 30}}
+  - {at: -40m, start_batch: {name: tonight, items: 24, gated: {existing: 4}}}
+"""
+PLACES = (
+    "text line", "line within JSON", "JSON field", "reason of a marker", "item name", "platform line", "request URL", "request path",
+    "user agent", "request text", "audit principal", "audit status", "audit request", "audit environment", "push endpoint query",
+    "push endpoint user", "audience query", "subscription label", "service environment", "revision label", "boot error",
+    "member", "condition", "message data", "message attribute", "caller", "asked batch", "profile pattern",
+    "cookie", "private key", "Google key", "API error",
+)  # fmt: skip
+"""Every place that evidence can come from."""
+
+
+def secret(place: str) -> str:
+    """What must not come out: unlike any other text there is."""
+    return f"S3cr3t{PLACES.index(place):02d}x{place.replace(' ', '')}"
+
+
+def jwt(place: str) -> str:
+    return f"eyJhbGciOiJSUzI1NiJ9.{secret(place)}.c2lnbmF0dXJl"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
+    file = tmp_path_factory.mktemp("lab") / "night.yaml"
+    file.write_text(
+        NIGHT
+        + f"faults:\n  - {{rpc: Publisher/GetTopic, kind: permission_denied, message: 'no: Bearer {jwt('API error')}'}}\n"
+    )
+    world = Lab(scenario(file, 3), 3, Telemetry())
+    plant(world)
+    with start(world, log_reads_per_minute=10_000) as running:
+        yield running
+
+
+def plant(lab: Lab) -> None:
+    """Put a secret in each place; those of the command line and the profile are the test's."""
+    now, world, cast = lab.clock.now(), lab.world, lab.cast
+    ticks = itertools.count()
+
+    def log(role: str, log: str = "stderr", **payload: object) -> None:
+        service = world.services[cast.service(role)]
+        labels = {
+            "project_id": world.project, "service_name": service.name, "location": service.region,
+            "revision_name": service.revisions[-1].name, "configuration_name": service.name,
+        }  # fmt: skip
+        at = now - 1200 - next(ticks)
+        kind = f"run.googleapis.com/{log}"
+        entry = LogEntry(kind, at, at + 1, "ERROR", "cloud_run_revision", labels, {"instanceId": "i1"}, **payload)  # type: ignore[arg-type]
+        lab.recorder.log(entry)
+
+    log("worker", text=f"calling with Authorization: Bearer {jwt('text line')}")
+    log("worker", text='{\\"password\\": \\"' + secret("line within JSON") + ' and more\\"}')
+    log("worker", json={"message": f"failed: api_key={secret('JSON field')}", "token": secret("JSON field")})
+    log("worker", text=f"Error processing prediction request for someone: token={secret('reason of a marker')}")
+    log("worker", text=f"TRANSIENT failure for {secret('item name')}@example.com: rate_limited - returning 500")
+    log("worker", "varlog/system", text=f"Container called exit(1). passwd: {secret('platform line')}")
+    log("worker", text=f"Set-Cookie: session={secret('cookie')}; HttpOnly")
+    log("worker", text=f"-----BEGIN PRIVATE KEY-----\n{secret('private key')}\n-----END PRIVATE KEY-----")
+    log("worker", text=f"key AIza{secret('Google key')}{'y' * 30}")
+    log("worker", text=f"the vault said {secret('profile pattern')}")
+    for role in ("worker", "coordinator"):
+        url = f"https://x.run.app/start/{jwt('request path')}?key={secret('request URL')}"
+        http = {
+            "requestMethod": "POST",
+            "requestUrl": url,
+            "status": 403,
+            "latency": 0.1,
+            "userAgent": f"curl token={secret('user agent')}",
+        }
+        log(role, "requests", http=http, text=f"not allowed: Bearer {jwt('request text')}")
+
+    person = f"{secret('audit principal')}@example.com"
+    target = Target("subscription", cast.subscription("request"))
+    lab.audit.activity(
+        target, "UpdateSubscription", person,
+        {
+            "subscription": {"pushConfig": {"pushEndpoint": f"https://x.run.app/p?key={secret('audit request')}"}},
+            "updateMask": "pushConfig",
+        },
+        refused=(7, f"denied: secret={secret('audit status')}"), at=now - 900,
+    )  # fmt: skip
+    container = {"env": [{"name": "DB_URL", "value": f"postgres://u:{secret('audit environment')}@db/x"}]}
+    deploy = {"service": {"spec": {"template": {"spec": {"containers": [container]}}}}}
+    lab.audit.activity(Target("service", cast.service("worker")), "ReplaceService", person, deploy, at=now - 800)
+
+    subscription = world.subscriptions[cast.subscription("request")]
+    base = subscription.push.endpoint.removeprefix("https://")
+    subscription.push.endpoint = f"https://me:{secret('push endpoint user')}@{base}?key={secret('push endpoint query')}"
+    subscription.push.audience = f"https://{base}?sig={secret('audience query')}"
+    subscription.labels = {"db-password": secret("subscription label").lower()}
+    subscription.policy.bindings.append(
+        Binding(
+            "roles/viewer", {f"user:{secret('member')}@example.com"}, f'request.auth.token == "{secret("condition")}"'
+        )
+    )
+    worker = world.services[cast.service("worker")]
+    revision = worker.revisions[-1]
+    revision.env["API_KEY"] = secret("service environment")
+    revision.labels["api-token"] = secret("revision label").lower()
+    revision.boot_error = f"token={secret('boot error')}"
+    lab.publish(
+        subscription.topic, f'{{"player": "{secret("message data")}"}}'.encode(),
+        {"token": secret("message attribute")}, None,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def said(lab: RunningLab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> str:
+    """All that comes out of the commands, anywhere."""
+    profile = tmp_path / "pubsub-diag.toml"
+    text = (Path(load_profile.__code__.co_filename).parent / "profiles" / "nba-predictions.toml").read_text()
+    profile.write_text(f"{text}\n[redact]\npatterns = ['{secret('profile pattern')}', 'own-name-[a-z]+']\n")
+    monkeypatch.setenv("PUBSUB_DIAG_ENDPOINT", lab.endpoint)
+    monkeypatch.setenv("COORDINATOR_API_KEY", secret("caller"))
+    monkeypatch.chdir(tmp_path)
+    asked = f"token={secret('asked batch')}"
+    main.run(["note", f"used password={secret('caller')}", "--at", "5m"])
+    for line in (
+        ["batch"], ["batch", "-v"], ["batch", "-o", "json"], ["batch", "--items"], ["batch", asked, "-v"], ["batches"],
+        ["delivery", "-v"], ["worker", "-v"], ["changes", "-v"], ["push-auth", "-v"], ["cold-start", "-v"], ["published", "-v"],
+        ["capture", "--out", "all.gz"], ["bundle", "show", "all.gz"], ["bundle", "verify", "all.gz"], ["bundle", "list"],
+        ["profile", "test", "--days", "1"], ["access"], ["batch", "--from", "all.gz", "-v"], ["batch", "--from", asked],
+        ["batch", "-v", "--since", f"Bearer {jwt('caller')}"], ["init", "--subscription", "prediction-request-prod", "--out", "p.toml"],
+    ):  # fmt: skip
+        main.run(line)
+    out = capfd.readouterr()
+    files = [tmp_path / "all.gz", tmp_path / "p.toml", *store.state_dir().rglob("*")]
+    kept = [f.read_bytes() for f in files if f.is_file()]
+    texts = [gzip.decompress(k) if k[:2] == b"\x1f\x8b" else k for k in kept]
+    return "\n".join([out.out, out.err, *(t.decode() for t in texts)])
+
+
+def test_no_secret_comes_out_anywhere(said: str) -> None:
+    assert "FAULT" in said or "WARNING" in said
+    leaked = [place for place in PLACES if secret(place).lower() in said.lower()]
+    assert leaked == [], [said[max(0, said.find(secret(p)) - 300) :][:400] for p in leaked]
+
+
+def test_what_was_planted_was_seen(said: str, tmp_path: Path) -> None:
+    """The evidence did pass by the secrets; otherwise the test above proves nothing."""
+    bundle = load(tmp_path / "all.gz")
+    assert "[redacted]" in said
+    assert "[redacted by profile]" in said
+    out = bundle.redactions
+    assert out.secrets > 15
+    assert out.people > 3
+    assert out.by_profile >= 1
+    kinds = {where.partition(" ")[0] for where in out.where}
+    assert kinds >= {
+        "PlatformLines",
+        "RequestLog",
+        "ChangeLog",
+        "SubscriptionConfig",
+        "SubscriptionPolicy",
+        "ItemMarks",
+    }
+
+
+@given(
+    st.text(max_size=200) | st.from_regex(r"(token|password|cookie)['\"\\]*[:=] ?['\"\\]*[\w$-]{1,12}", fullmatch=True)
+)
+def test_what_is_redacted_stays_as_it_is(text: str) -> None:
+    once = redact(text)
+    assert redact(once) == once
+    assert cleaner()(once) == once
