@@ -12,6 +12,7 @@ from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.diagnosis import Batch, Call, Diagnosis, Header, Window
 from diagnostics.causes.model import Cause
 from diagnostics.causes.standing import EXITS, finishes_alone, forecast, lost_once, state_of, status_of, stopped_at
+from diagnostics.causes.suspects import suspects
 from diagnostics.causes.verdict import decide
 from diagnostics.evidence.ask import Ask
 from diagnostics.evidence.model import (
@@ -207,6 +208,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
         calls=tuple(case.calls),
         sources=teller.sources(),
         suppressed=sifted.suppressed,
+        suspects=suspects(evidence, profile, ledger, verdict),
         levels=levels,
     )
 

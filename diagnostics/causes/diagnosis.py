@@ -194,6 +194,22 @@ class Recovery(Struct, frozen=True, kw_only=True):
     replay_dead_letters: int = 0
 
 
+class Suspect(Struct, frozen=True, kw_only=True):
+    """A change since the last good batch that fits a cause: of the same resource, and made before the cause began."""
+
+    at: datetime
+    method: str
+    resource: str
+    """kind/name"""
+    by: str
+    says: str
+    cause: str
+    """Code of the cause that it fits."""
+    leg: Leg | None = None
+    before_s: float | None = None
+    """Seconds before the cause began; None: when that was is not known."""
+
+
 class Concluded(Struct, frozen=True, kw_only=True):
     """What an earlier version made of the same evidence."""
 
@@ -243,3 +259,5 @@ class Diagnosis(Struct, frozen=True, kw_only=True):
     """Of a replayed bundle: what the version that made it concluded, if this one is another or finds something else."""
     levels: tuple[Level, ...] = ()
     """Of a health check: its three claims."""
+    suspects: tuple[Suspect, ...] = ()
+    """Changes that may have brought a cause about, the best fit first."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
 
 from diagnostics import __version__
-from diagnostics.causes.diagnosis import Diagnosis, Missing, Named, RuledOut, State, Suppressed
+from diagnostics.causes.diagnosis import Diagnosis, Missing, Named, RuledOut, State, Suppressed, Suspect
 from diagnostics.evidence.model import Leg
 from diagnostics.report import ladder, levels
 from diagnostics.report.escape import clean_all
 from diagnostics.report.layout import Layout, clock
 from diagnostics.steps.finding import Finding, Row, Status, Where
+from diagnostics.steps.words import clip, span
 
 GUTTER = 11
 """Width of the words at the left: `not seen`, `do now`, …"""
@@ -175,7 +177,8 @@ def _code(cause: Named) -> str:
 
 def _rest(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
     not_it = _not_it(said.ruled_out)
-    lines = [_said("unexplained", f.says, layout) for f in said.unexplained]
+    lines = _suspects(said, layout, verbose)
+    lines += [_said("unexplained", f.says, layout) for f in said.unexplained]
     doubted = said.status is not Status.OK or verbose
     lines += [_said("not it", " · ".join(not_it), layout)] if not_it and doubted else []
     lines += _not_seen(said.unknown, layout, verbose)
@@ -186,6 +189,19 @@ def _rest(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
         identity = f" {said.batch.id}" if said.batch and said.batch.id else ""
         lines.append(_said("then", f"pubsub-diag batch{identity} --items", layout))
     return lines
+
+
+def _suspects(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
+    """The change that fits best, or with -v all that fit."""
+    shown = said.suspects if verbose else said.suspects[:1]
+    return [_said("" if at else "changed", suspicion(s, said.as_of), layout, hang=2) for at, s in enumerate(shown)]
+
+
+def suspicion(suspect: Suspect, now: datetime) -> str:
+    """A change, what it changed, and how long before the cause began."""
+    what = f" ({clip(suspect.says, 140)})" if suspect.says else ""
+    before = f"{span(suspect.before_s)} before" if suspect.before_s is not None else "before"
+    return f"{clock(suspect.at, now)} {suspect.method} {suspect.resource} by {suspect.by}{what}, {before} {suspect.cause} began"
 
 
 def _not_it(ruled_out: Iterable[RuledOut]) -> list[str]:

@@ -33,6 +33,9 @@ def _outcome(expected: Expected, found: Diagnosis) -> Iterator[str]:
     if expected.here is not UNSET:
         here = _place(found.here, found.here_leg, "completion" in (expected.here or "")) if found.here else None
         yield from _differs("here", expected.here, here)
+    if expected.suspect is not UNSET:
+        first = f"{found.suspects[0].method} {found.suspects[0].resource}" if found.suspects else None
+        yield from _differs("suspect", expected.suspect, first)
 
 
 def _causes(expected: Expected, found: Sequence[Named]) -> Iterator[str]:

@@ -69,6 +69,8 @@ class Expected(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Codes that must not be."""
     unexplained: tuple[str, ...] | None = None
     """Codes of all findings that must be left unexplained; []: none may be."""
+    suspect: str | UnsetType | None = UNSET
+    """Method and resource of the change that fits best, e.g. "SetIamPolicy services/prediction-worker"; null: none may be named."""
 
 
 class Wanted(Struct, frozen=True, kw_only=True):

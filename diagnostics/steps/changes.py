@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Annotated
 
 from diagnostics.evidence.model import Change, ChangeLog, Leg, Revisions, RevisionSettings, ServiceConfig, Stage, Unseen
 from diagnostics.ledger import Ledger
+from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.steps.finding import Code, Finding, Status
 from diagnostics.steps.words import clip, clock, count, short
 
@@ -22,6 +24,7 @@ def changes(
     now: datetime,
     service: ServiceConfig,
     revisions: Revisions | Unseen,
+    log: ChangeLog | Unseen,
 ) -> Iterator[Finding]:
     """Compares the serving revision with the one before it that served while a batch was good."""
     settings = service.settings
@@ -47,34 +50,73 @@ def changes(
             numbers={"before": lost.min_instances},
             words={"revision": serving.name, "before": lost.name},
         )
-    if good_at and serving.created > good_at:
+    since = good_at or (log.since if not isinstance(log, Unseen) else None)
+    if since and serving.created > since:
+        against = (
+            "after the last good batch" if good_at else "and no good batch is known: compared with the revision before"
+        )
         yield DEPLOYED.says(
             Status.OK,
-            f"{settings.name} was deployed at {clock(serving.created, now)} ({serving.name}), after the last good batch: "
-            + (", ".join(_differences(before, serving)) or "no setting differs but the image"),
+            f"{settings.name} was deployed at {clock(serving.created, now)} ({serving.name}), {against}: "
+            + (", ".join(differences(before, serving)) or "nothing differs"),
             leg=leg,
             since=serving.created,
             rests_on=("Revisions",),
+            words={"revision": serving.name, "before": before.name},
         )
 
 
-def audit(ledger: Ledger, now: datetime, log: ChangeLog) -> Iterator[Finding]:
-    """Lists the changes that the audit logs show since the last good batch; failed attempts are left out."""
+def audit(
+    ledger: Ledger,
+    now: datetime,
+    log: ChangeLog,
+    profile: PipelineProfile,
+    worker: Annotated[ServiceConfig | Unseen, Leg.REQUEST],
+    coordinator: Annotated[ServiceConfig | Unseen, Leg.COMPLETION],
+) -> Iterator[Finding]:
+    """Lists the changes that the audit logs show since the last good batch, the newest last; failed attempts are left out.
+
+    "No change" is said only of what could be asked about, and only if the answer was whole.
+    """
     since = ledger.last_good.started if ledger.last_good else log.since
     made = [c for c in log.changes if c.ok and c.at >= since]
     against = "the last good batch" if ledger.last_good else f"{clock(since, now)} (no good batch is known)"
-    if not made:
-        if log.source.complete:
-            yield NOTHING.says(Status.OK, f"no configuration change since {against}", rests_on=("ChangeLog",))
-        return
-    listed = "; ".join(_told(c, now) for c in made[-4:])
-    yield CHANGED.says(
-        Status.OK,
-        f"{count(len(made), 'change')} since {against}: {listed}",
-        since=made[0].at,
-        rests_on=("ChangeLog",),
-        numbers={"changes": len(made)},
-    )
+    unasked = _unasked(profile, worker, coordinator)
+    if made:
+        listed = "; ".join(_told(c, now) for c in made[-4:])
+        yield CHANGED.says(
+            Status.OK,
+            f"{count(len(made), 'change')} since {against}: {listed}",
+            since=made[0].at,
+            rests_on=("ChangeLog",),
+            numbers={"changes": len(made)},
+        )
+    elif not log.source.complete:
+        yield NOTHING.says(
+            Status.UNKNOWN,
+            f"no change since {against} in as much of the audit log as was read: {log.source.note}",
+            rests_on=("ChangeLog",),
+        )
+    else:
+        yield NOTHING.says(
+            Status.OK,
+            f"no configuration change since {against}"
+            + (f" of topics and subscriptions; {unasked} not known, so not asked about" if unasked else ""),
+            rests_on=("ChangeLog",),
+        )
+
+
+def _unasked(profile: PipelineProfile, worker: ServiceConfig | Unseen, coordinator: ServiceConfig | Unseen) -> str:
+    """The services whose names are not known: no log query can ask about them."""
+    unknown = [
+        role
+        for role, found, stated in (
+            ("the worker", worker, profile.worker.service),
+            ("the coordinator", coordinator, profile.coordinator.service),
+        )
+        if isinstance(found, Unseen) and not stated
+    ]
+    return " and ".join(unknown) + (" are" if len(unknown) > 1 else " is") if unknown else ""
 
 
 def _lost_minimum(serving: RevisionSettings, older: list[RevisionSettings]) -> RevisionSettings | None:
@@ -85,8 +127,10 @@ def _lost_minimum(serving: RevisionSettings, older: list[RevisionSettings]) -> R
     return newest if newest.min_instances else None
 
 
-def _differences(before: RevisionSettings, after: RevisionSettings) -> list[str]:
-    said = [
+def differences(before: RevisionSettings, after: RevisionSettings) -> list[str]:
+    """What differs between two revisions, in words; of environment values only that they do."""
+    said = [] if before.image == after.image else [f"image {_digest(before.image)} → {_digest(after.image)}"]
+    said += [
         f"{name.replace('_', '-').removesuffix('-s')} {getattr(before, name)} → {getattr(after, name)}"
         for name in (
             "min_instances",
@@ -106,6 +150,12 @@ def _differences(before: RevisionSettings, after: RevisionSettings) -> list[str]
     said += [f"environment gained {', '.join(new)}"] if new else []
     said += [f"environment changed {', '.join(changed)}"] if changed else []
     return said
+
+
+def _digest(image: str) -> str:
+    """The first characters of the digest; the tag where Google shows no digest."""
+    name, at, digest = image.partition("@sha256:")
+    return digest[:12] if at else name.rpartition("/")[2] or "none"
 
 
 def _told(change: Change, now: datetime) -> str:
