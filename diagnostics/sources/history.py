@@ -90,8 +90,8 @@ def history(session: Session, pipeline: PipelineProfile, ask: Ask) -> History:
     return History(
         at=at,
         project=pipeline.project,
-        since=tuple(change for change in _recorded(since.items) if change.at > at),
-        before=tuple(_recorded(before.items)),
+        since=tuple(change for change in _recorded(since.items) if change.at >= at),
+        before=tuple(change for change in _recorded(before.items) if change.at < at),
         gap=gap,
     )
 
