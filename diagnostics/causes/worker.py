@@ -11,13 +11,10 @@ CAUSES = (
         title="Messages that never succeed come back for ever",
         says="the same messages fail again and again and are redelivered without end",
         stage=Stage.PROCESSED,
-        requires=all_of(
-            any_of(
-                Has(processed.REPEATS),
-                Has(delivered.REDELIVERED),
-                all_of(Has(processed.UNREADABLE), Has(delivered.OLD_BACKLOG)),
-            ),
-            none_of(Has(processed.CRASHING)),
+        requires=any_of(
+            Has(processed.REPEATS),
+            Has(delivered.REDELIVERED),
+            all_of(Has(processed.UNREADABLE), Has(delivered.OLD_BACKLOG)),
         ),
         decisive=Has(processed.REPEATS),
         explains=(
