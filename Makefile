@@ -6,7 +6,7 @@ SEEDS ?= 1
 JOBS ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers score bench lock clean
+.PHONY: help demo test lint types layers score conditions bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -45,6 +45,9 @@ layers: .venv/tested ## who may import whom
 
 score: .venv/installed ## diagnose every scenario: SCENARIOS=dir SEEDS=n JOBS=n
 	@$(BIN)/pubsub-diag lab score $(SCENARIOS) --seeds $(SEEDS) --jobs $(JOBS)
+
+conditions: .venv/tested ## does any scenario need each condition of each cause? (minutes)
+	@$(BIN)/python -m pytest tests/scenarios -m slow -n 0
 
 bench: .venv/tested ## how long things take; no pass or fail
 	@$(BIN)/python -m pytest tests/benchmarks -n 0 -s
