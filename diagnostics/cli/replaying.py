@@ -62,6 +62,8 @@ def _case(bundle: Bundle, question: Question, asked: Asked) -> Case:
     }
     if given := next((option for option, value in fixed.items() if value), None):
         raise Trouble(f"{given} cannot be asked of a bundle: it holds what its run looked at", "leave it out")
+    if question.live and question.command == "batch":
+        raise Trouble("--live calls the services as they are now, and a bundle is of then", "leave one of the two out")
     case = bundle.case
     if question.batch and question.batch not in (bundle.batch, case.ask.batch):
         raise Trouble(

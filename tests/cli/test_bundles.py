@@ -15,7 +15,8 @@ from diagnostics.evidence.bundle import load
 from diagnostics.scoring.world import World, find, opened
 
 OLD = Path(__file__).parents[1] / "data" / "bundles" / "night-0379aef.pubsub-diag.gz"
-READING = ["batch", "published", "delivery", "push-auth", "cold-start", "worker", "changes"]
+PARTS = ["published", "delivery", "push-auth", "cold-start", "worker", "changes"]
+READING = ["batch", *PARTS, "lint", "health"]
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +143,7 @@ def test_show_and_verify_and_list(capsys: pytest.CaptureFixture[str]) -> None:
         (["batch", "--from", __file__], "no bundle of pubsub-diag"),
         (["batch", "another", "--from", str(OLD)], "the bundle is about batch_2026-02-07_"),
         (["batch", "--since", "2h", "--from", str(OLD)], "--since cannot be asked of a bundle"),
+        (["batch", "--live", "--from", str(OLD)], "--live calls the services as they are now"),
         (["access", "--from", str(OLD)], "cannot read a bundle"),
         (["capture", "--from", str(OLD)], "cannot read a bundle"),
         (["bundle", "verify", __file__], "no bundle of pubsub-diag"),
@@ -160,7 +162,7 @@ def test_what_a_bundle_cannot_answer_is_refused_in_one_line(
 
 @pytest.mark.usefixtures("offline")
 def test_parts_and_legs_can_be_asked_of_a_capture(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in READING[1:]:
+    for command in PARTS:
         assert main.run([command, "-q", "-o", "json", "--from", str(OLD)]) in (0, 1, 2)
         said = json.loads(capsys.readouterr().out)
         assert said["pipeline"]["command"] == command

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from diagnostics.causes.diagnosis import Diagnosis
 from diagnostics.evidence import bundle as bundles
 from diagnostics.evidence.bundle import Bundle, BundleError, Note, dump, load, parse, replay
-from diagnostics.evidence.model import Leg, Peeked, Probed, Provenance
+from diagnostics.evidence.model import EvidenceSet, Leg, Peeked, Probed, Provenance
 from diagnostics.report.json import render
 
 ROOT = Path(__file__).parents[2]
@@ -105,7 +105,7 @@ def test_the_data_of_messages_stays_out(old: Bundle) -> None:
         source=source, mode="snapshot", subscription="s", messages=(peeked,), asked_for=1, pulls=1, empty_pulls=0
     )
     seen = {**dict(old.case.evidence.items()), ("Probed", Leg.REQUEST): probed}
-    evidence = bundles.EvidenceSet(seen, now, old.case.evidence.lookback, old.case.evidence.since)
+    evidence = EvidenceSet(seen, now, old.case.evidence.lookback, old.case.evidence.since)
     written = dump(replace(old.case, evidence=evidence), None)
     assert b"hidden" not in gzip.decompress(written)
     assert parse(written).diagnosis is None

@@ -81,7 +81,8 @@ def test_a_run_that_is_too_large_or_cannot_be_written_is_not_kept(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     with pytest.raises(store.NotKept, match="Not a directory"):
         store.keep(night.case, night.diagnosis)
-    assert store.runs() == store.notes() == []
+    assert not store.runs()
+    assert not store.notes()
 
 
 @pytest.mark.parametrize("word", ["0", "no", "off", "False"])
