@@ -44,11 +44,15 @@ def note(
     batch: Annotated[
         str | None, Option(metavar="BATCH_ID", help="The batch that it is about; else whatever was under way.")
     ] = None,
+    profile: Annotated[
+        str | None,
+        Option(envvar="PUBSUB_DIAG_PROFILE", metavar="FILE|NAME", help="Its [redact] patterns hold for notes, too."),
+    ] = None,
 ) -> int:
     """Note what somebody did or believed, for the postmortem. Manual seeks and publishes are in no default audit log."""
     from diagnostics.cli import bundles
 
-    return bundles.note(text, at, batch)
+    return bundles.note(text, at, batch, profile)
 
 
 @app.command("list")

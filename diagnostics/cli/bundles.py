@@ -11,7 +11,7 @@ from pathlib import Path
 from diagnostics import __version__
 from diagnostics.causes.diagnosis import Diagnosis, Exit
 from diagnostics.cli import opening, output, replaying, times
-from diagnostics.cli.options import Asked
+from diagnostics.cli.options import Access, Asked
 from diagnostics.cli.trouble import Trouble
 from diagnostics.evidence import store
 from diagnostics.evidence.ask import Ask
@@ -55,7 +55,7 @@ def capture(asked: Asked, batch: str | None) -> int:
     return int(Exit.OK)
 
 
-def note(text: str, at: str, batch: str | None) -> int:
+def note(text: str, at: str, batch: str | None, profile: str | None) -> int:
     now = _now()
     when = times.parse(at, "--at")
     moment = now - when if isinstance(when, timedelta) else when
@@ -64,7 +64,10 @@ def note(text: str, at: str, batch: str | None) -> int:
     said = " ".join(text.split())
     if not said:
         raise Trouble("the note is empty", 'pubsub-diag note "sought the subscription back to 14:00Z" --at 20m')
-    written = Note(at=moment, says=redact(said, store.LONGEST_NOTE), batch=redact(batch or ""), written=now)
+    pipeline = opening.stated(Access(profile=profile))
+    cleaned = cleaner(pipeline.redact.patterns if pipeline else ())
+    says = redact(cleaned(said), store.LONGEST_NOTE)
+    written = Note(at=moment, says=says, batch=cleaned(batch or ""), written=now)
     try:
         store.note(written)
     except OSError as error:

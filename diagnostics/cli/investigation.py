@@ -36,9 +36,9 @@ def answer(question: Question, asked: Asked, form: Form = Form.ANSWER) -> int:
     session, profile = opening.opened(asked)
     begin, end = times.window(since, until, session.now)
     output.tell(f"reading {profile.project}, at most {asked.timeout:g} s", asked.quiet)
-    if question.live:
-        output.tell(f"calling the services' health paths as pubsub-diag/{__version__}", asked.quiet)
     ask = Ask(batch=question.batch or "", since=begin, until=end, expect=question.expect, live=question.live)
+    if question.live and not ask.past(session.now):
+        output.tell(f"calling the services' health paths as pubsub-diag/{__version__}", asked.quiet)
     legs = (Leg(question.leg),) if question.leg else None
     case = see(session, profile, question.command, ask, legs)
     diagnosis = investigate(case)

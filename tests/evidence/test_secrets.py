@@ -150,7 +150,7 @@ def said(lab: RunningLab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd
     monkeypatch.setenv("COORDINATOR_API_KEY", secret("caller"))
     monkeypatch.chdir(tmp_path)
     asked = f"token={secret('asked batch')}"
-    main.run(["note", f"used password={secret('caller')}", "--at", "5m"])
+    main.run(["note", f"used password={secret('caller')} of {secret('profile pattern')}", "--at", "5m"])
     for line in (
         ["batch"], ["batch", "-v"], ["batch", "-o", "json"], ["batch", "--items"], ["batch", asked, "-v"], ["batches"],
         ["delivery", "-v"], ["worker", "-v"], ["changes", "-v"], ["push-auth", "-v"], ["cold-start", "-v"], ["published", "-v"],
