@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from diagnostics import __version__
 from diagnostics.causes.diagnosis import Diagnosis, Missing, Named, RuledOut, State, Suppressed, Suspect
-from diagnostics.evidence.model import Leg
+from diagnostics.evidence.model import Leg, Why
 from diagnostics.report import ladder, levels
 from diagnostics.report.escape import clean_all
 from diagnostics.report.layout import Layout, clock
@@ -211,10 +211,11 @@ def _not_it(ruled_out: Iterable[RuledOut]) -> list[str]:
     return there + ([f"the way back ({', '.join(back)})"] if back else [])
 
 
-def _not_seen(missing: Iterable[Missing], layout: Layout, verbose: bool) -> list[str]:
-    """One line a reason: what it hides, and what would show it. Gaps that change nothing are counted, with -v listed."""
-    listed = [gap for gap in missing if gap.matters or verbose]
-    moot = sum(not gap.matters for gap in missing)
+def _not_seen(missing: Sequence[Missing], layout: Layout, verbose: bool) -> list[str]:
+    """One line a reason: what it hides, and what would show it. Gaps that change nothing are counted, with -v listed; but what has
+    expired is always said, since it will not come back."""
+    listed = [gap for gap in missing if gap.matters or verbose or gap.why == Why.EXPIRED]
+    moot = len(missing) - len(listed)
     reasons: dict[str, list[Missing]] = {}
     for gap in listed:
         reasons.setdefault(gap.permission or gap.says.removeprefix("not asked because ").rstrip("."), []).append(gap)
@@ -227,7 +228,7 @@ def _not_seen(missing: Iterable[Missing], layout: Layout, verbose: bool) -> list
         lines.append(_said("" if lines else "not seen", f"{reason}: {told}{mend}", layout, hang=2))
         if verbose and would_say:
             lines.append(_said("", f"  hides {', '.join(kinds)}", layout, hang=4))
-    if moot and not verbose:
+    if moot:
         more = f"{moot} more, which would change nothing (-v lists them)"
         lines.append(_said("" if lines else "not seen", more, layout))
     return lines

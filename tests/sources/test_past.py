@@ -38,6 +38,8 @@ from diagnostics.lab.scenario import load
 from diagnostics.lab.servers.serve import start
 from diagnostics.lab.telemetry.store import Telemetry
 from diagnostics.look import everything, lab_profile, see
+from diagnostics.report import text
+from diagnostics.report.layout import Layout
 from diagnostics.scoring.world import World, find, opened
 from diagnostics.sources.session import LAB, Options, Session
 
@@ -280,3 +282,7 @@ def test_four_days_later_what_can_no_longer_be_seen_is_said(both: tuple[Diagnosi
     gaps = {(gap.what, gap.leg) for gap in after.unknown if gap.why == "expired"}
     assert ("SubscriptionConfig", Leg.COMPLETION) in gaps
     assert ("SubscriptionConfig", Leg.REQUEST) not in gaps
+    said = text.render(after, Layout(120))
+    assert "as of 2026-02-08 22:21:00Z" in said
+    assert "seen 2026-02-12T22:21Z" in said
+    assert "no audit entry tells what it was" in " ".join(said.split())
