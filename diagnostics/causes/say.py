@@ -48,7 +48,7 @@ _CLEARS = {
 }
 """Findings that, when ok, clear a part of the pipeline, and what to call it."""
 
-_WOULD_SAY = {
+WOULD_SAY = {
     "PushCounts": "how pushes are answered",
     "Backlog": "how many messages wait, and since when",
     "ItemMarks": "how far each item got",
@@ -66,7 +66,28 @@ _WOULD_SAY = {
     "PlatformLines": "whether containers crash",
     "ServiceConfig": "how the service is set up",
     "SubscriptionConfig": "where the subscription pushes to",
+    "TopicConfig": "whether the topic is there",
+    "TopicSubscriptions": "which subscriptions the topic has",
+    "ProjectSubscriptions": "whether other subscriptions push to the service",
+    "TopicPolicy": "who may publish",
+    "DeadLetterTopic": "whether dead letters are kept",
+    "Revisions": "what a deploy changed",
+    "PushAccount": "whether the push account is there",
+    "ProjectInfo": "who Google's Pub/Sub agent is",
+    "StartCalls": "how start calls were answered",
+    "AckCounts": "what was acknowledged, and what a filter dropped",
+    "DeadLetterCounts": "what was dead-lettered",
+    "PushLatencies": "how long pushes take",
+    "ReceiverTraffic": "what the service answered, and how fast",
+    "DeliveryHealth": "whether Pub/Sub calls the delivery healthy",
+    "QuotaExceeded": "whether a quota ran out",
+    "PushHistory": "how pushes were answered before",
+    "BacklogHistory": "since when messages wait",
+    "MetricDelays": "how late metrics are",
+    "LiveHealth": "whether the push account gets in, tried",
+    "LiveStart": "how long a start takes, tried",
 }
+"""Kind of evidence to what it tells."""
 
 
 class Teller:
@@ -223,7 +244,7 @@ class Teller:
                 and u.why is not Why.NOT_CONFIGURED
                 and not (no_batch and u.what == BatchStatus.__name__)
                 and not moot(stages.get(u.what, Stage.REQUESTED), self._ledger, state),
-                would_say=_WOULD_SAY.get(u.what, ""),
+                would_say=WOULD_SAY.get(u.what, ""),
             )
             for u in gone
         )

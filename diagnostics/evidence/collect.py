@@ -13,7 +13,7 @@ import queue
 import threading
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from diagnostics.evidence.ask import Ask, Window, window
@@ -25,7 +25,7 @@ from diagnostics.pipeline.profile import PipelineProfile
 if TYPE_CHECKING:
     from diagnostics.sources.session import Session
 
-__all__ = ["Ask", "NotSeen", "Provider", "collect"]
+__all__ = ["Ask", "NotSeen", "Provider", "collect", "requirements"]
 
 Provider = Callable[..., Any]
 
@@ -83,6 +83,24 @@ def collect(
     )
 
 
+def requirements(
+    kind: type, leg: Leg | None, known: Container[tuple[type, Leg | None]], providers: Iterable[Provider] | None = None
+) -> set[type]:
+    """All kinds without which this one cannot be seen, itself included. What is `known` needs nothing."""
+    from diagnostics import sources
+
+    graph = _Graph(sources.PROVIDERS if providers is None else providers)
+    found: set[type] = set()
+    left = [Node(kind, leg if getattr(kind, "per_leg", False) else None)]
+    while left:
+        node = left.pop()
+        if node.kind in found or (node.kind, node.leg) in known or not graph.gives(node.kind):
+            continue
+        found.add(node.kind)
+        left += [need.of(node) for need in graph.giving(node.kind)[1] if not need.tolerant and graph.gives(need.kind)]
+    return found
+
+
 class Node(NamedTuple):
     """One thing to get: a kind, for a leg or for the whole run."""
 
@@ -127,6 +145,9 @@ class _Graph:
             if kind in self._giving:
                 raise TypeError(f"{self._giving[kind][0].__name__} and {provider.__name__} both give {kind.__name__}")
             self._giving[kind] = (provider, tuple(_need(n, hints[n]) for n in inspect.signature(provider).parameters))
+
+    def gives(self, kind: type) -> bool:
+        return kind in self._giving
 
     def giving(self, kind: type) -> tuple[Provider, tuple[_Need, ...]]:
         if kind not in self._giving:

@@ -1,4 +1,4 @@
-"""What this principal may see: per command the permissions it needs, where, and which of them are held."""
+"""What this principal may see: per command the permissions it needs, where, which of them are held, and what is hidden without."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from diagnostics.evidence import model as seen
-from diagnostics.evidence.collect import NotSeen
+from diagnostics.evidence.ask import Ask
+from diagnostics.evidence.collect import NotSeen, requirements
 from diagnostics.evidence.model import Evidence, Leg, SubscriptionConfig
 from diagnostics.pipeline.profile import PipelineProfile
-from diagnostics.sources import rpcs
-from diagnostics.sources.call import NotThere, call
+from diagnostics.sources import given, rpcs
+from diagnostics.sources.call import ApiOff, NotThere, call
 from diagnostics.sources.cloud_run import full_service
 from diagnostics.sources.iam import full_account
 from diagnostics.sources.pubsub import subscription_config
@@ -48,6 +49,7 @@ NEEDS: dict[type[Evidence], tuple[tuple[str, str], ...]] = {
     seen.PushAccountPolicy: ((ACCOUNT, rpcs.ACCOUNT_POLICY.permission),),
     seen.ProjectInfo: ((PROJECT, rpcs.GET_PROJECT.permission),),
     seen.ProjectPolicy: ((PROJECT, rpcs.PROJECT_POLICY.permission),),
+    seen.MetricDelays: ((PROJECT, rpcs.LIST_DESCRIPTORS.permission),),
     **dict.fromkeys(_METRICS, ((PROJECT, rpcs.TIME_SERIES.permission),)),
     **dict.fromkeys(_LOGS, ((PROJECT, rpcs.LOG_ENTRIES.permission),)),
     seen.BatchStatus: ((COORDINATOR, rpcs.GET_SERVICE.permission), (COORDINATOR, "run.routes.invoke")),
@@ -66,19 +68,29 @@ _TEST = {
 }
 
 
+class Want(NamedTuple):
+    """A permission that a command needs beside those of its evidence: to change something, with consent."""
+
+    command: str
+    place: str
+    name: str
+
+
 class Permission(Struct, frozen=True, kw_only=True):
     """One permission on one resource."""
 
     name: str
     on: str
-    """Full resource name; the kind of resource where its name could not be found out."""
+    """Full resource name; the kind of resource where its name could not be found out. A grant on what holds it does as well."""
     held: bool | None
     """None: could not be told; `says` why."""
     says: str = ""
-    evidence: tuple[str, ...]
-    """What cannot be seen without it."""
-    commands: tuple[str, ...]
+    evidence: tuple[str, ...] = ()
+    """What cannot be seen without it, itself or what it rests on."""
+    commands: tuple[str, ...] = ()
     """The commands that want to see that."""
+    changes: tuple[str, ...] = ()
+    """The commands that change something with it."""
 
 
 class _Place(NamedTuple):
@@ -90,44 +102,100 @@ class _Place(NamedTuple):
     """Why the name is not known."""
 
 
+class Rights(Struct, frozen=True, kw_only=True):
+    permissions: tuple[Permission, ...]
+    off: dict[str, str] = {}
+    """APIs that are not enabled, and what enables them."""
+    answered: frozenset[str] = frozenset()
+    """APIs that answered."""
+
+
 def access(
-    session: Session, pipeline: PipelineProfile, commands: Mapping[str, Iterable[type[Evidence]]]
-) -> tuple[Permission, ...]:
+    session: Session,
+    pipeline: PipelineProfile,
+    commands: Mapping[str, Iterable[type[Evidence]]],
+    wants: Iterable[Want] = (),
+) -> Rights:
     """The permissions that these commands need for this pipeline, and which are held. Never raises for what Google says."""
     wanted = {command: set(kinds) for command, kinds in commands.items()}
-    kinds = set().union(*wanted.values())
+    hidden = hides(session, pipeline, set().union(*wanted.values()))
+    extra = {(want.place, want.name): {w.command for w in wants if w[1:] == want[1:]} for want in wants}
     places = [place for found in together(*_places(session, pipeline)) for place in found]
-    needs = {place: sorted({name for k in kinds for on, name in NEEDS[k] if on == place.kind}) for place in places}
+    needs = {place: sorted({name for on, name in (*hidden, *extra) if on == place.kind}) for place in places}
     places = [place for place in dict.fromkeys(places) if needs[place]]
-    held = together(*(partial(_held, session, place, needs[place]) for place in places))
-    found = []
-    for place, (names, says) in zip(places, held, strict=True):
+    replies = together(*(partial(_held, session, place, needs[place]) for place in places))
+    found: dict[tuple[str, str], Permission] = {}
+    for place, reply in zip(places, replies, strict=True):
         for name in needs[place]:
-            hidden = {k for k in kinds if (place.kind, name) in NEEDS[k]}
-            found.append(
-                Permission(
-                    name=name,
-                    on=place.name or place.kind,
-                    held=None if names is None else name in names,
-                    says=says,
-                    evidence=tuple(sorted(k.__name__ for k in hidden)),
-                    commands=tuple(sorted(c for c, those in wanted.items() if those & hidden)),
-                )
+            those = hidden.get((place.kind, name), set())
+            one = Permission(
+                name=name,
+                on=place.name or place.kind,
+                held=None if reply.names is None else name in reply.names,
+                says=reply.says,
+                evidence=tuple(sorted(k.__name__ for k in those)),
+                commands=tuple(sorted(c for c, kinds in wanted.items() if kinds & those)),
+                changes=tuple(sorted(extra.get((place.kind, name), ()))),
             )
-    return tuple(found)
+            same = found.get((one.name, one.on))
+            found[one.name, one.on] = _joined(same, one) if same else one
+    return Rights(
+        permissions=tuple(found.values()),
+        off={reply.api: reply.mend for reply in replies if reply.mend},
+        answered=frozenset(reply.api for reply in replies if reply.names is not None),
+    )
 
 
-def _held(session: Session, place: _Place, permissions: list[str]) -> tuple[set[str] | None, str]:
-    """(those of the permissions that are held, None: could not be told; why not)."""
+def hides(
+    session: Session, pipeline: PipelineProfile, kinds: Iterable[type[Evidence]]
+) -> dict[tuple[str, str], set[type[Evidence]]]:
+    """(kind of place, permission) to the evidence that cannot be seen without it, on either leg."""
+    known = given(pipeline, Ask(live=True), session.now)
+    legs = [leg for leg in Leg if pipeline.leg(leg) is not None]
+    found: dict[tuple[str, str], set[type[Evidence]]] = {}
+    for kind in kinds:
+        rests_on = {kind}.union(*(requirements(kind, leg, known) for leg in legs))
+        for need in (need for one in rests_on for need in NEEDS.get(one, ())):
+            found.setdefault(need, set()).add(kind)
+    return found
+
+
+def _joined(one: Permission, other: Permission) -> Permission:
+    """The same permission on the same resource, wanted for two reasons."""
+    return Permission(
+        name=one.name,
+        on=one.on,
+        held=one.held,
+        says=one.says,
+        evidence=tuple(sorted({*one.evidence, *other.evidence})),
+        commands=tuple(sorted({*one.commands, *other.commands})),
+        changes=tuple(sorted({*one.changes, *other.changes})),
+    )
+
+
+class _Reply(NamedTuple):
+    """What Google said when it was asked which permissions are held."""
+
+    names: set[str] | None
+    says: str = ""
+    api: str = ""
+    mend: str = ""
+    """Set when the API is off: what enables it."""
+
+
+def _held(session: Session, place: _Place, permissions: list[str]) -> _Reply:
     if not place.name:
-        return None, place.says
+        return _Reply(None, place.says)
+    rpc = _TEST[place.kind]
     try:
-        reply = call(session, _TEST[place.kind], {"resource": place.name, "permissions": permissions})
+        reply = call(session, rpc, {"resource": place.name, "permissions": permissions})
     except NotThere:
-        return None, f"{place.name} does not exist"
+        return _Reply(None, f"{place.name} does not exist", rpc.api)
+    except ApiOff as off:
+        return _Reply(None, off.says, rpc.api, off.mend)
     except NotSeen as failed:
-        return None, failed.says
-    return set(reply.permissions), ""
+        return _Reply(None, failed.says, rpc.api)
+    return _Reply(set(reply.permissions), "", rpc.api)
 
 
 def _places(session: Session, pipeline: PipelineProfile) -> list[Callable[[], list[_Place]]]:

@@ -21,6 +21,10 @@ class NotThere(Exception):
     """Google says that the thing itself does not exist: that is evidence, not a failure to see."""
 
 
+class ApiOff(NotSeen):
+    """The API is not enabled in the project; `mend` enables it."""
+
+
 class Pages(NamedTuple):
     """What a list call gave."""
 
@@ -122,7 +126,7 @@ def _forbidden(error: Any, text: str, rpc: Rpc, session: Session) -> NotSeen:
     if reason == "SERVICE_DISABLED" or "has not been used in project" in text:
         project = metadata.get("consumer", "").removeprefix("projects/") or session.project or "PROJECT"
         mend = f"gcloud services enable {rpc.api} --project={project}"
-        return NotSeen(Why.FAILED, f"{rpc.api} is not enabled: {text}", mend=mend)
+        return ApiOff(Why.FAILED, f"{rpc.api} is not enabled: {text}", mend=mend)
     if reason == "SECURITY_POLICY_VIOLATED" or "organization's policy" in text:
         return NotSeen(
             Why.PERMISSION_DENIED, f"a VPC Service Controls perimeter keeps {rpc.api} from answering: {text}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from diagnostics.evidence.model import BatchStatus, Means, PushCounts, SubscriptionPolicy
+from diagnostics.evidence.model import BatchStatus, Evidence, Means, PushCounts, SubscriptionPolicy
 from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import load
 from diagnostics.lab.servers.serve import start
@@ -74,7 +74,12 @@ def test_what_is_no_push_subscription_is_refused(session: Session, name: str, sa
 
 
 def test_access_tells_held_from_missing_and_what_hangs_on_it(session: Session) -> None:
-    found = access(session, EXAMPLE, {"batch": NEEDS, "delivery": [PushCounts], "push-auth": [SubscriptionPolicy]})
+    commands: dict[str, Iterable[type[Evidence]]] = {
+        "batch": NEEDS,
+        "delivery": [PushCounts],
+        "push-auth": [SubscriptionPolicy],
+    }
+    found = access(session, EXAMPLE, commands).permissions
     missing = [p for p in found if not p.held]
     assert {p.name for p in missing} == {"pubsub.subscriptions.getIamPolicy"}
     assert len(missing) == 2  # both legs
