@@ -51,9 +51,9 @@ ABOUT: dict[str, tuple[str, ...]] = {
 
 
 def suspects(evidence: EvidenceSet, profile: PipelineProfile, ledger: Ledger, verdict: Verdict) -> tuple[Suspect, ...]:
-    """At most five, the best fit first; empty when the audit logs were not seen."""
+    """At most five, the best fit first; empty when the audit logs were not seen. What blocks is asked about before all else."""
     log = seen(evidence.get(ChangeLog))
-    live = [x for role in (Role.BLOCKS, Role.WORSENS, Role.LATENT) for x in verdict.live if x.role is role]
+    live = list(verdict.blocking) or [x for role in (Role.WORSENS, Role.LATENT) for x in verdict.live if x.role is role]
     if log is None or not live:
         return ()
     since = ledger.last_good.started if ledger.last_good else log.since

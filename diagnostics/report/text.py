@@ -17,6 +17,8 @@ from diagnostics.steps.words import clip, span
 
 GUTTER = 11
 """Width of the words at the left: `not seen`, `do now`, …"""
+_AT_ONCE_S = 120.0
+"""A deploy is logged when it is asked for, and serves a start-up later."""
 LOUDEST_FIRST = (Status.FAULT, Status.UNKNOWN, Status.WARNING, Status.ADVICE, Status.IDLE, Status.OK)
 
 
@@ -201,6 +203,7 @@ def suspicion(suspect: Suspect, now: datetime) -> str:
     """A change, what it changed, and how long before the cause began."""
     what = f" ({clip(suspect.says, 140)})" if suspect.says else ""
     before = f"{span(suspect.before_s)} before" if suspect.before_s is not None else "before"
+    before = "as" if suspect.before_s is not None and suspect.before_s < _AT_ONCE_S else before
     return f"{clock(suspect.at, now)} {suspect.method} {suspect.resource} by {suspect.by}{what}, {before} {suspect.cause} began"
 
 
