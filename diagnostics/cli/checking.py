@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic, sleep
 from typing import NamedTuple
 
 from diagnostics import __version__
@@ -112,19 +112,19 @@ def _settled(
     session: Session, profile: PipelineProfile, ask: Ask, wait: timedelta, asked: Asked
 ) -> tuple[Case, Diagnosis]:
     """Look until nothing that is required is unknown, or the time is over; both by the run's own clock and by ours."""
-    until, stop = session.now + wait, time.monotonic() + wait.total_seconds()
+    until, stop = session.now + wait, monotonic() + wait.total_seconds()
     while True:
         try:
             case = see(session, profile, "health", ask)
         except NoSuchDeployError as error:
             raise Trouble(error.says, error.mend) from error
         diagnosis = investigate(case)
-        left = min((until - session.now).total_seconds(), stop - time.monotonic())
+        left = min((until - session.now).total_seconds(), stop - monotonic())
         if diagnosis.status is not Status.UNKNOWN or left <= 0:
             return case, diagnosis
         output.tell(f"{diagnosis.headline}; asking again, for {left:.0f} s more at most", asked.quiet)
         pace = session.lab.pace if session.lab and session.lab.pace else 1.0
-        time.sleep(min(AGAIN_S, left) / pace)
+        sleep(min(AGAIN_S, left) / pace)
         ask = case.ask if ask.deploy else ask
         try:
             session = session.later(asked.timeout)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from datetime import timedelta
+from time import monotonic, sleep
 
 import msgspec
 
@@ -59,7 +59,7 @@ class _Watch:
     def until_over(self, length: timedelta) -> tuple[Glance, Diagnosis | None]:
         """The last glance, and the diagnosis if there was a reason for one. Over is when either clock says so: in the lab, its own
         runs differently."""
-        until, stop = self._session.now + length, time.monotonic() + length.total_seconds()
+        until, stop = self._session.now + length, monotonic() + length.total_seconds()
         while True:
             case = see(self._session, self._profile, "watch", self._ask)
             now = self._glance(case)
@@ -74,7 +74,7 @@ class _Watch:
                 reads += _calls_of(whole)
             if now.state is State.UNKNOWN and _hopeless(case):
                 return now, self._whole()
-            left = min((until - self._session.now).total_seconds(), stop - time.monotonic())
+            left = min((until - self._session.now).total_seconds(), stop - monotonic())
             if left <= 0:
                 return now, None
             self._wait(min(max(reads, 1) * LOG_READ_COSTS_S, left))
@@ -103,7 +103,7 @@ class _Watch:
 
     def _wait(self, seconds: float) -> None:
         lab = self._session.lab
-        time.sleep(seconds / (lab.pace if lab and lab.pace else 1.0))
+        sleep(seconds / (lab.pace if lab and lab.pace else 1.0))
         try:
             self._session = self._session.later(self._asked.timeout)
         except LabError as error:
