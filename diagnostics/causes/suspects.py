@@ -58,20 +58,26 @@ def suspects(evidence: EvidenceSet, profile: PipelineProfile, ledger: Ledger, ve
         return ()
     since = ledger.last_good.started if ledger.last_good else log.since
     made = [c for c in log.changes if c.ok and c.at >= since]
-    ranked = [found for one in live for found in _of(one, made, evidence, profile)]
+    ranked = [found for one in live for found in _of(one, made, evidence, profile, ledger.last_progress)]
     kept: dict[tuple[datetime, str, str], Suspect] = {}
     for suspect in ranked:
         kept.setdefault((suspect.at, suspect.method, suspect.resource), suspect)
     return tuple(kept.values())[:MOST]
 
 
-def _of(live: Live, made: Iterable[Change], evidence: EvidenceSet, profile: PipelineProfile) -> Iterator[Suspect]:
-    """The changes that fit one cause, the last one before it began first."""
+def _of(
+    live: Live, made: Iterable[Change], evidence: EvidenceSet, profile: PipelineProfile, progress: datetime | None
+) -> Iterator[Suspect]:
+    """The changes that fit one cause, the last one before it began first.
+
+    What blocks and does not tell its own begin began no later than when the batch got further for the last time.
+    """
     match = live.match
     kinds, onset = ABOUT.get(match.cause.family, ()), match.since
     resources = _resources(match.leg, evidence, profile)
     about = {resources[kind] for kind in kinds if kind in resources}
-    fitting = [c for c in made if c.resource in about and (onset is None or c.at <= onset + _SLACK)]
+    latest = onset or (progress if live.role is Role.BLOCKS else None)
+    fitting = [c for c in made if c.resource in about and (latest is None or c.at <= latest + _SLACK)]
     if match.cause.family != "drift":
         idle = _idle(match.leg, evidence)
         fitting = [c for c in fitting if not (c.resource == resources.get(SERVICE) and _of_revision(c, idle))]

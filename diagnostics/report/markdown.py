@@ -70,6 +70,8 @@ def _blocks(said: Diagnosis) -> Iterator[str]:
         yield _table(
             ("", "role", "cause", "sure", "since", "says"), [_cause(n, c, said) for n, c in enumerate(said.causes, 1)]
         )
+    if said.suspects:
+        yield f"**Changed** {escape(text.suspicion(said.suspects[0], said.as_of))}"
     findings = said.unexplained if said.pipeline.command == "batch" else said.findings
     if findings:
         rows = [
