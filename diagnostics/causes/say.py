@@ -21,6 +21,7 @@ from diagnostics.causes.standing import moot
 from diagnostics.causes.verdict import Live, Match, Verdict
 from diagnostics.evidence.model import (
     STAGES,
+    BatchMarks,
     BatchStatus,
     Evidence,
     EvidenceSet,
@@ -169,6 +170,11 @@ class Teller:
             key=lambda f: f.bears is Bears.APART
         )  # what touched messages says more than what is as it should be
         first = telling[0].says if telling else "nothing to look at"
+        advice = [f for f in findings if f.status is Status.ADVICE] if command == "lint" else []
+        if advice and status not in _BAD:
+            return f"{command}: nothing is wrong; advice: {advice[0].says}" + (
+                f" (and {len(advice) - 1} more)" if len(advice) > 1 else ""
+            )
         return f"{command}: {first}" + (
             f" (and {len(telling) - 1} more)" if status in _BAD and len(telling) > 1 else ""
         )
@@ -243,6 +249,7 @@ class Teller:
                 matters=not settled
                 and u.why is not Why.NOT_CONFIGURED
                 and not (no_batch and u.what == BatchStatus.__name__)
+                and not (self._header.command == "lint" and u.what == BatchMarks.__name__ and not u.permission)
                 and not moot(stages.get(u.what, Stage.REQUESTED), self._ledger, state),
                 would_say=WOULD_SAY.get(u.what, ""),
             )

@@ -23,7 +23,7 @@ from diagnostics.ledger import Ledger
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.steps.finding import Code, Finding, Status
 from diagnostics.steps.limits import serving
-from diagnostics.steps.words import latency, span
+from diagnostics.steps.words import count, latency, span
 
 FITS = Code("limits.capacity", Stage.DELIVERED, "the service can do what came", informational=True)
 TOO_SMALL = Code("limits.too_small", Stage.DELIVERED, "the service cannot do what comes", informational=True)
@@ -85,7 +85,7 @@ def capacity(
     numbers = {"rate_per_s": rate, "takes_s": takes, "needed": needed, "at_once": at_once}
     figures = (
         f"{rate * 60:.0f} pushes in the busiest minute × {latency(takes)} each = {needed:.1f} at once; {target.name} takes "
-        f"{at_once} ({instances} instances × {runs.concurrency})"
+        f"{at_once} ({count(instances, 'instance')} × {runs.concurrency})"
     )
     small = needed > at_once
     if small:
