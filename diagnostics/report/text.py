@@ -249,9 +249,16 @@ def _findings(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
     for finding in sorted(said.findings, key=lambda f: LOUDEST_FIRST.index(f.status)):
         word = finding.status.value
         lines.append(layout.wrap(f"{word:<9}", _finding(finding), indent=9).replace(word, layout.paint(word), 1))
+        if mend := mended_by(finding):
+            lines.append(layout.wrap(" " * 9 + "mend  ", mend))
         if verbose and finding.rests_on:
             lines.append(layout.wrap(" " * 9, f"rests on {', '.join(finding.rests_on)}"))
     return lines
+
+
+def mended_by(finding: Finding) -> str:
+    """The command that mends what was found; what would only let us see is said under "not seen"."""
+    return "" if finding.status is Status.UNKNOWN else finding.words.get("mend", "")
 
 
 def _finding(finding: Finding) -> str:

@@ -81,9 +81,7 @@ def retrying(leg: Leg, subscription: SubscriptionConfig) -> Iterator[Finding]:
         f"{short(settings.name)} has no retry policy, so what fails comes back as soon as possible{burnt}",
         leg=leg,
         rests_on=("SubscriptionConfig",),
-        words={
-            "mend": f"gcloud pubsub subscriptions update {short(settings.name)} --min-retry-delay=10s --max-retry-delay=600s"
-        },
+        words={"mend": update(settings.name, "--min-retry-delay=10s", "--max-retry-delay=600s")},
     )
 
 
@@ -93,7 +91,15 @@ def serving(target: ServiceSettings, revisions: Revisions | Unseen) -> RevisionS
     return named or target.template
 
 
+def update(subscription: str, *flags: str) -> str:
+    """The gcloud line that changes a subscription, given by its full name."""
+    _, project, _, name = subscription.split("/")
+    return " ".join(["gcloud pubsub subscriptions update", name, f"--project={project}", *flags])
+
+
 _RESTS = ("SubscriptionConfig", "ServiceConfig")
+_LONGEST_DEADLINE_S = 600.0
+"""Pub/Sub takes no longer ack deadline (google.pubsub.v1.Subscription)."""
 
 
 def _ladder(
@@ -128,7 +134,15 @@ def _ladder(
             leg=leg,
             rests_on=_RESTS,
             numbers={"run_s": runs.timeout_s, "deadline_s": settings.ack_deadline_s},
+            words=_raised(settings, runs),
         )
+
+
+def _raised(settings: SubscriptionSettings, runs: RevisionSettings) -> dict[str, str]:
+    """How to raise the ack deadline, if it can be raised so far."""
+    if runs.timeout_s > _LONGEST_DEADLINE_S:
+        return {}
+    return {"mend": update(settings.name, f"--ack-deadline={runs.timeout_s:.0f}")}
 
 
 def _cold(

@@ -18,6 +18,7 @@ from diagnostics.evidence.model import (
 from diagnostics.ledger import Ledger
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.steps.finding import Code, Finding, Status
+from diagnostics.steps.limits import update
 from diagnostics.steps.words import count, names, short, span
 
 RETENTION = Code("limits.retention", Stage.DELIVERED, "messages are not kept long", informational=True)
@@ -53,7 +54,7 @@ def upkeep(
             leg=leg,
             rests_on=("SubscriptionConfig",),
             numbers={"expiration_s": settings.expiration_s},
-            words={"mend": f"gcloud pubsub subscriptions update {short(settings.name)} --expiration-period=never"},
+            words={"mend": update(settings.name, "--expiration-period=never")},
         )
     if isinstance(dead, Unseen) or isinstance(project, Unseen):
         return
@@ -66,7 +67,7 @@ def upkeep(
             f"read it for {span(first.expiration_s or 0)}",
             leg=leg,
             rests_on=("DeadLetterTopic", "ProjectSubscriptions"),
-            words={"mend": f"gcloud pubsub subscriptions update {short(first.name)} --expiration-period=never"},
+            words={"mend": update(first.name, "--expiration-period=never")},
         )
 
 
@@ -93,6 +94,7 @@ def _retention(leg: Leg, ledger: Ledger, profile: PipelineProfile, settings: Sub
             leg=leg,
             rests_on=("SubscriptionConfig", "BatchMarks"),
             numbers={"retention_s": kept, "longest_s": longest},
+            words={"mend": update(settings.name, "--message-retention-duration=7d")},
         )
     elif kept < _DEFAULT_RETENTION_S:
         yield RETENTION.says(
@@ -102,6 +104,7 @@ def _retention(leg: Leg, ledger: Ledger, profile: PipelineProfile, settings: Sub
             leg=leg,
             rests_on=("SubscriptionConfig",),
             numbers={"retention_s": kept},
+            words={"mend": update(settings.name, "--message-retention-duration=7d")},
         )
 
 
