@@ -6,7 +6,7 @@ SEEDS ?= 1
 JOBS ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers score conditions bench lock clean
+.PHONY: help demo test browser lint types layers score conditions bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -30,6 +30,9 @@ demo: .venv/installed ## diagnose a stalled backfill in a simulated Google Cloud
 test: .venv/tested ## run all tests, a quick score of the scenarios among them
 	@echo "running the tests"
 	@$(BIN)/python -m pytest -n auto
+
+browser: .venv/tested ## the postmortem in Chromium: needs Debian's chromium, and npm for axe-core
+	@$(BIN)/python -m pytest tests/browser -m browser -n 0 -rs
 
 lint: .venv/tested ## style and order of the code
 	@echo "checking style"

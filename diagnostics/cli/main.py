@@ -29,6 +29,7 @@ from diagnostics.cli import (
     lint,
     output,
     parts,
+    postmortem,
     probe,
     profile,
     runbook,
@@ -63,6 +64,7 @@ app.command("alerts")(alerts.alerts)
 app.command("capture")(bundle.capture)
 app.add_typer(bundle.app, name="bundle")
 app.command("note")(bundle.note)
+app.command("postmortem")(postmortem.postmortem)
 app.add_typer(probe.app, name="probe")
 app.add_typer(profile.app, name="profile")
 app.add_typer(config.app, name="config")

@@ -76,6 +76,14 @@ def find(text: str) -> int:
     return int(Exit.OK)
 
 
+def prevent(code: str, profile: PipelineProfile, batch: str) -> str:
+    """What the runbook of a cause advises against a next time, filled in, in one line; empty when it has no such section."""
+    body = next((b.body for b in _all() if b.front.name == code), "")
+    _, _, section = body.partition("\n## Prevent\n")
+    section = section.partition("\n## ")[0]
+    return " ".join(fill(section, {**_from_profile(profile, Leg.REQUEST), "batch": batch}).split())
+
+
 def fill(body: str, known: Mapping[str, str]) -> str:
     """The text with `{project}` and its like replaced by what is known, by PROJECT and its like where it is not."""
 

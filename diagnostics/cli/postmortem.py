@@ -1,0 +1,39 @@
+"""`pubsub-diag postmortem`: what was kept of a batch, as a document."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+
+class Page(StrEnum):
+    MARKDOWN = "markdown"
+    HTML = "html"
+
+
+def postmortem(
+    which: Annotated[
+        list[str] | None,
+        Argument(
+            metavar="[BATCH_ID | FILE…]",
+            help="A batch, of which all kept runs and notes are read; or bundles, by file or name of a kept run. "
+            "Else the batch of the newest kept run.",
+        ),
+    ] = None,
+    output: Annotated[
+        Page | None, Option("--output", "-o", help="Else html if --out ends in .html, else markdown.")
+    ] = None,
+    out: Annotated[Path | None, Option("--out", metavar="FILE", help="Write it to this file.")] = None,
+    project: Annotated[
+        str | None, Option(help="Of which project, where runs of several are kept for the same batch id.")
+    ] = None,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="No progress and no hints on stderr.")] = False,
+) -> int:
+    """Write the postmortem of a batch from what was kept of it. Asks nothing and reads no clock. Exit code 0 once it is written."""
+    from diagnostics.cli import postmortems
+
+    as_html = output is Page.HTML or (output is None and out is not None and out.suffix.lower() in (".html", ".htm"))
+    return postmortems.write(which or [], as_html=as_html, out=out, project=project or "", quiet=quiet)

@@ -1,0 +1,161 @@
+"""Runs in, postmortem out. No file is read and no clock: the same runs, notes and advice give the same postmortem."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from diagnostics import __version__
+from diagnostics.evidence.bundle import Bundle, Note
+from diagnostics.evidence.model import Leg, Unseen
+from diagnostics.report import ladder
+from diagnostics.report.escape import clean
+from diagnostics.report.postmortem import curves, reasons
+from diagnostics.report.postmortem.merged import Seen
+from diagnostics.report.postmortem.model import Look, Number, Postmortem, Query
+from diagnostics.report.postmortem.moments import durations, moments
+from diagnostics.report.postmortem.timeline import timeline
+from diagnostics.steps.finding import Where
+from diagnostics.steps.words import count, names
+
+LONGEST = 800
+"""Characters of one text: a log line may be endless."""
+
+_DATE = re.compile(r"\b(20\d\d-[01]\d-[0-3]\d)(?!\d)")
+_PERSON = re.compile(r"\b(?:user:)?person-[0-9a-f]{4}\b")
+
+
+def build(
+    runs: Iterable[Bundle],
+    notes: Iterable[Note] = (),
+    earlier: Iterable[Bundle] = (),
+    prevent: Mapping[str, str] | None = None,
+) -> Postmortem:
+    """The postmortem of the batch that these runs are about.
+
+    `notes`: beside those in the runs. `earlier`: runs about other batches of the pipeline. `prevent`: by code of a cause, what its
+    runbook advises against a next time. Raises ValueError when none of the runs drew a conclusion about a batch.
+    """
+    seen = Seen(runs, notes)
+    found = moments(seen)
+    told, left_out = timeline(seen, found)
+    well, badly = reasons.lessons(seen, found.detectable, found.noticed)
+    head = seen.last.pipeline
+    return tame(
+        Postmortem(
+            title=f"Postmortem: {seen.batch or 'a start that made no batch'}",
+            pipeline=head.pipeline,
+            project=f"{head.project} {head.region}".strip(),
+            lab=head.lab,
+            made_by=__version__,
+            summary=reasons.summary(seen, found.start, found.end),
+            batch=seen.batch,
+            moments=tuple(found),
+            durations=durations(found, seen),
+            impact=tuple(_impact(seen)),
+            trigger=reasons.trigger(seen, found.start),
+            causes=reasons.causes(seen),
+            hypotheses=reasons.hypotheses(seen),
+            unexplained=reasons.unexplained(seen),
+            unseen=reasons.gaps(seen),
+            timeline=told,
+            left_out=left_out,
+            charts=curves.charts(seen, found),
+            residue=reasons.residue(seen, found.start),
+            recurrence=reasons.recurrence(seen, earlier),
+            went_well=well,
+            went_badly=badly,
+            actions=reasons.actions(seen, prevent or {}),
+            looks=tuple(_looks(seen)),
+            redactions=_redactions(seen),
+            queries=tuple(_queries(seen)),
+        )
+    )
+
+
+def tame(said: Postmortem) -> Postmortem:
+    """The same with every text on one line, harmless to terminals, bounded, and naming no person."""
+    return msgspec.convert(_tamed(msgspec.to_builtins(said)), Postmortem)
+
+
+def _tamed(value: Any) -> Any:
+    if isinstance(value, str):
+        text = _PERSON.sub("a person", clean(value))
+        return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    if isinstance(value, list | tuple):
+        return [_tamed(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: _tamed(entry) for key, entry in value.items()}
+    return value
+
+
+def _impact(seen: Seen) -> Iterator[Number]:
+    batch = seen.worst.batch
+    last = seen.last.batch
+    if batch is None:
+        return
+    expected = batch.expected
+    at = f"at {seen.end:%H:%M}Z, the last look"
+    yield Number(name="items expected", value="?" if expected is None else str(expected), says="batch state or log")
+    done = last.done if last and last.done is not None else None
+    yield Number(name="items done", value="?" if done is None else str(done), says=at)
+    if expected is not None and done is not None:
+        yield Number(name="items missing", value=str(max(expected - done, 0)), says=at)
+    first = seen.troubled[0].batch if seen.troubled else None
+    if first and first.done is not None and done is not None and seen.last.as_of > seen.troubled[0].as_of:
+        says = f"at least: done after {seen.troubled[0].as_of:%H:%M}Z, the first look that saw it in trouble"
+        yield Number(name="items late", value=str(max(done - first.done, 0)), says=says)
+    where: dict[str, int] = {}
+    for row in seen.worst.ladder:
+        for place, n in row.where.items():
+            where[place] = max(where.get(place, 0), n)
+    for place in Where:
+        if where.get(place) or place in (Where.DROPPED, Where.DEAD_LETTERED):
+            value = str(where[place]) if where.get(place) else "none seen"
+            yield Number(name=f"items {ladder.WORDS[place]}", value=value, says=f"at {seen.worst.as_of:%H:%M}Z")
+    dates = sorted({*(m.date for m in seen.items if m.date), *_DATE.findall(seen.batch.replace("_", " "))})
+    if seen.attempt and seen.attempt.date:
+        dates = sorted({seen.attempt.date, *dates})
+    yield Number(name="dates affected", value=names(dates, 10) or "?", says="dates that the batch and its items name")
+
+
+def _looks(seen: Seen) -> Iterator[Look]:
+    for run in seen.runs:
+        said = run.diagnosis
+        then = said.concluded if said else None
+        yield Look(
+            at=run.made_at,
+            command=run.case.command,
+            version=run.version,
+            concluded=f"{said.status.value.upper()} {said.headline}" if said else "no conclusion",
+            then=f"{then.status.value.upper()} {then.headline}" if then else "",
+        )
+
+
+def _queries(seen: Seen) -> Iterator[Query]:
+    """How each kind of evidence was fetched, by the newest run that saw it."""
+    newest: dict[tuple[str, Leg | None], Query] = {}
+    for run in seen.runs:
+        for (kind, leg), part in run.case.evidence.items():
+            if isinstance(part, Unseen):
+                continue
+            newest[kind, leg] = Query(
+                what=f"{kind} ({leg.value} leg)" if leg else kind,
+                source=part.source.source,
+                as_of=part.source.as_of,
+                note="" if part.source.complete else part.source.note or "read in part",
+                query=tuple(part.source.query.splitlines()[:6]),
+                by_hand=tuple(part.source.by_hand.splitlines()[:6]),
+            )
+    yield from (newest[key] for key in sorted(newest, key=lambda k: (k[0], k[1] or "")))
+
+
+def _redactions(seen: Seen) -> str:
+    out = [run.redactions for run in seen.runs]
+    secrets, people = sum(r.secrets for r in out), sum(r.people for r in out)
+    patterns = sum(r.by_profile for r in out)
+    times = count(people, "time")
+    return f"{count(secrets, 'secret')}, {times} a person, {patterns} by the profile's patterns"

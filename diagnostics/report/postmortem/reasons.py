@@ -1,0 +1,274 @@
+"""Why, how sure, what else was considered, what could not be seen, what is left, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+
+from diagnostics.causes.diagnosis import Confidence, Diagnosis, Missing, Named, Role
+from diagnostics.evidence.bundle import Bundle
+from diagnostics.evidence.model import Leg
+from diagnostics.report.ladder import WORDS
+from diagnostics.report.postmortem.merged import Seen
+from diagnostics.report.postmortem.model import Action, Cause, Gap, Hypothesis, Moment, Trigger
+from diagnostics.steps.finding import Where
+from diagnostics.steps.words import clip, count, names, span
+
+_ROLES = tuple(Role)
+_RESET = ("Seek", "DeleteSnapshot", "DeleteSubscription", "DeleteTopic", "ModifyPushConfig", "UpdateSubscription")
+_JUST_BEFORE = timedelta(hours=24)
+
+HELD = {
+    Confidence.CONFIRMED: "it was held by",
+    Confidence.PROBABLE: "it was probably held by",
+    Confidence.POSSIBLE: "it was possibly held by",
+}
+"""How strongly a blocking cause may be put."""
+
+
+def strongest(seen: Seen) -> list[Named]:
+    """Each cause in its strongest role, in the words of the newest look that gave it that role; what blocked comes first."""
+    best: dict[tuple[str, Leg | None], Named] = {}
+    for said in seen.said:
+        for cause in said.causes:
+            held = best.get((cause.code, cause.leg))
+            if held is None or _ROLES.index(cause.role) <= _ROLES.index(held.role):
+                best[cause.code, cause.leg] = cause
+    live = {key: cause for key, cause in best.items() if key not in _refuted_later(seen)}
+    return sorted(live.values(), key=lambda c: _ROLES.index(c.role))
+
+
+def causes(seen: Seen) -> tuple[Cause, ...]:
+    return tuple(
+        Cause(
+            code=cause.code,
+            title=cause.title,
+            leg=cause.leg.value if cause.leg else "",
+            role=cause.role.value,
+            confidence=cause.confidence.value,
+            since=cause.since,
+            says=cause.says,
+            because=cause.because[:8],
+            against=cause.against[:8],
+            looks=_looks(cause, seen.said),
+        )
+        for cause in strongest(seen)
+        if cause.role is not Role.BENIGN
+    )
+
+
+def hypotheses(seen: Seen) -> tuple[Hypothesis, ...]:
+    """What the looks ruled out, what one look named and a later one refuted, and what turned out to be harmless."""
+    named = {(c.code, c.leg): c for said in seen.said for c in said.causes}
+    found: dict[str, Hypothesis] = {}
+    for said in seen.said:
+        for out in said.ruled_out:
+            name = f"{out.code} ({out.leg.value} leg)" if out.leg else out.code
+            was = named.get((out.code, out.leg))
+            before = f"; named {was.confidence.value} by another look" if was else ""
+            found[name] = Hypothesis(name=name, refuted_by=f"{out.because}{before}")
+    for cause in strongest(seen):
+        if cause.role is Role.BENIGN and cause.code != "done":
+            why = "; ".join(cause.because[:2]) or cause.says
+            found[cause.code] = Hypothesis(name=f"{cause.code}: {cause.title}", refuted_by=f"harmless: {why}")
+    return tuple(found.values())
+
+
+def gaps(seen: Seen) -> tuple[Gap, ...]:
+    """What no look could see; what counts comes first. What one look missed and another saw is no gap."""
+    missing: dict[tuple[str, Leg | None], Missing] = {}
+    for said in seen.said:
+        missing.update({(gap.what, gap.leg): gap for gap in said.unknown})
+    saw = {
+        key for run in seen.runs for key, part in run.case.evidence.items() if part not in run.case.evidence.unseen()
+    }
+    left = [gap for key, gap in missing.items() if key not in saw]
+    return tuple(
+        Gap(
+            what=f"{gap.what} ({gap.leg.value} leg)" if gap.leg else gap.what,
+            why=f"{gap.says} ({gap.permission})" if gap.permission and gap.permission not in gap.says else gap.says,
+            would_say=gap.would_say,
+            mend=gap.mend,
+            matters=gap.matters,
+        )
+        for gap in sorted(left, key=lambda g: (not g.matters, g.what))
+    )
+
+
+def summary(seen: Seen, start: Moment, end: Moment) -> str:
+    """One sentence."""
+    worst = seen.worst
+    batch = worst.batch
+    name = seen.batch or "a start that made no batch"
+    if not seen.troubled:
+        return f"{name}: no look saw it held; the last one, {seen.end:%Y-%m-%d %H:%M}Z, said: {worst.headline}"
+    done = batch.done if batch and batch.done is not None else "?"
+    stood = (
+        f"{name} stood at {done} of {batch.expected}"
+        if batch and batch.expected is not None
+        else f"{name} did not get done"
+    )
+    if start.at is None:
+        how_long = ""
+    elif end.at is not None:
+        how_long = f" for {span((end.at - start.at).total_seconds())} from {start.at:%Y-%m-%d %H:%M}Z"
+    else:
+        how_long = f" for at least {span((seen.end - start.at).total_seconds())} from {start.at:%Y-%m-%d %H:%M}Z"
+    blocks = [c for c in strongest(seen) if c.role is Role.BLOCKS]
+    if not blocks:
+        return f"{stood}{how_long}; what held it is undetermined"
+    first = blocks[0]
+    others = f", and by {names(c.code for c in blocks[1:])}" if blocks[1:] else ""
+    return f"{stood}{how_long}; {HELD[first.confidence]} {first.code} ({first.confidence.value}): {first.says}{others}"
+
+
+def trigger(seen: Seen, start: Moment) -> Trigger:
+    """What the blocking cause's onset follows. Nothing here is more than order in time."""
+    blocks = [c for c in strongest(seen) if c.role is Role.BLOCKS]
+    if start.at is None:
+        return Trigger(says="No impact is known, so nothing triggered it.")
+    onset = (
+        f"{blocks[0].code} began to hold the batch at {blocks[0].since:%H:%M:%S}Z"
+        if blocks and blocks[0].since
+        else (f"the impact began at {start.at:%H:%M:%S}Z")
+    )
+    begin = min(filter(None, (seen.last_good_at, start.at - _JUST_BEFORE)))
+    before = [
+        f"{c.at:%m-%d %H:%M:%S}Z {c.method}{'' if c.ok else ' (failed)'} on {c.resource} by {c.by}"
+        for c in reversed(seen.changes)
+        if begin <= c.at <= start.at
+    ]
+    if seen.attempt and seen.attempt.call and seen.attempt.call.at <= start.at:
+        call = seen.attempt.call
+        agent = f" by {call.user_agent}" if call.user_agent else ""
+        before.insert(0, f"{call.at:%m-%d %H:%M:%S}Z the start call of this batch{agent}")
+    if before:
+        says = (
+            f"Undetermined beyond order in time: {onset}; what came before it is listed, newest first. "
+            "None of it is proven to have set it off."
+        )
+    elif seen.knows_changes:
+        says = (
+            f"Undetermined: {onset}; the audit logs show no change of configuration from the last good batch to then."
+        )
+    else:
+        says = f"Undetermined: {onset}; the audit logs could not be read in full, so what changed before is not known."
+    return Trigger(says=says, before=tuple(before[:8]))
+
+
+def residue(seen: Seen, start: Moment) -> tuple[str, ...]:
+    """What the incident and its mending left behind or lost."""
+    last = next((d for d in reversed(seen.said) if d.ladder), seen.last)
+    where: dict[str, int] = {}
+    for row in last.ladder:
+        for place, n in row.where.items():
+            where[place] = max(where.get(place, 0), n)
+    left = []
+    lost = (Where.DROPPED, "filtered, expired, purged or published where nobody listens: they do not come back")
+    dead = (Where.DEAD_LETTERED, "they do not come back by themselves: replay them")
+    gated = (Where.GATED, "nobody published them: start again if they were wanted")
+    for place, then in (lost, dead, gated):
+        if where.get(place):
+            left.append(f"{count(where[place], 'item')} {WORDS[place]}; {then}")
+    recovery = last.recovery
+    if recovery.resubmit_count:
+        named = f": {names(recovery.resubmit, 5)}" if recovery.resubmit else ""
+        left.append(f"{count(recovery.resubmit_count, 'item')} will not come by themselves{named}")
+    if recovery.replay_dead_letters:
+        left.append(f"{count(recovery.replay_dead_letters, 'message')} to be replayed from the dead-letter topic")
+    since = start.at or seen.begin
+    for change in seen.changes:
+        if change.at >= since and change.ok and change.method.startswith(_RESET):
+            left.append(f"{change.at:%H:%M:%S}Z {change.method} on {change.resource}: check what it dropped or reset")
+    for cause in strongest(seen):
+        if cause.role is Role.LATENT:
+            left.append(f"{cause.code} is still there and explains nothing of this batch yet: {cause.says}")
+    return tuple(left)
+
+
+def recurrence(seen: Seen, earlier: Iterable[Bundle]) -> tuple[str, ...]:
+    """Whether kept runs about other batches named the same causes."""
+    codes = {c.code for c in strongest(seen) if c.role is not Role.BENIGN}
+    runs = [r for r in earlier if r.diagnosis is not None and r.batch and r.batch != seen.batch]
+    if not runs:
+        return ("no run about another batch is kept, so whether it happened before is not known from here",)
+    newest = {r.batch: r for r in sorted(runs, key=lambda r: r.case.evidence.now)}
+    told = [
+        f"{batch}: {cause.code} ({cause.role.value}, {cause.confidence.value}) as of {run.case.evidence.now:%Y-%m-%d %H:%M}Z"
+        for batch, run in newest.items()
+        if run.diagnosis is not None
+        for cause in run.diagnosis.causes
+        if cause.code in codes
+    ]
+    return tuple(told[:20]) or (
+        f"none of the kept runs about {count(len(newest), 'other batch')} names any of its causes",
+    )
+
+
+def actions(seen: Seen, prevent: Mapping[str, str]) -> tuple[Action, ...]:
+    """What the runbooks advise against a next time, and what would let us see next time. `prevent`: code of a cause to that advice."""
+    found = [
+        Action(kind="prevent", says=prevent[cause.code], source=cause.code)
+        for cause in strongest(seen)
+        if cause.role is not Role.BENIGN and prevent.get(cause.code)
+    ]
+    mends = {gap.mend: gap for gap in gaps(seen) if gap.mend and gap.matters}
+    found += [
+        Action(kind="detect", says=f"Make {gap.what} visible: {mend}", source="not seen") for mend, gap in mends.items()
+    ]
+    if seen.last.recovery.resubmit_count:
+        says = f"Decide what becomes of the {count(seen.last.recovery.resubmit_count, 'item')} that will not come by themselves."
+        found.append(Action(kind="repair", says=says, source="residue"))
+    return tuple({(a.kind, a.says): a for a in found}.values())
+
+
+def lessons(seen: Seen, detectable: Moment, noticed: Moment) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the record suggests went well, and badly. People decide; these are drafts."""
+    well, badly = list(_well(seen)), list(_badly(seen, detectable, noticed))
+    return tuple(well), tuple(badly)
+
+
+def _well(seen: Seen) -> Iterator[str]:
+    blocks = [c for c in strongest(seen) if c.role is Role.BLOCKS]
+    sure = [c.code for c in blocks if c.confidence is Confidence.CONFIRMED]
+    if sure:
+        yield f"The evidence confirmed {names(sure)}: nobody had to guess."
+    if not any(gap.matters for gap in gaps(seen)):
+        yield "Everything that mattered could be seen."
+    if seen.notes:
+        yield f"{count(len(seen.notes), 'note')} told what no log tells."
+
+
+def _badly(seen: Seen, detectable: Moment, noticed: Moment) -> Iterator[str]:
+    if detectable.at and noticed.at and noticed.at > detectable.at:
+        late = span((noticed.at - detectable.at).total_seconds())
+        yield f"It was noticed {late} after it could have been: what should have told?"
+    blind = [gap.what for gap in gaps(seen) if gap.matters]
+    if blind:
+        yield f"What mattered and could not be seen: {names(blind, 5)}."
+    for cause in strongest(seen):
+        if cause.role in (Role.LATENT, Role.WORSENS) and cause.since and seen.started and cause.since < seen.started:
+            yield f"{cause.code} had been there since {cause.since:%m-%d %H:%M}Z, before this batch began."
+    if seen.troubled and not seen.notes:
+        yield "Nobody noted what was done by hand: the record of the mending is thin."
+
+
+def unexplained(seen: Seen) -> tuple[str, ...]:
+    """What no cause accounts for."""
+    return tuple(dict.fromkeys(clip(f.says, 300) for f in seen.worst.unexplained))
+
+
+def _refuted_later(seen: Seen) -> set[tuple[str, Leg | None]]:
+    """Causes that a look named and a later look refuted, and no look named again."""
+    out: set[tuple[str, Leg | None]] = set()
+    for said in seen.said:
+        out |= {(r.code, r.leg) for r in said.ruled_out}
+        out -= {(c.code, c.leg) for c in said.causes}
+    return out
+
+
+def _looks(cause: Named, said: Sequence[Diagnosis]) -> str:
+    naming = [d for d in said if any((c.code, c.leg) == (cause.code, cause.leg) for c in d.causes)]
+    if len(said) == 1:
+        return "the one look"
+    return f"{len(naming)} of {len(said)} looks"

@@ -1,0 +1,49 @@
+"""How times and spans stand in a postmortem, and runbook text in parts: the same on the page and in Markdown."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from diagnostics.report.postmortem.model import Duration, Gap, Moment
+from diagnostics.steps.words import span
+
+BLAMELESS = (
+    "Blameless: it names service accounts and systems, not people. It says what the evidence shows, how sure that is, "
+    "and what could not be seen."
+)
+TODO_OWNER = "owner: ____"
+
+
+def when(at: datetime | None, seconds: bool = True) -> str:
+    """2026-02-08 22:02:28Z; a dash for what is not known."""
+    if at is None:
+        return "–"
+    return f"{at:%Y-%m-%d %H:%M:%S}Z" if seconds else f"{at:%Y-%m-%d %H:%M}Z"
+
+
+def moment(one: Moment) -> str:
+    """When it was, as exactly as it is known."""
+    if one.at is None:
+        return "not known" if not one.says.startswith("not seen") else "not seen"
+    return f"{when(one.not_before)} to {when(one.at)}" if one.not_before else when(one.at)
+
+
+def duration(one: Duration) -> str:
+    if one.seconds is None:
+        return "not known"
+    return f"more than {span(one.seconds)}: not over when it was last looked" if one.at_least else span(one.seconds)
+
+
+def gap(one: Gap) -> str:
+    """What a gap hides and how to see it next time."""
+    parts = [
+        f"would say {one.would_say}" if one.would_say else "",
+        one.mend,
+        "" if one.matters else "would change nothing",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def spans(text: str) -> list[tuple[bool, str]]:
+    """Text of a runbook in parts: (whether it is code, the part)."""
+    return [(at % 2 == 1, part) for at, part in enumerate(text.split("`")) if part]
