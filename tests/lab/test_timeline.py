@@ -57,6 +57,18 @@ def test_each_event_of_the_format_has_something_that_makes_it_happen() -> None:
     assert names == set(PIPELINE_EVENTS) | {n for n in vars(Changes) if not n.startswith("_")}
 
 
+def test_a_tag_stays_where_it_was_put_whatever_becomes_of_the_traffic() -> None:
+    """gcloud run services update-traffic --update-tags; a deploy and --to-revisions leave tags alone."""
+    lab, _ = run(
+        "{at: -3h, traffic: {service: worker, to: previous, tag: stable}}, {at: -2h, deploy: {service: worker}}, "
+        "{at: -1h, traffic: {service: worker, to: previous}}, {at: -30m, traffic: {service: worker, to: latest, tag: next}}"
+    )
+    service = lab.world.services[WORKER]
+    oldest, before, newest = (r.name for r in service.revisions)
+    assert newest not in (oldest, before)
+    assert service.traffic == [(before, 100, ""), (oldest, 0, "stable"), ("", 0, "next")]
+
+
 @pytest.mark.parametrize(
     ("event", "method", "resource"),
     [
