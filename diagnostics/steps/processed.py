@@ -34,6 +34,7 @@ SKIPPED = Code("processed.skipped", Stage.PROCESSED, "the worker gave items up a
 STORM_SMALL = Code(
     "processed.storm_small", Stage.PROCESSED, "failing messages are too few to hold anything back", informational=True
 )
+FINE = Code("processed.fine", Stage.PROCESSED, "the receiver answers without errors", informational=True)
 UNSEEN = Code("processed.unseen", Stage.PROCESSED, "what the receiver answers could not be seen", informational=True)
 
 _CRASH = (
@@ -236,6 +237,8 @@ def _answers(
 ) -> Iterator[Finding]:
     since = ledger.started or now - timedelta(hours=1)
     own = [r for r in log.refused if r.instance and r.path.split("?")[0] == log.push_path and r.at >= since]
+    if not own:
+        yield _fine(leg, log, since, now, recent)
     client = [r for r in own if 400 <= r.status < 500 and r.status not in (401, 403, 404, 405, 429)]
     if len(client) > 1:
         holds = bool(least) and sum(v for k, v in recent.items() if k != "ack") > recent.get("ack", 0)
@@ -266,6 +269,19 @@ def _answers(
             rests_on=("RequestLog",),
             numbers={"answers": len(server), "recent": len(fresh), "share": share},
         )
+
+
+def _fine(leg: Leg, log: RequestLog, since: datetime, now: datetime, recent: dict[str, float]) -> Finding:
+    """No error of the application is in the log. That is well if pushes are in it, and tells nothing if it leaves them out."""
+    answered = [r for r in log.fine if r.instance and r.path.split("?")[0] == log.push_path and r.at >= since]
+    begin = clock(since, now)
+    if answered:
+        says = f"{count(len(answered), 'push')} since {begin} in the log, all answered without an error"
+        return FINE.says(Status.OK, says, leg=leg, rests_on=("RequestLog",))
+    if recent.get("ack"):
+        says = f"pushes are acked, and none since {begin} is in the request log: it does not hold them all"
+        return FINE.says(Status.UNKNOWN, says, leg=leg, rests_on=("RequestLog",))
+    return FINE.says(Status.IDLE, f"no push since {begin} is in the request log", leg=leg, rests_on=("RequestLog",))
 
 
 def _codes(rows: list[LogRow]) -> str:
