@@ -99,12 +99,16 @@ def _concluded(run: Bundle) -> Bundle:
 
 def _agree(runs: Iterable[Bundle]) -> None:
     """One postmortem, one batch of one project."""
-    batches = sorted({run.batch for run in runs if run.batch})
+    batches = sorted({run.batch or "a start that made no batch" for run in runs if run.batch or _of_no_batch(run)})
     projects = sorted({run.case.profile.project for run in runs})
     if len(projects) > 1:
         raise Trouble(f"these runs are of several projects: {', '.join(projects)}", "name one with --project")
     if len(batches) > 1:
         raise Trouble(f"these runs are about several batches: {', '.join(batches)}", "write one postmortem for each")
+
+
+def _of_no_batch(run: Bundle) -> bool:
+    return run.case.command in ABOUT_A_BATCH and run.diagnosis is not None and run.diagnosis.batch is not None
 
 
 def _notes(batch: str, runs: Sequence[Bundle]) -> list[Note]:

@@ -183,8 +183,8 @@ def replay(bundle: Bundle, case: Case | None = None) -> Diagnosis:
 
 def batch_of(case: Case, diagnosis: Diagnosis | None) -> str:
     """The batch that a run was about: as concluded, as asked, or the latest that the coordinator's log names."""
-    if diagnosis is not None and diagnosis.batch is not None and diagnosis.batch.id:
-        return diagnosis.batch.id
+    if diagnosis is not None and diagnosis.batch is not None:
+        return diagnosis.batch.id or case.ask.batch  # a start that made no batch is not about the batch before it
     marks = case.evidence.get(model.BatchMarks)
     created = (
         [] if isinstance(marks, Unseen) else [m.batch for m in marks.marks if m.means is Means.CREATED and m.batch]

@@ -46,7 +46,7 @@ def build(
     head = seen.last.pipeline
     return tame(
         Postmortem(
-            title=f"Postmortem: {seen.batch or 'a start that made no batch'}",
+            title=f"Postmortem: {seen.name}",
             pipeline=head.pipeline,
             project=f"{head.project} {head.region}".strip(),
             lab=head.lab,
@@ -146,7 +146,7 @@ def _queries(seen: Seen) -> Iterator[Query]:
                 what=f"{kind} ({leg.value} leg)" if leg else kind,
                 source=part.source.source,
                 as_of=part.source.as_of,
-                note="" if part.source.complete else part.source.note or "read in part",
+                note=part.source.note if part.source.complete else f"in part {part.source.note}".strip(),
                 query=tuple(part.source.query.splitlines()[:6]),
                 by_hand=tuple(part.source.by_hand.splitlines()[:6]),
             )

@@ -129,7 +129,7 @@ def _appendix(said: Postmortem) -> Iterator[str]:
     queries = (
         [
             code(q.what, cell=True),
-            escape(f"{q.source}{f', in part: {q.note}' if q.note else ''}"),
+            escape(f"{q.source}{f', {q.note}' if q.note else ''}"),
             words.when(q.as_of),
             "<br>".join(code(line, cell=True) for line in q.by_hand or q.query),
         ]

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TypeVar
 
-from diagnostics.causes.diagnosis import Diagnosis, State
+from diagnostics.causes.diagnosis import Diagnosis, Named, Role, State
 from diagnostics.evidence.ask import Window
 from diagnostics.evidence.bundle import Bundle, Note
 from diagnostics.evidence.model import (
@@ -36,6 +36,7 @@ T = TypeVar("T")
 
 ABOUT_A_BATCH = ("batch", "watch")
 """Commands whose diagnosis is about a batch; what other runs saw of it counts as evidence only."""
+TROUBLE = (State.STALLED, State.FAILED)
 
 
 class Seen:
@@ -66,7 +67,7 @@ class Seen:
     @cached_property
     def troubled(self) -> tuple[Diagnosis, ...]:
         """Those that saw the batch in trouble."""
-        return tuple(d for d in self.said if d.state in (State.STALLED, State.FAILED) or d.status is Status.FAULT)
+        return tuple(d for d in self.said if d.state in TROUBLE or d.status is Status.FAULT or holding(d))
 
     @property
     def worst(self) -> Diagnosis:
@@ -84,6 +85,13 @@ class Seen:
     @cached_property
     def last_good_at(self) -> datetime | None:
         return next((d.batch.last_good_at for d in self.said if d.batch and d.batch.last_good_at), None)
+
+    @property
+    def name(self) -> str:
+        """What the batch is called."""
+        if self.batch:
+            return self.batch
+        return "a start that made no batch" if self.worst.batch else "a batch that nothing names"
 
     @property
     def leg(self) -> Leg:
@@ -190,6 +198,12 @@ class Seen:
         """Batches other than this one that the coordinator's log names."""
         named = {m.batch for r in self.runs if (b := seen(r.case.evidence.get(BatchMarks))) for m in b.marks if m.batch}
         return len(named - {self.batch})
+
+
+def holding(said: Diagnosis) -> list[Named]:
+    """The causes that block the batch; if none does, those that slow it."""
+    blocks = [c for c in said.causes if c.role is Role.BLOCKS]
+    return blocks or [c for c in said.causes if c.role is Role.WORSENS]
 
 
 def _step(run: Bundle) -> int:

@@ -140,7 +140,7 @@ class Query(Struct, frozen=True, kw_only=True):
     source: str
     as_of: datetime
     note: str = ""
-    """What is missing of it."""
+    """What is missing of it, or how it was taken back to then."""
     query: tuple[str, ...] = ()
     by_hand: tuple[str, ...] = ()
 

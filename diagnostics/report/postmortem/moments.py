@@ -6,13 +6,11 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from diagnostics.causes.diagnosis import Diagnosis, Named, Role, State
+from diagnostics.causes.diagnosis import Diagnosis, Named, State
 from diagnostics.evidence.model import Backlog, Evidence, EvidenceSet
-from diagnostics.report.postmortem.merged import Seen
+from diagnostics.report.postmortem.merged import Seen, holding
 from diagnostics.report.postmortem.model import Duration, Moment
 from diagnostics.steps.finding import Finding, Status
-
-HOLDS_BACK = (Role.BLOCKS, Role.WORSENS)
 
 
 class Moments(NamedTuple):
@@ -29,7 +27,7 @@ class Moments(NamedTuple):
 def moments(seen: Seen) -> Moments:
     start = _start(seen)
     detectable = _detectable(seen, start)
-    end = _end(seen)
+    end = _end(seen, start)
     return Moments(start, detectable, _noticed(seen), _mitigated(seen, end), _drained(seen, start), end)
 
 
@@ -55,10 +53,6 @@ def durations(found: Moments, seen: Seen) -> tuple[Duration, ...]:
     )
 
 
-def blocking(said: Diagnosis) -> list[Named]:
-    return [c for c in said.causes if c.role is Role.BLOCKS]
-
-
 def findings_of(cause: Named, said: Diagnosis) -> list[Finding]:
     """The findings that a cause names as its reasons."""
     return [f for f in said.findings if f.says in cause.because]
@@ -66,10 +60,10 @@ def findings_of(cause: Named, said: Diagnosis) -> list[Finding]:
 
 def _start(seen: Seen) -> Moment:
     name = "START OF IMPACT"
-    means = "when the first cause that blocks this batch began to hold it, not before the batch began"
+    means = "when the first cause that blocks this batch, or slows it if none blocks, began; not before the batch did"
     if not seen.troubled:
-        return Moment(name=name, means=means, says="no look saw the batch held, so no impact is known")
-    onsets = [(c.since, c.code) for d in seen.troubled for c in blocking(d) if c.since is not None]
+        return Moment(name=name, means=means, says="no look saw the batch held or slowed, so no impact is known")
+    onsets = [(c.since, c.code) for d in seen.troubled for c in holding(d) if c.since is not None]
     if onsets:
         since, code = min(onsets)
         if seen.started is not None and since < seen.started:
@@ -103,7 +97,7 @@ def _detectable(seen: Seen, start: Moment) -> Moment:
 
 def _visible(said: Diagnosis, evidence: EvidenceSet) -> Iterator[tuple[datetime, str]]:
     """For each blocking cause: when its last sign could be read, and where. A sign without an onset says nothing of time."""
-    for cause in blocking(said):
+    for cause in holding(said):
         signs = [f for f in findings_of(cause, said) if f.since is not None]
         times = [(f.since + lag, source) for f in signs if f.since for lag, source in [_lag(f, evidence)]]
         if times:
@@ -120,6 +114,8 @@ def _lag(finding: Finding, evidence: EvidenceSet) -> tuple[timedelta, str]:
     if not parts:
         return timedelta(0), f"as {finding.code}"
     slowest = min(parts, key=lambda source: source.as_of)
+    if evidence.looked_at != evidence.now:
+        return timedelta(0), f"as {finding.code}; how late {slowest.source} was then is not known"
     lag = max(evidence.now - slowest.as_of, timedelta(0))
     return lag, f"as {finding.code}; {slowest.source} was {lag.total_seconds():.0f} s behind"
 
@@ -163,7 +159,7 @@ def _mitigated(seen: Seen, end: Moment) -> Moment:
 
 
 def _free(said: Diagnosis) -> bool:
-    return said.state in (State.DONE, State.RUNNING) and not blocking(said) and said.status is not Status.UNKNOWN
+    return said.state in (State.DONE, State.RUNNING) and not holding(said) and said.status is not Status.UNKNOWN
 
 
 def _drained(seen: Seen, start: Moment) -> Moment:
@@ -197,12 +193,13 @@ def _drained(seen: Seen, start: Moment) -> Moment:
     return Moment(name=name, at=down.end, means=means, says=f"back at {down.value:.0f}, as before ({level:.0f})")
 
 
-def _end(seen: Seen) -> Moment:
+def _end(seen: Seen, start: Moment) -> Moment:
     name, means = "END OF IMPACT", "when the batch was closed, or was first seen done"
     if not seen.troubled:
         return Moment(name=name, means=means, says="no impact is known")
     attempt = seen.attempt
-    if attempt is not None and (closing := attempt.forced or attempt.closed):
+    closing = attempt.forced or attempt.closed if attempt is not None else None
+    if attempt is not None and closing is not None and (start.at is None or closing.at >= start.at):
         how = "closed by hand or by age, with work missing" if attempt.forced else "closed by the pipeline"
         return Moment(name=name, at=closing.at, means=means, says=f"the batch was {how}, says the log")
     trouble = seen.troubled[-1]

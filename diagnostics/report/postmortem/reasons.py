@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from diagnostics.causes.diagnosis import Confidence, Diagnosis, Missing, Named, Role
 from diagnostics.evidence.bundle import Bundle
-from diagnostics.evidence.model import Leg
+from diagnostics.evidence.model import Evidence, Leg, Why
 from diagnostics.report.ladder import WORDS
 from diagnostics.report.postmortem.merged import Seen
 from diagnostics.report.postmortem.model import Action, Cause, Gap, Hypothesis, Moment, Trigger
@@ -18,12 +18,8 @@ _ROLES = tuple(Role)
 _RESET = ("Seek", "DeleteSnapshot", "DeleteSubscription", "DeleteTopic", "ModifyPushConfig", "UpdateSubscription")
 _JUST_BEFORE = timedelta(hours=24)
 
-HELD = {
-    Confidence.CONFIRMED: "it was held by",
-    Confidence.PROBABLE: "it was probably held by",
-    Confidence.POSSIBLE: "it was possibly held by",
-}
-"""How strongly a blocking cause may be put."""
+SURE = {Confidence.CONFIRMED: "", Confidence.PROBABLE: "probably ", Confidence.POSSIBLE: "possibly "}
+"""How strongly a cause may be put."""
 
 
 def strongest(seen: Seen) -> list[Named]:
@@ -82,56 +78,79 @@ def gaps(seen: Seen) -> tuple[Gap, ...]:
     saw = {
         key for run in seen.runs for key, part in run.case.evidence.items() if part not in run.case.evidence.unseen()
     }
+    for run in seen.runs:
+        for part in run.case.evidence.unseen():
+            if part.why not in (Why.NOT_ASKED, Why.NOT_CONFIGURED):
+                missing.setdefault((part.what, part.leg), Missing.of(part, matters=part.why is Why.EXPIRED))
     left = [gap for key, gap in missing.items() if key not in saw]
-    return tuple(
+    told = [
         Gap(
-            what=f"{gap.what} ({gap.leg.value} leg)" if gap.leg else gap.what,
+            what=_of_leg(gap.what, gap.leg),
             why=f"{gap.says} ({gap.permission})" if gap.permission and gap.permission not in gap.says else gap.says,
             would_say=gap.would_say,
             mend=gap.mend,
             matters=gap.matters,
         )
         for gap in sorted(left, key=lambda g: (not g.matters, g.what))
-    )
+    ]
+    return tuple(told) + tuple(_taken_back(seen))
+
+
+def _taken_back(seen: Seen) -> Iterator[Gap]:
+    """What a look at the past did not see as it was, and what told instead."""
+    told: dict[str, str] = {}
+    for run in seen.runs:
+        if run.case.evidence.looked_at == run.case.evidence.now:
+            continue
+        for (kind, leg), part in run.case.evidence.items():
+            if isinstance(part, Evidence) and part.source.note:
+                told[_of_leg(kind, leg)] = part.source.note
+    by_note: dict[str, list[str]] = {}
+    for what, note in told.items():
+        by_note.setdefault(note, []).append(what)
+    for note, kinds in by_note.items():
+        yield Gap(what=names(kinds, 6), why=f"looked at later; {note}", matters=False)
+
+
+def _of_leg(what: str, leg: Leg | None) -> str:
+    return f"{what} ({leg.value} leg)" if leg else what
 
 
 def summary(seen: Seen, start: Moment, end: Moment) -> str:
     """One sentence."""
-    worst = seen.worst
-    batch = worst.batch
-    name = seen.batch or "a start that made no batch"
+    batch = seen.worst.batch
     if not seen.troubled:
-        return f"{name}: no look saw it held; the last one, {seen.end:%Y-%m-%d %H:%M}Z, said: {worst.headline}"
-    done = batch.done if batch and batch.done is not None else "?"
-    stood = (
-        f"{name} stood at {done} of {batch.expected}"
-        if batch and batch.expected is not None
-        else f"{name} did not get done"
-    )
-    if start.at is None:
-        how_long = ""
-    elif end.at is not None:
-        how_long = f" for {span((end.at - start.at).total_seconds())} from {start.at:%Y-%m-%d %H:%M}Z"
+        return f"{seen.name}: no look saw it held or slowed; the last one, {_at(seen)}, said: {seen.last.headline}"
+    if batch is None or start.at is None:
+        return f"As of {_at(seen)}: {seen.worst.headline}"
+    if batch.expected is None:
+        stood = f"{seen.name} did not get done, impact"
     else:
-        how_long = f" for at least {span((seen.end - start.at).total_seconds())} from {start.at:%Y-%m-%d %H:%M}Z"
-    blocks = [c for c in strongest(seen) if c.role is Role.BLOCKS]
-    if not blocks:
-        return f"{stood}{how_long}; what held it is undetermined"
-    first = blocks[0]
-    others = f", and by {names(c.code for c in blocks[1:])}" if blocks[1:] else ""
-    return f"{stood}{how_long}; {HELD[first.confidence]} {first.code} ({first.confidence.value}): {first.says}{others}"
+        done = "?" if batch.done is None else batch.done
+        stood = f"{seen.name} had got to {done} of {batch.expected} at {seen.worst.as_of:%H:%M}Z, impact"
+    length = span(((end.at or seen.end) - start.at).total_seconds())
+    how_long = f"for {'' if end.at else 'at least '}{length} from {start.at:%Y-%m-%d %H:%M}Z"
+    held = [c for c in strongest(seen) if c.role in (Role.BLOCKS, Role.WORSENS)]
+    if not held:
+        return f"{stood} {how_long}; what held it is undetermined"
+    first = held[0]
+    did = "held" if first.role is Role.BLOCKS else "slowed"
+    others = f"; also {names(c.code for c in held[1:])}" if held[1:] else ""
+    it_was = f"it was {SURE[first.confidence]}{did} by {first.code} ({first.confidence.value})"
+    return f"{stood} {how_long}; {it_was}: {first.says}{others}"
+
+
+def _at(seen: Seen) -> str:
+    return f"{seen.end:%Y-%m-%d %H:%M}Z"
 
 
 def trigger(seen: Seen, start: Moment) -> Trigger:
     """What the blocking cause's onset follows. Nothing here is more than order in time."""
-    blocks = [c for c in strongest(seen) if c.role is Role.BLOCKS]
     if start.at is None:
-        return Trigger(says="No impact is known, so nothing triggered it.")
-    onset = (
-        f"{blocks[0].code} began to hold the batch at {blocks[0].since:%H:%M:%S}Z"
-        if blocks and blocks[0].since
-        else (f"the impact began at {start.at:%H:%M:%S}Z")
-    )
+        return Trigger(
+            says="Undetermined: when the impact began is not known." if seen.troubled else "No impact is known."
+        )
+    onset = f"the impact began at {start.at:%H:%M:%S}Z ({start.says})"
     begin = min(filter(None, (seen.last_good_at, start.at - _JUST_BEFORE)))
     before = [
         f"{c.at:%m-%d %H:%M:%S}Z {c.method}{'' if c.ok else ' (failed)'} on {c.resource} by {c.by}"
@@ -182,7 +201,10 @@ def residue(seen: Seen, start: Moment) -> tuple[str, ...]:
             left.append(f"{change.at:%H:%M:%S}Z {change.method} on {change.resource}: check what it dropped or reset")
     for cause in strongest(seen):
         if cause.role is Role.LATENT:
-            left.append(f"{cause.code} is still there and explains nothing of this batch yet: {cause.says}")
+            at = max(said.as_of for said in seen.said if cause.code in {c.code for c in said.causes})
+            left.append(
+                f"{cause.code} was there as of {at:%Y-%m-%d %H:%M}Z and explains nothing of this batch: {cause.says}"
+            )
     return tuple(left)
 
 

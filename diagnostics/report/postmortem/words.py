@@ -39,7 +39,7 @@ def gap(one: Gap) -> str:
     parts = [
         f"would say {one.would_say}" if one.would_say else "",
         one.mend,
-        "" if one.matters else "would change nothing",
+        "" if one.matters else "changes nothing that is concluded",
     ]
     return "; ".join(part for part in parts if part)
 
