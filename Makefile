@@ -6,10 +6,10 @@ SEEDS ?= 1
 JOBS ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint types layers score conditions bench lock clean
+.PHONY: help demo test browser lint types layers score conditions kill-matrix bench lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, $(PYTHON) is older: make PYTHON=python3.12"; exit 1; }
@@ -51,6 +51,9 @@ score: .venv/installed ## diagnose every scenario: SCENARIOS=dir SEEDS=n JOBS=n
 
 conditions: .venv/tested ## does any scenario need each condition of each cause? (minutes)
 	@$(BIN)/python -m pytest tests/scenarios -m slow -n 0
+
+kill-matrix: .venv/tested ## end a probe at every call, in every way (a quarter of an hour)
+	@$(BIN)/python -m tests.probe.kill_matrix
 
 bench: .venv/tested ## how long things take; no pass or fail
 	@$(BIN)/python -m pytest tests/benchmarks -n 0 -s

@@ -24,6 +24,7 @@ from diagnostics.evidence.model import (
     EvidenceSet,
     ItemMarks,
     Leg,
+    Probed,
     PublishCounts,
     PushCounts,
     RequestLog,
@@ -42,6 +43,7 @@ from diagnostics.steps.created import created
 from diagnostics.steps.dead_letter import dead_letter
 from diagnostics.steps.delivered import delivered
 from diagnostics.steps.limits import limits, retrying
+from diagnostics.steps.peeked import peeked
 from diagnostics.steps.processed import processed
 from diagnostics.steps.progress import progress
 from diagnostics.steps.published import published
@@ -64,6 +66,7 @@ COMMANDS: dict[str, tuple[run.Step, ...]] = {
         topic,
         routed,
         delivered,
+        peeked,
         push_auth,
         cold_start,
         dead_letter,
@@ -137,10 +140,14 @@ WATCHED: set[type[Evidence]] = {BatchMarks, ItemMarks, StartCalls, BatchStatus}
 """What the ledger of `watch` is built from: it looks again and again, and log reads are scarce."""
 
 
+HANDED_IN: set[type[Evidence]] = {Probed}
+"""What steps read and nobody fetches: it needs consent, and whoever has that hands it in."""
+
+
 def kinds_for(command: str) -> set[type[Evidence]]:
     """The evidence that a command's steps and the ledger read."""
     reads = set() if command in WITHOUT_BATCH else WATCHED if command == "watch" else LEDGER_READS
-    return run.kinds(COMMANDS[command]) | reads
+    return run.kinds(COMMANDS[command]) - HANDED_IN | reads
 
 
 @dataclass(frozen=True)

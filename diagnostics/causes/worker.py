@@ -1,8 +1,8 @@
 """Receivers that answer, but not with an ack."""
 
-from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, all_of, any_of, none_of, ok
+from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, Over, all_of, any_of, none_of, ok
 from diagnostics.evidence.model import Stage
-from diagnostics.steps import dead_letter, delivered, processed, requested
+from diagnostics.steps import dead_letter, delivered, peeked, processed, requested
 
 CAUSES = (
     Cause(
@@ -15,9 +15,12 @@ CAUSES = (
             Has(processed.REPEATS),
             Has(delivered.REDELIVERED),
             all_of(Has(processed.UNREADABLE), Has(delivered.OLD_BACKLOG)),
+            Has(peeked.UNREADABLE),
+            all_of(Has(peeked.STUCK), ok(delivered.ACKED)),
         ),
-        decisive=Has(processed.REPEATS),
+        decisive=any_of(Has(processed.REPEATS), Over(peeked.UNREADABLE, "tried", 0)),
         explains=(
+            peeked.UNREADABLE,
             processed.UNREADABLE,
             processed.ERRORS,
             delivered.FAILING,

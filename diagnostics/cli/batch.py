@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 from typer import Option
@@ -31,17 +32,26 @@ def batch(
         bool, Option("--live", help="Also call the services' health paths ourselves, once all else is read.")
     ] = False,
     probe: Annotated[
-        bool, Option("--probe", help="Reserved: look at the messages themselves through a temporary pull subscription.")
+        bool,
+        Option(
+            "--probe",
+            help="Also look at the request leg's messages themselves, in a copy: asks first, like `probe run`.",
+        ),
     ] = False,
+    yes: Annotated[bool, Option("--yes", help="With --probe: do it without asking.")] = False,
 ) -> int:
     """Why is the batch not done, and what to do now."""
     if missing and not items:
         raise Trouble("--missing belongs to --items", "pubsub-diag batch --items --missing")
-    if probe:
-        raise Trouble("--probe is not available yet; nothing was done", "pubsub-diag batch --items")
+    if yes and not probe:
+        raise Trouble("--yes belongs to --probe", "pubsub-diag batch --probe --yes")
+    if probe and asked.bundle:
+        raise Trouble("--probe looks now, --from at what was kept: one of the two", "pubsub-diag batch --from BUNDLE")
+    if probe and not yes and not sys.stdin.isatty():
+        raise Trouble("--probe asks first, and nobody is there to say yes", "pubsub-diag batch --probe --yes")
     from diagnostics.cli import investigation
     from diagnostics.cli.question import Question
 
-    question = Question("batch", batch=batch_id, expect=expect, live=live)
+    question = Question("batch", batch=batch_id, expect=expect, live=live, probe=probe, yes=yes)
     form = investigation.Form.MISSING if missing else investigation.Form.ITEMS if items else investigation.Form.ANSWER
     return investigation.answer(question, asked, form)

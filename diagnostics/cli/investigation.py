@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from enum import Enum, auto
 
 import msgspec
 
 from diagnostics import __version__
 from diagnostics.causes.diagnosis import Diagnosis, Exit
-from diagnostics.cli import keeping, opening, output, replaying, times
+from diagnostics.cli import keeping, opening, output, probing, replaying, times
 from diagnostics.cli.options import PLAIN, Asked, FailOn, Format
 from diagnostics.cli.question import Question
 from diagnostics.evidence.ask import Ask
-from diagnostics.evidence.model import Leg
+from diagnostics.evidence.model import Leg, Probed
 from diagnostics.investigate import investigate
 from diagnostics.look import see
 from diagnostics.report import formats, json, markdown, text
@@ -33,7 +34,8 @@ def answer(question: Question, asked: Asked, form: Form = Form.ANSWER) -> int:
         return _answer(replayed, asked, form)
     since = times.parse(asked.since, "--since") if asked.since else None
     until = times.parse(asked.until, "--until") if asked.until else None
-    session, profile = opening.opened(asked)
+    probed = probing.beside(asked, question.yes) if question.probe else None
+    session, profile = opening.opened(asked)  # after the probe, so that its time is not that of the reading
     begin, end = times.window(since, until, session.now)
     output.tell(f"reading {profile.project}, at most {asked.timeout:g} s", asked.quiet)
     ask = Ask(batch=question.batch or "", since=begin, until=end, expect=question.expect, live=question.live)
@@ -41,6 +43,8 @@ def answer(question: Question, asked: Asked, form: Form = Form.ANSWER) -> int:
         output.tell(f"calling the services' health paths as pubsub-diag/{__version__}", asked.quiet)
     legs = (Leg(question.leg),) if question.leg else None
     case = see(session, profile, question.command, ask, legs)
+    if probed is not None:
+        case = dataclasses.replace(case, evidence=case.evidence.with_(Probed, Leg.REQUEST, probed))
     diagnosis = investigate(case)
     return _answer(diagnosis, asked, form, keeping.keep(case, diagnosis, asked.quiet))
 

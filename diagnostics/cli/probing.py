@@ -11,10 +11,13 @@ import msgspec
 from msgspec import Struct
 
 from diagnostics.causes.diagnosis import Exit
-from diagnostics.cli import opening, output
+from diagnostics.cli import keeping, opening, output
 from diagnostics.cli.options import Access
 from diagnostics.cli.trouble import Trouble
-from diagnostics.evidence.model import Leg, Probed
+from diagnostics.evidence.ask import LOOKBACK, Ask
+from diagnostics.evidence.model import EvidenceSet, Leg, Probed, Unseen, Why
+from diagnostics.investigate import Case
+from diagnostics.look import header
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.probe import recover
 from diagnostics.probe.journal import Journal, Mode
@@ -27,6 +30,9 @@ from diagnostics.report import probe as report
 from diagnostics.report.escape import clean
 from diagnostics.report.json import pretty
 from diagnostics.sources.session import Session
+
+MOST_BESIDE = 100
+"""Messages that an investigation looks at."""
 
 
 class Wish(Struct, frozen=True, kw_only=True):
@@ -53,6 +59,7 @@ def run(asked: Access, wish: Wish) -> int:
         _answer(_as_json(made) if wish.json else _words(made), wish.out)
         return int(Exit.UNKNOWN if made.forbidden else Exit.OK)
     probed, outcome = probe(session, profile, wish, asked.impersonate or "", asked.quiet)
+    _keep(session, profile, probed, asked.quiet, Leg(wish.leg))
     said = report.answer(probed, probed.source.as_of, outcome.over)
     _answer(_as_json(said) if wish.json else report.render(said, output.page(to_file=wish.out is not None)), wish.out)
     return said.exit_code
@@ -85,6 +92,17 @@ def probe(
         raise Trouble(f"{failed.says}; {failed.outcome.says}", mend or "pubsub-diag probe status") from failed
 
 
+def beside(asked: Access, yes: bool) -> Probed | Unseen:
+    """A look at a copy of the request leg's backlog, for an investigation. What keeps it from looking is evidence, too."""
+    session, profile = opening.opened(asked)
+    try:
+        probed, _ = probe(session, profile, Wish(yes=yes, peek=MOST_BESIDE), asked.impersonate or "", asked.quiet)
+    except Trouble as trouble:
+        _tell(f"without the probe: {trouble.says}", quiet=False)
+        return Unseen(what=Probed.__name__, leg=Leg.REQUEST, why=Why.FAILED, says=trouble.says, mend=trouble.mend)
+    return probed
+
+
 def status(asked: Access, json_output: bool) -> int:
     """Exit code: 0 nothing, 1 something is left, 2 a subscription is left in pull mode, 3 could not look everywhere."""
     session, profile = opening.opened(asked)
@@ -115,6 +133,13 @@ def restore(asked: Access, run_id: str, *, force: bool, forget: bool, json_outpu
     if any(not o.over for o in outcomes):
         return int(Exit.FAULT)
     return int(Exit.UNKNOWN if left.unseen and not outcomes else Exit.OK)
+
+
+def _keep(session: Session, profile: PipelineProfile, probed: Probed, quiet: bool, leg: Leg) -> None:
+    """What was seen is evidence: it is kept like that of any run, for a postmortem."""
+    now = probed.source.as_of
+    evidence = EvidenceSet({(Probed.__name__, leg): probed}, now, LOOKBACK, now)
+    keeping.keep(Case("probe", evidence, profile, Ask(), header(session, profile, "probe", evidence)), None, quiet)
 
 
 def _planned(session: Session, profile: PipelineProfile, wish: Wish) -> tuple[Plan, Any]:

@@ -11,3 +11,6 @@ class Question(NamedTuple):
     expect: int | None = None
     leg: str | None = None
     live: bool = False
+    probe: bool = False
+    """Whether to look at the messages themselves; whoever asks has consented, or is asked."""
+    yes: bool = False

@@ -823,6 +823,11 @@ class EvidenceSet:
             raise TypeError(f"{key} holds {type(found).__name__}")
         return found
 
+    def with_(self, kind: type[Evidence], leg: Leg | None, found: Evidence | Unseen) -> EvidenceSet:
+        """The same set and one piece more, which nobody fetched: it was handed in."""
+        more = {**self._seen, (kind.__name__, leg): found}
+        return EvidenceSet(more, self.now, self.lookback, self.since, self.looked_at)
+
     def items(self) -> Iterator[tuple[Key, Evidence | Unseen]]:
         yield from self._seen.items()
 

@@ -13,7 +13,7 @@ from diagnostics.steps.finding import Bears, Code, Finding, Status
 from diagnostics.steps.words import count, names, span
 
 UNREADABLE = Code("peeked.unreadable", Stage.DELIVERED, "waiting messages lack what the receiver needs")
-STUCK = Code("peeked.stuck", Stage.DELIVERED, "waiting messages have been tried again and again")
+STUCK = Code("peeked.stuck", Stage.DELIVERED, "waiting messages have been tried again and again", informational=True)
 WAITING = Code("peeked.waiting", Stage.DELIVERED, "messages of this batch wait", informational=True)
 NONE_WAITS = Code("peeked.none_waits", Stage.DELIVERED, "no message of this batch waits", informational=True)
 FRESH = Code("peeked.fresh", Stage.DELIVERED, "messages wait, none of them for long", informational=True)

@@ -14,7 +14,7 @@ from tests.runbooks.pages import KNOWN, Page, commands, filled, gcloud_lines, pa
 pytestmark = pytest.mark.google_tools
 
 ALL = [*pages("causes"), *pages("steps")]
-READS = {"describe", "list", "list-subscriptions", "get-iam-policy"}
+READS = {"describe", "list", "list-subscriptions", "get-iam-policy", "pull"}
 UNKNOWN_TO_THE_EMULATOR = {"add-iam-policy-binding": "the emulator has no IAM"}
 """Pub/Sub commands that only the linter can check, and why (test_emulator.py asserts it)."""
 

@@ -117,10 +117,12 @@ class Killer:
             if what.when != "during":
                 task |= {"point": [what.when, call, int(number)], "fault": what.fault}
             status = self.do(task)
+            dropped = bool(_journals(folder))  # what lay there when the probe was gone, before its watchdog woke
             _await_watchdog(folder)
             _post(endpoint, "/lab/faults", [])
             result = Result(what, what.when == "during" or (folder / "struck").exists(), status, 0.0)
             self._judge(result, folder, endpoint, before)
+            result.by_watchdog = dropped and not result.left
             result.log = "".join(f.read_text() for f in sorted(folder.glob("*.log")))
             result.seconds = time.monotonic() - began
             return result
@@ -129,7 +131,6 @@ class Killer:
         left = leftovers(_truth(endpoint), before) + _journals(folder)
         result.left = tuple(left)
         killed = result.combination.fault in ("SIGKILL", "group")
-        result.by_watchdog = killed and not left and (folder / "watchdog").exists()
         wrong = []
         if left:
             lost = "machine" in result.combination.fault

@@ -97,6 +97,9 @@ DELIBERATE = {
     "push-audience-mismatch: no refutes": "a token may be an hour old, so acks can outlive a wrong audience for a while",
     "foreign-refusals: requires without push_auth.foreign": "what the cause is about; the rest alone would be absurd",
     "capacity-blip-drained: requires without delivered.acked, delivered.recovered": "turned away, then silence, is no drain",
+    "poison-retry-storm: requires without peeked": "a probe needs consent, which no scenario gives; tests/cli/test_probe.py has it",
+    "poison-retry-storm: requires without delivered.acked, peeked": "likewise",
+    "poison-retry-storm: decisive without peeked": "likewise",
     "every-item-fails: requires without processed.crashing": "a crash that also leaves error lines is one fault, not two",
 }
 """Conditions that no scenario needs, by the begin of their description, and why they stay."""

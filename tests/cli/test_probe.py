@@ -1,0 +1,137 @@
+"""`pubsub-diag probe` as it is typed: plan first, consent, redaction, formats, exit codes; and the night's messages by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from diagnostics import resources
+from diagnostics.cli import main, probing
+from diagnostics.lab.lab import Lab
+from diagnostics.lab.scenario import load
+from diagnostics.lab.servers.serve import RunningLab, start
+from diagnostics.lab.telemetry.store import Telemetry
+from diagnostics.probe.journal import STATE
+from diagnostics.sources.session import LAB
+
+PROBED = Path(__file__).parent.parent / "probe" / "probed.yaml"
+NIGHT = resources.scenarios() / "incidents" / "2026-02-08-backfill-stall.yaml"
+BRINGS = {"snapshot_brings_older": True, "seek_settles_s": 0, "short_pulls": 0.0}
+
+
+def _hurry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(STATE, str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    reach = probing.Waits
+    monkeypatch.setattr(
+        probing,
+        "Waits",
+        lambda peek_s: reach(peek_s=min(peek_s, 3), between_pulls_s=0.05, settle_s=0.1, watch_s=1, between_looks_s=0.2),
+    )
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RunningLab]:
+    _hurry(monkeypatch, tmp_path)
+    path = getattr(request, "param", PROBED)
+    scenario = load(path, 2)
+    scenario = msgspec.structs.replace(scenario, draw={**scenario.draw, **BRINGS})
+    with start(Lab(scenario, 2, Telemetry()), pace=20) as running:
+        monkeypatch.setenv(LAB, running.endpoint)
+        yield running
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = main.run(["probe", *words])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def writes(lab: RunningLab) -> list[str]:
+    verbs = ("Create", "Delete", "Update", "Modify", "Seek", "Pull", "Write")
+    return [r.name for r in lab.rpcs if r.name.rpartition("/")[2].startswith(verbs)]
+
+
+@pytest.mark.parametrize("mode", ["snapshot", "switch"])
+def test_a_dry_run_says_everything_and_writes_nothing(
+    lab: RunningLab, capsys: pytest.CaptureFixture[str], tmp_path: Path, mode: str
+) -> None:
+    code, out, _ = run(capsys, "run", "--mode", mode, "--dry-run")
+    assert code == 0
+    for part in ("will", "cost", "undo  gcloud pubsub", "5 messages wait"):
+        assert part in out
+    assert writes(lab) == []
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_without_consent_nothing_is_done(lab: RunningLab, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "run")
+    assert (code, out) == (3, "")
+    assert "undo  gcloud" in err and "--yes" in err
+    assert writes(lab) == []
+
+
+def test_it_is_the_word_yes_that_counts(
+    lab: RunningLab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", _Typed("y\n"))
+    assert run(capsys, "run")[0] == 3
+    assert writes(lab) == []
+    monkeypatch.setattr("sys.stdin", _Typed("yes\n"))
+    assert run(capsys, "run")[0] == 1
+
+
+@pytest.mark.usefixtures("lab")
+def test_data_is_shown_only_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "run", "--yes")
+    assert "opponent_team_abbr" not in out
+    _, out, _ = run(capsys, "run", "--yes", "--show-data")
+    assert "opponent_team_abbr" in out
+
+
+@pytest.mark.usefixtures("lab")
+def test_status_and_restore_have_nothing_to_say_afterwards(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "run", "--yes", "--mode", "switch")[0] == 1
+    assert run(capsys, "status")[:2] == (0, "no probe is active, and none has left anything\n")
+    assert run(capsys, "restore")[:2] == (0, "nothing to restore\n")
+
+
+@pytest.mark.usefixtures("lab")
+@pytest.mark.parametrize("lab", [NIGHT], indirect=True)
+def test_the_messages_of_the_night_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "run", "--yes", "--peek", "30", "-o", "json")
+    said: dict[str, Any] = json.loads(out)
+    assert code == said["exit_code"] == 1
+    reasons = [c["why"] for c in said["candidates"]]
+    assert len(reasons) == 17
+    assert sum("lacks player_lookup, game_id" in why for why in reasons) == 2
+    assert all(c["item"] for c in said["candidates"] if "lacks" not in c["why"])
+
+
+@pytest.mark.usefixtures("lab")
+@pytest.mark.parametrize("lab", [NIGHT], indirect=True)
+def test_batch_with_a_probe_confirms_the_storm_by_its_messages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["batch", "--probe", "--yes", "-o", "json"]) == 2
+    said = json.loads(capsys.readouterr().out)
+    storm = next(c for c in said["causes"] if c["code"] == "poison-retry-storm")
+    assert storm["confidence"] == "confirmed"
+    assert any("cannot be read by the receiver" in why for why in storm["because"])
+    assert {"peeked.unreadable", "peeked.stuck", "peeked.none_waits"} & {f["code"] for f in said["findings"]}
+
+
+class _Typed:
+    """A terminal at which somebody types this."""
+
+    def __init__(self, line: str) -> None:
+        self._line = line
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self) -> str:
+        return self._line
