@@ -86,6 +86,13 @@ def headline(found: Sequence[Level], status: Status) -> str:
     return ", ".join(filter(None, (all_well, *rest)))
 
 
+def advice(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Where to read on about what is wrong and no cause accounts for."""
+    loud = (Status.FAULT, Status.WARNING)
+    steps = (f.code.partition(".")[0] for f in findings if f.informational and f.status in loud)
+    return tuple(dict.fromkeys(f"pubsub-diag runbook show {step}" for step in steps))
+
+
 def _level(claim: Claim, findings: Sequence[Finding], required: bool) -> Level:
     status = _worst(findings)
     same = [f for f in findings if f.status is status]

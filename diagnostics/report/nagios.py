@@ -52,6 +52,8 @@ def _status(said: Diagnosis) -> str:
 def _long(said: Diagnosis) -> Iterator[str]:
     if told := text.finishes(said):
         yield f"finishes alone? {told}"
+    for level in said.levels:
+        yield f"{level.name.value} {level.status.value}: {level.says}"
     for cause in said.causes:
         leg = f" ({cause.leg.value})" if cause.leg else ""
         yield f"{cause.role.value} {cause.code}{leg} {cause.confidence.value}: {cause.says}"

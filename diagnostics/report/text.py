@@ -30,7 +30,7 @@ def render(diagnosis: Diagnosis, layout: Layout, verbose: bool = False, run: str
         [_verdict(said, layout), *_finishes(said, layout), _header(said, layout), *_concluded(said, layout)],
         [ladder.render(said, layout, every_row=verbose)] if said.ladder else [],
         [levels.render(said.levels, layout)] if said.levels else [],
-        _findings(said, layout, verbose) if verbose or not (whole or said.levels) else [],
+        _findings(said, layout, verbose) if verbose or not whole else [],
         [*_causes(said, layout, verbose), *_rest(said, layout, verbose)],
         _by_hand(said, layout) if verbose else [],
         [_said("saved", f"run {run}", layout)] if run else [],
@@ -246,7 +246,9 @@ def acceptance(suppressed: Suppressed) -> str:
 
 def _findings(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
     lines = []
-    for finding in sorted(said.findings, key=lambda f: LOUDEST_FIRST.index(f.status)):
+    calm = (Status.OK, Status.IDLE) if said.levels and not verbose else ()
+    told = [f for f in said.findings if f.status not in calm]  # the levels say what is well
+    for finding in sorted(told, key=lambda f: LOUDEST_FIRST.index(f.status)):
         word = finding.status.value
         lines.append(layout.wrap(f"{word:<9}", _finding(finding), indent=9).replace(word, layout.paint(word), 1))
         if mend := mended_by(finding):
