@@ -245,7 +245,10 @@ def _of_switch(settings: SubscriptionSettings, measured: Measured) -> Iterator[R
     elif most - measured.attempts >= FEWEST_LEFT:
         return
     else:
-        says = f"peeking could dead-letter messages: {measured.attempts} pushes have failed since the oldest came, of {most} attempts"
+        says = (
+            f"peeking could dead-letter messages: a message has {most} delivery attempts, and {measured.attempts} pushes have failed "
+            "since the oldest was published"
+        )
     yield Refusal(says=says, mend="pubsub-diag probe run --mode snapshot")
 
 

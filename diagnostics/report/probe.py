@@ -129,7 +129,7 @@ def _spread(messages: Sequence[Peeked]) -> str:
 def _attempts(messages: Sequence[Peeked]) -> str:
     counted = [m.attempts for m in messages if m.attempts]
     if not counted:
-        return "not counted: only a subscription with a dead-letter policy tells (--mode switch)"
+        return "not counted: only the subscription itself tells (--mode switch), and only with a dead-letter policy that works"
     return f"{min(counted)} to {max(counted)}"
 
 

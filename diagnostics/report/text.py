@@ -128,13 +128,15 @@ def _header(said: Diagnosis, layout: Layout) -> str:
     head, now = said.pipeline, said.as_of
     logs = f", logs to {clock(head.logs_as_of, now, seconds=True)}" if head.logs_as_of else ""
     metrics = f", metrics to {clock(head.metrics_as_of, now)}" if head.metrics_as_of else ""
-    live = any(kind.startswith("Live") for finding in said.findings for kind in finding.rests_on)
+    rests_on = {kind for finding in said.findings for kind in finding.rests_on}
+    done = ["called the services"] if any(kind.startswith("Live") for kind in rests_on) else []
+    done += ["probed"] if "Probed" in rests_on else []
     parts = [
         f"{head.project} {head.region}".strip(),
         f"{'as of' if head.looked_at else 'now'} {now:%Y-%m-%d} {clock(now, now, seconds=True)}{logs}{metrics}",
         f"seen {head.looked_at:%Y-%m-%dT%H:%MZ}" if head.looked_at else "",
         f"as {head.principal}" if head.principal else "",
-        "called the services" if live else "read-only",
+        ", ".join(done) or "read-only",
         f"{head.seconds:.1f} s",
         "lab, not Google" if head.lab else "",
     ]

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +21,9 @@ from diagnostics.lab.scenario import load
 from diagnostics.lab.servers.serve import RunningLab, start
 from diagnostics.lab.telemetry.store import Telemetry
 from diagnostics.probe.journal import STATE
+from diagnostics.probe.reach import Waits
 from diagnostics.sources.session import LAB
+from tests.probe.killing import leftovers
 
 PROBED = Path(__file__).parent.parent / "probe" / "probed.yaml"
 NIGHT = resources.scenarios() / "incidents" / "2026-02-08-backfill-stall.yaml"
@@ -27,11 +33,10 @@ BRINGS = {"snapshot_brings_older": True, "seek_settles_s": 0, "short_pulls": 0.0
 def _hurry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(STATE, str(tmp_path))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    reach = probing.Waits
     monkeypatch.setattr(
         probing,
         "Waits",
-        lambda peek_s: reach(peek_s=min(peek_s, 3), between_pulls_s=0.05, settle_s=0.1, watch_s=1, between_looks_s=0.2),
+        lambda peek_s: Waits(peek_s=min(peek_s, 3), between_pulls_s=0.05, settle_s=0.1, watch_s=1, between_looks_s=0.2),
     )
 
 
@@ -122,6 +127,40 @@ def test_batch_with_a_probe_confirms_the_storm_by_its_messages(capsys: pytest.Ca
     assert storm["confidence"] == "confirmed"
     assert any("cannot be read by the receiver" in why for why in storm["because"])
     assert {"peeked.unreadable", "peeked.stuck", "peeked.none_waits"} & {f["code"] for f in said["findings"]}
+
+
+@pytest.mark.parametrize(
+    ("number", "listened_to"), [(signal.SIGTERM, True), (signal.SIGINT, True), (signal.SIGHUP, False)]
+)
+def test_a_real_process_puts_back_and_says_130_also_when_nobody_listens_any_more(
+    lab: RunningLab, number: signal.Signals, listened_to: bool
+) -> None:
+    before = _truth(lab)
+    words = ["probe", "run", "--mode", "switch", "--yes", "--max-seconds", "60", "--peek", "500"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "diagnostics.cli.main", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout and process.stderr
+        while "switched to pull" not in (line := process.stderr.readline()):
+            assert line, "it ended before it switched"
+        assert leftovers(_truth(lab), before)
+        if not listened_to:
+            process.stdout.close()
+            process.stderr.close()
+        process.send_signal(number)
+        code = process.wait(60)
+    assert leftovers(_truth(lab), before) == []
+    assert code == 130 or not listened_to
+
+
+def _truth(lab: RunningLab) -> dict[str, Any]:
+    with urllib.request.urlopen(f"http://{lab.endpoint}/lab/truth", timeout=10) as answer:
+        return dict(json.load(answer))
 
 
 class _Typed:

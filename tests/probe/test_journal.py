@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -53,7 +54,8 @@ def test_removing_twice_is_no_error(tmp_path: Path) -> None:
 
 
 def test_a_probe_runs_while_its_process_lives_and_elsewhere_until_its_time_is_over() -> None:
-    mine = switch_entry(push_config(), **this_process())
+    here: dict[str, Any] = dict(this_process())
+    mine = switch_entry(push_config(), **here)
     assert running(mine, NOW)
     assert not running(msgspec.structs.replace(mine, born="another process of that number"), NOW)
     over = subprocess.Popen([sys.executable, "-c", ""])

@@ -11,7 +11,7 @@ import pytest
 from tests.probe.kill_matrix import combinations, points, sample
 from tests.probe.killing import ANSWERS, SIGNALS, Combination, Killer, leftovers, losses
 
-SAMPLE = 30
+SAMPLE = 20
 
 
 @pytest.fixture(scope="module")

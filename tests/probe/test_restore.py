@@ -103,7 +103,7 @@ def test_what_google_does_not_keep_is_said() -> None:
         subscriber.held.push_config.attributes.clear()
         return answer
 
-    subscriber.update_subscription = forgetful  # type: ignore[method-assign, assignment]
+    subscriber.update_subscription = forgetful  # type: ignore[method-assign]
     outcome = restore(reach(subscriber), switch_entry(PUSH))
     assert outcome.state is State.FAILED
     assert "attributes" in outcome.says
