@@ -1,0 +1,470 @@
+"""The postmortem says what was seen and how sure that is, defines its durations, and obeys no text from logs."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import pytest
+from markdown_it import MarkdownIt
+
+from diagnostics.causes.diagnosis import Confidence, Named, Role, RuledOut
+from diagnostics.cli import main, postmortems
+from diagnostics.cli.trouble import Trouble
+from diagnostics.evidence import store
+from diagnostics.evidence.bundle import Bundle, Note
+from diagnostics.evidence.model import (
+    Backlog,
+    ChangeLog,
+    Evidence,
+    ItemMarks,
+    Leg,
+    Mark,
+    Means,
+    Stage,
+    SubscriptionPolicy,
+    Unseen,
+    Why,
+)
+from diagnostics.report.postmortem import charts, html, markdown
+from diagnostics.report.postmortem.build import LONGEST, build
+from diagnostics.report.postmortem.curves import COLUMNS, thinned
+from diagnostics.report.postmortem.model import Postmortem
+from diagnostics.report.postmortem.timeline import MOST
+from tests.report.postmortems import BATCH, OLD, at, concluded, hostile, mended, night, with_evidence
+
+EVIL = (
+    "\x1b]0;x\x07\x1b[2J\n# forged\r\n| a | b |\n<script>alert(1)</script><img src=x onerror=a>&lt;b&gt; [here](https://evil.example) "
+    "![i](https://evil.example/i.png) `c` **b** @octocat #12 www.evil.example https://evil.example mailto:a@b.example $x$ "
+    "{{ 7*7 }} {% raw %} ]]> --> '\" \u202e\u2066\u200b\ufeff\x00 \\"
+)
+HEADINGS = [
+    "Impact", "Detection and durations", "Trigger", "Causes", "Hypotheses considered", "What could not be seen", "Timeline",
+    "Charts", "Residue", "Recurrence", "What went well, what went badly", "Action items", "Appendix",
+]  # fmt: skip
+
+
+class Page(HTMLParser):
+    """A page taken apart as a browser would."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.headings: list[tuple[int, str]] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append((int(tag[1]), ""))
+
+    def handle_data(self, data: str) -> None:
+        if self.headings and self.headings[-1][1] == "":
+            self.headings[-1] = (self.headings[-1][0], data.strip())
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.texts)
+
+
+@pytest.fixture(scope="module")
+def said() -> Postmortem:
+    return build([night()])
+
+
+@pytest.fixture(scope="module")
+def page(said: Postmortem) -> str:
+    return html.render(said)
+
+
+def moment(said: Postmortem, name: str) -> datetime | None:
+    return next(m.at for m in said.moments if m.name == name)
+
+
+def seconds(said: Postmortem, name: str) -> float | None:
+    return next(d.seconds for d in said.durations if d.name == name)
+
+
+# --- what it says -------------------------------------------------------------------------------------------------------
+
+
+def test_the_night_in_a_sentence(said: Postmortem) -> None:
+    assert "had got to 15 of 181" in said.summary
+    assert "it was held by gated-batch-never-closes (confirmed)" in said.summary
+
+
+def test_start_of_impact_is_the_onset_of_what_blocks_and_not_the_older_storm(said: Postmortem) -> None:
+    start = moment(said, "START OF IMPACT")
+    (since,) = (c.since for c in said.causes if c.role == "blocks")
+    assert since is not None and start == since
+    assert min(c.since for c in said.causes if c.since) < since, "a latent cause is older"
+
+
+def test_an_end_that_was_not_seen_is_not_invented(said: Postmortem) -> None:
+    assert moment(said, "END OF IMPACT") is None
+    whole = next(d for d in said.durations if d.name == "whole impact")
+    assert whole.at_least
+    assert not [e for e in said.timeline if e.mark == "END OF IMPACT"]
+
+
+def test_noticed_later_than_it_could_have_been(said: Postmortem) -> None:
+    start, detectable, noticed = (moment(said, n) for n in ("START OF IMPACT", "first detectable", "noticed"))
+    assert start and detectable and noticed and start < detectable < noticed
+    assert seconds(said, "impact to detection") == (noticed - start).total_seconds()
+    assert any("could have been" in w for w in said.went_badly)
+
+
+def test_a_look_that_saw_it_done_gives_end_and_mitigation_as_a_range() -> None:
+    said = build([night(), mended(night(), timedelta(minutes=30))])
+    end = next(m for m in said.moments if m.name == "END OF IMPACT")
+    seen = concluded(night()).as_of
+    assert (end.not_before, end.at) == (seen, seen + timedelta(minutes=30))
+    assert [e.mark for e in said.timeline if e.mark][-1] in ("END OF IMPACT", "MITIGATED")
+    assert next(n.value for n in said.impact if n.name == "items late") == "166"
+
+
+def test_a_look_at_the_past_is_not_when_it_was_noticed() -> None:
+    now = concluded(night()).as_of
+    said = build([at(msgspec.structs.replace(night(), notes=()), now, looked_at=now + timedelta(days=4))])
+    assert moment(said, "noticed") is None
+    assert "nobody noted it" in next(m.says for m in said.moments if m.name == "noticed")
+
+
+def test_the_first_note_is_when_it_was_noticed() -> None:
+    noted = datetime(2026, 2, 8, 22, 9, tzinfo=UTC)
+    said = build([night()], [Note(at=noted, says="somebody saw 15/181", batch=BATCH, written=noted)])
+    assert moment(said, "noticed") == noted
+    assert ("note", "somebody saw 15/181") in [(e.kind, e.says) for e in said.timeline]
+
+
+def test_the_same_run_twice_tells_everything_once(said: Postmortem) -> None:
+    twice = build([night(), night()])
+    assert [e for e in twice.timeline if e.kind != "look"] == [e for e in said.timeline if e.kind != "look"]
+    assert twice.charts == said.charts
+
+
+def test_a_cause_that_a_later_look_refuted_is_a_hypothesis_and_no_cause() -> None:
+    first, now = night(), concluded(night()).as_of
+    suspect = Named(
+        code="push-invoker-missing", title="t", leg=Leg.REQUEST, stage=Stage.DELIVERED, role=Role.BLOCKS,
+        confidence=Confidence.POSSIBLE, since=None, says="s",
+    )  # fmt: skip
+    out = RuledOut(code=suspect.code, leg=Leg.REQUEST, because="it may call the worker")
+    early = at(first, now - timedelta(minutes=5), causes=(suspect,))
+    said = build([early, at(first, now, ruled_out=(out,))])
+    assert suspect.code not in {c.code for c in said.causes}
+    (told,) = (h.refuted_by for h in said.hypotheses if h.name.startswith(suspect.code))
+    assert "it may call the worker" in told and "named possible" in told
+
+
+@pytest.mark.parametrize(
+    ("confidence", "words"),
+    [
+        (Confidence.CONFIRMED, "it was held by"),
+        (Confidence.PROBABLE, "it was probably held by"),
+        (Confidence.POSSIBLE, "it was possibly held by"),
+    ],
+)
+def test_no_cause_is_put_more_strongly_than_its_evidence(confidence: Confidence, words: str) -> None:
+    causes = tuple(msgspec.structs.replace(c, confidence=confidence) for c in concluded(night()).causes)
+    said = build([at(night(), concluded(night()).as_of, causes=causes)])
+    assert words in said.summary
+    assert "root cause" not in markdown.render(said).lower()
+
+
+def test_without_a_blocking_cause_it_is_undetermined() -> None:
+    said = build([at(night(), concluded(night()).as_of, causes=())])
+    assert said.summary.endswith("what held it is undetermined")
+    assert said.causes == ()
+
+
+def test_what_another_look_saw_is_no_gap_and_what_none_saw_is() -> None:
+    def blind(part: Evidence | Unseen) -> Evidence | Unseen:
+        if isinstance(part, SubscriptionPolicy):
+            return Unseen(what="SubscriptionPolicy", leg=Leg.REQUEST, why=Why.EXPIRED, says="it is no longer kept")
+        return part
+
+    blinded = with_evidence(night(), blind)
+    assert "SubscriptionPolicy (request leg)" in {g.what for g in build([blinded]).unseen}
+    assert "SubscriptionPolicy (request leg)" not in {g.what for g in build([blinded, night()]).unseen}
+
+
+def test_changes_that_could_not_be_read_are_not_said_to_be_none() -> None:
+    def no_log(part: Evidence | Unseen) -> Evidence | Unseen | None:
+        return None if isinstance(part, ChangeLog) else part
+
+    said = build([with_evidence(night(), no_log)])
+    assert "no change" not in said.trigger.says
+
+
+def test_it_happened_before_only_if_a_kept_run_says_so(said: Postmortem) -> None:
+    assert "not known" in said.recurrence[0]
+    old = concluded(night()).batch
+    assert old is not None
+    other = at(night(), concluded(night()).as_of, batch=msgspec.structs.replace(old, id="batch_2026-02-01_1"))
+    assert any(
+        "batch_2026-02-01_1: gated-batch-never-closes" in r for r in build([night()], earlier=[other]).recurrence
+    )
+
+
+def test_it_names_service_accounts_and_no_person(page: str, said: Postmortem) -> None:
+    for text in (page, markdown.render(said)):
+        assert not re.search(r"person-[0-9a-f]{4}", text)
+    assert "iam.gserviceaccount.com" in page
+
+
+def test_runs_about_no_batch_make_no_postmortem() -> None:
+    with pytest.raises(ValueError, match="none of the runs"):
+        build([msgspec.structs.replace(night(), diagnosis=None)])
+
+
+# --- numbers over time --------------------------------------------------------------------------------------------------
+
+
+def test_charts_show_what_was_measured_and_break_where_nothing_was(said: Postmortem) -> None:
+    chart = next(c for c in said.charts if c.id == "backlog")
+    backlog = night().case.evidence.get(Backlog, Leg.REQUEST)
+    assert isinstance(backlog, Backlog)
+    first, last = chart.times[0] - timedelta(seconds=chart.step_s), chart.times[-1]
+    points = [p for s in backlog.undelivered for p in s.within(first, last)]
+    values = [v for v in chart.lines[0].values if v is not None]
+    assert values == [p.value for p in points]
+    assert None in chart.lines[0].values, "the newest minutes are not visible yet"
+    assert len(chart.times) <= COLUMNS
+
+
+def test_fewer_rows_keep_the_sum_of_counts_and_the_peak_of_levels(said: Postmortem) -> None:
+    for chart in (c for c in said.charts if not c.missing):
+        few = thinned(chart, 7)
+        assert len(few.times) <= 7
+        for whole, part in zip(chart.lines, few.lines, strict=True):
+            together = sum if whole.adds else max
+            assert together(v for v in part.values if v is not None) == pytest.approx(
+                together(v for v in whole.values if v is not None)
+            )
+
+
+def test_drawn_lines_have_as_many_points_as_the_table(said: Postmortem) -> None:
+    for chart in (c for c in said.charts if not c.missing):
+        drawn = charts.svg(chart)
+        paths = re.findall(r'class="mark-line role-mark layer_0_marks"[^>]*><path d="([^"]*)"', drawn)
+        assert sum(len(re.findall("[ML]", d)) for d in paths) == sum(
+            v is not None for x in chart.lines for v in x.values
+        )
+        assert "time (UTC)" in drawn and chart.unit in drawn
+
+
+def test_without_the_libraries_html_says_what_to_install_and_markdown_works(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(charts, "find_spec", lambda _: None)
+    assert main.run(["postmortem", "-o", "html", str(OLD)]) == 3
+    err = capsys.readouterr().err
+    assert "altair and vl-convert" in err and charts.INSTALL in err
+    assert main.run(["postmortem", "-q", str(OLD)]) == 0
+    assert capsys.readouterr().out.startswith("# Postmortem: ")
+
+
+# --- the page -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_needs_nothing_else(page: str) -> None:
+    tags = Page(page).tags
+    assert len(page.encode()) < 500_000
+    policy = next(a["content"] for t, a in tags if t == "meta" and a.get("http-equiv") == "Content-Security-Policy")
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    assert not {t for t, _ in tags} & {"script", "img", "iframe", "object", "embed", "form", "base", "image", "use"}
+    addresses = {str(a[k]) for _, a in tags for k in ("href", "src", "xlink:href") if k in a}
+    assert {x for x in addresses if not x.startswith("#")} == {"data:,"}
+    assert not re.search(r"url\(|@import", page)
+
+
+def test_headings_are_in_order_and_every_table_is_named(page: str) -> None:
+    taken = Page(page)
+    levels = [level for level, _ in taken.headings]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    assert [text for level, text in taken.headings if level == 2] == HEADINGS
+    names = [t for t, _ in taken.tags]
+    assert names.count("table") == names.count("caption") == names.count("thead")
+    assert all("scope" in a for t, a in taken.tags if t == "th")
+    assert all(a.get("aria-label") for t, a in taken.tags if t == "svg")
+
+
+def test_impact_is_marked_in_the_timeline(page: str, said: Postmortem) -> None:
+    assert "START OF IMPACT: " in Page(page).text
+    assert "**START OF IMPACT:**" in markdown.render(said)
+    assert [e.at for e in said.timeline] == sorted(e.at for e in said.timeline)
+
+
+def test_markdown_has_the_same_sections_and_todos_with_blank_owners(said: Postmortem) -> None:
+    text = markdown.render(said)
+    for name in ("Impact", "Trigger", "Causes", "Timeline", "Residue", "Recurrence", "Action items"):
+        assert f"\n## {name}\n" in text
+    assert "- [ ] TODO (owner: \\_\\_\\_\\_):" in text
+
+
+# --- text that is not ours ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def attacked() -> Postmortem:
+    bad = hostile(night(), EVIL)
+    return build([bad], [Note(at=bad.made_at, says=EVIL, batch="", written=bad.made_at)], [bad], {})
+
+
+def dangerous(text: str) -> set[str]:
+    return {
+        c
+        for c in text
+        if c != "\n" and (unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") or c in "\u202e\u2066\u200b\ufeff")
+    }
+
+
+def test_hostile_text_is_everywhere_in_the_attack(attacked: Postmortem) -> None:
+    plain = msgspec.to_builtins(attacked)
+    for part in ("title", "summary", "causes", "hypotheses", "timeline", "looks", "queries", "charts", "residue"):
+        assert "onerror=a" in str(plain[part]) or "\\x1b]0" in str(plain[part]), part
+
+
+def test_no_hostile_text_is_obeyed_on_the_page(attacked: Postmortem, page: str) -> None:
+    rendered = html.render(attacked)
+    there, taken = {t for t, _ in Page(page).tags}, Page(rendered)
+    assert {t for t, _ in taken.tags} <= there | {"h3"}
+    assert not [k for _, a in taken.tags for k in a if k.startswith("on") or k in ("src", "srcdoc")]
+    assert {str(a["href"]) for t, a in taken.tags if "href" in a and not str(a["href"]).startswith("#")} == {"data:,"}
+    assert [text for level, text in taken.headings if level == 2] == HEADINGS
+    assert not dangerous(rendered)
+    assert "<script>alert(1)</script>" in taken.text, "it is shown as text"
+    assert "{{ 7*7 }}" in taken.text
+    assert len(rendered.encode()) < 500_000
+
+
+def test_what_draws_the_charts_escapes_names_of_lines(said: Postmortem) -> None:
+    chart = next(c for c in said.charts if c.id == "backlog")
+    line = msgspec.structs.replace(chart.lines[0], name="</text><script>x</script>&")
+    drawn = charts.svg(
+        msgspec.structs.replace(chart, lines=(line,), unit="<a href='x'>", limit=3, limit_name="<g onload=x>")
+    )
+    tags = Page(drawn).tags
+    assert {t for t, _ in tags} <= {"svg", "g", "path", "line", "text"}
+    assert not [k for _, a in tags for k in a if k.startswith("on") or k == "href"]
+
+
+def test_no_hostile_text_is_obeyed_in_markdown(attacked: Postmortem) -> None:
+    rendered = markdown.render(attacked)
+    tokens = MarkdownIt("gfm-like").parse(rendered)
+    inline = [t for block in tokens for t in (block.children or [])]
+    assert not dangerous(rendered)
+    assert not [t for t in tokens if t.type == "html_block"]
+    assert {t.content for t in inline if t.type == "html_inline"} <= {"<!-- -->", "<span>", "</span>", "<br>"}
+    links = [
+        t for t in inline if t.type in ("link_open", "image")
+    ]  # GitHub makes none of a bare domain; this parser does
+    assert not [
+        t for t in links if t.markup != "linkify" or not str(t.attrs["href"]).endswith(".iam.gserviceaccount.com")
+    ]
+    headings = [tokens[n + 1].content for n, t in enumerate(tokens) if t.type == "heading_open"]
+    assert not [h for h in headings if h.startswith("forged")]
+    assert sum(t.type == "heading_open" and t.tag == "h1" for t in tokens) == 1
+    for head, row in _rows(rendered):
+        assert row == head, "a bar in a cell made another cell"
+
+
+def _rows(text: str) -> list[tuple[int, int]]:
+    """(cells of the head, cells of the row) for every row of every table."""
+    found, head = [], 0
+    for line in text.splitlines():
+        if not line.startswith("| "):
+            head = 0
+            continue
+        cells = len(re.findall(r"(?<!\\)\|", line.replace("\\\\", "")))
+        head = head or cells
+        found.append((head, cells))
+    return found
+
+
+def test_endless_lines_are_cut() -> None:
+    said = build([hostile(night(), "A" * 100_000)])
+    assert len(html.render(said).encode()) < 500_000
+    assert max(len(e.says) for e in said.timeline) <= LONGEST
+
+
+def test_a_batch_with_a_hundred_thousand_lines_stays_readable() -> None:
+    def many(part: Evidence | Unseen) -> Evidence | Unseen:
+        if not isinstance(part, ItemMarks):
+            return part
+        begin = datetime(2026, 2, 8, 22, 3, tzinfo=UTC)
+        marks = tuple(
+            Mark(
+                means=(Means.STARTED_ITEM, Means.FAILED_ITEM)[n % 2], at=begin + timedelta(milliseconds=10 * n),
+                service="worker", batch=BATCH, item=f"item-{n // 2}", words={"reason": f"reason {n % 900}"},
+            )
+            for n in range(100_000)
+        )  # fmt: skip
+        return msgspec.structs.replace(part, marks=marks)
+
+    said = build([with_evidence(night(), many)])
+    assert len(said.timeline) <= MOST
+    assert any("50000 items" in e.says or "items reached" in e.says for e in said.timeline)
+    assert len(html.render(said).encode()) < 500_000
+
+
+# --- the command --------------------------------------------------------------------------------------------------------
+
+
+def keep(bundle: Bundle) -> str:
+    return store.keep(bundle.case, bundle.diagnosis)
+
+
+def test_all_kept_runs_of_a_batch_and_its_notes_are_merged(capsys: pytest.CaptureFixture[str]) -> None:
+    keep(night())
+    keep(mended(night(), timedelta(minutes=30)))
+    when = concluded(night()).as_of + timedelta(minutes=10)
+    store.note(Note(at=when, says="closed it by hand", batch=BATCH, written=when))
+    assert main.run(["postmortem", BATCH]) == 0
+    told = capsys.readouterr()
+    assert told.err.count("from a run of") == 2
+    assert "closed it by hand" in told.out
+    assert "from 2 kept runs" in told.out
+    assert main.run(["postmortem", "-q"]) == 0
+    assert capsys.readouterr().out == told.out, "the newest batch is meant where none is named"
+
+
+def test_action_items_come_from_the_runbooks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["postmortem", "-q", str(OLD)]) == 0
+    out = capsys.readouterr().out
+    assert "- [ ] TODO (owner: \\_\\_\\_\\_): prevent: Lower the expected count in the same step" in out
+    assert "{batch}" not in out
+
+
+def test_html_by_the_name_of_the_file(tmp_path: Path) -> None:
+    out = tmp_path / "night.html"
+    assert main.run(["postmortem", "-q", str(OLD), "--out", str(out)]) == 0
+    assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("which", [[], ["batch_that_nobody_kept"], ["no-such-file.gz"]])
+def test_nothing_kept_is_said_with_what_to_do(which: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["postmortem", *which]) == 3
+    assert "pubsub-diag capture" in capsys.readouterr().err
+
+
+def test_runs_about_several_batches_are_refused() -> None:
+    """A start that made no batch is not about the batch before it, either."""
+    old = concluded(night()).batch
+    assert old is not None
+    other = at(night(), concluded(night()).as_of, batch=msgspec.structs.replace(old, id=""))
+    case = replace(other.case, command="watch", ask=msgspec.structs.replace(other.case.ask, batch=""))
+    none = msgspec.structs.replace(other, case=case)
+    with pytest.raises(Trouble, match="several batches: a start that made no batch, batch_2026-02-07_1770588120"):
+        postmortems._agree([night(), none])
