@@ -11,9 +11,11 @@ from typing import NamedTuple
 
 from diagnostics import __version__
 from diagnostics.causes.diagnosis import Diagnosis, Exit
+from diagnostics.causes.levels import claim_of
 from diagnostics.cli import keeping, opening, output, replaying, times
 from diagnostics.cli.health import NEWEST
 from diagnostics.cli.investigation import on_threshold
+from diagnostics.cli.onlooking import LASTING
 from diagnostics.cli.options import Asked, Format
 from diagnostics.cli.question import Question
 from diagnostics.cli.trouble import Trouble
@@ -120,7 +122,7 @@ def _settled(
             raise Trouble(error.says, error.mend) from error
         diagnosis = investigate(case)
         left = min((until - session.now).total_seconds(), stop - monotonic())
-        if diagnosis.status is not Status.UNKNOWN or left <= 0:
+        if not _may_settle(diagnosis) or left <= 0:
             return case, diagnosis
         output.tell(f"{diagnosis.headline}; asking again, for {left:.0f} s more at most", asked.quiet)
         pace = session.lab.pace if session.lab and session.lab.pace else 1.0
@@ -130,3 +132,11 @@ def _settled(
             session = session.later(asked.timeout)
         except LabError as error:
             raise Trouble(str(error)) from error
+
+
+def _may_settle(diagnosis: Diagnosis) -> bool:
+    """Whether what is unknown, at a level that is required, may be known later; a permission that is missing stays so."""
+    required = {level.name for level in diagnosis.levels if level.required}
+    unknown = (f for f in diagnosis.findings if f.status is Status.UNKNOWN and claim_of(f) in required)
+    hidden = any(f.words.get("why") in LASTING for f in unknown)
+    return diagnosis.status is Status.UNKNOWN and not hidden

@@ -69,8 +69,11 @@ class _Watch:
                 return now, None
             if now.state in (State.STALLED, State.FAILED):
                 whole = self._whole()
+                if whole.state is State.DONE:
+                    return msgspec.structs.replace(now, state=State.DONE), whole
                 if whole.state is not State.RUNNING:
                     return now, whole
+                now = msgspec.structs.replace(now, state=State.RUNNING)
                 reads += _calls_of(whole)
             if now.state is State.UNKNOWN and _hopeless(case):
                 return now, self._whole()

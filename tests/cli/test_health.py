@@ -155,6 +155,20 @@ def test_traffic_that_has_not_settled_is_unknown_then_waited_for(at: Any, capsys
     assert "asking again" in answer.err
 
 
+def test_nothing_is_waited_for_that_waiting_does_not_show(
+    at: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(_: float) -> None:
+        raise AssertionError("waits")
+
+    with at(QUIET.format(more="caller: {lacks: [run.services.getIamPolicy]}")):
+        monkeypatch.setattr("diagnostics.cli.checking.sleep", never)
+        assert asked(capsys, "--wait", "10m")[0] == 3
+    with at("drops-invoker"):
+        monkeypatch.setattr("diagnostics.cli.checking.sleep", never)
+        assert asked(capsys, "--since-deploy", "--wait", "10m")[0] == 2
+
+
 def test_time_over_leaves_it_unknown(at: Any, capsys: pytest.CaptureFixture[str]) -> None:
     with at("not-settled"):
         code, said = asked(capsys, "--since-deploy", "--require", "traffic", "--wait", "60s")

@@ -19,9 +19,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from diagnostics.causes.diagnosis import Diagnosis, State
 from diagnostics.cli import main
+from diagnostics.investigate import Case, investigate
 from diagnostics.scoring.world import World, find, opened
 
 ROOT = Path(__file__).parents[2]
@@ -129,6 +132,20 @@ def test_a_start_that_made_no_batch_has_the_exit_code_of_its_diagnosis(
         code, lines = watched(capsys)
     assert (code, lines[0]["state"]) == (2, "failed")
     assert lines[-1]["diagnosis"]["exit_code"] == 2
+
+
+@pytest.mark.parametrize(("thinks", "code"), [("running", 1), ("done", 0)])
+def test_the_thorough_look_is_believed_over_the_cheap_one(
+    thinks: str, code: int, at: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with at(STALLS):
+
+        def judged(case: Case, **options: Any) -> Diagnosis:
+            found = investigate(case, **options)
+            return msgspec.structs.replace(found, state=State(thinks)) if case.command == "batch" else found
+
+        monkeypatch.setattr("diagnostics.cli.onlooking.investigate", judged)
+        assert watched(capsys, "--for", "15m")[0] == code
 
 
 def test_bad_usage_is_3(capsys: pytest.CaptureFixture[str]) -> None:
