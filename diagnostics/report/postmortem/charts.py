@@ -27,6 +27,7 @@ _VARIABLES = {
 _DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 4])
 """Curves differ in more than their colour."""
 _LONGEST_NAME = 40
+_ROLES = re.compile(r' (?:role|aria-[a-z]+)="[^"]*"')
 
 
 class NeedsLibraryError(Exception):
@@ -154,6 +155,9 @@ def _for_a_page(drawn: str, chart: Chart) -> str:
     for colour, variable in _VARIABLES.items():
         drawn = drawn.replace(colour, f"var({variable})")
     inner = re.sub(r"^.*?<svg\b[^>]*>", "", drawn, count=1, flags=re.S)
+    inner = re.sub(
+        r"<[^<>]*>", lambda tag: _ROLES.sub("", tag[0]), inner
+    )  # the picture as a whole is named, not its parts
     box = re.search(r'viewBox="([-\d. ]+)"', drawn)
     view = box[1] if box else f"0 0 {WIDTH} {HEIGHT}"
     label = escape(f"{chart.title}. {chart.says}")

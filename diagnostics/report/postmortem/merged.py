@@ -25,6 +25,7 @@ from diagnostics.evidence.model import (
     Series,
     SubscriptionConfig,
     Unseen,
+    Why,
     seen,
 )
 from diagnostics.ledger import Ledger, build
@@ -120,7 +121,9 @@ class Seen:
     def why_not(self, kind: type[E], leg: Leg | None = None) -> str:
         """Why no run saw it, in the words of the newest one."""
         found = self.runs[-1].case.evidence.get(kind, leg)
-        return found.says if isinstance(found, Unseen) else "there was nothing in it"
+        if not isinstance(found, Unseen):
+            return "there was nothing in it"
+        return "no run looked at it; pubsub-diag capture does" if found.why is Why.NOT_ASKED else found.says
 
     def series(self, kind: type[E], field: str, leg: Leg | None = None) -> tuple[Series, ...]:
         """Its series, each point once: a finer one counts rather than a coarser one, a newer one rather than an older one."""
