@@ -86,6 +86,7 @@ def probe(
             Journal(),
             lambda text: _tell(text, quiet),
             impersonate,
+            warn=lambda text: _tell(text, quiet=False),
         )
     except Failed as failed:
         mend = "" if failed.outcome.over else "pubsub-diag probe restore"

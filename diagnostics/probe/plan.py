@@ -9,28 +9,23 @@ from typing import Any
 from msgspec import Struct
 
 from diagnostics.evidence.collect import NotSeen
-from diagnostics.evidence.model import DELETED_TOPIC, Leg, SubscriptionSettings
+from diagnostics.evidence.model import Leg, SubscriptionSettings
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.probe.against import Refusal, of_permissions, of_snapshot, of_state, of_switch, of_traces
 from diagnostics.probe.journal import Entry, Journal, Mode, new_run, this_process
+from diagnostics.probe.measured import Measured, measure, span
 from diagnostics.probe.peek import BEYOND_S, LEASE_S
-from diagnostics.probe.permissions import lacking
 from diagnostics.probe.push_config import may_hold_secret, save
 from diagnostics.probe.reach import Reach
 from diagnostics.probe.restore import undo
-from diagnostics.probe.snapshot import TOO_OLD_S
-from diagnostics.probe.traces import NAME, Traces, traces
+from diagnostics.probe.traces import NAME, traces
 from diagnostics.sources.call import NotThere
-from diagnostics.sources.monitoring import OLDEST_AGE, PUSHES
 from diagnostics.sources.pubsub import settings_of
 from diagnostics.sources.route import full_subscription
 from diagnostics.sources.rpcs import GET_SUBSCRIPTION
-from diagnostics.sources.series import PUBSUB, Resource, Span, fetch, gauge
 
 MARGIN_S = 180.0
 """Beyond the peek and the restoring, until a probe is over for others."""
-FEWEST_LEFT = 2
-"""Delivery attempts that have to be left: one for the peek, one for a push after it."""
-HISTORY = timedelta(days=7)
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -43,24 +38,6 @@ class Order(Struct, frozen=True, kw_only=True):
     force: bool = False
     show_data: bool = False
     allow_secret_in_log: bool = False
-
-
-class Refusal(Struct, frozen=True, kw_only=True):
-    """A reason not to."""
-
-    says: str
-    mend: str = ""
-    forcible: bool = True
-    """Whether --force overrides it."""
-
-
-class Measured(Struct, frozen=True, kw_only=True):
-    """What the metrics say beforehand; None: nothing."""
-
-    waiting: int | None = None
-    oldest_s: float | None = None
-    attempts: int | None = None
-    """The most delivery attempts that any waiting message can have had: all failed pushes since the oldest was published."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -105,15 +82,15 @@ def plan(reach: Reach, profile: PipelineProfile, order: Order, journal: Journal)
     except NotSeen as failed:
         raise NoPlan(failed.says, failed.mend) from failed
     settings = settings_of(source)
-    measured = _measured(reach, settings)
+    measured = measure(reach, settings)
     entry = _entry(reach, order, source)
     logged = order.mode is Mode.SWITCH and (order.allow_secret_in_log or not _secret(entry))
     left = traces(reach, journal, entry.project, entry.world)
     refusals = [
-        *_of_state(order, settings, source),
-        *_of_traces(left),
-        *_of_permissions(reach, profile, order, settings),
-        *(_of_snapshot(measured) if order.mode is Mode.SNAPSHOT else _of_switch(settings, measured)),
+        *of_state(order.mode, settings, source),
+        *of_traces(left),
+        *of_permissions(reach, profile, order.mode, settings),
+        *(of_snapshot(measured) if order.mode is Mode.SNAPSHOT else of_switch(settings, measured)),
     ]
     made = Plan(
         order=order,
@@ -131,30 +108,6 @@ def plan(reach: Reach, profile: PipelineProfile, order: Order, journal: Journal)
 
 
 # --- what is known beforehand -----------------------------------------------------------------------------------------
-
-
-def _measured(reach: Reach, settings: SubscriptionSettings) -> Measured:
-    session = reach.fresh(reach.waits.rpc_s / 0.4)
-    _, project, _, name = settings.name.split("/")
-    resource = Resource(project, "pubsub_subscription", (("subscription_id", name),))
-    lately = Span(session.now - timedelta(minutes=15), session.now, 60)
-    waiting = gauge(f"{PUBSUB}/subscription/num_undelivered_messages")
-    try:
-        got = reach.around(
-            "monitoring.list_time_series", lambda: fetch(session, resource, lately, waiting, OLDEST_AGE)
-        ).series
-    except NotSeen:
-        return Measured()
-    count, oldest = (series[0].last.value if series and series[0].last else None for series in got)
-    attempts = None
-    if settings.dead_letter and oldest is not None and oldest < HISTORY.total_seconds() - 7200:
-        since = session.now - timedelta(seconds=oldest) - timedelta(hours=2)
-        try:
-            pushes = fetch(session, resource, Span(since, session.now, 3600), PUSHES).series[0]
-            attempts = int(sum(s.total() for s in pushes if s.labels.get("response_class") != "ack"))
-        except NotSeen:
-            attempts = None
-    return Measured(waiting=None if count is None else int(count), oldest_s=oldest, attempts=attempts)
 
 
 def _entry(reach: Reach, order: Order, source: Any) -> Entry:
@@ -182,76 +135,6 @@ def _secret(entry: Entry) -> bool:
     return entry.push is not None and may_hold_secret(entry.push)
 
 
-# --- what forbids it --------------------------------------------------------------------------------------------------
-
-
-def _of_state(order: Order, settings: SubscriptionSettings, source: Any) -> Iterator[Refusal]:
-    short = settings.name.rpartition("/")[2]
-    if settings.detached:
-        yield Refusal(says=f"{short} is detached from its topic: nothing can be pulled from it", forcible=False)
-    if order.mode is Mode.SNAPSHOT and settings.topic == DELETED_TOPIC:
-        mend = "pubsub-diag probe run --mode switch"
-        yield Refusal(
-            says=f"the topic of {short} is deleted: no second subscription can be made", mend=mend, forcible=False
-        )
-    if order.mode is Mode.SWITCH and not settings.push_endpoint:
-        says = f"{short} has no push endpoint: it is no push subscription, or somebody has switched it already"
-        yield Refusal(says=says, mend="pubsub-diag probe status", forcible=False)
-    for other in ("bigquery_config", "cloud_storage_config", "bigtable_config"):
-        if other in source.DESCRIPTOR.fields_by_name and source.HasField(other) and getattr(source, other).ByteSize():
-            yield Refusal(says=f"{short} exports ({other}): it is no push subscription", forcible=False)
-
-
-def _of_traces(left: Traces) -> Iterator[Refusal]:
-    for run in left.runs():
-        found = [t for t in left.found if t.run == run]
-        things = ", ".join(f"{t.what} {t.name.rpartition('/')[2]}" for t in found)
-        is_running = any(t.running for t in found)
-        says = (
-            f"a probe is active, run {run}: {things}"
-            if is_running
-            else f"an earlier probe left something, run {run}: {things}"
-        )
-        yield Refusal(says=says, mend="pubsub-diag probe status" if is_running else "pubsub-diag probe restore")
-    for says in left.unseen:
-        yield Refusal(says=f"whether another probe is active cannot be seen: {says}")
-
-
-def _of_permissions(
-    reach: Reach, profile: PipelineProfile, order: Order, settings: SubscriptionSettings
-) -> Iterator[Refusal]:
-    for lack in lacking(reach, profile, order.mode, settings):
-        if lack.why:
-            yield Refusal(says=f"whether {lack.name} is held on {lack.on} could not be told: {lack.why}")
-        else:
-            yield Refusal(says=f"{lack.name} is missing on {lack.on}", mend=f"ask for a role with {lack.name}")
-
-
-def _of_snapshot(measured: Measured) -> Iterator[Refusal]:
-    if measured.oldest_s is not None and measured.oldest_s > TOO_OLD_S:
-        says = f"the oldest message is {_span(measured.oldest_s)} old: Google refuses a snapshot of a backlog older than 6 d 23 h"
-        yield Refusal(says=says, mend="pubsub-diag probe run --mode switch", forcible=False)
-
-
-def _of_switch(settings: SubscriptionSettings, measured: Measured) -> Iterator[Refusal]:
-    if settings.ordering:
-        says = "the subscription delivers in order: a message that is peeked at holds back all later ones of its ordering key"
-        yield Refusal(says=says, mend="pubsub-diag probe run --mode snapshot")
-    if settings.dead_letter is None or measured.waiting == 0:
-        return
-    most = settings.dead_letter.max_attempts
-    if measured.attempts is None:
-        says = f"peeking costs each message one of its {most} delivery attempts, and how many it has left is not known"
-    elif most - measured.attempts >= FEWEST_LEFT:
-        return
-    else:
-        says = (
-            f"peeking could dead-letter messages: a message has {most} delivery attempts, and {measured.attempts} pushes have failed "
-            "since the oldest was published"
-        )
-    yield Refusal(says=says, mend="pubsub-diag probe run --mode snapshot")
-
-
 # --- the words --------------------------------------------------------------------------------------------------------
 
 
@@ -270,7 +153,7 @@ def _does(
         yield f"pull up to {order.peek} messages from it, for at most {seconds:.0f} s; acknowledge none"
         yield "put the push config back exactly, check it field by field, hand the messages back, wait for the first push"
     waits = "not known how many wait" if measured.waiting is None else f"{measured.waiting} messages wait"
-    yield f"before: {waits}" + (f", the oldest {_span(measured.oldest_s)} old" if measured.oldest_s else "")
+    yield f"before: {waits}" + (f", the oldest {span(measured.oldest_s)} old" if measured.oldest_s else "")
 
 
 def _costs(reach: Reach, order: Order, settings: SubscriptionSettings) -> Iterator[str]:
@@ -302,10 +185,3 @@ def _notes(order: Order, entry: Entry, logged: bool, journal: Journal) -> Iterat
     odd = {k: v for k, v in entry.push.attributes.items() if k != "x-goog-version"}
     if odd:
         yield f"gcloud cannot set the push attributes {', '.join(sorted(odd))}: after the undo line they would be missing"
-
-
-def _span(seconds: float) -> str:
-    minutes = int(seconds // 60)
-    if minutes >= 24 * 60:
-        return f"{minutes // 1440} d {minutes % 1440 // 60} h"
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"

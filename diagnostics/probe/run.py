@@ -45,12 +45,14 @@ def carry_out(
     tell: Tell,
     impersonate: str = "",
     watchdog: Callable[..., Watchdog] = Watchdog,
+    warn: Tell | None = None,
 ) -> tuple[Probed, Outcome]:
-    """What was seen, and how things stand afterwards. `source`: the subscription as Google described it to the plan.
+    """What was seen, and how things stand afterwards. `source`: the subscription as Google described it to the plan; `tell` is told
+    what is being done, `warn` (else `tell`) what could not be put back.
 
     Raises Failed, or Interrupted, after everything was put back or what is left was told.
     """
-    run = _Run(reach, profile, plan, source, journal, tell, impersonate, watchdog)
+    run = _Run(reach, profile, plan, source, journal, tell, warn or tell, impersonate, watchdog)
     error: Exception | None = None
     with Signals() as signals:
         # Two finallys: a signal that arrives on the way into the inner one still meets the outer one, and no second one interrupts.
@@ -81,11 +83,12 @@ class _Run:
         source: Any,
         journal: Journal,
         tell: Tell,
+        warn: Tell,
         impersonate: str,
         watchdog: Callable[..., Watchdog],
     ) -> None:
         self._reach, self._profile, self._plan, self._source = reach, profile, plan, source
-        self._journal, self._tell = journal, tell
+        self._journal, self._tell, self._warn = journal, tell, warn
         self._impersonate, self._make_watchdog = impersonate, watchdog
         self._entry: Entry = plan.entry
         self._watchdog: Watchdog | None = None
@@ -182,10 +185,10 @@ class _Run:
         if outcome.over:
             self._forget()
         else:
-            self._tell(f"NOT RESTORED: {outcome.says}")
+            self._warn(f"NOT RESTORED: {outcome.says}")
             for line in outcome.by_hand:
-                self._tell(f"  {line}")
-            self._tell(
+                self._warn(f"  {line}")
+            self._warn(
                 "a watchdog goes on trying; pubsub-diag probe status tells, pubsub-diag probe restore tries at once"
             )
         return outcome

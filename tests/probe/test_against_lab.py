@@ -158,6 +158,14 @@ def test_few_attempts_left_forbid_a_switch(world: Open) -> None:
         assert not forced.forbidden
 
 
+def test_without_a_retry_policy_nobody_knows_how_many_attempts_are_left(world: Open) -> None:
+    """Redelivery is immediate then, and the newest pushes are not in the metric yet."""
+    with world() as w:
+        w.lab.world.subscriptions[REQUESTS].retry = None
+        made, _ = w.plan("switch")
+        assert any("not known" in r.says and r.forcible for r in made.forbidden)
+
+
 def test_an_endpoint_with_a_query_never_reaches_the_log(world: Open) -> None:
     with world() as w:
         push = w.lab.world.subscriptions[REQUESTS].push
