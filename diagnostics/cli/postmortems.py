@@ -14,6 +14,7 @@ from diagnostics.cli import output, replaying, shelf
 from diagnostics.cli.trouble import Trouble
 from diagnostics.evidence import store
 from diagnostics.evidence.bundle import Bundle, BundleError, Note, load
+from diagnostics.evidence.model import Leg
 from diagnostics.report.postmortem import charts, html, markdown
 from diagnostics.report.postmortem.build import build
 from diagnostics.report.postmortem.merged import ABOUT_A_BATCH
@@ -55,8 +56,14 @@ def _built(kept: Kept) -> Postmortem:
     about = [run for run in earlier if run.case.profile.project == project]
     try:
         return build(kept.runs, kept.notes, about, _prevent(kept.runs))
-    except ValueError as error:
-        raise Trouble(f"no postmortem can be written: {error}", _CAPTURE) from error
+    except (
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as error:  # no run that was kept makes these
+        raise Trouble(f"no postmortem can be written of these runs: {error}", _CAPTURE) from error
 
 
 def _gathered(which: Sequence[str], project: str) -> Kept:
@@ -128,6 +135,7 @@ def _readable(paths: Iterable[Path]) -> Iterator[Bundle]:
 
 def _prevent(runs: Sequence[Bundle]) -> dict[str, str]:
     """What the runbooks of the named causes say under Prevent, filled in for this batch."""
-    named = {cause.code for run in runs if run.diagnosis for cause in run.diagnosis.causes}
+    named = {cause.code: cause.leg for run in runs if run.diagnosis for cause in run.diagnosis.causes}
     batch = next((run.batch for run in runs if run.batch), "")
-    return {code: shelf.prevent(code, runs[0].case.profile, batch) for code in named}
+    profile = runs[0].case.profile
+    return {code: shelf.prevent(code, profile, leg or Leg.REQUEST, batch) for code, leg in named.items()}

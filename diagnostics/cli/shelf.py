@@ -76,12 +76,12 @@ def find(text: str) -> int:
     return int(Exit.OK)
 
 
-def prevent(code: str, profile: PipelineProfile, batch: str) -> str:
+def prevent(code: str, profile: PipelineProfile, leg: Leg, batch: str) -> str:
     """What the runbook of a cause advises against a next time, filled in, in one line; empty when it has no such section."""
     body = next((b.body for b in _all() if b.front.name == code), "")
     _, _, section = body.partition("\n## Prevent\n")
     section = section.partition("\n## ")[0]
-    return " ".join(fill(section, {**_from_profile(profile, Leg.REQUEST), "batch": batch}).split())
+    return " ".join(fill(section, {**_from_profile(profile, leg), "batch": batch}).split())
 
 
 def fill(body: str, known: Mapping[str, str]) -> str:

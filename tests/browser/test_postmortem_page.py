@@ -38,6 +38,7 @@ def captured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("captured") / "night.gz"
     with opened(find(NIGHT), seed=1) as world, pytest.MonkeyPatch.context() as environment:
         environment.setenv("PUBSUB_DIAG_ENDPOINT", world.running.endpoint)
+        environment.setenv("XDG_STATE_HOME", str(path.parent))
         environment.delenv("PUBSUB_DIAG_PROFILE", raising=False)
         assert main.run(["capture", "-q", "--out", str(path)]) == 0
     return path
@@ -51,7 +52,9 @@ def said(captured: Path) -> Postmortem:
 @pytest.fixture(scope="session")
 def page(captured: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "night.html"
-    assert main.run(["postmortem", "-q", str(captured), "-o", "html", "--out", str(path)]) == 0
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("XDG_STATE_HOME", str(path.parent))
+        assert main.run(["postmortem", "-q", str(captured), "-o", "html", "--out", str(path)]) == 0
     return path
 
 

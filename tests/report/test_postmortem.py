@@ -419,6 +419,19 @@ def test_a_batch_with_a_hundred_thousand_lines_stays_readable() -> None:
     assert len(html.render(said).encode()) < 500_000
 
 
+def test_marks_stay_however_much_there_is() -> None:
+    def many(part: Evidence | Unseen) -> Evidence | Unseen:
+        if not isinstance(part, ChangeLog):
+            return part
+        (change,) = part.changes
+        changes = tuple(msgspec.structs.replace(change, at=change.at + timedelta(seconds=n)) for n in range(1000))
+        return msgspec.structs.replace(part, changes=changes)
+
+    said = build([with_evidence(night(), many), mended(night(), timedelta(minutes=30))])
+    assert len(said.timeline) == MOST and said.left_out > 500
+    assert {"START OF IMPACT", "END OF IMPACT"} <= {e.mark for e in said.timeline}
+
+
 # --- the command --------------------------------------------------------------------------------------------------------
 
 
@@ -457,6 +470,17 @@ def test_html_by_the_name_of_the_file(tmp_path: Path) -> None:
 def test_nothing_kept_is_said_with_what_to_do(which: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["postmortem", *which]) == 3
     assert "pubsub-diag capture" in capsys.readouterr().err
+
+
+def test_evidence_that_no_run_keeps_is_refused_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def impossible(*_: object) -> None:
+        raise OverflowError("date value out of range")
+
+    monkeypatch.setattr(postmortems, "build", impossible)
+    assert main.run(["postmortem", "-q", str(OLD)]) == 3
+    assert capsys.readouterr().err.startswith("pubsub-diag: no postmortem can be written of these runs: date value")
 
 
 def test_runs_about_several_batches_are_refused() -> None:

@@ -23,6 +23,7 @@ from diagnostics.steps.words import count, names
 
 LONGEST = 800
 """Characters of one text: a log line may be endless."""
+MOST_LOOKS = 40
 
 _DATE = re.compile(r"\b(20\d\d-[01]\d-[0-3]\d)(?!\d)")
 _PERSON = re.compile(r"\b(?:user:)?person-[0-9a-f]{4}\b")
@@ -69,7 +70,7 @@ def build(
             went_well=well,
             went_badly=badly,
             actions=reasons.actions(seen, prevent or {}),
-            looks=tuple(_looks(seen)),
+            looks=_ends(tuple(_looks(seen))),
             redactions=_redactions(seen),
             queries=tuple(_queries(seen)),
         )
@@ -135,6 +136,11 @@ def _looks(seen: Seen) -> Iterator[Look]:
         )
 
 
+def _ends(looks: tuple[Look, ...]) -> tuple[Look, ...]:
+    """The first and the last ones; a night of `watch` makes hundreds."""
+    return looks if len(looks) <= MOST_LOOKS else looks[: MOST_LOOKS // 2] + looks[-MOST_LOOKS // 2 :]
+
+
 def _queries(seen: Seen) -> Iterator[Query]:
     """How each kind of evidence was fetched, by the newest run that saw it."""
     newest: dict[tuple[str, Leg | None], Query] = {}
@@ -158,4 +164,5 @@ def _redactions(seen: Seen) -> str:
     secrets, people = sum(r.secrets for r in out), sum(r.people for r in out)
     patterns = sum(r.by_profile for r in out)
     times = count(people, "time")
-    return f"{count(secrets, 'secret')}, {times} a person, {patterns} by the profile's patterns"
+    left_out = f"; {len(out) - MOST_LOOKS} of {len(out)} looks are not listed" if len(out) > MOST_LOOKS else ""
+    return f"{count(secrets, 'secret')}, {times} a person, {patterns} by the profile's patterns{left_out}"

@@ -16,7 +16,7 @@ from diagnostics.steps.finding import Finding
 from diagnostics.steps.words import clip, count, span
 
 MOST = 150
-"""Lines of a timeline that people still read; batch, marks and notes are the last to go."""
+"""Lines of a timeline that people still read. What the batch did, and notes, are the last to go; marks never are."""
 LOUDEST_LINES = 6
 """Kinds of platform lines that are told."""
 GAP = timedelta(minutes=5)
@@ -24,7 +24,7 @@ GAP = timedelta(minutes=5)
 
 _DEPLOYS = ("ReplaceService", "CreateService", "UpdateService", "DeleteService", "ReplaceRevision", "CreateJob")
 _KINDS = {"Cloud Monitoring": "metric", "audit logs": "audit", "Pub/Sub": "state", "Cloud Run": "state", "IAM": "state"}
-_WEAKEST = ("metric", "log", "look")
+_WEAKEST = ("metric", "log", "look", "gap", "state", "audit", "deploy", "probe", "batch", "note")
 """What is left out first when there is too much."""
 _LIVES = (
     (Means.STARTED_ITEM, "reached the worker"),
@@ -68,7 +68,7 @@ def _most_telling(entries: Sequence[Entry]) -> tuple[Entry, ...]:
         of_kind = [at for at, e in enumerate(entries) if e.kind == kind]
         middle = of_kind[1:-1]  # the first and the last of a kind say from when to when
         dropped.update(middle[: max(too_many - len(dropped), 0)])
-    return tuple([e for at, e in enumerate(entries) if at not in dropped][:MOST])
+    return tuple(e for at, e in enumerate(entries) if at not in dropped)
 
 
 def _batch(seen: Seen) -> Iterator[Entry]:
