@@ -6,7 +6,7 @@ from diagnostics.audit import Audit, audit
 from diagnostics.cli import investigation, opening, output
 from diagnostics.cli.options import Asked, Format
 from diagnostics.cli.trouble import Trouble
-from diagnostics.evidence.collect import NotSeen
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.report import formats, markdown
 from diagnostics.report import lint as report
 

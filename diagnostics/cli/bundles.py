@@ -13,13 +13,13 @@ from diagnostics.causes.diagnosis import Diagnosis, Exit
 from diagnostics.cli import opening, output, replaying, times
 from diagnostics.cli.options import Access, Asked
 from diagnostics.cli.trouble import Trouble
-from diagnostics.evidence import store
 from diagnostics.evidence.ask import Ask
-from diagnostics.evidence.bundle import MOST_BYTES, Bundle, BundleError, Note, dump, load, schema
 from diagnostics.evidence.model import Evidence, Unseen
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.redaction import cleaner, texts_of
 from diagnostics.investigate import investigate
+from diagnostics.keep import store
+from diagnostics.keep.bundle import MOST_BYTES, Bundle, BundleError, Note, dump, load, schema
 from diagnostics.look import everything, see
 from diagnostics.report.escape import clean
 from diagnostics.sources.session import LAB, LabError, find_lab

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from diagnostics.causes.diagnosis import Diagnosis
 from diagnostics.cli import names, output
-from diagnostics.evidence import store
 from diagnostics.evidence.model import BatchMarks, Unseen
 from diagnostics.investigate import Case
+from diagnostics.keep import store
 
 
 def keep(case: Case, diagnosis: Diagnosis | None, quiet: bool) -> str:

@@ -12,9 +12,9 @@ import msgspec
 from diagnostics.causes.diagnosis import Exit
 from diagnostics.cli import output, replaying, shelf
 from diagnostics.cli.trouble import Trouble
-from diagnostics.evidence import store
-from diagnostics.evidence.bundle import Bundle, BundleError, Note, load
 from diagnostics.evidence.model import Leg
+from diagnostics.keep import store
+from diagnostics.keep.bundle import Bundle, BundleError, Note, load
 from diagnostics.report.postmortem import charts, html, markdown
 from diagnostics.report.postmortem.build import build
 from diagnostics.report.postmortem.merged import ABOUT_A_BATCH

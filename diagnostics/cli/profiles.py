@@ -11,7 +11,7 @@ from diagnostics.causes.diagnosis import Exit
 from diagnostics.cli import opening, output
 from diagnostics.cli.options import Access, Asked, Format
 from diagnostics.cli.trouble import Trouble
-from diagnostics.evidence.collect import NotSeen
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.discover import discover, to_toml
 from diagnostics.pipeline.profile import ProfileError
 from diagnostics.report.escape import clean

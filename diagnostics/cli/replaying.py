@@ -12,10 +12,10 @@ from diagnostics.cli import output
 from diagnostics.cli.options import Asked
 from diagnostics.cli.question import Question
 from diagnostics.cli.trouble import Trouble
-from diagnostics.evidence import store
-from diagnostics.evidence.bundle import Bundle, BundleError, load, replay
 from diagnostics.evidence.model import Leg
 from diagnostics.investigate import COMMANDS, Case
+from diagnostics.keep import store
+from diagnostics.keep.bundle import Bundle, BundleError, load, replay
 from diagnostics.report.escape import clean
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from diagnostics.access import ACCOUNT, NEEDS, PROJECT, SUBSCRIPTION, TOPIC, Permission, Rights, Want, access
 from diagnostics.causes.diagnosis import Exit
 from diagnostics.causes.say import WOULD_SAY
 from diagnostics.cli import opening, output
@@ -29,7 +30,6 @@ from diagnostics.probe import rpcs as probe
 from diagnostics.report.escape import clean
 from diagnostics.report.json import pretty
 from diagnostics.report.layout import Layout, clock
-from diagnostics.sources.access import ACCOUNT, NEEDS, PROJECT, SUBSCRIPTION, TOPIC, Permission, Rights, Want, access
 from diagnostics.sources.freshness import Freshness, Newest, freshness
 from diagnostics.sources.rpcs import APIS
 from diagnostics.sources.session import Session, together

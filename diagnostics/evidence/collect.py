@@ -20,27 +20,17 @@ from diagnostics.evidence.ask import Ask, Window, window
 from diagnostics.evidence.model import Evidence, EvidenceSet, Key, Leg, Unseen, Why
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.redaction import cleaner
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 
 if TYPE_CHECKING:
     from diagnostics.sources.session import Session
 
-__all__ = ["Ask", "NotSeen", "Provider", "collect", "requirements"]
+__all__ = ["Ask", "Provider", "collect", "requirements"]
 
 Provider = Callable[..., Any]
 
 THREADS = 32
-
-
-class NotSeen(Exception):
-    """What a provider raises when it cannot see; the collector makes an `Unseen` of it."""
-
-    def __init__(self, why: Why, says: str, permission: str = "", mend: str = "") -> None:
-        super().__init__(says)
-        self.why = why
-        self.says = says
-        self.permission = permission
-        self.mend = mend
 
 
 def collect(

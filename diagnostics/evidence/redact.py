@@ -45,7 +45,9 @@ _SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
     (re.compile(r"(\b[a-z][\w+.-]*://)[^\s/@:]+:[^\s/@]+@"), rf"\1{GONE}@"),  # user info in an URL
 )
 _NAMED = re.compile(rf"(?i){_NAMES}|(?:proxy-)?authorization|(?:set-)?cookie")
-_PERHAPS = re.compile(r"[:=@]|%3|PRIVATE|eyJ|ya29|1//|AIza|GOCSPX|gh[pousr]_|github_pat|xox|AKIA|_live_|(?i:bearer|basic)")
+_PERHAPS = re.compile(
+    r"[:=@]|%3|PRIVATE|eyJ|ya29|1//|AIza|GOCSPX|gh[pousr]_|github_pat|xox|AKIA|_live_|(?i:bearer|basic)"
+)
 """What every secret and every e-mail address has some of: most texts have none and need no closer look."""
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from diagnostics.evidence.collect import NotSeen
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.probe.journal import Entry
 from diagnostics.probe.reach import Clock, Reach
 from diagnostics.probe.rpcs import WRITE_LOG

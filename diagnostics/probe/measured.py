@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from msgspec import Struct
 
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import SubscriptionSettings
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.probe.reach import Reach
 from diagnostics.sources.monitoring import OLDEST_AGE, PUSHES
 from diagnostics.sources.series import PUBSUB, Resource, Span, fetch, gauge

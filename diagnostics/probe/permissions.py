@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import SubscriptionSettings
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.probe.journal import Mode
 from diagnostics.probe.reach import Reach

@@ -8,8 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import Leg, SubscriptionSettings
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.probe.against import Refusal, of_permissions, of_snapshot, of_state, of_switch, of_traces
 from diagnostics.probe.journal import Entry, Journal, Mode, new_run, this_process

@@ -10,8 +10,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import Why
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.sources.call import call
 from diagnostics.sources.rpcs import Rpc
 from diagnostics.sources.session import LabError, Session, find_lab

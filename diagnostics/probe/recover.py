@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diagnostics.evidence.collect import NotSeen
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.probe import log_entry
 from diagnostics.probe.journal import Entry, Journal, Mode
 from diagnostics.probe.push_config import LABEL, UNTIL

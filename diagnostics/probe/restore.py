@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from diagnostics.evidence.collect import NotSeen
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.probe.journal import Entry, Mode
 from diagnostics.probe.push_config import LABEL, UNTIL, differences, load, may_hold_secret, undo_line
 from diagnostics.probe.reach import Clock, Reach, Refused, Unclear

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import Probed, Provenance
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.probe import log_entry, snapshot, switch
 from diagnostics.probe.journal import Entry, Journal, Mode, Phase

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from diagnostics.evidence.collect import NotSeen
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.probe.journal import Entry
 from diagnostics.probe.peek import LEASE_S, Peek, peek
 from diagnostics.probe.push_config import LABEL, UNTIL

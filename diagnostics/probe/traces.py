@@ -9,8 +9,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import Leg, Why
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.probe import log_entry
 from diagnostics.probe.journal import Entry, Journal, Mode, Phase, running
 from diagnostics.probe.push_config import LABEL, UNTIL

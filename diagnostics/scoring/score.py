@@ -16,9 +16,9 @@ from msgspec import Struct
 
 from diagnostics.causes.diagnosis import Diagnosis
 from diagnostics.evidence.ask import Ask, Deploy
-from diagnostics.evidence.bundle import dump, parse, replay
 from diagnostics.evidence.model import Leg
 from diagnostics.investigate import Case, investigate
+from diagnostics.keep.bundle import dump, parse, replay
 from diagnostics.lab.durations import seconds
 from diagnostics.look import lab_profile, see
 from diagnostics.pipeline.load import profile_of

@@ -11,9 +11,9 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from diagnostics.evidence.ask import Ask
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import BatchMarks, BatchStatus, Leg, Mark, Means, ServiceConfig, Unseen, Why
 from diagnostics.evidence.redact import redact
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import Auth, BatchStateProfile, PipelineProfile
 from diagnostics.sources.cloud_run import config_of
 from diagnostics.sources.provenance import provenance

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import Why
 from diagnostics.evidence.redact import redact
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.sources.rpcs import Rpc
 from diagnostics.sources.session import Session
 from diagnostics.sources.sign_in import ADC_LOGIN, is_expired_login

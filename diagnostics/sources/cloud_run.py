@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import (
     Revisions,
     RevisionSettings,
@@ -16,6 +15,7 @@ from diagnostics.evidence.model import (
     Why,
 )
 from diagnostics.evidence.redact import hashed, redact
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.sources.call import NotThere, call, pages
 from diagnostics.sources.provenance import gcloud, provenance

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import MetricDelays, Why
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.sources.call import NotThere, pages
 from diagnostics.sources.provenance import provenance

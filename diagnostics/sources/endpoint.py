@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import (
     Leg,
     LiveCall,
@@ -14,6 +13,7 @@ from diagnostics.evidence.model import (
     Why,
 )
 from diagnostics.evidence.redact import redact
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.sources.call import NotThere, call
 from diagnostics.sources.provenance import provenance

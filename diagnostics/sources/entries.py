@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import Provenance, Why
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.sources.call import NotThere, Pages, pages
 from diagnostics.sources.clients import load
 from diagnostics.sources.route import Receiver

@@ -11,8 +11,8 @@ from email.utils import parsedate_to_datetime
 
 from msgspec import Struct
 
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import OUR_USER_AGENT, Leg
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.sources.call import ApiOff
 from diagnostics.sources.entries import between, both, entries, moment

@@ -11,9 +11,9 @@ from typing import Any
 from msgspec import Struct
 
 from diagnostics.evidence.ask import Ask
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import Leg, Means, SubscriptionConfig, Unseen, Why
 from diagnostics.evidence.redact import redact
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import Marker, PipelineProfile
 from diagnostics.sources.entries import between, both, entries
 from diagnostics.sources.entries import field as field_of

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from diagnostics.evidence.ask import Ask, Window, window
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import (
     BatchMarks,
     ItemMarks,
@@ -24,6 +23,7 @@ from diagnostics.evidence.model import (
     Why,
 )
 from diagnostics.evidence.redact import redact
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import Marker, PipelineProfile
 from diagnostics.sources.call import Pages
 from diagnostics.sources.entries import (

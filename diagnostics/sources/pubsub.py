@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import (
     Binding,
     DeadLetterPolicy,
@@ -23,6 +22,7 @@ from diagnostics.evidence.model import (
     Why,
 )
 from diagnostics.evidence.redact import endpoint, member, redact
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.sources.call import NotThere, call, pages
 from diagnostics.sources.provenance import gcloud, provenance

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from diagnostics.evidence.ask import Window
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import LogRow, PlatformLine, PlatformLines, RequestLog, Unseen, Why
 from diagnostics.evidence.redact import redact
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.sources.call import Pages
 from diagnostics.sources.entries import (

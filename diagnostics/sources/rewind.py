@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 from msgspec import structs
 
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import (
     Binding,
     DeadLetterTopic,
@@ -29,6 +28,7 @@ from diagnostics.evidence.model import (
     Why,
 )
 from diagnostics.evidence.redact import redact
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.sources.clients import load
 from diagnostics.sources.history import History, Recorded
 from diagnostics.sources.pubsub import settings_of

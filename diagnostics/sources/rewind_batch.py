@@ -11,8 +11,8 @@ from datetime import datetime
 
 from msgspec import structs
 
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import BatchStatus, Mark, Means, Why
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.sources.call import Pages
 from diagnostics.sources.entries import between, both, entries

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import DELETED_TOPIC, Leg, SubscriptionConfig, SubscriptionSettings, Unseen, Why
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile, ServiceProfile
 from diagnostics.sources.call import NotThere, pages
 from diagnostics.sources.rpcs import LIST_SERVICES

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import Point, Provenance, Series, Why
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.sources.call import NotThere, Pages, pages
 from diagnostics.sources.rpcs import TIME_SERIES
 from diagnostics.sources.session import Session, together

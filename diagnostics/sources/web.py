@@ -9,9 +9,9 @@ import urllib.request
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import OUR_USER_AGENT, Why
 from diagnostics.evidence.redact import redact
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.sources.clients import load
 from diagnostics.sources.session import Session
 from diagnostics.sources.sign_in import GCLOUD_LOGIN, SignInError, bounded_by, gcloud

@@ -15,7 +15,7 @@ import resource, sys
 from dataclasses import replace
 from pathlib import Path
 from msgspec import structs
-from diagnostics.evidence.bundle import dump, load, parse, replay
+from diagnostics.keep.bundle import dump, load, parse, replay
 from diagnostics.evidence.model import EvidenceSet
 case = load(Path(sys.argv[1])).case
 seen = dict(case.evidence.items())

@@ -44,7 +44,9 @@ def best(command: Sequence[str], env: dict[str, str] | None = None) -> float:
 def test_help_against_the_smallest_typer_program(capsys: pytest.CaptureFixture[str]) -> None:
     ours, smallest = best([PUBSUB_DIAG, "--help"]), best([sys.executable, "-c", SMALLEST, "--help"])
     with capsys.disabled():
-        print(f"\n--help: {ours * 1000:.0f} ms, smallest Typer program {smallest * 1000:.0f} ms: {ours / smallest:.2f} × (aim: 1.5)")
+        print(
+            f"\n--help: {ours * 1000:.0f} ms, smallest Typer program {smallest * 1000:.0f} ms: {ours / smallest:.2f} × (aim: 1.5)"
+        )
 
 
 def test_a_passive_batch_run_with_fifty_milliseconds_on_every_rpc(capsys: pytest.CaptureFixture[str]) -> None:

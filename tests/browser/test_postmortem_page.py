@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from diagnostics.cli import main
-from diagnostics.evidence.bundle import load
+from diagnostics.keep.bundle import load
 from diagnostics.report.postmortem.build import build
 from diagnostics.report.postmortem.model import Postmortem
 from diagnostics.scoring.world import find, opened

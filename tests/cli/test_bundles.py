@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from diagnostics.cli import main
-from diagnostics.evidence import store
-from diagnostics.evidence.bundle import load
+from diagnostics.keep import store
+from diagnostics.keep.bundle import load
 from diagnostics.scoring.world import World, find, opened
 
 OLD = Path(__file__).parents[1] / "data" / "bundles" / "night-0379aef.pubsub-diag.gz"

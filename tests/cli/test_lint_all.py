@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from diagnostics.cli import main
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import Why
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.scoring.world import World, find, opened
 from diagnostics.sources.session import LAB
 

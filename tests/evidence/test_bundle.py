@@ -22,9 +22,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from diagnostics.causes.diagnosis import Diagnosis
-from diagnostics.evidence import bundle as bundles
-from diagnostics.evidence.bundle import Bundle, BundleError, Note, dump, load, parse, replay
 from diagnostics.evidence.model import EvidenceSet, Leg, Peeked, Probed, Provenance
+from diagnostics.keep import bundle as bundles
+from diagnostics.keep.bundle import Bundle, BundleError, Note, dump, load, parse, replay
 from diagnostics.report.json import render
 
 ROOT = Path(__file__).parents[2]

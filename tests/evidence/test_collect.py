@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import pytest
 
 from diagnostics.evidence.ask import Ask, window
-from diagnostics.evidence.collect import NotSeen, collect
+from diagnostics.evidence.collect import collect
 from diagnostics.evidence.model import (
     AckCounts,
     Evidence,
@@ -26,6 +26,7 @@ from diagnostics.evidence.model import (
     Unseen,
     Why,
 )
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.load import profile_of
 from diagnostics.sources.session import Session
 from diagnostics.sources.sign_in import SignIn

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diagnostics.cli import main
-from diagnostics.evidence import store
-from diagnostics.evidence.bundle import load
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.redaction import cleaner
+from diagnostics.keep import store
+from diagnostics.keep.bundle import load
 from diagnostics.lab.audit import Target
 from diagnostics.lab.lab import Lab
 from diagnostics.lab.model import Binding

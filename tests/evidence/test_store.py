@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from diagnostics.evidence import store
-from diagnostics.evidence.bundle import Bundle, Note, load
 from diagnostics.investigate import Case
+from diagnostics.keep import store
+from diagnostics.keep.bundle import Bundle, Note, load
 
 OLD = Path(__file__).parents[1] / "data" / "bundles" / "night-0379aef.pubsub-diag.gz"
 DAY_S = 86400

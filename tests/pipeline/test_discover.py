@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from diagnostics.access import NEEDS, access
 from diagnostics.evidence.model import BatchStatus, Evidence, Means, PushCounts, SubscriptionPolicy
 from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import load
@@ -16,7 +17,6 @@ from diagnostics.lab.telemetry.store import Telemetry
 from diagnostics.pipeline.discover import discover, to_toml
 from diagnostics.pipeline.load import load_profile, parse_profile
 from diagnostics.pipeline.profile import ProfileError, ServiceProfile
-from diagnostics.sources.access import NEEDS, access
 from diagnostics.sources.marker_test import profile_test
 from diagnostics.sources.session import LAB, Options, Session
 

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from diagnostics.causes.diagnosis import Diagnosis, State
-from diagnostics.evidence.bundle import Bundle, load, replay
 from diagnostics.evidence.model import Evidence, EvidenceSet, Unseen
+from diagnostics.keep.bundle import Bundle, load, replay
 from diagnostics.steps.finding import Status
 
 OLD = Path(__file__).parents[1] / "data" / "bundles" / "night-0379aef.pubsub-diag.gz"

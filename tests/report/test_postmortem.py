@@ -17,8 +17,6 @@ from markdown_it import MarkdownIt
 from diagnostics.causes.diagnosis import Confidence, Named, Role, RuledOut
 from diagnostics.cli import main, postmortems
 from diagnostics.cli.trouble import Trouble
-from diagnostics.evidence import store
-from diagnostics.evidence.bundle import Bundle, Note
 from diagnostics.evidence.model import (
     Backlog,
     ChangeLog,
@@ -32,6 +30,8 @@ from diagnostics.evidence.model import (
     Unseen,
     Why,
 )
+from diagnostics.keep import store
+from diagnostics.keep.bundle import Bundle, Note
 from diagnostics.report.postmortem import charts, html, markdown
 from diagnostics.report.postmortem.build import LONGEST, build
 from diagnostics.report.postmortem.curves import COLUMNS, thinned
@@ -391,6 +391,13 @@ def _rows(text: str) -> list[tuple[int, int]]:
         head = head or cells
         found.append((head, cells))
     return found
+
+
+def test_a_file_that_was_not_redacted_gives_no_secret_and_no_person_away() -> None:
+    said = build([hostile(night(), " password=hunter22 alice@example.com Authorization: Bearer ya29.abcdefghijklmnop")])
+    for text in (html.render(said), markdown.render(said)):
+        assert "a person" in text
+        assert not re.search(r"hunter22|alice|ya29\.abc", text)
 
 
 def test_endless_lines_are_cut() -> None:

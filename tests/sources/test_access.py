@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from diagnostics.access import NEEDS, Rights, access
 from diagnostics.cli.rights import reading
 from diagnostics.evidence.ask import Ask
 from diagnostics.evidence.collect import collect
@@ -17,7 +18,6 @@ from diagnostics.investigate import COMMANDS, Case, investigate, kinds_for
 from diagnostics.look import everything, header
 from diagnostics.pipeline.load import load_profile
 from diagnostics.scoring.world import opened
-from diagnostics.sources.access import NEEDS, Rights, access
 from diagnostics.sources.session import LAB, Options, Session
 
 PROFILE = load_profile("nba-predictions")

@@ -11,8 +11,8 @@ from google.api_core import exceptions
 from google.auth.exceptions import RefreshError
 from google.rpc import error_details_pb2
 
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import Why
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.sources.call import NotThere, call, pages
 from diagnostics.sources.rpcs import GET_TOPIC, TOPIC_SUBSCRIPTIONS
 from diagnostics.sources.session import Session

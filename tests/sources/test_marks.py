@@ -11,8 +11,8 @@ import pytest
 from google.cloud.logging_v2.types import LogEntry
 
 from diagnostics.evidence.ask import Ask
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import BatchMarks, Mark, Means, Provenance, StartCall, StartCalls
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.load import load_profile
 from diagnostics.pipeline.profile import Marker
 from diagnostics.sources.entries import began, entries, field, quoted, text_of

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from google.api_core import exceptions
 
-from diagnostics.evidence.collect import NotSeen
 from diagnostics.evidence.model import Leg
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.load import load_profile, profile_of
 from diagnostics.sources.iam import full_account
 from diagnostics.sources.route import Push, Receiver, Services, Topic, of_host, stated

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from diagnostics import __version__
-from diagnostics.evidence.bundle import Bundle, Note
 from diagnostics.evidence.model import Leg, Unseen
+from diagnostics.evidence.redact import redact
+from diagnostics.keep.bundle import Bundle, Note
 from diagnostics.report import ladder
 from diagnostics.report.escape import clean
 from diagnostics.report.postmortem import curves, reasons
@@ -78,13 +79,16 @@ def build(
 
 
 def tame(said: Postmortem) -> Postmortem:
-    """The same with every text on one line, harmless to terminals, bounded, and naming no person."""
+    """The same with every text on one line, harmless to terminals, bounded, without secrets, and naming no person.
+
+    Evidence is redacted when it is made; a file that somebody else made need not be.
+    """
     return msgspec.convert(_tamed(msgspec.to_builtins(said)), Postmortem)
 
 
 def _tamed(value: Any) -> Any:
     if isinstance(value, str):
-        text = _PERSON.sub("a person", clean(value))
+        text = _PERSON.sub("a person", redact(clean(value)))
         return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
     if isinstance(value, list | tuple):
         return [_tamed(entry) for entry in value]

@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from diagnostics.causes.diagnosis import Diagnosis, Named, Role, State
 from diagnostics.evidence.ask import Window
-from diagnostics.evidence.bundle import Bundle, Note
 from diagnostics.evidence.model import (
     BatchMarks,
     Change,
@@ -28,6 +27,7 @@ from diagnostics.evidence.model import (
     Why,
     seen,
 )
+from diagnostics.keep.bundle import Bundle, Note
 from diagnostics.ledger import Ledger, build
 from diagnostics.ledger.attempts import Attempt
 from diagnostics.ledger.lives import attribute

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from diagnostics.causes.diagnosis import Confidence, Diagnosis, Missing, Named, Role
-from diagnostics.evidence.bundle import Bundle
 from diagnostics.evidence.model import Evidence, Leg, Why
+from diagnostics.keep.bundle import Bundle
 from diagnostics.report.ladder import WORDS
 from diagnostics.report.postmortem.merged import Seen
 from diagnostics.report.postmortem.model import Action, Cause, Gap, Hypothesis, Moment, Trigger

@@ -20,8 +20,8 @@ from pathlib import Path
 import msgspec
 
 from diagnostics.causes.diagnosis import Diagnosis
-from diagnostics.evidence.bundle import Bundle, BundleError, Note, batch_of, dump, load
 from diagnostics.investigate import Case
+from diagnostics.keep.bundle import Bundle, BundleError, Note, batch_of, dump, load
 
 KEEP = "PUBSUB_DIAG_KEEP_RUNS"
 """0 (or no, off, false) in the environment: no run is kept."""

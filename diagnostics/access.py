@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from diagnostics.evidence import model as seen
 from diagnostics.evidence.ask import Ask
-from diagnostics.evidence.collect import NotSeen, requirements
+from diagnostics.evidence.collect import requirements
 from diagnostics.evidence.model import Evidence, Leg, SubscriptionConfig
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.sources import given, rpcs
 from diagnostics.sources.call import ApiOff, NotThere, call
