@@ -1,0 +1,77 @@
+"""Who may do what: IAM policies, the push account, the project."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from msgspec import Struct
+
+from diagnostics.evidence.model.base import Evidence
+
+
+class Binding(Struct, frozen=True, kw_only=True):
+    role: str
+    members: tuple[str, ...]
+    condition: str = ""
+    """CEL expression; empty for an unconditional grant."""
+
+
+class Policy(Evidence, frozen=True, kw_only=True):
+    """Base of the IAM policies. `resource` is the full resource name."""
+
+    resource: str
+    bindings: tuple[Binding, ...]
+
+    def members(self, *roles: str) -> set[str]:
+        """Members of unconditional bindings of any of these roles."""
+        return {m for b in self.bindings if b.role in roles and not b.condition for m in b.members}
+
+    def conditional(self, *roles: str) -> set[str]:
+        return {m for b in self.bindings if b.role in roles and b.condition for m in b.members}
+
+
+class SubscriptionPolicy(Policy, frozen=True, kw_only=True):
+    per_leg: ClassVar[bool] = True
+
+
+class TopicPolicy(Policy, frozen=True, kw_only=True):
+    per_leg: ClassVar[bool] = True
+
+
+class DeadLetterTopicPolicy(Policy, frozen=True, kw_only=True):
+    per_leg: ClassVar[bool] = True
+
+
+class ServicePolicy(Policy, frozen=True, kw_only=True):
+    """IAM policy of the Cloud Run service that receives this leg's pushes."""
+
+    per_leg: ClassVar[bool] = True
+
+
+class PushAccountPolicy(Policy, frozen=True, kw_only=True):
+    """IAM policy *on* the push service account: who may mint its tokens."""
+
+    per_leg: ClassVar[bool] = True
+
+
+class ProjectPolicy(Policy, frozen=True, kw_only=True):
+    pass
+
+
+class PushAccount(Evidence, frozen=True, kw_only=True):
+    """The push service account itself. `exists` False: Google says not found."""
+
+    per_leg: ClassVar[bool] = True
+    email: str
+    exists: bool
+    disabled: bool = False
+
+
+class ProjectInfo(Evidence, frozen=True, kw_only=True):
+    project: str
+    number: str
+
+    @property
+    def pubsub_agent(self) -> str:
+        """Google's own account that mints push tokens and forwards dead letters."""
+        return f"service-{self.number}@gcp-sa-pubsub.iam.gserviceaccount.com"

@@ -1,0 +1,175 @@
+"""What Cloud Logging tells: calls, marker lines, requests, instances, changes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from msgspec import Struct
+
+from diagnostics.evidence.model.base import Evidence
+
+
+class StartCall(Struct, frozen=True, kw_only=True):
+    """One request to the coordinator's start path, from its request log."""
+
+    at: datetime
+    """When the call began, as well as the log can say."""
+    status: int
+    latency_s: float
+    user_agent: str = ""
+    trace: str = ""
+    reached_app: bool = True
+    """False: Google's front end answered (no instanceId)."""
+    text: str = ""
+
+
+class StartCalls(Evidence, frozen=True, kw_only=True):
+    """Calls to the coordinator's start path over the look-back, oldest first."""
+
+    calls: tuple[StartCall, ...]
+
+
+class Means(StrEnum):
+    """What a marker line means. The profile maps log lines of a pipeline to these."""
+
+    RECEIVED = "received"
+    """The coordinator took a start call."""
+    REFUSED = "refused"
+    """It refused one; captures `blocker`, the batch that is in the way, where it can."""
+    PHASE = "phase"
+    """A phase of a start began or ended; captures `phase`."""
+    CREATED = "created"
+    """Batch state was written; captures `batch` and `expected`."""
+    GATE = "gate"
+    """A gate decided how many items to publish; captures `count` (passed), `of`, and optional reasons as further numbers."""
+    PUBLISH_ERROR = "publish_error"
+    """Publishing an item failed; captures `item` where it can."""
+    PUBLISHED_ITEM = "published_item"
+    PUBLISHED = "published"
+    """The coordinator's count for the batch; captures `count`, optional `failed` and `of`."""
+    EMPTY = "empty"
+    """The batch is empty by design; captures `reason` where it can."""
+    STARTED_ITEM = "started_item"
+    """A push of this item reached worker code."""
+    DONE_ITEM = "done_item"
+    """The worker finished the item."""
+    SKIPPED_ITEM = "skipped_item"
+    """The worker gave the item up and acked it; captures `reason`."""
+    FAILED_ITEM = "failed_item"
+    """The worker failed on the item and did not ack it; captures `reason`."""
+    BAD_MESSAGE = "bad_message"
+    """A message the worker cannot read."""
+    COMPLETION_ERROR = "completion_error"
+    """Publishing the completion failed; captures `topic` or `reason` where it can."""
+    RETURNED_ITEM = "returned_item"
+    """The coordinator took the completion of an item."""
+    RETURN_REJECTED = "return_rejected"
+    RECORDED_ITEM = "recorded_item"
+    RECORD_ERROR = "record_error"
+    CLOSED = "closed"
+    """The batch was closed; captures `count` and `of` where it can."""
+    FORCED = "forced"
+    """The batch was closed or reset by hand or by age, with work missing."""
+
+
+class Mark(Struct, frozen=True, kw_only=True):
+    """One marker line: what the profile's pattern captured of it."""
+
+    means: Means
+    at: datetime
+    service: str
+    revision: str = ""
+    instance: str = ""
+    trace: str = ""
+    batch: str = ""
+    item: str = ""
+    correlation: str = ""
+    date: str = ""
+    numbers: dict[str, int] = {}
+    """Captured groups that are whole numbers: expected, count, of, failed, …"""
+    words: dict[str, str] = {}
+    """Other captured groups: reason, blocker, topic, phase."""
+
+
+class BatchMarks(Evidence, frozen=True, kw_only=True):
+    """Marker lines about whole batches (received to published, closed) over the look-back, oldest first."""
+
+    marks: tuple[Mark, ...]
+
+
+class ItemMarks(Evidence, frozen=True, kw_only=True):
+    """Marker lines about items in the window, both services, oldest first."""
+
+    since: datetime
+    marks: tuple[Mark, ...]
+
+
+class LogRow(Struct, frozen=True, kw_only=True):
+    """One request-log entry of a receiving service."""
+
+    at: datetime
+    method: str
+    path: str
+    status: int
+    latency_s: float
+    user_agent: str = ""
+    instance: str = ""
+    """Empty: the request never reached a container; Google's front end answered."""
+    revision: str = ""
+    text: str = ""
+
+
+class RequestLog(Evidence, frozen=True, kw_only=True):
+    """Request log of the leg's receiving service in the window, oldest first: every refusal and failure, on any path,
+    and a sample of what went well (so that silence can be told from a log that is not written)."""
+
+    per_leg: ClassVar[bool] = True
+    push_path: str
+    refused: tuple[LogRow, ...]
+    """Status 300 and up."""
+    fine: tuple[LogRow, ...]
+    """Newest entries below 300."""
+
+
+class PlatformLine(Struct, frozen=True, kw_only=True):
+    at: datetime
+    log: str
+    """"varlog/system", "stderr" or "stdout"."""
+    severity: str
+    text: str
+    """Redacted, at most 300 characters."""
+    revision: str = ""
+    instance: str = ""
+
+
+class PlatformLines(Evidence, frozen=True, kw_only=True):
+    """Lines of Cloud Run about instances (starts, exits, memory, probes) and ERROR lines of the receiving service in the window."""
+
+    per_leg: ClassVar[bool] = True
+    lines: tuple[PlatformLine, ...]
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """One configuration change from the audit logs, failed attempts included."""
+
+    at: datetime
+    api: str
+    """pubsub.googleapis.com, run.googleapis.com, iam.googleapis.com, …"""
+    method: str
+    """Last part of the method name: UpdateSubscription, ReplaceService, SetIamPolicy, …"""
+    resource: str
+    """Short resource name: kind/name, e.g. "subscriptions/prediction-request-prod"."""
+    by: str
+    """Service principals as they are; people as "person-1f0c", the same wherever that person occurs."""
+    ok: bool = True
+    says: str = ""
+    """What changed where the payload tells, else the status message."""
+
+
+class ChangeLog(Evidence, frozen=True, kw_only=True):
+    """Activity, system-event and policy log entries about the pipeline's resources over the look-back, oldest first."""
+
+    since: datetime
+    changes: tuple[Change, ...]
