@@ -11,7 +11,8 @@ GONE = "[redacted]"
 BY_PROFILE = "[redacted by profile]"
 """What stands for a match of a pattern that the profile names."""
 
-_EMAIL = re.compile(r"[A-Za-z0-9._%+'-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}")
+_EMAIL = re.compile(r"(?<![A-Za-z0-9._%+'-])[A-Za-z0-9._%+'-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}")
+"""Looked for at the begin of a word only: an endless word would otherwise be read again from each of its letters."""
 _SAYS = r"\\*+[\"']?+\s*+(?:[:=]{1,3}+>?+|%3[da])\s*+"
 """Between a name and its value, in headers, queries, JSON, JSON within JSON, Python and shells."""
 _SHELL = r"(?!(?:(?:bearer|basic) )?\$(?:\(gcloud auth |(?-i:[A-Z]+(?:_[A-Z0-9]+)+)(?![\w$])))"
@@ -40,9 +41,9 @@ _SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
         rf"\1\2{GONE}",
     ),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/-]{8,}=*"), rf"\1 {GONE}"),
-    (re.compile(rf"(?i)\b({_NAMES})({_SAYS})(\\*[\"']){_SHELL}.{{3,}}?(?=\3|$)"), rf"\1\2\3{GONE}"),  # quoted
-    (re.compile(rf"(?i)\b({_NAMES})({_SAYS}){_SHELL}[^\s\"'&,;}}\\\[]{{3,}}"), rf"\1\2{GONE}"),
-    (re.compile(r"(\b[a-z][\w+.-]*://)[^\s/@:]+:[^\s/@]+@"), rf"\1{GONE}@"),  # user info in an URL
+    (re.compile(rf"(?i)(?<![\w-])({_NAMES})({_SAYS})(\\*[\"']){_SHELL}.{{3,}}?(?=\3|$)"), rf"\1\2\3{GONE}"),  # quoted
+    (re.compile(rf"(?i)(?<![\w-])({_NAMES})({_SAYS}){_SHELL}[^\s\"'&,;}}\\\[]{{3,}}"), rf"\1\2{GONE}"),
+    (re.compile(r"((?<![\w+.-])[\w+.-]*://)[^\s/@:]+:[^\s/@]+@"), rf"\1{GONE}@"),  # user info in an URL
 )
 _NAMED = re.compile(rf"(?i){_NAMES}|(?:proxy-)?authorization|(?:set-)?cookie")
 _PERHAPS = re.compile(

@@ -88,7 +88,7 @@ def tame(said: Postmortem) -> Postmortem:
 
 def _tamed(value: Any) -> Any:
     if isinstance(value, str):
-        text = _PERSON.sub("a person", redact(clean(value)))
+        text = _PERSON.sub("a person", redact(clean(value[: 4 * LONGEST])))
         return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
     if isinstance(value, list | tuple):
         return [_tamed(entry) for entry in value]
