@@ -19,6 +19,9 @@ from diagnostics.sources.call import NotThere
 from diagnostics.sources.provenance import gcloud
 from diagnostics.sources.rpcs import GET_SUBSCRIPTION, Rpc
 
+REFUSALS = 3
+"""So many clear refusals are believed; one may be a quota of this minute, or a grant that has not come everywhere yet."""
+
 
 class State(StrEnum):
     """How something stands after restoring."""
@@ -53,18 +56,26 @@ def restore(reach: Reach, entry: Entry, *, unsure: bool = True, force: bool = Fa
     `unsure`: a change may still be on its way, so what is found untouched is looked at once more. `force`: overwrite what somebody else
     has set meanwhile.
     """
-    clock = Clock(reach.waits.restore_s)
+    clock, refused = Clock(reach.waits.restore_s), 0
     while True:
         try:
-            if entry.mode is Mode.SNAPSHOT:
-                return _cleared(reach, entry, unsure)
-            return _switched_back(reach, entry, unsure, force)
-        except (Refused, ValueError) as failed:
-            return _failed(entry, str(failed))
-        except (Unclear, NotSeen) as failed:
-            unsure = True
-            if not clock.wait(min(reach.waits.between_looks_s, 2.0)):
-                return _failed(entry, failed.says)
+            outcome = (
+                _cleared(reach, entry, unsure) if entry.mode is Mode.SNAPSHOT else _back(reach, entry, unsure, force)
+            )
+        except ValueError as damaged:
+            return _failed(entry, str(damaged))
+        except (Refused, Unclear, NotSeen) as failed:
+            outcome = _failed(entry, failed.says)
+            unsure |= not isinstance(failed, Refused)
+            refused += isinstance(failed, Refused)
+        else:
+            if entry.mode is Mode.SWITCH:
+                return outcome
+            refused += 1
+        if outcome.state is not State.FAILED or refused == REFUSALS:
+            return outcome
+        if not clock.wait(min(reach.waits.between_looks_s, 2.0)):
+            return outcome
 
 
 def undo(entry: Entry) -> tuple[str, ...]:
@@ -86,7 +97,7 @@ def delete_lines(temporary: str, snapshot: str) -> tuple[str, ...]:
 # --- switch mode ------------------------------------------------------------------------------------------------------
 
 
-def _switched_back(reach: Reach, entry: Entry, unsure: bool, force: bool) -> Outcome:
+def _back(reach: Reach, entry: Entry, unsure: bool, force: bool) -> Outcome:
     if entry.push is None:
         raise ValueError(f"the entry of run {entry.run} holds no push config")
     wanted, short = load(entry.push), entry.subscription.rpartition("/")[2]
@@ -143,7 +154,7 @@ def update(reach: Reach, subscription: str, push: Any, labels: dict[str, str] | 
 
 
 def _checked(reach: Reach, entry: Entry, wanted: Any) -> Outcome:
-    """Field for field. What is not as it was is tried again by the caller, and then said."""
+    """Field for field. What Google did not keep is said; a second try would take it for somebody else's change."""
     short = entry.subscription.rpartition("/")[2]
     found = reach.read(GET_SUBSCRIPTION, {"subscription": entry.subscription})
     if unlike := differences(wanted, found.push_config):

@@ -123,6 +123,8 @@ class Killer:
             result = Result(what, what.when == "during" or (folder / "struck").exists(), status, 0.0)
             self._judge(result, folder, endpoint, before)
             result.by_watchdog = dropped and not result.left
+            if dropped and status >= 0:
+                result.wrong += ("it lived to its end and left the putting back to others",)
             result.log = "".join(f.read_text() for f in sorted(folder.glob("*.log")))
             result.seconds = time.monotonic() - began
             return result
