@@ -4,9 +4,10 @@ BIN := .venv/bin
 SCENARIOS ?= scenarios
 SEEDS ?= 1
 JOBS ?= 0
+FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint types layers score conditions kill-matrix bench lock clean
+.PHONY: help demo test browser lint types layers score conditions kill-matrix fuzz bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -51,6 +52,10 @@ score: .venv/installed ## diagnose every scenario: SCENARIOS=dir SEEDS=n JOBS=n
 
 conditions: .venv/tested ## does any scenario need each condition of each cause? (minutes)
 	@$(BIN)/python -m pytest tests/scenarios -m slow -n 0
+
+fuzz: .venv/tested ## feed bundles that nobody made: FUZZ_SECONDS=n
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
+	@$(BIN)/python -m tests.fuzz.bundles -max_total_time=$(FUZZ_SECONDS)
 
 kill-matrix: .venv/tested ## end a probe at every call, in every way (a quarter of an hour)
 	@$(BIN)/python -m tests.probe.kill_matrix

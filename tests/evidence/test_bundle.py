@@ -32,6 +32,9 @@ OLD = ROOT / "tests" / "data" / "bundles" / "night-0379aef.pubsub-diag.gz"
 """The night, captured by the commit that it is named after. It is never made anew: it has to open for ever."""
 
 
+CORPUS = ROOT / "tests" / "fuzz" / "corpus"
+
+
 @pytest.fixture(scope="module")
 def old() -> Bundle:
     return load(OLD)
@@ -293,3 +296,12 @@ def test_notes_come_back(old: Bundle) -> None:
     now = old.made_at
     said = Note(at=now, says="<b>sought</b> \x1b[31mback", batch=old.batch, written=now)
     assert parse(dump(old.case, None, (said,))).notes == (said,)
+
+
+@pytest.mark.parametrize("path", sorted(CORPUS.iterdir()), ids=lambda p: p.name)
+def test_what_the_fuzzer_starts_from_and_found_is_refused_in_a_line_or_replays(path: Path) -> None:
+    for packed in (path.read_bytes(), gzip.compress(path.read_bytes())):
+        try:
+            replay(parse(packed))
+        except BundleError as refused:
+            assert "\n" not in str(refused)
