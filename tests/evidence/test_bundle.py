@@ -301,7 +301,13 @@ def test_notes_come_back(old: Bundle) -> None:
 @pytest.mark.parametrize("path", sorted(CORPUS.iterdir()), ids=lambda p: p.name)
 def test_what_the_fuzzer_starts_from_and_found_is_refused_in_a_line_or_replays(path: Path) -> None:
     for packed in (path.read_bytes(), gzip.compress(path.read_bytes())):
-        try:
-            replay(parse(packed))
-        except BundleError as refused:
-            assert "\n" not in str(refused)
+        assert "\n" not in _refusal(packed)
+
+
+def _refusal(packed: bytes) -> str:
+    """What is said of it; empty: it replays."""
+    try:
+        replay(parse(packed))
+    except BundleError as refused:
+        return str(refused)
+    return ""
