@@ -698,7 +698,7 @@ def test_a_hanging_call_outlives_neither_its_deadline_nor_the_lab(starts: Start)
 
 
 def test_many_calls_at_once_are_answered(starts: Start) -> None:
-    google = starts(rpc_delay_s=0.05)
+    google = starts(rpc_delay_s=3.0)
     publisher = google.client(PublisherClient)
     callers = [
         threading.Thread(target=publisher.get_topic, kwargs={"topic": f"{PROJECT}/topics/dead", **ASK})
