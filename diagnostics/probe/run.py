@@ -148,6 +148,9 @@ class _Run:
     def _look_itself(self) -> None:
         try:
             switch.switch(self._reach, self._entry)
+        except switch.NotBegun:
+            self._entry = msgspec.structs.replace(self._entry, phase=Phase.PREPARED)
+            raise
         except Refused as refused:
             if not self._plan.order.force:
                 raise

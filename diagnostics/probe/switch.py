@@ -19,6 +19,10 @@ OUTSTANDING_S = 30
 """A push that was under way at the change-over may still be answered for so long without meaning that pushes go on."""
 
 
+class NotBegun(Refused):
+    """It is not as it was when the plan was made, so nothing was changed."""
+
+
 def switch(reach: Reach, entry: Entry) -> None:
     """Empty the push config and set the marks, if the subscription still is as it was saved.
 
@@ -30,9 +34,9 @@ def switch(reach: Reach, entry: Entry) -> None:
         raise Refused("no push config was saved")
     found = reach.read(GET_SUBSCRIPTION, {"subscription": entry.subscription})
     if unlike := differences(load(entry.push), found.push_config):
-        raise Refused(f"the push config was changed since the plan was made ({', '.join(unlike)}): nothing was done")
+        raise NotBegun(f"the push config was changed since the plan was made ({', '.join(unlike)}): nothing was done")
     if found.labels.get(LABEL):
-        raise Refused(f"another probe has begun since the plan was made, run {found.labels[LABEL]}: nothing was done")
+        raise NotBegun(f"another probe has begun since the plan was made, run {found.labels[LABEL]}: nothing was done")
     labels = {**found.labels, **marks(entry)} if entry.marked else None
     update(reach, entry.subscription, types.PushConfig.pb()(), labels, again=False)
 
