@@ -1,6 +1,6 @@
 """Pushes that are refused before they reach code."""
 
-from diagnostics.causes.model import BOTH, Cause, Has, all_of, any_of, none_of, ok
+from diagnostics.causes.model import BOTH, Cause, Has, any_of, ok
 from diagnostics.evidence.model import Stage
 from diagnostics.steps import delivered, push_auth
 
@@ -49,7 +49,7 @@ CAUSES = (
         says="the 401 and 403 entries come from other callers; pushes are acknowledged",
         stage=Stage.DELIVERED,
         legs=BOTH,
-        requires=all_of(ok(push_auth.FOREIGN), none_of(Has(push_auth.REFUSED), Has(push_auth.SILENT))),
+        requires=ok(push_auth.FOREIGN),
         decisive=any_of(ok(push_auth.PROVEN), ok(delivered.ACKED), ok(delivered.OURS)),
         benign=True,
     ),

@@ -95,7 +95,7 @@ DELIBERATE = {
     "foreign-refusals: decisive without": "one of three proofs that pushes get through",
     "push-invoker-missing: no refutes": "a grant by a group, a folder or a custom role is not seen; the lab has none of these",
     "push-audience-mismatch: no refutes": "a token may be an hour old, so acks can outlive a wrong audience for a while",
-    "foreign-refusals: requires without push_auth.foreign": "what the cause is about; the rest alone would be absurd",
+    "poison-retry-storm: requires without delivered.old_backlog, processed.unreadable": "where no item is named and no hour counted",
     "capacity-blip-drained: requires without delivered.acked, delivered.recovered": "turned away, then silence, is no drain",
     "poison-retry-storm: requires without peeked": "a probe needs consent, which no scenario gives; tests/cli/test_probe.py has it",
     "poison-retry-storm: requires without delivered.acked, peeked": "likewise",
