@@ -36,7 +36,9 @@ def _hurry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(
         probing,
         "Waits",
-        lambda peek_s: Waits(peek_s=min(peek_s, 12), between_pulls_s=0.05, settle_s=0.1, watch_s=1, between_looks_s=0.2),
+        lambda peek_s: Waits(
+            peek_s=min(peek_s, 12), between_pulls_s=0.05, settle_s=0.1, watch_s=1, between_looks_s=0.2
+        ),
     )
 
 
