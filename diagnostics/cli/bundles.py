@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from diagnostics import __version__
+from diagnostics import __version__, resources
 from diagnostics.causes.diagnosis import Diagnosis, Exit
 from diagnostics.cli import opening, output, replaying, times
 from diagnostics.cli.options import Access, Asked
@@ -88,7 +88,7 @@ def print_list() -> int:
         told = f"{then.status.value.upper()}  {then.headline}" if then else "drew no conclusion"
         rows.append([path.stem, clean(bundle.case.command), clean(bundle.batch), clean(told)])
     if not rows:
-        output.tell(f"no run is kept in {store.state_dir() / 'runs'}")
+        output.tell(f"no run is kept in {resources.state_dir() / 'runs'}")
         return int(Exit.OK)
     output.answer(output.page().table(["run", "command", "batch", "concluded"], rows) + "\n")
     return int(Exit.OK)

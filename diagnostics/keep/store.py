@@ -13,7 +13,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +22,7 @@ import msgspec
 from diagnostics.causes.diagnosis import Diagnosis
 from diagnostics.investigate import Case
 from diagnostics.keep.bundle import Bundle, BundleError, Note, batch_of, dump, load
+from diagnostics.resources import state_dir
 
 KEEP = "PUBSUB_DIAG_KEEP_RUNS"
 """0 (or no, off, false) in the environment: no run is kept."""
@@ -39,15 +40,6 @@ BEFORE = timedelta(hours=1)
 
 class NotKept(Exception):
     """A run that was not kept, with the reason. No run fails for it."""
-
-
-def state_dir(environ: Mapping[str, str] | None = None) -> Path:
-    """PUBSUB_DIAG_STATE_DIR, else pubsub-diag in the XDG state home."""
-    environ = os.environ if environ is None else environ
-    if environ.get("PUBSUB_DIAG_STATE_DIR"):
-        return Path(environ["PUBSUB_DIAG_STATE_DIR"])
-    home = environ.get("XDG_STATE_HOME")
-    return (Path(home) if home else Path.home() / ".local" / "state") / "pubsub-diag"
 
 
 def wanted(case: Case) -> bool:

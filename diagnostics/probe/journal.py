@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from enum import StrEnum
@@ -16,8 +16,7 @@ from msgspec import Struct
 
 from diagnostics.evidence.model import Leg
 from diagnostics.probe.push_config import Saved
-
-STATE = "PUBSUB_DIAG_STATE_DIR"
+from diagnostics.resources import state_dir
 
 
 class Mode(StrEnum):
@@ -71,15 +70,6 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 def new_run() -> str:
     return secrets.token_hex(4)
-
-
-def state_dir(environ: Mapping[str, str] | None = None) -> Path:
-    """PUBSUB_DIAG_STATE_DIR, else pubsub-diag in the XDG state home."""
-    environ = os.environ if environ is None else environ
-    if environ.get(STATE):
-        return Path(environ[STATE])
-    home = environ.get("XDG_STATE_HOME")
-    return (Path(home) if home else Path.home() / ".local" / "state") / "pubsub-diag"
 
 
 def this_process() -> dict[str, str | int]:

@@ -20,8 +20,8 @@ from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import load
 from diagnostics.lab.servers.serve import RunningLab, start
 from diagnostics.lab.telemetry.store import Telemetry
-from diagnostics.probe.journal import STATE
 from diagnostics.probe.reach import Waits
+from diagnostics.resources import STATE
 from diagnostics.sources.session import LAB
 from tests.probe.killing import leftovers
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from diagnostics import resources
 from diagnostics.investigate import Case
 from diagnostics.keep import store
 from diagnostics.keep.bundle import Bundle, Note, load
@@ -50,10 +51,10 @@ def test_two_runs_of_one_second_are_both_kept(night: Bundle) -> None:
 def test_what_is_kept_is_for_its_owner_alone(night: Bundle) -> None:
     store.keep(night.case, night.diagnosis)
     store.note(Note(at=night.made_at, says="x", written=night.made_at))
-    files = [path for path in store.state_dir().rglob("*") if path.is_file()]
+    files = [path for path in resources.state_dir().rglob("*") if path.is_file()]
     assert len(files) == 2
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
-    assert stat.S_IMODE(store.state_dir().stat().st_mode) == 0o700
+    assert stat.S_IMODE(resources.state_dir().stat().st_mode) == 0o700
 
 
 def test_old_runs_go_and_then_the_oldest_until_the_rest_fits(night: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +97,7 @@ def test_the_environment_and_the_profile_turn_it_off(word: str, night: Bundle, m
 
 def test_a_run_that_cannot_be_read_is_passed_over(night: Bundle) -> None:
     name = store.keep(night.case, night.diagnosis)
-    (store.state_dir() / "runs" / "20260101T000000Z-00000000.gz").write_bytes(b"rubbish")
+    (resources.state_dir() / "runs" / "20260101T000000Z-00000000.gz").write_bytes(b"rubbish")
     assert [p.name for p in store.kept(night.batch)] == [f"{name}.gz"]
 
 
@@ -110,7 +111,7 @@ def test_notes_of_a_case_are_about_its_batch_or_its_time(night: Bundle) -> None:
     }
     for says, (before, batch) in about.items():
         store.note(Note(at=at - before, says=says, batch=batch, written=at))
-    with (store.state_dir() / "notes.jsonl").open("ab") as file:
+    with (resources.state_dir() / "notes.jsonl").open("ab") as file:
         file.write(b'{"at": 1}\nrubbish\n\xff\n')
     kept = {note.says for note in store.notes_of(night.case, night.diagnosis)}
     assert kept == {"in the window", "days later, of the batch"}
