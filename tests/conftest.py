@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from diagnostics.causes.diagnosis import (
+from diagnostics.causes.model import Confidence, Role
+from diagnostics.conclude.diagnosis import (
     Batch,
     Call,
-    Confidence,
     Diagnosis,
     Exit,
     Forecast,
@@ -18,7 +18,6 @@ from diagnostics.causes.diagnosis import (
     Missing,
     Named,
     Recovery,
-    Role,
     RuledOut,
     State,
     Window,

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.steps.finding import Bears, Code, Finding, Status
+
+
+class Role(StrEnum):
+    """What a cause does to this batch."""
+
+    BLOCKS = "blocks"
+    WORSENS = "worsens"
+    LATENT = "latent"
+    BENIGN = "benign"
+
+
+class Confidence(StrEnum):
+    CONFIRMED = "confirmed"
+    PROBABLE = "probable"
+    POSSIBLE = "possible"
 
 
 class Board:

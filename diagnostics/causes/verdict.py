@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import combinations
 
-from diagnostics.causes.diagnosis import Confidence, Role
-from diagnostics.causes.model import Board, Cause
+from diagnostics.causes.model import Board, Cause, Confidence, Role
 from diagnostics.evidence.model import STAGES, Leg
 from diagnostics.steps.finding import Bears, Finding, Status
 

@@ -20,6 +20,6 @@ def access(
     ] = False,
 ) -> int:
     """Which permissions the commands need, where, which of them you hold; how fresh the sources are; which APIs are on."""
-    from diagnostics.cli import rights
+    from diagnostics.cli.do import access as do
 
-    return rights.answer(asked, commands or [], role)
+    return do.answer(asked, commands or [], role)

@@ -35,7 +35,7 @@ def alerts(
     out: Annotated[Path | None, Option("--out", metavar="FILE", help="Write them to this file.")] = None,
 ) -> int:
     """Print Cloud Monitoring alert policies as JSON. Creates none: gcloud alpha monitoring policies create --policy-from-file=FILE does."""
-    from diagnostics.cli import policies
+    from diagnostics.cli.do import alerts as do
 
-    times = policies.Times(unacked_age=unacked_age, silence=silence, gap=gap)
-    return policies.show(asked, name, runbooks or "", times, failing_share, returned_share, out)
+    times = do.Times(unacked_age=unacked_age, silence=silence, gap=gap)
+    return do.show(asked, name, runbooks or "", times, failing_share, returned_share, out)

@@ -6,9 +6,9 @@ import os
 from types import TracebackType
 from typing import Any, TextIO
 
-from diagnostics.causes.diagnosis import State
+from diagnostics.conclude.diagnosis import State
 from diagnostics.report.escape import clean
-from diagnostics.watching import Glance
+from diagnostics.run.watch import Glance
 
 
 class Bar:

@@ -8,6 +8,6 @@ from diagnostics.cli.options import PLAIN, Asked, spread
 @spread(Asked, PLAIN)
 def batches(asked: Asked) -> int:
     """List recent start attempts and open batches, newest first, with their state and age."""
-    from diagnostics.cli import attempts
+    from diagnostics.cli.do import batches as do
 
-    return attempts.answer(asked)
+    return do.answer(asked)

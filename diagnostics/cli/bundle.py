@@ -33,9 +33,9 @@ def capture(
     ] = None,
 ) -> int:
     """Save all that can be seen of a batch in one redacted file, to be read with --from. Exit code 0 once it is written."""
-    from diagnostics.cli import bundles
+    from diagnostics.cli.do import bundle as do
 
-    return bundles.capture(asked, batch_id)
+    return do.capture(asked, batch_id)
 
 
 def note(
@@ -50,38 +50,38 @@ def note(
     ] = None,
 ) -> int:
     """Note what somebody did or believed, for the postmortem. Manual seeks and publishes are in no default audit log."""
-    from diagnostics.cli import bundles
+    from diagnostics.cli.do import bundle as do
 
-    return bundles.note(text, at, batch, profile)
+    return do.note(text, at, batch, profile)
 
 
 @app.command("list")
 def list_() -> int:
     """List the kept runs, newest first."""
-    from diagnostics.cli import bundles
+    from diagnostics.cli.do import bundle as do
 
-    return bundles.print_list()
+    return do.print_list()
 
 
 @app.command()
 def show(bundle: Which) -> int:
     """What is in a bundle: what was asked and concluded, the evidence, the gaps, what was redacted, the notes."""
-    from diagnostics.cli import bundles
+    from diagnostics.cli.do import bundle as do
 
-    return bundles.show(bundle)
+    return do.show(bundle)
 
 
 @app.command()
 def verify(bundle: Which) -> int:
     """Open a bundle, diagnose it again, and look for secrets in it. Exit code 0: the same diagnosis, 1: another one."""
-    from diagnostics.cli import bundles
+    from diagnostics.cli.do import bundle as do
 
-    return bundles.verify(bundle)
+    return do.verify(bundle)
 
 
 @app.command()
 def schema() -> int:
     """Print the JSON Schema of the document in a bundle."""
-    from diagnostics.cli import bundles
+    from diagnostics.cli.do import bundle as do
 
-    return bundles.print_schema()
+    return do.print_schema()

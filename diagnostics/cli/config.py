@@ -24,6 +24,6 @@ def show(
     origin: Annotated[bool, Option("--origin", help="Say where each comes from.")] = False,
 ) -> int:
     """Show which pipeline is meant and which options are in force. Asks nobody."""
-    from diagnostics.cli import inforce
+    from diagnostics.cli.do import config as do
 
-    return inforce.show(context, asked, origin)
+    return do.show(context, asked, origin)

@@ -15,6 +15,6 @@ def demo(
     verbose: Annotated[bool, Option("--verbose", "-v", help="Say what every statement rests on.")] = False,
 ) -> int:
     """Diagnose a stalled backfill in a simulated Google Cloud. Needs no account and sends nothing off this machine."""
-    from diagnostics.cli import night
+    from diagnostics.cli.do import demo as do
 
-    return night.show(scenario, seed, verbose)
+    return do.show(scenario, seed, verbose)

@@ -63,13 +63,13 @@ def health(
     required = tuple(dict.fromkeys(filter(None, (word.strip() for word in require.split(",")))))
     if wrong := [word for word in required if word not in LEVELS]:
         raise Trouble(f"--require {wrong[0]!r}: expected some of {', '.join(LEVELS)}", "--require config,path,traffic")
-    from diagnostics.cli import checking
+    from diagnostics.cli.do import health as do
 
-    check = checking.Check(
+    check = do.Check(
         deploy=since_deploy,
         require=required,
-        wait=checking.patience(wait),
+        wait=do.patience(wait),
         canary=canary,
-        expected=(*checking.expected("commit", expect_commit or ()), *checking.expected("image", expect_image or ())),
+        expected=(*do.expected("commit", expect_commit or ()), *do.expected("image", expect_image or ())),
     )
-    return checking.answer(check, asked, all_profiles)
+    return do.answer(check, asked, all_profiles)

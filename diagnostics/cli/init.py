@@ -20,6 +20,6 @@ def init(
     force: Annotated[bool, Option("--force", help="Overwrite the file if it is there.")] = False,
 ) -> int:
     """Write a profile, derived from a push subscription (--subscription S)."""
-    from diagnostics.cli import profiles
+    from diagnostics.cli.do import profile as do
 
-    return profiles.write(asked, completion_subscription, out, force)
+    return do.write(asked, completion_subscription, out, force)

@@ -8,15 +8,16 @@ from enum import Enum, auto
 import msgspec
 
 from diagnostics import __version__
-from diagnostics.causes.diagnosis import Diagnosis, Exit
-from diagnostics.cli import keeping, opening, output, probing, replaying, times
+from diagnostics.cli import keeping, opening, output, replaying, times
+from diagnostics.cli.do import probe as probing
 from diagnostics.cli.options import PLAIN, Asked, FailOn, Format
 from diagnostics.cli.question import Question
-from diagnostics.evidence.ask import Ask
+from diagnostics.conclude.diagnosis import Diagnosis, Exit
 from diagnostics.evidence.model import Leg, Probed
-from diagnostics.investigate import investigate
-from diagnostics.look import see
+from diagnostics.question.ask import Ask
 from diagnostics.report import formats, json, markdown, text
+from diagnostics.run.investigate import investigate
+from diagnostics.run.look import see
 
 
 class Form(Enum):

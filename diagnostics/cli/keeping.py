@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from diagnostics.causes.diagnosis import Diagnosis
 from diagnostics.cli import names, output
+from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import BatchMarks, Unseen
-from diagnostics.investigate import Case
 from diagnostics.keep import store
+from diagnostics.run.investigate import Case
 
 
 def keep(case: Case, diagnosis: Diagnosis | None, quiet: bool) -> str:

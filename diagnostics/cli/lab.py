@@ -24,17 +24,17 @@ def up(
     port: Annotated[int, Option(min=0, max=65535, help="HTTP port; 0: any that is free.")] = 0,
 ) -> int:
     """Start the lab and keep it until Ctrl-C. Prints the line that points pubsub-diag at it."""
-    from diagnostics.cli import labs
+    from diagnostics.cli.do import lab as do
 
-    return labs.up(scenario, seed, pace, port)
+    return do.up(scenario, seed, pace, port)
 
 
 @app.command("list")
 def list_() -> int:
     """List the scenarios that come with pubsub-diag."""
-    from diagnostics.cli import labs
+    from diagnostics.cli.do import lab as do
 
-    return labs.print_list()
+    return do.print_list()
 
 
 @app.command()
@@ -48,6 +48,6 @@ def score(
     output: Annotated[Format, Option("--output", "-o", help="How to say it.")] = Format.TEXT,
 ) -> int:
     """Diagnose every scenario and compare with what it expects. Exit code 0 only if all agree, else 2."""
-    from diagnostics.cli import labs
+    from diagnostics.cli.do import lab as do
 
-    return labs.score(folders or [], seeds, seed_base, jobs, json_output=output is Format.JSON)
+    return do.score(folders or [], seeds, seed_base, jobs, json_output=output is Format.JSON)

@@ -22,9 +22,9 @@ def lint(
     if everything and leg:
         raise Trouble("--all looks at every subscription by itself, so it has no --leg", "pubsub-diag lint --all")
     if everything:
-        from diagnostics.cli import auditing
+        from diagnostics.cli.do import lint as do
 
-        return auditing.answer(asked)
+        return do.answer(asked)
     from diagnostics.cli import investigation
     from diagnostics.cli.question import Question
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from diagnostics.cli import configuration
 from diagnostics.cli.options import Access, Asked
 from diagnostics.cli.trouble import Trouble
-from diagnostics.look import lab_profile
 from diagnostics.pipeline.load import load_profile, override, profile_of
 from diagnostics.pipeline.profile import PipelineProfile, ProfileError
-from diagnostics.sources.session import LAB, LabError, Options, Session, SignInError
+from diagnostics.run.look import lab_profile
+from diagnostics.transport.session import LAB, LabError, Options, Session, SignInError
 
 HOW_TO_DESCRIBE = (
     "pubsub-diag init --subscription S writes one; or name the subscription alone: --project P --subscription S"

@@ -33,7 +33,7 @@ def postmortem(
     quiet: Annotated[bool, Option("--quiet", "-q", help="No progress and no hints on stderr.")] = False,
 ) -> int:
     """Write the postmortem of a batch from what was kept of it. Asks nothing and reads no clock. Exit code 0 once it is written."""
-    from diagnostics.cli import postmortems
+    from diagnostics.cli.do import postmortem as do
 
     as_html = output is Page.HTML or (output is None and out is not None and out.suffix.lower() in (".html", ".htm"))
-    return postmortems.write(which or [], as_html=as_html, out=out, project=project or "", quiet=quiet)
+    return do.write(which or [], as_html=as_html, out=out, project=project or "", quiet=quiet)

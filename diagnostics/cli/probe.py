@@ -56,9 +56,9 @@ def run(
     out: Annotated[Path | None, Option("--out", metavar="FILE", help="Write the answer to this file.")] = None,
 ) -> int:
     """Peek at the messages of a subscription. Prints what it will do, what that costs and how to undo it, and asks."""
-    from diagnostics.cli import probing
+    from diagnostics.cli.do import probe as do
 
-    wish = probing.Wish(
+    wish = do.Wish(
         mode=mode.value,
         leg=leg.value,
         peek=peek,
@@ -71,16 +71,16 @@ def run(
         json=output is Format.JSON,
         out=out,
     )
-    return probing.run(asked, wish)
+    return do.run(asked, wish)
 
 
 @app.command()
 @spread(Access)
 def status(asked: Access, output: Output = Format.TEXT) -> int:
     """List what probes have left, or are using, anywhere: this machine's journals, the project's labels, its log."""
-    from diagnostics.cli import probing
+    from diagnostics.cli.do import probe as do
 
-    return probing.status(asked, json_output=output is Format.JSON)
+    return do.status(asked, json_output=output is Format.JSON)
 
 
 @app.command()
@@ -99,6 +99,6 @@ def restore(
     output: Output = Format.TEXT,
 ) -> int:
     """Put back what a probe left behind. From any machine; may be repeated."""
-    from diagnostics.cli import probing
+    from diagnostics.cli.do import probe as do
 
-    return probing.restore(asked, run_id or "", force=force, forget=forget, json_output=output is Format.JSON)
+    return do.restore(asked, run_id or "", force=force, forget=forget, json_output=output is Format.JSON)

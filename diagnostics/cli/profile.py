@@ -22,6 +22,6 @@ def check(
     asked: Asked, days: Annotated[float, Option(min=0.04, max=30, help="How far back to look, in days.")] = 7
 ) -> int:
     """Count the lines that each log marker of the profile matches, with an example of what it captures."""
-    from diagnostics.cli import profiles
+    from diagnostics.cli.do import profile as do
 
-    return profiles.test(asked, days)
+    return do.test(asked, days)

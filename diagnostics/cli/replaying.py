@@ -7,16 +7,16 @@ from pathlib import Path
 
 import msgspec
 
-from diagnostics.causes.diagnosis import Diagnosis
 from diagnostics.cli import output
 from diagnostics.cli.options import Asked
 from diagnostics.cli.question import Question
 from diagnostics.cli.trouble import Trouble
+from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import Leg
-from diagnostics.investigate import COMMANDS, Case
 from diagnostics.keep import store
 from diagnostics.keep.bundle import Bundle, BundleError, load, replay
 from diagnostics.report.escape import clean
+from diagnostics.run.investigate import COMMANDS, Case
 
 
 def opened(named: str) -> Bundle:

@@ -17,9 +17,9 @@ Text = Annotated[str, Argument(metavar="TEXT", help="Words to look for, in any o
 @app.command("list")
 def list_() -> int:
     """List all runbooks by family."""
-    from diagnostics.cli import shelf
+    from diagnostics.cli.do import runbook as do
 
-    return shelf.print_list()
+    return do.print_list()
 
 
 @app.command()
@@ -41,7 +41,7 @@ def show(
     since: Annotated[str | None, Option(metavar="WHEN")] = None,
 ) -> int:
     """Print a runbook with this incident's names filled in, as far as the profile and the options tell them."""
-    from diagnostics.cli import shelf
+    from diagnostics.cli.do import runbook as do
     from diagnostics.evidence.model import Leg
 
     given = {
@@ -56,12 +56,12 @@ def show(
         "batch": batch,
         "since": since,
     }
-    return shelf.show(code, profile, Leg(leg.value), {name: value for name, value in given.items() if value})
+    return do.show(code, profile, Leg(leg.value), {name: value for name, value in given.items() if value})
 
 
 @app.command()
 def find(text: Text) -> int:
     """Find runbooks by their words."""
-    from diagnostics.cli import shelf
+    from diagnostics.cli.do import runbook as do
 
-    return shelf.find(text)
+    return do.find(text)

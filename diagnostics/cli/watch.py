@@ -28,6 +28,6 @@ def watch(
     Ends with 0 when it is done, 2 when it stalled, 1 when time is over and it still moves, 3 when that cannot be told. Without a
     terminal it prints a line of JSON for each change.
     """
-    from diagnostics.cli import onlooking
+    from diagnostics.cli.do import watch as do
 
-    return onlooking.watch(asked, batch_id or "", lasting)
+    return do.watch(asked, batch_id or "", lasting)

@@ -27,13 +27,13 @@ import msgspec
 from msgspec import Struct
 
 from diagnostics import __version__
-from diagnostics.causes.diagnosis import Call, Concluded, Diagnosis, Header
+from diagnostics.conclude.diagnosis import Call, Concluded, Diagnosis, Header
 from diagnostics.evidence import model
-from diagnostics.evidence.ask import Ask
 from diagnostics.evidence.model import Evidence, EvidenceSet, Key, Leg, Means, Unseen
 from diagnostics.evidence.redaction import Redactions, count
-from diagnostics.investigate import COMMANDS, Case, investigate
 from diagnostics.pipeline.profile import PipelineProfile, ProfileError, check
+from diagnostics.question.ask import Ask
+from diagnostics.run.investigate import COMMANDS, Case, investigate
 
 FORMAT = "pubsub-diag bundle"
 VERSION = 1

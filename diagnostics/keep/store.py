@@ -19,10 +19,10 @@ from pathlib import Path
 
 import msgspec
 
-from diagnostics.causes.diagnosis import Diagnosis
-from diagnostics.investigate import Case
+from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.keep.bundle import Bundle, BundleError, Note, batch_of, dump, load
-from diagnostics.resources import state_dir
+from diagnostics.pipeline.places import state_dir
+from diagnostics.run.investigate import Case
 
 KEEP = "PUBSUB_DIAG_KEEP_RUNS"
 """0 (or no, off, false) in the environment: no run is kept."""

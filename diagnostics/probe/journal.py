@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from diagnostics.evidence.model import Leg
+from diagnostics.pipeline.places import state_dir
 from diagnostics.probe.push_config import Saved
-from diagnostics.resources import state_dir
 
 
 class Mode(StrEnum):

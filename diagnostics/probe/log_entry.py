@@ -71,7 +71,7 @@ def find(reach: Reach, project: str, run: str = "", since: timedelta = KEPT) -> 
 def say_over(reach: Reach, entry: Entry) -> str:
     """Note that the run is over. Gives the reason when that could not be said; nothing depends on it."""
     from diagnostics.probe.reach import Refused, Unclear
-    from diagnostics.sources.call import NotThere
+    from diagnostics.transport.call import NotThere
 
     try:
         write(reach, entry, OVER)

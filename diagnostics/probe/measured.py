@@ -11,7 +11,7 @@ from diagnostics.evidence.unseen import NotSeen
 from diagnostics.probe.reach import Reach
 from diagnostics.sources.monitoring import OLDEST_AGE, PUSHES
 from diagnostics.sources.series import PUBSUB, Resource, Span, fetch, gauge
-from diagnostics.sources.session import Session
+from diagnostics.transport.session import Session
 
 HISTORY_S = 7 * 86400.0
 """For so long failed pushes are counted."""

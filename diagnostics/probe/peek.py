@@ -9,7 +9,7 @@ from typing import Any
 
 from diagnostics.probe.reach import Clock, Reach, Refused, Unclear
 from diagnostics.probe.rpcs import MODIFY_ACK_DEADLINE, PULL
-from diagnostics.sources.call import NotThere
+from diagnostics.transport.call import NotThere
 
 EMPTY_PULLS = 5
 """So many pulls in a row that bring nothing new are believed, if something came before. One proves nothing: a pull may come back

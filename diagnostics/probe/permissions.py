@@ -20,9 +20,9 @@ from diagnostics.probe.rpcs import (
     SEEK_SNAPSHOT,
     UPDATE_SUBSCRIPTION,
 )
-from diagnostics.sources.call import NotThere
 from diagnostics.sources.iam import full_account
-from diagnostics.sources.rpcs import (
+from diagnostics.transport.call import NotThere
+from diagnostics.transport.rpcs import (
     GET_SUBSCRIPTION,
     TEST_ACCOUNT,
     TEST_PROJECT,

@@ -19,10 +19,10 @@ from diagnostics.probe.push_config import may_hold_secret, save
 from diagnostics.probe.reach import Reach
 from diagnostics.probe.restore import undo
 from diagnostics.probe.traces import NAME, traces
-from diagnostics.sources.call import NotThere
 from diagnostics.sources.pubsub import settings_of
 from diagnostics.sources.route import full_subscription
-from diagnostics.sources.rpcs import GET_SUBSCRIPTION
+from diagnostics.transport.call import NotThere
+from diagnostics.transport.rpcs import GET_SUBSCRIPTION
 
 MARGIN_S = 180.0
 """Beyond the peek and the restoring, until a probe is over for others."""

@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from diagnostics.evidence.model import Why
 from diagnostics.evidence.unseen import NotSeen
-from diagnostics.sources.call import call
-from diagnostics.sources.rpcs import Rpc
-from diagnostics.sources.session import LabError, Session, find_lab
+from diagnostics.transport.call import call
+from diagnostics.transport.rpcs import Rpc
+from diagnostics.transport.session import LabError, Session, find_lab
 
 At = Callable[[str, str], None]
 """Told "before" and "after" and the name of each call. Tests end the process there."""

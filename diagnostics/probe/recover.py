@@ -9,9 +9,9 @@ from diagnostics.probe.push_config import LABEL, UNTIL
 from diagnostics.probe.reach import Reach, Refused, Unclear
 from diagnostics.probe.restore import Outcome, State, restore, update
 from diagnostics.probe.traces import LOGGED, SWITCHED, Traces, entry_of, rebuilt, traces
-from diagnostics.sources.call import NotThere
-from diagnostics.sources.provenance import gcloud
-from diagnostics.sources.rpcs import GET_SUBSCRIPTION
+from diagnostics.transport.call import NotThere
+from diagnostics.transport.provenance import gcloud
+from diagnostics.transport.rpcs import GET_SUBSCRIPTION
 
 
 def recover(

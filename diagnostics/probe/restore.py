@@ -15,9 +15,9 @@ from diagnostics.probe.journal import Entry, Mode
 from diagnostics.probe.push_config import LABEL, UNTIL, differences, load, may_hold_secret, undo_line
 from diagnostics.probe.reach import Clock, Reach, Refused, Unclear
 from diagnostics.probe.rpcs import DELETE_SNAPSHOT, DELETE_SUBSCRIPTION, UPDATE_SUBSCRIPTION
-from diagnostics.sources.call import NotThere
-from diagnostics.sources.provenance import gcloud
-from diagnostics.sources.rpcs import GET_SUBSCRIPTION, Rpc
+from diagnostics.transport.call import NotThere
+from diagnostics.transport.provenance import gcloud
+from diagnostics.transport.rpcs import GET_SUBSCRIPTION, Rpc
 
 REFUSALS = 3
 """So many clear refusals are believed; one may be a quota of this minute, or a grant that has not come everywhere yet."""

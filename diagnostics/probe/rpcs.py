@@ -1,6 +1,6 @@
 """The RPCs of the probe, beside those that sources use, with the IAM permission that Google checks (Pub/Sub access-control page)."""
 
-from diagnostics.sources.rpcs import Rpc
+from diagnostics.transport.rpcs import Rpc
 
 LIST_SNAPSHOTS = Rpc("subscriber", "list_snapshots", "pubsub.snapshots.list")
 CREATE_SNAPSHOT = Rpc("subscriber", "create_snapshot", "pubsub.snapshots.create")

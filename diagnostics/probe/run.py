@@ -19,8 +19,8 @@ from diagnostics.probe.reach import Reach, Refused, Unclear
 from diagnostics.probe.restore import Outcome, State, restore
 from diagnostics.probe.signals import Signals
 from diagnostics.probe.watchdog import Watchdog
-from diagnostics.sources.call import NotThere
-from diagnostics.sources.provenance import gcloud
+from diagnostics.transport.call import NotThere
+from diagnostics.transport.provenance import gcloud
 
 Tell = Callable[[str], None]
 LONGEST_FLOW_S = 60.0

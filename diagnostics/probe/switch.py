@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from diagnostics.evidence.ask import Ask
-from diagnostics.evidence.collect import collect
 from diagnostics.evidence.model import Leg, PushCounts, RequestLog, seen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.probe.journal import Entry
@@ -13,7 +11,9 @@ from diagnostics.probe.push_config import LABEL, differences, load
 from diagnostics.probe.reach import Clock, Reach, Refused
 from diagnostics.probe.restore import update
 from diagnostics.probe.snapshot import marks
-from diagnostics.sources.rpcs import GET_SUBSCRIPTION
+from diagnostics.question.ask import Ask
+from diagnostics.sources.collect import collect
+from diagnostics.transport.rpcs import GET_SUBSCRIPTION
 
 OUTSTANDING_S = 30
 """A push that was under way at the change-over may still be answered for so long without meaning that pushes go on."""

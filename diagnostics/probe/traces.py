@@ -17,8 +17,8 @@ from diagnostics.probe.push_config import LABEL, UNTIL
 from diagnostics.probe.reach import Reach
 from diagnostics.probe.restore import delete_lines, undo
 from diagnostics.probe.rpcs import LIST_SNAPSHOTS
-from diagnostics.sources.call import NotThere, pages
-from diagnostics.sources.rpcs import LIST_SUBSCRIPTIONS, Rpc
+from diagnostics.transport.call import NotThere, pages
+from diagnostics.transport.rpcs import LIST_SUBSCRIPTIONS, Rpc
 
 NAME = "pubsub-diag-probe-"
 """Names of what a probe makes begin so."""

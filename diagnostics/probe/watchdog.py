@@ -98,7 +98,7 @@ def _act(run: str, journal: Journal, impersonate: str, waits: bytes) -> int:
     from diagnostics.probe import log_entry
     from diagnostics.probe.reach import Reach, Waits
     from diagnostics.probe.restore import restore
-    from diagnostics.sources.session import LabError, Options, Session, SignInError
+    from diagnostics.transport.session import LabError, Options, Session, SignInError
 
     for _ in range(TRIES):
         entry = journal.read(run)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from diagnostics.evidence.model import ItemMarks, Means
-from diagnostics.ledger import Attempt
+from diagnostics.readings.ledger import Attempt
 from diagnostics.report.json import pretty
 from diagnostics.report.layout import Layout, age, clock
 

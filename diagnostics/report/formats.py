@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from diagnostics.causes.diagnosis import Diagnosis
+from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.report import github, json, markdown, nagios, text
 from diagnostics.report.layout import Layout
 

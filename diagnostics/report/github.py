@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from diagnostics.causes.diagnosis import Diagnosis, Exit, Role
+from diagnostics.causes.model import Role
+from diagnostics.conclude.diagnosis import Diagnosis, Exit
 from diagnostics.evidence.model import Leg
 from diagnostics.report import text
 from diagnostics.report.escape import clean, clean_all

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from diagnostics.causes.diagnosis import Diagnosis
+from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.report.escape import clean_json
 
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from diagnostics.causes.diagnosis import Diagnosis, Exit, Missing, Named, Role, Suppressed
+from diagnostics.causes.model import Role
+from diagnostics.conclude.diagnosis import Diagnosis, Exit, Missing, Named, Suppressed
 from diagnostics.evidence.model import Leg
 from diagnostics.report import text
 from diagnostics.report.escape import clean, clean_all

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from diagnostics.causes.diagnosis import Diagnosis
+from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import STAGES, Leg, Stage
 from diagnostics.report.layout import Layout
 from diagnostics.steps.finding import Row, Status, Where

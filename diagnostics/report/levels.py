@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diagnostics.causes.levels import Level
+from diagnostics.conclude.levels import Level
 from diagnostics.report.layout import Layout
 from diagnostics.steps.finding import Status
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from diagnostics.causes.diagnosis import Diagnosis
+from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.report.escape import clean_all
 from diagnostics.report.layout import Layout
 from diagnostics.report.text import LOUDEST_FIRST, mended_by
@@ -17,7 +17,7 @@ INDENT = 9
 
 
 class Audited(Protocol):
-    """What is reported: `diagnostics.audit.Audit`, which knows how it came about."""
+    """What is reported: `diagnostics.run.lint.Audit`, which knows how it came about."""
 
     @property
     def project(self) -> str: ...

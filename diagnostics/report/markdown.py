@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from diagnostics.causes.diagnosis import Diagnosis, Named
+from diagnostics.conclude.diagnosis import Diagnosis, Named
 from diagnostics.evidence.model import Leg
 from diagnostics.report import ladder, text
 from diagnostics.report.escape import clean, clean_all

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from diagnostics.causes.diagnosis import Diagnosis, Exit
+from diagnostics.conclude.diagnosis import Diagnosis, Exit
 from diagnostics.report import text
 from diagnostics.report.escape import clean, clean_all
 from diagnostics.steps.finding import Status

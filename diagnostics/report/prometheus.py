@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from diagnostics.causes.diagnosis import Diagnosis, State
+from diagnostics.conclude.diagnosis import Diagnosis, State
 from diagnostics.report.escape import clean_all
 from diagnostics.steps.finding import Status
 

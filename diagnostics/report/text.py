@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from diagnostics import __version__
-from diagnostics.causes.diagnosis import Diagnosis, Missing, Named, RuledOut, State, Suppressed, Suspect
+from diagnostics.conclude.diagnosis import Diagnosis, Missing, Named, RuledOut, State, Suppressed, Suspect
 from diagnostics.evidence.model import Leg, Why
 from diagnostics.report import ladder, levels
 from diagnostics.report.escape import clean_all

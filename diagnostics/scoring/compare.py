@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import UNSET
 
-from diagnostics.causes.diagnosis import Confidence, Diagnosis, Named, Role
+from diagnostics.causes.model import Confidence, Role
+from diagnostics.conclude.diagnosis import Diagnosis, Named
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.scoring.expect import Amount, Expected
 from diagnostics.steps.finding import Row, Status

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
-from diagnostics.causes.diagnosis import Confidence, State
+from diagnostics.causes.model import Confidence
+from diagnostics.conclude.diagnosis import State
 from diagnostics.evidence.model import Leg
 from diagnostics.lab.document import Document
 from diagnostics.lab.scenario import Scenario, scenario_schema

@@ -14,19 +14,19 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from diagnostics.causes.diagnosis import Diagnosis
-from diagnostics.evidence.ask import Ask, Deploy
+from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import Leg
-from diagnostics.investigate import Case, investigate
 from diagnostics.keep.bundle import dump, parse, replay
 from diagnostics.lab.durations import seconds
-from diagnostics.look import lab_profile, see
 from diagnostics.pipeline.load import profile_of
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.question.ask import Ask, Deploy
+from diagnostics.run.investigate import Case, investigate
+from diagnostics.run.look import lab_profile, see
 from diagnostics.scoring.compare import disagreements
 from diagnostics.scoring.expect import LATEST, Asked, wanted
 from diagnostics.scoring.world import World, opened
-from diagnostics.sources.session import LAB, Options, Session
+from diagnostics.transport.session import LAB, Options, Session
 
 TIMEOUT_S = 60.0
 """Longer than a person would wait: what is scored is the answer, and the machine may be busy."""

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from diagnostics import resources
 from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import Scenario, ScenarioError, load
 from diagnostics.lab.servers.serve import LOG_READS_PER_MINUTE, RunningLab, start
 from diagnostics.lab.telemetry.store import Telemetry
+from diagnostics.pipeline import places
 
 
 class World(NamedTuple):
@@ -39,7 +39,7 @@ def find(name: str) -> Path:
     path = Path(name)
     if path.suffix in (".yaml", ".yml") or path.is_file():
         return path
-    found = [p for p in files([resources.scenarios()]) if p.stem == name]
+    found = [p for p in files([places.scenarios()]) if p.stem == name]
     if not found:
         raise ScenarioError(f'no scenario "{name}"; `pubsub-diag lab list` names those there are')
     return found[0]

@@ -5,26 +5,24 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from diagnostics.evidence.ask import Ask
 from diagnostics.evidence.model import Leg
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.question.ask import Ask
 from diagnostics.sources import (
     audit,
     batch_state,
     cloud_run,
     descriptors,
     endpoint,
-    history,
     iam,
     marks,
     monitoring,
     pubsub,
     request_log,
-    rewind,
-    rewind_service,
     route,
 )
-from diagnostics.sources.rewind import as_of
+from diagnostics.sources.past import history, rewind, rewind_service
+from diagnostics.sources.past.rewind import as_of
 
 PROVIDERS: tuple[Any, ...] = (
     # where things are

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Annotated, Any
 
-from diagnostics.evidence.ask import Ask
 from diagnostics.evidence.model import Change, ChangeLog, Leg, ServiceConfig, SubscriptionConfig, Unseen
 from diagnostics.evidence.redact import principal, redact
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.question.ask import Ask
 from diagnostics.sources.audit_payload import says_of
-from diagnostics.sources.clients import load
 from diagnostics.sources.entries import between, both, either, entries, log_provenance, logs, moment, one_of, still_kept
 from diagnostics.sources.route import Services, full_subscription, full_topic
-from diagnostics.sources.session import Session
+from diagnostics.transport.clients import load
+from diagnostics.transport.session import Session
 
 ACTIVITY = "cloudaudit.googleapis.com/activity"
 SYSTEM_EVENT = "cloudaudit.googleapis.com/system_event"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from diagnostics.evidence.redact import endpoint, hashed, redact
-from diagnostics.sources.clients import load
+from diagnostics.transport.clients import load
 
 FIELDS = 8
 """How many changed fields one change names."""

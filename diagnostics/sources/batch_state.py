@@ -10,17 +10,17 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from diagnostics.evidence.ask import Ask
 from diagnostics.evidence.model import BatchMarks, BatchStatus, Leg, Mark, Means, ServiceConfig, Unseen, Why
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import Auth, BatchStateProfile, PipelineProfile
+from diagnostics.question.ask import Ask
 from diagnostics.sources.cloud_run import config_of
-from diagnostics.sources.provenance import provenance
-from diagnostics.sources.rewind_batch import batch_then
+from diagnostics.sources.past.rewind_batch import batch_then
 from diagnostics.sources.route import Services
-from diagnostics.sources.session import Session
-from diagnostics.sources.web import Answer, get, identity_token
+from diagnostics.transport.provenance import provenance
+from diagnostics.transport.session import Session
+from diagnostics.transport.web import Answer, get, identity_token
 
 
 class CoordinatorUrl(Struct, frozen=True, kw_only=True):

@@ -17,12 +17,12 @@ from diagnostics.evidence.model import (
 from diagnostics.evidence.redact import hashed, redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
-from diagnostics.sources.call import NotThere, call, pages
-from diagnostics.sources.provenance import gcloud, provenance
 from diagnostics.sources.pubsub import bindings, seconds
 from diagnostics.sources.route import Receiver
-from diagnostics.sources.rpcs import GET_SERVICE, LIST_REVISIONS, SERVICE_POLICY
-from diagnostics.sources.session import Session
+from diagnostics.transport.call import NotThere, call, pages
+from diagnostics.transport.provenance import gcloud, provenance
+from diagnostics.transport.rpcs import GET_SERVICE, LIST_REVISIONS, SERVICE_POLICY
+from diagnostics.transport.session import Session
 
 INGRESS = {1: "all", 2: "internal", 3: "internal-and-cloud-load-balancing", 4: "none"}
 """google.cloud.run.v2.IngressTraffic."""

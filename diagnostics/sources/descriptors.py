@@ -5,11 +5,11 @@ from __future__ import annotations
 from diagnostics.evidence.model import MetricDelays, Why
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
-from diagnostics.sources.call import NotThere, pages
-from diagnostics.sources.provenance import provenance
-from diagnostics.sources.rpcs import LIST_DESCRIPTORS
 from diagnostics.sources.series import PUBSUB, RUN
-from diagnostics.sources.session import Session
+from diagnostics.transport.call import NotThere, pages
+from diagnostics.transport.provenance import provenance
+from diagnostics.transport.rpcs import LIST_DESCRIPTORS
+from diagnostics.transport.session import Session
 
 TRAFFIC = frozenset(
     {

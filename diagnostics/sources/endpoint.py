@@ -15,11 +15,11 @@ from diagnostics.evidence.model import (
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
-from diagnostics.sources.call import NotThere, call
-from diagnostics.sources.provenance import provenance
-from diagnostics.sources.rpcs import ID_TOKEN
-from diagnostics.sources.session import Session
-from diagnostics.sources.web import get
+from diagnostics.transport.call import NotThere, call
+from diagnostics.transport.provenance import provenance
+from diagnostics.transport.rpcs import ID_TOKEN
+from diagnostics.transport.session import Session
+from diagnostics.transport.web import get
 
 REPEATS = 3
 """Calls that measure a start: the first, and two on what should then be a warm instance."""

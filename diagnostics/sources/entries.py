@@ -11,11 +11,11 @@ from urllib.parse import unquote
 
 from diagnostics.evidence.model import Provenance, Why
 from diagnostics.evidence.unseen import NotSeen
-from diagnostics.sources.call import NotThere, Pages, pages
-from diagnostics.sources.clients import load
 from diagnostics.sources.route import Receiver
-from diagnostics.sources.rpcs import LOG_ENTRIES
-from diagnostics.sources.session import Session
+from diagnostics.transport.call import NotThere, Pages, pages
+from diagnostics.transport.clients import load
+from diagnostics.transport.rpcs import LOG_ENTRIES
+from diagnostics.transport.session import Session
 
 PAGE_SIZE = 1000
 """The largest page that Google takes (logging.proto)."""

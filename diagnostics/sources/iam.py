@@ -5,12 +5,12 @@ from __future__ import annotations
 from diagnostics.evidence.model import ProjectInfo, ProjectPolicy, PushAccount, PushAccountPolicy, Why
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
-from diagnostics.sources.call import NotThere, call
-from diagnostics.sources.provenance import gcloud, provenance
 from diagnostics.sources.pubsub import bindings
 from diagnostics.sources.route import Push
-from diagnostics.sources.rpcs import ACCOUNT_POLICY, GET_ACCOUNT, GET_PROJECT, PROJECT_POLICY
-from diagnostics.sources.session import Session
+from diagnostics.transport.call import NotThere, call
+from diagnostics.transport.provenance import gcloud, provenance
+from diagnostics.transport.rpcs import ACCOUNT_POLICY, GET_ACCOUNT, GET_PROJECT, PROJECT_POLICY
+from diagnostics.transport.session import Session
 
 
 def push_account(session: Session, pipeline: PipelineProfile, push: Push) -> PushAccount:

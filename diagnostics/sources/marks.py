@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from diagnostics.evidence.ask import Ask, Window, window
 from diagnostics.evidence.model import (
     BatchMarks,
     ItemMarks,
@@ -25,7 +24,7 @@ from diagnostics.evidence.model import (
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import Marker, PipelineProfile
-from diagnostics.sources.call import Pages
+from diagnostics.question.ask import Ask, Window, window
 from diagnostics.sources.entries import (
     REQUESTS,
     STDERR,
@@ -46,7 +45,8 @@ from diagnostics.sources.entries import (
     trace_id,
 )
 from diagnostics.sources.route import Receiver, Services
-from diagnostics.sources.session import Session
+from diagnostics.transport.call import Pages
+from diagnostics.transport.session import Session
 
 OF_BATCHES = frozenset(
     {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from diagnostics.evidence.ask import Ask, Window
 from diagnostics.evidence.model import (
     AckCounts,
     Backlog,
@@ -19,9 +18,10 @@ from diagnostics.evidence.model import (
     ReceiverTraffic,
 )
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.question.ask import Ask, Window
 from diagnostics.sources.route import Receiver, Topic, full_subscription
 from diagnostics.sources.series import PUBSUB, RUN, Query, Resource, Span, counts, fetch, gauge, percentile
-from diagnostics.sources.session import Session
+from diagnostics.transport.session import Session
 
 MICRO, MILLI = 1e-6, 1e-3
 HOUR_S = 3600

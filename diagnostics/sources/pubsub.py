@@ -24,10 +24,10 @@ from diagnostics.evidence.model import (
 from diagnostics.evidence.redact import endpoint, member, redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
-from diagnostics.sources.call import NotThere, call, pages
-from diagnostics.sources.provenance import gcloud, provenance
 from diagnostics.sources.route import Topic, full_subscription
-from diagnostics.sources.rpcs import (
+from diagnostics.transport.call import NotThere, call, pages
+from diagnostics.transport.provenance import gcloud, provenance
+from diagnostics.transport.rpcs import (
     GET_SUBSCRIPTION,
     GET_TOPIC,
     LIST_SUBSCRIPTIONS,
@@ -36,7 +36,7 @@ from diagnostics.sources.rpcs import (
     TOPIC_SUBSCRIPTIONS,
     Rpc,
 )
-from diagnostics.sources.session import Session
+from diagnostics.transport.session import Session
 
 ACK_DEADLINE_S = 10
 """What ack_deadline_seconds 0 means (pubsub.proto)."""

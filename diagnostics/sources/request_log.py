@@ -8,12 +8,11 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from diagnostics.evidence.ask import Window
 from diagnostics.evidence.model import LogRow, PlatformLine, PlatformLines, RequestLog, Unseen, Why
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
-from diagnostics.sources.call import Pages
+from diagnostics.question.ask import Window
 from diagnostics.sources.entries import (
     REQUESTS,
     STDERR,
@@ -34,7 +33,8 @@ from diagnostics.sources.entries import (
     text_of,
 )
 from diagnostics.sources.route import Push, Receiver, Services
-from diagnostics.sources.session import Session
+from diagnostics.transport.call import Pages
+from diagnostics.transport.session import Session
 
 FINE = 100
 """Requests below 300 that are read per service: enough to know that the log is written and that pushes arrive."""

@@ -15,9 +15,9 @@ from msgspec import Struct
 from diagnostics.evidence.model import DELETED_TOPIC, Leg, SubscriptionConfig, SubscriptionSettings, Unseen, Why
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile, ServiceProfile
-from diagnostics.sources.call import NotThere, pages
-from diagnostics.sources.rpcs import LIST_SERVICES
-from diagnostics.sources.session import Session
+from diagnostics.transport.call import NotThere, pages
+from diagnostics.transport.rpcs import LIST_SERVICES
+from diagnostics.transport.session import Session
 
 REGION_CODES = {
     "an": "asia-northeast1", "as": "asia-southeast1", "de": "asia-east1", "df": "asia-east2", "dt": "asia-northeast2",

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from diagnostics.evidence.model import Point, Provenance, Series, Why
 from diagnostics.evidence.unseen import NotSeen
-from diagnostics.sources.call import NotThere, Pages, pages
-from diagnostics.sources.rpcs import TIME_SERIES
-from diagnostics.sources.session import Session, together
+from diagnostics.transport.call import NotThere, Pages, pages
+from diagnostics.transport.rpcs import TIME_SERIES
+from diagnostics.transport.session import Session, together
 
 PUBSUB, RUN = "pubsub.googleapis.com", "run.googleapis.com"
 KEPT = timedelta(weeks=6)

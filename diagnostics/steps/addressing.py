@@ -29,8 +29,8 @@ from diagnostics.evidence.model import (
     Why,
 )
 from diagnostics.evidence.redact import hashed
-from diagnostics.ledger import Ledger
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Code, Finding, Row, Status
 from diagnostics.steps.limits import serving
 from diagnostics.steps.push_auth import push_auth

@@ -19,7 +19,7 @@ from diagnostics.evidence.model import (
     SubscriptionConfig,
     Unseen,
 )
-from diagnostics.ledger import Ledger
+from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Code, Finding, Status
 from diagnostics.steps.urls import tag
 from diagnostics.steps.words import clip, clock, count, short

@@ -19,8 +19,8 @@ from diagnostics.evidence.model import (
     Stage,
     Unseen,
 )
-from diagnostics.ledger import Ledger
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Code, Finding, Status
 from diagnostics.steps.limits import serving
 from diagnostics.steps.words import count, latency, span

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Annotated
 
 from diagnostics.evidence.model import Change, ChangeLog, Leg, Revisions, RevisionSettings, ServiceConfig, Stage, Unseen
-from diagnostics.ledger import Ledger
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Code, Finding, Status
 from diagnostics.steps.words import clip, clock, count, short
 

@@ -21,7 +21,7 @@ from diagnostics.evidence.model import (
     Unseen,
     total,
 )
-from diagnostics.ledger import Ledger
+from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Status
 from diagnostics.steps.progress import patience_s
 from diagnostics.steps.words import RECENT, by_class, clock, count, latency, owed

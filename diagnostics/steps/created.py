@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from diagnostics.evidence.model import BatchMarks, BatchStatus, ItemMarks, Leg, Means, ServiceConfig, Stage, Unseen
-from diagnostics.ledger import Attempt, Ledger
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status
 from diagnostics.steps.published import empty_by_design, start_limit_s
 from diagnostics.steps.words import clock, span

@@ -16,7 +16,7 @@ from diagnostics.evidence.model import (
     SubscriptionPolicy,
     Unseen,
 )
-from diagnostics.ledger import Ledger
+from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Status
 from diagnostics.steps.words import short
 

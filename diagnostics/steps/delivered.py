@@ -23,7 +23,7 @@ from diagnostics.evidence.model import (
     Unseen,
     total,
 )
-from diagnostics.ledger import Ledger
+from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
 from diagnostics.steps.words import RECENT, by_class, clock, count, last_of, owed, span, through
 

@@ -18,8 +18,8 @@ from diagnostics.evidence.model import (
     Stage,
     Unseen,
 )
-from diagnostics.ledger import Ledger, Repeat
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.ledger import Ledger, Repeat
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
 from diagnostics.steps.words import RECENT, by_class, clock, count, names, owed, span, through
 

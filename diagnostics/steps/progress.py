@@ -21,8 +21,8 @@ from diagnostics.evidence.model import (
     SubscriptionConfig,
     Unseen,
 )
-from diagnostics.ledger import Ledger
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Status
 from diagnostics.steps.published import start_limit_s
 from diagnostics.steps.words import clock, span

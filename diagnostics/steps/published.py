@@ -14,8 +14,8 @@ from diagnostics.evidence.model import (
     Stage,
     Unseen,
 )
-from diagnostics.ledger import Attempt, Ledger
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
 from diagnostics.steps.words import clip, span
 

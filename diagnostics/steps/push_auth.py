@@ -27,7 +27,7 @@ from diagnostics.evidence.model import (
     SubscriptionSettings,
     Unseen,
 )
-from diagnostics.ledger import Ledger
+from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Status
 from diagnostics.steps.routed import elsewhere
 from diagnostics.steps.words import RECENT, by_class, clock, count, names, owed

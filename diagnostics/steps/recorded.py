@@ -7,8 +7,8 @@ from datetime import datetime
 from math import ceil
 
 from diagnostics.evidence.model import BatchStatus, ItemMarks, Means, Stage, Unseen
-from diagnostics.ledger import Attempt, Ledger
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
 from diagnostics.steps.words import clock, count
 

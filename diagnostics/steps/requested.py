@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from diagnostics.evidence.model import BatchMarks, Leg, Means, Stage, StartCalls, Unseen
-from diagnostics.ledger import Ledger
+from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status
 from diagnostics.steps.words import clock, span
 

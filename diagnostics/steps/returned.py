@@ -19,8 +19,8 @@ from diagnostics.evidence.model import (
     Unseen,
     total,
 )
-from diagnostics.ledger import Ledger, Life
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.ledger import Ledger, Life
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
 from diagnostics.steps.words import RECENT, by_class, clock, count, first_of, names, short
 

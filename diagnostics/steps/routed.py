@@ -23,8 +23,8 @@ from diagnostics.evidence.model import (
     Unseen,
     total,
 )
-from diagnostics.ledger import Ledger
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
 from diagnostics.steps.words import clock, count, owed, short
 

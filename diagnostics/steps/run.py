@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from diagnostics.evidence.ask import Ask
 from diagnostics.evidence.model import Evidence, EvidenceSet, Leg, Stage, Unseen
-from diagnostics.ledger import Ledger
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.question.ask import Ask
+from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Code, Finding, Row, Status
 
 Step = Callable[..., Iterable[Finding | Row]]

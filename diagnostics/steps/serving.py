@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from diagnostics.evidence.ask import Ask, Expected
 from diagnostics.evidence.model import Leg, Revisions, RevisionSettings, ServiceConfig, ServiceSettings, Stage, Unseen
+from diagnostics.question.ask import Ask, Expected
 from diagnostics.steps.finding import Code, Finding, Status
 from diagnostics.steps.words import clock, span
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from statistics import median
 
-from diagnostics.evidence.ask import Ask
 from diagnostics.evidence.model import (
     ChangeLog,
     Leg,
@@ -27,6 +26,7 @@ from diagnostics.evidence.model import (
     Stage,
     Unseen,
 )
+from diagnostics.question.ask import Ask
 from diagnostics.steps.finding import Code, Finding, Status
 from diagnostics.steps.words import by_class, clock, count, latency, short, span
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from diagnostics.evidence.model import Leg, PublishCounts, QuotaExceeded, Stage, TopicConfig, Unseen, total
-from diagnostics.ledger import Ledger
+from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Status
 from diagnostics.steps.words import RECENT, clock, count, owed, short
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from diagnostics.evidence.ask import Ask
 from diagnostics.evidence.model import Backlog, Leg, PublishCounts, PushCounts, Stage, TopicConfig, Unseen, total
+from diagnostics.question.ask import Ask
 from diagnostics.steps.finding import Code, Finding, Status
 from diagnostics.steps.words import by_class, clock, count, last_of, short
 

@@ -15,8 +15,8 @@ from diagnostics.evidence.model import (
     SubscriptionSettings,
     Unseen,
 )
-from diagnostics.ledger import Ledger
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Code, Finding, Status
 from diagnostics.steps.limits import update
 from diagnostics.steps.words import count, names, short, span

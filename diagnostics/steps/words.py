@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import Leg, Series, Stage, total
-from diagnostics.ledger import Ledger
+from diagnostics.readings.ledger import Ledger
 
 RECENT = timedelta(minutes=5)
 """What counts as now in a metric: its newest five samples (Pub/Sub and Cloud Run metrics are sampled every 60 s)."""

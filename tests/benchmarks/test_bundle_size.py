@@ -24,7 +24,7 @@ many = tuple(lines.marks[n % len(lines.marks)] for n in range(100_000))
 seen["ItemMarks", None] = structs.replace(lines, marks=many)
 old = case.evidence
 case = replace(case, evidence=EvidenceSet(seen, old.now, old.lookback, old.since))
-from diagnostics.investigate import investigate
+from diagnostics.run.investigate import investigate
 said = investigate(case)
 packed = dump(case, said)
 del case, seen, old, many

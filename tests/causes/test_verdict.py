@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from diagnostics.causes.diagnosis import Confidence, Role
-from diagnostics.causes.model import BOTH, Cause, Has, ok
+from diagnostics.causes.model import BOTH, Cause, Confidence, Has, Role, ok
 from diagnostics.causes.verdict import Verdict, decide
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.steps.finding import Bears, Code, Finding, Status

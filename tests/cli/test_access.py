@@ -14,14 +14,14 @@ import msgspec
 import pytest
 
 from diagnostics.cli import main, opening
+from diagnostics.cli.do.access import PROBE, SNAPSHOT, SWITCH, reading
 from diagnostics.cli.options import Access
-from diagnostics.cli.rights import PROBE, SNAPSHOT, SWITCH, reading
 from diagnostics.evidence.model import SubscriptionSettings
 from diagnostics.pipeline.load import load_profile
 from diagnostics.probe.journal import Mode
 from diagnostics.probe.permissions import _needs
 from diagnostics.scoring.world import opened
-from diagnostics.sources.session import LAB, Session
+from diagnostics.transport.session import LAB, Session
 
 SCENARIO = """
 name: access

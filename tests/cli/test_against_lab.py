@@ -13,8 +13,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from diagnostics import resources
 from diagnostics.cli import main
+from diagnostics.pipeline import places
 from diagnostics.report import json
 from diagnostics.scoring.world import World, find, opened
 
@@ -195,7 +195,7 @@ def test_the_demo_says_when_the_diagnosis_is_not_as_expected(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wrong = tmp_path / "wrong.yaml"
-    healthy = next(resources.scenarios().rglob("typical-batch.yaml")).read_text()
+    healthy = next(places.scenarios().rglob("typical-batch.yaml")).read_text()
     wrong.write_text(healthy.replace("status: ok", "status: fault"))
     assert main.run(["demo", str(wrong)]) == 2
     assert "status: expected fault, found ok" in capsys.readouterr().err

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import typer
 
-from diagnostics import resources
 from diagnostics.cli.main import UsageError, app
+from diagnostics.pipeline import places
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted(resources.runbooks().rglob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted(places.runbooks().rglob("*.md"))]
 
 _IN_BLOCK = re.compile(r"^(?: {4,}|\t|\$ )\$? ?(?:\S+=\S+ )*(pubsub-diag .*)$", re.M)
 _INLINE = re.compile(r"`(pubsub-diag [^`]*)`")

@@ -20,7 +20,7 @@ import typer
 
 from diagnostics.cli import main
 from diagnostics.scoring.world import World, find, opened
-from diagnostics.sources.session import Session
+from diagnostics.transport.session import Session
 
 FAULT_AND_UNKNOWN = """
 name: fault-and-unknown
@@ -95,7 +95,7 @@ def test_each_command_ends_with_its_code(
     scenario, lab = world
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PUBSUB_DIAG_ENDPOINT", lab.running.endpoint)
-    monkeypatch.setattr("diagnostics.cli.onlooking.sleep", lab.lab.advance)
+    monkeypatch.setattr("diagnostics.cli.do.watch.sleep", lab.lab.advance)
     found = {}
     for line in TABLE[scenario]:
         command, *options = line.split()

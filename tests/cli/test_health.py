@@ -38,7 +38,7 @@ def at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
             path.write_text(scenario)
         with opened(path, seed=1, log_reads_per_minute=10_000) as world:
             monkeypatch.setenv("PUBSUB_DIAG_ENDPOINT", world.running.endpoint)
-            monkeypatch.setattr("diagnostics.cli.checking.sleep", world.lab.advance)
+            monkeypatch.setattr("diagnostics.cli.do.health.sleep", world.lab.advance)
             yield world
 
     return open_at
@@ -162,10 +162,10 @@ def test_nothing_is_waited_for_that_waiting_does_not_show(
         raise AssertionError("waits")
 
     with at(QUIET.format(more="caller: {lacks: [run.services.getIamPolicy]}")):
-        monkeypatch.setattr("diagnostics.cli.checking.sleep", never)
+        monkeypatch.setattr("diagnostics.cli.do.health.sleep", never)
         assert asked(capsys, "--wait", "10m")[0] == 3
     with at("drops-invoker"):
-        monkeypatch.setattr("diagnostics.cli.checking.sleep", never)
+        monkeypatch.setattr("diagnostics.cli.do.health.sleep", never)
         assert asked(capsys, "--since-deploy", "--wait", "10m")[0] == 2
 
 

@@ -11,7 +11,7 @@ from diagnostics.cli import main
 from diagnostics.evidence.model import Why
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.scoring.world import World, find, opened
-from diagnostics.sources.session import LAB
+from diagnostics.transport.session import LAB
 
 PLANTED = {
     "grades-sub": {"push_auth.audience"},
@@ -69,7 +69,7 @@ def test_short_is_the_totals_alone(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_project_whose_subscriptions_may_not_be_listed_is_unknown(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("diagnostics.audit.project_subscriptions", _denied)
+    monkeypatch.setattr("diagnostics.run.lint.project_subscriptions", _denied)
     assert main.run(["lint", "--all"]) == 3
     assert "pubsub.subscriptions.list" in capsys.readouterr().err
 

@@ -10,7 +10,7 @@ from diagnostics.cli import opening
 from diagnostics.cli.options import Access
 from diagnostics.cli.trouble import Trouble
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile
-from diagnostics.sources.session import LabError, Options, Session, SignInError
+from diagnostics.transport.session import LabError, Options, Session, SignInError
 
 PROFILE = """\
 name = "mine"

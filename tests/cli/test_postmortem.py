@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from diagnostics.cli import main
-from diagnostics.investigate import investigate
 from diagnostics.keep.bundle import dump
+from diagnostics.run.investigate import investigate
 from diagnostics.scoring.expect import wanted
 from diagnostics.scoring.score import observe
 from diagnostics.scoring.world import find, opened

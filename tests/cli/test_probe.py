@@ -14,19 +14,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from diagnostics import resources
-from diagnostics.cli import main, probing
+from diagnostics.cli import main
+from diagnostics.cli.do import probe as probing
 from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import load
 from diagnostics.lab.servers.serve import RunningLab, start
 from diagnostics.lab.telemetry.store import Telemetry
+from diagnostics.pipeline import places
+from diagnostics.pipeline.places import STATE
 from diagnostics.probe.reach import Waits
-from diagnostics.resources import STATE
-from diagnostics.sources.session import LAB
+from diagnostics.transport.session import LAB
 from tests.probe.killing import leftovers
 
 PROBED = Path(__file__).parent.parent / "probe" / "probed.yaml"
-NIGHT = resources.scenarios() / "incidents" / "2026-02-08-backfill-stall.yaml"
+NIGHT = places.scenarios() / "incidents" / "2026-02-08-backfill-stall.yaml"
 BRINGS = {"snapshot_brings_older": True, "seek_settles_s": 0, "short_pulls": 0.0}
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from diagnostics import resources
 from diagnostics.cli import main
-from diagnostics.cli.shelf import fill
+from diagnostics.cli.do.runbook import fill
+from diagnostics.pipeline import places
 
 BOOK = """\
 ---
@@ -37,7 +37,7 @@ def _shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     family = tmp_path / "causes" / "auth"
     family.mkdir(parents=True)
     (family / "push-invoker-missing.md").write_text(BOOK)
-    monkeypatch.setattr(resources, "runbooks", lambda: tmp_path)
+    monkeypatch.setattr(places, "runbooks", lambda: tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PUBSUB_DIAG_PROFILE", raising=False)
 

@@ -22,9 +22,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from diagnostics.causes.diagnosis import Diagnosis, State
 from diagnostics.cli import main
-from diagnostics.investigate import Case, investigate
+from diagnostics.conclude.diagnosis import Diagnosis, State
+from diagnostics.run.investigate import Case, investigate
 from diagnostics.scoring.world import World, find, opened
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ def at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
             path.write_text(scenario)
         with opened(path, seed=1, pace=pace, log_reads_per_minute=10_000) as world:
             monkeypatch.setenv("PUBSUB_DIAG_ENDPOINT", world.running.endpoint)
-            monkeypatch.setattr("diagnostics.cli.onlooking.sleep", world.lab.advance)
+            monkeypatch.setattr("diagnostics.cli.do.watch.sleep", world.lab.advance)
             yield world
 
     return open_at
@@ -105,7 +105,7 @@ def log_reads_and_waits(world: World, monkeypatch: pytest.MonkeyPatch) -> list[t
         waits.append((reads - sum(n for n, _ in waits), seconds))
         world.lab.advance(seconds)
 
-    monkeypatch.setattr("diagnostics.cli.onlooking.sleep", wait)
+    monkeypatch.setattr("diagnostics.cli.do.watch.sleep", wait)
     return waits
 
 
@@ -144,7 +144,7 @@ def test_the_thorough_look_is_believed_over_the_cheap_one(
             found = investigate(case, **options)
             return msgspec.structs.replace(found, state=State(thinks)) if case.command == "batch" else found
 
-        monkeypatch.setattr("diagnostics.cli.onlooking.investigate", judged)
+        monkeypatch.setattr("diagnostics.cli.do.watch.investigate", judged)
         assert watched(capsys, "--for", "15m")[0] == code
 
 

@@ -18,15 +18,15 @@ from typing import Any
 
 import simpy
 
-from diagnostics.evidence.collect import Ask, collect
 from diagnostics.evidence.model import Evidence, EvidenceSet
 from diagnostics.lab.broker import Broker
 from diagnostics.lab.http import Answer, Request, Response
 from diagnostics.lab.model import PushConfig, ServiceAccount, Subscription, Topic, World
 from diagnostics.lab.unverified import Unverified
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ServiceProfile
-from diagnostics.sources.session import LabSeam, Session
-from diagnostics.sources.sign_in import SignIn
+from diagnostics.sources.collect import Ask, collect
+from diagnostics.transport.session import LabSeam, Session
+from diagnostics.transport.sign_in import SignIn
 from tests.contract.google_tools import Emulator
 
 DONE_S = 20.0

@@ -31,8 +31,8 @@ from diagnostics.probe.reach import Reach, Waits
 from diagnostics.probe.restore import Outcome, State
 from diagnostics.probe.run import carry_out
 from diagnostics.report.probe import answer
-from diagnostics.sources.session import LabSeam, Session
-from diagnostics.sources.sign_in import SignIn
+from diagnostics.transport.session import LabSeam, Session
+from diagnostics.transport.sign_in import SignIn
 from tests.contract.google_tools import Emulator
 
 pytestmark = pytest.mark.google_tools

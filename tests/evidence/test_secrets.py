@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diagnostics import resources
 from diagnostics.cli import main
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.redaction import cleaner
@@ -26,6 +25,7 @@ from diagnostics.lab.recorder import LogEntry
 from diagnostics.lab.scenario import load as scenario
 from diagnostics.lab.servers.serve import RunningLab, start
 from diagnostics.lab.telemetry.store import Telemetry
+from diagnostics.pipeline import places
 from diagnostics.pipeline.load import load_profile
 
 NIGHT = """
@@ -160,7 +160,7 @@ def said(lab: RunningLab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd
     ):  # fmt: skip
         main.run(line)
     out = capfd.readouterr()
-    files = [tmp_path / "all.gz", tmp_path / "p.toml", *resources.state_dir().rglob("*")]
+    files = [tmp_path / "all.gz", tmp_path / "p.toml", *places.state_dir().rglob("*")]
     kept = [f.read_bytes() for f in files if f.is_file()]
     texts = [gzip.decompress(k) if k[:2] == b"\x1f\x8b" else k for k in kept]
     return "\n".join([out.out, out.err, *(t.decode() for t in texts)])

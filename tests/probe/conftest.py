@@ -18,14 +18,14 @@ from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import load
 from diagnostics.lab.servers.serve import RunningLab, start
 from diagnostics.lab.telemetry.store import Telemetry
-from diagnostics.look import lab_profile
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.probe.journal import Journal, Mode
 from diagnostics.probe.plan import Order, Plan, plan
 from diagnostics.probe.reach import Reach, Waits
 from diagnostics.probe.restore import Outcome
 from diagnostics.probe.run import carry_out
-from diagnostics.sources.session import LAB, Options, Session
+from diagnostics.run.look import lab_profile
+from diagnostics.transport.session import LAB, Options, Session
 
 HERE = Path(__file__).parent
 WAITS = Waits(

@@ -13,8 +13,8 @@ from diagnostics.evidence.model import Leg
 from diagnostics.probe.journal import Entry, Mode
 from diagnostics.probe.push_config import LABEL, save
 from diagnostics.probe.reach import Reach, Waits
-from diagnostics.sources.session import Session
-from diagnostics.sources.sign_in import SignIn
+from diagnostics.transport.session import Session
+from diagnostics.transport.sign_in import SignIn
 
 NOW = datetime(2026, 2, 8, 22, 21, tzinfo=UTC)
 NAME = "projects/p/subscriptions/requests"

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from diagnostics.pipeline.places import state_dir
 from diagnostics.probe.journal import Journal, running, this_process
-from diagnostics.resources import state_dir
 from tests.probe.fakes import NOW, push_config, switch_entry
 
 

@@ -23,7 +23,6 @@ import google.pubsub_v1  # noqa: F401
 import msgspec
 
 from diagnostics.evidence.model import Leg
-from diagnostics.look import lab_profile
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.probe import recover, traces
 from diagnostics.probe.journal import Journal, Mode
@@ -31,7 +30,8 @@ from diagnostics.probe.plan import NoPlan, Order, plan
 from diagnostics.probe.reach import Reach, Waits
 from diagnostics.probe.run import Failed, carry_out
 from diagnostics.probe.watchdog import Watchdog
-from diagnostics.sources.session import LAB, Options, Session
+from diagnostics.run.look import lab_profile
+from diagnostics.transport.session import LAB, Options, Session
 
 __all__ = ["WAITS", "main"]
 

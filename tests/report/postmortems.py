@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from diagnostics.causes.diagnosis import Diagnosis, State
+from diagnostics.conclude.diagnosis import Diagnosis, State
 from diagnostics.evidence.model import Evidence, EvidenceSet, Unseen
 from diagnostics.keep.bundle import Bundle, load, replay
 from diagnostics.steps.finding import Status

@@ -19,7 +19,7 @@ from markdown_it import MarkdownIt
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
-from diagnostics.causes.diagnosis import Diagnosis, Exit, Suppressed
+from diagnostics.conclude.diagnosis import Diagnosis, Exit, Suppressed
 from diagnostics.evidence.model import Leg
 from diagnostics.report import formats, github, markdown
 from diagnostics.report.layout import Layout

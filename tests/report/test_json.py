@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 from msgspec.structs import replace
 
-from diagnostics.causes.diagnosis import Diagnosis
 from diagnostics.cli import main
+from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.report import json
 
 PROMISED = {

@@ -14,9 +14,11 @@ import msgspec
 import pytest
 from markdown_it import MarkdownIt
 
-from diagnostics.causes.diagnosis import Confidence, Named, Role, RuledOut
-from diagnostics.cli import main, postmortems
+from diagnostics.causes.model import Confidence, Role
+from diagnostics.cli import main
+from diagnostics.cli.do import postmortem as postmortems
 from diagnostics.cli.trouble import Trouble
+from diagnostics.conclude.diagnosis import Named, RuledOut
 from diagnostics.evidence.model import (
     Backlog,
     ChangeLog,

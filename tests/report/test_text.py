@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from diagnostics.causes.diagnosis import Diagnosis, Forecast, Missing, State
+from diagnostics.conclude.diagnosis import Diagnosis, Forecast, Missing, State
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.report import text
 from diagnostics.report.ladder import seen

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from diagnostics import resources
-from diagnostics.cli import shelf
+from diagnostics.cli.do import runbook
+from diagnostics.pipeline import places
 
 KNOWN = {
     "project": "my-project",
@@ -58,7 +58,7 @@ class Page:
     """One runbook."""
 
     path: Path
-    book: shelf.Runbook
+    book: runbook.Runbook
 
     @cached_property
     def sections(self) -> dict[str, str]:
@@ -76,13 +76,13 @@ class Page:
 
 def pages(folder: str) -> list[Page]:
     """All runbooks below "causes" or "steps"."""
-    paths = sorted((resources.runbooks() / folder).rglob("*.md"))
-    return [Page(path, shelf.read(path)) for path in paths]
+    paths = sorted((places.runbooks() / folder).rglob("*.md"))
+    return [Page(path, runbook.read(path)) for path in paths]
 
 
 def filled(command: str) -> str:
     """A command with something plausible for all that is left open."""
-    command = shelf.fill(command, KNOWN).strip()
+    command = runbook.fill(command, KNOWN).strip()
     return re.sub(rf"(?<![A-Z_])({'|'.join(YOURS)})(?![A-Z_=])", lambda match: YOURS[match[1]], command)
 
 

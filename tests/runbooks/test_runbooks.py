@@ -14,7 +14,8 @@ import typer
 import diagnostics.steps
 from diagnostics.causes.catalogue import CATALOGUE, find
 from diagnostics.causes.model import Cause
-from diagnostics.cli import main, shelf
+from diagnostics.cli import main
+from diagnostics.cli.do import runbook
 from diagnostics.lab.query import logging as lql
 from diagnostics.lab.telemetry.metrics import METRICS
 from diagnostics.steps.finding import Code
@@ -107,8 +108,8 @@ def test_every_runbook_that_is_named_exists(page: Page) -> None:
 @pytest.mark.parametrize("page", ALL, ids=str)
 def test_placeholders_are_those_that_runbook_show_fills(page: Page) -> None:
     said = set(re.findall(r"\{([a-z_]+)\}", page.text)) - {"metric"}
-    assert said <= set(shelf.PLACEHOLDERS)
-    assert set(shelf.PLACEHOLDERS) == set(KNOWN)
+    assert said <= set(runbook.PLACEHOLDERS)
+    assert set(runbook.PLACEHOLDERS) == set(KNOWN)
 
 
 @pytest.mark.parametrize("page", ALL, ids=str)

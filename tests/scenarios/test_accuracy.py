@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from diagnostics import resources
+from diagnostics.pipeline import places
 from diagnostics.scoring import show
 from diagnostics.scoring.score import score
 from diagnostics.scoring.world import files
 
-SCENARIOS = files([resources.scenarios()])
+SCENARIOS = files([places.scenarios()])
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda p: f"{p.parent.name}/{p.stem}")

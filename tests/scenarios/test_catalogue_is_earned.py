@@ -13,17 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from diagnostics import resources
 from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.model import AllOf, AnyOf, Cause, Predicate
-from diagnostics.investigate import Case, investigate
 from diagnostics.lab.scenario import load
+from diagnostics.pipeline import places
+from diagnostics.run.investigate import Case, investigate
 from diagnostics.scoring.compare import disagreements
 from diagnostics.scoring.expect import Expected, wanted
 from diagnostics.scoring.score import observe
 from diagnostics.scoring.world import files, opened
 
-SCENARIOS = files([resources.scenarios()])
+SCENARIOS = files([places.scenarios()])
 SEED = 1
 
 

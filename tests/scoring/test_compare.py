@@ -6,7 +6,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from diagnostics.causes.diagnosis import Confidence, Diagnosis, Role
+from diagnostics.causes.model import Confidence, Role
+from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.scoring.compare import disagreements
 from diagnostics.scoring.expect import Expected

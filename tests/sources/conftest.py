@@ -14,8 +14,8 @@ from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import load
 from diagnostics.lab.servers.serve import RunningLab, start
 from diagnostics.lab.telemetry.store import Telemetry
-from diagnostics.sources.session import LAB, Session
-from diagnostics.sources.sign_in import SignIn
+from diagnostics.transport.session import LAB, Session
+from diagnostics.transport.sign_in import SignIn
 
 NOW = datetime(2026, 2, 8, 14, 21, 7, tzinfo=UTC)
 NIGHT = """

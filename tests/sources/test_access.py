@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from diagnostics.access import NEEDS, Rights, access
-from diagnostics.cli.rights import reading
-from diagnostics.evidence.ask import Ask
-from diagnostics.evidence.collect import collect
+from diagnostics.cli.do.access import reading
 from diagnostics.evidence.model import Evidence, EvidenceSet, Key, Leg, Unseen, Why
-from diagnostics.investigate import COMMANDS, Case, investigate, kinds_for
-from diagnostics.look import everything, header
 from diagnostics.pipeline.load import load_profile
+from diagnostics.question.ask import Ask
+from diagnostics.run.access import NEEDS, Rights, access
+from diagnostics.run.investigate import COMMANDS, Case, investigate, kinds_for
+from diagnostics.run.look import everything, header
 from diagnostics.scoring.world import opened
-from diagnostics.sources.session import LAB, Options, Session
+from diagnostics.sources.collect import collect
+from diagnostics.transport.session import LAB, Options, Session
 
 PROFILE = load_profile("nba-predictions")
 SCENARIO = """

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from diagnostics.evidence.ask import Ask
-from diagnostics.evidence.collect import collect
 from diagnostics.evidence.model import (
     Backlog,
     BatchMarks,
@@ -41,12 +39,15 @@ from diagnostics.evidence.model import (
     Why,
     total,
 )
-from diagnostics.investigate import HANDED_IN
 from diagnostics.pipeline.load import load_profile, override, profile_of
 from diagnostics.pipeline.profile import PipelineProfile
-from diagnostics.sources import PROVIDERS, web
-from diagnostics.sources.session import Options, Session
-from diagnostics.sources.web import Answer
+from diagnostics.question.ask import Ask
+from diagnostics.run.investigate import HANDED_IN
+from diagnostics.sources import PROVIDERS
+from diagnostics.sources.collect import collect
+from diagnostics.transport import web
+from diagnostics.transport.session import Options, Session
+from diagnostics.transport.web import Answer
 
 EXAMPLE = load_profile("nba-predictions")
 ALL: frozenset[type[Evidence]] = frozenset(

@@ -13,9 +13,9 @@ from google.rpc import error_details_pb2
 
 from diagnostics.evidence.model import Why
 from diagnostics.evidence.unseen import NotSeen
-from diagnostics.sources.call import NotThere, call, pages
-from diagnostics.sources.rpcs import GET_TOPIC, TOPIC_SUBSCRIPTIONS
-from diagnostics.sources.session import Session
+from diagnostics.transport.call import NotThere, call, pages
+from diagnostics.transport.rpcs import GET_TOPIC, TOPIC_SUBSCRIPTIONS
+from diagnostics.transport.session import Session
 
 SessionOf = Callable[..., Session]
 

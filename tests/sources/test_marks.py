@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from google.cloud.logging_v2.types import LogEntry
 
-from diagnostics.evidence.ask import Ask
 from diagnostics.evidence.model import BatchMarks, Mark, Means, Provenance, StartCall, StartCalls
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.load import load_profile
 from diagnostics.pipeline.profile import Marker
+from diagnostics.question.ask import Ask
 from diagnostics.sources.entries import began, entries, field, quoted, text_of
 from diagnostics.sources.marks import batch_start, batch_window, item_marks, marker_filter, marks_of
 from diagnostics.sources.route import Receiver, Services, stated
-from diagnostics.sources.session import Session
+from diagnostics.transport.session import Session
 
 AT = datetime(2026, 2, 8, 14, 2, 0, tzinfo=UTC)
 EXAMPLE = load_profile("nba-predictions")

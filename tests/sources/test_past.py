@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from diagnostics.causes.diagnosis import Diagnosis
-from diagnostics.evidence.ask import Ask
+from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import (
     BatchStatus,
     DeadLetterTopic,
@@ -31,17 +30,18 @@ from diagnostics.evidence.model import (
     Unseen,
     Why,
 )
-from diagnostics.investigate import investigate
 from diagnostics.lab.audit import Target
 from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import load
 from diagnostics.lab.servers.serve import start
 from diagnostics.lab.telemetry.store import Telemetry
-from diagnostics.look import everything, lab_profile, see
+from diagnostics.question.ask import Ask
 from diagnostics.report import text
 from diagnostics.report.layout import Layout
+from diagnostics.run.investigate import investigate
+from diagnostics.run.look import everything, lab_profile, see
 from diagnostics.scoring.world import World, find, opened
-from diagnostics.sources.session import LAB, Options, Session
+from diagnostics.transport.session import LAB, Options, Session
 
 WORLD = """
 name: since-then

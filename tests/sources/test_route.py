@@ -14,7 +14,7 @@ from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.load import load_profile, profile_of
 from diagnostics.sources.iam import full_account
 from diagnostics.sources.route import Push, Receiver, Services, Topic, of_host, stated
-from diagnostics.sources.session import Session
+from diagnostics.transport.session import Session
 
 SessionOf = Callable[..., Session]
 HASHED = "https://my-worker-f7p3g7f6ya-wl.a.run.app"

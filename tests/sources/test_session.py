@@ -15,9 +15,9 @@ import google.auth.exceptions
 import google.oauth2.credentials
 import pytest
 
-from diagnostics.sources import sign_in as sign_in_module
-from diagnostics.sources.session import LAB, LabError, Options, Session, together
-from diagnostics.sources.sign_in import SignInError, bounded_by
+from diagnostics.transport import sign_in as sign_in_module
+from diagnostics.transport.session import LAB, LabError, Options, Session, together
+from diagnostics.transport.sign_in import SignInError, bounded_by
 
 NOT_FOUND = google.auth.exceptions.DefaultCredentialsError("Your default credentials were not found.")
 

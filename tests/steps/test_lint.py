@@ -24,8 +24,8 @@ from diagnostics.evidence.model import (
     Unseen,
     Why,
 )
-from diagnostics.ledger import Ledger
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ServiceProfile
+from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.addressing import addressing
 from diagnostics.steps.capacity import capacity
 from diagnostics.steps.finding import Finding, Status

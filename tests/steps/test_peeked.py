@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 
 from diagnostics.evidence.model import Leg, Peeked, Probed, Provenance, Unseen, Why
-from diagnostics.ledger import Ledger
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile
+from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import peeked
 from diagnostics.steps.finding import Bears, Finding, Status
 

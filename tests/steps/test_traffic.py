@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from diagnostics.evidence.ask import Ask
 from diagnostics.evidence.model import (
     Backlog,
     Leg,
@@ -21,6 +20,7 @@ from diagnostics.evidence.model import (
     Unseen,
     Why,
 )
+from diagnostics.question.ask import Ask
 from diagnostics.steps.traffic import traffic
 
 NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TypeVar
 
-from diagnostics.causes.diagnosis import Diagnosis, Named, Role, State
-from diagnostics.evidence.ask import Window
+from diagnostics.causes.model import Role
+from diagnostics.conclude.diagnosis import Diagnosis, Named, State
 from diagnostics.evidence.model import (
     BatchMarks,
     Change,
@@ -28,9 +28,10 @@ from diagnostics.evidence.model import (
     seen,
 )
 from diagnostics.keep.bundle import Bundle, Note
-from diagnostics.ledger import Ledger, build
-from diagnostics.ledger.attempts import Attempt
-from diagnostics.ledger.lives import attribute
+from diagnostics.question.ask import Window
+from diagnostics.readings.ledger import Ledger, build
+from diagnostics.readings.ledger.attempts import Attempt
+from diagnostics.readings.ledger.lives import attribute
 from diagnostics.steps.finding import Status
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from diagnostics.causes.diagnosis import Diagnosis, Named, State
+from diagnostics.conclude.diagnosis import Diagnosis, Named, State
 from diagnostics.evidence.model import Backlog, Evidence, EvidenceSet
 from diagnostics.report.postmortem.merged import Seen, holding
 from diagnostics.report.postmortem.model import Duration, Moment

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from diagnostics.causes.diagnosis import Confidence, Diagnosis, Missing, Named, Role
+from diagnostics.causes.model import Confidence, Role
+from diagnostics.conclude.diagnosis import Diagnosis, Missing, Named
 from diagnostics.evidence.model import Evidence, Leg, Why
 from diagnostics.keep.bundle import Bundle
 from diagnostics.report.ladder import WORDS

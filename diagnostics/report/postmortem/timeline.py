@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from diagnostics.causes.diagnosis import Diagnosis
+from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import Backlog, Evidence, Leg, Mark, Means, Revisions, Unseen
 from diagnostics.evidence.redact import GONE
 from diagnostics.report.postmortem.merged import Seen, in_window

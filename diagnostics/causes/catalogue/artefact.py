@@ -1,0 +1,40 @@
+"""What looks like a stall and is none."""
+
+from diagnostics.causes.model import ALWAYS, BOTH, Cause, any_of, ok
+from diagnostics.evidence.model import Stage
+from diagnostics.steps import created, delivered, push_auth
+from diagnostics.steps import progress as p
+
+CAUSES = (
+    Cause(
+        code="foreign-refusals",
+        family="artefact",
+        title="Refusals in the log that are no pushes",
+        says="the 401 and 403 entries come from other callers; pushes are acknowledged",
+        stage=Stage.DELIVERED,
+        legs=BOTH,
+        requires=ok(push_auth.FOREIGN),
+        decisive=any_of(ok(push_auth.PROVEN), ok(delivered.ACKED), ok(delivered.OURS)),
+        benign=True,
+    ),
+    Cause(
+        code="still-running",
+        family="artefact",
+        title="The batch is still running",
+        says="items got further within the time that one item may take",
+        stage=Stage.PROCESSED,
+        requires=ok(p.PROGRESSING),
+        decisive=ALWAYS,
+        benign=True,
+    ),
+    Cause(
+        code="too-early",
+        family="artefact",
+        title="It is too early to judge",
+        says="nothing has come back yet, and nothing has to have",
+        stage=Stage.PROCESSED,
+        requires=any_of(ok(p.TOO_EARLY), ok(created.LOADING)),
+        decisive=any_of(ok(p.TOO_EARLY), ok(created.LOADING)),
+        benign=True,
+    ),
+)

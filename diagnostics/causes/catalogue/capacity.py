@@ -1,0 +1,31 @@
+"""Services that are there too late, or not in sufficient number."""
+
+from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, all_of, any_of, ok
+from diagnostics.evidence.model import Stage
+from diagnostics.steps import cold_start, delivered
+
+CAUSES = (
+    Cause(
+        code="max-instances-saturated",
+        family="capacity",
+        title="All instances are busy",
+        says="the service runs at its maximum of instances and turns pushes away faster than work drains",
+        stage=Stage.DELIVERED,
+        legs=BOTH,
+        requires=Has(cold_start.SATURATED),
+        decisive=ALWAYS,
+        explains=(delivered.FAILING, delivered.HELD_BACK, delivered.OLD_BACKLOG, cold_start.CANNOT_SCALE),
+        next=("pubsub-diag runbook show max-instances-saturated",),
+    ),
+    Cause(
+        code="capacity-blip-drained",
+        family="capacity",
+        title="A capacity blip that drained by itself",
+        says="pushes were turned away for want of instances and went through on redelivery",
+        stage=Stage.DELIVERED,
+        legs=BOTH,
+        requires=all_of(ok(cold_start.DRAINED), any_of(ok(delivered.ACKED), ok(delivered.RECOVERED))),
+        decisive=ALWAYS,
+        benign=True,
+    ),
+)

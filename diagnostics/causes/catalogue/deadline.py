@@ -1,0 +1,21 @@
+"""Work that does not fit into the ack deadline."""
+
+from diagnostics.causes.model import ALWAYS, BOTH, Cause, Over
+from diagnostics.evidence.model import Stage
+from diagnostics.steps import cold_start, delivered
+
+CAUSES = (
+    Cause(
+        code="cold-start-exceeds-ack-deadline",
+        family="deadline",
+        title="A cold start takes longer than the ack deadline",
+        says="instances start more slowly than the ack deadline allows, so pushes that meet a cold service expire",
+        stage=Stage.DELIVERED,
+        legs=BOTH,
+        requires=Over(cold_start.TOO_SLOW, "expired", 0),
+        decisive=ALWAYS,
+        explains=(delivered.DEADLINE, delivered.FAILING, delivered.HELD_BACK, delivered.OLD_BACKLOG),
+        settled_by=("pubsub-diag cold-start --leg {leg}",),
+        next=("pubsub-diag runbook show cold-start-exceeds-ack-deadline",),
+    ),
+)

@@ -1,0 +1,55 @@
+"""Items that the coordinator never got onto the topic."""
+
+from diagnostics.causes.model import Cause, Has, Over, all_of, any_of, none_of
+from diagnostics.evidence.model import Stage
+from diagnostics.steps import published, recorded, requested, topic
+
+EFFECTS = (
+    requested.TIMED_OUT,
+    published.FEWER,
+    published.CUT_SHORT,
+    recorded.WAITS_FOR_UNPUBLISHED,
+    recorded.WILL_WAIT,
+    recorded.HOLLOW,
+)
+"""What follows when items do not get onto the topic."""
+
+CAUSES = (
+    Cause(
+        code="start-timed-out-before-publish",
+        family="publish",
+        title="The start call timed out before it published",
+        says="the start call was cut off after it had created the batch and before it had published",
+        stage=Stage.PUBLISHED,
+        requires=all_of(Has(published.CUT_SHORT), none_of(Has(published.ERRORS), Has(topic.REFUSED))),
+        decisive=Has(requested.TIMED_OUT),
+        explains=EFFECTS,
+        next=("pubsub-diag runbook show start-timed-out-before-publish",),
+    ),
+    Cause(
+        code="publish-failing",
+        family="publish",
+        title="Publishing fails",
+        says="Pub/Sub refuses what the coordinator publishes",
+        stage=Stage.PUBLISHED,
+        requires=all_of(
+            any_of(Has(published.ERRORS), Has(topic.REFUSED), Has(topic.MISSING)),
+            none_of(Has(topic.QUOTA)),
+        ),
+        decisive=any_of(Over(published.ERRORS, "answered", 0), Has(topic.REFUSED), Has(topic.MISSING)),
+        explains=EFFECTS,
+        settled_by=("pubsub-diag published",),
+        next=("pubsub-diag runbook show publish-failing", "pubsub-diag changes --leg completion"),
+    ),
+    Cause(
+        code="published-elsewhere",
+        family="publish",
+        title="Published to another topic",
+        says="what the coordinator publishes does not arrive on the pipeline's topic",
+        stage=Stage.PUBLISHED,
+        requires=Has(topic.ELSEWHERE),
+        explains=(topic.ELSEWHERE,),
+        settled_by=("pubsub-diag changes --leg completion",),
+        next=("pubsub-diag changes --leg completion", "pubsub-diag runbook show published-elsewhere"),
+    ),
+)

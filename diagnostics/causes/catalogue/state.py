@@ -1,0 +1,64 @@
+"""Batches that the coordinator's own state holds, or that only look held."""
+
+from diagnostics.causes.model import ALWAYS, Cause, Has, all_of, any_of, ok
+from diagnostics.evidence.model import Stage
+from diagnostics.steps import created, published, recorded, requested
+from diagnostics.steps.finding import Status
+
+CAUSES = (
+    Cause(
+        code="gated-batch-never-closes",
+        family="state",
+        title="A gated batch that never closes",
+        says="{rest}: the gate let {passed} of {of} through, the batch still expects {expected}",
+        stage=Stage.CLOSED,
+        requires=all_of(any_of(Has(recorded.WAITS_FOR_UNPUBLISHED), Has(recorded.WILL_WAIT)), Has(published.GATED)),
+        decisive=ALWAYS,
+        explains=(published.FEWER,),
+        next=("pubsub-diag runbook show gated-batch-never-closes", "pubsub-diag batch {batch} --items"),
+    ),
+    Cause(
+        code="stale-active-batch-blocks-start",
+        family="state",
+        title="A stale batch blocks every new start",
+        says="batch {blocker} has done nothing for {idle} and still counts as active, so the start call was refused",
+        stage=Stage.CREATED,
+        requires=Has(created.STALE_OPEN, (Status.FAULT, Status.UNKNOWN)),
+        decisive=Has(created.STALE_OPEN),
+        explains=(requested.REFUSED,),
+        settled_by=("pubsub-diag batches",),
+        next=("pubsub-diag batch {blocker}", "pubsub-diag runbook show stale-active-batch-blocks-start"),
+    ),
+    Cause(
+        code="other-batch-running",
+        family="state",
+        title="Another batch is still running",
+        says="the start call was refused because batch {blocker} is at work, and that one gets further",
+        stage=Stage.CREATED,
+        requires=ok(created.ACTIVE_OTHER),
+        decisive=ALWAYS,
+        next=("pubsub-diag batch {blocker}",),
+        benign=True,
+    ),
+    Cause(
+        code="done",
+        family="state",
+        title="The batch is done",
+        says="the batch is closed",
+        stage=Stage.CLOSED,
+        requires=ok(recorded.CLOSED),
+        decisive=ALWAYS,
+        refutes=ok(published.EMPTY),
+        benign=True,
+    ),
+    Cause(
+        code="empty-by-design",
+        family="state",
+        title="The batch is empty by design",
+        says="the coordinator found nothing to do, and the profile lists its reason as right",
+        stage=Stage.PUBLISHED,
+        requires=ok(published.EMPTY),
+        decisive=ALWAYS,
+        benign=True,
+    ),
+)

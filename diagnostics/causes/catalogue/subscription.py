@@ -1,0 +1,20 @@
+"""Subscriptions that are not set up to push."""
+
+from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has
+from diagnostics.evidence.model import Stage
+from diagnostics.steps import delivered, routed
+
+CAUSES = (
+    Cause(
+        code="left-in-pull-mode",
+        family="subscription",
+        title="The subscription was left in pull mode",
+        says="the subscription has no push endpoint, so messages wait for a puller that nobody runs",
+        stage=Stage.ROUTED,
+        legs=BOTH,
+        requires=Has(routed.NOT_PUSH),
+        decisive=ALWAYS,
+        explains=(delivered.NO_PUSHES, delivered.OLD_BACKLOG, delivered.FAILING),
+        next=("pubsub-diag probe restore", "pubsub-diag runbook show left-in-pull-mode"),
+    ),
+)

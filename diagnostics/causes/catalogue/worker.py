@@ -1,0 +1,74 @@
+"""Receivers that answer, but not with an ack."""
+
+from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, Over, all_of, any_of, none_of, ok
+from diagnostics.evidence.model import Stage
+from diagnostics.steps import delivered, peeked, processed, requested
+
+CAUSES = (
+    Cause(
+        code="poison-retry-storm",
+        family="worker",
+        title="Messages that never succeed come back for ever",
+        says="the same messages fail again and again and are redelivered without end",
+        stage=Stage.PROCESSED,
+        requires=any_of(
+            Has(processed.REPEATS),
+            Has(delivered.REDELIVERED),
+            all_of(Has(processed.UNREADABLE), Has(delivered.OLD_BACKLOG)),
+            Has(peeked.UNREADABLE),
+            all_of(Has(peeked.STUCK), ok(delivered.ACKED)),
+        ),
+        decisive=any_of(Has(processed.REPEATS), Over(peeked.UNREADABLE, "tried", 0)),
+        explains=(
+            peeked.UNREADABLE,
+            processed.UNREADABLE,
+            processed.ERRORS,
+            delivered.FAILING,
+            delivered.HELD_BACK,
+            delivered.OLD_BACKLOG,
+        ),
+        refutes=Has(processed.ALL_FAIL),
+        settled_by=("pubsub-diag worker", "pubsub-diag probe run --peek 30"),
+        next=("pubsub-diag runbook show poison-retry-storm",),
+    ),
+    Cause(
+        code="every-item-fails",
+        family="worker",
+        title="Every item fails in the receiver",
+        says="all {failed} items that reached the worker failed and none succeeds: the worker or what it calls is broken, not the messages",
+        stage=Stage.PROCESSED,
+        requires=all_of(Has(processed.ALL_FAIL), none_of(Has(processed.CRASHING))),
+        decisive=ALWAYS,
+        explains=(
+            processed.REPEATS,
+            processed.ERRORS,
+            delivered.REDELIVERED,
+            delivered.FAILING,
+            delivered.HELD_BACK,
+            delivered.OLD_BACKLOG,
+        ),
+        next=("pubsub-diag runbook show every-item-fails", "pubsub-diag changes --leg {leg}"),
+    ),
+    Cause(
+        code="worker-crashing",
+        family="worker",
+        title="The receiver's containers crash",
+        says="containers {how}, and Cloud Run itself answers what they had taken with an error",
+        stage=Stage.PROCESSED,
+        legs=BOTH,
+        requires=Has(processed.CRASHING),
+        decisive=none_of(ok(delivered.ACKED)),
+        explains=(
+            requested.FAILED,
+            processed.ALL_FAIL,
+            processed.REPEATS,
+            processed.ERRORS,
+            delivered.FAILING,
+            delivered.HELD_BACK,
+            delivered.OLD_BACKLOG,
+            delivered.DEADLINE,
+            delivered.REDELIVERED,
+        ),
+        next=("pubsub-diag runbook show worker-crashing", "pubsub-diag changes --leg {leg}"),
+    ),
+)

@@ -1,0 +1,56 @@
+"""What `pubsub-diag batches` does."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from diagnostics.cli import keeping, opening, output, replaying, times
+from diagnostics.cli.options import Asked, Format
+from diagnostics.conclude.diagnosis import Exit
+from diagnostics.evidence.model import BatchMarks, EvidenceSet, ItemMarks, StartCalls, Unseen
+from diagnostics.question.ask import LOOKBACK, Ask
+from diagnostics.readings.ledger.attempts import attempts
+from diagnostics.report import batches
+from diagnostics.run.look import see
+
+
+def answer(asked: Asked) -> int:
+    """List the attempts of the look-back. Exit code 3 when neither log could be read or nothing was found in them."""
+    seen = _kept(asked.bundle, asked.quiet) if asked.bundle else _look(asked)
+    marks, calls, items = seen.get(BatchMarks), seen.get(StartCalls), seen.get(ItemMarks)
+    for gap in (marks, calls):
+        if isinstance(gap, Unseen):
+            output.tell(f"not seen: {gap.what}: {gap.says}{f'; {gap.mend}' if gap.mend else ''}")
+    found = attempts(() if isinstance(marks, Unseen) else marks.marks, () if isinstance(calls, Unseen) else calls.calls)
+    listed = batches.listing(found, None if isinstance(items, Unseen) else items, seen.now)
+    if asked.output is Format.JSON:
+        output.answer(batches.render_json(listed) + "\n", asked.out)
+    elif found:
+        output.answer(batches.render(listed, output.page(to_file=asked.out is not None)), asked.out)
+    if not found:
+        days = seen.lookback / timedelta(days=1)
+        output.tell(
+            f"no start attempt was seen in the last {days:g} days; `pubsub-diag profile test` checks the log markers"
+        )
+    return int(Exit.OK if found else Exit.UNKNOWN)
+
+
+def _kept(named: str, quiet: bool) -> EvidenceSet:
+    bundle = replaying.opened(named)
+    replaying.tell(bundle, quiet)
+    return bundle.case.evidence
+
+
+def _look(asked: Asked) -> EvidenceSet:
+    """Read both logs, and keep what was seen."""
+    since = times.parse(asked.since, "--since") if asked.since else None
+    until = times.parse(asked.until, "--until") if asked.until else None
+    session, profile = opening.opened(asked)
+    begin, end = times.window(since, until, session.now)
+    output.tell(f"reading {profile.project}, at most {asked.timeout:g} s", asked.quiet)
+    lookback = (end or session.now) - begin if begin else LOOKBACK
+    case = see(
+        session, profile, "batches", Ask(until=end, lookback=lookback), kinds=(BatchMarks, StartCalls, ItemMarks)
+    )
+    keeping.keep(case, None, asked.quiet)
+    return case.evidence

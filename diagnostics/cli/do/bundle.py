@@ -1,0 +1,184 @@
+"""What `pubsub-diag capture`, `note` and `bundle` do."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from diagnostics import __version__
+from diagnostics.cli import opening, output, replaying, times
+from diagnostics.cli.options import Access, Asked
+from diagnostics.cli.trouble import Trouble
+from diagnostics.conclude.diagnosis import Diagnosis, Exit
+from diagnostics.evidence.model import Evidence, Unseen
+from diagnostics.evidence.redact import redact
+from diagnostics.evidence.redaction import cleaner, texts_of
+from diagnostics.keep import store
+from diagnostics.keep.bundle import MOST_BYTES, Bundle, BundleError, Note, dump, load, schema
+from diagnostics.pipeline import places
+from diagnostics.question.ask import Ask
+from diagnostics.report.escape import clean
+from diagnostics.run.investigate import investigate
+from diagnostics.run.look import everything, see
+from diagnostics.transport.session import LAB, LabError, find_lab
+
+
+def capture(asked: Asked, batch: str | None) -> int:
+    """Write the bundle and say in short what is in it."""
+    if asked.out is not None and asked.out.exists():
+        raise Trouble(f"{asked.out} is there already", "choose another file with --out")
+    since = times.parse(asked.since, "--since") if asked.since else None
+    until = times.parse(asked.until, "--until") if asked.until else None
+    session, profile = opening.opened(asked)
+    begin, end = times.window(since, until, session.now)
+    output.tell(f"reading all of {profile.project}, at most {asked.timeout:g} s", asked.quiet)
+    ask = Ask(batch=batch or "", since=begin, until=end)
+    case = see(session, profile, "batch", ask, kinds=everything())
+    diagnosis = investigate(case)
+    packed = dump(case, diagnosis, tuple(store.notes_of(case, diagnosis)))
+    if len(packed) > MOST_BYTES:
+        raise Trouble(f"the bundle takes {len(packed) / 2**20:.0f} MiB, more than a bundle may", "shorten it: --since")
+    out = asked.out or _named(diagnosis, session.now)
+    try:
+        store.write_private(out, packed)
+    except FileExistsError as error:
+        raise Trouble(f"{out} is there already", "choose another file with --out") from error
+    except OSError as error:
+        raise Trouble(f"cannot write {out}: {error.strerror}", "choose another file with --out") from error
+    gaps = sum(isinstance(found, Unseen) for _, found in case.evidence.items())
+    seen = sum(1 for _ in case.evidence.items()) - gaps
+    output.answer(f"{out}  {len(packed) / 1024:.0f} KiB  {seen} kinds of evidence seen, {gaps} not\n")
+    output.tell(f"{diagnosis.status.value.upper()}  {clean(diagnosis.headline)}", asked.quiet)
+    output.tell(f"read it: pubsub-diag batch --from {out}", asked.quiet)
+    return int(Exit.OK)
+
+
+def note(text: str, at: str, batch: str | None, profile: str | None) -> int:
+    now = _now()
+    when = times.parse(at, "--at")
+    moment = now - when if isinstance(when, timedelta) else when
+    if moment > now:
+        raise Trouble(f"--at {moment:%Y-%m-%dT%H:%M:%SZ} is not yet: now is {now:%Y-%m-%dT%H:%M:%SZ}")
+    said = " ".join(text.split())
+    if not said:
+        raise Trouble("the note is empty", 'pubsub-diag note "sought the subscription back to 14:00Z" --at 20m')
+    pipeline = opening.stated(Access(profile=profile))
+    cleaned = cleaner(pipeline.redact.patterns if pipeline else ())
+    says = redact(cleaned(said), store.LONGEST_NOTE)
+    written = Note(at=moment, says=says, batch=cleaned(batch or ""), written=now)
+    try:
+        store.note(written)
+    except OSError as error:
+        raise Trouble(f"cannot write the note: {error.strerror}", "set XDG_STATE_HOME to a folder of yours") from error
+    output.answer(f"noted {moment:%Y-%m-%dT%H:%M:%SZ}  {clean(written.says)}\n")
+    return int(Exit.OK)
+
+
+def print_list() -> int:
+    rows = []
+    for path in reversed(store.runs()):
+        try:
+            bundle = load(path)
+        except BundleError as error:
+            rows.append([path.stem, "", "", clean(str(error).removeprefix(f"{path}: "))])
+            continue
+        then = bundle.diagnosis
+        told = f"{then.status.value.upper()}  {then.headline}" if then else "drew no conclusion"
+        rows.append([path.stem, clean(bundle.case.command), clean(bundle.batch), clean(told)])
+    if not rows:
+        output.tell(f"no run is kept in {places.state_dir() / 'runs'}")
+        return int(Exit.OK)
+    output.answer(output.page().table(["run", "command", "batch", "concluded"], rows) + "\n")
+    return int(Exit.OK)
+
+
+def show(named: str) -> int:
+    bundle = replaying.opened(named)
+    case, then, page = bundle.case, bundle.diagnosis, output.page()
+    lines = [
+        f"made       {_at(bundle.made_at)} by pubsub-diag {clean(bundle.version)}; this is {__version__}",
+        f"asked      {clean(case.command)} {clean(case.ask.batch)}".rstrip()
+        + f" of {clean(case.header.pipeline)} in {clean(case.header.project)}"
+        + (f", as {clean(case.header.principal)}" if case.header.principal else "")
+        + (" (lab, not Google)" if case.header.lab else ""),
+        f"window     {_at(case.evidence.since)} to {_at(case.evidence.now)}; look-back {case.evidence.lookback}",
+        f"batch      {clean(bundle.batch) or 'none by name'}",
+        f"concluded  {then.status.value.upper()}  {clean(then.headline)}" if then else "concluded  nothing",
+        _redacted(bundle),
+        *(f"note       {_at(n.at)}  {clean(n.says)}" for n in bundle.notes),
+    ]
+    rows = [
+        [clean(f"{kind} ({leg.value})" if leg else kind), *_told(found)] for (kind, leg), found in case.evidence.items()
+    ]
+    table = page.table(["evidence", "as of", "from"], rows)
+    output.answer("\n".join([*(page.wrap("", line, indent=11) for line in lines), "", table]) + "\n")
+    return int(Exit.OK)
+
+
+def verify(named: str) -> int:
+    bundle = replaying.opened(named)
+    cleaned = cleaner()
+    parts = [found for _, found in bundle.case.evidence.items()]
+    secret = sum(
+        cleaned(text) != text for text in texts_of([*parts, bundle.notes, bundle.case.profile, bundle.case.ask])
+    )
+    lines = [f"opens: made {_at(bundle.made_at)} by pubsub-diag {clean(bundle.version)}"]
+    lines.append(f"{secret} texts look like secrets or people" if secret else "nothing in it looks like a secret")
+    code = Exit.UNKNOWN if secret else Exit.OK
+    if bundle.diagnosis is None:
+        lines.append("its run drew no conclusion")
+    else:
+        now = replaying.concluded(bundle)
+        same = now.concluded is None
+        lines.append(f"concluded then: {_short(bundle.diagnosis)}")
+        lines.append(f"concluded by {__version__}: {'the same to the last byte' if same else _short(now)}")
+        code = max(code, Exit.OK if same else Exit.WARNING)
+    output.answer("".join(f"{line}\n" for line in lines))
+    return int(code)
+
+
+def print_schema() -> int:
+    output.answer(json.dumps(schema(), indent=2) + "\n")
+    return int(Exit.OK)
+
+
+def _named(diagnosis: Diagnosis, now: datetime) -> Path:
+    batch = diagnosis.batch.id if diagnosis.batch and diagnosis.batch.id else "no-batch"
+    return Path(f"{re.sub(r'[^A-Za-z0-9_-]+', '-', batch)[:80].lstrip('-')}-{now:%Y%m%dT%H%M%SZ}.pubsub-diag.gz")
+
+
+def _now() -> datetime:
+    """The lab's in the lab, else the wall clock's."""
+    if not os.environ.get(LAB):
+        return datetime.now(UTC)
+    try:
+        return find_lab(os.environ[LAB], 5).now
+    except LabError as error:
+        raise Trouble(str(error), f"unset {LAB}") from error
+
+
+def _redacted(bundle: Bundle) -> str:
+    out = bundle.redactions
+    where = ", ".join(f"{clean(kind)} {n}" for kind, n in sorted(out.where.items()))
+    says = f"redacted   {out.secrets} secrets, {out.people} times a person, {out.by_profile} by the profile's patterns"
+    return f"{says}: {where}" if where else says
+
+
+def _told(found: Evidence | Unseen) -> list[str]:
+    if isinstance(found, Unseen):
+        return ["", clean(f"not seen: {found.why.value}: {found.says}")]
+    held = [len(v) for name in found.__struct_fields__ if isinstance(v := getattr(found, name), tuple)]
+    part = "" if found.source.complete else f", in part: {found.source.note}"
+    return [_at(found.source.as_of), clean(f"{found.source.source}{f', {sum(held)} entries' if held else ''}{part}")]
+
+
+def _short(said: Diagnosis) -> str:
+    causes = ", ".join(f"{c.role.value} {c.code} ({c.confidence.value})" for c in said.causes)
+    return clean(f"{said.status.value.upper()}  {said.headline}{f' [{causes}]' if causes else ''}")
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,69 @@
+"""What `pubsub-diag lab` does."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from diagnostics.cli import output
+from diagnostics.cli.trouble import Trouble
+from diagnostics.conclude.diagnosis import Exit
+from diagnostics.lab.scenario import ScenarioError, load
+from diagnostics.pipeline import places
+from diagnostics.report.json import pretty
+from diagnostics.scoring import show
+from diagnostics.scoring.score import score_all
+from diagnostics.scoring.world import files, find, opened
+
+NO_SCENARIO = "pubsub-diag lab list names those that come along"
+
+
+def up(scenario: str, seed: int, pace: bool, port: int) -> int:
+    """Serve a scenario until interrupted."""
+    try:
+        with opened(find(scenario), seed, port, pace) as world:
+            output.answer(f"export PUBSUB_DIAG_ENDPOINT={world.running.endpoint}\n")
+            output.tell(f"{world.scenario.name}, seed {seed}, in project {world.lab.world.project}; Ctrl-C ends it")
+            threading.Event().wait()
+    except ScenarioError as error:
+        raise Trouble(str(error), NO_SCENARIO) from error
+    except OSError as error:
+        raise Trouble(f"cannot listen on port {port}: {error.strerror}", "choose another with --port") from error
+    return int(Exit.OK)
+
+
+def print_list() -> int:
+    rows = []
+    for path in _places([]):
+        scenario = load(path)
+        rows.append([path.parent.name, scenario.name, " ".join(scenario.story.split())])
+    output.answer(output.page().table(["family", "scenario", "story"], rows) + "\n")
+    return int(Exit.OK)
+
+
+def score(folders: Sequence[Path], seeds: int, seed_base: int, jobs: int, json_output: bool) -> int:
+    """Score scenarios; each line is printed as it comes."""
+    began = time.monotonic()
+    scores = []
+    for one in score_all(_places(folders), range(seed_base, seed_base + seeds), jobs):
+        scores.append(one)
+        if not json_output:
+            output.answer(f"{show.line(one)}\n")
+    passed = sum(s.passed for s in scores)
+    if json_output:
+        said = {"passed": passed, "failed": len(scores) - passed, "scores": scores}
+        output.answer(pretty(msgspec.json.encode(said)) + "\n")
+    else:
+        output.answer(f"{show.totals(scores)} in {time.monotonic() - began:.0f} s\n")
+    return int(Exit.OK if passed == len(scores) else Exit.FAULT)
+
+
+def _places(folders: Sequence[Path]) -> list[Path]:
+    try:
+        return files(folders or [places.scenarios()])
+    except ScenarioError as error:
+        raise Trouble(str(error), NO_SCENARIO) from error

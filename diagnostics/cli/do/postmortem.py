@@ -1,0 +1,142 @@
+"""What `pubsub-diag postmortem` does: gather the runs, notes and advice, and write them down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from diagnostics.cli import output, replaying
+from diagnostics.cli.do import runbook
+from diagnostics.cli.trouble import Trouble
+from diagnostics.conclude.diagnosis import Exit
+from diagnostics.evidence.model import Leg
+from diagnostics.keep import store
+from diagnostics.keep.bundle import Bundle, BundleError, Note, load
+from diagnostics.report.postmortem import charts, html, markdown
+from diagnostics.report.postmortem.build import build
+from diagnostics.report.postmortem.merged import ABOUT_A_BATCH
+from diagnostics.report.postmortem.model import Postmortem
+
+EARLIER = 200
+"""So many of the newest kept runs are asked whether it happened before."""
+AFTER = timedelta(hours=12)
+"""Notes that name no batch belong to it for so long after the last look: the mending is noted when it is done."""
+_CAPTURE = "pubsub-diag capture BATCH_ID --out FILE keeps all that can still be seen"
+
+
+class Kept(NamedTuple):
+    """All that the postmortem is written from."""
+
+    runs: Sequence[Bundle]
+    notes: Sequence[Note]
+
+
+def write(which: Sequence[str], *, as_html: bool, out: Path | None, project: str, quiet: bool) -> int:
+    if as_html:
+        try:
+            charts.require()
+        except charts.NeedsLibraryError as error:
+            raise Trouble(str(error), f"{charts.INSTALL}   or   pubsub-diag postmortem -o markdown") from error
+    kept = _gathered(which, project)
+    for run in kept.runs:
+        replaying.tell(run, quiet)
+    said = _built(kept)
+    output.answer(html.render(said) if as_html else markdown.render(said), out)
+    output.tell("owners, dates and TODOs are yours to fill in", quiet)
+    return int(Exit.OK)
+
+
+def _built(kept: Kept) -> Postmortem:
+    batch = next((run.batch for run in kept.runs if run.batch), "")
+    project = kept.runs[0].case.profile.project
+    earlier = [run for run in _readable(store.runs()[-EARLIER:]) if run.batch != batch]
+    about = [run for run in earlier if run.case.profile.project == project]
+    try:
+        return build(kept.runs, kept.notes, about, _prevent(kept.runs))
+    except (
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as error:  # no run that was kept makes these
+        raise Trouble(f"no postmortem can be written of these runs: {error}", _CAPTURE) from error
+
+
+def _gathered(which: Sequence[str], project: str) -> Kept:
+    """Bundles that are named, and all that is kept of the batch that is named; of the newest one if nothing is."""
+    named = [_bundle(name) for name in which]
+    batches = [name for name, bundle in zip(which, named, strict=True) if bundle is None]
+    runs = [bundle for bundle in named if bundle is not None]
+    if not which:
+        batches = [_newest(project)]
+    for batch in batches:
+        found = list(_readable(store.kept(batch, project)))
+        if not found:
+            raise Trouble(f"{batch}: neither a file, nor a kept run, nor a batch of which a run is kept", _CAPTURE)
+        runs += found
+    runs = [_concluded(run) for run in runs]
+    _agree(runs)
+    return Kept(runs, _notes(batches[0], runs) if batches else ())
+
+
+def _bundle(name: str) -> Bundle | None:
+    """The bundle that goes by this name; None when it has to be a batch."""
+    if not Path(name).exists() and (not name or store.find(name) is None):
+        return None
+    return replaying.opened(name)
+
+
+def _newest(project: str) -> str:
+    for run in _readable(reversed(store.runs())):
+        if run.batch and run.case.command in ABOUT_A_BATCH and project in ("", run.case.profile.project):
+            return run.batch
+    raise Trouble("no run about a batch is kept", _CAPTURE)
+
+
+def _concluded(run: Bundle) -> Bundle:
+    """With what this version concludes of it."""
+    if run.diagnosis is None or run.case.command not in ABOUT_A_BATCH:
+        return run
+    return msgspec.structs.replace(run, diagnosis=replaying.concluded(run))
+
+
+def _agree(runs: Iterable[Bundle]) -> None:
+    """One postmortem, one batch of one project."""
+    batches = sorted({run.batch or "a start that made no batch" for run in runs if run.batch or _of_no_batch(run)})
+    projects = sorted({run.case.profile.project for run in runs})
+    if len(projects) > 1:
+        raise Trouble(f"these runs are of several projects: {', '.join(projects)}", "name one with --project")
+    if len(batches) > 1:
+        raise Trouble(f"these runs are about several batches: {', '.join(batches)}", "write one postmortem for each")
+
+
+def _of_no_batch(run: Bundle) -> bool:
+    return run.case.command in ABOUT_A_BATCH and run.diagnosis is not None and run.diagnosis.batch is not None
+
+
+def _notes(batch: str, runs: Sequence[Bundle]) -> list[Note]:
+    """What was noted about the batch, or about none in particular while it was looked at and was mended."""
+    begin = min(run.case.evidence.since for run in runs) - store.BEFORE
+    end = max(run.made_at for run in runs) + AFTER
+    return [n for n in store.notes() if n.batch == batch or (not n.batch and begin <= n.at <= end)]
+
+
+def _readable(paths: Iterable[Path]) -> Iterator[Bundle]:
+    for path in paths:
+        try:
+            yield load(path)
+        except BundleError:
+            continue
+
+
+def _prevent(runs: Sequence[Bundle]) -> dict[str, str]:
+    """What the runbooks of the named causes say under Prevent, filled in for this batch."""
+    named = {cause.code: cause.leg for run in runs if run.diagnosis for cause in run.diagnosis.causes}
+    batch = next((run.batch for run in runs if run.batch), "")
+    profile = runs[0].case.profile
+    return {code: runbook.prevent(code, profile, leg or Leg.REQUEST, batch) for code, leg in named.items()}

@@ -1,0 +1,358 @@
+"""Put the verdict into words: the headline, each cause with its reasons, what it is not, what was not seen, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from diagnostics.causes.model import Confidence, Role
+from diagnostics.causes.verdict import Live, Match, Verdict
+from diagnostics.conclude.diagnosis import Forecast, Header, Item, Missing, Named, Recovery, RuledOut, State
+from diagnostics.conclude.standing import moot
+from diagnostics.evidence.model import (
+    STAGES,
+    BatchMarks,
+    BatchStatus,
+    Evidence,
+    EvidenceSet,
+    Leg,
+    Stage,
+    SubscriptionConfig,
+    Why,
+    seen,
+)
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.ledger import Ledger, Life
+from diagnostics.steps import cold_start, delivered, processed, published, push_auth, routed
+from diagnostics.steps.finding import Bears, Finding, Row, Status, Where
+from diagnostics.steps.words import clock, span
+
+_CLEARS = {
+    published.ALL.name: "publishing",
+    routed.ROUTED.name: "routing",
+    delivered.OURS.name: "delivery",
+    delivered.ACKED.name: "delivery",
+    push_auth.PROVEN.name: "sign-in",
+    push_auth.GRANTED.name: "sign-in",
+    cold_start.FINE.name: "cold start",
+    processed.STORM_SMALL.name: "the failing messages",
+}
+"""Findings that, when ok, clear a part of the pipeline, and what to call it."""
+
+WOULD_SAY = {
+    "PushCounts": "how pushes are answered",
+    "Backlog": "how many messages wait, and since when",
+    "ItemMarks": "how far each item got",
+    "BatchMarks": "what the coordinator did with the batch",
+    "BatchStatus": "what the batch state counts",
+    "RequestLog": "who refused or failed what",
+    "ServicePolicy": "whether the push account may invoke the service",
+    "ProjectPolicy": "which grants hold for the whole project",
+    "PushAccountPolicy": "whether Google's agent may mint push tokens",
+    "SubscriptionPolicy": "whether Google's agent may forward dead letters",
+    "DeadLetterTopicPolicy": "whether Google's agent may publish dead letters",
+    "ReceiverCapacity": "start-up times and instances",
+    "ChangeLog": "what changed, and who changed it",
+    "PublishCounts": "what reached the topic",
+    "PlatformLines": "whether containers crash",
+    "ServiceConfig": "how the service is set up",
+    "SubscriptionConfig": "where the subscription pushes to",
+    "TopicConfig": "whether the topic is there",
+    "TopicSubscriptions": "which subscriptions the topic has",
+    "ProjectSubscriptions": "whether other subscriptions push to the service",
+    "TopicPolicy": "who may publish",
+    "DeadLetterTopic": "whether dead letters are kept",
+    "Revisions": "what a deploy changed",
+    "PushAccount": "whether the push account is there",
+    "ProjectInfo": "who Google's Pub/Sub agent is",
+    "StartCalls": "how start calls were answered",
+    "AckCounts": "what was acknowledged, and what a filter dropped",
+    "DeadLetterCounts": "what was dead-lettered",
+    "PushLatencies": "how long pushes take",
+    "ReceiverTraffic": "what the service answered, and how fast",
+    "DeliveryHealth": "whether Pub/Sub calls the delivery healthy",
+    "QuotaExceeded": "whether a quota ran out",
+    "PushHistory": "how pushes were answered before",
+    "BacklogHistory": "since when messages wait",
+    "MetricDelays": "how late metrics are",
+    "LiveHealth": "whether the push account gets in, tried",
+    "LiveStart": "how long a start takes, tried",
+}
+"""Kind of evidence to what it tells."""
+
+
+class Teller:
+    """Words for one run."""
+
+    def __init__(
+        self, profile: PipelineProfile, evidence: EvidenceSet, ledger: Ledger, header: Header, now: datetime
+    ) -> None:
+        self._profile = profile
+        self._evidence = evidence
+        self._ledger = ledger
+        self._header = header
+        self._now = now
+
+    def headline(
+        self,
+        command: str,
+        status: Status,
+        state: State,
+        verdict: Verdict,
+        findings: Sequence[Finding],
+        forecast: Forecast,
+    ) -> str:
+        if command != "batch":
+            return self._part(command, status, findings)
+        ledger = self._ledger
+        name = ledger.batch or self._attempt()
+        counts = f"{ledger.done}/{ledger.expected if ledger.expected is not None else '?'}"
+        top = verdict.blocking[0] if verdict.blocking else None
+        more = f", and {len(verdict.blocking) - 1} more" if len(verdict.blocking) > 1 else ""
+        why = f"{clause(top.match)} ({top.confidence}){more}" if top else ""
+        if ledger.known_batch is False:
+            return f"{name} is not known: neither the coordinator's log nor its batch state has it"
+        if state is State.DONE:
+            return self._done(name, counts, verdict)
+        if state is State.FAILED:
+            what = "was closed with none of its work done" if ledger.hollow else "made no batch"
+            return f"{name} {what}: {why or _harmless(verdict) or self._first_fault(findings)}"
+        if state is State.STALLED:
+            idle = (
+                span((self._now - ledger.last_progress).total_seconds()) if ledger.last_progress else "an unknown time"
+            )
+            return f"{name} stuck at {counts} for {idle}: {why or 'cause undetermined'}"
+        if state is State.RUNNING:
+            if top:
+                if top.match.cause.stage is Stage.CLOSED:
+                    return f"{name} at {counts} still moves, and cannot close: {why}"
+                pace = f" at {forecast.rate_per_min:.1f} a minute" if forecast.rate_per_min else ""
+                return f"{name} at {counts} hardly moves{pace}: {why}"
+            if not ledger.done:
+                again = f"; ask again at {forecast.ask_again_at:%H:%M:%S}Z" if forecast.ask_again_at else ""
+                return f"{name} at {counts}: too early to judge{again}"
+            return f"{name} running: {counts}" + self._ailing(verdict)
+        return f"{name} at {counts}: could not tell whether it moves" + self._suspect(why, findings)
+
+    def _done(self, name: str, counts: str, verdict: Verdict) -> str:
+        if any(x.match.cause.code == "empty-by-design" for x in verdict.live):
+            return f"{name} is empty by design" + self._ailing(verdict)
+        forced = self._ledger.attempt is not None and self._ledger.attempt.forced is not None
+        how = f"was closed at {counts} with work missing" if forced else f"done: {counts}"
+        begun = f", started {clock(self._ledger.started, self._now)}" if self._ledger.started else ""
+        return f"{name} {how}{begun}" + self._ailing(verdict)
+
+    def _ailing(self, verdict: Verdict) -> str:
+        sick = [x for x in verdict.live if x.role in (Role.WORSENS, Role.LATENT)]
+        return (
+            f"; but {sick[0].match.cause.says}" + (f", and {len(sick) - 1} more" if len(sick) > 1 else "")
+            if sick
+            else ""
+        )
+
+    def _attempt(self) -> str:
+        started = self._ledger.started
+        return f"the start call of {clock(started, self._now)}" if started else "no batch"
+
+    def _part(self, command: str, status: Status, findings: Sequence[Finding]) -> str:
+        telling = [f for f in findings if f.status is status] or list(findings)
+        telling.sort(
+            key=lambda f: f.bears is Bears.APART
+        )  # what touched messages says more than what is as it should be
+        first = telling[0].says if telling else "nothing to look at"
+        advice = [f for f in findings if f.status is Status.ADVICE] if command == "lint" else []
+        if advice and status not in _BAD:
+            return f"{command}: nothing is wrong; advice: {advice[0].says}" + (
+                f" (and {len(advice) - 1} more)" if len(advice) > 1 else ""
+            )
+        return f"{command}: {first}" + (
+            f" (and {len(telling) - 1} more)" if status in _BAD and len(telling) > 1 else ""
+        )
+
+    def _suspect(self, why: str, findings: Sequence[Finding]) -> str:
+        """What to say of a batch whose own progress is hidden: the cause, else the first fault."""
+        seen_wrong = why or next((f.says for f in findings if f.status is Status.FAULT), "")
+        return f"; {seen_wrong}" if seen_wrong else ""
+
+    def _first_fault(self, findings: Sequence[Finding]) -> str:
+        held = [f for f in findings if f.bears is Bears.HOLDS]
+        return held[0].says if held else "no reason was found"
+
+    def named(self, live: Live) -> Named:
+        match = live.match
+        reasons = [f for f in match.because if f.says]
+        effects = [f for f in match.explained if f not in match.because]
+        return Named(
+            code=match.cause.code,
+            title=match.cause.title,
+            leg=match.leg if match.names_leg else None,
+            stage=match.cause.stage,
+            role=live.role,
+            confidence=live.confidence,
+            since=match.since,
+            says=clause(match),
+            because=tuple(dict.fromkeys(f.says for f in (*reasons, *effects))),
+            against=self._against(match.leg, match.cause.stage),
+            runbook=match.cause.runbook,
+            next=tuple(self._fill(n, match.leg, reasons) for n in match.cause.next),
+        )
+
+    def _against(self, leg: Leg, stage: Stage) -> tuple[str, ...]:
+        return tuple(
+            f"{u.what} was not seen: {u.says}"
+            for u in self._evidence.unseen()
+            if u.leg in (leg, None) and u.why not in (Why.NOT_ASKED, Why.NOT_CONFIGURED) and stage is not Stage.CLOSED
+        )
+
+    def ruled_out(self, findings: Sequence[Finding], verdict: Verdict) -> tuple[RuledOut, ...]:
+        accused = {
+            (f.code.split(".")[0], f.leg)
+            for x in verdict.live
+            if x.role in (Role.BLOCKS, Role.WORSENS)
+            for f in x.match.explained
+        }
+        cleared = [
+            RuledOut(code=_CLEARS[f.code], leg=f.leg, because=f.says)
+            for f in findings
+            if f.code in _CLEARS and f.status is Status.OK and (f.code.split(".")[0], f.leg) not in accused
+        ]
+        refuted = [
+            RuledOut(code=cause.code, leg=leg, because=against[0].says) for cause, leg, against in verdict.refuted
+        ]
+        kept: dict[tuple[str, Leg | None], RuledOut] = {}
+        for one in (*cleared, *refuted):
+            kept.setdefault((one.code, one.leg), one)
+        return tuple(kept.values())
+
+    def missing(self, findings: Sequence[Finding], state: State, verdict: Verdict) -> tuple[Missing, ...]:
+        settled = any(x.confidence is Confidence.CONFIRMED for x in verdict.blocking) or state in (
+            State.DONE,
+            State.RUNNING,
+        )
+        no_batch = not self._ledger.batch and (self._ledger.attempt is not None or self._header.command != "batch")
+        stages = {what: f.stage for f in findings if f.status is Status.UNKNOWN for what in f.rests_on}
+        gone = [u for u in self._evidence.unseen() if u.why is not Why.NOT_ASKED]
+        gone = [u for u in gone if not (u.why is Why.NOT_CONFIGURED and u.what.startswith("Live"))]
+        return tuple(
+            Missing.of(
+                u,
+                matters=not settled
+                and u.why is not Why.NOT_CONFIGURED
+                and not (no_batch and u.what == BatchStatus.__name__)
+                and not (self._header.command == "lint" and u.what == BatchMarks.__name__ and not u.permission)
+                and not moot(stages.get(u.what, Stage.REQUESTED), self._ledger, state),
+                would_say=WOULD_SAY.get(u.what, ""),
+            )
+            for u in gone
+        )
+
+    def next(self, state: State, verdict: Verdict, unknown: Sequence[Missing]) -> tuple[str, ...]:
+        if self._ledger.known_batch is False:
+            return ("pubsub-diag batches",)
+        steps: list[str] = []
+        sure = [x for x in verdict.blocking if x.confidence is Confidence.CONFIRMED]
+        unsure = [x for x in verdict.blocking if x.confidence is not Confidence.CONFIRMED]
+        for live in sure:
+            steps += [self._fill(n, live.match.leg, live.match.because) for n in live.match.cause.next[:1]]
+        for live in unsure:
+            settle = live.match.cause.settled_by or live.match.cause.next
+            steps += [self._fill(n, live.match.leg, live.match.because) for n in settle[:1]]
+        if not sure:
+            steps += [gap.mend for gap in unknown if gap.matters and gap.mend][:2]
+        harmless = [x.match for x in verdict.live if x.role is Role.BENIGN and x.match.cause.next]
+        steps += [self._fill(n, m.leg, m.because) for m in harmless for n in m.cause.next]
+        if not verdict.blocking and not harmless and state is State.STALLED:
+            steps += ["pubsub-diag delivery", "pubsub-diag worker", "pubsub-diag access"]
+        if not verdict.blocking and not harmless and state is State.FAILED:
+            steps += ["pubsub-diag changes --leg completion", "pubsub-diag access"]
+        for live in verdict.live:
+            if live.role in (Role.WORSENS, Role.LATENT):
+                steps.append(f"pubsub-diag runbook show {live.match.cause.code}")
+        return tuple(dict.fromkeys(steps))[:4]
+
+    def items(self) -> tuple[Item, ...]:
+        """Items that anything names, least far first."""
+        recorded = self._recorded()
+        listed = [
+            Item(
+                name=x.name,
+                stage=Stage.RECORDED if recorded and x.stage is Stage.RETURNED else x.stage,
+                where="" if recorded and x.stage in (Stage.RETURNED, Stage.RECORDED) else self._where(x),
+                attempts=max(x.starts, x.failures),
+                last=x.last,
+                reason=x.reason,
+            )
+            for x in self._ledger.lives
+        ]
+        return tuple(sorted(listed, key=lambda i: (STAGES.index(i.stage), i.name)))
+
+    def _recorded(self) -> bool:
+        """Whether the batch state counts no less than what came back."""
+        counts = self._ledger.counts
+        return bool(counts) and counts[Stage.RECORDED].least >= counts[Stage.RETURNED].least
+
+    def _where(self, life: Life) -> str:
+        if life.stage is Stage.RECORDED:
+            return ""
+        if life.failures and life.stage is Stage.DELIVERED:
+            return Where.RETRYING
+        if life.completion_failed or life.skipped:
+            return Where.DROPPED
+        return Where.WAITING if life.stage is Stage.PUBLISHED else Where.IN_FLIGHT
+
+    def unnamed(self) -> int:
+        return max((self._ledger.expected or 0) - len(self._ledger.lives), 0)
+
+    def recovery(self, verdict: Verdict, rows: Sequence[Row]) -> Recovery:
+        """What will not come by itself: lost, gated or never published."""
+        if not verdict.blocking:
+            return Recovery()
+        gone = (Where.DROPPED, Where.GATED, Where.UNKNOWN)
+        lost = sum(n for r in rows for w, n in r.where.items() if w in gone and not r.not_reached)
+        names = tuple(sorted(i.name for i in self.items() if i.where == Where.DROPPED))
+        dead = sum(r.where.get(Where.DEAD_LETTERED, 0) for r in rows)
+        return Recovery(resubmit=names, resubmit_count=max(lost, len(names)), replay_dead_letters=dead)
+
+    def sources(self) -> dict[str, str]:
+        return {
+            f"{kind}{f'@{leg.value}' if leg else ''}": found.source.by_hand
+            for (kind, leg), found in self._evidence.items()
+            if isinstance(found, Evidence) and found.source.by_hand
+        }
+
+    def _fill(self, command: str, leg: Leg, because: Sequence[Finding]) -> str:
+        config = seen(self._evidence.get(SubscriptionConfig, leg))
+        named = self._profile.leg(leg)
+        words = {k: v for f in because for k, v in f.words.items()}
+        values = {
+            "batch": self._ledger.batch,
+            "leg": leg.value,
+            "blocker": words.get("blocker", "BATCH_ID"),
+            "project": self._profile.project,
+            "subscription": named.subscription if named else "",
+            "account": config.settings.push_account if config and config.settings else "",
+        }
+        for name, value in values.items():
+            command = command.replace("{" + name + "}", value)
+        if command.startswith("pubsub-diag runbook show") and leg is Leg.COMPLETION:
+            command += " --leg completion"
+        return " ".join(command.split())
+
+
+def _harmless(verdict: Verdict) -> str:
+    """Why a start that made no batch is nothing to worry about; empty if it is."""
+    return next((clause(x.match) for x in verdict.live if x.match.cause.benign and x.match.cause.next), "")
+
+
+def clause(match: Match) -> str:
+    """What the cause says, with this incident's numbers and names; its title where one of them was not seen."""
+    values: dict[str, str] = {}
+    for finding in match.because:
+        values |= {name: f"{number:.0f}" for name, number in finding.numbers.items()} | finding.words
+    try:
+        return match.cause.says.format_map(values)
+    except KeyError:
+        return match.cause.title[:1].lower() + match.cause.title[1:]
+
+
+_BAD = (Status.FAULT, Status.WARNING, Status.UNKNOWN)

@@ -1,0 +1,171 @@
+"""How the batch stands: its state, whether it finishes alone, where it stopped, and what of the unseen matters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from diagnostics.causes.verdict import Verdict
+from diagnostics.conclude.diagnosis import Exit, Forecast, State
+from diagnostics.evidence.model import STAGES, Leg, Stage
+from diagnostics.readings.ledger import Ledger
+from diagnostics.steps import created, delivered, progress, published, requested
+from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
+
+EXITS = {
+    Status.OK: Exit.OK,
+    Status.IDLE: Exit.OK,
+    Status.ADVICE: Exit.OK,
+    Status.WARNING: Exit.WARNING,
+    Status.UNKNOWN: Exit.UNKNOWN,
+    Status.FAULT: Exit.FAULT,
+}
+
+_NO_BATCH = (
+    created.MISSING,
+    created.STALE_OPEN,
+    requested.SIGN_IN,
+    requested.FAILED,
+    requested.REFUSED,
+    requested.NOT_READY,
+)
+
+
+def state_of(ledger: Ledger, findings: Sequence[Finding], verdict: Verdict) -> State:
+    if ledger.known_batch is False or ledger.attempt is None:
+        return State.UNKNOWN
+    if ledger.hollow:
+        return State.FAILED
+    if ledger.closed or _has(findings, published.EMPTY, statuses=(Status.OK,)):
+        return State.DONE
+    if not ledger.batch or ledger.made_none:
+        if _has(findings, created.LOADING, statuses=(Status.OK,)):
+            return State.RUNNING
+        return State.FAILED if _has(findings, *_NO_BATCH) else State.UNKNOWN
+    moving = _has(findings, progress.PROGRESSING, statuses=(Status.OK,))
+    if _has(findings, progress.STALLED) or (verdict.blocking and not moving):
+        return State.STALLED
+    if moving or _has(findings, progress.TOO_EARLY, statuses=(Status.OK,)):
+        return State.RUNNING
+    return State.UNKNOWN
+
+
+def status_of(command: str, state: State, ledger: Ledger, findings: Sequence[Finding], verdict: Verdict) -> Status:
+    """The status of the whole answer; fault outranks unknown, unknown outranks warning."""
+    if ledger.known_batch is False or not findings:
+        return Status.UNKNOWN
+    if command != "batch":
+        return worst(f.status for f in findings)
+    if _has(findings, created.ACTIVE_OTHER, statuses=(Status.OK,)) and state is State.FAILED:
+        return Status.OK
+    if verdict.blocking or state in (State.STALLED, State.FAILED):
+        return Status.FAULT
+    if state is not State.DONE and any(f.status is Status.FAULT and f.bears is Bears.HOLDS for f in findings):
+        return Status.FAULT
+    if state is State.UNKNOWN:
+        return Status.FAULT if any(f.status is Status.FAULT for f in findings) else Status.UNKNOWN
+    return Status.WARNING if any(f.abnormal for f in findings if not _past(f, state)) else Status.OK
+
+
+def _past(finding: Finding, state: State) -> bool:
+    """The health score looks back ten minutes, at a batch that is done by now."""
+    return state is State.DONE and finding.code == delivered.HEALTH.name
+
+
+def worst(statuses: Iterable[Status]) -> Status:
+    order = [Status.FAULT, Status.UNKNOWN, Status.WARNING, Status.IDLE]
+    found = set(statuses)
+    return next((s for s in order if s in found), Status.OK)
+
+
+def finishes_alone(state: State, verdict: Verdict, ledger: Ledger) -> bool | None:
+    """None: could not tell."""
+    if state is State.DONE:
+        return True
+    if verdict.blocking or state is State.FAILED:
+        return False
+    if state is State.RUNNING:
+        return True if ledger.expected is not None else None
+    return None
+
+
+def stopped_at(rows: Sequence[Row], state: State, verdict: Verdict) -> tuple[Stage | None, Leg | None]:
+    """The first row at which items of this batch stay behind; nowhere while all is well."""
+    if state in (State.DONE, State.RUNNING) and not verdict.blocking:
+        return None, None
+    if state is State.UNKNOWN and not verdict.blocking:
+        return None, None
+    held = [f for x in verdict.blocking for f in x.match.explained if f.bears is Bears.HOLDS]
+    ordered = sorted(rows, key=lambda r: STAGES.index(r.stage))
+    for row in ordered:
+        if row.not_reached:
+            continue
+        if row.where and row.status in (Status.FAULT, Status.WARNING):
+            return row.stage, row.leg
+        if row.reached is False and row.stage is not Stage.CLOSED:
+            return row.stage, row.leg
+    if held:
+        first = min(held, key=lambda f: STAGES.index(f.stage))
+        return first.stage, first.leg
+    faulty = next((r for r in ordered if r.status is Status.FAULT and not r.not_reached), None)
+    return (faulty.stage, faulty.leg) if faulty else (None, None)
+
+
+def lost_once(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """What a wrong route lost or holds does not also wait to be delivered."""
+    lost = {r.leg: sum(r.where.values()) for r in rows if r.stage is Stage.ROUTED}
+    return tuple(_without(r, lost.get(r.leg, 0)) if r.stage in (Stage.DELIVERED, Stage.RETURNED) else r for r in rows)
+
+
+def _without(row: Row, lost: int) -> Row:
+    where: dict[str, int] = {}
+    for place, number in row.where.items():
+        gone = min(lost, number) if place in (Where.WAITING, Where.IN_FLIGHT, Where.UNKNOWN) else 0
+        lost -= gone
+        where |= {place: number - gone} if number > gone else {}
+    return msgspec.structs.replace(row, where=where)
+
+
+def forecast(state: State, findings: Sequence[Finding], ledger: Ledger, now: datetime) -> Forecast:
+    """When to ask again, and how fast the batch drains: by the items of its last ten minutes, if they are too few by all."""
+    if state is not State.RUNNING:
+        return Forecast()
+    due = next((f.numbers["due"] for f in findings if f.code in _TELL_WHEN and "due" in f.numbers), None)
+    ask_again = datetime.fromtimestamp(due, UTC) if due else None
+    back = (Stage.RETURNED, Stage.RECORDED)
+    since = now - timedelta(minutes=10)
+    came_back = sorted(x.last for x in ledger.lives if x.last and x.stage in back)
+    newest = [t for t in came_back if t > since]
+    if len(newest) < 2:
+        newest, since = came_back, came_back[0] if came_back else now
+    if len(newest) < 2 or ledger.expected is None:
+        return Forecast(ask_again_at=ask_again)
+    begin = max(since, ledger.started) if ledger.started else since
+    minutes = max((now - begin).total_seconds() / 60, 0.5)
+    rate = len(newest) / minutes
+    left = max(ledger.expected - ledger.done, 0)
+    return Forecast(done_by=now + timedelta(minutes=left / rate), ask_again_at=ask_again, rate_per_min=round(rate, 2))
+
+
+def moot(finding_stage: Stage, ledger: Ledger, state: State) -> bool:
+    """Whether something positive proves the stage, so that a gap in what was seen does not matter."""
+    if state is State.DONE:
+        return True
+    order = list(ledger.counts)
+    if finding_stage not in order:
+        return state is State.RUNNING
+    here = ledger.counts[finding_stage]
+    return here.least > 0 and ledger.gap(finding_stage) == (0, 0)
+
+
+_TELL_WHEN = (progress.TOO_EARLY.name, progress.PROGRESSING.name, created.LOADING.name)
+"""Findings that tell by when something must have moved."""
+
+
+def _has(
+    findings: Sequence[Finding], *codes: Code, statuses: tuple[Status, ...] = (Status.FAULT, Status.UNKNOWN)
+) -> bool:
+    names = {c.name for c in codes}
+    return any(f.code in names and f.status in statuses for f in findings)

@@ -1,0 +1,138 @@
+"""Which change may have brought it about: those since the last good batch, ranked by how well they fit a cause that was found.
+
+A change fits if it is of a resource that the cause is about and was made before the cause began; of those, the last one first.
+What was refused changed nothing, what came later cannot have been it, and a deploy whose revision gets no requests is in force
+nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from diagnostics.causes.model import Role
+from diagnostics.causes.verdict import Live, Verdict
+from diagnostics.conclude.diagnosis import Suspect
+from diagnostics.evidence.model import (
+    Change,
+    ChangeLog,
+    EvidenceSet,
+    Leg,
+    Revisions,
+    ServiceConfig,
+    SubscriptionConfig,
+    seen,
+)
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.ledger import Ledger
+from diagnostics.steps.words import short
+
+MOST = 5
+_SLACK = timedelta(minutes=2)
+"""Onsets come from samples a minute apart, and audit entries are written when a call ends."""
+
+SERVICE, PUBLISHER, SUBSCRIPTION, TOPIC, DEAD_LETTER, ACCOUNT, PROJECT = (
+    "service", "publisher", "subscription", "topic", "dead_letter", "account", "project"
+)  # fmt: skip
+
+ABOUT: dict[str, tuple[str, ...]] = {
+    "publish": (PUBLISHER, TOPIC, PROJECT),
+    "routing": (SUBSCRIPTION, TOPIC),
+    "subscription": (SUBSCRIPTION, TOPIC),
+    "auth": (SERVICE, SUBSCRIPTION, ACCOUNT, PROJECT),
+    "capacity": (SERVICE,),
+    "worker": (SERVICE,),
+    "deadline": (SERVICE, SUBSCRIPTION),
+    "dead_letter": (SUBSCRIPTION, DEAD_LETTER, PROJECT),
+    "completion": (PUBLISHER, TOPIC),
+    "state": (PUBLISHER,),
+    "drift": (SERVICE,),
+}
+"""Family of causes to what they are about, on their leg. What is in no row (quota, artefact) no change brings about."""
+
+
+def suspects(evidence: EvidenceSet, profile: PipelineProfile, ledger: Ledger, verdict: Verdict) -> tuple[Suspect, ...]:
+    """At most five, the best fit first; empty when the audit logs were not seen. What blocks is asked about before all else."""
+    log = seen(evidence.get(ChangeLog))
+    live = list(verdict.blocking) or [x for role in (Role.WORSENS, Role.LATENT) for x in verdict.live if x.role is role]
+    if log is None or not live:
+        return ()
+    since = ledger.last_good.started if ledger.last_good else log.since
+    made = [c for c in log.changes if c.ok and c.at >= since]
+    ranked = [found for one in live for found in _of(one, made, evidence, profile, ledger.last_progress)]
+    kept: dict[tuple[datetime, str, str], Suspect] = {}
+    for suspect in ranked:
+        kept.setdefault((suspect.at, suspect.method, suspect.resource), suspect)
+    return tuple(kept.values())[:MOST]
+
+
+def _of(
+    live: Live, made: Iterable[Change], evidence: EvidenceSet, profile: PipelineProfile, progress: datetime | None
+) -> Iterator[Suspect]:
+    """The changes that fit one cause, the last one before it began first.
+
+    What blocks and does not tell its own begin began no later than when the batch got further for the last time.
+    """
+    match = live.match
+    kinds, onset = ABOUT.get(match.cause.family, ()), match.since
+    resources = _resources(match.leg, evidence, profile)
+    about = {resources[kind] for kind in kinds if kind in resources}
+    latest = onset or (progress if live.role is Role.BLOCKS else None)
+    fitting = [c for c in made if c.resource in about and (latest is None or c.at <= latest + _SLACK)]
+    if match.cause.family != "drift":
+        idle = _idle(match.leg, evidence)
+        fitting = [c for c in fitting if not (c.resource == resources.get(SERVICE) and _of_revision(c, idle))]
+    for change in sorted(fitting, key=lambda c: c.at, reverse=True):
+        yield Suspect(
+            at=change.at,
+            method=change.method,
+            resource=change.resource,
+            by=change.by,
+            says=change.says,
+            cause=match.cause.code,
+            leg=match.leg if match.names_leg else None,
+            before_s=max((onset - change.at).total_seconds(), 0.0) if onset else None,
+        )
+
+
+def _idle(leg: Leg, evidence: EvidenceSet) -> tuple[datetime, ...]:
+    """When the revisions were made that get no requests, neither by their share of the traffic nor by a tag."""
+    service, revisions = seen(evidence.get(ServiceConfig, leg)), seen(evidence.get(Revisions, leg))
+    if service is None or service.settings is None or revisions is None:
+        return ()
+    settings = service.settings
+    reached = {t.revision or settings.latest_ready for t in settings.traffic if t.percent or t.tag} or {
+        settings.serving
+    }
+    newer = [r for r in revisions.revisions if r.name not in reached]
+    served = [r.created for r in revisions.revisions if r.name in reached]
+    return tuple(r.created for r in newer if served and r.created > min(served))
+
+
+def _of_revision(change: Change, made: tuple[datetime, ...]) -> bool:
+    """Whether the change is the deploy that made one of these revisions."""
+    return any(abs(change.at - at) <= _SLACK for at in made)
+
+
+def _resources(leg: Leg, evidence: EvidenceSet, profile: PipelineProfile) -> dict[str, str]:
+    """Kind to kind/name, as the audit log writes it, of what this leg is made of."""
+    named, other = profile.leg(leg), Leg.COMPLETION if leg is Leg.REQUEST else Leg.REQUEST
+    config = seen(evidence.get(SubscriptionConfig, leg))
+    settings = config.settings if config else None
+    found = {PROJECT: f"projects/{profile.project}"}
+    if named:
+        found[SUBSCRIPTION] = f"subscriptions/{short(named.subscription)}"
+    topic = named.topic if named and named.topic else settings.topic if settings else ""
+    if topic:
+        found[TOPIC] = f"topics/{short(topic)}"
+    account = named.push_account if named and named.push_account else settings.push_account if settings else ""
+    if account:
+        found[ACCOUNT] = f"serviceAccounts/{account}"
+    if settings and settings.dead_letter:
+        found[DEAD_LETTER] = f"topics/{short(settings.dead_letter.topic)}"
+    for kind, whose in ((SERVICE, leg), (PUBLISHER, other)):
+        service = seen(evidence.get(ServiceConfig, whose))
+        stated = profile.worker if whose is Leg.REQUEST else profile.coordinator
+        if name := service.name if service else stated.service:
+            found[kind] = f"services/{name}"
+    return found

@@ -1,7 +1,0 @@
-"""How far each item of the batch got, and how many of them each stage has seen. Built once, from evidence alone."""
-
-from diagnostics.ledger.attempts import Attempt
-from diagnostics.ledger.build import build
-from diagnostics.ledger.ledger import Count, Ledger, Life, Repeat
-
-__all__ = ["Attempt", "Count", "Ledger", "Life", "Repeat", "build"]

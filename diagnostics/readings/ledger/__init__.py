@@ -1,0 +1,7 @@
+"""How far each item of the batch got, and how many of them each stage has seen. Built once, from evidence alone."""
+
+from diagnostics.readings.ledger.attempts import Attempt
+from diagnostics.readings.ledger.build import build
+from diagnostics.readings.ledger.ledger import Count, Ledger, Life, Repeat
+
+__all__ = ["Attempt", "Count", "Ledger", "Life", "Repeat", "build"]

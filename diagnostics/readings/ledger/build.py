@@ -1,0 +1,94 @@
+"""Build the ledger of a batch from evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from diagnostics.evidence.model import BatchMarks, BatchStatus, EvidenceSet, ItemMarks, Means, StartCalls, seen
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.ledger.attempts import Attempt, attempts
+from diagnostics.readings.ledger.counts import counts_of
+from diagnostics.readings.ledger.ledger import Ledger
+from diagnostics.readings.ledger.lives import attribute, lives_of, repeats_of
+
+
+def build(evidence: EvidenceSet, profile: PipelineProfile, batch: str = "", expect: int | None = None) -> Ledger:
+    """The ledger of a batch; of the latest start attempt when none is named."""
+    batch_marks = seen(evidence.get(BatchMarks))
+    item_marks = seen(evidence.get(ItemMarks))
+    calls = seen(evidence.get(StartCalls))
+    status = seen(evidence.get(BatchStatus))
+    all_attempts = attempts(batch_marks.marks if batch_marks else (), calls.calls if calls else ())
+    attempt = _select(all_attempts, batch)
+    if status and not batch and attempt and status.batch != attempt.batch:
+        status = None  # the latest start attempt made no batch: what an older one counts is not about it
+    known = None
+    if batch:
+        known = bool(attempt and attempt.marks) or (status.exists if status else None)
+        if attempt is None and (known is not False):
+            attempt = Attempt(batch=batch)
+    mine, others = attribute(item_marks.marks if item_marks else (), attempt)
+    lives = lives_of(mine, status)
+    expected, at_start, expected_from = _expected(attempt, status, expect)
+    if attempt and attempt.failed_to_publish and not expected:
+        expected = at_start  # the coordinator lowered its count by what it failed to publish
+    ledger = Ledger(
+        attempt=attempt,
+        attempts=tuple(all_attempts),
+        last_good=_last_good(all_attempts, attempt),
+        expected=expected,
+        expected_at_start=at_start,
+        expected_from=expected_from,
+        lives=tuple(lives.values()),
+        repeats=tuple(repeats_of(mine, True)) + tuple(repeats_of(others, False)),
+        bad_messages=sum(1 for m in others if m.means is Means.BAD_MESSAGE),
+        asked=batch,
+        known_batch=known,
+        matched=frozenset(
+            (m.means, m.batch)
+            for m in (*(batch_marks.marks if batch_marks else ()), *(item_marks.marks if item_marks else ()))
+        ),
+        activity={m.batch: m.at for m in (item_marks.marks if item_marks else ()) if m.batch},
+        closed=_closed(attempt, status),
+        closed_from="batch state" if status and status.closed is not None else "coordinator log",
+    )
+    counts = counts_of(ledger, evidence, profile, item_marks, status)
+    return Ledger(**{**ledger.__dict__, "counts": counts})
+
+
+def _select(all_attempts: Sequence[Attempt], batch: str) -> Attempt | None:
+    if batch:
+        return next((a for a in reversed(all_attempts) if a.batch == batch), None)
+    return all_attempts[-1] if all_attempts else None
+
+
+def _last_good(all_attempts: Sequence[Attempt], attempt: Attempt | None) -> Attempt | None:
+    """The newest attempt that had finished before this one began."""
+    before = [a for a in all_attempts if a is not attempt and a.finished and a.batch]
+    if attempt and attempt.seen:
+        before = [a for a in before if a.started < attempt.started]
+    return before[-1] if before else None
+
+
+def _expected(
+    attempt: Attempt | None, status: BatchStatus | None, expect: int | None
+) -> tuple[int | None, int | None, str]:
+    """(items expected now, items expected when the batch was created, who says so)."""
+    created = attempt.created if attempt else None
+    at_start = created.numbers.get("expected") if created else None
+    if status and status.exists and status.expected is not None:
+        return status.expected, at_start, "batch state"
+    if at_start is not None:
+        return at_start, at_start, "coordinator log"
+    published = attempt.published if attempt else None
+    if published and "of" in published.numbers:
+        return published.numbers["of"], None, "coordinator log"
+    return expect, None, "as asked" if expect is not None else ""
+
+
+def _closed(attempt: Attempt | None, status: BatchStatus | None) -> bool | None:
+    if status and status.exists and status.closed is not None:
+        return status.closed
+    if attempt and (attempt.closed or attempt.forced):
+        return True
+    return None

@@ -1,0 +1,118 @@
+"""How many items of the batch passed each stage: what names say is exact, what counters say bounds."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from diagnostics.evidence.model import (
+    AckCounts,
+    BatchStatus,
+    EvidenceSet,
+    ItemMarks,
+    Leg,
+    Mark,
+    Means,
+    PublishCounts,
+    PushCounts,
+    RequestLog,
+    Stage,
+    seen,
+    total,
+)
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.ledger.ledger import COUNTED, GOT_TO, ORDER, Count, Ledger
+
+
+def counts_of(
+    ledger: Ledger,
+    evidence: EvidenceSet,
+    profile: PipelineProfile,
+    item_marks: ItemMarks | None,
+    status: BatchStatus | None,
+) -> dict[Stage, Count]:
+    """Bounds for each stage: what logs and state name, no more than the stage before, no less than the stage after."""
+    counts = {stage: Count() for stage in COUNTED}
+    counts[Stage.PUBLISHED] = _published(ledger, evidence)
+    for stage in (Stage.DELIVERED, Stage.PROCESSED, Stage.RETURNED, Stage.RECORDED):
+        named = sum(1 for life in ledger.lives if ORDER[life.stage] >= ORDER[stage])
+        markers = [means for means, got in GOT_TO.items() if got is stage and means is not Means.COMPLETION_ERROR]
+        looked = item_marks is not None and item_marks.source.complete and profile.has(*markers[:1])
+        proven = any(ledger.proven(m) or any(m is x for x, _ in ledger.matched) for m in markers)
+        counts[stage] = Count(named, named if looked and proven else None, "application log" if named or proven else "")
+    if status and status.exists and status.completed is not None:
+        counts[Stage.RECORDED] = Count(status.completed, status.completed, "batch state")
+    _bound_by_counters(counts, ledger, evidence)
+    for later, earlier in zip(reversed(COUNTED), list(reversed(COUNTED))[1:], strict=False):
+        if counts[earlier].least < counts[later].least:
+            here = counts[earlier]
+            most = None if here.most is None else max(here.most, counts[later].least)
+            counts[earlier] = Count(counts[later].least, most, here.source or counts[later].source, here.basis)
+    ceiling = ledger.expected
+    for stage in COUNTED:
+        here = counts[stage]
+        if ceiling is not None and (here.most is None or here.most > ceiling) and here.least <= ceiling:
+            here = Count(here.least, ceiling, here.source, here.basis)
+        counts[stage] = here
+        ceiling = here.most
+    return counts
+
+
+def _published(ledger: Ledger, evidence: EvidenceSet) -> Count:
+    attempt = ledger.attempt
+    published = attempt.published if attempt else None
+    if published and "count" in published.numbers:
+        return Count(published.numbers["count"], published.numbers["count"], f"{_log(published)}")
+    if attempt and attempt.empty:
+        return Count(0, 0, f"{_log(attempt.empty)}")
+    if attempt and attempt.turned_away:
+        return Count(0, 0, "start call")
+    named = sum(1 for life in ledger.lives if ORDER[life.stage] >= ORDER[Stage.PUBLISHED])
+    topic = seen(evidence.get(PublishCounts, Leg.REQUEST))
+    if attempt and topic and ledger.started and attempt.call:
+        ended = attempt.call.at + timedelta(seconds=attempt.call.latency_s)
+        if topic.source.as_of >= ended:
+            sent = int(total(topic.messages, ledger.started - timedelta(minutes=1)))
+            return Count(named, max(sent, named), "topic counter", "topic")
+    return Count(named, None, "application log" if named else "")
+
+
+def _bound_by_counters(counts: dict[Stage, Count], ledger: Ledger, evidence: EvidenceSet) -> None:
+    """Where no line tells, the subscription's own counters bound how many of our items can have passed."""
+    if ledger.started is None:
+        return
+    since = ledger.started - timedelta(minutes=1)
+    for leg, delivered, acked in (
+        (Leg.REQUEST, Stage.DELIVERED, Stage.PROCESSED),
+        (Leg.COMPLETION, Stage.RETURNED, Stage.RETURNED),
+    ):
+        if counts[delivered].most is None and (reached := _reached(evidence, leg, since)) is not None:
+            least = counts[delivered].least
+            passed = reached if leg is Leg.REQUEST else 0  # a completion is back only once it is acked, and none was
+            counts[delivered] = Count(least, max(passed, least), "request log", "subscription")
+        pushes = seen(evidence.get(PushCounts, leg))
+        if pushes is None:
+            continue
+        acks = int(total(pushes.series, since, response_class="ack"))
+        if counts[acked].most is None:
+            counts[acked] = Count(min(counts[acked].least, acks), acks, "push counter", "subscription")
+        if counts[delivered].most is None:
+            all_pushes = int(total(pushes.series, since))
+            counts[delivered] = Count(counts[delivered].least, all_pushes, "push counter", "subscription")
+    sent = seen(evidence.get(AckCounts, Leg.REQUEST))
+    if sent and counts[Stage.PROCESSED].most is None:
+        acks = int(total(sent.series, since, delivery_type="push"))
+        counts[Stage.PROCESSED] = Count(counts[Stage.PROCESSED].least, acks, "ack counter", "subscription")
+
+
+def _reached(evidence: EvidenceSet, leg: Leg, since: datetime) -> int | None:
+    """Pushes since then that reached a container, by the request log; None where it cannot tell (silent, cut, not seen)."""
+    log = seen(evidence.get(RequestLog, leg))
+    if log is None or not log.source.complete:
+        return None
+    rows = [r for r in (*log.refused, *log.fine) if r.path.split("?")[0] == log.push_path and r.at >= since]
+    fine = [r for r in rows if r.status < 300]
+    return None if not rows or fine else sum(1 for r in rows if r.instance)
+
+
+def _log(mark: Mark) -> str:
+    return f"{mark.service} log {mark.at:%H:%M:%S}Z"

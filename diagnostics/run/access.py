@@ -1,0 +1,244 @@
+"""What this principal may see: per command the permissions it needs, where, which of them are held, and what is hidden without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+
+from diagnostics.evidence import model as seen
+from diagnostics.evidence.model import Evidence, Leg, SubscriptionConfig
+from diagnostics.evidence.unseen import NotSeen
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.question.ask import Ask
+from diagnostics.sources import given
+from diagnostics.sources.cloud_run import full_service
+from diagnostics.sources.collect import requirements
+from diagnostics.sources.iam import full_account
+from diagnostics.sources.pubsub import subscription_config
+from diagnostics.sources.route import Push, Receiver, Topic, full_subscription, push, receiver, stated, topic
+from diagnostics.transport import rpcs
+from diagnostics.transport.call import ApiOff, NotThere, call
+from diagnostics.transport.session import Session, together
+
+TOPIC, SUBSCRIPTION, SERVICE, ACCOUNT, PROJECT = "topic", "subscription", "service", "account", "project"
+COORDINATOR = "coordinator"
+"""The service that is asked for batch state."""
+
+_METRICS: tuple[type[Evidence], ...] = (
+    seen.PublishCounts, seen.PushCounts, seen.PushHistory, seen.Backlog, seen.BacklogHistory, seen.AckCounts, seen.DeadLetterCounts,
+    seen.PushLatencies, seen.DeliveryHealth, seen.ReceiverTraffic, seen.ReceiverCapacity, seen.QuotaExceeded,
+)  # fmt: skip
+_LOGS: tuple[type[Evidence], ...] = (
+    seen.BatchMarks, seen.ItemMarks, seen.StartCalls, seen.RequestLog, seen.PlatformLines, seen.ChangeLog,
+)  # fmt: skip
+
+NEEDS: dict[type[Evidence], tuple[tuple[str, str], ...]] = {
+    seen.SubscriptionConfig: ((SUBSCRIPTION, rpcs.GET_SUBSCRIPTION.permission),),
+    seen.SubscriptionPolicy: ((SUBSCRIPTION, rpcs.SUBSCRIPTION_POLICY.permission),),
+    seen.TopicConfig: ((TOPIC, rpcs.GET_TOPIC.permission),),
+    seen.TopicSubscriptions: ((TOPIC, rpcs.TOPIC_SUBSCRIPTIONS.permission),),
+    seen.TopicPolicy: ((TOPIC, rpcs.TOPIC_POLICY.permission),),
+    seen.ProjectSubscriptions: ((PROJECT, rpcs.LIST_SUBSCRIPTIONS.permission),),
+    seen.DeadLetterTopic: ((PROJECT, rpcs.TOPIC_SUBSCRIPTIONS.permission),),
+    seen.DeadLetterTopicPolicy: ((PROJECT, rpcs.TOPIC_POLICY.permission),),
+    seen.ServiceConfig: ((SERVICE, rpcs.GET_SERVICE.permission),),
+    seen.ServicePolicy: ((SERVICE, rpcs.SERVICE_POLICY.permission),),
+    seen.Revisions: ((PROJECT, rpcs.LIST_REVISIONS.permission),),
+    seen.PushAccount: ((ACCOUNT, rpcs.GET_ACCOUNT.permission),),
+    seen.PushAccountPolicy: ((ACCOUNT, rpcs.ACCOUNT_POLICY.permission),),
+    seen.ProjectInfo: ((PROJECT, rpcs.GET_PROJECT.permission),),
+    seen.ProjectPolicy: ((PROJECT, rpcs.PROJECT_POLICY.permission),),
+    seen.MetricDelays: ((PROJECT, rpcs.LIST_DESCRIPTORS.permission),),
+    **dict.fromkeys(_METRICS, ((PROJECT, rpcs.TIME_SERIES.permission),)),
+    **dict.fromkeys(_LOGS, ((PROJECT, rpcs.LOG_ENTRIES.permission),)),
+    seen.BatchStatus: ((COORDINATOR, rpcs.GET_SERVICE.permission), (COORDINATOR, "run.routes.invoke")),
+    seen.LiveHealth: ((ACCOUNT, rpcs.ID_TOKEN.permission),),
+    seen.LiveStart: ((ACCOUNT, rpcs.ID_TOKEN.permission),),
+}
+"""Each kind of evidence: on which kind of resource it needs which permission."""
+
+_TEST = {
+    TOPIC: rpcs.TEST_TOPIC,
+    SUBSCRIPTION: rpcs.TEST_SUBSCRIPTION,
+    SERVICE: rpcs.TEST_SERVICE,
+    COORDINATOR: rpcs.TEST_SERVICE,
+    ACCOUNT: rpcs.TEST_ACCOUNT,
+    PROJECT: rpcs.TEST_PROJECT,
+}
+
+
+class Want(NamedTuple):
+    """A permission that a command needs beside those of its evidence: to change something, with consent."""
+
+    command: str
+    place: str
+    name: str
+
+
+class Permission(Struct, frozen=True, kw_only=True):
+    """One permission on one resource."""
+
+    name: str
+    on: str
+    """Full resource name; the kind of resource where its name could not be found out. A grant on what holds it does as well."""
+    held: bool | None
+    """None: could not be told; `says` why."""
+    says: str = ""
+    evidence: tuple[str, ...] = ()
+    """What cannot be seen without it, itself or what it rests on."""
+    commands: tuple[str, ...] = ()
+    """The commands that want to see that."""
+    changes: tuple[str, ...] = ()
+    """The commands that change something with it."""
+
+
+class _Place(NamedTuple):
+    """One resource that permissions are tested on."""
+
+    kind: str
+    name: str
+    says: str = ""
+    """Why the name is not known."""
+
+
+class Rights(Struct, frozen=True, kw_only=True):
+    permissions: tuple[Permission, ...]
+    off: dict[str, str] = {}
+    """APIs that are not enabled, and what enables them."""
+    answered: frozenset[str] = frozenset()
+    """APIs that answered."""
+
+
+def access(
+    session: Session,
+    pipeline: PipelineProfile,
+    commands: Mapping[str, Iterable[type[Evidence]]],
+    wants: Iterable[Want] = (),
+) -> Rights:
+    """The permissions that these commands need for this pipeline, and which are held. Never raises for what Google says."""
+    wanted = {command: set(kinds) for command, kinds in commands.items()}
+    hidden = hides(session, pipeline, set().union(*wanted.values()))
+    extra = {(want.place, want.name): {w.command for w in wants if w[1:] == want[1:]} for want in wants}
+    places = [place for found in together(*_places(session, pipeline)) for place in found]
+    needs = {place: sorted({name for on, name in (*hidden, *extra) if on == place.kind}) for place in places}
+    places = [place for place in dict.fromkeys(places) if needs[place]]
+    replies = together(*(partial(_held, session, place, needs[place]) for place in places))
+    found: dict[tuple[str, str], Permission] = {}
+    for place, reply in zip(places, replies, strict=True):
+        for name in needs[place]:
+            those = hidden.get((place.kind, name), set())
+            one = Permission(
+                name=name,
+                on=place.name or place.kind,
+                held=None if reply.names is None else name in reply.names,
+                says=reply.says,
+                evidence=tuple(sorted(k.__name__ for k in those)),
+                commands=tuple(sorted(c for c, kinds in wanted.items() if kinds & those)),
+                changes=tuple(sorted(extra.get((place.kind, name), ()))),
+            )
+            same = found.get((one.name, one.on))
+            found[one.name, one.on] = _joined(same, one) if same else one
+    return Rights(
+        permissions=tuple(found.values()),
+        off={reply.api: reply.mend for reply in replies if reply.mend},
+        answered=frozenset(reply.api for reply in replies if reply.names is not None),
+    )
+
+
+def hides(
+    session: Session, pipeline: PipelineProfile, kinds: Iterable[type[Evidence]]
+) -> dict[tuple[str, str], set[type[Evidence]]]:
+    """(kind of place, permission) to the evidence that cannot be seen without it, on either leg."""
+    known = given(pipeline, Ask(live=True), session.now)
+    legs = [leg for leg in Leg if pipeline.leg(leg) is not None]
+    found: dict[tuple[str, str], set[type[Evidence]]] = {}
+    for kind in kinds:
+        rests_on = {kind}.union(*(requirements(kind, leg, known) for leg in legs))
+        for need in (need for one in rests_on for need in NEEDS.get(one, ())):
+            found.setdefault(need, set()).add(kind)
+    return found
+
+
+def _joined(one: Permission, other: Permission) -> Permission:
+    """The same permission on the same resource, wanted for two reasons."""
+    return Permission(
+        name=one.name,
+        on=one.on,
+        held=one.held,
+        says=one.says,
+        evidence=tuple(sorted({*one.evidence, *other.evidence})),
+        commands=tuple(sorted({*one.commands, *other.commands})),
+        changes=tuple(sorted({*one.changes, *other.changes})),
+    )
+
+
+class _Reply(NamedTuple):
+    """What Google said when it was asked which permissions are held."""
+
+    names: set[str] | None
+    says: str = ""
+    api: str = ""
+    mend: str = ""
+    """Set when the API is off: what enables it."""
+
+
+def _held(session: Session, place: _Place, permissions: list[str]) -> _Reply:
+    if not place.name:
+        return _Reply(None, place.says)
+    rpc = _TEST[place.kind]
+    try:
+        reply = call(session, rpc, {"resource": place.name, "permissions": permissions})
+    except NotThere:
+        return _Reply(None, f"{place.name} does not exist", rpc.api)
+    except ApiOff as off:
+        return _Reply(None, off.says, rpc.api, off.mend)
+    except NotSeen as failed:
+        return _Reply(None, failed.says, rpc.api)
+    return _Reply(set(reply.permissions), "", rpc.api)
+
+
+def _places(session: Session, pipeline: PipelineProfile) -> list[Callable[[], list[_Place]]]:
+    legs = [leg for leg in Leg if pipeline.leg(leg) is not None]
+    return [lambda: [_Place(PROJECT, f"projects/{pipeline.project}")]] + [
+        partial(_of_leg, session, pipeline, leg) for leg in legs
+    ]
+
+
+def _of_leg(session: Session, pipeline: PipelineProfile, leg: Leg) -> list[_Place]:
+    """The leg's resources; what the profile does not state, the subscription tells."""
+    known = stated(pipeline)
+    config: SubscriptionConfig | NotSeen
+    try:
+        config = subscription_config(session, pipeline, leg)
+    except NotSeen as failed:
+        config = failed
+
+    def of(kind: type, derive: Callable[[SubscriptionConfig], Any]) -> Any:
+        if (kind, leg) in known:
+            return known[kind, leg]
+        if isinstance(config, NotSeen):
+            return config
+        try:
+            return derive(config)
+        except NotSeen as failed:
+            return failed
+
+    def place(kind: str, found: Any, name: Callable[[Any], str]) -> _Place:
+        if isinstance(found, NotSeen):
+            return _Place(kind, "", found.says)
+        try:
+            return _Place(kind, name(found))
+        except NotSeen as failed:
+            return _Place(kind, "", failed.says)
+
+    service = of(Receiver, partial(receiver, session, pipeline, leg))
+    kinds = (SERVICE,) if leg is Leg.REQUEST else (SERVICE, COORDINATOR)
+    return [
+        *(place(kind, service, lambda r: full_service(pipeline.project, r)) for kind in kinds),
+        _Place(SUBSCRIPTION, full_subscription(pipeline, leg)),
+        place(TOPIC, of(Topic, partial(topic, pipeline, leg)), lambda t: str(t.name)),
+        place(ACCOUNT, of(Push, partial(push, pipeline, leg)), lambda p: full_account(pipeline, p.account)),
+    ]

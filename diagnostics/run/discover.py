@@ -1,0 +1,211 @@
+"""Derive a profile from one or two push subscriptions: what `pubsub-diag init` writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from diagnostics.evidence.model import Leg, ServiceConfig, SubscriptionConfig, Unseen
+from diagnostics.evidence.redact import hashed
+from diagnostics.pipeline.load import profile_of
+from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ProfileError, ServiceProfile
+from diagnostics.question.ask import Ask
+from diagnostics.sources.collect import collect
+
+if TYPE_CHECKING:
+    from diagnostics.transport.session import Session
+
+
+class Discovery(Struct, frozen=True, kw_only=True):
+    """A derived profile, and what only a person can add."""
+
+    profile: PipelineProfile
+    missing: tuple[str, ...] = ()
+    """One sentence each: what is not known, and what cannot be told without it."""
+
+
+def discover(
+    session: Session, subscription: str, *, completion: str = "", project: str = "", region: str = ""
+) -> Discovery:
+    """Derive topics, services, region, path and account of the pushes.
+
+    Raises ProfileError when the request subscription does not exist, is not a push subscription, or cannot be read.
+    """
+    smallest = profile_of(subscription, project=project or session.project, region=region, completion=completion)
+    evidence = collect(session, smallest, {SubscriptionConfig, ServiceConfig}, Ask())
+    missing: list[str] = []
+    legs: dict[Leg, LegProfile] = {}
+    services: dict[Leg, ServiceConfig] = {}
+    for leg in Leg:
+        named = smallest.leg(leg)
+        if named is None:
+            continue
+        config = evidence.get(SubscriptionConfig, leg)
+        if isinstance(config, Unseen) or config.settings is None or not config.settings.push_endpoint:
+            if leg is Leg.REQUEST:
+                raise ProfileError(_why_not(named.subscription, config))
+            missing.append(f"{_why_not(named.subscription, config)}; its leg stays as it is named")
+            legs[leg] = named
+            continue
+        legs[leg] = _leg(named, config)
+        service = evidence.get(ServiceConfig, leg)
+        if isinstance(service, Unseen) or service.settings is None:
+            says = service.says if isinstance(service, Unseen) else f"the service {service.name} does not exist"
+            missing.append(f"the {_role(leg)} could not be read: {says}")
+        else:
+            services[leg] = service
+    profile = PipelineProfile(
+        name=smallest.name,
+        project=smallest.project,
+        region=_region(services) or region,
+        request=_with_env(legs[Leg.REQUEST], services.get(Leg.COMPLETION)),
+        completion=_with_env(legs[Leg.COMPLETION], services.get(Leg.REQUEST)) if Leg.COMPLETION in legs else None,
+        coordinator=_service(services.get(Leg.COMPLETION)),
+        worker=_service(services.get(Leg.REQUEST)),
+    )
+    return Discovery(profile=profile, missing=(*missing, *_unknowable(profile)))
+
+
+def to_toml(found: Discovery) -> str:
+    """The profile as a TOML file, with what is missing as comments."""
+    profile = found.profile
+    lines = [
+        f"# Derived from {profile.request.subscription}.",
+        "# What only you can add, and what stays unknown without it:",
+    ]
+    lines += [f"#   * {sentence}" for sentence in found.missing]
+    lines += ["", _pair("name", profile.name), _pair("project", profile.project)]
+    lines += [_pair("region", profile.region)] if profile.region else []
+    lines += ['item = "item" # what one item is called: order, player, …']
+    for name, table in (
+        ("request", profile.request),
+        ("completion", profile.completion),
+        ("coordinator", profile.coordinator),
+        ("worker", profile.worker),
+    ):
+        if table is not None:
+            lines += ["", f"[{name}]", *_table(table, start=name == "coordinator")]
+    return "\n".join([*lines, "", TEMPLATE])
+
+
+TEMPLATE = """\
+# Where the coordinator tells what it knows of a batch (dotted paths into its JSON answer):
+# [batch_state]
+# path = "/status?batch_id={batch}"
+# auth = "id_token" # or "api_key" with api_key_env, or "none"
+# expected = "expected"
+# completed = "completed" # a number, or a list of item names
+# closed = "status"
+# closed_when = "complete"
+
+# When the coordinator closes a batch:
+# [closing]
+# share = 1.0 # of the expected items
+# after_s = 1800 # or at this age, whatever is missing
+
+# One table for each kind of log line that tells something; `pubsub-diag profile test` shows whether they match:
+# [[markers]]
+# means = "created"
+# contains = "Batch created" # a literal that every such line contains
+# pattern = 'Batch created: (?P<batch>\\S+) \\((?P<expected>\\d+) items\\)'
+# [[markers]]
+# means = "started_item"
+# service = "worker"
+# field = "jsonPayload.event" # a log that is structured
+# contains = "item_started"
+# captures = { batch = "jsonPayload.batch", item = "jsonPayload.item" }
+
+# What is known and accepted for a while: a code of a finding or of a cause. It is listed and does not count; what holds a batch
+# and what is unknown always does.
+# [[accepted]]
+# code = "min-instances-lost-in-deploy"
+# leg = "request" # or both, without it
+# until = 2026-12-31 # the last day
+# reason = "cold starts are fine for the nightly batch, ticket 77"
+
+# Defaults of options; `pubsub-diag config show --origin` shows what is in force:
+# [settings]
+# timeout = 30
+"""
+
+
+def _why_not(subscription: str, config: SubscriptionConfig | Unseen) -> str:
+    if isinstance(config, Unseen):
+        return f"{subscription}: {config.says}"
+    if config.settings is None:
+        return f"{subscription}: expected a push subscription, it does not exist"
+    return f"{subscription}: expected a push subscription, it has no push endpoint"
+
+
+def _leg(named: LegProfile, config: SubscriptionConfig) -> LegProfile:
+    settings = config.settings
+    assert settings is not None
+    return LegProfile(
+        subscription=named.subscription,
+        topic=settings.topic.rpartition("/")[2] if settings.topic.startswith("projects/") else "",
+        push_path=urlsplit(settings.push_endpoint).path or "/",
+        push_account=settings.push_account,
+    )
+
+
+def _with_env(leg: LegProfile, publisher: ServiceConfig | None) -> LegProfile:
+    """With the environment name of the leg's publisher whose value is the topic: told by its hash."""
+    if publisher is None or publisher.settings is None or not leg.topic:
+        return leg
+    salt = publisher.source.query
+    names = [n for n, value in publisher.settings.template.env.items() if value == hashed(leg.topic, salt)]
+    return LegProfile(
+        subscription=leg.subscription,
+        topic=leg.topic,
+        topic_env=names[0] if len(names) == 1 else "",
+        push_path=leg.push_path,
+        push_account=leg.push_account,
+    )
+
+
+def _service(config: ServiceConfig | None) -> ServiceProfile:
+    if config is None or config.settings is None:
+        return ServiceProfile()
+    return ServiceProfile(service=config.settings.name, region=config.settings.region)
+
+
+def _region(services: dict[Leg, ServiceConfig]) -> str:
+    return next((s.settings.region for s in services.values() if s.settings), "")
+
+
+def _unknowable(profile: PipelineProfile) -> list[str]:
+    """What no configuration tells."""
+    says = []
+    if profile.completion is None:
+        says.append(
+            "completion: the subscription that brings completions back; without it, returned and recorded stay unknown"
+        )
+    if not profile.coordinator.service:
+        says.append("coordinator.service: who publishes; without it, requested, created and published stay unknown")
+    says.append("coordinator.start_path: the path whose calls start a batch; without it, requested stays unknown")
+    says.append(
+        "batch_state: where a batch's state can be asked for; without it, created and recorded rest on log lines"
+    )
+    says.append(
+        "markers: the log lines that name batches and items; without them, only counts of the whole subscription are known"
+    )
+    return says
+
+
+def _role(leg: Leg) -> str:
+    return "worker" if leg is Leg.REQUEST else "coordinator"
+
+
+def _table(table: Any, start: bool) -> list[str]:
+    defaults = type(table)(subscription="") if isinstance(table, LegProfile) else type(table)()
+    written = [n for n in table.__struct_fields__ if getattr(table, n) != getattr(defaults, n)]
+    hints = ["# service = …"] if isinstance(table, ServiceProfile) and not table.service else []
+    hints += ['# start_path = "/start"'] if start else []
+    return [*(_pair(n, getattr(table, n)) for n in written), *hints]
+
+
+def _pair(name: str, value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{name} = "{escaped}"'

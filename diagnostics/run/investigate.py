@@ -1,0 +1,248 @@
+"""Evidence in, diagnosis out: run a command's steps, decide, and put it together. Pure; a replayed bundle gives the same answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from diagnostics.causes.catalogue import CATALOGUE
+from diagnostics.causes.model import Cause
+from diagnostics.causes.verdict import decide
+from diagnostics.conclude import levels as health
+from diagnostics.conclude import say
+from diagnostics.conclude.accepted import sift
+from diagnostics.conclude.diagnosis import Batch, Call, Diagnosis, Header, Window
+from diagnostics.conclude.standing import EXITS, finishes_alone, forecast, lost_once, state_of, status_of, stopped_at
+from diagnostics.conclude.suspects import suspects
+from diagnostics.evidence.model import (
+    STAGES,
+    AckCounts,
+    BatchMarks,
+    BatchStatus,
+    Evidence,
+    EvidenceSet,
+    ItemMarks,
+    Leg,
+    Probed,
+    PublishCounts,
+    PushCounts,
+    RequestLog,
+    StartCalls,
+)
+from diagnostics.evidence.younger import younger
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.question.ask import Ask
+from diagnostics.readings.ledger import Ledger, build
+from diagnostics.steps import run
+from diagnostics.steps.addressing import addressing, route, sign_in, topic_names
+from diagnostics.steps.builds import builds, served
+from diagnostics.steps.capacity import capacity
+from diagnostics.steps.changes import audit, changes
+from diagnostics.steps.cold_start import cold_start
+from diagnostics.steps.created import created
+from diagnostics.steps.dead_letter import dead_letter
+from diagnostics.steps.delivered import delivered
+from diagnostics.steps.limits import limits, retrying
+from diagnostics.steps.peeked import peeked
+from diagnostics.steps.processed import processed
+from diagnostics.steps.progress import progress
+from diagnostics.steps.published import published
+from diagnostics.steps.push_auth import push_auth
+from diagnostics.steps.recorded import recorded
+from diagnostics.steps.requested import requested
+from diagnostics.steps.returned import returned
+from diagnostics.steps.routed import routed
+from diagnostics.steps.serving import serving
+from diagnostics.steps.since_deploy import settled, since_deploy
+from diagnostics.steps.topic import topic
+from diagnostics.steps.traffic import traffic
+from diagnostics.steps.upkeep import orphans, upkeep
+
+COMMANDS: dict[str, tuple[run.Step, ...]] = {
+    "batch": (
+        requested,
+        created,
+        published,
+        topic,
+        routed,
+        delivered,
+        peeked,
+        push_auth,
+        cold_start,
+        dead_letter,
+        processed,
+        returned,
+        recorded,
+        progress,
+        changes,
+        builds,
+        served,
+        audit,
+    ),
+    "published": (requested, published, topic),
+    "delivery": (routed, delivered, dead_letter),
+    "push-auth": (push_auth,),
+    "cold-start": (cold_start,),
+    "worker": (processed,),
+    "changes": (changes, builds, served, audit),
+    "lint": (
+        route,
+        addressing,
+        topic_names,
+        sign_in,
+        limits,
+        retrying,
+        dead_letter,
+        upkeep,
+        capacity,
+        orphans,
+    ),
+}
+"""What each command looks at: a command is a list of steps."""
+
+COMMANDS["health"] = (
+    serving,
+    builds,
+    *(step for step in COMMANDS["lint"] if step not in (sign_in, capacity)),
+    topic,
+    push_auth,
+    changes,
+    settled,
+    since_deploy,
+    traffic,
+    delivered,
+    cold_start,
+    processed,
+)
+"""The configuration as `lint` looks at it, and beyond: what it leaves to traffic, sign-in and capacity, is seen at work here."""
+
+COMMANDS["watch"] = (requested, created, progress)
+
+ACROSS_DEPLOY = (settled, since_deploy)
+"""Steps that look at both sides of a deploy; all others then see only traffic that is younger."""
+
+LEDGER_READS: set[type[Evidence]] = {
+    BatchMarks,
+    ItemMarks,
+    StartCalls,
+    BatchStatus,
+    PublishCounts,
+    PushCounts,
+    AckCounts,
+    RequestLog,
+}
+"""What the ledger is built from."""
+
+WITHOUT_BATCH = frozenset({"lint", "health"})
+"""Commands that ask about no batch: of what the ledger is built from, they read what their steps name."""
+
+WATCHED: set[type[Evidence]] = {BatchMarks, ItemMarks, StartCalls, BatchStatus}
+"""What the ledger of `watch` is built from: it looks again and again, and log reads are scarce."""
+
+
+HANDED_IN: set[type[Evidence]] = {Probed}
+"""What steps read and nobody fetches: it needs consent, and whoever has that hands it in."""
+
+
+def kinds_for(command: str) -> set[type[Evidence]]:
+    """The evidence that a command's steps and the ledger read."""
+    reads = set() if command in WITHOUT_BATCH else WATCHED if command == "watch" else LEDGER_READS
+    return run.kinds(COMMANDS[command]) - HANDED_IN | reads
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one run asked and saw: all that a diagnosis depends on."""
+
+    command: str
+    evidence: EvidenceSet
+    profile: PipelineProfile
+    ask: Ask
+    header: Header
+    calls: Sequence[Call] = ()
+    legs: Sequence[Leg] | None = None
+    """Look at these only; None: at all that the pipeline has."""
+
+
+def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis:
+    """The diagnosis of a case."""
+    command, evidence, profile, ask, header = case.command, case.evidence, case.profile, case.ask, case.header
+    legs, now = case.legs, evidence.now
+    present = [leg for leg in Leg if profile.leg(leg) is not None and (legs is None or leg in legs)]
+    ledger = Ledger() if command == "health" else build(evidence, profile, ask.batch, ask.expect)
+    said = _said(case, ledger, present)
+    rows = lost_once(said.rows)
+    whole = command in ("batch", "watch")
+    over = ledger.known_batch is False or (bool(ledger.closed) and not ledger.hollow)
+    known = catalogue if ledger.known_batch is not False else ()
+    verdict = decide(known, said.findings, present, over)
+    state = state_of(ledger, said.findings, verdict)
+    sifted = sift(profile.accepted, said.findings, verdict, now)
+    findings, verdict = sifted.findings, sifted.verdict
+    status = status_of(command, state, ledger, sifted.counted, verdict)
+    levels = health.levels(sifted.counted, ask.require) if command == "health" else ()
+    status = health.status_of_levels(levels) if levels else status
+    here, here_leg = stopped_at(rows, state, verdict) if whole else (None, None)
+    expected = forecast(state, said.findings, ledger, now)
+    teller = say.Teller(profile, evidence, ledger, header, now)
+    named = tuple(teller.named(x) for x in verdict.live)
+    unknown = teller.missing(said.findings, state, verdict)
+    return Diagnosis(
+        status=status,
+        exit_code=EXITS[status],
+        headline=health.headline(levels, status)
+        if levels
+        else teller.headline(command, status, state, verdict, findings, expected),
+        pipeline=header,
+        batch=_batch(ledger) if whole else None,
+        state=state,
+        finishes_alone=finishes_alone(state, verdict, ledger) if whole else None,
+        forecast=expected,
+        window=Window(since=evidence.since, until=ask.end(now)),
+        as_of=now,
+        ladder=tuple(sorted(rows, key=lambda r: STAGES.index(r.stage))) if whole else (),
+        here=here,
+        here_leg=here_leg,
+        causes=named,
+        ruled_out=teller.ruled_out(findings, verdict),
+        unknown=unknown,
+        findings=findings,
+        unexplained=verdict.unexplained if whole else (),
+        items=teller.items(),
+        unnamed=teller.unnamed(),
+        recovery=teller.recovery(verdict, rows),
+        next=teller.next(state, verdict, unknown) + (health.advice(findings) if levels else ()),
+        calls=tuple(case.calls),
+        sources=teller.sources(),
+        suppressed=sifted.suppressed,
+        suspects=suspects(evidence, profile, ledger, verdict),
+        levels=levels,
+    )
+
+
+def _said(case: Case, ledger: Ledger, legs: Sequence[Leg]) -> run.Outcome:
+    """What the command's steps say; after a deploy, of traffic that is younger than it."""
+    steps, evidence = COMMANDS[case.command], case.evidence
+    if case.ask.deploy is None or case.ask.deploy.at is None:
+        return run.run(steps, evidence, ledger, case.profile, legs, case.ask)
+    across = run.run([s for s in steps if s in ACROSS_DEPLOY], evidence, ledger, case.profile, legs, case.ask)
+    young = younger(evidence, case.ask.deploy.at)
+    rest = run.run([s for s in steps if s not in ACROSS_DEPLOY], young, ledger, case.profile, legs, case.ask)
+    return run.Outcome(across.findings + rest.findings, across.rows + rest.rows)
+
+
+def _batch(ledger: Ledger) -> Batch | None:
+    attempt = ledger.attempt
+    if attempt is None:
+        return None
+    good = ledger.last_good
+    return Batch(
+        id=ledger.batch,
+        started=ledger.started,
+        expected=ledger.expected,
+        done=ledger.done,
+        closed=ledger.closed,
+        last_progress=ledger.last_progress,
+        last_good=good.batch if good else "",
+        last_good_at=good.started if good else None,
+    )

@@ -1,0 +1,156 @@
+"""How a batch gets on from look to look: does it move, how fast, when may it be done. Pure; the looks come from outside.
+
+No threshold of our own. It stalls when work is owed and nothing got further for as long as one item may take (`progress.patience_s`);
+missing data is unknown, and before anything could have come back it is too early.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from diagnostics.conclude.diagnosis import Diagnosis, State
+from diagnostics.evidence.model import (
+    BatchStatus,
+    EvidenceSet,
+    Leg,
+    ReceiverCapacity,
+    Stage,
+    SubscriptionConfig,
+    Unseen,
+)
+from diagnostics.steps import progress
+from diagnostics.steps.words import span
+
+LATELY = timedelta(minutes=10)
+"""What the rate is taken from, if that is enough."""
+BACK = (Stage.RETURNED, Stage.RECORDED)
+
+
+class Sample(NamedTuple):
+    """One look."""
+
+    at: datetime
+    done: int
+
+
+class Forecast(Struct, frozen=True, kw_only=True):
+    """When what is left may be done, if it goes on as it went lately."""
+
+    earliest: datetime
+    latest: datetime | None
+    """None: too few items came back to say."""
+
+
+class Glance(Struct, frozen=True, kw_only=True):
+    """How the batch stands at one look."""
+
+    at: datetime
+    batch: str
+    state: State
+    done: int | None = None
+    expected: int | None = None
+    per_minute: float | None = None
+    done_by: Forecast | None = None
+    newest_progress: datetime | None = None
+    judge_at: datetime | None = None
+    """If nothing gets further until then, it stalls."""
+    says: str = ""
+
+    @property
+    def left(self) -> int | None:
+        return None if self.expected is None or self.done is None else max(self.expected - self.done, 0)
+
+    def changed(self, before: Glance | None) -> bool:
+        """Whether there is something new to say."""
+        return before is None or any(
+            getattr(self, name) != getattr(before, name) for name in ("batch", "state", "done", "expected")
+        )
+
+
+def glance(diagnosis: Diagnosis, evidence: EvidenceSet, before: Sequence[Sample]) -> Glance:
+    """What this look and the earlier ones say together; `before` are those of the same batch, oldest first."""
+    batch, now = diagnosis.batch, evidence.now
+    if batch is None:
+        return Glance(at=now, batch="", state=diagnosis.state, says=_says(diagnosis))
+    looks = (*before, *([Sample(now, batch.done)] if batch.done is not None else []))
+    times = sorted(i.last for i in diagnosis.items if i.last and i.stage in BACK) or _returns(looks)
+    newest = max(filter(None, (batch.last_progress, *times[-1:])), default=None)
+    patience = timedelta(
+        seconds=progress.patience_s(
+            evidence.get(SubscriptionConfig, Leg.REQUEST), evidence.get(ReceiverCapacity, Leg.REQUEST)
+        )
+    )
+    state, judge_at = _judged(diagnosis, evidence, looks, newest, patience)
+    rate, done_by = drain(times, now, batch.started, (batch.expected or 0) - (batch.done or 0))
+    return Glance(
+        at=now,
+        batch=batch.id,
+        state=state,
+        done=batch.done,
+        expected=batch.expected,
+        per_minute=round(rate, 2) if rate else None,
+        done_by=done_by if batch.expected is not None and state is State.RUNNING else None,
+        newest_progress=newest,
+        judge_at=judge_at if state is State.RUNNING else None,
+        says=_stalled(now, newest, patience) if state is State.STALLED else _says(diagnosis),
+    )
+
+
+def drain(
+    times: Sequence[datetime], now: datetime, started: datetime | None, left: int
+) -> tuple[float | None, Forecast | None]:
+    """(items a minute lately, when the rest is done). The range is that of the count: n items came, it might have been n ± √n."""
+    if len(times) < 2:
+        return None, None
+    since = max(now - LATELY, min(times[0], started or times[0]))
+    came = sum(1 for at in times if at > since)
+    if came < 2:
+        since, came = times[0], len(times)
+    minutes = max((now - since).total_seconds() / 60, 0.5)
+    rate = came / minutes
+    if left <= 0:
+        return rate, None
+    spread = math.sqrt(came)
+
+    def after(items: float) -> datetime:
+        return now + timedelta(minutes=left * minutes / items)
+
+    return rate, Forecast(earliest=after(came + spread), latest=after(came - spread) if came > spread else None)
+
+
+def _judged(
+    diagnosis: Diagnosis, evidence: EvidenceSet, looks: Sequence[Sample], newest: datetime | None, patience: timedelta
+) -> tuple[State, datetime | None]:
+    """(state, until when something must get further). Counts that rise between looks are progress, where no line tells."""
+    due = diagnosis.forecast.ask_again_at
+    if diagnosis.state not in (State.STALLED, State.UNKNOWN):
+        return diagnosis.state, due
+    counted = not isinstance(evidence.get(BatchStatus), Unseen)
+    now, moved = evidence.now, newest
+    if diagnosis.state is State.UNKNOWN and (not counted or not looks):
+        return State.UNKNOWN, None
+    if moved is None:
+        moved = looks[0].at  # we saw the count stand still since then; what was before is not known
+    due = moved + patience
+    return (State.STALLED if now > due else State.RUNNING), due
+
+
+def _returns(looks: Sequence[Sample]) -> list[datetime]:
+    """A moment for each item by which the count rose, at the look that saw it."""
+    return [later.at for earlier, later in pairwise(looks) for _ in range(max(later.done - earlier.done, 0))]
+
+
+def _stalled(now: datetime, newest: datetime | None, patience: timedelta) -> str:
+    since = f"nothing got further for {span((now - newest).total_seconds())}" if newest else "nothing got further"
+    return f"{since}; one item may take {span(patience.total_seconds())}"
+
+
+def _says(diagnosis: Diagnosis) -> str:
+    told = [f.says for f in diagnosis.findings if f.code.startswith("progress.")]
+    return told[-1] if told else diagnosis.headline.partition(": ")[2] or diagnosis.headline

@@ -1,0 +1,121 @@
+"""What the audit logs say happened to configuration since the end of a past window, so that it can be taken back there.
+
+Admin Activity and System Event entries are kept 400 days and cannot be turned off. They hold what was asked for, not what was there
+before: a role that was given tells what to take away, a field that was set tells only that it was something else before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, ClassVar
+
+from msgspec import Struct
+
+from diagnostics.evidence.redact import member
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.question.ask import Ask
+from diagnostics.sources.audit import ACTIVITY, KEPT, SYSTEM_EVENT, method_of, resource_of
+from diagnostics.sources.audit_payload import policy_deltas
+from diagnostics.sources.entries import between, both, either, entries, logs, moment
+from diagnostics.transport.clients import load
+from diagnostics.transport.session import Session
+
+PAGES = 5
+
+
+class Delta(Struct, frozen=True, kw_only=True):
+    """A role that was given (`added`) or taken."""
+
+    added: bool
+    role: str
+    member: str
+    condition: str = ""
+
+
+class Recorded(Struct, frozen=True, kw_only=True):
+    """One change that was carried out."""
+
+    at: datetime
+    method: str
+    """Last part of its name: UpdateSubscription, ReplaceService, SetIamPolicy, …"""
+    resource: str
+    """kind/name: subscriptions/S, topics/T, services/S, serviceAccounts/E-MAIL, projects/P."""
+    request: dict[str, Any] = {}
+    """As sent. It stays inside the sources: nothing of it is evidence as it is."""
+    deltas: tuple[Delta, ...] = ()
+
+
+class History(Struct, frozen=True, kw_only=True):
+    """Changes after the end of the window, newest first, and those before it that may tell what stood then."""
+
+    per_leg: ClassVar[bool] = False
+    at: datetime | None = None
+    """End of the window; None: the run looks at now, and there is nothing to take back."""
+    project: str = ""
+    since: tuple[Recorded, ...] = ()
+    before: tuple[Recorded, ...] = ()
+    gap: str = ""
+    """Why it may lack changes since; empty: it holds them all."""
+
+    def of(self, resource: str) -> tuple[Recorded, ...]:
+        """Changes of this resource since, newest first."""
+        return tuple(change for change in self.since if change.resource == resource)
+
+    def earlier(self, resource: str) -> tuple[Recorded, ...]:
+        return tuple(change for change in self.before if change.resource == resource)
+
+
+NOTHING = History()
+"""Of a run that looks at now."""
+
+
+def history(session: Session, pipeline: PipelineProfile, ask: Ask) -> History:
+    """Raises NotSeen when the audit logs cannot be read."""
+    at = ask.end(session.now)
+    about = either(
+        (
+            'protoPayload.serviceName="pubsub.googleapis.com"',
+            'protoPayload.serviceName="run.googleapis.com"',
+            'protoPayload.serviceName="iam.googleapis.com"',
+            '(resource.type="project" AND protoPayload.methodName:"SetIamPolicy")',
+        )
+    )
+    where = both(logs(ACTIVITY, SYSTEM_EVENT), about)
+    since = entries(session, pipeline.project, both(between(at, session.now), where), most=PAGES)
+    before = entries(session, pipeline.project, both(between(session.now - KEPT, at), where))
+    gap = since.note or "the audit logs were read in part" if not since.complete else ""
+    if at < session.now - KEPT:
+        gap = "audit logs are kept 400 days"
+    return History(
+        at=at,
+        project=pipeline.project,
+        since=tuple(change for change in _recorded(since.items) if change.at >= at),
+        before=tuple(change for change in _recorded(before.items) if change.at < at),
+        gap=gap,
+    )
+
+
+def _recorded(found: Iterable[Any]) -> Iterator[Recorded]:
+    """Changes that were carried out, newest first. One that failed changed nothing."""
+    audit_log = load("google.cloud.audit.audit_log_pb2").AuditLog
+    to_dict = load("google.protobuf.json_format").MessageToDict
+    for entry in sorted(found, key=lambda e: (e.timestamp.seconds, e.timestamp.nanos), reverse=True):
+        payload = audit_log()
+        if not entry.proto_payload.Unpack(payload) or payload.status.code != 0:
+            continue
+        yield Recorded(
+            at=moment(entry.timestamp),
+            method=method_of(payload.method_name),
+            resource=resource_of(entry, payload.resource_name),
+            request=to_dict(payload.request),
+            deltas=tuple(
+                Delta(
+                    added=delta.action == delta.ADD,
+                    role=delta.role,
+                    member=member(delta.member),
+                    condition=delta.condition.expression,
+                )
+                for delta in policy_deltas(payload)
+            ),
+        )

@@ -1,0 +1,141 @@
+"""The one way to call Google: bounded in time, retried shortly, and every failure told as what it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from diagnostics.evidence.model import Why
+from diagnostics.evidence.redact import redact
+from diagnostics.evidence.unseen import NotSeen
+from diagnostics.transport.rpcs import Rpc
+from diagnostics.transport.session import Session
+from diagnostics.transport.sign_in import ADC_LOGIN, is_expired_login
+
+PAUSES_S = (0.2, 0.8)
+"""Before the second and third attempt when a service is unavailable."""
+
+
+class NotThere(Exception):
+    """Google says that the thing itself does not exist: that is evidence, not a failure to see."""
+
+
+class ApiOff(NotSeen):
+    """The API is not enabled in the project; `mend` enables it."""
+
+
+class Pages(NamedTuple):
+    """What a list call gave."""
+
+    items: list[Any]
+    complete: bool = True
+    note: str = ""
+
+
+def call(session: Session, rpc: Rpc, request: dict[str, Any], *, repeated: bool = True) -> Any:
+    """The reply as a plain protocol buffer message. Raises NotThere or NotSeen, from Google's own error.
+
+    `repeated` False: asked once, whatever happens; for what may not be done twice.
+    """
+    return _answer(session, rpc, request, lambda reply: reply, PAUSES_S if repeated else ())
+
+
+def pages(session: Session, rpc: Rpc, request: dict[str, Any], field: str, most: int = 20) -> Pages:
+    """The items of at most `most` pages. A later page that fails, or is left out, makes the answer incomplete; it is not thrown away."""
+    items: list[Any] = []
+    token = ""
+    for number in range(most):
+        try:
+            page = _answer(session, rpc, {**request, "page_token": token}, lambda pager: next(pager.pages))
+        except NotSeen as failed:
+            if number == 0:
+                raise
+            return Pages(items, False, f"only the first {number} pages: {failed.says}")
+        items.extend(getattr(page, field))
+        trouble = getattr(page, "execution_errors", ())
+        if trouble:
+            return Pages(items, False, f"Google answered in part: {redact(trouble[0].message, 200)}")
+        token = page.next_page_token
+        if not token:
+            return Pages(items)
+    return Pages(items, False, f"only the first {len(items)} were read; there are more")
+
+
+def _answer(
+    session: Session,
+    rpc: Rpc,
+    request: dict[str, Any],
+    unwrap: Callable[[Any], Any],
+    pauses: tuple[float, ...] = PAUSES_S,
+) -> Any:
+    method = getattr(session.clients.get(rpc.client), rpc.method)
+    from google.api_core import exceptions  # loaded with the client
+
+    started = time.monotonic()
+    ok, note = False, ""
+    try:
+        for pause in (*pauses, None):
+            try:
+                # timeout and retry both: either alone bounds nothing
+                reply = unwrap(method(request=request, timeout=session.allowance(), retry=None))
+                ok = True
+                return type(reply).pb(reply) if hasattr(type(reply), "pb") else reply
+            except exceptions.ServiceUnavailable as error:
+                if pause is None or pause > session.remaining() or is_expired_login(str(error)):
+                    raise
+                time.sleep(pause)
+    except Exception as error:
+        note = type(error).__name__
+        raise _translated(error, rpc, session) from error
+    finally:
+        session.record(rpc.name, time.monotonic() - started, ok, note)
+
+
+def _translated(error: Exception, rpc: Rpc, session: Session) -> Exception:
+    """The error as NotThere or NotSeen; anything unforeseen as itself."""
+    from google.api_core import exceptions
+    from google.auth.exceptions import GoogleAuthError
+
+    text = redact(getattr(error, "message", "") or str(error), 300)
+    if isinstance(error, GoogleAuthError) or is_expired_login(str(error)):
+        return NotSeen(Why.SIGN_IN, "the login has expired", mend=ADC_LOGIN)
+    if not isinstance(error, exceptions.GoogleAPICallError):
+        return error
+    if isinstance(error, exceptions.NotFound):
+        return NotThere(text)
+    if isinstance(error, exceptions.Unauthenticated):
+        return NotSeen(Why.SIGN_IN, f"Google did not accept the login: {text}", mend=ADC_LOGIN)
+    if isinstance(error, exceptions.Forbidden):
+        return _forbidden(error, text, rpc, session)
+    if isinstance(error, exceptions.DeadlineExceeded):
+        return NotSeen(Why.TIMED_OUT, f"{rpc.api} did not answer within {session.allowance_s:.3g} s")
+    if isinstance(error, exceptions.ServiceUnavailable):
+        return NotSeen(Why.UNREACHABLE, f"{rpc.api} cannot be reached: {text}")
+    if isinstance(error, exceptions.TooManyRequests):
+        return NotSeen(Why.FAILED, f"a quota of {rpc.api} is used up, try again in a minute: {text}")
+    return NotSeen(Why.FAILED, f"{rpc.api} refused the question: {text}")
+
+
+def _forbidden(error: Any, text: str, rpc: Rpc, session: Session) -> NotSeen:
+    reason = getattr(error, "reason", "") or ""
+    metadata = getattr(error, "metadata", None) or {}
+    if "quota project" in text or reason == "USER_PROJECT_DENIED":
+        mend = f"gcloud auth application-default set-quota-project {session.project or 'PROJECT'}"
+        return NotSeen(Why.SIGN_IN, f"{rpc.api} wants a quota project for this login: {text}", mend=mend)
+    if reason == "SERVICE_DISABLED" or "has not been used in project" in text:
+        project = metadata.get("consumer", "").removeprefix("projects/") or session.project or "PROJECT"
+        mend = f"gcloud services enable {rpc.api} --project={project}"
+        return ApiOff(Why.FAILED, f"{rpc.api} is not enabled: {text}", mend=mend)
+    if reason == "SECURITY_POLICY_VIOLATED" or "organization's policy" in text:
+        return NotSeen(
+            Why.PERMISSION_DENIED, f"a VPC Service Controls perimeter keeps {rpc.api} from answering: {text}"
+        )
+    permission = metadata.get("permission", "") or rpc.permission
+    says = f"{permission} is missing" if permission else f"{rpc.api} denied it: {text}"
+    return NotSeen(
+        Why.PERMISSION_DENIED,
+        says,
+        permission=permission,
+        mend=f"ask for a role with {permission}" if permission else "",
+    )

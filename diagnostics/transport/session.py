@@ -1,0 +1,224 @@
+"""One run's access to Google Cloud, or to the lab: who we are, what time it is, how long we may take, and the clients."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from diagnostics.evidence.redact import principal
+from diagnostics.transport.clients import Clients
+from diagnostics.transport.sign_in import SignIn, SignInError, sign_in
+
+__all__ = ["CallRecord", "LabError", "LabSeam", "Options", "Session", "SignInError"]
+
+T = TypeVar("T")
+
+LAB = "PUBSUB_DIAG_ENDPOINT"
+PROJECT = ("PUBSUB_DIAG_PROJECT", "GOOGLE_CLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT")
+
+ENVIRONMENT = {
+    "GCE_METADATA_TIMEOUT": "1",
+    "GCE_METADATA_DETECT_RETRIES": "1",
+    "GRPC_VERBOSITY": "NONE",
+}
+"""Set before Google's libraries are imported, never over the user's own: looking for a metadata server that is not there takes
+twelve seconds otherwise, and gRPC writes to stderr."""
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """What the command line says about access."""
+
+    project: str = ""
+    timeout_s: float = 20.0
+    """For the whole run."""
+    impersonate: str = ""
+    """E-mail of a service account to act as."""
+
+
+class LabError(Exception):
+    """The lab seam is set and there is no lab behind it, or it is not on loopback."""
+
+
+class LabSeam(Struct, frozen=True, kw_only=True):
+    """Where the lab is, when PUBSUB_DIAG_ENDPOINT names one."""
+
+    http: str
+    """Host and port of its HTTP port."""
+    grpc: str
+    """Host and port of its gRPC port."""
+    now: datetime
+    project: str = ""
+    name: str = ""
+    caller: str = ""
+    """Who we are there: "user:person-1f0c"."""
+    pace: float = 0.0
+    """Simulated seconds that pass in one of the wall clock; 0: its time stands."""
+
+
+class CallRecord(Struct, frozen=True, kw_only=True):
+    """One call that the run made."""
+
+    name: str
+    seconds: float
+    ok: bool
+    note: str = ""
+
+
+class Session:
+    """One run's access. Threads share it; it is closed by the end of the process."""
+
+    def __init__(
+        self,
+        *,
+        now: datetime,
+        timeout_s: float,
+        signed_in: SignIn,
+        project: str,
+        lab: LabSeam | None,
+        clients: Clients | None = None,
+    ) -> None:
+        self.now = now
+        """The moment of the run, taken once: the lab's in the lab, else the wall clock's."""
+        self.timeout_s = timeout_s
+        self.signed_in = signed_in
+        self.project = project
+        """What --project, the environment, the lab or the credentials name; empty: none does. A profile names its own."""
+        self.lab = lab
+        self.clients = clients or Clients(signed_in.credentials, lab.grpc if lab else "")
+        self._started = time.monotonic()
+        self._calls: list[CallRecord] = []
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, options: Options, environ: Mapping[str, str] | None = None) -> Session:
+        """Sign in, once and up front.
+
+        Raises SignInError (nobody signed in, login expired, quota project missing) or LabError.
+        """
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        environ = os.environ if environ is None else environ
+        named = options.project or next((environ[name] for name in PROJECT if environ.get(name)), "")
+        if environ.get(LAB):
+            lab = find_lab(environ[LAB], min(5.0, options.timeout_s))
+            who = SignIn(credentials=None, how="lab", project=lab.project, principal=lab.caller)
+            return cls(now=lab.now, timeout_s=options.timeout_s, signed_in=who, project=named or lab.project, lab=lab)
+        who = sign_in(environ, options.impersonate)
+        return cls(
+            now=datetime.now(UTC), timeout_s=options.timeout_s, signed_in=who, project=named or who.project, lab=None
+        )
+
+    def again(self, timeout_s: float, now: datetime | None = None) -> Session:
+        """The same access and clients with a deadline of its own, for work that must have its time however slow the rest was."""
+        fresh = Session(
+            now=now or self.now,
+            timeout_s=timeout_s,
+            signed_in=self.signed_in,
+            project=self.project,
+            lab=self.lab,
+            clients=self.clients,
+        )
+        fresh._calls, fresh._lock = self._calls, self._lock
+        return fresh
+
+    def later(self, timeout_s: float) -> Session:
+        """The same access at the present moment, with calls and a deadline of its own: for commands that look again and again.
+
+        Raises LabError when the lab is gone.
+        """
+        now = find_lab(self.lab.http, min(5.0, timeout_s)).now if self.lab else datetime.now(UTC)
+        fresh = self.again(timeout_s, now)
+        fresh._calls, fresh._lock = [], threading.Lock()
+        return fresh
+
+    @property
+    def principal(self) -> str:
+        """Who asks: "serviceAccount:…", "user:person-1f0c", or empty when the credentials do not tell."""
+        return self.signed_in.principal
+
+    def remaining(self) -> float:
+        """Seconds left of the run."""
+        return self.timeout_s - (time.monotonic() - self._started)
+
+    @property
+    def allowance_s(self) -> float:
+        """Seconds that one call may take: two fifths of the run, so that a hanging source leaves time for what comes after it."""
+        return 0.4 * self.timeout_s
+
+    def allowance(self) -> float:
+        """Seconds that a call that begins now may take."""
+        return max(min(self.allowance_s, self.remaining()), 0.001)
+
+    def seconds(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self._started
+
+    def record(self, name: str, seconds: float, ok: bool, note: str = "") -> None:
+        with self._lock:
+            self._calls.append(CallRecord(name=name, seconds=round(seconds, 4), ok=ok, note=note))
+
+    @property
+    def calls(self) -> tuple[CallRecord, ...]:
+        """Every call so far, in the order in which they ended."""
+        with self._lock:
+            return tuple(self._calls)
+
+
+def together(*questions: Callable[[], T]) -> list[T]:
+    """The answers to independent questions, asked at once. The first error is raised, after all have answered."""
+    answers: list[Any] = [None] * len(questions)
+    errors: list[BaseException] = []
+
+    def ask(number: int) -> None:
+        try:
+            answers[number] = questions[number]()
+        except BaseException as error:  # handed to the caller below
+            errors.append(error)
+
+    threads = [threading.Thread(target=ask, args=(n,), daemon=True) for n in range(1, len(questions))]
+    for thread in threads:
+        thread.start()
+    ask(0)
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return answers
+
+
+def find_lab(endpoint: str, timeout_s: float) -> LabSeam:
+    """Ask the lab's HTTP port for its gRPC port and its time. Raises LabError."""
+    host, _, port = endpoint.removeprefix("http://").rstrip("/").rpartition(":")
+    if not loopback(host) or not port.isdigit():
+        raise LabError(f"{LAB}={endpoint}: expected a port of this machine, 127.0.0.1:PORT; nothing else is asked")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://{host}:{port}/lab", timeout=timeout_s) as answer:
+            said = json.load(answer)
+        seam = LabSeam(
+            http=f"{host}:{port}",
+            grpc=said["grpc"],
+            now=datetime.fromisoformat(said["now"]).astimezone(UTC),
+            project=said.get("project", ""),
+            name=said.get("name", ""),
+            caller=f"user:{principal(said['caller'])}" if said.get("caller") else "",
+            pace=float(said.get("pace", 0)),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LabError(f"{LAB}={endpoint}: no lab answers there ({type(error).__name__}: {error})") from error
+    if not loopback(seam.grpc.rpartition(":")[0]):
+        raise LabError(f"{LAB}={endpoint}: the lab names a gRPC port that is not on this machine: {seam.grpc}")
+    return seam
+
+
+def loopback(host: str) -> bool:
+    return host in ("127.0.0.1", "localhost", "[::1]")

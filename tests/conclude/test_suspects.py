@@ -1,0 +1,80 @@
+"""Changes are ranked by fit: of what the cause is about, made before it began, in force."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from diagnostics.causes.catalogue import CATALOGUE, find
+from diagnostics.causes.model import Confidence, Role
+from diagnostics.causes.verdict import Live, Match, Verdict
+from diagnostics.conclude.diagnosis import Suspect
+from diagnostics.conclude.suspects import ABOUT, suspects
+from diagnostics.evidence.model import Change, ChangeLog, Evidence, EvidenceSet, Key, Leg, Provenance, Unseen, Why
+from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ServiceProfile
+from diagnostics.readings.ledger import Ledger
+from diagnostics.steps import push_auth
+from diagnostics.steps.finding import Finding, Status
+
+NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
+ONSET = NOW - timedelta(minutes=20)
+SOURCE = Provenance(source="audit logs", fetched_at=NOW, as_of=NOW)
+PROFILE = PipelineProfile(
+    name="p",
+    project="proj",
+    request=LegProfile(subscription="s", topic="t", push_account="w@proj.iam.gserviceaccount.com"),
+    worker=ServiceProfile(service="worker"),
+    coordinator=ServiceProfile(service="coordinator"),
+)
+
+
+def change(minutes: float, resource: str = "services/worker", ok: bool = True) -> Change:
+    """A change so many minutes before the onset."""
+    at = ONSET - timedelta(minutes=minutes)
+    return Change(at=at, api="run.googleapis.com", method="SetIamPolicy", resource=resource, by="ci", ok=ok)
+
+
+def ranked(*changes: Change, log: Unseen | None = None, role: Role = Role.BLOCKS) -> tuple[Suspect, ...]:
+    cause = find("push-invoker-missing")
+    assert cause is not None
+    finding: Finding = push_auth.INVOKER.says(Status.FAULT, "no invoker", leg=Leg.REQUEST, since=ONSET)
+    live = Live(Match(cause, Leg.REQUEST, (finding,), True, (finding,)), role, Confidence.CONFIRMED)
+    told = log or ChangeLog(
+        source=SOURCE, since=NOW - timedelta(days=7), changes=tuple(sorted(changes, key=lambda c: c.at))
+    )
+    seen: dict[Key, Evidence | Unseen] = {("ChangeLog", None): told}
+    evidence = EvidenceSet(seen, now=NOW, lookback=timedelta(days=7), since=NOW - timedelta(hours=6))
+    return suspects(evidence, PROFILE, Ledger(), Verdict((live,), (), ()))
+
+
+def test_the_last_one_before_the_onset_comes_first() -> None:
+    assert [s.before_s for s in ranked(change(300), change(30), change(90))] == [1800, 5400, 18000]
+
+
+def test_what_came_after_the_onset_cannot_have_been_it() -> None:
+    assert ranked(change(-10)) == ()
+    assert len(ranked(change(-1))) == 1, "samples are a minute apart"
+
+
+def test_what_was_refused_changed_nothing() -> None:
+    assert ranked(change(30, ok=False)) == ()
+
+
+def test_only_what_the_cause_is_about_fits() -> None:
+    fitting = ("services/worker", "subscriptions/s", "serviceAccounts/w@proj.iam.gserviceaccount.com", "projects/proj")
+    for resource in fitting:
+        assert [s.resource for s in ranked(change(30, resource))] == [resource]
+    for resource in ("services/coordinator", "topics/t", "subscriptions/other"):
+        assert ranked(change(30, resource)) == ()
+
+
+def test_nothing_is_suspected_where_nothing_is_wrong_or_the_log_was_not_seen() -> None:
+    assert ranked(change(30), role=Role.BENIGN) == ()
+    assert ranked(log=Unseen(what="ChangeLog", why=Why.PERMISSION_DENIED, says="denied")) == ()
+
+
+def test_five_are_enough() -> None:
+    assert len(ranked(*(change(n) for n in range(3, 20)))) == 5
+
+
+def test_every_family_of_causes_is_considered() -> None:
+    assert {c.family for c in CATALOGUE} - set(ABOUT) <= {"quota", "artefact"}

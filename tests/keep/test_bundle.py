@@ -1,0 +1,313 @@
+"""A bundle gives the same diagnosis again, without a network; one that was made to harm is refused in one line."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from diagnostics.conclude.diagnosis import Diagnosis
+from diagnostics.evidence.model import EvidenceSet, Leg, Peeked, Probed, Provenance
+from diagnostics.keep import bundle as bundles
+from diagnostics.keep.bundle import Bundle, BundleError, Note, dump, load, parse, replay
+from diagnostics.report.json import render
+
+ROOT = Path(__file__).parents[2]
+OLD = ROOT / "tests" / "data" / "bundles" / "night-0379aef.pubsub-diag.gz"
+"""The night, captured by the commit that it is named after. It is never made anew: it has to open for ever."""
+
+
+CORPUS = ROOT / "tests" / "fuzz" / "corpus"
+
+
+@pytest.fixture(scope="module")
+def old() -> Bundle:
+    return load(OLD)
+
+
+@pytest.fixture(scope="module")
+def fresh(old: Bundle) -> bytes:
+    """A bundle of this version."""
+    return dump(old.case, replay(old, old.case), old.notes)
+
+
+def document(packed: bytes) -> dict[str, Any]:
+    decoded: dict[str, Any] = json.loads(gzip.decompress(packed))
+    return decoded
+
+
+def packed(said: Any) -> bytes:
+    return gzip.compress(json.dumps(said).encode())
+
+
+def test_a_bundle_of_an_older_commit_opens_and_is_diagnosed_as_then(old: Bundle) -> None:
+    then = old.diagnosis
+    assert then is not None
+    assert (old.batch, len(old.notes)) == ("batch_2026-02-07_1770588120", 1)
+    now = replay(old)
+    assert now.status is then.status
+    blocks = {c.code for c in now.causes if c.role == "blocks"}
+    assert blocks == {c.code for c in then.causes if c.role == "blocks"} == {"gated-batch-never-closes"}
+
+
+def test_the_same_version_gives_the_same_json(old: Bundle, fresh: bytes) -> None:
+    """Every scenario is held to this by scoring; here for the bytes, too."""
+    said = replay(old, old.case)
+    bundle = parse(fresh)
+    assert render(replay(bundle)) == render(said)
+    assert dump(bundle.case, said, bundle.notes) == fresh
+
+
+def test_another_version_says_which_version_concluded_what(fresh: bytes) -> None:
+    said = document(fresh) | {"made_by": "0.0.9"}
+    said["diagnosis"]["headline"] = "nobody knows"
+    now = replay(parse(packed(said)))
+    assert now.concluded is not None
+    assert (now.concluded.version, now.concluded.headline) == ("0.0.9", "nobody knows")
+    assert now.headline != "nobody knows"
+
+
+def test_another_question_to_the_same_evidence_is_no_other_conclusion(old: Bundle) -> None:
+    header = msgspec.structs.replace(old.case.header, command="delivery")
+    answer = replay(old, replace(old.case, command="delivery", header=header))
+    assert answer.pipeline.command == "delivery"
+    assert answer.concluded is None
+
+
+def test_the_schema_describes_what_is_written(fresh: bytes) -> None:
+    schema = bundles.schema()
+    said = document(fresh)
+    jsonschema.validate(said, schema)
+    for entry in said["evidence"]:
+        jsonschema.validate(entry["seen"], {"$ref": f"#/$defs/{entry['kind']}", "$defs": schema["$defs"]})
+    said["evidence"][0]["kind"] = 7
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(said, schema)
+
+
+def test_the_data_of_messages_stays_out(old: Bundle) -> None:
+    now = old.case.evidence.now
+    source = Provenance(source="probe", fetched_at=now, as_of=now)
+    peeked = Peeked(id="1", published=now, size=9, data='{"player": "hidden"}')
+    probed = Probed(
+        source=source, mode="snapshot", subscription="s", messages=(peeked,), asked_for=1, pulls=1, empty_pulls=0
+    )
+    seen = {**dict(old.case.evidence.items()), ("Probed", Leg.REQUEST): probed}
+    evidence = EvidenceSet(seen, now, old.case.evidence.lookback, old.case.evidence.since)
+    written = dump(replace(old.case, evidence=evidence), None)
+    assert b"hidden" not in gzip.decompress(written)
+    assert parse(written).diagnosis is None
+
+
+def test_replay_needs_no_network_no_clock_and_nothing_of_google(tmp_path: Path) -> None:
+    """In a process in which no socket can be made and no clock be read."""
+    code = """
+import datetime, socket, sys, time
+class NoClock(datetime.datetime):
+    @classmethod
+    def now(cls, *a): raise AssertionError("a clock was read")
+    utcnow = today = now
+from diagnostics.cli import main
+from diagnostics.cli import investigation, replaying
+def refuse(*a, **k): raise AssertionError("a socket was made")
+socket.socket = socket.create_connection = refuse
+time.time = time.time_ns = lambda: (_ for _ in ()).throw(AssertionError("a clock was read"))
+datetime.datetime = NoClock
+code = main.run(["batch", "-q", "-o", "json", "--from", sys.argv[1]])
+assert not [name for name in sys.modules if name.split(".")[0] in ("google", "grpc")], "google was imported"
+sys.exit(code)
+"""
+    line = [sys.executable, "-c", code, str(OLD)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, cwd=ROOT, env={"HOME": str(tmp_path)})
+    assert (done.returncode, done.stderr) == (2, "")
+    assert json.loads(done.stdout)["status"] == "fault"
+
+
+# --- what was made to harm ----------------------------------------------------------------------------------------------
+
+
+def zipped(name: str, twice: bool = False) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for _ in range(1 + twice):
+            archive.writestr(name, "{}")
+    return file.getvalue()
+
+
+def tarred(name: str) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        archive.addfile(tarfile.TarInfo(name))
+    return file.getvalue()
+
+
+def changed(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], bytes]:
+    def make(fresh: bytes) -> bytes:
+        said = document(fresh)
+        change(said)
+        return packed(said)
+
+    return make
+
+
+def deep(text: bytes) -> Callable[[bytes], bytes]:
+    def make(fresh: bytes) -> bytes:
+        said = json.dumps(document(fresh)).encode()
+        return gzip.compress(said.replace(b'"notes":', b'"more": ' + text + b', "notes":', 1))
+
+    return make
+
+
+HOSTILE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "empty": (lambda _: b"", "cut short"),
+    "no bundle": (lambda _: b"hello", "no bundle"),
+    "other JSON": (lambda _: packed({"format": "else", "format_version": 1, "made_by": ""}), "no bundle"),
+    "a list": (lambda _: packed([]), "not what a bundle is"),
+    "cut": (lambda fresh: fresh[: len(fresh) // 2], "cut short"),
+    "more behind it": (lambda fresh: fresh + b"x", "more than a bundle"),
+    "two in one": (lambda fresh: fresh + fresh, "more than a bundle"),
+    "a flipped bit": (lambda fresh: fresh[:-6] + bytes([fresh[-6] ^ 1]) + fresh[-5:], "no bundle"),
+    "bomb": (lambda _: gzip.compress(b" " * (bundles.MOST_JSON + 2)), "unpacks to more than"),
+    "huge": (lambda _: b"\x1f\x8b" + bytes(bundles.MOST_BYTES), "larger than"),
+    "zip with a way up": (lambda _: zipped("../../etc/cron.d/x"), "no bundle"),
+    "zip with an absolute name": (lambda _: zipped("/etc/passwd"), "no bundle"),
+    "tar with a way up": (lambda _: tarred("../x"), "not what a bundle is"),
+    "newer": (changed(lambda d: d.update(format_version=2, made_by="9.1.0")), "made by pubsub-diag 9.1.0 in format 2"),
+    "unknown kind": (changed(lambda d: d["evidence"][0].update(kind="Telepathy")), "does not know: Telepathy"),
+    "kind that is none": (changed(lambda d: d["evidence"][0].update(kind="__import__")), "does not know"),
+    "twice": (changed(lambda d: d["evidence"].append(d["evidence"][0])), "twice"),
+    "seen and unseen": (
+        changed(lambda d: d["unseen"].append({"what": "BatchMarks", "why": "failed", "says": ""})),
+        "holds BatchMarks twice",
+    ),
+    "leg missing": (changed(lambda d: d["evidence"][0].update(leg=None)), "without a leg"),
+    "wrong type": (changed(lambda d: d.update(now=7)), "not what a bundle is"),
+    "wrong type inside": (changed(lambda d: d["evidence"][0].update(seen={"source": 1})), "not what a bundle is"),
+    "local time": (changed(lambda d: d.update(now="2026-02-08T14:21:07")), "not in UTC"),
+    "another zone": (changed(lambda d: d.update(since="2026-02-08T14:21:07+01:00")), "not in UTC"),
+    "unknown command": (changed(lambda d: d.update(command="rm")), "a command that"),
+    "bad expression": (changed(lambda d: d["profile"]["markers"][0].update(pattern="(")), "not what a bundle is"),
+    "deep": (deep(b"[" * 100_000 + b"]" * 100_000), "nested too deeply"),
+    "deep objects": (deep(b'{"a":' * 100_000 + b"1" + b"}" * 100_000), "nested too deeply"),
+    "number too large": (deep(b"1e999999"), ""),
+    "no text": (
+        lambda fresh: gzip.compress(
+            gzip.decompress(fresh)
+            .replace(b"FAULT", b"\xff\xfe", 1)
+            .replace(b'"command":"batch"', b'"command":"\xff\xfe"', 1)
+        ),
+        "not what a bundle is",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_bundle_is_refused_with_one_line(name: str, fresh: bytes, tmp_path: Path) -> None:
+    make, says = HOSTILE[name]
+    file = tmp_path / "hostile.gz"
+    file.write_bytes(make(fresh))
+    if not says:
+        load(file)  # an unknown field may hold what it likes
+        return
+    with pytest.raises(BundleError) as refused:
+        load(file)
+    line = str(refused.value)
+    assert says in line
+    assert line.startswith(str(file))
+    assert "\n" not in line
+    assert len(line) < 500
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="cannot be read"):
+        load(tmp_path / "none.gz")
+    with pytest.raises(BundleError, match="cannot be read"):
+        load(tmp_path)
+
+
+@given(st.binary(max_size=2000))
+def test_any_bytes_are_a_bundle_or_refused(content: bytes) -> None:
+    for file in (content, gzip.compress(content)):
+        with pytest.raises(BundleError):
+            parse(file)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.integers(0), bit=st.integers(0, 7))
+def test_a_damaged_bundle_is_refused(at: int, bit: int, fresh: bytes) -> None:
+    """gzip's checksum covers the document; only its header has bytes that mean nothing."""
+    at = 10 + at % (len(fresh) - 10)
+    with pytest.raises(BundleError):
+        parse(fresh[:at] + bytes([fresh[at] ^ (1 << bit)]) + fresh[at + 1 :])
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20)
+    | st.sampled_from(["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "request", "batch", "P999999999D", "-1"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_bundle_with_anything_in_any_place_is_diagnosed_or_refused(data: st.DataObject, fresh: bytes) -> None:
+    """Whatever it holds: a diagnosis or one error of ours, nothing else."""
+    said = document(fresh)
+    for _ in range(data.draw(st.integers(1, 3))):
+        place: Any = said
+        while True:
+            key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+            inner = place[key]
+            if not isinstance(inner, dict | list) or not inner or data.draw(st.integers(0, 9)) == 0:
+                break
+            place = inner
+        if isinstance(place, dict) and data.draw(st.booleans()):
+            del place[key]
+            if not said:
+                break
+        else:
+            place[key] = data.draw(ANYTHING)
+    with suppress(BundleError):
+        assert isinstance(replay(parse(packed(said))), Diagnosis)
+
+
+def test_notes_come_back(old: Bundle) -> None:
+    now = old.made_at
+    said = Note(at=now, says="<b>sought</b> \x1b[31mback", batch=old.batch, written=now)
+    assert parse(dump(old.case, None, (said,))).notes == (said,)
+
+
+@pytest.mark.parametrize("path", sorted(CORPUS.iterdir()), ids=lambda p: p.name)
+def test_what_the_fuzzer_starts_from_and_found_is_refused_in_a_line_or_replays(path: Path) -> None:
+    for packed in (path.read_bytes(), gzip.compress(path.read_bytes())):
+        assert "\n" not in _refusal(packed)
+
+
+def _refusal(packed: bytes) -> str:
+    """What is said of it; empty: it replays."""
+    try:
+        replay(parse(packed))
+    except BundleError as refused:
+        return str(refused)
+    return ""

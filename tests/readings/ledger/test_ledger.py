@@ -1,0 +1,161 @@
+"""Counts: what names say is exact, what counters say bounds, what was not seen is not zero."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from diagnostics.evidence.model import (
+    BatchMarks,
+    BatchStatus,
+    Evidence,
+    EvidenceSet,
+    ItemMarks,
+    Key,
+    Leg,
+    Mark,
+    Means,
+    Point,
+    Provenance,
+    PushCounts,
+    Series,
+    Stage,
+    Unseen,
+    Why,
+)
+from diagnostics.pipeline.profile import LegProfile, Marker, PipelineProfile
+from diagnostics.readings.ledger import Ledger, build
+
+NOW = datetime(2026, 2, 8, 14, 20, tzinfo=UTC)
+START = NOW - timedelta(minutes=18)
+SOURCE = Provenance(source="test", fetched_at=NOW, as_of=NOW)
+PROFILE = PipelineProfile(
+    name="test",
+    project="p",
+    request=LegProfile(subscription="s"),
+    markers=tuple(Marker(means=m, contains=m.value) for m in Means),
+)
+
+
+def mark(means: Means, minute: float, item: str = "", batch: str = "B", **numbers: int) -> Mark:
+    return Mark(
+        means=means,
+        at=START + timedelta(minutes=minute),
+        service="s",
+        batch=batch,
+        item=item,
+        trace="t",
+        numbers=numbers,
+    )
+
+
+def evidence(*found: Evidence | tuple[Key, Evidence]) -> EvidenceSet:
+    seen: dict[Key, Evidence | Unseen] = {}
+    for one in found:
+        if isinstance(one, tuple):
+            seen[one[0]] = one[1]
+        else:
+            seen[(type(one).__name__, None)] = one
+    return EvidenceSet(seen, NOW, timedelta(days=7), NOW - timedelta(hours=1))
+
+
+BATCH = BatchMarks(
+    source=SOURCE,
+    marks=(
+        mark(Means.RECEIVED, 0, batch=""),
+        mark(Means.CREATED, 0.1, expected=4),
+        mark(Means.PUBLISHED, 0.5, count=3, of=4),
+    ),
+)
+
+
+def items(*marks: Mark) -> ItemMarks:
+    return ItemMarks(source=SOURCE, since=NOW - timedelta(hours=1), marks=marks)
+
+
+def test_named_items_count_exactly_once_the_marker_has_matched() -> None:
+    ledger = build(
+        evidence(
+            BATCH,
+            items(
+                mark(Means.STARTED_ITEM, 1, "a"),
+                mark(Means.STARTED_ITEM, 1, "a"),
+                mark(Means.STARTED_ITEM, 1, "b"),
+                mark(Means.DONE_ITEM, 2, "a"),
+            ),
+        ),
+        PROFILE,
+    )
+    assert ledger.counts[Stage.PUBLISHED].exact == 3
+    assert ledger.counts[Stage.DELIVERED].exact == 2
+    assert ledger.gap(Stage.DELIVERED) == (1, 1)
+    assert ledger.counts[Stage.PROCESSED].exact == 1
+
+
+def test_a_marker_that_never_matched_leaves_the_count_open() -> None:
+    ledger = build(evidence(BATCH, items()), PROFILE)
+    delivered = ledger.counts[Stage.DELIVERED]
+    assert (delivered.least, delivered.most) == (0, 3)
+    assert ledger.gap(Stage.DELIVERED) == (0, 3)
+
+
+def test_no_ack_on_the_whole_subscription_proves_that_nothing_was_processed() -> None:
+    silent = PushCounts(
+        source=SOURCE,
+        series=(
+            Series(
+                labels={"response_class": "remote_server_4xx"},
+                points=(Point(start=START, end=START + timedelta(minutes=1), value=9),),
+            ),
+        ),
+    )
+    ledger = build(evidence(BATCH, items(), (("PushCounts", Leg.REQUEST), silent)), PROFILE)
+    assert ledger.counts[Stage.PROCESSED].exact == 0
+
+
+def test_what_the_batch_state_counts_has_passed_every_stage_before() -> None:
+    status = BatchStatus(source=SOURCE, batch="B", exists=True, expected=4, completed=2, closed=False)
+    ledger = build(evidence(BATCH, status), PROFILE)
+    assert ledger.counts[Stage.DELIVERED].least == 2
+    assert ledger.counts[Stage.RECORDED].exact == 2
+    assert ledger.done == 2
+
+
+def test_items_of_other_batches_do_not_fill_a_row() -> None:
+    ledger = build(
+        evidence(BATCH, items(mark(Means.DONE_ITEM, 1, "x", batch="OTHER"), mark(Means.DONE_ITEM, 1, "a"))), PROFILE
+    )
+    assert ledger.counts[Stage.PROCESSED].exact == 1
+
+
+def test_failures_without_a_success_repeat_and_a_success_ends_them() -> None:
+    ledger = build(
+        evidence(
+            BATCH,
+            items(
+                mark(Means.FAILED_ITEM, 1, "bad", batch="OLD"),
+                mark(Means.FAILED_ITEM, 5, "bad", batch="OLD"),
+                mark(Means.FAILED_ITEM, 1, "a"),
+                mark(Means.FAILED_ITEM, 2, "a"),
+                mark(Means.DONE_ITEM, 3, "a"),
+            ),
+        ),
+        PROFILE,
+    )
+    assert [(r.name, r.ours, r.failures) for r in ledger.repeats] == [("bad", False, 2)]
+
+
+def test_a_batch_that_nobody_knows_is_said_to_be_unknown() -> None:
+    status = BatchStatus(source=SOURCE, batch="NOPE", exists=False)
+    assert build(evidence(BATCH, status), PROFILE, "NOPE").known_batch is False
+    blind: Ledger = build(evidence(), PROFILE, "NOPE")
+    assert blind.known_batch is None
+
+
+def test_unseen_evidence_is_not_zero() -> None:
+    nothing = Unseen(what="ItemMarks", why=Why.PERMISSION_DENIED, says="no")
+    seen = EvidenceSet(
+        {("BatchMarks", None): BATCH, ("ItemMarks", None): nothing}, NOW, timedelta(days=7), NOW - timedelta(hours=1)
+    )
+    ledger = build(seen, PROFILE)
+    assert ledger.counts[Stage.PROCESSED].most == 3
+    assert ledger.gap(Stage.PROCESSED)[0] == 0

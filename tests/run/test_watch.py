@@ -1,0 +1,68 @@
+"""The drain forecast holds what it says, and counts alone can tell progress from a stall."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diagnostics.conclude.diagnosis import Batch, Diagnosis, State
+from diagnostics.evidence.model import BatchStatus, EvidenceSet, Provenance
+from diagnostics.run.watch import Sample, drain, glance
+
+NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+@given(st.lists(st.integers(0, 3600), max_size=200), st.integers(0, 500))
+def test_the_range_is_in_order_and_holds_the_rate(seconds: list[int], left: int) -> None:
+    times = sorted(NOW - timedelta(seconds=s) for s in seconds)
+    rate, forecast = drain(times, NOW, None, left)
+    if len(times) < 2:
+        assert (rate, forecast) == (None, None)
+        return
+    assert rate and rate > 0
+    if left == 0:
+        assert forecast is None
+        return
+    assert forecast is not None
+    middle = NOW + timedelta(minutes=left / rate)
+    assert NOW < forecast.earliest <= middle
+    assert forecast.latest is None or forecast.latest >= middle
+
+
+def test_few_items_give_no_latest_moment_and_many_a_narrow_range() -> None:
+    steady = [NOW - timedelta(seconds=6 * n) for n in range(1, 101)]
+    rate, forecast = drain(sorted(steady), NOW, None, 100)
+    assert rate is not None and 9 < rate < 11
+    assert forecast and forecast.latest
+    assert forecast.latest - forecast.earliest < 3 * MINUTE
+
+
+def look(night: Diagnosis, done: int, at: datetime, before: list[Sample]) -> tuple[State, list[Sample]]:
+    """What one look says whose only evidence is the batch state's count."""
+    batch = Batch(id="b", started=NOW, expected=100, done=done)
+    said = msgspec.structs.replace(night, state=State.UNKNOWN, batch=batch, items=())
+    source = Provenance(source="test", fetched_at=at, as_of=at)
+    status = BatchStatus(source=source, batch="b", exists=True, expected=100, completed=done)
+    evidence = EvidenceSet({("BatchStatus", None): status}, now=at, lookback=timedelta(days=7), since=NOW)
+    return glance(said, evidence, before).state, [*before, Sample(at, done)]
+
+
+def test_a_count_that_rises_is_progress_and_one_that_stands_still_for_too_long_a_stall(night: Diagnosis) -> None:
+    looks: list[Sample] = []
+    for minute in range(8):
+        state, looks = look(night, 10 * minute, NOW + minute * MINUTE, looks)
+        assert state is State.RUNNING
+    patience = timedelta(seconds=10 + 600 + 10 + 15)  # nothing tells the subscription's deadline: the longest there is
+    risen = NOW + 7 * MINUTE
+    assert look(night, 70, risen + patience, looks)[0] is State.RUNNING
+    assert look(night, 70, risen + patience + timedelta(seconds=1), looks)[0] is State.STALLED
+
+
+def test_without_any_count_it_is_unknown_however_long(night: Diagnosis) -> None:
+    said = msgspec.structs.replace(night, state=State.UNKNOWN, batch=Batch(id="b", started=NOW), items=())
+    evidence = EvidenceSet({}, now=NOW + timedelta(hours=5), lookback=timedelta(days=7), since=NOW)
+    assert glance(said, evidence, []).state is State.UNKNOWN
