@@ -7,7 +7,7 @@ JOBS ?= 0
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint types layers score conditions kill-matrix fuzz bench lock clean
+.PHONY: help demo test browser lint types layers score conditions blindness kill-matrix fuzz bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -53,6 +53,9 @@ score: .venv/installed ## diagnose every scenario: SCENARIOS=dir SEEDS=n JOBS=n
 conditions: .venv/tested ## does any scenario need each condition of each cause? (minutes)
 	@$(BIN)/python -m pytest tests/scenarios -m slow -n 0
 
+blindness: .venv/tested ## who sees less says less: each kind of evidence taken away, each log cut (minutes)
+	@$(BIN)/python -m tests.matrices.blindness --jobs $(JOBS)
+
 fuzz: .venv/tested ## feed bundles that nobody made: FUZZ_SECONDS=n
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
 	@$(BIN)/python -m tests.fuzz.bundles -max_total_time=$(FUZZ_SECONDS)
@@ -72,4 +75,4 @@ lock: .venv/tested ## pin the dependencies anew
 COMPILE := --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras
 
 clean: ## remove what make made
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .matrices build dist

@@ -1,0 +1,87 @@
+"""What the command of each scenario sees, captured once: the pure matrices ask it again and again, in milliseconds.
+
+A capture is good for as long as the scenario, what the command reads, and everything that plays or fetches it stay as they are. What
+concludes from evidence is free to change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from pathlib import Path
+
+import diagnostics
+from diagnostics.keep.bundle import BundleError, dump, load
+from diagnostics.lab.scenario import load as load_scenario
+from diagnostics.pipeline import places
+from diagnostics.run.investigate import Case, kinds_for
+from diagnostics.scoring.expect import Wanted, wanted
+from diagnostics.scoring.score import observe
+from diagnostics.scoring.world import files, opened
+from tests.matrices.tables import HOME
+
+SEED = 1
+KEPT = Path(__file__).parents[1] / "data" / "bundles"
+PACKAGE = Path(diagnostics.__file__).parent
+FETCHING = ("lab", "sources", "transport", "evidence", "pipeline", "question")
+"""Rooms of the package that a capture depends on."""
+
+
+def scenarios() -> list[Path]:
+    return files([places.scenarios()])
+
+
+def bundles() -> list[Path]:
+    """Runs that were kept, of whatever version."""
+    return sorted(KEPT.glob("*.gz"))
+
+
+def capture_all(paths: Sequence[Path], jobs: int) -> Iterator[tuple[Path, Path]]:
+    """Each scenario and the bundle of its case, as they come; captured where that has not been done."""
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from zip(paths, pool.map(capture, paths), strict=True)
+
+
+def capture(path: Path) -> Path:
+    """The bundle of what the scenario's command sees."""
+    want = expected(path)
+    bundle = HOME / "cases" / f"{path.parent.name}-{path.stem}-{_key(path, want)}.gz"
+    if not _readable(bundle):
+        bundle.parent.mkdir(parents=True, exist_ok=True)
+        for old in bundle.parent.glob(f"{path.parent.name}-{path.stem}-????????????.gz"):
+            old.unlink(missing_ok=True)
+        with opened(path, SEED) as world:
+            made = bundle.with_suffix(f".{os.getpid()}")
+            made.write_bytes(dump(observe(world, want.ask), None))
+            made.replace(bundle)
+    return bundle
+
+
+def expected(path: Path) -> Wanted:
+    return wanted(load_scenario(path, SEED), path)
+
+
+def case_of(bundle: Path) -> Case:
+    return load(bundle).case
+
+
+def _readable(bundle: Path) -> bool:
+    try:
+        return bundle.is_file() and case_of(bundle) is not None
+    except BundleError:
+        return False
+
+
+def _key(path: Path, want: Wanted) -> str:
+    kinds = sorted(kind.__name__ for kind in kinds_for(want.ask.command))
+    return hashlib.sha256(path.read_bytes() + repr(kinds).encode() + _fetching()).hexdigest()[:12]
+
+
+@cache
+def _fetching() -> bytes:
+    read = sorted(f for room in FETCHING for f in (PACKAGE / room).rglob("*") if f.suffix in (".py", ".toml"))
+    return hashlib.sha256(b"".join(f.read_bytes() for f in read)).digest()
