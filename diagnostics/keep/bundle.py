@@ -31,6 +31,8 @@ from diagnostics.conclude.diagnosis import Call, Concluded, Diagnosis, Header
 from diagnostics.evidence import model
 from diagnostics.evidence.model import Evidence, EvidenceSet, Key, Leg, Means, Unseen
 from diagnostics.evidence.redaction import Redactions, count
+from diagnostics.keep import then as concluded
+from diagnostics.keep.then import Then
 from diagnostics.pipeline.profile import PipelineProfile, ProfileError, check
 from diagnostics.question.ask import Ask
 from diagnostics.run.investigate import COMMANDS, Case, investigate
@@ -68,8 +70,10 @@ class Bundle(Struct, frozen=True, kw_only=True):
     """One run that was kept."""
 
     case: Case
-    diagnosis: Diagnosis | None
+    then: Then | None
     """What the version that made it concluded; None: the run drew no conclusion."""
+    diagnosis: Diagnosis | None = None
+    """What this version concludes of it; None: it was not asked to."""
     notes: tuple[Note, ...]
     made_at: datetime
     """When the run looked; for a past window that is later than the time the evidence speaks of."""
@@ -80,7 +84,7 @@ class Bundle(Struct, frozen=True, kw_only=True):
     @property
     def batch(self) -> str:
         """The batch that the run was about, as far as it knows; else empty."""
-        return batch_of(self.case, self.diagnosis)
+        return batch_of(self.case, self.diagnosis or self.then)
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -99,8 +103,8 @@ class Head(Struct, frozen=True, kw_only=True):
     made_by: str
 
 
-class Document(Head, frozen=True, kw_only=True):
-    """The whole file."""
+class Seen(Head, frozen=True, kw_only=True):
+    """All but the conclusion."""
 
     made_at: datetime
     command: str
@@ -114,9 +118,20 @@ class Document(Head, frozen=True, kw_only=True):
     lookback: timedelta
     evidence: tuple[Entry, ...]
     unseen: tuple[Unseen, ...] = ()
-    diagnosis: Diagnosis | None = None
     notes: tuple[Note, ...] = ()
     redactions: Redactions = Redactions()
+
+
+class Document(Seen, frozen=True, kw_only=True):
+    """The whole file, as it is written."""
+
+    diagnosis: Diagnosis | None = None
+
+
+class Kept(Seen, frozen=True, kw_only=True):
+    """The same, as it is read: of the conclusion, another version may have another idea."""
+
+    diagnosis: msgspec.Raw = msgspec.Raw(b"null")
 
 
 def dump(case: Case, diagnosis: Diagnosis | None, notes: tuple[Note, ...] = ()) -> bytes:
@@ -174,17 +189,17 @@ def replay(bundle: Bundle, case: Case | None = None) -> Diagnosis:
         found = investigate(asked)
     except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise BundleError(f"its evidence contradicts itself: {type(error).__name__}: {error}") from error
-    then = bundle.diagnosis
-    if then is None or asked != bundle.case or (bundle.version == __version__ and then == found):
+    then = bundle.then
+    if then is None or asked != bundle.case or (bundle.version == __version__ and then.says_the_same_as(found)):
         return found
-    concluded = Concluded(version=bundle.version, at=bundle.made_at, status=then.status, headline=then.headline)
-    return msgspec.structs.replace(found, concluded=concluded)
+    said = Concluded(version=bundle.version, at=bundle.made_at, status=then.status, headline=then.headline)
+    return msgspec.structs.replace(found, concluded=said)
 
 
-def batch_of(case: Case, diagnosis: Diagnosis | None) -> str:
+def batch_of(case: Case, said: Diagnosis | Then | None) -> str:
     """The batch that a run was about: as concluded, as asked, or the latest that the coordinator's log names."""
-    if diagnosis is not None and diagnosis.batch is not None:
-        return diagnosis.batch.id or case.ask.batch  # a start that made no batch is not about the batch before it
+    if said is not None and said.batch is not None:
+        return said.batch.id or case.ask.batch  # a start that made no batch is not about the batch before it
     marks = case.evidence.get(model.BatchMarks)
     created = (
         [] if isinstance(marks, Unseen) else [m.batch for m in marks.marks if m.means is Means.CREATED and m.batch]
@@ -233,7 +248,7 @@ def _unpacked(packed: bytes) -> bytes:
     return text
 
 
-def _document(text: bytes) -> Document:
+def _document(text: bytes) -> Kept:
     try:
         head = msgspec.json.decode(text, type=Head)
         if head.format != FORMAT:
@@ -243,14 +258,14 @@ def _document(text: bytes) -> Document:
                 f"was made by pubsub-diag {_short(head.made_by)} in format {head.format_version}; "
                 f"this is {__version__} and reads up to {VERSION}: update it"
             )
-        return msgspec.json.decode(text, type=Document)
+        return msgspec.json.decode(text, type=Kept)
     except RecursionError as error:
         raise BundleError("is nested too deeply") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BundleError(f"is not what a bundle is: {_short(str(error))}") from error
 
 
-def _bundle(said: Document) -> Bundle:
+def _bundle(said: Kept) -> Bundle:
     seen: dict[Key, Evidence | Unseen] = {}
     entries: list[tuple[Key, Entry | Unseen]] = [((e.kind, e.leg), e) for e in said.evidence]
     for key, part in [*entries, *(((u.what, u.leg), u) for u in said.unseen)]:
@@ -258,7 +273,8 @@ def _bundle(said: Document) -> Bundle:
         if key in seen:
             raise BundleError(f"holds {kind.__name__} twice")
         seen[key] = part if isinstance(part, Unseen) else _found(part, kind)
-    if said.command not in COMMANDS and said.diagnosis is not None:
+    then = concluded.read(said.diagnosis)
+    if said.command not in COMMANDS and then is not None:
         raise BundleError(f"is of a command that pubsub-diag {__version__} does not have: {_short(said.command)}")
     try:
         check(said.profile, "profile")
@@ -270,7 +286,7 @@ def _bundle(said: Document) -> Bundle:
     case = Case(said.command, evidence, said.profile, said.ask, said.header, said.calls, said.legs)
     return Bundle(
         case=case,
-        diagnosis=said.diagnosis,
+        then=then,
         notes=said.notes,
         made_at=said.made_at,
         version=said.made_by,

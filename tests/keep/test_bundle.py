@@ -56,7 +56,7 @@ def packed(said: Any) -> bytes:
 
 
 def test_a_bundle_of_an_older_commit_opens_and_is_diagnosed_as_then(old: Bundle) -> None:
-    then = old.diagnosis
+    then = old.then
     assert then is not None
     assert (old.batch, len(old.notes)) == ("batch_2026-02-07_1770588120", 1)
     now = replay(old)
@@ -111,7 +111,7 @@ def test_the_data_of_messages_stays_out(old: Bundle) -> None:
     evidence = EvidenceSet(seen, now, old.case.evidence.lookback, old.case.evidence.since)
     written = dump(replace(old.case, evidence=evidence), None)
     assert b"hidden" not in gzip.decompress(written)
-    assert parse(written).diagnosis is None
+    assert parse(written).then is None
 
 
 def test_replay_needs_no_network_no_clock_and_nothing_of_google(tmp_path: Path) -> None:
@@ -251,10 +251,15 @@ def test_any_bytes_are_a_bundle_or_refused(content: bytes) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0), bit=st.integers(0, 7))
 def test_a_damaged_bundle_is_refused(at: int, bit: int, fresh: bytes) -> None:
-    """gzip's checksum covers the document; only its header has bytes that mean nothing."""
+    """gzip's checksum covers the document; only its header has bytes that mean nothing, and one document can be packed in two ways."""
     at = 10 + at % (len(fresh) - 10)
-    with pytest.raises(BundleError):
-        parse(fresh[:at] + bytes([fresh[at] ^ (1 << bit)]) + fresh[at + 1 :])
+    damaged = fresh[:at] + bytes([fresh[at] ^ (1 << bit)]) + fresh[at + 1 :]
+    refused = False
+    try:
+        parse(damaged)
+    except BundleError:
+        refused = True
+    assert refused or gzip.decompress(damaged) == gzip.decompress(fresh)
 
 
 ANYTHING = st.recursive(

@@ -18,6 +18,7 @@ from diagnostics.evidence.redact import redact
 from diagnostics.evidence.redaction import cleaner, texts_of
 from diagnostics.keep import store
 from diagnostics.keep.bundle import MOST_BYTES, Bundle, BundleError, Note, dump, load, schema
+from diagnostics.keep.then import Then
 from diagnostics.pipeline import places
 from diagnostics.question.ask import Ask
 from diagnostics.report.escape import clean
@@ -85,7 +86,7 @@ def print_list() -> int:
         except BundleError as error:
             rows.append([path.stem, "", "", clean(str(error).removeprefix(f"{path}: "))])
             continue
-        then = bundle.diagnosis
+        then = bundle.then
         told = f"{then.status.value.upper()}  {then.headline}" if then else "drew no conclusion"
         rows.append([path.stem, clean(bundle.case.command), clean(bundle.batch), clean(told)])
     if not rows:
@@ -97,7 +98,7 @@ def print_list() -> int:
 
 def show(named: str) -> int:
     bundle = replaying.opened(named)
-    case, then, page = bundle.case, bundle.diagnosis, output.page()
+    case, then, page = bundle.case, bundle.then, output.page()
     lines = [
         f"made       {_at(bundle.made_at)} by pubsub-diag {clean(bundle.version)}; this is {__version__}",
         f"asked      {clean(case.command)} {clean(case.ask.batch)}".rstrip()
@@ -128,12 +129,12 @@ def verify(named: str) -> int:
     lines = [f"opens: made {_at(bundle.made_at)} by pubsub-diag {clean(bundle.version)}"]
     lines.append(f"{secret} texts look like secrets or people" if secret else "nothing in it looks like a secret")
     code = Exit.UNKNOWN if secret else Exit.OK
-    if bundle.diagnosis is None:
+    if bundle.then is None:
         lines.append("its run drew no conclusion")
     else:
         now = replaying.concluded(bundle)
         same = now.concluded is None
-        lines.append(f"concluded then: {_short(bundle.diagnosis)}")
+        lines.append(f"concluded then: {_short(bundle.then)}")
         lines.append(f"concluded by {__version__}: {'the same to the last byte' if same else _short(now)}")
         code = max(code, Exit.OK if same else Exit.WARNING)
     output.answer("".join(f"{line}\n" for line in lines))
@@ -175,8 +176,8 @@ def _told(found: Evidence | Unseen) -> list[str]:
     return [_at(found.source.as_of), clean(f"{found.source.source}{f', {sum(held)} entries' if held else ''}{part}")]
 
 
-def _short(said: Diagnosis) -> str:
-    causes = ", ".join(f"{c.role.value} {c.code} ({c.confidence.value})" for c in said.causes)
+def _short(said: Diagnosis | Then) -> str:
+    causes = ", ".join(f"{c.role} {c.code} ({c.confidence})" for c in said.causes)
     return clean(f"{said.status.value.upper()}  {said.headline}{f' [{causes}]' if causes else ''}")
 
 

@@ -100,7 +100,7 @@ def _newest(project: str) -> str:
 
 def _concluded(run: Bundle) -> Bundle:
     """With what this version concludes of it."""
-    if run.diagnosis is None or run.case.command not in ABOUT_A_BATCH:
+    if run.then is None or run.case.command not in ABOUT_A_BATCH:
         return run
     return msgspec.structs.replace(run, diagnosis=replaying.concluded(run))
 
@@ -116,7 +116,7 @@ def _agree(runs: Iterable[Bundle]) -> None:
 
 
 def _of_no_batch(run: Bundle) -> bool:
-    return run.case.command in ABOUT_A_BATCH and run.diagnosis is not None and run.diagnosis.batch is not None
+    return run.case.command in ABOUT_A_BATCH and run.then is not None and run.then.batch is not None
 
 
 def _notes(batch: str, runs: Sequence[Bundle]) -> list[Note]:

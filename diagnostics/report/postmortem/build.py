@@ -129,8 +129,8 @@ def _impact(seen: Seen) -> Iterator[Number]:
 
 def _looks(seen: Seen) -> Iterator[Look]:
     for run in seen.runs:
-        said = run.diagnosis
-        then = said.concluded if said else None
+        said = run.diagnosis or run.then
+        then = run.diagnosis.concluded if run.diagnosis else None
         yield Look(
             at=run.made_at,
             command=run.case.command,

@@ -212,15 +212,15 @@ def residue(seen: Seen, start: Moment) -> tuple[str, ...]:
 def recurrence(seen: Seen, earlier: Iterable[Bundle]) -> tuple[str, ...]:
     """Whether kept runs about other batches named the same causes."""
     codes = {c.code for c in strongest(seen) if c.role is not Role.BENIGN}
-    runs = [r for r in earlier if r.diagnosis is not None and r.batch and r.batch != seen.batch]
+    runs = [r for r in earlier if (r.diagnosis or r.then) and r.batch and r.batch != seen.batch]
     if not runs:
         return ("no run about another batch is kept, so whether it happened before is not known from here",)
     newest = {r.batch: r for r in sorted(runs, key=lambda r: r.case.evidence.now)}
     told = [
-        f"{batch}: {cause.code} ({cause.role.value}, {cause.confidence.value}) as of {run.case.evidence.now:%Y-%m-%d %H:%M}Z"
+        f"{batch}: {cause.code} ({cause.role}, {cause.confidence}) as of {run.case.evidence.now:%Y-%m-%d %H:%M}Z"
         for batch, run in newest.items()
-        if run.diagnosis is not None
-        for cause in run.diagnosis.causes
+        if (said := run.diagnosis or run.then)
+        for cause in said.causes
         if cause.code in codes
     ]
     return tuple(told[:20]) or (
