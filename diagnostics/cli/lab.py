@@ -51,3 +51,11 @@ def score(
     from diagnostics.cli.do import lab as do
 
     return do.score(folders or [], seeds, seed_base, jobs, json_output=output is Format.JSON)
+
+
+@app.command()
+def schema() -> int:
+    """Print the JSON Schema of scenario files, `ask` and `expect` included."""
+    from diagnostics.cli.do import lab as do
+
+    return do.print_schema()

@@ -147,20 +147,20 @@ def parse(text: str, where: str = "scenario", seed: int = 0) -> Scenario:
 
 def scenario_schema() -> dict[str, Any]:
     """JSON Schema of a scenario file."""
-    schema: dict[str, Any] = _allow_variables(msgspec.json.schema(Scenario))
+    schema: dict[str, Any] = allow_variables(msgspec.json.schema(Scenario))
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return schema
 
 
-def _allow_variables(schema: Any) -> Any:
+def allow_variables(schema: Any) -> Any:
     """Wherever the types want a number, an expression of varied numbers will do; but not in `vary` itself."""
     if isinstance(schema, list | tuple):
-        return [_allow_variables(part) for part in schema]
+        return [allow_variables(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
     if schema.get("type") in ("integer", "number"):
         return {"anyOf": [schema, {"type": "string", "pattern": f"^{_VARIABLE.pattern}$"}]}
-    return {key: part if key == "vary" else _allow_variables(part) for key, part in schema.items()}
+    return {key: part if key == "vary" else allow_variables(part) for key, part in schema.items()}
 
 
 _VARIABLE = re.compile(r"\$[a-z_]+(?:\s*[-+]\s*(?:\d+|\$[a-z_]+))*")

@@ -18,6 +18,7 @@ from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import Leg
 from diagnostics.keep.bundle import dump, parse, replay
 from diagnostics.lab.durations import seconds
+from diagnostics.lab.scenario import ScenarioError, load
 from diagnostics.pipeline.load import profile_of
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask, Deploy
@@ -71,11 +72,13 @@ def score(path: Path, seed: int) -> Score:
     """Diagnose one scenario and compare. Never raises: what goes wrong is a failed score with its reason."""
     began = time.monotonic()
     try:
+        want = wanted(load(path, seed), path)
         with opened(path, seed) as world:
-            want = wanted(world.scenario, path)
             case = observe(world, want.ask)
         found = investigate(case)
         wrong = (*disagreements(want.expect, found), *unlike_replayed(case, found))
+    except ScenarioError as error:
+        return Score(scenario=path.stem, seed=seed, passed=False, seconds=time.monotonic() - began, error=str(error))
     except Exception as error:
         at = traceback.extract_tb(error.__traceback__)[-1]
         said = f"{type(error).__name__}: {error} ({Path(at.filename).name}:{at.lineno})"

@@ -13,7 +13,7 @@ def line(score: Score) -> str:
     word = "pass" if score.passed else "FAIL"
     head = f"{word}  {score.scenario} seed {score.seed}  {score.seconds:.1f} s"
     if score.error:
-        return f"{head}\n        {clean(score.error)}"
+        return "\n".join([head, *(f"        {clean(said)}" for said in score.error.splitlines())])
     causes = ", ".join(
         f"{c.code}{'@completion' if c.leg == 'completion' else ''} {c.role} {c.confidence}" for c in score.causes
     )

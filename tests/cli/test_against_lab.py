@@ -207,6 +207,11 @@ def test_the_demo_says_when_the_diagnosis_is_not_as_expected(
     assert scored["scores"][0]["disagreements"] == ["status: expected fault, found ok"]
 
 
+def test_the_schema_of_scenario_files_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["lab", "schema"]) == 0
+    assert "not_confirmed" in std.loads(capsys.readouterr().out)["$defs"]["Expected"]["properties"]
+
+
 @pytest.mark.parametrize("line", [["demo", "no-such"], ["lab", "up", "no-such"], ["lab", "score", "no/such/folder"]])
 def test_an_unknown_scenario_is_one_clear_line(line: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(line) == 3

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
 
+from diagnostics.lab.document import Document
 from diagnostics.lab.scenario import ScenarioError, load
-from diagnostics.scoring.expect import LATEST, schema, wanted
+from diagnostics.pipeline import places
+from diagnostics.scoring.expect import LATEST, Expected, wanted
+from diagnostics.scoring.schema import schema
+from diagnostics.scoring.world import files
 
 SCENARIO = """\
 name: gated
@@ -57,16 +62,89 @@ def test_a_typo_is_an_error_with_its_line(file: Path, old: str, new: str, line: 
     assert f"gated.yaml:{line}:" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        (
+            "blocks: [push-invoker-mising]",
+            'no cause "push-invoker-mising" in the catalogue; did you mean "push-invoker-missing"?',
+        ),
+        ("worsens: [no-such-cause]", "no-such-cause"),
+        ("latent: [no-such-cause]", "no-such-cause"),
+        ("benign: [no-such-cause]", "no-such-cause"),
+        ("allow: [no-such-cause]", "what has no name yet is expected by its findings"),
+        ("not: [no-such-cause]", "no-such-cause"),
+        ("not: [delivered.failing]", "it is a finding"),
+        ("not: [push-invoker-missing@back]", 'not of "back"'),
+        ("not: [gated-batch-never-closes@completion]", "is a cause of the request leg"),
+        ("confidence: {no-such-cause: confirmed}", "no-such-cause"),
+        ("one_of: [no-such-cause]", "no-such-cause"),
+        ("not_confirmed: [no-such-cause]", "no-such-cause"),
+        ("over: [no-such-cause]", "no-such-cause"),
+        ("over: [delivered.fialing]", "delivered.failing"),
+        ("findings: [delivered.fialing]", 'did you mean "delivered.failing"?'),
+        ("findings: [push-invoker-missing]", "it is a cause"),
+        ("findings: [delivered.failing@back]", 'no leg "back"'),
+        ("not_findings: [delivered.fialing]", "delivered.failing"),
+        ("unexplained: [delivered.fialing]", "delivered.failing"),
+        ("ladder: {eaten: 1}", 'no stage "eaten"'),
+        ("ladder: {back.delivered: 1}", 'no stage "back.delivered"'),
+        ("ladder: {completion.deliverd: 1}", 'did you mean "completion.delivered"?'),
+        ("here: deliverd", 'did you mean "delivered"?'),
+        ("where: {eaten: {}}", 'no stage "eaten"'),
+        ("where: {delivered: {lost: 1}}", "lost"),
+        ("recovery: {resubmitted: 1}", "resubmitted"),
+        ("suspect_at: yesterday", "suspect_at"),
+        ("offers: ['/pubsub-diag (batch/']", "no regular expression: missing"),
+        ("not_offers: ['/*/']", "no regular expression: nothing to repeat"),
+        ("says: ['/[/']", "no regular expression"),
+        ("not_says: ['']", "length"),
+    ],
+)
+def test_a_name_that_nothing_has_is_an_error_with_its_line(file: Path, key: str, says: str) -> None:
+    file.write_text(SCENARIO.partition("  not:")[0] + f"  {key}\n")
+    with pytest.raises(ScenarioError, match=re.escape(says)) as error:
+        wanted(load(file, 7), file)
+    assert f"gated.yaml:9: expect.{key.partition(':')[0]}" in str(error.value)
+
+
+def test_all_names_that_nothing_has_are_told_at_once(file: Path) -> None:
+    file.write_text(SCENARIO.replace("not: [poison", "findings: [nonsense]\n  not: [nonsense, poison"))
+    with pytest.raises(ScenarioError) as error:
+        wanted(load(file, 7), file)
+    lines = [line.partition(": ")[0].rpartition(":")[2] for line in str(error.value).splitlines()]
+    assert sorted(lines) == ["10", "9"]
+
+
+@pytest.mark.parametrize("path", files([places.scenarios()]), ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_every_scenario_expects_what_there_is_and_its_schema_takes_it(path: Path) -> None:
+    wanted(load(path, 1), path)
+    CHECKER.validate(Document(path.read_text(), str(path)).value)
+
+
 def test_a_scenario_has_to_expect_something(file: Path) -> None:
     file.write_text(SCENARIO.partition("expect:\n")[0])
     with pytest.raises(ScenarioError, match="expect"):
         wanted(load(file, 7), file)
 
 
+CHECKER = jsonschema.Draft202012Validator(schema())
+
+
 def test_the_published_schema_takes_a_scenario_and_refuses_a_typo() -> None:
-    jsonschema.Draft202012Validator.check_schema(schema())
-    document = yaml.safe_load(SCENARIO.replace("$items - $gated", "15").replace("$items", "181"))
-    jsonschema.validate(document, schema())
+    CHECKER.check_schema(schema())
+    document = yaml.safe_load(SCENARIO)
+    CHECKER.validate(document)
     document["expect"]["blocsk"] = []
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(document, schema())
+        CHECKER.validate(document)
+
+
+def test_the_published_schema_says_what_each_key_is_for() -> None:
+    keys = schema()["$defs"]["Expected"]["properties"]
+    assert set(keys) == set(Expected.__struct_encode_fields__)
+    assert [key for key, said in keys.items() if "description" not in said] == []
+    assert keys["not"]["description"] == "Causes that must not be named, in whatever role."
+    assert "[from, to]" in keys["suspect_at"]["description"]
+    assert "named" in schema()["$defs"]["Recovered"]["properties"]["resubmit"]["description"]
+    assert "drawn from the seed" in schema()["$defs"]["Scenario"]["properties"]["vary"]["description"]

@@ -16,6 +16,7 @@ from diagnostics.lab.scenario import ScenarioError, load
 from diagnostics.pipeline import places
 from diagnostics.report.json import pretty
 from diagnostics.scoring import show
+from diagnostics.scoring.schema import schema_text
 from diagnostics.scoring.score import score_all
 from diagnostics.scoring.world import files, find, opened
 
@@ -42,6 +43,11 @@ def print_list() -> int:
         scenario = load(path)
         rows.append([path.parent.name, scenario.name, " ".join(scenario.story.split())])
     output.answer(output.page().table(["family", "scenario", "story"], rows) + "\n")
+    return int(Exit.OK)
+
+
+def print_schema() -> int:
+    output.answer(schema_text() + "\n")
     return int(Exit.OK)
 
 
