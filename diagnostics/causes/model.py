@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from diagnostics.evidence.model import Leg, Stage
+from diagnostics.evidence.model import Evidence, Leg, Stage
 from diagnostics.steps.finding import Bears, Code, Finding, Status
 
 
@@ -114,25 +114,6 @@ class NoneOf(Predicate):
 
 
 @dataclass(frozen=True)
-class Before(Predicate):
-    """The earliest finding of `first` began no later than the earliest of `then`."""
-
-    first: Code
-    then: Code
-
-    def match(self, board: Board) -> tuple[Finding, ...] | None:
-        first = [f for f in board.of(self.first) if f.since]
-        then = [f for f in board.of(self.then) if f.since]
-        if not first or not then:
-            return None
-        begin = min(f.since for f in first if f.since)
-        return tuple(first) if begin <= min(f.since for f in then if f.since) else None
-
-    def codes(self) -> frozenset[str]:
-        return frozenset({self.first.name, self.then.name})
-
-
-@dataclass(frozen=True)
 class Over(Predicate):
     """A number of a finding exceeds a bound."""
 
@@ -183,9 +164,15 @@ class Cause:
     requires: Predicate
     decisive: Predicate | None = None
     """What settles it, once what it requires is there; ALWAYS: that alone does; None: it can be probable at best."""
-    explains: tuple[Code, ...] = ()
-    """Abnormal findings, besides the required ones, that it accounts for on its leg."""
+    effects: tuple[Code, ...] = ()
+    """What it does to messages, besides what it rests on: mechanisms and effects that are its own. What follows stands in
+    `consequences`, once for all causes."""
+    elsewhere: tuple[Code, ...] = ()
+    """The same on the other leg: what the worker does to its pushes shows on the request leg, what it then fails to report on the
+    way back."""
     refutes: Predicate | None = None
+    overturned_by: tuple[type[Evidence], ...] = ()
+    """Evidence that could overturn it: unless all of it was seen whole, the cause is probable at most."""
     settled_by: tuple[str, ...] = ()
     """Commands that would settle it, cheapest first."""
     next: tuple[str, ...] = ()
@@ -193,6 +180,8 @@ class Cause:
     benign: bool = False
     never_blocks: bool = False
     """It can worsen or wait, but not hold a batch by itself."""
+    hopeful: bool = False
+    """Benign, and says nothing once something is known to hold the batch."""
 
     @property
     def runbook(self) -> str:

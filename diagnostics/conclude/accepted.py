@@ -46,7 +46,7 @@ def sift(accepted: Sequence[Accepted], findings: Sequence[Finding], verdict: Ver
         leg = live.match.leg if live.match.names_leg else None
         entry = _entry(accepted, live.match.cause.code, leg)
         if entry and live.role in (Role.LATENT, Role.WORSENS):
-            worst = min((f.status for f in live.match.explained), key=_ACCEPTABLE.index, default=Status.WARNING)
+            worst = min((f.status for f in live.share.explained), key=_ACCEPTABLE.index, default=Status.WARNING)
             listed.append(_said(entry, live.match.cause.code, leg, worst, clause(live.match), now))
             gone += [] if entry.over(now) else [live]
     kept = [live for live in verdict.live if live not in gone]
@@ -90,7 +90,7 @@ def _emptied(live: Live, apart: set[int]) -> bool:
 
 
 def _explained(live: Iterable[Live]) -> Iterator[Finding]:
-    return (f for one in live for f in one.match.explained)
+    return (f for one in live for f in one.share.explained)
 
 
 def _ids(findings: Iterable[Finding]) -> set[int]:

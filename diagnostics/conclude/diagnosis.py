@@ -50,6 +50,8 @@ class Named(Struct, frozen=True, kw_only=True):
     because: tuple[str, ...] = ()
     against: tuple[str, ...] = ()
     """What was looked for and not found, or could not be seen."""
+    one_of: tuple[str, ...] = ()
+    """Other causes that account for the same just as well: it is this one or one of them."""
     runbook: str = ""
     next: tuple[str, ...] = ()
 

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from diagnostics.causes.catalogue import CATALOGUE
+from diagnostics.causes.consequences import AFTER
 from diagnostics.steps import push_auth, serving, since_deploy, topic, traffic
 from diagnostics.steps.finding import Finding, Status
 
@@ -88,8 +90,8 @@ def headline(found: Sequence[Level], status: Status) -> str:
 
 def advice(findings: Sequence[Finding]) -> tuple[str, ...]:
     """Where to read on about what is wrong and no cause accounts for."""
-    loud = (Status.FAULT, Status.WARNING)
-    steps = (f.code.partition(".")[0] for f in findings if f.informational and f.status in loud)
+    named = frozenset[str]().union(*(cause.requires.codes() | {c.name for c in cause.effects} for cause in CATALOGUE))
+    steps = (f.code.partition(".")[0] for f in findings if f.abnormal and f.code not in named and f.code not in AFTER)
     return tuple(dict.fromkeys(f"pubsub-diag runbook show {step}" for step in steps))
 
 

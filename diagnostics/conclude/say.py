@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from diagnostics.causes.match import Match
 from diagnostics.causes.model import Confidence, Role
-from diagnostics.causes.verdict import Live, Match, Verdict
-from diagnostics.conclude.diagnosis import Forecast, Header, Item, Missing, Named, Recovery, RuledOut, State
+from diagnostics.causes.verdict import Live, Verdict
+from diagnostics.conclude.diagnosis import Forecast, Header, Item, Missing, Named, Recovery, State
 from diagnostics.conclude.standing import moot
 from diagnostics.evidence.model import (
     STAGES,
@@ -17,27 +18,12 @@ from diagnostics.evidence.model import (
     EvidenceSet,
     Leg,
     Stage,
-    SubscriptionConfig,
     Why,
-    seen,
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger, Life
-from diagnostics.steps import cold_start, delivered, processed, published, push_auth, routed
 from diagnostics.steps.finding import Bears, Finding, Row, Status, Where
 from diagnostics.steps.words import clock, span
-
-_CLEARS = {
-    published.ALL.name: "publishing",
-    routed.ROUTED.name: "routing",
-    delivered.OURS.name: "delivery",
-    delivered.ACKED.name: "delivery",
-    push_auth.PROVEN.name: "sign-in",
-    push_auth.GRANTED.name: "sign-in",
-    cold_start.FINE.name: "cold start",
-    processed.STORM_SMALL.name: "the failing messages",
-}
-"""Findings that, when ok, clear a part of the pipeline, and what to call it."""
 
 WOULD_SAY = {
     "PushCounts": "how pushes are answered",
@@ -108,8 +94,7 @@ class Teller:
         name = ledger.batch or self._attempt()
         counts = f"{ledger.done}/{ledger.expected if ledger.expected is not None else '?'}"
         top = verdict.blocking[0] if verdict.blocking else None
-        more = f", and {len(verdict.blocking) - 1} more" if len(verdict.blocking) > 1 else ""
-        why = f"{clause(top.match)} ({top.confidence}){more}" if top else ""
+        why = _why(verdict)
         if ledger.known_batch is False:
             return f"{name} is not known: neither the coordinator's log nor its batch state has it"
         if state is State.DONE:
@@ -123,8 +108,8 @@ class Teller:
             )
             return f"{name} stuck at {counts} for {idle}: {why or 'cause undetermined'}"
         if state is State.RUNNING:
-            if top:
-                if top.match.cause.stage is Stage.CLOSED:
+            if why:
+                if top and top.match.cause.stage is Stage.CLOSED:
                     return f"{name} at {counts} still moves, and cannot close: {why}"
                 pace = f" at {forecast.rate_per_min:.1f} a minute" if forecast.rate_per_min else ""
                 return f"{name} at {counts} hardly moves{pace}: {why}"
@@ -143,12 +128,9 @@ class Teller:
         return f"{name} {how}{begun}" + self._ailing(verdict)
 
     def _ailing(self, verdict: Verdict) -> str:
-        sick = [x for x in verdict.live if x.role in (Role.WORSENS, Role.LATENT)]
-        return (
-            f"; but {sick[0].match.cause.says}" + (f", and {len(sick) - 1} more" if len(sick) > 1 else "")
-            if sick
-            else ""
-        )
+        sick = [clause(x.match) for x in verdict.live if x.role in (Role.WORSENS, Role.LATENT)]
+        sick += [f.says for f in verdict.unexplained]
+        return f"; but {sick[0]}" + (f", and {len(sick) - 1} more" if len(sick) > 1 else "") if sick else ""
 
     def _attempt(self) -> str:
         started = self._ledger.started
@@ -178,10 +160,9 @@ class Teller:
         held = [f for f in findings if f.bears is Bears.HOLDS]
         return held[0].says if held else "no reason was found"
 
-    def named(self, live: Live) -> Named:
-        match = live.match
-        reasons = [f for f in match.because if f.says]
-        effects = [f for f in match.explained if f not in match.because]
+    def named(self, live: Live, remedy: tuple[str, ...]) -> Named:
+        match, share = live.match, live.share
+        reasons = (*match.because, *share.own, *share.follows)
         return Named(
             code=match.cause.code,
             title=match.cause.title,
@@ -189,12 +170,13 @@ class Teller:
             stage=match.cause.stage,
             role=live.role,
             confidence=live.confidence,
-            since=match.since,
+            since=live.since,
             says=clause(match),
-            because=tuple(dict.fromkeys(f.says for f in (*reasons, *effects))),
+            because=tuple(dict.fromkeys(f.says for f in reasons if f.says)),
             against=self._against(match.leg, match.cause.stage),
+            one_of=share.rivals,
             runbook=match.cause.runbook,
-            next=tuple(self._fill(n, match.leg, reasons) for n in match.cause.next),
+            next=remedy,
         )
 
     def _against(self, leg: Leg, stage: Stage) -> tuple[str, ...]:
@@ -203,26 +185,6 @@ class Teller:
             for u in self._evidence.unseen()
             if u.leg in (leg, None) and u.why not in (Why.NOT_ASKED, Why.NOT_CONFIGURED) and stage is not Stage.CLOSED
         )
-
-    def ruled_out(self, findings: Sequence[Finding], verdict: Verdict) -> tuple[RuledOut, ...]:
-        accused = {
-            (f.code.split(".")[0], f.leg)
-            for x in verdict.live
-            if x.role in (Role.BLOCKS, Role.WORSENS)
-            for f in x.match.explained
-        }
-        cleared = [
-            RuledOut(code=_CLEARS[f.code], leg=f.leg, because=f.says)
-            for f in findings
-            if f.code in _CLEARS and f.status is Status.OK and (f.code.split(".")[0], f.leg) not in accused
-        ]
-        refuted = [
-            RuledOut(code=cause.code, leg=leg, because=against[0].says) for cause, leg, against in verdict.refuted
-        ]
-        kept: dict[tuple[str, Leg | None], RuledOut] = {}
-        for one in (*cleared, *refuted):
-            kept.setdefault((one.code, one.leg), one)
-        return tuple(kept.values())
 
     def missing(self, findings: Sequence[Finding], state: State, verdict: Verdict) -> tuple[Missing, ...]:
         settled = any(x.confidence is Confidence.CONFIRMED for x in verdict.blocking) or state in (
@@ -245,30 +207,6 @@ class Teller:
             )
             for u in gone
         )
-
-    def next(self, state: State, verdict: Verdict, unknown: Sequence[Missing]) -> tuple[str, ...]:
-        if self._ledger.known_batch is False:
-            return ("pubsub-diag batches",)
-        steps: list[str] = []
-        sure = [x for x in verdict.blocking if x.confidence is Confidence.CONFIRMED]
-        unsure = [x for x in verdict.blocking if x.confidence is not Confidence.CONFIRMED]
-        for live in sure:
-            steps += [self._fill(n, live.match.leg, live.match.because) for n in live.match.cause.next[:1]]
-        for live in unsure:
-            settle = live.match.cause.settled_by or live.match.cause.next
-            steps += [self._fill(n, live.match.leg, live.match.because) for n in settle[:1]]
-        if not sure:
-            steps += [gap.mend for gap in unknown if gap.matters and gap.mend][:2]
-        harmless = [x.match for x in verdict.live if x.role is Role.BENIGN and x.match.cause.next]
-        steps += [self._fill(n, m.leg, m.because) for m in harmless for n in m.cause.next]
-        if not verdict.blocking and not harmless and state is State.STALLED:
-            steps += ["pubsub-diag delivery", "pubsub-diag worker", "pubsub-diag access"]
-        if not verdict.blocking and not harmless and state is State.FAILED:
-            steps += ["pubsub-diag changes --leg completion", "pubsub-diag access"]
-        for live in verdict.live:
-            if live.role in (Role.WORSENS, Role.LATENT):
-                steps.append(f"pubsub-diag runbook show {live.match.cause.code}")
-        return tuple(dict.fromkeys(steps))[:4]
 
     def items(self) -> tuple[Item, ...]:
         """Items that anything names, least far first."""
@@ -320,23 +258,21 @@ class Teller:
             if isinstance(found, Evidence) and found.source.by_hand
         }
 
-    def _fill(self, command: str, leg: Leg, because: Sequence[Finding]) -> str:
-        config = seen(self._evidence.get(SubscriptionConfig, leg))
-        named = self._profile.leg(leg)
-        words = {k: v for f in because for k, v in f.words.items()}
-        values = {
-            "batch": self._ledger.batch,
-            "leg": leg.value,
-            "blocker": words.get("blocker", "BATCH_ID"),
-            "project": self._profile.project,
-            "subscription": named.subscription if named else "",
-            "account": config.settings.push_account if config and config.settings else "",
-        }
-        for name, value in values.items():
-            command = command.replace("{" + name + "}", value)
-        if command.startswith("pubsub-diag runbook show") and leg is Leg.COMPLETION:
-            command += " --leg completion"
-        return " ".join(command.split())
+
+def _why(verdict: Verdict) -> str:
+    """What holds the batch, and how sure that is; what is not named is said as it was found. Empty: nothing that was found does."""
+    if not verdict.held:
+        return ""
+    more = len(verdict.blocking) + len(verdict.nameless) - 1
+    top = verdict.blocking[0] if verdict.blocking else None
+    if top is None:
+        says = f"{verdict.nameless[0].says} (found; no known cause accounts for it)"
+    elif top.share.rivals:
+        says = f"one of {', '.join((top.match.cause.code, *top.share.rivals))} (they cannot be told apart yet)"
+        more -= len(top.share.rivals)
+    else:
+        says = f"{clause(top.match)} ({top.confidence})"
+    return says + (f", and {more} more" if more > 0 else "")
 
 
 def _harmless(verdict: Verdict) -> str:

@@ -11,7 +11,7 @@ from diagnostics.causes.verdict import Verdict
 from diagnostics.conclude.diagnosis import Exit, Forecast, State
 from diagnostics.evidence.model import STAGES, Leg, Stage
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps import created, delivered, progress, published, requested
+from diagnostics.steps import created, progress, published, requested
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
 
 EXITS = {
@@ -45,7 +45,7 @@ def state_of(ledger: Ledger, findings: Sequence[Finding], verdict: Verdict) -> S
             return State.RUNNING
         return State.FAILED if _has(findings, *_NO_BATCH) else State.UNKNOWN
     moving = _has(findings, progress.PROGRESSING, statuses=(Status.OK,))
-    if _has(findings, progress.STALLED) or (verdict.blocking and not moving):
+    if _has(findings, progress.STALLED) or (verdict.held and not moving):
         return State.STALLED
     if moving or _has(findings, progress.TOO_EARLY, statuses=(Status.OK,)):
         return State.RUNNING
@@ -60,18 +60,13 @@ def status_of(command: str, state: State, ledger: Ledger, findings: Sequence[Fin
         return worst(f.status for f in findings)
     if _has(findings, created.ACTIVE_OTHER, statuses=(Status.OK,)) and state is State.FAILED:
         return Status.OK
-    if verdict.blocking or state in (State.STALLED, State.FAILED):
+    if verdict.held or state in (State.STALLED, State.FAILED):
         return Status.FAULT
     if state is not State.DONE and any(f.status is Status.FAULT and f.bears is Bears.HOLDS for f in findings):
         return Status.FAULT
     if state is State.UNKNOWN:
         return Status.FAULT if any(f.status is Status.FAULT for f in findings) else Status.UNKNOWN
-    return Status.WARNING if any(f.abnormal for f in findings if not _past(f, state)) else Status.OK
-
-
-def _past(finding: Finding, state: State) -> bool:
-    """The health score looks back ten minutes, at a batch that is done by now."""
-    return state is State.DONE and finding.code == delivered.HEALTH.name
+    return Status.WARNING if any(f.abnormal for f in findings) else Status.OK
 
 
 def worst(statuses: Iterable[Status]) -> Status:
@@ -84,7 +79,7 @@ def finishes_alone(state: State, verdict: Verdict, ledger: Ledger) -> bool | Non
     """None: could not tell."""
     if state is State.DONE:
         return True
-    if verdict.blocking or state is State.FAILED:
+    if verdict.held or state is State.FAILED:
         return False
     if state is State.RUNNING:
         return True if ledger.expected is not None else None
@@ -93,12 +88,9 @@ def finishes_alone(state: State, verdict: Verdict, ledger: Ledger) -> bool | Non
 
 def stopped_at(rows: Sequence[Row], state: State, verdict: Verdict) -> tuple[Stage | None, Leg | None]:
     """The first row at which items of this batch stay behind; nowhere while all is well."""
-    if state in (State.DONE, State.RUNNING) and not verdict.blocking:
+    if state not in (State.STALLED, State.FAILED) and not verdict.held:
         return None, None
-    if state is State.UNKNOWN and not verdict.blocking:
-        return None, None
-    held = [f for x in verdict.blocking for f in x.match.explained if f.bears is Bears.HOLDS]
-    ordered = sorted(rows, key=lambda r: STAGES.index(r.stage))
+    ordered = in_order(rows)
     for row in ordered:
         if row.not_reached:
             continue
@@ -106,11 +98,23 @@ def stopped_at(rows: Sequence[Row], state: State, verdict: Verdict) -> tuple[Sta
             return row.stage, row.leg
         if row.reached is False and row.stage is not Stage.CLOSED:
             return row.stage, row.leg
-    if held:
-        first = min(held, key=lambda f: STAGES.index(f.stage))
+    holding = [f for x in verdict.blocking for f in x.share.explained if f.bears is Bears.HOLDS]
+    if held := [*holding, *verdict.nameless]:
+        first = min(held, key=lambda f: _passed(f.stage, f.leg))
         return first.stage, first.leg
     faulty = next((r for r in ordered if r.status is Status.FAULT and not r.not_reached), None)
     return (faulty.stage, faulty.leg) if faulty else (None, None)
+
+
+def in_order(rows: Iterable[Row]) -> list[Row]:
+    """In the order in which an item passes."""
+    return sorted(rows, key=lambda row: _passed(row.stage, row.leg))
+
+
+def _passed(stage: Stage, leg: Leg | None) -> tuple[int, int]:
+    """What the completion leg did comes after the worker's work, before its return."""
+    back = leg is Leg.COMPLETION and STAGES.index(stage) < STAGES.index(Stage.RETURNED)
+    return (STAGES.index(Stage.RETURNED if back else stage), STAGES.index(stage))
 
 
 def lost_once(rows: Sequence[Row]) -> tuple[Row, ...]:

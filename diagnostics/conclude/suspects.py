@@ -74,7 +74,7 @@ def _of(
     What blocks and does not tell its own begin began no later than when the batch got further for the last time.
     """
     match = live.match
-    kinds, onset = ABOUT.get(match.cause.family, ()), match.since
+    kinds, onset = ABOUT.get(match.cause.family, ()), live.since
     resources = _resources(match.leg, evidence, profile)
     about = {resources[kind] for kind in kinds if kind in resources}
     latest = onset or (progress if live.role is Role.BLOCKS else None)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from diagnostics.conclude import standing
 from diagnostics.conclude.diagnosis import Diagnosis
-from diagnostics.evidence.model import STAGES, Leg, Stage
+from diagnostics.evidence.model import Leg, Stage
 from diagnostics.report.layout import Layout
 from diagnostics.steps.finding import Row, Status, Where
 
@@ -74,13 +75,7 @@ def label(row: Row) -> str:
 
 
 def in_order(diagnosis: Diagnosis) -> list[Row]:
-    return sorted(diagnosis.ladder, key=_position)
-
-
-def _position(row: Row) -> tuple[int, int]:
-    """In the order in which an item passes: what the completion leg did comes after the worker's work, before its return."""
-    back = row.leg is Leg.COMPLETION and STAGES.index(row.stage) < STAGES.index(Stage.RETURNED)
-    return (STAGES.index(Stage.RETURNED if back else row.stage), STAGES.index(row.stage))
+    return standing.in_order(diagnosis.ladder)
 
 
 def stopped(diagnosis: Diagnosis) -> Row | None:

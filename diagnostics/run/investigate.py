@@ -11,7 +11,9 @@ from diagnostics.causes.verdict import decide
 from diagnostics.conclude import levels as health
 from diagnostics.conclude import say
 from diagnostics.conclude.accepted import sift
+from diagnostics.conclude.cleared import ruled_out
 from diagnostics.conclude.diagnosis import Batch, Call, Diagnosis, Header, Window
+from diagnostics.conclude.offers import Offers
 from diagnostics.conclude.standing import EXITS, finishes_alone, forecast, lost_once, state_of, status_of, stopped_at
 from diagnostics.conclude.suspects import suspects
 from diagnostics.evidence.model import (
@@ -33,6 +35,8 @@ from diagnostics.evidence.younger import younger
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.readings.ledger import Ledger, build
+from diagnostics.readings.stakes import stakes_of
+from diagnostics.readings.wholeness import wholeness
 from diagnostics.steps import run
 from diagnostics.steps.addressing import addressing, route, sign_in, topic_names
 from diagnostics.steps.builds import builds, served
@@ -173,9 +177,8 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
     said = _said(case, ledger, present)
     rows = lost_once(said.rows)
     whole = command in ("batch", "watch")
-    over = ledger.known_batch is False or (bool(ledger.closed) and not ledger.hollow)
     known = catalogue if ledger.known_batch is not False else ()
-    verdict = decide(known, said.findings, present, over)
+    verdict = decide(known, said.findings, present, stakes_of(ledger, profile), wholeness(evidence))
     state = state_of(ledger, said.findings, verdict)
     sifted = sift(profile.accepted, said.findings, verdict, now)
     findings, verdict = sifted.findings, sifted.verdict
@@ -185,7 +188,8 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
     here, here_leg = stopped_at(rows, state, verdict) if whole else (None, None)
     expected = forecast(state, said.findings, ledger, now)
     teller = say.Teller(profile, evidence, ledger, header, now)
-    named = tuple(teller.named(x) for x in verdict.live)
+    offers = Offers(profile, evidence, ledger)
+    named = tuple(teller.named(x, offers.of(x)) for x in verdict.live)
     unknown = teller.missing(said.findings, state, verdict)
     return Diagnosis(
         status=status,
@@ -204,14 +208,14 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
         here=here,
         here_leg=here_leg,
         causes=named,
-        ruled_out=teller.ruled_out(findings, verdict),
+        ruled_out=ruled_out(ledger, findings, verdict),
         unknown=unknown,
         findings=findings,
         unexplained=verdict.unexplained if whole else (),
         items=teller.items(),
         unnamed=teller.unnamed(),
         recovery=teller.recovery(verdict, rows),
-        next=teller.next(state, verdict, unknown) + (health.advice(findings) if levels else ()),
+        next=offers.next(state, verdict, unknown, (here, here_leg)) + (health.advice(findings) if levels else ()),
         calls=tuple(case.calls),
         sources=teller.sources(),
         suppressed=sifted.suppressed,

@@ -38,17 +38,11 @@ from diagnostics.steps.routed import routed
 from diagnostics.steps.urls import host, path, tag, untagged
 from diagnostics.steps.words import names, short
 
-PUSH_PATH = Code("limits.push_path", Stage.ROUTED, "pushes go to another path than the profile's", informational=True)
-TAG_URL = Code("limits.tag_url", Stage.ROUTED, "pushes go to a traffic tag", informational=True)
-AUDIENCE_UNSET = Code(
-    "limits.audience_unset", Stage.DELIVERED, "the token's audience is left to chance", informational=True
-)
-DUPLICATE = Code(
-    "limits.duplicate", Stage.ROUTED, "a second subscription pushes the same topic to the service", informational=True
-)
-TOPIC_ENV = Code(
-    "limits.topic_env", Stage.PUBLISHED, "the publisher's environment names another topic", informational=True
-)
+PUSH_PATH = Code("limits.push_path", Stage.ROUTED, "pushes go to another path than the profile's")
+TAG_URL = Code("limits.tag_url", Stage.ROUTED, "pushes go to a traffic tag")
+AUDIENCE_UNSET = Code("limits.audience_unset", Stage.DELIVERED, "the token's audience is left to chance")
+DUPLICATE = Code("limits.duplicate", Stage.ROUTED, "a second subscription pushes the same topic to the service")
+TOPIC_ENV = Code("limits.topic_env", Stage.PUBLISHED, "the publisher's environment names another topic")
 
 
 def route(

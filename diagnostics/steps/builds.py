@@ -20,17 +20,22 @@ from diagnostics.evidence.model import (
     Unseen,
 )
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.finding import Code, Finding, Status
+from diagnostics.steps.finding import Code, Finding, Kind, Status
 from diagnostics.steps.urls import tag
 from diagnostics.steps.words import clip, clock, count, short
 
-SERVED = Code("changes.served", Stage.PROCESSED, "the revisions that worked on the batch", informational=True)
-NO_TRAFFIC = Code("changes.no_traffic", Stage.DELIVERED, "the newest revision gets no requests")
-NOT_READY = Code("changes.not_ready", Stage.DELIVERED, "the newest revision did not start, so the one before it serves")
-STALE_TAG = Code("changes.stale_tag", Stage.DELIVERED, "pushes go to a traffic tag that points to an older build")
-ROLLED_BACK = Code(
-    "changes.rolled_back", Stage.DELIVERED, "traffic was put back on an older revision", informational=True
+SERVED = Code("changes.served", Stage.PROCESSED, "the revisions that worked on the batch")
+NO_TRAFFIC = Code("changes.no_traffic", Stage.DELIVERED, "the newest revision gets no requests", Kind.MECHANISM)
+NOT_READY = Code(
+    "changes.not_ready",
+    Stage.DELIVERED,
+    "the newest revision did not start, so the one before it serves",
+    Kind.MECHANISM,
 )
+STALE_TAG = Code(
+    "changes.stale_tag", Stage.DELIVERED, "pushes go to a traffic tag that points to an older build", Kind.MECHANISM
+)
+ROLLED_BACK = Code("changes.rolled_back", Stage.DELIVERED, "traffic was put back on an older revision")
 
 _ONE_DEPLOY = timedelta(minutes=5)
 """What the audit log writes of one deploy lies this close to the creation of its revision; Cloud Run gives a start 4 minutes."""

@@ -25,12 +25,10 @@ from diagnostics.steps.finding import Code, Finding, Status
 from diagnostics.steps.limits import serving
 from diagnostics.steps.words import count, latency, span
 
-FITS = Code("limits.capacity", Stage.DELIVERED, "the service can do what came", informational=True)
-TOO_SMALL = Code("limits.too_small", Stage.DELIVERED, "the service cannot do what comes", informational=True)
-TOO_SLOW = Code(
-    "limits.too_slow", Stage.DELIVERED, "the largest batch takes longer than a batch may take", informational=True
-)
-UNSEEN = Code("limits.capacity_unseen", Stage.DELIVERED, "capacity could not be judged", informational=True)
+FITS = Code("limits.capacity", Stage.DELIVERED, "the service can do what came")
+TOO_SMALL = Code("limits.too_small", Stage.DELIVERED, "the service cannot do what comes")
+TOO_SLOW = Code("limits.too_slow", Stage.DELIVERED, "the largest batch takes longer than a batch may take")
+UNSEEN = Code("limits.capacity_unseen", Stage.DELIVERED, "capacity could not be judged")
 
 _RESTS = ("PushCounts", "PushLatencies", "ReceiverTraffic", "ServiceConfig")
 

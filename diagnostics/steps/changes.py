@@ -9,13 +9,13 @@ from typing import Annotated
 from diagnostics.evidence.model import Change, ChangeLog, Leg, Revisions, RevisionSettings, ServiceConfig, Stage, Unseen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.finding import Code, Finding, Status
+from diagnostics.steps.finding import Code, Finding, Kind, Status
 from diagnostics.steps.words import clip, clock, count, short
 
-MIN_INSTANCES = Code("changes.min_instances", Stage.DELIVERED, "a deploy lost the minimum of instances")
-CHANGED = Code("changes.changed", Stage.REQUESTED, "configuration changed", informational=True)
-NOTHING = Code("changes.nothing", Stage.REQUESTED, "nothing changed", informational=True)
-DEPLOYED = Code("changes.deployed", Stage.PROCESSED, "a new revision serves", informational=True)
+MIN_INSTANCES = Code("changes.min_instances", Stage.DELIVERED, "a deploy lost the minimum of instances", Kind.MECHANISM)
+CHANGED = Code("changes.changed", Stage.REQUESTED, "configuration changed")
+NOTHING = Code("changes.nothing", Stage.REQUESTED, "nothing changed")
+DEPLOYED = Code("changes.deployed", Stage.PROCESSED, "a new revision serves")
 
 
 def changes(

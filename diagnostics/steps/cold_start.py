@@ -22,23 +22,23 @@ from diagnostics.evidence.model import (
     total,
 )
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.finding import Bears, Code, Finding, Status
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
 from diagnostics.steps.progress import patience_s
 from diagnostics.steps.words import RECENT, by_class, clock, count, latency, owed
 
-FINE = Code("cold_start.fine", Stage.DELIVERED, "start-up fits into the ack deadline", informational=True)
-TOO_SLOW = Code("cold_start.too_slow", Stage.DELIVERED, "start-up takes longer than the ack deadline")
-SATURATED = Code("cold_start.saturated", Stage.DELIVERED, "all instances are busy and Cloud Run turns pushes away")
+FINE = Code("cold_start.fine", Stage.DELIVERED, "start-up fits into the ack deadline")
+TOO_SLOW = Code("cold_start.too_slow", Stage.DELIVERED, "start-up takes longer than the ack deadline", Kind.EFFECT)
+SATURATED = Code(
+    "cold_start.saturated", Stage.DELIVERED, "all instances are busy and Cloud Run turns pushes away", Kind.EFFECT
+)
 DRAINED = Code("cold_start.drained", Stage.DELIVERED, "Cloud Run turned pushes away earlier and takes them now")
 CANNOT_SCALE = Code(
-    "cold_start.cannot_scale", Stage.DELIVERED, "Cloud Run could not start instances fast enough", informational=True
+    "cold_start.cannot_scale", Stage.DELIVERED, "Cloud Run could not start instances fast enough", Kind.EFFECT
 )
-SWITCHED_OFF = Code(
-    "cold_start.switched_off", Stage.DELIVERED, "the service is scaled to zero by hand", informational=True
-)
-COLD = Code("cold_start.cold", Stage.DELIVERED, "requests met cold instances", informational=True)
-UNSEEN = Code("cold_start.unseen", Stage.DELIVERED, "start-up could not be seen", informational=True)
-LIVE = Code("cold_start.live", Stage.DELIVERED, "a live first call", informational=True)
+SWITCHED_OFF = Code("cold_start.switched_off", Stage.DELIVERED, "the service is scaled to zero by hand", Kind.MECHANISM)
+COLD = Code("cold_start.cold", Stage.DELIVERED, "requests met cold instances")
+UNSEEN = Code("cold_start.unseen", Stage.DELIVERED, "start-up could not be seen")
+LIVE = Code("cold_start.live", Stage.DELIVERED, "a live first call")
 
 NO_INSTANCE = "no available instance"
 """Part of the sentence that Cloud Run logs with its own 429 and 500 (Cloud Run troubleshooting page)."""

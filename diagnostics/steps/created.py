@@ -9,19 +9,22 @@ from typing import Annotated
 from diagnostics.evidence.model import BatchMarks, BatchStatus, ItemMarks, Leg, Means, ServiceConfig, Stage, Unseen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
-from diagnostics.steps.finding import Bears, Code, Finding, Row, Status
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status
 from diagnostics.steps.published import empty_by_design, start_limit_s
 from diagnostics.steps.words import clock, span
 
-CREATED = Code("created.exists", Stage.CREATED, "batch state exists", informational=True)
-MISSING = Code("created.missing", Stage.CREATED, "the start attempt left no batch state", informational=True)
+CREATED = Code("created.exists", Stage.CREATED, "batch state exists")
+MISSING = Code("created.missing", Stage.CREATED, "the start attempt left no batch state", Kind.CONSEQUENCE)
 STALE_OPEN = Code(
-    "created.stale_open", Stage.CREATED, "an older batch is open, makes no progress and blocks new starts"
+    "created.stale_open",
+    Stage.CREATED,
+    "an older batch is open, makes no progress and blocks new starts",
+    Kind.MECHANISM,
 )
-ACTIVE_OTHER = Code("created.other_running", Stage.CREATED, "another batch is open and progressing", informational=True)
+ACTIVE_OTHER = Code("created.other_running", Stage.CREATED, "another batch is open and progressing")
 LOADING = Code("created.loading", Stage.CREATED, "the start call is still at work and has made no batch yet")
-NONE = Code("created.none", Stage.CREATED, "the start attempt was to make no batch", informational=True)
-UNSEEN = Code("created.unseen", Stage.CREATED, "batch state could not be seen", informational=True)
+NONE = Code("created.none", Stage.CREATED, "the start attempt was to make no batch", Kind.MECHANISM)
+UNSEEN = Code("created.unseen", Stage.CREATED, "batch state could not be seen")
 
 
 def created(

@@ -17,19 +17,22 @@ from diagnostics.evidence.model import (
     Unseen,
 )
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.finding import Bears, Code, Finding, Status
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
 from diagnostics.steps.words import short
 
-BINDS = Code("dead_letter.binds", Stage.DELIVERED, "the dead-letter setup binds", informational=True)
-NONE = Code("dead_letter.none", Stage.DELIVERED, "no dead-letter topic is set", informational=True)
+BINDS = Code("dead_letter.binds", Stage.DELIVERED, "the dead-letter setup binds")
+NONE = Code("dead_letter.none", Stage.DELIVERED, "no dead-letter topic is set")
 TOPIC_MISSING = Code(
-    "dead_letter.topic_missing", Stage.DELIVERED, "the dead-letter topic does not exist", informational=True
+    "dead_letter.topic_missing", Stage.DELIVERED, "the dead-letter topic does not exist", Kind.MECHANISM
 )
-NO_READER = Code(
-    "dead_letter.no_reader", Stage.DELIVERED, "the dead-letter topic has no subscription", informational=True
+NO_READER = Code("dead_letter.no_reader", Stage.DELIVERED, "the dead-letter topic has no subscription", Kind.MECHANISM)
+GRANTS = Code(
+    "dead_letter.grants",
+    Stage.DELIVERED,
+    "Google's Pub/Sub agent lacks a grant that dead-lettering needs",
+    Kind.MECHANISM,
 )
-GRANTS = Code("dead_letter.grants", Stage.DELIVERED, "Google's Pub/Sub agent lacks a grant that dead-lettering needs")
-UNSEEN = Code("dead_letter.unseen", Stage.DELIVERED, "the dead-letter grants could not be seen", informational=True)
+UNSEEN = Code("dead_letter.unseen", Stage.DELIVERED, "the dead-letter grants could not be seen")
 
 PUBLISHERS = ("roles/pubsub.publisher", "roles/pubsub.editor", "roles/pubsub.admin")
 SUBSCRIBERS = ("roles/pubsub.subscriber", "roles/pubsub.editor", "roles/pubsub.admin")

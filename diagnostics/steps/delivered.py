@@ -24,34 +24,40 @@ from diagnostics.evidence.model import (
     total,
 )
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
 from diagnostics.steps.words import RECENT, by_class, clock, count, last_of, owed, span, through
 
 ACKED = Code("delivered.acked", Stage.DELIVERED, "pushes are acknowledged")
-OURS = Code(
-    "delivered.ours", Stage.DELIVERED, "every published item of this batch reached the worker", informational=True
-)
-FAILING = Code("delivered.failing", Stage.DELIVERED, "pushes are not acknowledged")
+OURS = Code("delivered.ours", Stage.DELIVERED, "every published item of this batch reached the worker")
+FAILING = Code("delivered.failing", Stage.DELIVERED, "pushes are not acknowledged", Kind.CONSEQUENCE)
 RECOVERED = Code("delivered.recovered", Stage.DELIVERED, "pushes failed earlier and are acknowledged now")
 PAUSED = Code(
-    "delivered.paused", Stage.DELIVERED, "pushes failed, and what failed waits for its next try", informational=True
+    "delivered.paused", Stage.DELIVERED, "pushes failed, and what failed waits for its next try", Kind.CONSEQUENCE
 )
-NO_PUSHES = Code("delivered.no_pushes", Stage.DELIVERED, "messages wait and nothing is pushed")
+NO_PUSHES = Code("delivered.no_pushes", Stage.DELIVERED, "messages wait and nothing is pushed", Kind.CONSEQUENCE)
 HELD_BACK = Code(
-    "delivered.held_back", Stage.DELIVERED, "failing messages slow the subscription and others wait behind them"
+    "delivered.held_back",
+    Stage.DELIVERED,
+    "failing messages slow the subscription and others wait behind them",
+    Kind.CONSEQUENCE,
 )
-DEADLINE = Code("delivered.deadline", Stage.DELIVERED, "pushes run into the ack deadline")
-UNREACHABLE = Code("delivered.unreachable", Stage.DELIVERED, "the push endpoint cannot be reached", informational=True)
+DEADLINE = Code("delivered.deadline", Stage.DELIVERED, "pushes run into the ack deadline", Kind.EFFECT)
+UNREACHABLE = Code("delivered.unreachable", Stage.DELIVERED, "the push endpoint cannot be reached", Kind.EFFECT)
 REDELIVERED = Code(
-    "delivered.redelivered", Stage.DELIVERED, "the waiting messages have each failed more than once on average"
+    "delivered.redelivered",
+    Stage.DELIVERED,
+    "the waiting messages have each failed more than once on average",
+    Kind.CONSEQUENCE,
 )
 DEAD_LETTERED = Code(
-    "delivered.dead_lettered", Stage.DELIVERED, "messages went to the dead-letter topic", informational=True
+    "delivered.dead_lettered", Stage.DELIVERED, "messages went to the dead-letter topic", Kind.CONSEQUENCE
 )
-OLD_BACKLOG = Code("delivered.old_backlog", Stage.DELIVERED, "the oldest unacked message is older than the batch")
-HEALTH = Code("delivered.health", Stage.DELIVERED, "Google's delivery latency health is bad", informational=True)
-IDLE = Code("delivered.idle", Stage.DELIVERED, "nothing waits and nothing is pushed", informational=True)
-UNSEEN = Code("delivered.unseen", Stage.DELIVERED, "push results could not be seen", informational=True)
+OLD_BACKLOG = Code(
+    "delivered.old_backlog", Stage.DELIVERED, "the oldest unacked message is older than the batch", Kind.CONSEQUENCE
+)
+HEALTH = Code("delivered.health", Stage.DELIVERED, "Google's delivery latency health is bad", Kind.CONSEQUENCE)
+IDLE = Code("delivered.idle", Stage.DELIVERED, "nothing waits and nothing is pushed")
+UNSEEN = Code("delivered.unseen", Stage.DELIVERED, "push results could not be seen")
 
 _LONGEST_DEADLINE_S = 600
 """The longest ack deadline that Pub/Sub takes: where no batch tells, what is older than that is more than being worked on."""
@@ -330,7 +336,8 @@ def _dead(leg: Leg, ledger: Ledger, dead: DeadLetterCounts) -> Iterator[Finding]
 
 
 def _health(leg: Leg, health: DeliveryHealth, backlog: Backlog | Unseen) -> Iterator[Finding]:
-    """Bad for most of the last ten minutes is a warning; a fault only while the oldest message gets older."""
+    """Bad for most of the last ten minutes is a warning; a fault only while the oldest message gets older. The score looks back:
+    where nothing waits any more it speaks of what is over."""
     since = health.source.as_of - timedelta(minutes=10)
     for one in health.series:
         points = list(one.within(since))
@@ -339,10 +346,11 @@ def _health(leg: Leg, health: DeliveryHealth, backlog: Backlog | Unseen) -> Iter
         if criteria in ("nack_requests", "seek_requests") or bad < 0.8 * len(points) or not bad:
             continue
         growing = _growing(backlog, since)
+        gone = _last(backlog) == 0
         yield HEALTH.says(
-            Status.FAULT if growing else Status.WARNING,
-            f"delivery latency health: {criteria} bad for {bad} of {len(points)} min"
-            + (" and the oldest message gets older" if growing else ""),
+            Status.FAULT if growing else Status.OK if gone else Status.WARNING,
+            f"delivery latency health: {criteria} bad for {bad} of the last {len(points)} min"
+            + (" and the oldest message gets older" if growing else "; nothing waits any more" if gone else ""),
             leg=leg,
             since=points[0].start,
             rests_on=("DeliveryHealth", "Backlog"),

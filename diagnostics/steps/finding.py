@@ -32,6 +32,19 @@ class Bears(StrEnum):
     """No item of this batch is touched by it."""
 
 
+class Kind(StrEnum):
+    """What a finding says, and so what has to account for it once it is a warning or a fault."""
+
+    MECHANISM = "mechanism"
+    """How something is set up or what somebody did: by itself a reason for messages to stop."""
+    EFFECT = "effect"
+    """What happened to messages or calls: refused, expired, crashed, skipped, never published."""
+    CONSEQUENCE = "consequence"
+    """What follows by itself once something stops messages: back-off, an old backlog, silence, a stall."""
+    NOTE = "note"
+    """Context, clearances and gaps. It is never a warning or a fault of this batch, and nothing has to account for it."""
+
+
 class Code(Struct, frozen=True):
     """A kind of finding. Constants of this type stand at the head of the step that emits them."""
 
@@ -39,8 +52,7 @@ class Code(Struct, frozen=True):
     """step.what, stable and never reused."""
     stage: Stage
     title: str
-    informational: bool = False
-    """True: no cause has to account for it."""
+    kind: Kind = Kind.NOTE
 
     def says(
         self,
@@ -60,7 +72,7 @@ class Code(Struct, frozen=True):
             code=self.name,
             stage=self.stage,
             title=self.title,
-            informational=self.informational,
+            kind=self.kind,
             leg=leg,
             status=status,
             says=sentence,
@@ -94,7 +106,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     """Kinds of evidence."""
     numbers: dict[str, float] = {}
     words: dict[str, str] = {}
-    informational: bool = False
+    kind: Kind = Kind.NOTE
 
     @property
     def abnormal(self) -> bool:

@@ -23,25 +23,16 @@ from diagnostics.pipeline.profile import PipelineProfile, ServiceProfile
 from diagnostics.steps.finding import Code, Finding, Status
 from diagnostics.steps.words import short, span
 
-IN_ORDER = Code("limits.in_order", Stage.DELIVERED, "the limits in time fit into one another", informational=True)
-ITEM_OVER_SERVER = Code(
-    "limits.item_over_server", Stage.PROCESSED, "an item may take longer than the server lets it", informational=True
-)
-SERVER_OVER_RUN = Code(
-    "limits.server_over_run", Stage.PROCESSED, "the server waits longer than Cloud Run does", informational=True
-)
-RUN_OVER_DEADLINE = Code(
-    "limits.run_over_deadline", Stage.DELIVERED, "Cloud Run waits longer than the ack deadline", informational=True
-)
+IN_ORDER = Code("limits.in_order", Stage.DELIVERED, "the limits in time fit into one another")
+ITEM_OVER_SERVER = Code("limits.item_over_server", Stage.PROCESSED, "an item may take longer than the server lets it")
+SERVER_OVER_RUN = Code("limits.server_over_run", Stage.PROCESSED, "the server waits longer than Cloud Run does")
+RUN_OVER_DEADLINE = Code("limits.run_over_deadline", Stage.DELIVERED, "Cloud Run waits longer than the ack deadline")
 COLD_DEADLINE = Code(
     "limits.cold_deadline",
     Stage.DELIVERED,
     "the ack deadline is no longer than the wait for a start",
-    informational=True,
 )
-RETRY_AT_ONCE = Code(
-    "limits.retry_at_once", Stage.DELIVERED, "no retry policy: what fails comes back at once", informational=True
-)
+RETRY_AT_ONCE = Code("limits.retry_at_once", Stage.DELIVERED, "no retry policy: what fails comes back at once")
 
 _PENDING_S = 10.0
 """A request waits at least this long for an instance to start: max(3.5 × start-up, 10 s) (Cloud Run container contract)."""

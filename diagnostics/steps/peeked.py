@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 from diagnostics.evidence.model import Leg, Peeked, Probed, Stage, Unseen, Why
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.finding import Bears, Code, Finding, Status
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
 from diagnostics.steps.words import count, names, span
 
-UNREADABLE = Code("peeked.unreadable", Stage.DELIVERED, "waiting messages lack what the receiver needs")
-STUCK = Code("peeked.stuck", Stage.DELIVERED, "waiting messages have been tried again and again", informational=True)
-WAITING = Code("peeked.waiting", Stage.DELIVERED, "messages of this batch wait", informational=True)
-NONE_WAITS = Code("peeked.none_waits", Stage.DELIVERED, "no message of this batch waits", informational=True)
-FRESH = Code("peeked.fresh", Stage.DELIVERED, "messages wait, none of them for long", informational=True)
-EMPTY = Code("peeked.empty", Stage.DELIVERED, "the probe was handed nothing", informational=True)
-UNSEEN = Code("peeked.unseen", Stage.DELIVERED, "the probe could not look", informational=True)
+UNREADABLE = Code("peeked.unreadable", Stage.DELIVERED, "waiting messages lack what the receiver needs", Kind.EFFECT)
+STUCK = Code("peeked.stuck", Stage.DELIVERED, "waiting messages have been tried again and again", Kind.EFFECT)
+WAITING = Code("peeked.waiting", Stage.DELIVERED, "messages of this batch wait")
+NONE_WAITS = Code("peeked.none_waits", Stage.DELIVERED, "no message of this batch waits")
+FRESH = Code("peeked.fresh", Stage.DELIVERED, "messages wait, none of them for long")
+EMPTY = Code("peeked.empty", Stage.DELIVERED, "the probe was handed nothing")
+UNSEEN = Code("peeked.unseen", Stage.DELIVERED, "the probe could not look")
 
 MANY_ATTEMPTS = 5
 """Google's smallest and default max_delivery_attempts: a message beyond it would be given up by default."""

@@ -20,22 +20,23 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger, Repeat
-from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
 from diagnostics.steps.words import RECENT, by_class, clock, count, names, owed, span, through
 
-REPEATS = Code("processed.repeats", Stage.PROCESSED, "the same items fail again and again")
-ALL_FAIL = Code("processed.all_fail", Stage.PROCESSED, "everything that reaches the receiver fails")
+REPEATS = Code("processed.repeats", Stage.PROCESSED, "the same items fail again and again", Kind.EFFECT)
+ALL_FAIL = Code("processed.all_fail", Stage.PROCESSED, "everything that reaches the receiver fails", Kind.EFFECT)
 UNREADABLE = Code(
-    "processed.unreadable", Stage.PROCESSED, "messages that the receiver cannot read come back again and again"
+    "processed.unreadable",
+    Stage.PROCESSED,
+    "messages that the receiver cannot read come back again and again",
+    Kind.EFFECT,
 )
-CRASHING = Code("processed.crashing", Stage.PROCESSED, "containers exit or cannot start")
-ERRORS = Code("processed.errors", Stage.PROCESSED, "the receiver answers with errors")
-SKIPPED = Code("processed.skipped", Stage.PROCESSED, "the worker gave items up and acked them", informational=True)
-STORM_SMALL = Code(
-    "processed.storm_small", Stage.PROCESSED, "failing messages are too few to hold anything back", informational=True
-)
-FINE = Code("processed.fine", Stage.PROCESSED, "the receiver answers without errors", informational=True)
-UNSEEN = Code("processed.unseen", Stage.PROCESSED, "what the receiver answers could not be seen", informational=True)
+CRASHING = Code("processed.crashing", Stage.PROCESSED, "containers exit or cannot start", Kind.EFFECT)
+ERRORS = Code("processed.errors", Stage.PROCESSED, "the receiver answers with errors", Kind.EFFECT)
+SKIPPED = Code("processed.skipped", Stage.PROCESSED, "the worker gave items up and acked them", Kind.EFFECT)
+STORM_SMALL = Code("processed.storm_small", Stage.PROCESSED, "failing messages are too few to hold anything back")
+FINE = Code("processed.fine", Stage.PROCESSED, "the receiver answers without errors")
+UNSEEN = Code("processed.unseen", Stage.PROCESSED, "what the receiver answers could not be seen")
 
 _CRASH = (
     "Container called exit(",

@@ -23,14 +23,14 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.finding import Bears, Code, Finding, Status
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
 from diagnostics.steps.published import start_limit_s
 from diagnostics.steps.words import clock, span
 
 PROGRESSING = Code("progress.moving", Stage.PROCESSED, "items get further")
 TOO_EARLY = Code("progress.too_early", Stage.PROCESSED, "too early to judge")
-STALLED = Code("progress.stalled", Stage.PROCESSED, "work is owed and nothing gets further", informational=True)
-UNSEEN = Code("progress.unseen", Stage.PROCESSED, "progress could not be seen", informational=True)
+STALLED = Code("progress.stalled", Stage.PROCESSED, "work is owed and nothing gets further", Kind.CONSEQUENCE)
+UNSEEN = Code("progress.unseen", Stage.PROCESSED, "progress could not be seen")
 
 _STARTUP_S = 10.0
 """Start-up taken for a service of which none was seen: Cloud Run queues a request for at least this long (container contract)."""

@@ -16,17 +16,21 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
-from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
 from diagnostics.steps.words import clip, span
 
-ALL = Code("published.all", Stage.PUBLISHED, "everything that should be published was", informational=True)
-GATED = Code("published.gated", Stage.PUBLISHED, "a gate of the coordinator kept items back")
-EMPTY = Code("published.empty", Stage.PUBLISHED, "the batch is empty, and the coordinator says why")
-ERRORS = Code("published.errors", Stage.PUBLISHED, "publishing failed for items of the batch")
-CUT_SHORT = Code("published.cut_short", Stage.PUBLISHED, "the start call ended before everything was published")
-IN_PROGRESS = Code("published.in_progress", Stage.PUBLISHED, "the start call is still at work", informational=True)
-FEWER = Code("published.fewer", Stage.PUBLISHED, "fewer items were published than expected, and no line says why")
-UNSEEN = Code("published.unseen", Stage.PUBLISHED, "what was published could not be seen", informational=True)
+ALL = Code("published.all", Stage.PUBLISHED, "everything that should be published was")
+GATED = Code("published.gated", Stage.PUBLISHED, "a gate of the coordinator kept items back", Kind.MECHANISM)
+EMPTY = Code("published.empty", Stage.PUBLISHED, "the batch is empty, and the coordinator says why", Kind.MECHANISM)
+ERRORS = Code("published.errors", Stage.PUBLISHED, "publishing failed for items of the batch", Kind.EFFECT)
+CUT_SHORT = Code(
+    "published.cut_short", Stage.PUBLISHED, "the start call ended before everything was published", Kind.EFFECT
+)
+IN_PROGRESS = Code("published.in_progress", Stage.PUBLISHED, "the start call is still at work")
+FEWER = Code(
+    "published.fewer", Stage.PUBLISHED, "fewer items were published than expected, and no line says why", Kind.EFFECT
+)
+UNSEEN = Code("published.unseen", Stage.PUBLISHED, "what was published could not be seen")
 
 
 def published(

@@ -28,37 +28,34 @@ from diagnostics.evidence.model import (
     Unseen,
 )
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.finding import Bears, Code, Finding, Status
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
 from diagnostics.steps.routed import elsewhere
 from diagnostics.steps.words import RECENT, by_class, clock, count, names, owed
 
 PROVEN = Code("push_auth.proven", Stage.DELIVERED, "pushes are acknowledged, so sign-in works")
-GRANTED = Code("push_auth.granted", Stage.DELIVERED, "the configuration lets the push account in", informational=True)
-REFUSED = Code("push_auth.refused", Stage.DELIVERED, "Google's front end refuses pushes")
+GRANTED = Code("push_auth.granted", Stage.DELIVERED, "the configuration lets the push account in")
+REFUSED = Code("push_auth.refused", Stage.DELIVERED, "Google's front end refuses pushes", Kind.EFFECT)
 NO_TOKEN = Code(
-    "push_auth.no_token", Stage.DELIVERED, "pushes carry no token and the service wants one", informational=True
+    "push_auth.no_token", Stage.DELIVERED, "pushes carry no token and the service wants one", Kind.MECHANISM
 )
-INVOKER = Code("push_auth.invoker", Stage.DELIVERED, "the push account may not invoke the service")
-AUDIENCE = Code("push_auth.audience", Stage.DELIVERED, "the service does not accept the token's audience")
-ACCOUNT = Code("push_auth.account", Stage.DELIVERED, "the push account is disabled or gone", informational=True)
+INVOKER = Code("push_auth.invoker", Stage.DELIVERED, "the push account may not invoke the service", Kind.MECHANISM)
+AUDIENCE = Code(
+    "push_auth.audience", Stage.DELIVERED, "the service does not accept the token's audience", Kind.MECHANISM
+)
+ACCOUNT = Code("push_auth.account", Stage.DELIVERED, "the push account is disabled or gone", Kind.MECHANISM)
 MINTING = Code(
     "push_auth.minting",
     Stage.DELIVERED,
     "Google's Pub/Sub agent may not mint tokens for the push account",
-    informational=True,
+    Kind.MECHANISM,
 )
-INGRESS = Code(
-    "push_auth.ingress", Stage.DELIVERED, "the service's ingress does not admit the push", informational=True
-)
+INGRESS = Code("push_auth.ingress", Stage.DELIVERED, "the service's ingress does not admit the push", Kind.MECHANISM)
 SILENT = Code(
-    "push_auth.silent",
-    Stage.DELIVERED,
-    "pushes are refused and the service's log shows nothing of them",
-    informational=True,
+    "push_auth.silent", Stage.DELIVERED, "pushes are refused and the service's log shows nothing of them", Kind.EFFECT
 )
 FOREIGN = Code("push_auth.foreign", Stage.DELIVERED, "the refusals in the log are not pushes")
-LIVE = Code("push_auth.live", Stage.DELIVERED, "a live call with the push identity", informational=True)
-UNSEEN = Code("push_auth.unseen", Stage.DELIVERED, "sign-in could not be checked", informational=True)
+LIVE = Code("push_auth.live", Stage.DELIVERED, "a live call with the push identity", Kind.EFFECT)
+UNSEEN = Code("push_auth.unseen", Stage.DELIVERED, "sign-in could not be checked")
 
 INVOKER_ROLES = ("roles/run.invoker", "roles/run.admin", "roles/run.servicesInvoker", "roles/editor", "roles/owner")
 MINTER_ROLES = (

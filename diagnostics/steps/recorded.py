@@ -9,34 +9,33 @@ from math import ceil
 from diagnostics.evidence.model import BatchStatus, ItemMarks, Means, Stage, Unseen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
-from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
 from diagnostics.steps.words import clock, count
 
 CLOSED = Code("closed.yes", Stage.CLOSED, "the batch is closed")
-FORCED = Code("closed.forced", Stage.CLOSED, "the batch was closed by hand or by age", informational=True)
+FORCED = Code("closed.forced", Stage.CLOSED, "the batch was closed by hand or by age", Kind.MECHANISM)
 WAITS_FOR_UNPUBLISHED = Code(
     "closed.waits_for_unpublished",
     Stage.CLOSED,
     "all that was published is done; the batch waits for items that nobody published",
+    Kind.CONSEQUENCE,
 )
-WILL_WAIT = Code("closed.will_wait", Stage.CLOSED, "the batch will wait for items that nobody published")
+WILL_WAIT = Code(
+    "closed.will_wait", Stage.CLOSED, "the batch will wait for items that nobody published", Kind.CONSEQUENCE
+)
 HOLLOW = Code(
     "closed.hollow",
     Stage.CLOSED,
     "the batch counts as closed and none of its work was done: nothing could be published",
+    Kind.CONSEQUENCE,
 )
-OPEN = Code("closed.open", Stage.CLOSED, "the batch is open and work is owed", informational=True)
-UNSEEN = Code("closed.unseen", Stage.CLOSED, "whether the batch is closed could not be seen", informational=True)
-RECORDED = Code("recorded.all", Stage.RECORDED, "the batch state counts what came back", informational=True)
+OPEN = Code("closed.open", Stage.CLOSED, "the batch is open and work is owed")
+UNSEEN = Code("closed.unseen", Stage.CLOSED, "whether the batch is closed could not be seen")
+RECORDED = Code("recorded.all", Stage.RECORDED, "the batch state counts what came back")
 BEHIND = Code(
-    "recorded.behind",
-    Stage.RECORDED,
-    "completions came back and the batch state does not count them",
-    informational=True,
+    "recorded.behind", Stage.RECORDED, "completions came back and the batch state does not count them", Kind.EFFECT
 )
-RECORD_ERRORS = Code(
-    "recorded.errors", Stage.RECORDED, "the coordinator fails to record completions", informational=True
-)
+RECORD_ERRORS = Code("recorded.errors", Stage.RECORDED, "the coordinator fails to record completions", Kind.EFFECT)
 
 
 def recorded(

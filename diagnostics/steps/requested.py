@@ -7,19 +7,21 @@ from datetime import datetime
 
 from diagnostics.evidence.model import BatchMarks, Leg, Means, Stage, StartCalls, Unseen
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.finding import Bears, Code, Finding, Row, Status
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status
 from diagnostics.steps.words import clock, span
 
-ACCEPTED = Code("requested.accepted", Stage.REQUESTED, "the start call was accepted", informational=True)
-REFUSED = Code("requested.refused", Stage.CREATED, "the coordinator refused to start: another batch is active")
-NOT_READY = Code(
-    "requested.not_ready", Stage.REQUESTED, "the coordinator refused to start: its own gate", informational=True
+ACCEPTED = Code("requested.accepted", Stage.REQUESTED, "the start call was accepted")
+REFUSED = Code(
+    "requested.refused", Stage.CREATED, "the coordinator refused to start: another batch is active", Kind.CONSEQUENCE
 )
-SIGN_IN = Code("requested.sign_in", Stage.REQUESTED, "the start call was refused for its sign-in", informational=True)
-FAILED = Code("requested.failed", Stage.REQUESTED, "the start call failed")
-TIMED_OUT = Code("requested.timed_out", Stage.REQUESTED, "the start call ran into the request timeout")
-NONE = Code("requested.none", Stage.REQUESTED, "no start call is known", informational=True)
-UNKNOWN_BATCH = Code("requested.unknown_batch", Stage.REQUESTED, "no such batch", informational=True)
+NOT_READY = Code(
+    "requested.not_ready", Stage.REQUESTED, "the coordinator refused to start: its own gate", Kind.MECHANISM
+)
+SIGN_IN = Code("requested.sign_in", Stage.REQUESTED, "the start call was refused for its sign-in", Kind.MECHANISM)
+FAILED = Code("requested.failed", Stage.REQUESTED, "the start call failed", Kind.EFFECT)
+TIMED_OUT = Code("requested.timed_out", Stage.REQUESTED, "the start call ran into the request timeout", Kind.EFFECT)
+NONE = Code("requested.none", Stage.REQUESTED, "no start call is known")
+UNKNOWN_BATCH = Code("requested.unknown_batch", Stage.REQUESTED, "no such batch")
 
 
 def requested(

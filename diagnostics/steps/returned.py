@@ -21,19 +21,21 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger, Life
-from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
 from diagnostics.steps.words import RECENT, by_class, clock, count, first_of, names, short
 
-RETURNED = Code("returned.all", Stage.RETURNED, "finished items came back to the coordinator", informational=True)
-ERRORS = Code("returned.errors", Stage.RETURNED, "the worker cannot publish completions")
+RETURNED = Code("returned.all", Stage.RETURNED, "finished items came back to the coordinator")
+ERRORS = Code("returned.errors", Stage.RETURNED, "the worker cannot publish completions", Kind.EFFECT)
 TOPIC_MISSING = Code(
-    "returned.topic_missing", Stage.RETURNED, "completions are published to a topic that does not exist"
+    "returned.topic_missing", Stage.RETURNED, "completions are published to a topic that does not exist", Kind.MECHANISM
 )
-NONE_PUBLISHED = Code("returned.none_published", Stage.RETURNED, "work is acked and no completion is published")
-NOT_CONFIGURED = Code(
-    "returned.not_configured", Stage.RETURNED, "the profile names no completion leg", informational=True
+NONE_PUBLISHED = Code(
+    "returned.none_published", Stage.RETURNED, "work is acked and no completion is published", Kind.EFFECT
 )
-MISSING = Code("returned.missing", Stage.RETURNED, "items are acked and no completion is published for them")
+NOT_CONFIGURED = Code("returned.not_configured", Stage.RETURNED, "the profile names no completion leg")
+MISSING = Code(
+    "returned.missing", Stage.RETURNED, "items are acked and no completion is published for them", Kind.EFFECT
+)
 
 
 def returned(

@@ -25,25 +25,25 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
 from diagnostics.steps.words import clock, count, owed, short
 
-ROUTED = Code(
-    "routed.yes", Stage.ROUTED, "the subscription is attached and pushes to the right service", informational=True
-)
+ROUTED = Code("routed.yes", Stage.ROUTED, "the subscription is attached and pushes to the right service")
 NO_SUBSCRIPTION = Code(
-    "routed.no_subscription", Stage.ROUTED, "the topic has no subscription that pushes to the service"
+    "routed.no_subscription", Stage.ROUTED, "the topic has no subscription that pushes to the service", Kind.MECHANISM
 )
-SUBSCRIPTION_MISSING = Code("routed.subscription_missing", Stage.ROUTED, "the subscription does not exist")
-EXPIRED = Code("routed.expired", Stage.ROUTED, "the subscription expired for inactivity", informational=True)
-DETACHED = Code("routed.detached", Stage.ROUTED, "the subscription is detached from its topic")
-ORPHAN = Code("routed.orphan", Stage.ROUTED, "the subscription's topic was deleted")
-OTHER_TOPIC = Code("routed.other_topic", Stage.ROUTED, "the subscription belongs to another topic", informational=True)
-NOT_PUSH = Code("routed.not_push", Stage.ROUTED, "the subscription does not push")
-ENDPOINT = Code("routed.endpoint_elsewhere", Stage.ROUTED, "the push endpoint is no URL of the service")
-FILTERED = Code("routed.filtered", Stage.ROUTED, "the subscription's filter drops messages")
+SUBSCRIPTION_MISSING = Code(
+    "routed.subscription_missing", Stage.ROUTED, "the subscription does not exist", Kind.MECHANISM
+)
+EXPIRED = Code("routed.expired", Stage.ROUTED, "the subscription expired for inactivity", Kind.MECHANISM)
+DETACHED = Code("routed.detached", Stage.ROUTED, "the subscription is detached from its topic", Kind.MECHANISM)
+ORPHAN = Code("routed.orphan", Stage.ROUTED, "the subscription's topic was deleted", Kind.MECHANISM)
+OTHER_TOPIC = Code("routed.other_topic", Stage.ROUTED, "the subscription belongs to another topic", Kind.MECHANISM)
+NOT_PUSH = Code("routed.not_push", Stage.ROUTED, "the subscription does not push", Kind.MECHANISM)
+ENDPOINT = Code("routed.endpoint_elsewhere", Stage.ROUTED, "the push endpoint is no URL of the service", Kind.MECHANISM)
+FILTERED = Code("routed.filtered", Stage.ROUTED, "the subscription's filter drops messages", Kind.MECHANISM)
 SECOND_PUSH = Code(
-    "routed.second_push", Stage.ROUTED, "a second subscription pushes to the same endpoint", informational=True
+    "routed.second_push", Stage.ROUTED, "a second subscription pushes to the same endpoint", Kind.MECHANISM
 )
 
 

@@ -32,7 +32,7 @@ class Outcome(typing.NamedTuple):
 
 def not_checked(step: Step) -> Code:
     """The code under which a step says that it could not look."""
-    return Code(f"{step.__name__}.not_checked", _stage(step), "could not be checked", informational=True)
+    return Code(f"{step.__name__}.not_checked", _stage(step), "could not be checked")
 
 
 def kinds(steps: Sequence[Step]) -> set[type[Evidence]]:

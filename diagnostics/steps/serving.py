@@ -13,13 +13,13 @@ from diagnostics.question.ask import Ask, Expected
 from diagnostics.steps.finding import Code, Finding, Status
 from diagnostics.steps.words import clock, span
 
-NEWEST = Code("serving.newest", Stage.PROCESSED, "the newest revision serves", informational=True)
-BEHIND = Code("serving.behind", Stage.PROCESSED, "the newest revision gets no traffic", informational=True)
-NOT_READY = Code("serving.not_ready", Stage.PROCESSED, "the newest revision does not become ready", informational=True)
-SPLIT = Code("serving.split", Stage.PROCESSED, "traffic is split between revisions", informational=True)
-GONE = Code("serving.gone", Stage.PROCESSED, "the service does not exist", informational=True)
-OLD_IMAGE = Code("serving.old_image", Stage.PROCESSED, "an older image serves under a newer label", informational=True)
-EXPECTED = Code("serving.expected", Stage.PROCESSED, "what has to be serving", informational=True)
+NEWEST = Code("serving.newest", Stage.PROCESSED, "the newest revision serves")
+BEHIND = Code("serving.behind", Stage.PROCESSED, "the newest revision gets no traffic")
+NOT_READY = Code("serving.not_ready", Stage.PROCESSED, "the newest revision does not become ready")
+SPLIT = Code("serving.split", Stage.PROCESSED, "traffic is split between revisions")
+GONE = Code("serving.gone", Stage.PROCESSED, "the service does not exist")
+OLD_IMAGE = Code("serving.old_image", Stage.PROCESSED, "an older image serves under a newer label")
+EXPECTED = Code("serving.expected", Stage.PROCESSED, "what has to be serving")
 
 COMMIT_LABELS = ("commit-sha", "commit_sha", "git-sha", "git-commit")
 """The first is what Cloud Run's continuous deployment sets ("Continuous deployment from Git" page); the others are usual by hand."""

@@ -30,14 +30,14 @@ from diagnostics.question.ask import Ask
 from diagnostics.steps.finding import Code, Finding, Status
 from diagnostics.steps.words import by_class, clock, count, latency, short, span
 
-SETTLED = Code("since_deploy.settled", Stage.PROCESSED, "what happened after the deploy is visible", informational=True)
-SETTLING = Code("since_deploy.settling", Stage.PROCESSED, "too early to judge traffic", informational=True)
-DEPLOYED = Code("since_deploy.deployed", Stage.PROCESSED, "what the deploy changed", informational=True)
-ENV_LOST = Code("since_deploy.env_lost", Stage.PROCESSED, "environment names were lost", informational=True)
-GRANTS = Code("since_deploy.grants", Stage.PROCESSED, "grants were changed since the deploy", informational=True)
-ERRORS = Code("since_deploy.errors", Stage.PROCESSED, "a larger share of pushes fails than before", informational=True)
-SLOWER = Code("since_deploy.slower", Stage.PROCESSED, "requests or starts take longer than before", informational=True)
-UNSEEN = Code("since_deploy.unseen", Stage.PROCESSED, "before and after cannot be compared", informational=True)
+SETTLED = Code("since_deploy.settled", Stage.PROCESSED, "what happened after the deploy is visible")
+SETTLING = Code("since_deploy.settling", Stage.PROCESSED, "too early to judge traffic")
+DEPLOYED = Code("since_deploy.deployed", Stage.PROCESSED, "what the deploy changed")
+ENV_LOST = Code("since_deploy.env_lost", Stage.PROCESSED, "environment names were lost")
+GRANTS = Code("since_deploy.grants", Stage.PROCESSED, "grants were changed since the deploy")
+ERRORS = Code("since_deploy.errors", Stage.PROCESSED, "a larger share of pushes fails than before")
+SLOWER = Code("since_deploy.slower", Stage.PROCESSED, "requests or starts take longer than before")
+UNSEEN = Code("since_deploy.unseen", Stage.PROCESSED, "before and after cannot be compared")
 
 CHANCE = 0.01
 

@@ -8,14 +8,16 @@ from typing import Annotated
 
 from diagnostics.evidence.model import Leg, PublishCounts, QuotaExceeded, Stage, TopicConfig, Unseen, total
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.finding import Bears, Code, Finding, Status
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
 from diagnostics.steps.words import RECENT, clock, count, owed, short
 
-REFUSED = Code("published.refused", Stage.PUBLISHED, "Pub/Sub refuses publish requests")
-QUOTA = Code("published.quota", Stage.PUBLISHED, "a Pub/Sub quota was exceeded")
-MISSING = Code("published.topic_missing", Stage.PUBLISHED, "the request topic does not exist")
-ELSEWHERE = Code("published.elsewhere", Stage.PUBLISHED, "what the coordinator published did not arrive on the topic")
-QUIET = Code("published.quiet", Stage.PUBLISHED, "nothing was published lately", informational=True)
+REFUSED = Code("published.refused", Stage.PUBLISHED, "Pub/Sub refuses publish requests", Kind.EFFECT)
+QUOTA = Code("published.quota", Stage.PUBLISHED, "a Pub/Sub quota was exceeded", Kind.MECHANISM)
+MISSING = Code("published.topic_missing", Stage.PUBLISHED, "the request topic does not exist", Kind.MECHANISM)
+ELSEWHERE = Code(
+    "published.elsewhere", Stage.PUBLISHED, "what the coordinator published did not arrive on the topic", Kind.EFFECT
+)
+QUIET = Code("published.quiet", Stage.PUBLISHED, "nothing was published lately")
 
 _HOUR = timedelta(hours=1)
 """What the command that looks at publishing alone calls lately."""

@@ -11,10 +11,10 @@ from diagnostics.question.ask import Ask
 from diagnostics.steps.finding import Code, Finding, Status
 from diagnostics.steps.words import by_class, clock, count, last_of, short
 
-FLOWS = Code("traffic.flows", Stage.DELIVERED, "messages are published and acknowledged", informational=True)
-IDLE = Code("traffic.idle", Stage.DELIVERED, "nothing was published", informational=True)
-UNSURE = Code("traffic.unsure", Stage.DELIVERED, "whether messages get through cannot be told", informational=True)
-ONE_WAY = Code("traffic.one_way", Stage.RETURNED, "work is done and nothing comes back", informational=True)
+FLOWS = Code("traffic.flows", Stage.DELIVERED, "messages are published and acknowledged")
+IDLE = Code("traffic.idle", Stage.DELIVERED, "nothing was published")
+UNSURE = Code("traffic.unsure", Stage.DELIVERED, "whether messages get through cannot be told")
+ONE_WAY = Code("traffic.one_way", Stage.RETURNED, "work is done and nothing comes back")
 
 LONGEST_DEADLINE = timedelta(seconds=600)
 """The longest ack deadline that Pub/Sub takes: what was acked before that has long been worked on."""

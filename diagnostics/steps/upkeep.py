@@ -21,12 +21,10 @@ from diagnostics.steps.finding import Code, Finding, Status
 from diagnostics.steps.limits import update
 from diagnostics.steps.words import count, names, short, span
 
-RETENTION = Code("limits.retention", Stage.DELIVERED, "messages are not kept long", informational=True)
-EXPIRES = Code("limits.expires", Stage.ROUTED, "the subscription expires when nothing happens", informational=True)
-DEAD_LETTERS_EXPIRE = Code(
-    "limits.dead_letters_expire", Stage.DELIVERED, "the reader of dead letters expires", informational=True
-)
-ORPHANS = Code("limits.orphans", Stage.ROUTED, "subscriptions whose topic was deleted lie about", informational=True)
+RETENTION = Code("limits.retention", Stage.DELIVERED, "messages are not kept long")
+EXPIRES = Code("limits.expires", Stage.ROUTED, "the subscription expires when nothing happens")
+DEAD_LETTERS_EXPIRE = Code("limits.dead_letters_expire", Stage.DELIVERED, "the reader of dead letters expires")
+ORPHANS = Code("limits.orphans", Stage.ROUTED, "subscriptions whose topic was deleted lie about")
 
 _DEFAULT_RETENTION_S = 604800.0
 """Google keeps unacknowledged messages 7 days unless told otherwise (google.pubsub.v1.Subscription)."""

@@ -7,8 +7,9 @@ import pkgutil
 
 import diagnostics.steps
 from diagnostics.causes.catalogue import CATALOGUE
+from diagnostics.causes.consequences import AFTER
 from diagnostics.causes.model import Predicate
-from diagnostics.steps.finding import Code
+from diagnostics.steps.finding import Code, Kind
 
 
 def codes() -> dict[str, Code]:
@@ -22,7 +23,7 @@ def codes() -> dict[str, Code]:
 
 def used() -> set[str]:
     return {name for cause in CATALOGUE for name in _of(cause.requires, cause.decisive, cause.refutes)} | {
-        code.name for cause in CATALOGUE for code in cause.explains
+        code.name for cause in CATALOGUE for code in (*cause.effects, *cause.elsewhere)
     }
 
 
@@ -30,9 +31,20 @@ def _of(*predicates: Predicate | None) -> set[str]:
     return {name for p in predicates if p for name in p.codes()}
 
 
-def test_every_code_is_used_by_a_cause_or_marked_informational() -> None:
-    unused = {name for name, code in codes().items() if not code.informational} - used()
-    assert not unused
+def test_what_a_cause_speaks_of_is_a_code_of_some_step() -> None:
+    assert used() <= set(codes())
+
+
+def test_what_follows_stands_in_one_table_and_in_no_cause() -> None:
+    consequences = {name for name, code in codes().items() if code.kind is Kind.CONSEQUENCE}
+    assert consequences == set(AFTER)
+    assert not {c.name for cause in CATALOGUE for c in (*cause.effects, *cause.elsewhere)} & consequences
+
+
+def test_what_a_cause_does_is_a_mechanism_or_an_effect() -> None:
+    known = codes()
+    kinds = {known[c.name].kind for cause in CATALOGUE for c in (*cause.effects, *cause.elsewhere)}
+    assert kinds <= {Kind.MECHANISM, Kind.EFFECT}
 
 
 def test_a_code_is_named_after_its_step() -> None:
@@ -49,4 +61,4 @@ def test_cause_codes_are_unique_and_their_wording_is_a_clause() -> None:
 
 
 def test_a_benign_cause_explains_no_fault_away() -> None:
-    assert all(not c.explains for c in CATALOGUE if c.benign)
+    assert all(not c.effects for c in CATALOGUE if c.benign)

@@ -7,14 +7,17 @@ from datetime import UTC, datetime, timedelta
 
 from diagnostics.causes.model import BOTH, Cause, Confidence, Has, Role, ok
 from diagnostics.causes.verdict import Verdict, decide
-from diagnostics.evidence.model import Leg, Stage
-from diagnostics.steps.finding import Bears, Code, Finding, Status
+from diagnostics.evidence.model import Leg, PushCounts, Stage
+from diagnostics.readings.stakes import Stakes
+from diagnostics.readings.wholeness import Wholeness
+from diagnostics.steps import delivered, push_auth
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
 
 T = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
-REFUSED = Code("t.refused", Stage.DELIVERED, "refused")
-SLOW = Code("t.slow", Stage.DELIVERED, "slow")
-CONFIG = Code("t.config", Stage.DELIVERED, "config is wrong")
-OTHER = Code("t.other", Stage.DELIVERED, "other")
+REFUSED = Code("t.refused", Stage.DELIVERED, "refused", Kind.EFFECT)
+SLOW = Code("t.slow", Stage.DELIVERED, "slow", Kind.EFFECT)
+CONFIG = Code("t.config", Stage.DELIVERED, "config is wrong", Kind.MECHANISM)
+OTHER = Code("t.other", Stage.DELIVERED, "other", Kind.MECHANISM)
 PROVEN = Code("t.proven", Stage.DELIVERED, "proven")
 
 
@@ -24,12 +27,15 @@ def found(
     bears: Bears = Bears.APART,
     leg: Leg | None = Leg.REQUEST,
     minute: float | None = None,
+    held: int = 5,
+    **numbers: float,
 ) -> Finding:
     since = T + timedelta(minutes=minute) if minute is not None else None
-    return code.says(status, code.title, leg=leg, bears=bears, held=5 if bears is Bears.HOLDS else 0, since=since)
+    held = held if bears is Bears.HOLDS else 0
+    return code.says(status, code.title, leg=leg, bears=bears, held=held, since=since, numbers=numbers)
 
 
-def cause(code: str, on: Code, decisive: bool = False, explains: tuple[Code, ...] = (), **more: object) -> Cause:
+def cause(code: str, on: Code, decisive: bool = False, effects: tuple[Code, ...] = (), **more: object) -> Cause:
     return Cause(
         code=code,
         family="test",
@@ -39,13 +45,19 @@ def cause(code: str, on: Code, decisive: bool = False, explains: tuple[Code, ...
         legs=BOTH,
         requires=Has(on),
         decisive=Has(on) if decisive else None,
-        explains=explains,
+        effects=effects,
         **more,  # type: ignore[arg-type]
     )
 
 
-def verdict(causes: Sequence[Cause], *findings: Finding, over: bool = False) -> Verdict:
-    return decide(causes, findings, tuple(Leg), over)
+def verdict(
+    causes: Sequence[Cause],
+    *findings: Finding,
+    over: bool = False,
+    forgiven: int = 0,
+    whole: Wholeness | None = None,
+) -> Verdict:
+    return decide(causes, findings, tuple(Leg), Stakes(over=over, forgiven=forgiven), whole)
 
 
 def named(v: Verdict) -> list[tuple[str, Role, Confidence]]:
@@ -103,7 +115,7 @@ def test_a_cause_explains_nothing_that_began_before_it() -> None:
 
 
 def test_of_two_indecisive_causes_the_one_that_explains_more_is_taken() -> None:
-    narrow, wide = cause("narrow", REFUSED), cause("wide", REFUSED, explains=(SLOW,))
+    narrow, wide = cause("narrow", REFUSED), cause("wide", REFUSED, effects=(SLOW,))
     v = verdict([narrow, wide], found(REFUSED, bears=Bears.HOLDS), found(SLOW, Status.WARNING))
     assert named(v)[0][0] == "wide"
     assert all(c is not Confidence.CONFIRMED for _, _, c in named(v))
@@ -132,3 +144,112 @@ def test_a_confirmed_cause_is_only_probable_beside_an_unexplained_hold_at_its_st
 
 def test_nothing_found_names_nothing() -> None:
     assert verdict([cause("wrong", CONFIG, True)], found(CONFIG, Status.OK), found(CONFIG, Status.UNKNOWN)).live == ()
+
+
+def test_what_was_found_and_no_cause_owns_is_said_and_holds_the_batch() -> None:
+    v = verdict([], found(OTHER, bears=Bears.HOLDS))
+    assert v.live == () and v.held
+    assert [f.code for f in v.nameless] == [OTHER.name]
+
+
+def test_four_causes_explain_four_effects_however_the_catalogue_is_ordered() -> None:
+    effects = [Code(f"t.effect{n}", Stage.DELIVERED, f"effect {n}", Kind.EFFECT) for n in range(4)]
+    causes = [cause(f"c{n}", effect) for n, effect in enumerate(effects)]
+    for order in (causes, causes[::-1]):
+        v = verdict(order, *(found(effect, bears=Bears.HOLDS) for effect in effects))
+        assert sorted(n for n, _, _ in named(v)) == ["c0", "c1", "c2", "c3"]
+        assert v.unexplained == ()
+
+
+def test_five_causes_that_cannot_be_told_apart_are_one_group_and_none_is_sure() -> None:
+    v = verdict([cause(name, REFUSED) for name in "abcde"], found(REFUSED, bears=Bears.HOLDS))
+    assert {c for _, _, c in named(v)} == {Confidence.POSSIBLE}
+    assert all(len(x.share.rivals) == 4 for x in v.live)
+
+
+def test_a_cause_rests_on_what_needs_no_other_cause() -> None:
+    quiet = cause("quiet", SLOW)
+    assert named(verdict([quiet], found(SLOW, bears=Bears.HOLDS))) == [("quiet", Role.BLOCKS, Confidence.PROBABLE)]
+
+
+def test_two_things_of_one_kind_are_two_effects() -> None:
+    quota = cause("quota", CONFIG, True)
+    v = verdict([quota], found(CONFIG, held=12, bears=Bears.HOLDS), found(REFUSED, held=243, bears=Bears.HOLDS))
+    assert [f.held for f in v.nameless] == [243]
+    assert named(v) == [("quota", Role.BLOCKS, Confidence.PROBABLE)]
+
+
+def test_what_follows_is_of_the_class_that_the_cause_makes() -> None:
+    """Pushes that expired are not the doing of a cause that makes refusals: it stays unexplained, and keeps the stall open."""
+    crash = Cause(
+        code="crash",
+        family="test",
+        title="crash",
+        says="crash",
+        stage=Stage.DELIVERED,
+        requires=Has(push_auth.REFUSED),
+        decisive=Has(push_auth.REFUSED),
+    )
+    late = found(delivered.FAILING, bears=Bears.HOLDS, class_deadline_exceeded=40)
+    refused = found(delivered.FAILING, bears=Bears.HOLDS, class_remote_server_4xx=40)
+    own = found(push_auth.REFUSED, bears=Bears.HOLDS)
+    assert [f.code for f in verdict([crash], own, late).unexplained] == [delivered.FAILING.name]
+    assert verdict([crash], own, refused).unexplained == ()
+
+
+def test_the_role_is_by_its_own_findings_not_by_what_others_hold() -> None:
+    cold, revoked = cause("cold", SLOW, True), cause("revoked", CONFIG, True, (REFUSED,))
+    v = verdict(
+        [cold, revoked],
+        found(SLOW, Status.WARNING, bears=Bears.SLOWS, minute=0),
+        found(CONFIG, minute=6),
+        found(REFUSED, bears=Bears.HOLDS, minute=6),
+    )
+    assert {n: r for n, r, _ in named(v)} == {"revoked": Role.BLOCKS, "cold": Role.WORSENS}
+
+
+def test_what_is_forgiven_does_not_block_by_itself() -> None:
+    gate, lost = cause("gate", CONFIG, True), cause("lost", REFUSED, True)
+    v = verdict(
+        [gate, lost],
+        found(CONFIG, bears=Bears.HOLDS, held=5),
+        found(REFUSED, bears=Bears.HOLDS, held=167),
+        forgiven=8,
+    )
+    assert {n: r for n, r, _ in named(v)} == {"lost": Role.BLOCKS, "gate": Role.WORSENS}
+
+
+def test_two_that_are_forgiven_alone_block_together() -> None:
+    v = verdict(
+        [cause("a", CONFIG, True), cause("b", REFUSED, True)],
+        found(CONFIG, bears=Bears.HOLDS, held=5),
+        found(REFUSED, bears=Bears.HOLDS, held=5),
+        forgiven=8,
+    )
+    assert {r for _, r, _ in named(v)} == {Role.BLOCKS}
+
+
+def test_the_onset_is_the_causes_own() -> None:
+    v = verdict(
+        [cause("revoked", CONFIG, True, (REFUSED,))],
+        found(CONFIG, minute=6),
+        found(REFUSED, bears=Bears.HOLDS, minute=7),
+        found(delivered.OLD_BACKLOG, Status.WARNING, minute=-90),
+    )
+    assert v.live[0].since == T + timedelta(minutes=6)
+    assert v.unexplained == ()
+
+
+def test_what_could_overturn_it_has_to_be_seen_whole() -> None:
+    wrong = cause("wrong", CONFIG, True, overturned_by=(PushCounts,))
+    hidden = Wholeness(frozenset({("PushCounts", Leg.REQUEST)}))
+    assert named(verdict([wrong], found(CONFIG)))[0][2] is Confidence.CONFIRMED
+    assert named(verdict([wrong], found(CONFIG), whole=hidden))[0][2] is Confidence.PROBABLE
+
+
+def test_a_hundred_causes_and_twenty_findings_are_decided_at_once() -> None:
+    """No bound on time here: the number of comparisons is bounded, and the benchmark prints the milliseconds."""
+    codes = [Code(f"t.e{n}", Stage.DELIVERED, f"e{n}", Kind.EFFECT) for n in range(20)]
+    causes = [cause(f"c{n}", codes[n % 20], effects=(codes[(n + 7) % 20],)) for n in range(100)]
+    v = verdict(causes, *(found(code, bears=Bears.HOLDS) for code in codes))
+    assert v.unexplained == ()

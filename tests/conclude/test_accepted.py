@@ -14,20 +14,20 @@ from diagnostics.conclude.accepted import Sifted, sift
 from diagnostics.conclude.standing import worst
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.pipeline.profile import Accepted
-from diagnostics.steps.finding import Bears, Code, Finding, Status
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
 
 NOW = datetime(2026, 2, 8, 14, 21, tzinfo=UTC)
-STORM = Code("processed.poison", Stage.PROCESSED, "poison")
-GRANTS = Code("dead_letter.grants", Stage.PROCESSED, "grants")
-BACKLOG = Code("delivered.old_backlog", Stage.DELIVERED, "old")
-HIDDEN = Code("push_auth.not_checked", Stage.DELIVERED, "not checked", informational=True)
+STORM = Code("processed.poison", Stage.PROCESSED, "poison", Kind.EFFECT)
+GRANTS = Code("dead_letter.grants", Stage.PROCESSED, "grants", Kind.MECHANISM)
+BACKLOG = Code("delivered.old_backlog", Stage.DELIVERED, "old", Kind.CONSEQUENCE)
+HIDDEN = Code("push_auth.not_checked", Stage.DELIVERED, "not checked")
 
 
 def accept(code: str, until: date = date(2026, 2, 28), leg: Leg | None = None) -> Accepted:
     return Accepted(code=code, leg=leg, until=until, reason="ticket 77")
 
 
-def cause(code: str, *rests_on: Code, explains: tuple[Code, ...] = ()) -> Cause:
+def cause(code: str, *rests_on: Code) -> Cause:
     needs = any_of(*(Has(c) for c in rests_on))
     return Cause(
         code=code,
@@ -37,13 +37,12 @@ def cause(code: str, *rests_on: Code, explains: tuple[Code, ...] = ()) -> Cause:
         stage=Stage.PROCESSED,
         requires=needs,
         decisive=needs,
-        explains=explains,
     )
 
 
 CATALOGUE = (
-    cause("poison-retry-storm", STORM, explains=(BACKLOG,)),
-    cause("grants-missing", GRANTS, explains=(BACKLOG,)),
+    cause("poison-retry-storm", STORM),
+    cause("grants-missing", GRANTS),
 )
 
 
@@ -54,7 +53,7 @@ def found(
 
 
 def sifted(findings: list[Finding], *accepted: Accepted) -> Sifted:
-    return sift(accepted, findings, decide(CATALOGUE, findings, (Leg.REQUEST, Leg.COMPLETION), over=False), NOW)
+    return sift(accepted, findings, decide(CATALOGUE, findings, (Leg.REQUEST, Leg.COMPLETION)), NOW)
 
 
 def codes(live: Sifted) -> set[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from diagnostics.causes.attribute import Share
 from diagnostics.causes.catalogue import CATALOGUE, find
+from diagnostics.causes.match import Match
 from diagnostics.causes.model import Confidence, Role
-from diagnostics.causes.verdict import Live, Match, Verdict
+from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude.diagnosis import Suspect
 from diagnostics.conclude.suspects import ABOUT, suspects
 from diagnostics.evidence.model import Change, ChangeLog, Evidence, EvidenceSet, Key, Leg, Provenance, Unseen, Why
@@ -37,7 +39,7 @@ def ranked(*changes: Change, log: Unseen | None = None, role: Role = Role.BLOCKS
     cause = find("push-invoker-missing")
     assert cause is not None
     finding: Finding = push_auth.INVOKER.says(Status.FAULT, "no invoker", leg=Leg.REQUEST, since=ONSET)
-    live = Live(Match(cause, Leg.REQUEST, (finding,), True, (finding,)), role, Confidence.CONFIRMED)
+    live = Live(Share(Match(cause, Leg.REQUEST, (finding,), True), (finding,), ()), role, Confidence.CONFIRMED)
     told = log or ChangeLog(
         source=SOURCE, since=NOW - timedelta(days=7), changes=tuple(sorted(changes, key=lambda c: c.at))
     )

@@ -13,6 +13,7 @@ import typer
 
 import diagnostics.steps
 from diagnostics.causes.catalogue import CATALOGUE, find
+from diagnostics.causes.consequences import AFTER
 from diagnostics.causes.model import Cause
 from diagnostics.cli import main
 from diagnostics.cli.do import runbook
@@ -56,7 +57,7 @@ def _settles(cause: Cause) -> set[str]:
 
 def _may_cite(cause: Cause) -> set[str]:
     refuting = set(cause.refutes.codes()) if cause.refutes else set()
-    return _settles(cause) | {code.name for code in cause.explains} | refuting
+    return _settles(cause) | {code.name for code in (*cause.effects, *cause.elsewhere)} | set(AFTER) | refuting
 
 
 # --- every runbook ---------------------------------------------------------------------------------------------------

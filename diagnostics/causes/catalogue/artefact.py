@@ -26,6 +26,7 @@ CAUSES = (
         requires=ok(p.PROGRESSING),
         decisive=ALWAYS,
         benign=True,
+        hopeful=True,
     ),
     Cause(
         code="too-early",
@@ -36,5 +37,6 @@ CAUSES = (
         requires=any_of(ok(p.TOO_EARLY), ok(created.LOADING)),
         decisive=any_of(ok(p.TOO_EARLY), ok(created.LOADING)),
         benign=True,
+        hopeful=True,
     ),
 )

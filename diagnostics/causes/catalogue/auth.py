@@ -7,10 +7,6 @@ from diagnostics.steps import delivered, push_auth
 _EFFECTS = (
     push_auth.REFUSED,
     push_auth.SILENT,
-    delivered.FAILING,
-    delivered.HELD_BACK,
-    delivered.NO_PUSHES,
-    delivered.OLD_BACKLOG,
 )
 
 CAUSES = (
@@ -23,7 +19,7 @@ CAUSES = (
         legs=BOTH,
         requires=Has(push_auth.INVOKER),
         decisive=any_of(Has(push_auth.REFUSED), Has(delivered.FAILING)),
-        explains=_EFFECTS,
+        effects=_EFFECTS,
         refutes=ok(push_auth.PROVEN),
         settled_by=("pubsub-diag push-auth --leg {leg}",),
         next=("pubsub-diag runbook show push-invoker-missing", "pubsub-diag push-auth --leg {leg}"),
@@ -37,7 +33,7 @@ CAUSES = (
         legs=BOTH,
         requires=Has(push_auth.AUDIENCE),
         decisive=any_of(Has(push_auth.REFUSED), Has(delivered.FAILING)),
-        explains=_EFFECTS,
+        effects=_EFFECTS,
         refutes=ok(push_auth.PROVEN),
         settled_by=("pubsub-diag push-auth --leg {leg}",),
         next=("pubsub-diag runbook show push-audience-mismatch", "pubsub-diag push-auth --leg {leg}"),

@@ -14,7 +14,7 @@ CAUSES = (
         legs=BOTH,
         requires=Has(cold_start.SATURATED),
         decisive=ALWAYS,
-        explains=(delivered.FAILING, delivered.HELD_BACK, delivered.OLD_BACKLOG, cold_start.CANNOT_SCALE),
+        effects=(cold_start.CANNOT_SCALE,),
         next=("pubsub-diag runbook show max-instances-saturated",),
     ),
     Cause(

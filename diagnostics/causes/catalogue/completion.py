@@ -2,7 +2,7 @@
 
 from diagnostics.causes.model import ALWAYS, Cause, Has, Over, none_of
 from diagnostics.evidence.model import Leg, Stage
-from diagnostics.steps import returned
+from diagnostics.steps import processed, returned
 
 CAUSES = (
     Cause(
@@ -14,7 +14,7 @@ CAUSES = (
         legs=(Leg.COMPLETION,),
         requires=Has(returned.TOPIC_MISSING),
         decisive=ALWAYS,
-        explains=(returned.ERRORS, returned.NONE_PUBLISHED, returned.MISSING),
+        effects=(returned.ERRORS, returned.NONE_PUBLISHED, returned.MISSING),
         next=("pubsub-diag runbook show completion-topic-missing", "pubsub-diag changes --leg request"),
     ),
     Cause(
@@ -26,6 +26,7 @@ CAUSES = (
         legs=(Leg.COMPLETION,),
         requires=Over(returned.MISSING, "skipped", 0),
         decisive=none_of(Over(returned.MISSING, "unskipped", 0)),
+        elsewhere=(processed.SKIPPED,),
         next=("pubsub-diag runbook show skip-acked-without-completion", "pubsub-diag batch {batch} --items"),
     ),
 )

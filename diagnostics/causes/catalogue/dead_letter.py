@@ -2,7 +2,7 @@
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has
 from diagnostics.evidence.model import Stage
-from diagnostics.steps import dead_letter, delivered, processed
+from diagnostics.steps import dead_letter, processed
 
 CAUSES = (
     Cause(
@@ -14,7 +14,7 @@ CAUSES = (
         legs=BOTH,
         requires=Has(dead_letter.GRANTS),
         decisive=ALWAYS,
-        explains=(processed.REPEATS, delivered.REDELIVERED),
+        effects=(processed.REPEATS,),
         never_blocks=True,
         next=("pubsub-diag runbook show dead-letter-grants-missing",),
     ),

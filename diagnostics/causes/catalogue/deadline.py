@@ -14,7 +14,7 @@ CAUSES = (
         legs=BOTH,
         requires=Over(cold_start.TOO_SLOW, "expired", 0),
         decisive=ALWAYS,
-        explains=(delivered.DEADLINE, delivered.FAILING, delivered.HELD_BACK, delivered.OLD_BACKLOG),
+        effects=(delivered.DEADLINE,),
         settled_by=("pubsub-diag cold-start --leg {leg}",),
         next=("pubsub-diag runbook show cold-start-exceeds-ack-deadline",),
     ),

@@ -14,7 +14,7 @@ CAUSES = (
         legs=BOTH,
         requires=Has(changes.MIN_INSTANCES),
         decisive=ALWAYS,
-        explains=(cold_start.TOO_SLOW, cold_start.CANNOT_SCALE),
+        effects=(cold_start.TOO_SLOW, cold_start.CANNOT_SCALE),
         never_blocks=True,
         next=("pubsub-diag runbook show min-instances-lost-in-deploy",),
     ),

@@ -2,15 +2,12 @@
 
 from diagnostics.causes.model import Cause, Has, Over, all_of, any_of, none_of
 from diagnostics.evidence.model import Stage
-from diagnostics.steps import published, recorded, requested, topic
+from diagnostics.steps import published, requested, topic
 
 EFFECTS = (
     requested.TIMED_OUT,
     published.FEWER,
     published.CUT_SHORT,
-    recorded.WAITS_FOR_UNPUBLISHED,
-    recorded.WILL_WAIT,
-    recorded.HOLLOW,
 )
 """What follows when items do not get onto the topic."""
 
@@ -23,7 +20,7 @@ CAUSES = (
         stage=Stage.PUBLISHED,
         requires=all_of(Has(published.CUT_SHORT), none_of(Has(published.ERRORS), Has(topic.REFUSED))),
         decisive=Has(requested.TIMED_OUT),
-        explains=EFFECTS,
+        effects=EFFECTS,
         next=("pubsub-diag runbook show start-timed-out-before-publish",),
     ),
     Cause(
@@ -37,7 +34,7 @@ CAUSES = (
             none_of(Has(topic.QUOTA)),
         ),
         decisive=any_of(Over(published.ERRORS, "answered", 0), Has(topic.REFUSED), Has(topic.MISSING)),
-        explains=EFFECTS,
+        effects=EFFECTS,
         settled_by=("pubsub-diag published",),
         next=("pubsub-diag runbook show publish-failing", "pubsub-diag changes --leg completion"),
     ),
@@ -48,7 +45,7 @@ CAUSES = (
         says="what the coordinator publishes does not arrive on the pipeline's topic",
         stage=Stage.PUBLISHED,
         requires=Has(topic.ELSEWHERE),
-        explains=(topic.ELSEWHERE,),
+        effects=(topic.ELSEWHERE,),
         settled_by=("pubsub-diag changes --leg completion",),
         next=("pubsub-diag changes --leg completion", "pubsub-diag runbook show published-elsewhere"),
     ),

@@ -14,7 +14,7 @@ CAUSES = (
         stage=Stage.PUBLISHED,
         requires=Has(topic.QUOTA),
         decisive=ALWAYS,
-        explains=(published.ERRORS, topic.REFUSED, *EFFECTS),
+        effects=(published.ERRORS, topic.REFUSED, *EFFECTS),
         next=("pubsub-diag runbook show publish-quota-exceeded",),
     ),
 )

@@ -2,7 +2,7 @@
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, all_of, any_of
 from diagnostics.evidence.model import Stage
-from diagnostics.steps import delivered, push_auth, routed
+from diagnostics.steps import push_auth, routed
 
 CAUSES = (
     Cause(
@@ -14,7 +14,7 @@ CAUSES = (
         legs=BOTH,
         requires=all_of(Has(routed.SUBSCRIPTION_MISSING), Has(routed.NO_SUBSCRIPTION)),
         decisive=ALWAYS,
-        explains=(routed.EXPIRED,),
+        effects=(routed.EXPIRED,),
         next=(
             "pubsub-diag runbook show no-subscription-on-topic",
             "pubsub-diag batch {batch} --items --missing -o json",
@@ -51,14 +51,9 @@ CAUSES = (
         legs=BOTH,
         requires=Has(routed.ENDPOINT),
         decisive=ALWAYS,
-        explains=(
+        effects=(
             push_auth.REFUSED,
             push_auth.SILENT,
-            delivered.FAILING,
-            delivered.HELD_BACK,
-            delivered.NO_PUSHES,
-            delivered.OLD_BACKLOG,
-            delivered.REDELIVERED,
         ),
         next=("pubsub-diag runbook show push-endpoint-wrong", "pubsub-diag changes --leg {leg}"),
     ),

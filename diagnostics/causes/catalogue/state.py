@@ -2,7 +2,7 @@
 
 from diagnostics.causes.model import ALWAYS, Cause, Has, all_of, any_of, ok
 from diagnostics.evidence.model import Stage
-from diagnostics.steps import created, published, recorded, requested
+from diagnostics.steps import created, published, recorded
 from diagnostics.steps.finding import Status
 
 CAUSES = (
@@ -14,7 +14,7 @@ CAUSES = (
         stage=Stage.CLOSED,
         requires=all_of(any_of(Has(recorded.WAITS_FOR_UNPUBLISHED), Has(recorded.WILL_WAIT)), Has(published.GATED)),
         decisive=ALWAYS,
-        explains=(published.FEWER,),
+        effects=(published.FEWER,),
         next=("pubsub-diag runbook show gated-batch-never-closes", "pubsub-diag batch {batch} --items"),
     ),
     Cause(
@@ -25,7 +25,6 @@ CAUSES = (
         stage=Stage.CREATED,
         requires=Has(created.STALE_OPEN, (Status.FAULT, Status.UNKNOWN)),
         decisive=Has(created.STALE_OPEN),
-        explains=(requested.REFUSED,),
         settled_by=("pubsub-diag batches",),
         next=("pubsub-diag batch {blocker}", "pubsub-diag runbook show stale-active-batch-blocks-start"),
     ),

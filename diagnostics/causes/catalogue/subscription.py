@@ -2,7 +2,7 @@
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has
 from diagnostics.evidence.model import Stage
-from diagnostics.steps import delivered, routed
+from diagnostics.steps import routed
 
 CAUSES = (
     Cause(
@@ -14,7 +14,6 @@ CAUSES = (
         legs=BOTH,
         requires=Has(routed.NOT_PUSH),
         decisive=ALWAYS,
-        explains=(delivered.NO_PUSHES, delivered.OLD_BACKLOG, delivered.FAILING),
         next=("pubsub-diag probe restore", "pubsub-diag runbook show left-in-pull-mode"),
     ),
 )

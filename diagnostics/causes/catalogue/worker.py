@@ -2,7 +2,7 @@
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, Over, all_of, any_of, none_of, ok
 from diagnostics.evidence.model import Stage
-from diagnostics.steps import delivered, peeked, processed, requested
+from diagnostics.steps import dead_letter, delivered, peeked, processed, requested
 
 CAUSES = (
     Cause(
@@ -19,13 +19,11 @@ CAUSES = (
             all_of(Has(peeked.STUCK), ok(delivered.ACKED)),
         ),
         decisive=any_of(Has(processed.REPEATS), Over(peeked.UNREADABLE, "tried", 0)),
-        explains=(
+        effects=(
+            dead_letter.TOPIC_MISSING,
             peeked.UNREADABLE,
             processed.UNREADABLE,
             processed.ERRORS,
-            delivered.FAILING,
-            delivered.HELD_BACK,
-            delivered.OLD_BACKLOG,
         ),
         refutes=Has(processed.ALL_FAIL),
         settled_by=("pubsub-diag worker", "pubsub-diag probe run --peek 30"),
@@ -39,13 +37,10 @@ CAUSES = (
         stage=Stage.PROCESSED,
         requires=all_of(Has(processed.ALL_FAIL), none_of(Has(processed.CRASHING))),
         decisive=ALWAYS,
-        explains=(
+        effects=(
+            dead_letter.TOPIC_MISSING,
             processed.REPEATS,
             processed.ERRORS,
-            delivered.REDELIVERED,
-            delivered.FAILING,
-            delivered.HELD_BACK,
-            delivered.OLD_BACKLOG,
         ),
         next=("pubsub-diag runbook show every-item-fails", "pubsub-diag changes --leg {leg}"),
     ),
@@ -58,16 +53,13 @@ CAUSES = (
         legs=BOTH,
         requires=Has(processed.CRASHING),
         decisive=none_of(ok(delivered.ACKED)),
-        explains=(
+        effects=(
+            dead_letter.TOPIC_MISSING,
             requested.FAILED,
             processed.ALL_FAIL,
             processed.REPEATS,
             processed.ERRORS,
-            delivered.FAILING,
-            delivered.HELD_BACK,
-            delivered.OLD_BACKLOG,
             delivered.DEADLINE,
-            delivered.REDELIVERED,
         ),
         next=("pubsub-diag runbook show worker-crashing", "pubsub-diag changes --leg {leg}"),
     ),

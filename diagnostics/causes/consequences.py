@@ -1,0 +1,96 @@
+"""What follows by itself once something stops messages. It stands here once, and in no cause.
+
+Whatever keeps pushes from being acked makes Pub/Sub back off, lets the backlog grow old and the delivery health go bad; whatever
+keeps items from being published leaves the batch waiting for them; whatever holds items lets the batch stall.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from diagnostics.evidence.model import Leg, Stage
+from diagnostics.steps import cold_start as capacity
+from diagnostics.steps import created, delivered, processed, progress, push_auth, recorded, requested
+from diagnostics.steps.finding import Bears, Code, Finding, Kind
+
+_ON_THE_WAY = frozenset({Stage.ROUTED, Stage.DELIVERED, Stage.PROCESSED})
+_BEFORE = frozenset({Stage.REQUESTED, Stage.CREATED, Stage.PUBLISHED})
+
+_AFTER: dict[Code, frozenset[Stage]] = {
+    delivered.FAILING: _ON_THE_WAY,
+    delivered.PAUSED: _ON_THE_WAY,
+    delivered.NO_PUSHES: _ON_THE_WAY,
+    delivered.HELD_BACK: _ON_THE_WAY,
+    delivered.REDELIVERED: _ON_THE_WAY,
+    delivered.OLD_BACKLOG: _ON_THE_WAY,
+    delivered.HEALTH: _ON_THE_WAY,
+    delivered.DEAD_LETTERED: _ON_THE_WAY,
+    created.MISSING: frozenset({Stage.REQUESTED, Stage.PROCESSED}),
+    requested.REFUSED: frozenset({Stage.CREATED}),
+    recorded.WAITS_FOR_UNPUBLISHED: _BEFORE,
+    recorded.WILL_WAIT: _BEFORE,
+    recorded.HOLLOW: _BEFORE,
+    progress.STALLED: frozenset(Stage),
+}
+"""A consequence, and the stages whose mechanisms and effects it can follow from."""
+
+AFTER = {code.name: stages for code, stages in _AFTER.items()}
+
+_ANY = frozenset({"remote_server_4xx", "remote_server_5xx", "deadline_exceeded", "internal", "invalid", "unreachable"})
+_ANSWERED = frozenset({"remote_server_4xx", "remote_server_5xx", "invalid"})
+_4XX, _5XX, _LATE = frozenset({"remote_server_4xx"}), frozenset({"remote_server_5xx"}), frozenset({"deadline_exceeded"})
+
+_CLASSES: dict[Code, frozenset[str]] = {
+    push_auth.REFUSED: _4XX,
+    push_auth.SILENT: _4XX,
+    push_auth.INGRESS: _4XX,
+    push_auth.INVOKER: _4XX,
+    push_auth.AUDIENCE: _4XX,
+    push_auth.NO_TOKEN: _4XX,
+    push_auth.MINTING: _4XX | {"internal", "unreachable"},
+    push_auth.ACCOUNT: _4XX | {"internal", "unreachable"},
+    delivered.DEADLINE: _LATE,
+    delivered.UNREACHABLE: frozenset({"unreachable"}),
+    capacity.TOO_SLOW: _LATE,
+    capacity.SATURATED: _4XX | _5XX | _LATE,
+    capacity.CANNOT_SCALE: _5XX | _LATE,
+    capacity.SWITCHED_OFF: _4XX | _5XX,
+    processed.UNREADABLE: _4XX,
+    processed.ERRORS: _ANSWERED,
+    processed.REPEATS: _ANSWERED,
+    processed.ALL_FAIL: _ANSWERED,
+    processed.CRASHING: _5XX | _LATE | {"unreachable"},
+    processed.SKIPPED: frozenset(),
+}
+CLASSES = {code.name: classes for code, classes in _CLASSES.items()}
+"""The `response_class` that pushes get by each: a consequence of another class is not its doing. Left out: any."""
+
+_FEW = 0.1
+"""A class with a smaller share of the failing pushes is noise of the platform: every deploy makes a few."""
+
+
+def follows(finding: Finding, of: Iterable[Finding]) -> bool:
+    """Whether these mechanisms and effects, together, bring the consequence about."""
+    sources = [f for f in of if _can(finding, f)]
+    if not sources:
+        return False
+    wanted = classes_of(finding)
+    made = frozenset[str]().union(*(CLASSES.get(f.code, _ANY) for f in sources))
+    return wanted <= made
+
+
+def classes_of(finding: Finding) -> frozenset[str]:
+    """The push classes that a finding counts, without stray ones; empty where it counts none."""
+    counted = {name.removeprefix("class_"): n for name, n in finding.numbers.items() if name.startswith("class_")}
+    every = sum(counted.values())
+    return frozenset(name for name, n in counted.items() if n >= _FEW * every)
+
+
+def _can(finding: Finding, source: Finding) -> bool:
+    if source.kind not in (Kind.MECHANISM, Kind.EFFECT) or source.stage not in AFTER.get(finding.code, frozenset()):
+        return False
+    if finding.code == progress.STALLED.name:
+        return source.bears is not Bears.APART
+    same_leg = finding.leg is source.leg or None in (finding.leg, source.leg)
+    started = finding.code == created.MISSING.name and source.leg is Leg.COMPLETION  # it takes start calls, too
+    return same_leg or started

@@ -1,0 +1,88 @@
+"""Which causes fit on which leg: their mechanism was seen and nothing refutes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from diagnostics.causes.model import Board, Cause
+from diagnostics.evidence.model import Leg
+from diagnostics.steps.finding import Finding, Kind
+
+SLACK = timedelta(minutes=2)
+"""Metrics are sampled a minute apart and logs carry the begin or the end of a request: onsets this close count as one."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """One cause that fits on one leg."""
+
+    cause: Cause
+    leg: Leg
+    because: tuple[Finding, ...]
+    """What it rests on."""
+    settled: bool
+    """What settles it alone was seen, too."""
+
+    @property
+    def onset(self) -> datetime | None:
+        """When it began, by its own mechanism and effects; by what follows from them only where they do not tell."""
+        own = [f for f in self.because if f.kind is not Kind.CONSEQUENCE and f.since]
+        return min((f.since for f in own or self.because if f.since), default=None)
+
+    @property
+    def names_leg(self) -> bool:
+        return any(f.leg for f in self.because)
+
+    def claims(self, finding: Finding) -> bool:
+        """Whether the finding is its own: what it rests on, or an effect that it has, on its leg, once it had begun."""
+        if any(f is finding for f in self.because):
+            return True
+        codes = self.cause.effects if finding.leg in (self.leg, None) else self.cause.elsewhere
+        if finding.code not in {c.name for c in codes}:
+            return False
+        onset = self.onset
+        return onset is None or finding.since is None or finding.since >= onset - SLACK
+
+
+class Refuted(NamedTuple):
+    cause: Cause
+    leg: Leg
+    against: tuple[Finding, ...]
+
+
+def fitting(
+    catalogue: Iterable[Cause], findings: Sequence[Finding], legs: Sequence[Leg]
+) -> tuple[list[Match], list[Refuted]]:
+    """All matches, in the catalogue's order, and what was seen against those that would have fitted."""
+    matches: list[Match] = []
+    refuted: list[Refuted] = []
+    for cause in catalogue:
+        for leg in cause.legs:
+            if leg is Leg.COMPLETION and leg not in legs and not any(f.leg is leg for f in findings):
+                continue
+            board = Board(findings, leg)
+            because = cause.requires.match(board)
+            if because is None or (not because and not cause.benign):
+                continue
+            against = cause.refutes.match(board) if cause.refutes else None
+            if against:
+                refuted.append(Refuted(cause, leg, against))
+                continue
+            settles = cause.decisive.match(board) if cause.decisive else None
+            matches.append(Match(cause, leg, distinct((*(settles or ()), *because)), settles is not None))
+    return _once(matches), refuted
+
+
+def distinct(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple({id(f): f for f in findings}.values())
+
+
+def _once(matches: Sequence[Match]) -> list[Match]:
+    """A cause whose findings belong to no leg is the same on both."""
+    kept: dict[tuple[str, frozenset[int]], Match] = {}
+    for match in matches:
+        kept.setdefault((match.cause.code, frozenset(map(id, match.because))), match)
+    return list(kept.values())

@@ -1,0 +1,68 @@
+"""What a cause does to this batch, and how sure that is: by arithmetic on its own findings, never on what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from diagnostics.causes.attribute import Share
+from diagnostics.causes.model import Confidence, Role
+from diagnostics.evidence.model import STAGES
+from diagnostics.readings.stakes import Stakes
+from diagnostics.readings.wholeness import Wholeness
+from diagnostics.steps.finding import Bears, Finding, Kind, Status
+
+
+def roles(shares: Sequence[Share], stakes: Stakes) -> list[Role]:
+    """The role of each. Where none holds more than the closing rule forgives, but all together do, they block together."""
+    found = [_role(share, stakes) for share in shares]
+    holding = [s for s in shares if _holds(s) and not s.match.cause.never_blocks and not s.match.cause.benign]
+    together = sum({id(f): f.held for s in holding for f in _now(s)}.values())
+    if Role.BLOCKS not in found and together > stakes.forgiven and stakes.seen and not stakes.over:
+        return [Role.BLOCKS if s in holding else role for s, role in zip(shares, found, strict=True)]
+    return found
+
+
+def held(share: Share) -> int:
+    """Items of the batch that it holds now, at least."""
+    return max((f.held for f in _now(share)), default=0)
+
+
+def _role(share: Share, stakes: Stakes) -> Role:
+    cause = share.match.cause
+    if cause.benign:
+        return Role.BENIGN
+    if stakes.over or not stakes.seen:
+        return Role.LATENT
+    number = held(share)
+    if _holds(share) and not cause.never_blocks and (number == 0 or number > stakes.forgiven):
+        return Role.BLOCKS  # it holds some, and none is counted: nothing says that they are few
+    met = any(f.bears in (Bears.HOLDS, Bears.SLOWS) and f.status is not Status.OK for f in share.own)
+    return Role.WORSENS if met else Role.LATENT
+
+
+def _now(share: Share) -> list[Finding]:
+    """Its own findings that hold items now."""
+    return [f for f in share.own if f.abnormal and f.until is None and f.bears is Bears.HOLDS]
+
+
+def _holds(share: Share) -> bool:
+    return bool(_now(share))
+
+
+def confidence(share: Share, role: Role, unexplained: Iterable[Finding], whole: Wholeness) -> Confidence:
+    """Confirmed: what settles it was seen, and all that could overturn it was seen whole and did not."""
+    match = share.match
+    if not match.settled:
+        return Confidence.POSSIBLE if share.rivals else Confidence.PROBABLE
+    if whole.missing(match.cause.overturned_by, match.leg):
+        return Confidence.PROBABLE
+    if role is Role.BLOCKS and any(_disturbs(f, share) for f in unexplained):
+        return Confidence.PROBABLE
+    return Confidence.CONFIRMED
+
+
+def _disturbs(finding: Finding, share: Share) -> bool:
+    """An unexplained fault that holds items at or upstream of this cause's stage, on its leg, keeps it from being confirmed."""
+    upstream = STAGES.index(finding.stage) <= STAGES.index(share.match.cause.stage)
+    same_leg = finding.leg in (share.match.leg, None)
+    return finding.bears is Bears.HOLDS and finding.kind is not Kind.CONSEQUENCE and upstream and same_leg

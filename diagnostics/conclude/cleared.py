@@ -1,0 +1,59 @@
+"""What it is not. A clearance is a claim, too: it needs positive evidence of this batch, now, and nothing found that speaks against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from diagnostics.causes.verdict import Verdict
+from diagnostics.conclude.diagnosis import RuledOut
+from diagnostics.evidence.model import Leg, Stage
+from diagnostics.readings.ledger import Ledger
+from diagnostics.steps import cold_start, delivered, processed, published, push_auth, routed
+from diagnostics.steps.finding import Finding, Kind, Status
+
+_CLEARS = {
+    published.ALL.name: "publishing",
+    routed.ROUTED.name: "routing",
+    delivered.OURS.name: "delivery",
+    delivered.ACKED.name: "delivery",
+    push_auth.PROVEN.name: "sign-in",
+    push_auth.GRANTED.name: "sign-in",
+    cold_start.FINE.name: "cold start",
+    processed.STORM_SMALL.name: "the failing messages",
+}
+"""Findings that, when ok, clear a part of the pipeline, and what to call it."""
+
+_BY_ITSELF = frozenset({delivered.OURS.name, delivered.ACKED.name, push_auth.PROVEN.name, processed.STORM_SMALL.name})
+"""They speak of messages that passed. The others speak of how things are set up: they clear only where something of the batch passed."""
+
+
+def ruled_out(ledger: Ledger, findings: Sequence[Finding], verdict: Verdict) -> tuple[RuledOut, ...]:
+    """Parts of the pipeline that are cleared, and causes that fit and are refuted, each with the reason."""
+    against = [f for f in findings if f.abnormal and f.kind is not Kind.NOTE]
+    cleared = (
+        RuledOut(code=_CLEARS[f.code], leg=f.leg, because=f.says)
+        for f in findings
+        if f.code in _CLEARS and f.status is Status.OK and not _accused(f, against) and _proven(f, ledger)
+    )
+    refuted = (RuledOut(code=r.cause.code, leg=r.leg, because=r.against[0].says) for r in verdict.refuted)
+    return tuple(_first((*cleared, *refuted)))
+
+
+def _accused(finding: Finding, against: Iterable[Finding]) -> bool:
+    """Whether anything abnormal was found in the same part of the pipeline, on this leg."""
+    part = finding.code.partition(".")[0]
+    return any(f.code.partition(".")[0] == part and f.leg in (finding.leg, None) and f.until is None for f in against)
+
+
+def _proven(finding: Finding, ledger: Ledger) -> bool:
+    """Whether something of the batch got past what is cleared. Without a batch the finding speaks for itself."""
+    if finding.code in _BY_ITSELF or not ledger.counts:
+        return True
+    return ledger.counts[Stage.RETURNED if finding.leg is Leg.COMPLETION else Stage.DELIVERED].least > 0
+
+
+def _first(listed: Iterable[RuledOut]) -> Iterator[RuledOut]:
+    kept: dict[tuple[str, Leg | None], RuledOut] = {}
+    for one in listed:
+        kept.setdefault((one.code, one.leg), one)
+    yield from kept.values()

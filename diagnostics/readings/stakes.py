@@ -1,0 +1,31 @@
+"""What is at stake for the batch, by arithmetic: how much may be missing before it cannot close, and whether it is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import floor
+
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Stakes:
+    """What a cause can do to the batch that was asked about."""
+
+    over: bool = False
+    """The batch is closed with its work done, or does not exist: nothing blocks or worsens it any more."""
+    seen: bool = True
+    """Whether anything tells of the batch's items. What no item is known to have met cannot hold the batch."""
+    forgiven: int = 0
+    """Items that may stay behind: the batch closes all the same."""
+
+
+def stakes_of(ledger: Ledger, profile: PipelineProfile) -> Stakes:
+    over = ledger.known_batch is False or (bool(ledger.closed) and not ledger.hollow)
+    return Stakes(over=over, seen=True, forgiven=_forgiven(ledger, profile))
+
+
+def _forgiven(ledger: Ledger, profile: PipelineProfile) -> int:
+    share = profile.closing.share if profile.closing else 1.0
+    return floor((ledger.expected or 0) * (1 - share) + 1e-9)
