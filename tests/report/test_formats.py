@@ -59,6 +59,7 @@ def evil(night: Diagnosis) -> Diagnosis:
         "stage",
         "leg",
         "role",
+        "kind",
         "confidence",
         "state",
         "here",
