@@ -47,8 +47,8 @@ layers: .venv/tested ## who may import whom
 	@echo "checking layers"
 	@$(BIN)/lint-imports
 
-score: .venv/installed ## diagnose every scenario: SCENARIOS=dir SEEDS=n JOBS=n
-	@$(BIN)/pubsub-diag lab score $(SCENARIOS) --seeds $(SEEDS) --jobs $(JOBS)
+score: .venv/installed ## diagnose every scenario: SCENARIOS=dir SEEDS=n JOBS=n; FOLLOW=1 takes every offered command, too
+	@$(BIN)/pubsub-diag lab score $(SCENARIOS) --seeds $(SEEDS) --jobs $(JOBS) $(if $(FOLLOW),--follow)
 
 conditions: .venv/tested ## does any scenario need each condition of each cause? (minutes)
 	@$(BIN)/python -m pytest tests/scenarios -m slow -n 0

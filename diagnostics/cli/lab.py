@@ -45,12 +45,15 @@ def score(
     seeds: Annotated[int, Option(min=1, max=1000, help="How many seeds to try on each.")] = 1,
     seed_base: Annotated[int, Option(help="The first seed.")] = 1,
     jobs: Annotated[int, Option(min=0, max=64, help="How many at once; 0: one a core.")] = 0,
+    follow: Annotated[
+        bool, Option("--follow", help="Also take every command that an answer offers, in its lab; slow.")
+    ] = False,
     output: Annotated[Format, Option("--output", "-o", help="How to say it.")] = Format.TEXT,
 ) -> int:
     """Diagnose every scenario and compare with what it expects. Exit code 0 only if all agree, else 2."""
     from diagnostics.cli.do import lab as do
 
-    return do.score(folders or [], seeds, seed_base, jobs, json_output=output is Format.JSON)
+    return do.score(folders or [], seeds, seed_base, jobs, follow, json_output=output is Format.JSON)
 
 
 @app.command()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -19,18 +21,24 @@ from diagnostics.evidence.model import Leg
 from diagnostics.keep.bundle import dump, parse, replay
 from diagnostics.lab.durations import seconds
 from diagnostics.lab.scenario import ScenarioError, load
+from diagnostics.lab.servers.serve import LOG_READS_PER_MINUTE
 from diagnostics.pipeline.load import profile_of
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask, Deploy
 from diagnostics.run.investigate import Case, investigate
 from diagnostics.run.look import lab_profile, see
+from diagnostics.scoring import follow
 from diagnostics.scoring.compare import disagreements
 from diagnostics.scoring.expect import LATEST, Asked, wanted
+from diagnostics.scoring.follow import Program
 from diagnostics.scoring.world import World, opened
 from diagnostics.transport.session import LAB, Options, Session
 
 TIMEOUT_S = 60.0
 """Longer than a person would wait: what is scored is the answer, and the machine may be busy."""
+
+MANY_READS = 6000
+"""Log reads a minute where offered commands are followed: time stands still meanwhile, and a person would take longer."""
 
 
 class NamedCause(Struct, frozen=True, kw_only=True):
@@ -52,31 +60,44 @@ class Score(Struct, frozen=True, kw_only=True):
     found: str = ""
     causes: tuple[NamedCause, ...] = ()
     disagreements: tuple[str, ...] = ()
+    followed: tuple[follow.Followed, ...] = ()
+    """What the offered commands came to, where they were followed."""
     error: str = ""
     """What kept it from being diagnosed at all."""
 
 
-def score_all(paths: Sequence[Path], seeds: Sequence[int], jobs: int = 0) -> Iterator[Score]:
-    """The score of each scenario with each seed, in that order, as they come; `jobs` at once, 0: one a core."""
+def score_all(
+    paths: Sequence[Path], seeds: Sequence[int], jobs: int = 0, program: Program | None = None
+) -> Iterator[Score]:
+    """The score of each scenario with each seed, in that order, as they come; `jobs` at once, 0: one a core.
+
+    With a `program`, every command that an answer offers is followed, too.
+    """
     tasks = [(path, seed) for path in paths for seed in seeds]
     workers = min(jobs or os.cpu_count() or 1, len(tasks))
     if workers <= 1:
-        yield from (score(path, seed) for path, seed in tasks)
+        yield from (score(path, seed, program) for path, seed in tasks)
         return
     # Spawned, never forked: gRPC does not survive a fork.
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(score, *zip(*tasks, strict=True))
+        yield from pool.map(partial(score, program=program), *zip(*tasks, strict=True))
 
 
-def score(path: Path, seed: int) -> Score:
+def score(path: Path, seed: int, program: Program | None = None) -> Score:
     """Diagnose one scenario and compare. Never raises: what goes wrong is a failed score with its reason."""
     began = time.monotonic()
     try:
         want = wanted(load(path, seed), path)
-        with opened(path, seed) as world:
+        reads = MANY_READS if program else LOG_READS_PER_MINUTE
+        with opened(path, seed, log_reads_per_minute=reads) as world:
             case = observe(world, want.ask)
-        found = investigate(case)
-        wrong = (*disagreements(want.expect, found), *unlike_replayed(case, found))
+            found = investigate(case)
+            followed = _follow(world, want.ask, case, found, program) if program else ()
+        wrong = (
+            *disagreements(want.expect, found),
+            *unlike_replayed(case, found),
+            *follow.disagreements(followed),
+        )
     except ScenarioError as error:
         return Score(scenario=path.stem, seed=seed, passed=False, seconds=time.monotonic() - began, error=str(error))
     except Exception as error:
@@ -92,7 +113,26 @@ def score(path: Path, seed: int) -> Score:
         found=found.status.value,
         causes=tuple(NamedCause(code=c.code, leg=c.leg, role=c.role, confidence=c.confidence) for c in found.causes),
         disagreements=wrong,
+        followed=followed,
     )
+
+
+def _follow(world: World, asked: Asked, case: Case, found: Diagnosis, program: Program) -> tuple[follow.Followed, ...]:
+    """What the offered commands come to for somebody who has the profile that the answer was given with."""
+    if not asked.subscription_alone:
+        return follow.follow(world, found, program)
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+        file.write(_SMALLEST.format(profile=case.profile))
+        file.flush()
+        return follow.follow(world, found, program, {"PUBSUB_DIAG_PROFILE": file.name})
+
+
+_SMALLEST = """\
+name = "{profile.name}"
+project = "{profile.project}"
+[request]
+subscription = "{profile.request.subscription}"
+"""
 
 
 def unlike_replayed(case: Case, found: Diagnosis) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from diagnostics.cli import output
+from diagnostics.cli.inside import CommandLine
 from diagnostics.cli.trouble import Trouble
 from diagnostics.conclude.diagnosis import Exit
 from diagnostics.lab.scenario import ScenarioError, load
@@ -51,11 +52,13 @@ def print_schema() -> int:
     return int(Exit.OK)
 
 
-def score(folders: Sequence[Path], seeds: int, seed_base: int, jobs: int, json_output: bool) -> int:
+def score(folders: Sequence[Path], seeds: int, seed_base: int, jobs: int, follow: bool, json_output: bool) -> int:
     """Score scenarios; each line is printed as it comes."""
     began = time.monotonic()
     scores = []
-    for one in score_all(_places(folders), range(seed_base, seed_base + seeds), jobs):
+    for one in score_all(
+        _places(folders), range(seed_base, seed_base + seeds), jobs, CommandLine() if follow else None
+    ):
         scores.append(one)
         if not json_output:
             output.answer(f"{show.line(one)}\n")

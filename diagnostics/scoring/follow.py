@@ -1,0 +1,171 @@
+"""Take every command that an answer offers, in the lab that it was given in: does it run, and does it say anything new?"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
+from typing import NamedTuple, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from diagnostics.conclude.diagnosis import Diagnosis, Exit
+from diagnostics.scoring.world import World
+from diagnostics.steps.finding import Finding, Status
+from diagnostics.transport.session import LAB
+
+PROGRAM = "pubsub-diag"
+DIAGNOSES = ("batch", "published", "delivery", "push-auth", "cold-start", "worker", "changes", "lint", "health")
+"""Commands that answer with a diagnosis, whose findings can be held against those of the first answer."""
+PAGES = (
+    "batches",
+    "access",
+    "alerts",
+    "runbook",
+    "config show",
+    "profile test",
+    "probe status",
+    "probe run",
+    "bundle list",
+)
+"""Commands that have to print something. What is in neither list writes or waits, and is only parsed."""
+ASKS_BACK = ("--probe", "--wait", "--canary")
+"""Options that make a reading command want consent, or time that stands still in the lab."""
+
+
+class Answered(NamedTuple):
+    """What one command line came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Program(Protocol):
+    """The command line. It stands above this room, so whoever scores hands it in."""
+
+    def mistake(self, arguments: Sequence[str]) -> str:
+        """Why the arguments do not parse; empty when they do."""
+
+    def run(self, arguments: Sequence[str], environ: Mapping[str, str]) -> Answered:
+        """Run it with this environment and nothing of the user's own settings."""
+
+
+class Followed(Struct, frozen=True, kw_only=True):
+    """One offered command, and what it came to."""
+
+    command: str
+    ran: bool = False
+    """False: it was only parsed, since it writes or waits."""
+    failed: str = ""
+    """Why it does not lead on: it does not parse, ends in trouble, or cannot tell."""
+    adds: tuple[str, ...] | None = None
+    """Codes of findings that the first answer did not have; None: it answers with something else than findings."""
+
+
+def follow(
+    world: World, found: Diagnosis, program: Program, environ: Mapping[str, str] | None = None
+) -> tuple[Followed, ...]:
+    """Every command that the diagnosis or one of its causes offers, run in the lab that it speaks of."""
+    surroundings = {**(environ or {}), LAB: world.running.endpoint}
+    return tuple(_followed(line, found, program, surroundings) for line in lines(found))
+
+
+def disagreements(followed: Sequence[Followed]) -> Iterator[str]:
+    """Offers that lead nowhere."""
+    for one in followed:
+        if one.failed:
+            yield f"offered {one.command}: fails: {one.failed}"
+        elif one.adds == ():
+            yield f"offered {one.command}: adds no finding to the answer"
+
+
+def lines(found: Diagnosis) -> tuple[str, ...]:
+    """Our own command lines among what is offered, without the words that explain them."""
+    offered = [*found.next, *(line for cause in found.causes for line in cause.next)]
+    parts = [part.strip() for line in offered for part in re.split(r"\s{3,}", line)]
+    return tuple(dict.fromkeys(part for part in parts if part.split(" ")[0] == PROGRAM))
+
+
+def _followed(line: str, found: Diagnosis, program: Program, environ: Mapping[str, str]) -> Followed:
+    try:
+        arguments = _arguments(line)
+    except ValueError as error:
+        return Followed(command=line, failed=f"no command line: {error}")
+    if mistake := program.mistake(arguments):
+        return Followed(command=line, failed=mistake)
+    if _is_one_of(PAGES, arguments) or _lists(arguments):
+        return _printed(line, program.run(_harmless(arguments), environ))
+    if not _is_one_of(DIAGNOSES, arguments) or set(arguments) & set(ASKS_BACK):
+        return Followed(command=line)
+    return _diagnosed(line, found, program.run([*arguments, "--output", "json"], environ))
+
+
+def _arguments(line: str) -> list[str]:
+    """The words after the program's name, as far as a pipe or another shell operator. Raises ValueError."""
+    words = shlex.shlex(line, posix=True, punctuation_chars=True)
+    words.whitespace_split = True
+    return list(takewhile(lambda word: not set(word) <= set("();<>|&"), words))[1:]
+
+
+def _is_one_of(commands: Sequence[str], arguments: Sequence[str]) -> bool:
+    return " ".join(arguments[:1]) in commands or " ".join(arguments[:2]) in commands
+
+
+def _lists(arguments: Sequence[str]) -> bool:
+    """Items of a batch, where its findings are not told."""
+    return arguments[:1] == ["batch"] and "--items" in arguments
+
+
+def _harmless(arguments: Sequence[str]) -> list[str]:
+    return [*arguments, "--dry-run"] if list(arguments[:2]) == ["probe", "run"] else list(arguments)
+
+
+def _printed(line: str, answered: Answered) -> Followed:
+    failed = _trouble(answered) or ("" if answered.out.strip() else "it printed nothing")
+    return Followed(command=line, ran=True, failed=failed)
+
+
+def _diagnosed(line: str, found: Diagnosis, answered: Answered) -> Followed:
+    if failed := _trouble(answered):
+        return Followed(command=line, ran=True, failed=failed)
+    try:
+        said = msgspec.json.decode(answered.out, type=Diagnosis | list[Diagnosis])
+    except msgspec.DecodeError as error:
+        return Followed(command=line, ran=True, failed=f"its JSON is no diagnosis: {error}")
+    answers = said if isinstance(said, list) else [said]
+    new = [code for answer in answers for code in _new(answer, found)]
+    return Followed(command=line, ran=True, adds=tuple(dict.fromkeys(new)))
+
+
+def _trouble(answered: Answered) -> str:
+    """Why there was no use in it. An answer that says it could not tell is of none."""
+    if answered.code in (Exit.OK, Exit.WARNING, Exit.FAULT):
+        return ""
+    try:
+        headline = msgspec.json.decode(answered.out, type=_Headline).headline
+    except msgspec.DecodeError:
+        told = answered.err if not answered.out.strip() else answered.out
+        headline = next(
+            (line for line in told.splitlines() if line.startswith(f"{PROGRAM}: ")), told.partition("\n")[0]
+        )
+    return f"exit code {answered.code}: {headline}"
+
+
+class _Headline(Struct):
+    headline: str
+
+
+def _new(answer: Diagnosis, found: Diagnosis) -> Iterator[str]:
+    """Findings that the first answer lacks. Of another batch everything is new, but what it could not tell."""
+    same = answer.batch is None or found.batch is None or answer.batch.id == found.batch.id
+    known = {_fact(f) for f in found.findings} if same else set()
+    for finding in answer.findings:
+        if finding.status not in (Status.UNKNOWN, Status.IDLE) and _fact(finding) not in known:
+            yield f"{finding.code}@{finding.leg}" if finding.leg else finding.code
+
+
+def _fact(finding: Finding) -> tuple[object, ...]:
+    return finding.code, finding.leg, finding.status
