@@ -20,6 +20,7 @@ from diagnostics.evidence.model import (
     StartCalls,
     Unseen,
     Why,
+    reached,
 )
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
@@ -224,7 +225,7 @@ def _start_calls(requests: Iterable[Any], path: str) -> Iterator[StartCall]:
             latency_s=latency_s(entry),
             user_agent=redact(http.user_agent, 120),
             trace=trace_id(entry),
-            reached_app=bool(entry.labels.get("instanceId")),
+            reached_app=reached(http.status, entry.labels.get("instanceId", ""), entry.text_payload),
             text=redact(entry.text_payload, 300),
         )
 

@@ -25,8 +25,9 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.owed import acked, owed, unreached
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
-from diagnostics.steps.words import clock, count, owed, short
+from diagnostics.steps.words import clock, count, short
 
 ROUTED = Code("routed.yes", Stage.ROUTED, "the subscription is attached and pushes to the right service")
 NO_SUBSCRIPTION = Code(
@@ -108,7 +109,8 @@ def routed(
                 )
             )
     else:
-        found += _settings(leg, settings, topic, project, service, profile, bears, lost)
+        never = lost > 0 and not acked(ledger, leg)
+        found += _settings(leg, settings, topic, project, service, profile, bears, lost, never)
         found += _filtered(leg, settings, acks, backlog, ledger)
     if not any(f.abnormal for f in found) and settings is not None:
         found.append(
@@ -126,7 +128,7 @@ def routed(
         leg=leg,
         reached=not broken,
         basis="config",
-        where=_where(found, lost, dead, ledger) if broken and lost else {},
+        where=_where(found, unreached(ledger, leg)[0] if lost else 0, dead, ledger) if broken else {},
         status=Status.FAULT if broken else Status.OK,
         source=next((f.says for f in found if f.status in (Status.FAULT, Status.OK)), ""),
         not_reached=False,
@@ -138,7 +140,8 @@ def _where(found: list[Finding], lost: int, dead: DeadLetterCounts | Unseen, led
     codes = {f.code for f in found if f.status is Status.FAULT}
     kept = Where.WAITING if NOT_PUSH.name in codes else Where.RETRYING
     if not codes <= {ENDPOINT.name, NOT_PUSH.name}:
-        return {Where.DROPPED: max((f.held for f in found), default=lost)}
+        dropped = min(max((f.held for f in found), default=lost), lost)
+        return {Where.DROPPED: dropped} if dropped else {}
     since = ledger.started - timedelta(minutes=1) if ledger.started else None
     lettered = 0 if isinstance(dead, Unseen) else min(int(total(dead.series, since)), lost)
     return {place: n for place, n in ((Where.DEAD_LETTERED, lettered), (kept, lost - lettered)) if n}
@@ -158,6 +161,7 @@ def _settings(
     profile: PipelineProfile,
     bears: Bears,
     lost: int,
+    never: bool,
 ) -> Iterator[Finding]:
     def fault(code: Code, sentence: str) -> Finding:
         return code.says(
@@ -181,7 +185,7 @@ def _settings(
         if elsewhere(settings, service.settings):
             host = _host(settings.push_endpoint)
             yield fault(ENDPOINT, f"push endpoint {host} is no URL of service {service.settings.name}")
-        elif lost and (wrong := _wrong_path(settings, profile, leg)):
+        elif never and (wrong := _wrong_path(settings, profile, leg)):
             yield fault(ENDPOINT, f"pushes go to path {wrong}, and the service takes them at {_takes(profile, leg)}")
     elif not isinstance(service, Unseen):
         yield fault(ENDPOINT, f"Cloud Run service {service.name} does not exist")
@@ -222,7 +226,7 @@ def _filtered(
             if isinstance(backlog, Unseen)
             else max((s.last.value for s in backlog.undelivered if s.last), default=0)
         )
-        lost = min(max(owed(ledger, leg)[0] - round(waits), 0), round(dropped))
+        lost = min(max(unreached(ledger, leg)[0] - round(waits), 0), round(dropped))
         yield FILTERED.says(
             Status.FAULT if lost else Status.OK,
             f"filter {settings.filter} dropped {count(dropped, 'message')}"

@@ -8,8 +8,9 @@ from typing import Annotated
 
 from diagnostics.evidence.model import Leg, PublishCounts, QuotaExceeded, Stage, TopicConfig, Unseen, total
 from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.owed import unreached
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
-from diagnostics.steps.words import RECENT, clock, count, owed, short
+from diagnostics.steps.words import RECENT, clock, count, short
 
 REFUSED = Code("published.refused", Stage.PUBLISHED, "Pub/Sub refuses publish requests", Kind.EFFECT)
 QUOTA = Code("published.quota", Stage.PUBLISHED, "a Pub/Sub quota was exceeded", Kind.MECHANISM)
@@ -98,7 +99,7 @@ def _elsewhere(ledger: Ledger, counts: PublishCounts) -> Iterator[Finding]:
     sent = ledger.counts[Stage.PUBLISHED].exact if ledger.counts else None
     if told is None or not sent or ledger.started is None or counts.source.as_of < told.at + timedelta(minutes=2):
         return
-    missing, _ = owed(ledger, Leg.REQUEST)
+    missing, _ = unreached(ledger, Leg.REQUEST)
     if missing < sent or total(counts.messages, ledger.started - timedelta(minutes=1)):
         return
     yield ELSEWHERE.says(

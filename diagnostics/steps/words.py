@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from diagnostics.evidence.model import Leg, Series, Stage, total
-from diagnostics.readings.ledger import Ledger
-
-RECENT = timedelta(minutes=5)
-"""What counts as now in a metric: its newest five samples (Pub/Sub and Cloud Run metrics are sampled every 60 s)."""
+from diagnostics.evidence.model import total
+from diagnostics.readings.answers import RECENT, by_class, first_of, last_of
+from diagnostics.readings.owed import owed, through
 
 
 def clock(at: datetime, now: datetime | None = None) -> str:
@@ -65,53 +63,6 @@ def clip(text: str, most: int = 90) -> str:
 def short(resource: str) -> str:
     """Last part of a resource name."""
     return resource.rsplit("/", 1)[-1]
-
-
-def by_class(
-    series: Iterable[Series], since: datetime | None = None, until: datetime | None = None
-) -> dict[str, float]:
-    """Sum per response_class, without the zeros."""
-    sums: dict[str, float] = {}
-    for one in series:
-        name = one.labels.get("response_class", "")
-        sums[name] = sums.get(name, 0) + one.total(since, until)
-    return {name: value for name, value in sums.items() if value > 0}
-
-
-def first_of(series: Iterable[Series], since: datetime | None = None, **labels: str) -> datetime | None:
-    """Begin of the first sample above zero."""
-    starts = [
-        p.start
-        for s in series
-        if all(s.labels.get(k) == v for k, v in labels.items())
-        for p in s.within(since)
-        if p.value > 0
-    ]
-    return min(starts, default=None)
-
-
-def last_of(series: Iterable[Series], since: datetime | None = None) -> datetime | None:
-    ends = [p.end for s in series for p in s.within(since) if p.value > 0]
-    return max(ends, default=None)
-
-
-def owed(ledger: Ledger, leg: Leg) -> tuple[int, int | None]:
-    """Items of this batch that this leg has still to deliver: at least, at most (None: not known)."""
-    if leg is Leg.COMPLETION:
-        return ledger.gap(Stage.RETURNED)
-    least, most = ledger.gap(Stage.DELIVERED)
-    delivered, acked = ledger.counts.get(Stage.DELIVERED), ledger.counts.get(Stage.PROCESSED)
-    if delivered and acked and delivered.exact is None and acked.most is not None:
-        # Nothing tells how many reached code, but what was not acked is still to deliver, or to deliver again.
-        least = max(least, ledger.before(Stage.DELIVERED).least - acked.most)
-    return least, most
-
-
-def through(ledger: Ledger, leg: Leg) -> bool:
-    """Whether every item of the batch is known to have passed this leg: what fails there now is not ours."""
-    stage = Stage.DELIVERED if leg is Leg.REQUEST else Stage.RETURNED
-    here = ledger.counts.get(stage)
-    return bool(here and here.least) and ledger.gap(stage) == (0, 0)
 
 
 __all__ = [

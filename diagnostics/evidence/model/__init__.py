@@ -4,6 +4,7 @@ Every class below `Evidence` is one kind of evidence. `per_leg` tells whether th
 Times are aware UTC datetimes, durations are seconds (`_s`), counts are integers. Values are redacted before they get here.
 """
 
+from diagnostics.evidence.model.answered import ACKED, By, Death, Ended, reached
 from diagnostics.evidence.model.asked import BatchStatus, LiveCall, LiveHealth, LiveStart, Peeked, Probed
 from diagnostics.evidence.model.base import (
     OUR_USER_AGENT,
@@ -75,6 +76,7 @@ from diagnostics.evidence.model.run import Revisions, RevisionSettings, ServiceC
 from diagnostics.evidence.model.whole import E, EvidenceSet, Key, seen
 
 __all__ = [
+    "ACKED",
     "DELETED_TOPIC",
     "OUR_USER_AGENT",
     "STAGES",
@@ -84,14 +86,17 @@ __all__ = [
     "BatchMarks",
     "BatchStatus",
     "Binding",
+    "By",
     "Change",
     "ChangeLog",
     "DeadLetterCounts",
     "DeadLetterPolicy",
     "DeadLetterTopic",
     "DeadLetterTopicPolicy",
+    "Death",
     "DeliveryHealth",
     "E",
+    "Ended",
     "Evidence",
     "EvidenceSet",
     "ItemMarks",
@@ -144,6 +149,7 @@ __all__ = [
     "Traffic",
     "Unseen",
     "Why",
+    "reached",
     "seen",
     "total",
 ]

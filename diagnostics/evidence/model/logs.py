@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from diagnostics.evidence.model.base import Evidence
+from diagnostics.evidence.model.answered import By, Death, Ended, answered_by, death, ended, reached
+from diagnostics.evidence.model.base import OUR_USER_AGENT, Evidence
 
 
 class StartCall(Struct, frozen=True, kw_only=True):
@@ -116,9 +117,38 @@ class LogRow(Struct, frozen=True, kw_only=True):
     latency_s: float
     user_agent: str = ""
     instance: str = ""
-    """Empty: the request never reached a container; Google's front end answered."""
+    """Empty: the request never reached a container. Not empty: it did, which does not say that its program answered (`by`)."""
     revision: str = ""
     text: str = ""
+
+    @property
+    def by(self) -> By:
+        """Who answered."""
+        return answered_by(self.status, self.instance, self.text)
+
+    @property
+    def ended(self) -> Ended | None:
+        """How Cloud Run ended the request, where it did."""
+        return ended(self.status, self.instance, self.text)
+
+    @property
+    def reached(self) -> bool:
+        """Whether a program took the request, whoever answered it in the end."""
+        return reached(self.status, self.instance, self.text)
+
+    @property
+    def ours(self) -> bool:
+        """Whether some version of this tool made the call."""
+        return self.user_agent.startswith(OUR_USER_AGENT.split("/")[0])
+
+    @property
+    def uptime(self) -> bool:
+        """Whether it is one of Google's uptime checks."""
+        return "UptimeChecks" in self.user_agent
+
+    def pushed_to(self, path: str) -> bool:
+        """Whether it is a push to this path: pushes are POST, and their user agents have changed over the years."""
+        return self.method == "POST" and self.path.split("?")[0] == path and not self.ours and not self.uptime
 
 
 class RequestLog(Evidence, frozen=True, kw_only=True):
@@ -142,6 +172,11 @@ class PlatformLine(Struct, frozen=True, kw_only=True):
     """Redacted, at most 300 characters."""
     revision: str = ""
     instance: str = ""
+
+    @property
+    def death(self) -> Death | None:
+        """How a container went away, where the line tells of it."""
+        return death(self.text)
 
 
 class PlatformLines(Evidence, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from diagnostics.evidence.model import (
     total,
 )
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.answers import answers
 from diagnostics.readings.ledger.ledger import COUNTED, GOT_TO, ORDER, Count, Ledger
 
 
@@ -109,9 +110,8 @@ def _reached(evidence: EvidenceSet, leg: Leg, since: datetime) -> int | None:
     log = seen(evidence.get(RequestLog, leg))
     if log is None or not log.source.complete:
         return None
-    rows = [r for r in (*log.refused, *log.fine) if r.path.split("?")[0] == log.push_path and r.at >= since]
-    fine = [r for r in rows if r.status < 300]
-    return None if not rows or fine else sum(1 for r in rows if r.instance)
+    told = answers(log, since)
+    return None if told.fine or not told.rows else sum(1 for r in told.rows if r.reached)
 
 
 def _log(mark: Mark) -> str:

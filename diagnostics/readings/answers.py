@@ -1,0 +1,221 @@
+"""How pushes are answered: by the subscription's counters in classes, by the receiver's request log with a status and a hand.
+
+Derived here once, for all steps: what counts as now, what a nack is, which rows of a log are pushes, when a failure is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from diagnostics.evidence.model import ACKED, By, Ended, LogRow, PushCounts, PushHistory, RequestLog, Series, Unseen
+
+RECENT = timedelta(minutes=5)
+"""What counts as now in a metric: its newest five samples (Pub/Sub and Cloud Run metrics are sampled every 60 s)."""
+ACK = "ack"
+"""The one response class that takes a message off its subscription; every other one brings it back."""
+_CHANCE = 0.01
+"""What would come about by chance less often than this is not put down to chance."""
+
+
+# --- the subscription's counters ---------------------------------------------------------------------------------------
+
+
+def by_class(
+    series: Iterable[Series], since: datetime | None = None, until: datetime | None = None
+) -> dict[str, float]:
+    """Sum per response_class, without the zeros."""
+    sums: dict[str, float] = {}
+    for one in series:
+        name = one.labels.get("response_class", "")
+        sums[name] = sums.get(name, 0) + one.total(since, until)
+    return {name: value for name, value in sums.items() if value > 0}
+
+
+def first_of(series: Iterable[Series], since: datetime | None = None, **labels: str) -> datetime | None:
+    """Begin of the first sample above zero."""
+    starts = [
+        p.start
+        for s in series
+        if all(s.labels.get(k) == v for k, v in labels.items())
+        for p in s.within(since)
+        if p.value > 0
+    ]
+    return min(starts, default=None)
+
+
+def last_of(series: Iterable[Series], since: datetime | None = None, **labels: str) -> datetime | None:
+    """End of the last sample above zero."""
+    ends = [
+        p.end
+        for s in series
+        if all(s.labels.get(k) == v for k, v in labels.items())
+        for p in s.within(since)
+        if p.value > 0
+    ]
+    return max(ends, default=None)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many pushes of a subscription were answered in which class."""
+
+    classes: dict[str, float]
+
+    @property
+    def acks(self) -> float:
+        return self.classes.get(ACK, 0)
+
+    @property
+    def refused(self) -> dict[str, float]:
+        """Every class but the acks: each is a message that comes back."""
+        return {name: n for name, n in self.classes.items() if name != ACK}
+
+    @property
+    def nacks(self) -> float:
+        return sum(self.refused.values())
+
+    @property
+    def all(self) -> float:
+        return sum(self.classes.values())
+
+
+def tally(
+    pushes: PushCounts | PushHistory | Unseen, since: datetime | None = None, until: datetime | None = None
+) -> Tally:
+    """Pushes by class in (since, until]; nothing where the counters were not seen."""
+    return Tally({} if isinstance(pushes, Unseen) else by_class(pushes.series, since, until))
+
+
+def recent(pushes: PushCounts | Unseen) -> Tally:
+    """Pushes of the last five minutes that the counters tell of."""
+    return Tally({}) if isinstance(pushes, Unseen) else tally(pushes, pushes.source.as_of - RECENT)
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Pushes of one class that failed."""
+
+    name: str
+    count: float
+    recent: float
+    since: datetime
+    """Begin of the first sample of this class, of the time that it now fails or last failed."""
+    until: datetime
+    """End of the last sample."""
+    acks_since: float
+    """Pushes that were acked after it."""
+    over: bool
+    """So many acks came after the last failure that chance would have failed one of them."""
+
+
+def failures(pushes: PushCounts, since: datetime, apart: timedelta) -> dict[str, Failures]:
+    """What failed since then, by class. Failures of one class with acks and more than `apart` between them are two times of failing,
+    and the onset is that of the latter."""
+    found = {}
+    for name, count in tally(pushes, since).refused.items():
+        series = [s for s in pushes.series if s.labels.get("response_class") == name]
+        begin, end = _latest(pushes, series, since, apart)
+        later = tally(pushes, end).acks
+        bad, good = by_class(series, begin).get(name, 0), tally(pushes, begin, end).acks
+        found[name] = Failures(
+            name=name,
+            count=count,
+            recent=by_class(series, pushes.source.as_of - RECENT).get(name, 0),
+            since=begin,
+            until=end,
+            acks_since=later,
+            over=outlived(bad, good, later),
+        )
+    return found
+
+
+def _latest(
+    pushes: PushCounts, series: Sequence[Series], since: datetime, apart: timedelta
+) -> tuple[datetime, datetime]:
+    """Begin and end of the latest time in which a class failed."""
+    points = sorted((p for s in series for p in s.within(since) if p.value > 0), key=lambda p: p.end)
+    begin, end = points[-1].start, points[-1].end
+    for point in reversed(points[:-1]):
+        if begin - point.end > apart and tally(pushes, point.end, begin).acks:
+            break
+        begin = min(begin, point.start)
+    return begin, end
+
+
+def outlived(bad: float, good: float, later: float) -> bool:
+    """Whether a failure is over: at the share of failures until then, so many good answers in a row have less than one chance in a
+    hundred."""
+    if not bad:
+        return True
+    return bool((1 - bad / (bad + good)) ** later < _CHANCE)
+
+
+# --- the receiver's request log ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Pushes of a leg that one hand answered in one way."""
+
+    status: int
+    by: By
+    ended: Ended | None
+    rows: tuple[LogRow, ...]
+    """Oldest first."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The pushes of a leg that its receiver's request log holds, since a moment."""
+
+    since: datetime
+    rows: tuple[LogRow, ...]
+    """Pushes that were not acked, oldest first."""
+    fine: tuple[LogRow, ...]
+    """Pushes that were acked, the newest of them."""
+    whole: bool
+    """Whether the log was read whole. If not, every number is a least one, and the oldest row that was read is no beginning."""
+
+    def of(self, *by: By, ended: Iterable[Ended] = ()) -> tuple[LogRow, ...]:
+        """Those that were answered by one of these hands, and where told: in one of these ways."""
+        ways = frozenset(ended)
+        return tuple(r for r in self.rows if r.by in by and (not ways or r.ended in ways))
+
+    def apart(self) -> tuple[Answer, ...]:
+        """The same by status and hand, the most frequent first."""
+        groups: dict[tuple[int, By, Ended | None], list[LogRow]] = {}
+        for row in self.rows:
+            groups.setdefault((row.status, row.by, row.ended), []).append(row)
+        return tuple(
+            Answer(status, by, how, tuple(rows))
+            for (status, by, how), rows in sorted(groups.items(), key=lambda g: -len(g[1]))
+        )
+
+    def begin(self, rows: Sequence[LogRow]) -> datetime | None:
+        """When this began; None where the log was cut and may hold older ones."""
+        return rows[0].at if rows and self.whole else None
+
+
+NOTHING = Answers(datetime.min.replace(tzinfo=UTC), (), (), False)
+"""Where the log was not seen."""
+
+
+def answers(log: RequestLog | Unseen, since: datetime) -> Answers:
+    """The pushes in the log since then, those of other callers and other paths left out."""
+    if isinstance(log, Unseen):
+        return NOTHING
+    pushes = [r for r in (*log.refused, *log.fine) if r.pushed_to(log.push_path) and r.at >= since]
+    pushes.sort(key=lambda r: r.at)
+    return Answers(
+        since=since,
+        rows=tuple(r for r in pushes if r.status not in ACKED),
+        fine=tuple(r for r in pushes if r.status in ACKED),
+        whole=log.source.complete,
+    )
+
+
+def lately(rows: Iterable[LogRow], now: datetime) -> list[LogRow]:
+    """Those of the last five minutes."""
+    return [r for r in rows if r.at > now - RECENT]

@@ -1,0 +1,40 @@
+"""Who is owed what: items of the batch that a leg has still to deliver, and whether any are left.
+
+An item is owed until it is acked. One that reached code and was not acked is delivered again, so what stops the deliveries stops it.
+"""
+
+from __future__ import annotations
+
+from diagnostics.evidence.model import Leg, Stage
+from diagnostics.readings.ledger import Ledger
+
+
+def owed(ledger: Ledger, leg: Leg) -> tuple[int, int | None]:
+    """Items of this batch that the leg's receiver has not acked: at least, at most (None: not known)."""
+    if not ledger.counts:
+        return 0, None
+    if leg is Leg.COMPLETION:
+        return ledger.gap(Stage.RETURNED)
+    sent, acked = ledger.before(Stage.DELIVERED), ledger.counts[Stage.PROCESSED]
+    least = max(sent.least - acked.most, 0) if acked.most is not None else 0
+    most = max(sent.most - acked.least, 0) if sent.most is not None else None
+    return max(least, ledger.gap(Stage.DELIVERED)[0]), most
+
+
+def unreached(ledger: Ledger, leg: Leg) -> tuple[int, int | None]:
+    """Of what is owed, the items that never reached the receiver's code: at least, at most."""
+    if not ledger.counts:
+        return 0, None
+    return ledger.gap(Stage.RETURNED if leg is Leg.COMPLETION else Stage.DELIVERED)
+
+
+def acked(ledger: Ledger, leg: Leg) -> int:
+    """Items of this batch that the leg's receiver has acked, at least."""
+    return ledger.counts[Stage.RETURNED if leg is Leg.COMPLETION else Stage.PROCESSED].least if ledger.counts else 0
+
+
+def through(ledger: Ledger, leg: Leg) -> bool:
+    """Whether every item of the batch is known to have passed this leg: what fails there now is not ours."""
+    stage = Stage.DELIVERED if leg is Leg.REQUEST else Stage.RETURNED
+    here = ledger.counts.get(stage)
+    return bool(here and here.least) and ledger.gap(stage) == (0, 0)

@@ -1,0 +1,46 @@
+"""What was delivered and not acked is owed as much as what never arrived."""
+
+from __future__ import annotations
+
+import pytest
+
+from diagnostics.evidence.model import Leg, Stage
+from diagnostics.readings.ledger import Count, Ledger
+from diagnostics.readings.owed import owed, through, unreached
+
+
+def ledger(published: int, delivered: int | None, processed: int | None, returned: int = 0) -> Ledger:
+    def count(n: int | None) -> Count:
+        return Count(n or 0, n)
+
+    stages = (Stage.PUBLISHED, Stage.DELIVERED, Stage.PROCESSED, Stage.RETURNED, Stage.RECORDED)
+    numbers = (published, delivered, processed, returned, returned)
+    return Ledger(counts={s: count(n) for s, n in zip(stages, numbers, strict=True)})
+
+
+@pytest.mark.parametrize(
+    ("delivered", "processed", "is_owed", "not_reached"),
+    [
+        (30, 30, (0, 0), (0, 0)),
+        (30, 21, (9, 9), (0, 0)),
+        (20, 20, (10, 10), (10, 10)),
+        (None, 12, (18, 18), (0, 30)),
+        (12, None, (18, 30), (18, 18)),
+        (None, None, (0, 30), (0, 30)),
+    ],
+)
+def test_owed_is_what_was_published_and_not_acked(
+    delivered: int | None, processed: int | None, is_owed: tuple[int, int], not_reached: tuple[int, int]
+) -> None:
+    here = ledger(30, delivered, processed)
+    assert owed(here, Leg.REQUEST) == is_owed
+    assert unreached(here, Leg.REQUEST) == not_reached
+
+
+def test_a_completion_is_owed_until_it_is_back() -> None:
+    assert owed(ledger(30, 30, 20, returned=15), Leg.COMPLETION) == (5, 5)
+
+
+def test_without_counts_nothing_is_known_to_be_owed() -> None:
+    assert owed(Ledger(), Leg.REQUEST) == (0, None)
+    assert not through(Ledger(), Leg.REQUEST)
