@@ -42,6 +42,8 @@ _4XX, _5XX, _LATE = frozenset({"remote_server_4xx"}), frozenset({"remote_server_
 
 _CLASSES: dict[Code, frozenset[str]] = {
     push_auth.REFUSED: _4XX,
+    push_auth.FORBIDDEN: _4XX,
+    push_auth.IAP: _4XX,
     push_auth.SILENT: _4XX,
     push_auth.INGRESS: _4XX,
     push_auth.INVOKER: _4XX,

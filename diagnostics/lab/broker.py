@@ -19,7 +19,12 @@ from diagnostics.lab.unverified import Unverified
 BROAD = ("roles/pubsub.editor", "roles/pubsub.admin", "roles/editor", "roles/owner")
 PUBLISHES = ("roles/pubsub.publisher", *BROAD)
 SUBSCRIBES = ("roles/pubsub.subscriber", *BROAD)
-MINTS = ("roles/iam.serviceAccountTokenCreator", "roles/iam.serviceAccountOpenIdTokenCreator")
+MINTS = (
+    "roles/iam.serviceAccountTokenCreator",
+    "roles/iam.serviceAccountOpenIdTokenCreator",
+    "roles/iam.workloadIdentityUser",
+)
+"""Roles with iam.serviceAccounts.getOpenIdToken (Service accounts: roles)."""
 AGENT_ROLE = "roles/pubsub.serviceAgent"
 """Carries iam.serviceAccounts.getOpenIdToken for agents that have it (all but those of projects older than 2021-04-08)."""
 USER_AGENTS = ("APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)", "CloudPubSub-Google")
@@ -245,7 +250,7 @@ class Broker:
         found, agent = self._world.accounts.get(account), _member(self._world.pubsub_agent)
         if found is None or found.disabled:
             return False
-        return found.policy.grants(agent, *MINTS) or self._world.policy.grants(agent, *MINTS, AGENT_ROLE)
+        return found.policy.grants(agent, *MINTS, AGENT_ROLE) or self._world.policy.grants(agent, *MINTS, AGENT_ROLE)
 
     def _counts_attempts(self, subscription: Subscription) -> bool:
         """Google counts delivery attempts only while the dead-letter topic is there and its agent may use both ends."""

@@ -51,7 +51,7 @@ from diagnostics.steps.peeked import peeked
 from diagnostics.steps.processed import processed
 from diagnostics.steps.progress import progress
 from diagnostics.steps.published import published
-from diagnostics.steps.push_auth import push_auth
+from diagnostics.steps.push_auth import may_call, may_mint, push_auth
 from diagnostics.steps.recorded import recorded
 from diagnostics.steps.requested import requested
 from diagnostics.steps.returned import returned
@@ -72,6 +72,8 @@ COMMANDS: dict[str, tuple[run.Step, ...]] = {
         delivered,
         peeked,
         push_auth,
+        may_call,
+        may_mint,
         cold_start,
         dead_letter,
         processed,
@@ -85,7 +87,7 @@ COMMANDS: dict[str, tuple[run.Step, ...]] = {
     ),
     "published": (requested, published, topic),
     "delivery": (routed, delivered, dead_letter),
-    "push-auth": (push_auth,),
+    "push-auth": (push_auth, may_call, may_mint),
     "cold-start": (cold_start,),
     "worker": (processed,),
     "changes": (changes, builds, served, audit),
@@ -110,6 +112,8 @@ COMMANDS["health"] = (
     *(step for step in COMMANDS["lint"] if step not in (sign_in, capacity)),
     topic,
     push_auth,
+    may_call,
+    may_mint,
     changes,
     settled,
     since_deploy,

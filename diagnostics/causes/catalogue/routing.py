@@ -53,6 +53,7 @@ CAUSES = (
         decisive=ALWAYS,
         effects=(
             push_auth.REFUSED,
+            push_auth.FORBIDDEN,
             push_auth.SILENT,
         ),
         next=("pubsub-diag runbook show push-endpoint-wrong", "pubsub-diag changes --leg {leg}"),
