@@ -206,6 +206,23 @@ class Teller:
                 would_say=WOULD_SAY.get(u.what, ""),
             )
             for u in gone
+        ) + self._cut_short(settled)
+
+    def _cut_short(self, settled: bool) -> tuple[Missing, ...]:
+        """Evidence that was seen in part: what is said of it is said of that part."""
+        return tuple(
+            Missing(
+                what=kind,
+                leg=leg,
+                why=PARTIAL,
+                says=f"only part of it was read ({found.source.note})"
+                if found.source.note
+                else "only part of it was read",
+                matters=not settled,
+                would_say=WOULD_SAY.get(kind, ""),
+            )
+            for (kind, leg), found in self._evidence.items()
+            if isinstance(found, Evidence) and not found.source.complete
         )
 
     def items(self) -> tuple[Item, ...]:
@@ -291,4 +308,6 @@ def clause(match: Match) -> str:
         return match.cause.title[:1].lower() + match.cause.title[1:]
 
 
+PARTIAL = "partial"
+"""Why something counts as missing that was seen in part."""
 _BAD = (Status.FAULT, Status.WARNING, Status.UNKNOWN)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from math import ceil
 
-from diagnostics.evidence.model import BatchStatus, ItemMarks, Means, Stage, Unseen
+from diagnostics.evidence.model import BatchMarks, BatchStatus, ItemMarks, Means, Stage, Unseen, Why
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
@@ -44,6 +44,7 @@ def recorded(
     now: datetime,
     status: BatchStatus | Unseen,
     marks: ItemMarks | Unseen,
+    coordinator: BatchMarks | Unseen,
 ) -> Iterator[Finding | Row]:
     """Compares completions with batch state, and the state's expectation with what was published at all."""
     here = ledger.counts.get(Stage.RECORDED)
@@ -84,10 +85,10 @@ def recorded(
         source=here.source,
         not_reached=before.most == 0,
     )
-    yield from _closing(ledger, profile, now)
+    yield from _closing(ledger, profile, now, _hidden(coordinator))
 
 
-def _closing(ledger: Ledger, profile: PipelineProfile, now: datetime) -> Iterator[Finding | Row]:
+def _closing(ledger: Ledger, profile: PipelineProfile, now: datetime, hidden: str) -> Iterator[Finding | Row]:
     attempt = ledger.attempt
     assert attempt is not None
     if ledger.closed is None:
@@ -125,7 +126,7 @@ def _closing(ledger: Ledger, profile: PipelineProfile, now: datetime) -> Iterato
             )
         yield Row(stage=Stage.CLOSED, reached=True, status=Status.OK, source=ledger.closed_from)
         return
-    yield from _open(ledger, profile, attempt, now)
+    yield from _open(ledger, profile, attempt, now, hidden)
     rule = _rule(profile)
     expects = f"expects {ledger.expected}" if ledger.expected is not None else "open"
     yield Row(
@@ -137,7 +138,7 @@ def _closing(ledger: Ledger, profile: PipelineProfile, now: datetime) -> Iterato
     )
 
 
-def _open(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: datetime) -> Iterator[Finding]:
+def _open(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: datetime, hidden: str) -> Iterator[Finding]:
     published = ledger.counts[Stage.PUBLISHED].exact if _told(attempt, ledger, now) else None
     share = profile.closing.share if profile.closing else 1.0
     expected = ledger.expected
@@ -162,7 +163,21 @@ def _open(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: datet
                 words={"rest": "nothing is on its way" if done else "what is on its way is not enough"},
             )
             return
+    if published is None and hidden:
+        yield OPEN.says(
+            Status.UNKNOWN,
+            f"whether enough was published for the batch to close could not be seen: {hidden}",
+            rests_on=("BatchMarks",),
+        )
+        return
     yield OPEN.says(Status.OK, f"{ledger.done} of {expected if expected is not None else '?'} done; open")
+
+
+def _hidden(marks: BatchMarks | Unseen) -> str:
+    """Why the coordinator's lines about the batch were not all seen; empty where they were, or where the profile names none."""
+    if isinstance(marks, Unseen):
+        return "" if marks.why in (Why.NOT_CONFIGURED, Why.NOT_ASKED) else marks.says
+    return "" if marks.source.complete else marks.source.note
 
 
 def _told(attempt: Attempt, ledger: Ledger, now: datetime) -> bool:
