@@ -8,6 +8,7 @@ from collections.abc import Callable
 import simpy
 
 from diagnostics.lab.delivery import Delivery, Surroundings
+from diagnostics.lab.fates import Fates, Published
 from diagnostics.lab.http import Answer, PublishError, Request, Token
 from diagnostics.lab.message import Held, Message, rfc3339
 from diagnostics.lab.meters import SubscriptionMeters, TopicMeters
@@ -53,6 +54,7 @@ class Broker:
         self._rng = rng
         self._reuse_s = unverified.token_reuse_s
         self._expired = expired
+        self.fates = Fates()
         self._tokens: dict[tuple[str, str], Token] = {}
         self._topics: dict[str, TopicMeters] = {}
         self._deliveries: dict[str, Delivery] = {}
@@ -67,6 +69,7 @@ class Broker:
             mint=self._mint,
             dead_letter=self._dead_letter,
             counts_attempts=self._counts_attempts,
+            fates=self.fates,
         )
         for name in world.subscriptions:
             self.attach(name)
@@ -81,6 +84,7 @@ class Broker:
         `account` None: somebody whose permission has been checked already.
         """
         if refused := self._refusal(topic, account):
+            self.fates.published.append(Published(topic, self._env.now, data, attributes, refused=refused.code))
             self._meters(topic).refused(refused.code)
             raise refused
         return self._spread(topic, data, attributes, ordering_key)
@@ -112,6 +116,7 @@ class Broker:
         """Into every subscription of the topic; with none, the message is lost and nobody is told."""
         id_ = str(self._rng.randrange(10**15, 2 * 10**16))
         message = Message(id_, data, dict(attributes), self._env.now, ordering_key)
+        self.fates.published.append(Published(topic, self._env.now, data, attributes, id_))
         self._meters(topic).published(message.size)
         self._replay.published(topic, message)
         for delivery in self._deliveries.values():
