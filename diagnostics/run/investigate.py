@@ -19,8 +19,10 @@ from diagnostics.conclude.suspects import suspects
 from diagnostics.evidence.model import (
     STAGES,
     AckCounts,
+    Backlog,
     BatchMarks,
     BatchStatus,
+    DeadLetterCounts,
     Evidence,
     EvidenceSet,
     ItemMarks,
@@ -30,6 +32,7 @@ from diagnostics.evidence.model import (
     PushCounts,
     RequestLog,
     StartCalls,
+    SubscriptionConfig,
 )
 from diagnostics.evidence.younger import younger
 from diagnostics.pipeline.profile import PipelineProfile
@@ -51,7 +54,7 @@ from diagnostics.steps.peeked import peeked
 from diagnostics.steps.processed import processed
 from diagnostics.steps.progress import progress
 from diagnostics.steps.published import published
-from diagnostics.steps.push_auth import may_call, may_mint, push_auth
+from diagnostics.steps.push_auth import push_auth
 from diagnostics.steps.recorded import recorded
 from diagnostics.steps.requested import requested
 from diagnostics.steps.returned import returned
@@ -72,8 +75,6 @@ COMMANDS: dict[str, tuple[run.Step, ...]] = {
         delivered,
         peeked,
         push_auth,
-        may_call,
-        may_mint,
         cold_start,
         dead_letter,
         processed,
@@ -87,7 +88,7 @@ COMMANDS: dict[str, tuple[run.Step, ...]] = {
     ),
     "published": (requested, published, topic),
     "delivery": (routed, delivered, dead_letter),
-    "push-auth": (push_auth, may_call, may_mint),
+    "push-auth": (push_auth,),
     "cold-start": (cold_start,),
     "worker": (processed,),
     "changes": (changes, builds, served, audit),
@@ -112,8 +113,6 @@ COMMANDS["health"] = (
     *(step for step in COMMANDS["lint"] if step not in (sign_in, capacity)),
     topic,
     push_auth,
-    may_call,
-    may_mint,
     changes,
     settled,
     since_deploy,
@@ -138,6 +137,9 @@ LEDGER_READS: set[type[Evidence]] = {
     PushCounts,
     AckCounts,
     RequestLog,
+    Backlog,
+    DeadLetterCounts,
+    SubscriptionConfig,
 }
 """What the ledger is built from."""
 
@@ -182,8 +184,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
     rows = lost_once(said.rows)
     whole = command in ("batch", "watch")
     known = catalogue if ledger.known_batch is not False else ()
-    seen_whole = wholeness(evidence)
-    verdict = decide(known, said.findings, present, stakes_of(ledger, profile), seen_whole)
+    verdict = decide(known, said.findings, present, stakes_of(ledger, profile), wholeness(evidence))
     state = state_of(ledger, said.findings, verdict)
     sifted = sift(profile.accepted, said.findings, verdict, now)
     findings, verdict = sifted.findings, sifted.verdict
@@ -205,7 +206,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
         pipeline=header,
         batch=_batch(ledger) if whole else None,
         state=state,
-        finishes_alone=finishes_alone(state, verdict, ledger, findings) if whole else None,
+        finishes_alone=finishes_alone(state, verdict, ledger) if whole else None,
         forecast=expected,
         window=Window(since=evidence.since, until=ask.end(now)),
         as_of=now,
@@ -213,7 +214,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
         here=here,
         here_leg=here_leg,
         causes=named,
-        ruled_out=ruled_out(ledger, findings, verdict, seen_whole),
+        ruled_out=ruled_out(ledger, findings, verdict),
         unknown=unknown,
         findings=findings,
         unexplained=verdict.unexplained if whole else (),

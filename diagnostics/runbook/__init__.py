@@ -1,1 +1,0 @@
-"""The runbooks: read, filled in, searched."""
