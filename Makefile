@@ -5,9 +5,10 @@ SCENARIOS ?= scenarios
 SEEDS ?= 1
 JOBS ?= 0
 FUZZ_SECONDS ?= 60
+LIMIT ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint types layers score conditions blindness kill-matrix fuzz bench lock clean
+.PHONY: help demo test browser lint types layers score conditions matrices pairs distractors blindness sameness kill-matrix fuzz bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -55,6 +56,17 @@ conditions: .venv/tested ## does any scenario need each condition of each cause?
 
 blindness: .venv/tested ## who sees less says less: each kind of evidence taken away, each log cut (minutes)
 	@$(BIN)/python -m tests.matrices.blindness --jobs $(JOBS)
+
+pairs: .venv/tested ## every two faults in one pipeline, judged by the lab's tallies (half an hour the first time): LIMIT=n
+	@$(BIN)/python -m tests.matrices.pairs --jobs $(JOBS) --limit $(LIMIT)
+
+distractors: .venv/tested ## each fault beside each thing that is not it (a quarter of an hour the first time)
+	@$(BIN)/python -m tests.matrices.distractors --jobs $(JOBS)
+
+sameness: .venv/tested ## the same told otherwise: names, times, order, clocks, pages, counts (minutes)
+	@$(BIN)/python -m tests.matrices.sameness --jobs $(JOBS)
+
+matrices: blindness sameness distractors pairs ## all four of what holds the verdict
 
 fuzz: .venv/tested ## feed bundles that nobody made: FUZZ_SECONDS=n
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris

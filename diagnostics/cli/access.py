@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from diagnostics.cli.options import PLAIN, Asked, spread
+from diagnostics.cli.frame.options import PLAIN, Asked, spread
 
 
 @spread(Asked, PLAIN)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from diagnostics.cli.options import Access, spread
+from diagnostics.cli.frame.options import Access, spread
 
 AGE = "an age like 15m or 24h"
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from typer import Option
 
-from diagnostics.cli.options import Asked, spread
+from diagnostics.cli.frame.options import Asked, spread
+from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.cli.parts import BatchId
-from diagnostics.cli.trouble import Trouble
 
 
 @spread(Asked)
@@ -49,8 +49,8 @@ def batch(
         raise Trouble("--probe looks now, --from at what was kept: one of the two", "pubsub-diag batch --from BUNDLE")
     if probe and not yes and not sys.stdin.isatty():
         raise Trouble("--probe asks first, and nobody is there to say yes", "pubsub-diag batch --probe --yes")
-    from diagnostics.cli import investigation
-    from diagnostics.cli.question import Question
+    from diagnostics.cli.do import investigation
+    from diagnostics.cli.frame.question import Question
 
     question = Question("batch", batch=batch_id, expect=expect, live=live, probe=probe, yes=yes)
     form = investigation.Form.MISSING if missing else investigation.Form.ITEMS if items else investigation.Form.ANSWER

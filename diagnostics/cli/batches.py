@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diagnostics.cli.options import PLAIN, Asked, spread
+from diagnostics.cli.frame.options import PLAIN, Asked, spread
 
 
 @spread(Asked, PLAIN)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
-from diagnostics.cli.options import Asked, spread
+from diagnostics.cli.frame.options import Asked, spread
 
 app = Typer(help="Look into bundles: captured files and kept runs.", rich_markup_mode=None)
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from typer import Option
 from typer.core import TyperCommand
 
-from diagnostics.cli.options import Asked, spread
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame.options import Asked, spread
+from diagnostics.cli.frame.trouble import Trouble
 
 NEWEST = "newest"
 LEVELS = ("config", "path", "traffic")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Option
 
-from diagnostics.cli.options import Access, spread
+from diagnostics.cli.frame.options import Access, spread
 
 
 @spread(Access)

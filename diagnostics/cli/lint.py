@@ -6,8 +6,8 @@ from typing import Annotated
 
 from typer import Option
 
-from diagnostics.cli.options import Asked, LegName, spread
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame.options import Asked, LegName, spread
+from diagnostics.cli.frame.trouble import Trouble
 
 
 @spread(Asked)
@@ -25,7 +25,7 @@ def lint(
         from diagnostics.cli.do import lint as do
 
         return do.answer(asked)
-    from diagnostics.cli import investigation
-    from diagnostics.cli.question import Question
+    from diagnostics.cli.do import investigation
+    from diagnostics.cli.frame.question import Question
 
     return investigation.answer(Question("lint", leg=leg.value if leg else None), asked)

@@ -21,13 +21,11 @@ from diagnostics.cli import (
     batches,
     bundle,
     config,
-    configuration,
     demo,
     health,
     init,
     lab,
     lint,
-    output,
     parts,
     postmortem,
     probe,
@@ -35,7 +33,8 @@ from diagnostics.cli import (
     runbook,
     watch,
 )
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame import configuration, output
+from diagnostics.cli.frame.trouble import Trouble
 
 OK, UNKNOWN, INTERRUPTED = 0, 3, 130
 """The same numbers as `causes.diagnosis.Exit`, which costs an import that `--help` can do without."""

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from diagnostics.cli import names
-from diagnostics.cli.options import Asked, LegName, spread
+from diagnostics.cli.frame import names
+from diagnostics.cli.frame.options import Asked, LegName, spread
 
 Leg = Annotated[LegName | None, Option("--leg", help="Only this leg: coordinator to worker, or worker back.")]
 BatchId = Annotated[
@@ -66,8 +66,8 @@ COMMANDS: dict[str, Callable[..., int]] = {
 
 
 def _answer(command: str, asked: Asked, batch_id: str | None, leg: LegName | None, live: bool = False) -> int:
-    from diagnostics.cli import investigation
-    from diagnostics.cli.question import Question
+    from diagnostics.cli.do import investigation
+    from diagnostics.cli.frame.question import Question
 
     question = Question(command, batch=batch_id, leg=leg.value if leg else None, live=live)
     return investigation.answer(question, asked)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
-from diagnostics.cli.options import Access, LegName, spread
+from diagnostics.cli.frame.options import Access, LegName, spread
 
 app = Typer(
     help="Look at the messages that wait, through a temporary pull. Needs consent; acknowledges nothing.",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typer import Option, Typer
 
-from diagnostics.cli.options import PLAIN, Asked, spread
+from diagnostics.cli.frame.options import PLAIN, Asked, spread
 
 app = Typer(help="Check a profile against what the logs really say.", rich_markup_mode=None)
 

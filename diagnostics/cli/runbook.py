@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
-from diagnostics.cli.options import LegName
+from diagnostics.cli.frame.options import LegName
 
 app = Typer(help="Read the runbooks.", rich_markup_mode=None)
 

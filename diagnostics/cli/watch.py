@@ -6,8 +6,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from diagnostics.cli import names
-from diagnostics.cli.options import Access, spread
+from diagnostics.cli.frame import names
+from diagnostics.cli.frame.options import Access, spread
 
 
 @spread(Access)

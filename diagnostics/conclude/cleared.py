@@ -3,37 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from diagnostics.causes.verdict import Verdict
 from diagnostics.conclude.diagnosis import RuledOut
-from diagnostics.evidence.model import Leg, Stage
+from diagnostics.evidence.model import (
+    AckCounts,
+    Backlog,
+    BatchMarks,
+    DeadLetterCounts,
+    Evidence,
+    ItemMarks,
+    Leg,
+    ProjectSubscriptions,
+    PublishCounts,
+    PushCounts,
+    QuotaExceeded,
+    ReceiverCapacity,
+    RequestLog,
+    Stage,
+    SubscriptionConfig,
+    TopicConfig,
+    TopicSubscriptions,
+)
 from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.wholeness import Wholeness
 from diagnostics.steps import cold_start, delivered, processed, published, push_auth, routed
 from diagnostics.steps.finding import Finding, Kind, Status
 
+
+class _Clearance(NamedTuple):
+    of: str
+    """What to call the part of the pipeline that is cleared."""
+    whole: tuple[type[Evidence], ...]
+    """Where something would be seen that speaks against it: unless all of it was seen whole, nothing is cleared."""
+
+
+_DELIVERY = _Clearance("delivery", (PushCounts, Backlog, ItemMarks))
+_SIGN_IN = _Clearance("sign-in", (RequestLog, PushCounts))
 _CLEARS = {
-    published.ALL.name: "publishing",
-    routed.ROUTED.name: "routing",
-    delivered.OURS.name: "delivery",
-    delivered.ACKED.name: "delivery",
-    push_auth.PROVEN.name: "sign-in",
-    push_auth.GRANTED.name: "sign-in",
-    cold_start.FINE.name: "cold start",
-    processed.STORM_SMALL.name: "the failing messages",
+    published.ALL.name: _Clearance("publishing", (BatchMarks, PublishCounts, QuotaExceeded)),
+    routed.ROUTED.name: _Clearance(
+        "routing", (SubscriptionConfig, TopicConfig, TopicSubscriptions, ProjectSubscriptions, AckCounts)
+    ),
+    delivered.OURS.name: _DELIVERY,
+    delivered.ACKED.name: _DELIVERY,
+    push_auth.PROVEN.name: _SIGN_IN,
+    push_auth.GRANTED.name: _SIGN_IN,
+    cold_start.FINE.name: _Clearance(
+        "cold start", (ReceiverCapacity, RequestLog, PushCounts, DeadLetterCounts, BatchMarks, ItemMarks)
+    ),
+    processed.STORM_SMALL.name: _Clearance("the failing messages", (ItemMarks, RequestLog, PushCounts)),
 }
-"""Findings that, when ok, clear a part of the pipeline, and what to call it."""
+"""Findings that, when ok, clear a part of the pipeline."""
 
 _BY_ITSELF = frozenset({delivered.OURS.name, delivered.ACKED.name, push_auth.PROVEN.name, processed.STORM_SMALL.name})
 """They speak of messages that passed. The others speak of how things are set up: they clear only where something of the batch passed."""
 
 
-def ruled_out(ledger: Ledger, findings: Sequence[Finding], verdict: Verdict) -> tuple[RuledOut, ...]:
+def ruled_out(ledger: Ledger, findings: Sequence[Finding], verdict: Verdict, whole: Wholeness) -> tuple[RuledOut, ...]:
     """Parts of the pipeline that are cleared, and causes that fit and are refuted, each with the reason."""
     against = [f for f in findings if f.abnormal and f.kind is not Kind.NOTE]
     cleared = (
-        RuledOut(code=_CLEARS[f.code], leg=f.leg, because=f.says)
+        RuledOut(code=_CLEARS[f.code].of, leg=f.leg, because=f.says)
         for f in findings
-        if f.code in _CLEARS and f.status is Status.OK and not _accused(f, against) and _proven(f, ledger)
+        if f.code in _CLEARS
+        and f.status is Status.OK
+        and not _accused(f, against)
+        and _proven(f, ledger)
+        and not whole.missing(_CLEARS[f.code].whole, f.leg or Leg.REQUEST)
     )
     refuted = (RuledOut(code=r.cause.code, leg=r.leg, because=r.against[0].says) for r in verdict.refuted)
     return tuple(_first((*cleared, *refuted)))

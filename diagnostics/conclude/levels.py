@@ -32,6 +32,11 @@ class Level(Struct, frozen=True, kw_only=True):
 _CONFIG = frozenset(
     {"serving", "routed", "dead_letter", "changes", "audit", "limits", "since_deploy.env_lost", "since_deploy.deployed"}
     | {"since_deploy.grants", topic.MISSING.name, "topic.not_checked", "cold_start.switched_off"}
+    | {"since_deploy.not_checked", since_deploy.UNSEEN.name}
+    | {
+        f"{step}.not_checked"
+        for step in ("route", "addressing", "topic_names", "retrying", "upkeep", "orphans", "builds")
+    }
 )
 """Steps, and single findings of others, that speak of the configuration."""
 _PATH = frozenset({"push_auth", "cold_start.live"})

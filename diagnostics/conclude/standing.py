@@ -11,7 +11,7 @@ from diagnostics.causes.verdict import Verdict
 from diagnostics.conclude.diagnosis import Exit, Forecast, State
 from diagnostics.evidence.model import STAGES, Leg, Stage
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps import created, progress, published, requested
+from diagnostics.steps import created, progress, published, recorded, requested
 from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
 
 EXITS = {
@@ -31,6 +31,10 @@ _NO_BATCH = (
     requested.REFUSED,
     requested.NOT_READY,
 )
+
+
+_DOUBTS = (requested.LATER, recorded.OPEN)
+"""What, unknown, leaves it open whether all is well, however well the batch that is seen gets on."""
 
 
 def state_of(ledger: Ledger, findings: Sequence[Finding], verdict: Verdict) -> State:
@@ -66,6 +70,8 @@ def status_of(command: str, state: State, ledger: Ledger, findings: Sequence[Fin
         return Status.FAULT
     if state is State.UNKNOWN:
         return Status.FAULT if any(f.status is Status.FAULT for f in findings) else Status.UNKNOWN
+    if _has(findings, *_DOUBTS, statuses=(Status.UNKNOWN,)):
+        return Status.UNKNOWN
     return Status.WARNING if any(f.abnormal for f in findings) else Status.OK
 
 
@@ -75,8 +81,10 @@ def worst(statuses: Iterable[Status]) -> Status:
     return next((s for s in order if s in found), Status.OK)
 
 
-def finishes_alone(state: State, verdict: Verdict, ledger: Ledger) -> bool | None:
+def finishes_alone(state: State, verdict: Verdict, ledger: Ledger, findings: Sequence[Finding]) -> bool | None:
     """None: could not tell."""
+    if not verdict.held and state is not State.FAILED and _has(findings, *_DOUBTS, statuses=(Status.UNKNOWN,)):
+        return None
     if state is State.DONE:
         return True
     if verdict.held or state is State.FAILED:

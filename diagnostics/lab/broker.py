@@ -8,6 +8,7 @@ from collections.abc import Callable
 import simpy
 
 from diagnostics.lab.delivery import Delivery, Surroundings
+from diagnostics.lab.fates import Fates, Published
 from diagnostics.lab.http import Answer, PublishError, Request, Token
 from diagnostics.lab.message import Held, Message, rfc3339
 from diagnostics.lab.meters import SubscriptionMeters, TopicMeters
@@ -19,7 +20,12 @@ from diagnostics.lab.unverified import Unverified
 BROAD = ("roles/pubsub.editor", "roles/pubsub.admin", "roles/editor", "roles/owner")
 PUBLISHES = ("roles/pubsub.publisher", *BROAD)
 SUBSCRIBES = ("roles/pubsub.subscriber", *BROAD)
-MINTS = ("roles/iam.serviceAccountTokenCreator", "roles/iam.serviceAccountOpenIdTokenCreator")
+MINTS = (
+    "roles/iam.serviceAccountTokenCreator",
+    "roles/iam.serviceAccountOpenIdTokenCreator",
+    "roles/iam.workloadIdentityUser",
+)
+"""Roles with iam.serviceAccounts.getOpenIdToken (Service accounts: roles)."""
 AGENT_ROLE = "roles/pubsub.serviceAgent"
 """Carries iam.serviceAccounts.getOpenIdToken for agents that have it (all but those of projects older than 2021-04-08)."""
 USER_AGENTS = ("APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)", "CloudPubSub-Google")
@@ -48,6 +54,7 @@ class Broker:
         self._rng = rng
         self._reuse_s = unverified.token_reuse_s
         self._expired = expired
+        self.fates = Fates()
         self._tokens: dict[tuple[str, str], Token] = {}
         self._topics: dict[str, TopicMeters] = {}
         self._deliveries: dict[str, Delivery] = {}
@@ -62,6 +69,7 @@ class Broker:
             mint=self._mint,
             dead_letter=self._dead_letter,
             counts_attempts=self._counts_attempts,
+            fates=self.fates,
         )
         for name in world.subscriptions:
             self.attach(name)
@@ -76,6 +84,7 @@ class Broker:
         `account` None: somebody whose permission has been checked already.
         """
         if refused := self._refusal(topic, account):
+            self.fates.published.append(Published(topic, self._env.now, data, attributes, refused=refused.code))
             self._meters(topic).refused(refused.code)
             raise refused
         return self._spread(topic, data, attributes, ordering_key)
@@ -107,6 +116,7 @@ class Broker:
         """Into every subscription of the topic; with none, the message is lost and nobody is told."""
         id_ = str(self._rng.randrange(10**15, 2 * 10**16))
         message = Message(id_, data, dict(attributes), self._env.now, ordering_key)
+        self.fates.published.append(Published(topic, self._env.now, data, attributes, id_))
         self._meters(topic).published(message.size)
         self._replay.published(topic, message)
         for delivery in self._deliveries.values():
@@ -245,7 +255,7 @@ class Broker:
         found, agent = self._world.accounts.get(account), _member(self._world.pubsub_agent)
         if found is None or found.disabled:
             return False
-        return found.policy.grants(agent, *MINTS) or self._world.policy.grants(agent, *MINTS, AGENT_ROLE)
+        return found.policy.grants(agent, *MINTS, AGENT_ROLE) or self._world.policy.grants(agent, *MINTS, AGENT_ROLE)
 
     def _counts_attempts(self, subscription: Subscription) -> bool:
         """Google counts delivery attempts only while the dead-letter topic is there and its agent may use both ends."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import simpy
 
+from diagnostics.lab.fates import Fate, Fates
 from diagnostics.lab.filters import compile_filter
 from diagnostics.lab.http import Answer, Request, Token
 from diagnostics.lab.message import Held, Message
@@ -34,6 +35,7 @@ class Surroundings:
     dead_letter: Callable[[Subscription, Held], None]
     """Forwards a message to the subscription's dead-letter topic."""
     counts_attempts: Callable[[Subscription], bool]
+    fates: Fates
 
 
 class Delivery:
@@ -69,6 +71,7 @@ class Delivery:
             return
         if not self._takes(message.attributes):
             self.tally["filtered"] += 1
+            self.fate(message).end = "filtered"
             self.meters.filtered()
             return
         self.tally["published"] += 1
@@ -76,7 +79,11 @@ class Delivery:
         self._measure()
         self._watch_retention()
 
+    def fate(self, message: Message) -> Fate:
+        return self._around.fates.of(self.subscription.name, message)
+
     def _hold(self, held: Held, delay: float) -> None:
+        self.fate(held.message).end = ""
         self.held[held.message.id] = held
         self._after(delay, lambda: self._make_ready(held) if held.state == "arriving" else None)
 
@@ -173,6 +180,7 @@ class Delivery:
     def acknowledge(self, held: Held, how: str, latency_s: float) -> None:
         """A delivery was acknowledged: the message is done with."""
         self.tally[f"acked_by_{how}"] += 1
+        self.fate(held.message).end = "acked"
         self.meters.acked(how, latency_s)
         self._retain(held)
         self._forget(held)
@@ -187,6 +195,7 @@ class Delivery:
             self.subscription
         ):
             self.tally[f"dead_lettered_by_{how}"] += 1
+            self.fate(held.message).end = "dead-lettered"
             self._around.dead_letter(self.subscription, held)
             self.meters.dead_lettered()
             self._forget(held)
@@ -233,6 +242,7 @@ class Delivery:
             held.state = "gone"
             del self.held[held.message.id]
             self.tally["dropped"] += 1
+            self.fate(held.message).end = "dropped"
         self._measure()
         for held in leaving:
             self._free_key(held)
@@ -252,6 +262,7 @@ class Delivery:
             self._retain(held)
             del self.held[held.message.id]
             self.tally["purged"] += 1
+            self.fate(held.message).end = "purged"
             if held.state == "pushed":
                 self._pusher.returned()
             if held.state in ("pushed", "leased", "behind") or not settles:
@@ -276,6 +287,7 @@ class Delivery:
             self.tally["restored"] += 1
             if (held := self._lingering.pop(message.id, None)) is not None:
                 self.held[message.id] = held
+                self.fate(message).end = ""
             else:
                 self._hold(Held(message), self._around.rng.uniform(0, self._around.unverified.seek_settles_s))
         self.held = dict(sorted(self.held.items(), key=lambda pair: pair[1].message.published))

@@ -42,7 +42,9 @@ class Response:
     latency_s: float = 0.0
     """From request to answer as the caller measures it, cold start and queueing included."""
     instance: str = ""
-    """Empty: Google's front end answered."""
+    """Empty: no container answered."""
+    by: str = ""
+    """Whose answer it is (see fates); nobody outside can see it. Empty: the front end's."""
     error: str = ""
 
 

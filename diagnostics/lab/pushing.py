@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from diagnostics.lab.fates import FRONT_END, NOBODY, PUBSUB
 from diagnostics.lab.flow import Flow
 from diagnostics.lab.http import Request, Response, Token
 from diagnostics.lab.message import Held, rfc3339
@@ -124,6 +125,8 @@ class Pusher:
         response_class, code = self._filed(response)
         latency = self._env.now - sent
         self._backlog.meters.answered(response_class, code, latency)
+        by, what = (response.by or FRONT_END, str(response.status)) if response.status else (NOBODY, "unreachable")
+        self._backlog.fate(held.message).meets(self._env.now, by, what)
         self.returned()
         if response_class == "ack":
             self.flow.acked()
@@ -139,6 +142,7 @@ class Pusher:
             return
         code = response_code(504, self._around.unverified.push_code_style)
         self._backlog.meters.answered("deadline_exceeded", code, self._env.now - sent)
+        self._backlog.fate(held.message).meets(self._env.now, PUBSUB, "deadline")
         self.returned()
         self._backlog.nack(held, "push", expired=True, pause=self.flow.nacked)
         self.pump()
@@ -161,6 +165,7 @@ class Pusher:
         if shown != "silent":
             code = response_code(403 if shown == "remote_server_4xx" else 500, self._around.unverified.push_code_style)
             self._backlog.meters.refused_before_sending(shown, code)
+        self._backlog.fate(held.message).meets(self._env.now, PUBSUB, "no token")
         self._backlog.retry_after(held, self.flow.nacked(self._env.now))
 
     def returned(self) -> None:

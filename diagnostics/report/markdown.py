@@ -110,7 +110,7 @@ def _ladder(said: Diagnosis) -> str:
             escape(ladder.label(row)) + (" **◀ HERE**" if row is here else ""),
             escape(ladder.seen(row, items)),
             escape(ladder.rest(row)),
-            escape(ladder.says_so(row)),
+            escape(row.source),
         )
         for row in ladder.in_order(said)
     ]

@@ -19,10 +19,8 @@ from diagnostics.conclude.suspects import suspects
 from diagnostics.evidence.model import (
     STAGES,
     AckCounts,
-    Backlog,
     BatchMarks,
     BatchStatus,
-    DeadLetterCounts,
     Evidence,
     EvidenceSet,
     ItemMarks,
@@ -32,7 +30,6 @@ from diagnostics.evidence.model import (
     PushCounts,
     RequestLog,
     StartCalls,
-    SubscriptionConfig,
 )
 from diagnostics.evidence.younger import younger
 from diagnostics.pipeline.profile import PipelineProfile
@@ -54,7 +51,7 @@ from diagnostics.steps.peeked import peeked
 from diagnostics.steps.processed import processed
 from diagnostics.steps.progress import progress
 from diagnostics.steps.published import published
-from diagnostics.steps.push_auth import push_auth
+from diagnostics.steps.push_auth import may_call, may_mint, push_auth
 from diagnostics.steps.recorded import recorded
 from diagnostics.steps.requested import requested
 from diagnostics.steps.returned import returned
@@ -75,6 +72,8 @@ COMMANDS: dict[str, tuple[run.Step, ...]] = {
         delivered,
         peeked,
         push_auth,
+        may_call,
+        may_mint,
         cold_start,
         dead_letter,
         processed,
@@ -88,7 +87,7 @@ COMMANDS: dict[str, tuple[run.Step, ...]] = {
     ),
     "published": (requested, published, topic),
     "delivery": (routed, delivered, dead_letter),
-    "push-auth": (push_auth,),
+    "push-auth": (push_auth, may_call, may_mint),
     "cold-start": (cold_start,),
     "worker": (processed,),
     "changes": (changes, builds, served, audit),
@@ -113,6 +112,8 @@ COMMANDS["health"] = (
     *(step for step in COMMANDS["lint"] if step not in (sign_in, capacity)),
     topic,
     push_auth,
+    may_call,
+    may_mint,
     changes,
     settled,
     since_deploy,
@@ -137,9 +138,6 @@ LEDGER_READS: set[type[Evidence]] = {
     PushCounts,
     AckCounts,
     RequestLog,
-    Backlog,
-    DeadLetterCounts,
-    SubscriptionConfig,
 }
 """What the ledger is built from."""
 
@@ -184,7 +182,8 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
     rows = lost_once(said.rows)
     whole = command in ("batch", "watch")
     known = catalogue if ledger.known_batch is not False else ()
-    verdict = decide(known, said.findings, present, stakes_of(ledger, profile), wholeness(evidence))
+    seen_whole = wholeness(evidence)
+    verdict = decide(known, said.findings, present, stakes_of(ledger, profile), seen_whole)
     state = state_of(ledger, said.findings, verdict)
     sifted = sift(profile.accepted, said.findings, verdict, now)
     findings, verdict = sifted.findings, sifted.verdict
@@ -206,7 +205,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
         pipeline=header,
         batch=_batch(ledger) if whole else None,
         state=state,
-        finishes_alone=finishes_alone(state, verdict, ledger) if whole else None,
+        finishes_alone=finishes_alone(state, verdict, ledger, findings) if whole else None,
         forecast=expected,
         window=Window(since=evidence.since, until=ask.end(now)),
         as_of=now,
@@ -214,7 +213,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
         here=here,
         here_leg=here_leg,
         causes=named,
-        ruled_out=ruled_out(ledger, findings, verdict),
+        ruled_out=ruled_out(ledger, findings, verdict, seen_whole),
         unknown=unknown,
         findings=findings,
         unexplained=verdict.unexplained if whole else (),

@@ -25,7 +25,19 @@ def opened(
     path: Path, seed: int, http_port: int = 0, pace: float = 0.0, log_reads_per_minute: int = LOG_READS_PER_MINUTE
 ) -> Iterator[World]:
     """The scenario, simulated to its now and served on loopback; time stands still unless `pace`."""
-    scenario = load(path, seed)
+    with served(load(path, seed), seed, http_port, pace, log_reads_per_minute) as world:
+        yield world
+
+
+@contextmanager
+def served(
+    scenario: Scenario,
+    seed: int,
+    http_port: int = 0,
+    pace: float = 0.0,
+    log_reads_per_minute: int = LOG_READS_PER_MINUTE,
+) -> Iterator[World]:
+    """A scenario that was read, or made by machine."""
     lab = Lab(scenario, seed, Telemetry())
     running = start(lab, http_port=http_port, pace=pace, log_reads_per_minute=log_reads_per_minute)
     try:

@@ -33,7 +33,7 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Code, Finding, Row, Status
 from diagnostics.steps.limits import serving
-from diagnostics.steps.push_auth import push_auth
+from diagnostics.steps.push_auth import may_call, may_mint
 from diagnostics.steps.routed import routed
 from diagnostics.steps.urls import host, path, tag, untagged
 from diagnostics.steps.words import names, short
@@ -86,10 +86,9 @@ def sign_in(
     account_policy: PushAccountPolicy | Unseen,
 ) -> Iterator[Finding]:
     """What `push_auth` finds in the configuration: endpoint, audience, invoker, token creator, ingress."""
-    yield from push_auth(
-        leg, ledger, now, subscription, service, policy, project_policy, project, account, account_policy,
-        _NOT_ASKED, _NOT_ASKED, _NOT_ASKED,
-    )  # fmt: skip
+    nothing = {"pushes": _NOT_ASKED, "log": _NOT_ASKED, "changes": _NOT_ASKED}
+    yield from may_call(leg, ledger, now, subscription, service, policy, project_policy, **nothing)
+    yield from may_mint(leg, ledger, now, subscription, project, project_policy, account, account_policy, **nothing)
 
 
 def addressing(

@@ -1,15 +1,17 @@
-"""May the push identity call the service? Configuration says what should happen, the request log says who refused.
+"""May the push identity call the service? The request log says who refused what, configuration what should happen.
 
-An acknowledged push proves sign-in, whatever a policy hides. A policy that could not be read is unknown, never missing.
+An acknowledged push, and one that a container answered, prove sign-in whatever a policy hides. A grant that was not found is no
+fault where pushes get in, and only a refusal of the right kind settles that it lacks: 403 a grant, 401 what the token says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import (
-    OUR_USER_AGENT,
+    ChangeLog,
     Leg,
     LiveHealth,
     LogRow,
@@ -27,14 +29,23 @@ from diagnostics.evidence.model import (
     SubscriptionSettings,
     Unseen,
 )
+from diagnostics.readings.admission import Gate, Turned, Way
+from diagnostics.readings.grants import INVOKE, MINT, Grant, Held, hidden, holds, taken
 from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.passage import About, Passage, passage
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
 from diagnostics.steps.routed import elsewhere
-from diagnostics.steps.words import RECENT, by_class, clock, count, names, owed
+from diagnostics.steps.words import clock, count, names, short
 
-PROVEN = Code("push_auth.proven", Stage.DELIVERED, "pushes are acknowledged, so sign-in works")
+PROVEN = Code("push_auth.proven", Stage.DELIVERED, "pushes get in, so sign-in works")
 GRANTED = Code("push_auth.granted", Stage.DELIVERED, "the configuration lets the push account in")
-REFUSED = Code("push_auth.refused", Stage.DELIVERED, "Google's front end refuses pushes", Kind.EFFECT)
+REFUSED = Code("push_auth.refused", Stage.DELIVERED, "Google's front end does not take the push token", Kind.EFFECT)
+FORBIDDEN = Code("push_auth.forbidden", Stage.DELIVERED, "Google's front end forbids pushes to get in", Kind.EFFECT)
+SILENT = Code(
+    "push_auth.silent", Stage.DELIVERED, "pushes are refused and the service's log shows nothing of them", Kind.EFFECT
+)
+FOREIGN = Code("push_auth.foreign", Stage.DELIVERED, "the refusals in the log are not pushes")
+LIVE = Code("push_auth.live", Stage.DELIVERED, "a live call with the push identity", Kind.EFFECT)
 NO_TOKEN = Code(
     "push_auth.no_token", Stage.DELIVERED, "pushes carry no token and the service wants one", Kind.MECHANISM
 )
@@ -42,6 +53,8 @@ INVOKER = Code("push_auth.invoker", Stage.DELIVERED, "the push account may not i
 AUDIENCE = Code(
     "push_auth.audience", Stage.DELIVERED, "the service does not accept the token's audience", Kind.MECHANISM
 )
+IAP = Code("push_auth.iap", Stage.DELIVERED, "Identity-Aware Proxy stands in front of the service", Kind.MECHANISM)
+INGRESS = Code("push_auth.ingress", Stage.DELIVERED, "the service's ingress does not admit the push", Kind.MECHANISM)
 ACCOUNT = Code("push_auth.account", Stage.DELIVERED, "the push account is disabled or gone", Kind.MECHANISM)
 MINTING = Code(
     "push_auth.minting",
@@ -49,20 +62,10 @@ MINTING = Code(
     "Google's Pub/Sub agent may not mint tokens for the push account",
     Kind.MECHANISM,
 )
-INGRESS = Code("push_auth.ingress", Stage.DELIVERED, "the service's ingress does not admit the push", Kind.MECHANISM)
-SILENT = Code(
-    "push_auth.silent", Stage.DELIVERED, "pushes are refused and the service's log shows nothing of them", Kind.EFFECT
-)
-FOREIGN = Code("push_auth.foreign", Stage.DELIVERED, "the refusals in the log are not pushes")
-LIVE = Code("push_auth.live", Stage.DELIVERED, "a live call with the push identity", Kind.EFFECT)
 UNSEEN = Code("push_auth.unseen", Stage.DELIVERED, "sign-in could not be checked")
 
-INVOKER_ROLES = ("roles/run.invoker", "roles/run.admin", "roles/run.servicesInvoker", "roles/editor", "roles/owner")
-MINTER_ROLES = (
-    "roles/iam.serviceAccountTokenCreator",
-    "roles/pubsub.serviceAgent",
-    "roles/iam.serviceAccountOpenIdTokenCreator",
-)
+_TOKEN_LIFE = timedelta(hours=1)
+"""Pub/Sub may use a token for so long: until then pushes get in with what was right when it was minted."""
 
 
 def push_auth(
@@ -71,201 +74,271 @@ def push_auth(
     now: datetime,
     subscription: SubscriptionConfig,
     service: ServiceConfig,
-    policy: ServicePolicy | Unseen,
-    project_policy: ProjectPolicy | Unseen,
-    project: ProjectInfo | Unseen,
-    account: PushAccount | Unseen,
-    account_policy: PushAccountPolicy | Unseen,
     pushes: PushCounts | Unseen,
     log: RequestLog | Unseen,
     live: LiveHealth | Unseen,
 ) -> Iterator[Finding]:
-    """Reads endpoint, audience, invoker, token creator and ingress, then who refused what."""
+    """Reads what happened to pushes at the front end, each answer apart, and what a live call of ours was answered."""
     settings, target = subscription.settings, service.settings
     if settings is None or target is None or not settings.push_endpoint or elsewhere(settings, target):
         return
-    least, _ = owed(ledger, leg)
-    refused, foreign = _refusals(log)
-    recent = {} if isinstance(pushes, Unseen) else by_class(pushes.series, pushes.source.as_of - RECENT)
-    refused_now = [r for r in refused if r.at > now - RECENT]
-    fine_now = bool(recent.get("ack")) and not (
-        refused_now or (isinstance(log, Unseen) and "remote_server_4xx" in recent)
-    )
-    hits = not fine_now and bool(recent.get("remote_server_4xx") or recent.get("internal") or refused)
-    bears = (Bears.HOLDS if least else Bears.SLOWS) if hits else Bears.APART
-    unverified = any(r.status == 401 for r in refused)
-    checks = list(
-        _configured(
-            settings,
-            target,
-            policy,
-            project_policy,
-            project,
-            account,
-            account_policy,
-            hits,
-            unverified,
-            leg,
-            bears,
-            least,
-        )
-    )
-    if fine_now:
-        yield PROVEN.says(
-            Status.OK,
-            f"{count(recent['ack'], 'push')} acked in the last 5 min and none refused by Google's front end",
-            leg=leg,
-            rests_on=("PushCounts",),
-        )
-        checks = [c for c in checks if c.status is not Status.UNKNOWN]
-    yield from checks
-    if refused:
-        codes = sorted({r.status for r in refused})
-        yield REFUSED.says(
-            Status.FAULT if not fine_now else Status.OK,
-            f"{count(len(refused), 'push')} refused by Google's front end with {', '.join(map(str, codes))}: “{refused[-1].text[:90]}”",
-            leg=leg,
-            bears=bears,
-            held=least if bears is Bears.HOLDS else 0,
-            since=refused[0].at,
-            rests_on=("RequestLog",),
-            numbers={"refused": len(refused)},
-            words={"statuses": ",".join(map(str, codes))},
-        )
-    elif (
-        recent.get("remote_server_4xx") and not recent.get("ack") and not isinstance(log, Unseen) and not _any_push(log)
+    case = passage(leg, ledger, now, subscription, pushes, log)
+    if case.gets_in:
+        yield _proven(case)
+    for code, way, how in (
+        (REFUSED, Way.UNAUTHORIZED, "refused by Google's front end with 401"),
+        (FORBIDDEN, Way.FORBIDDEN, "refused by Google's front end with 403"),
+        (SILENT, Way.UNLOGGED, "refused with a 4xx that the request log does not have"),
     ):
-        yield SILENT.says(
-            Status.FAULT,
-            f"{count(recent['remote_server_4xx'], 'push')} refused with a 4xx in the last 5 min and none of them in the request log: "
-            "ingress, a switched-off default URL, or VPC Service Controls",
-            leg=leg,
-            bears=Bears.HOLDS if least else Bears.APART,
-            held=least,
-            rests_on=("PushCounts", "RequestLog"),
-        )
-    if foreign:
-        agents = names({_agent(r) for r in foreign})
-        paths = names({r.path.split("?")[0] for r in foreign})
-        yield FOREIGN.says(
-            Status.OK,
-            f"{len(foreign)} × {', '.join(sorted({str(r.status) for r in foreign}))} are no pushes: {agents} on {paths}",
-            leg=leg,
-            since=foreign[0].at,
-            rests_on=("RequestLog",),
-            numbers={"foreign": len(foreign)},
-        )
+        if turned := case.door.turned.get(way):
+            yield _turned(case, code, turned, how)
+    if case.door.foreign:
+        yield _foreign(case)
     if not isinstance(live, Unseen):
-        yield from _live(leg, live, now, bears)
-    if not checks and not fine_now:
-        yield GRANTED.says(
-            Status.OK,
-            f"{settings.push_account or 'anyone'} may call {target.name}",
-            leg=leg,
-            rests_on=("ServicePolicy",),
-        )
+        yield _live(case, live)
 
 
-def _configured(
-    settings: SubscriptionSettings,
-    target: ServiceSettings,
+def may_call(
+    leg: Leg,
+    ledger: Ledger,
+    now: datetime,
+    subscription: SubscriptionConfig | Unseen,
+    service: ServiceConfig | Unseen,
     policy: ServicePolicy | Unseen,
     project_policy: ProjectPolicy | Unseen,
-    project: ProjectInfo | Unseen,
-    account: PushAccount | Unseen,
-    account_policy: PushAccountPolicy | Unseen,
-    hits: bool,
-    unverified: bool,
-    leg: Leg,
-    bears: Bears,
-    least: int,
+    pushes: PushCounts | Unseen,
+    log: RequestLog | Unseen,
+    changes: ChangeLog | Unseen,
 ) -> Iterator[Finding]:
-    """What the configuration alone forbids. Nothing for what it allows."""
-    held = least if bears is Bears.HOLDS else 0
-
-    def fault(code: Code, sentence: str, *rests: str) -> Finding:
-        return code.says(Status.FAULT, sentence, leg=leg, bears=bears, held=held, rests_on=rests)
-
-    def unknown(code: Code, sentence: str, unseen: Unseen) -> Finding:
-        return code.says(
-            Status.UNKNOWN,
-            f"{sentence}: {unseen.says}",
-            leg=leg,
-            rests_on=(unseen.what,),
-            words={"permission": unseen.permission, "mend": unseen.mend, "why": unseen.why.value},
-        )
-
-    if target.default_uri_disabled and ".run.app" in settings.push_endpoint:
-        yield fault(
-            INGRESS,
-            f"the default URL of {target.name} is switched off: pushes get a 404 that no log shows",
-            "ServiceConfig",
-        )
-    if target.ingress == "none":
-        yield fault(INGRESS, f"ingress of {target.name} admits nobody", "ServiceConfig")
-    if target.invoker_iam_disabled:
+    """Reads ingress, proxy, token, audience and the invoker grant. Nothing that pushes which get in refute is a fault."""
+    if isinstance(subscription, Unseen) or isinstance(service, Unseen):
         return
-    public = not isinstance(policy, Unseen) and "allUsers" in policy.members("roles/run.invoker")
-    if public:
+    settings, target = subscription.settings, service.settings
+    if settings is None or target is None or not settings.push_endpoint or elsewhere(settings, target):
+        return
+    case = passage(leg, ledger, now, subscription, pushes, log, changes)
+    yield from _ingress(case, settings, target)
+    if target.iap:
+        yield from _proxy(case, target)
+        return
+    public = holds("allUsers", INVOKE, policy, project_policy)
+    if public.granted or target.invoker_iam_disabled:
+        yield from _granted(case, "anyone", target)
         return
     if not settings.push_account:
-        yield fault(NO_TOKEN, f"{target.name} wants a signed-in caller and pushes carry no token", "SubscriptionConfig")
+        yield from _no_token(case, settings, target, public)
         return
-    if not _accepts(target, settings.effective_audience, strict=unverified):
-        yield fault(
-            AUDIENCE,
-            f"audience {settings.effective_audience} is neither a URL of {target.name} ({target.uri}) nor a custom audience",
-            "SubscriptionConfig",
-            "ServiceConfig",
-        )
+    yield from _audience(case, settings, target)
     member = f"serviceAccount:{settings.push_account}"
-    if isinstance(policy, Unseen):
-        yield unknown(UNSEEN, f"whether {settings.push_account} may invoke {target.name} could not be seen", policy)
-    elif member not in policy.members(*INVOKER_ROLES):
-        if isinstance(project_policy, Unseen) and not hits:
-            yield unknown(UNSEEN, "an invoker grant on the project could not be seen", project_policy)
-        elif isinstance(project_policy, Unseen) or member not in project_policy.members(*INVOKER_ROLES):
-            conditional = member in policy.conditional(*INVOKER_ROLES)
-            yield fault(
-                INVOKER,
-                f"{settings.push_account} has "
-                + ("only a conditional invoker grant" if conditional else "no roles/run.invoker")
-                + f" on {target.name}",
-                "ServicePolicy",
-                "ProjectPolicy",
-            )
-    if not isinstance(account, Unseen) and (not account.exists or account.disabled):
-        state = "disabled" if account.exists else "gone"
-        yield fault(ACCOUNT, f"push account {account.email} is {state}", "PushAccount")
-    yield from _minting(settings, project, project_policy, account_policy, fault, unknown)
+    yield from _invoker(case, settings, target, holds(member, INVOKE, policy, project_policy))
 
 
-def _minting(
-    settings: SubscriptionSettings,
+def may_mint(
+    leg: Leg,
+    ledger: Ledger,
+    now: datetime,
+    subscription: SubscriptionConfig | Unseen,
     project: ProjectInfo | Unseen,
     project_policy: ProjectPolicy | Unseen,
+    account: PushAccount | Unseen,
     account_policy: PushAccountPolicy | Unseen,
-    fault: Callable[..., Finding],
-    unknown: Callable[..., Finding],
+    pushes: PushCounts | Unseen,
+    log: RequestLog | Unseen,
+    changes: ChangeLog | Unseen,
 ) -> Iterator[Finding]:
-    """Any of three grants lets Google's agent mint; all places must be seen before one can be called missing."""
-    question = f"whether Google's Pub/Sub agent may mint tokens for {settings.push_account} could not be seen"
+    """Reads whether the push account is there, and whether Google's agent may mint tokens for it."""
+    settings = None if isinstance(subscription, Unseen) else subscription.settings
+    if settings is None or not settings.push_endpoint or not settings.push_account:
+        return
+    case = passage(leg, ledger, now, subscription, pushes, log, changes)
+    if not isinstance(account, Unseen) and (not account.exists or account.disabled):
+        yield from _account(case, settings, account)
+        return
+    question = f"whether Google's Pub/Sub agent may mint tokens for {settings.push_account} could not be told"
     if isinstance(project, Unseen):
-        yield unknown(UNSEEN, question, project)
+        if not case.vouched:
+            yield _cannot_tell(case, question, hidden(project))
         return
-    agent = f"serviceAccount:{project.pubsub_agent}"
-    places = (account_policy, project_policy)
-    if any(not isinstance(p, Unseen) and agent in p.members(*MINTER_ROLES) for p in places):
+    yield from _minting(
+        case, settings, project, holds(_member(project.pubsub_agent), MINT, account_policy, project_policy)
+    )
+
+
+@dataclass(frozen=True)
+class _Wrong:
+    """Something in the configuration that keeps pushes out, and what would show that it does."""
+
+    code: Code
+    says: str
+    rests_on: tuple[str, ...]
+    about: About
+    seen_as: tuple[Way, ...]
+    """How pushes are turned away by it."""
+    keeps: timedelta = timedelta(0)
+    """How long after it became so pushes may still get in."""
+    unsent: bool = False
+    """Whether by it pushes may never be sent at all."""
+    since: datetime | None = None
+    mend: str = ""
+    tells: str = ""
+    """The command that tells whether it is so."""
+
+
+# --- what happened --------------------------------------------------------------------------------------------------
+
+
+def _proven(case: Passage) -> Finding:
+    door = case.door
+    acked = f"{count(door.acked_now, 'push')} acked in the last 5 min" if door.acked_now else "containers answer pushes"
+    newest = f", the newest let in at {clock(door.newest_in, case.now)}" if door.newest_in else ""
+    since = f" since {clock(door.newest_out, case.now)}" if door.newest_out else ""
+    return PROVEN.says(
+        Status.OK,
+        acked + newest + (f"; none refused by Google's front end{since}" if door.whole else ""),
+        leg=case.leg,
+        rests_on=("PushCounts", "RequestLog"),
+    )
+
+
+def _turned(case: Passage, code: Code, turned: Turned, how: str) -> Finding:
+    """Pushes that were turned away: now, some of them, or until then."""
+    many = count(turned.count, "push") + ("" if case.door.whole else " or more")
+    quoted = f": “{turned.text[:90]}”" if turned.text else ""
+    met = bool(case.started and turned.last >= case.started)
+    span_of = f"from {clock(turned.first, case.now)} to {clock(turned.last, case.now)}"
+    if not case.lasts(turned):
+        since = "and pushes have got in since" if case.door.proven else "and none of its kind since"
+        return code.says(
+            Status.OK,
+            f"{many} {_were(turned)} {how} {span_of}, {since}{quoted}",
+            leg=case.leg,
+            bears=Bears.SLOWS if met else Bears.APART,
+            since=turned.first,
+            until=turned.last,
+            rests_on=_RESTS,
+            numbers={"refused": turned.count},
+        )
+    shut = case.door.gate is Gate.SHUT
+    bears = Bears.APART if not case.least else Bears.HOLDS if shut else Bears.SLOWS
+    return code.says(
+        Status.FAULT if shut else Status.WARNING,
+        f"{many} {how} {span_of}, {'and none got in' if shut else 'while others get in'}{quoted}",
+        leg=case.leg,
+        bears=bears,
+        held=case.least if bears is Bears.HOLDS else 0,
+        since=turned.first,
+        rests_on=_RESTS,
+        numbers={"refused": turned.count},
+    )
+
+
+_RESTS = ("RequestLog", "PushCounts")
+
+
+def _were(turned: Turned) -> str:
+    return "was" if turned.count == 1 else "were"
+
+
+def _foreign(case: Passage) -> Finding:
+    foreign = case.door.foreign
+    agents = names({_agent(r) for r in foreign})
+    paths = names({r.path.partition("?")[0] for r in foreign})
+    return FOREIGN.says(
+        Status.OK,
+        f"{len(foreign)} × {', '.join(sorted({str(r.status) for r in foreign}))} are no pushes: {agents} on {paths}",
+        leg=case.leg,
+        since=foreign[0].at,
+        rests_on=("RequestLog",),
+        numbers={"foreign": len(foreign)},
+    )
+
+
+def _agent(row: LogRow) -> str:
+    return "uptime checks" if row.uptime else (row.user_agent.split("/")[0].split(" ")[0] or "unnamed callers")
+
+
+def _live(case: Passage, live: LiveHealth) -> Finding:
+    """Our own call speaks for our own network, and not for the pushes."""
+    anonymous, signed = live.anonymous, live.authenticated
+    if signed is None:
+        return LIVE.says(
+            Status.UNKNOWN,
+            f"no token could be minted for the push account: {live.minting}",
+            leg=case.leg,
+            rests_on=("LiveHealth",),
+        )
+    said = (
+        f"live call at {clock(signed.at, case.now)}: without token {anonymous.status}, "
+        f"with the push account's token {signed.status}"
+    )
+    if 200 <= signed.status < 300:
+        status, more = Status.OK, "; this proves invoker and audience, not that Google's agent may mint"
+    elif signed.status in (401, 403) and not case.gets_in:
+        status, more = Status.FAULT, ""
+    else:
+        status, more = Status.UNKNOWN, "; from this network that settles nothing"
+    return LIVE.says(status, said + more, leg=case.leg, rests_on=("LiveHealth",))
+
+
+# --- what the configuration says ------------------------------------------------------------------------------------
+
+
+def _ingress(case: Passage, settings: SubscriptionSettings, target: ServiceSettings) -> Iterator[Finding]:
+    about = About(frozenset({f"services/{target.name}"}))
+    closed = []
+    if target.default_uri_disabled and ".run.app" in settings.push_endpoint:
+        closed.append(f"the default URL of {target.name} is switched off: pushes get a 404 that no log shows")
+    if target.ingress == "none":
+        closed.append(f"ingress of {target.name} admits nobody")
+    for says in closed:
+        since = case.changed(about, ("ingress", "defaulturi"), Way.UNLOGGED)
+        yield from _judged(case, _Wrong(INGRESS, says, ("ServiceConfig",), about, (Way.UNLOGGED,), since=since))
+
+
+def _proxy(case: Passage, target: ServiceSettings) -> Iterator[Finding]:
+    """The proxy wants a client id of its own as audience, and a grant that is not read: only what it does can be told."""
+    says = f"Identity-Aware Proxy stands in front of {target.name} and wants its own client id as the token's audience"
+    about = About(frozenset({f"services/{target.name}"}))
+    if case.stops(Way.UNAUTHORIZED, Way.FORBIDDEN):
+        since = case.changed(about, ("iap",), Way.UNAUTHORIZED, Way.FORBIDDEN)
+        yield from _judged(
+            case, _Wrong(IAP, says, ("ServiceConfig",), about, (Way.UNAUTHORIZED, Way.FORBIDDEN), since=since)
+        )
+    elif not case.vouched:
+        yield _cannot_tell(case, "whether the push account gets in could not be told", Grant(Held.UNKNOWN, says))
+
+
+def _no_token(
+    case: Passage, settings: SubscriptionSettings, target: ServiceSettings, public: Grant
+) -> Iterator[Finding]:
+    if public.unknown:
+        if not case.vouched:
+            yield _cannot_tell(
+                case, f"pushes carry no token, and whether {target.name} wants one could not be told", public
+            )
         return
-    if hidden := [p for p in places if isinstance(p, Unseen)]:
-        yield unknown(UNSEEN, question, hidden[0])
+    says = f"{target.name} wants a signed-in caller and pushes carry no token"
+    about = _pushing(settings)
+    since = case.changed(about, ("push", "oidc"), Way.FORBIDDEN)
+    rests = ("SubscriptionConfig", "ServicePolicy")
+    yield from _judged(case, _Wrong(NO_TOKEN, says, rests, about, (Way.FORBIDDEN, Way.UNLOGGED), since=since))
+
+
+def _audience(case: Passage, settings: SubscriptionSettings, target: ServiceSettings) -> Iterator[Finding]:
+    if _accepts(target, settings.effective_audience, strict=case.lasts(case.door.turned.get(Way.UNAUTHORIZED))):
         return
-    yield fault(
-        MINTING,
-        f"{project.pubsub_agent} has neither roles/iam.serviceAccountTokenCreator on {settings.push_account} "
-        "nor roles/pubsub.serviceAgent on the project",
-        "PushAccountPolicy",
-        "ProjectPolicy",
+    about = _pushing(settings)
+    yield from _judged(
+        case,
+        _Wrong(
+            AUDIENCE,
+            f"audience {settings.effective_audience} is neither a URL of {target.name} ({target.uri}) nor a custom audience",
+            ("SubscriptionConfig", "ServiceConfig"),
+            About(about.resources | {f"services/{target.name}"}),
+            (Way.UNAUTHORIZED, Way.UNLOGGED),
+            keeps=_TOKEN_LIFE,
+            since=case.changed(about, ("audience",), Way.UNAUTHORIZED),
+        ),
     )
 
 
@@ -282,55 +355,138 @@ def _accepts(target: ServiceSettings, audience: str, strict: bool) -> bool:
     return audience.startswith("https://") and host.lower() in known and not (strict and path)
 
 
-def _refusals(log: RequestLog | Unseen) -> tuple[list[LogRow], list[LogRow]]:
-    """(pushes that Google's front end refused for sign-in, 401 and 403 answers that are no pushes)."""
-    if isinstance(log, Unseen):
-        return [], []
-    denied = [
-        r for r in log.refused if r.status in (401, 403) and not r.instance and OUR_USER_AGENT not in r.user_agent
-    ]
-    pushes = [r for r in denied if r.method == "POST" and r.path.split("?")[0] == log.push_path and not _uptime(r)]
-    return pushes, [r for r in denied if r not in pushes]
+def _invoker(
+    case: Passage, settings: SubscriptionSettings, target: ServiceSettings, answer: Grant
+) -> Iterator[Finding]:
+    account, project = settings.push_account, settings.name.split("/")[1]
+    about = About(frozenset({f"services/{target.name}", f"projects/{project}"}), _GRANTS)
+    wrong = _Wrong(
+        INVOKER,
+        f"{account} has no {INVOKE.role} on {target.name} or on the project ({answer.why})",
+        ("ServicePolicy", "ProjectPolicy"),
+        about,
+        (Way.FORBIDDEN, Way.UNAUTHORIZED, Way.UNLOGGED),
+        since=taken(_member(account), INVOKE, case.made(about)) or case.first(Way.FORBIDDEN),
+        tells=answer.settled_by,
+    )
+    if answer.granted:
+        yield from _granted(case, account, target)
+    elif answer.missing:
+        yield from _judged(case, wrong)
+    elif not case.vouched:
+        yield _cannot_tell(case, f"whether {account} may invoke {target.name} could not be told", answer)
+        if case.stops(Way.FORBIDDEN) and _lacks(case.door.turned.get(Way.FORBIDDEN)):
+            yield _presumed(case, wrong, target)
 
 
-def _ours(row: LogRow) -> bool:
-    """Whether some version of this tool made the call."""
-    return row.user_agent.startswith(OUR_USER_AGENT.split("/")[0])
+_GRANTS = frozenset({"SetIamPolicy", "CreateService", "DeleteService"})
 
 
-def _uptime(row: LogRow) -> bool:
-    return "UptimeChecks" in row.user_agent
+def _lacks(forbidden: Turned | None) -> bool:
+    """Whether Google says that the caller lacks the right. The other sentence it has is also said where there is no token."""
+    return forbidden is not None and not forbidden.over and "does not have permission" in forbidden.text
 
 
-def _agent(row: LogRow) -> str:
-    return "uptime checks" if _uptime(row) else (row.user_agent.split("/")[0].split(" ")[0] or "unnamed callers")
+def _presumed(case: Passage, wrong: _Wrong, target: ServiceSettings) -> Finding:
+    """What no policy tells and the refusals do: weaker than a grant that was looked for and not found."""
+    return INVOKER.says(
+        Status.WARNING,
+        f"Google's front end says that the push account has no permission to call {target.name}; the policies do not tell",
+        leg=case.leg,
+        bears=Bears.HOLDS if case.least else Bears.APART,
+        held=case.least,
+        since=wrong.since,
+        rests_on=("RequestLog",),
+    )
 
 
-def _any_push(log: RequestLog) -> bool:
-    return any(r.path.split("?")[0] == log.push_path for r in (*log.refused, *log.fine))
+def _granted(case: Passage, who: str, target: ServiceSettings) -> Iterator[Finding]:
+    """What is granted clears nothing while pushes are turned away, and says nothing beside pushes that get in."""
+    if case.door.gate is Gate.UNTRIED or (case.door.gate is Gate.OPEN and not case.gets_in):
+        yield GRANTED.says(Status.OK, f"{who} may call {target.name}", leg=case.leg, rests_on=("ServicePolicy",))
 
 
-def _live(leg: Leg, live: LiveHealth, now: datetime, bears: Bears) -> Iterator[Finding]:
-    anonymous, signed = live.anonymous, live.authenticated
-    if signed is None:
-        yield LIVE.says(
-            Status.UNKNOWN,
-            f"no token could be minted for the push account: {live.minting}",
-            leg=leg,
-            rests_on=("LiveHealth",),
+def _account(case: Passage, settings: SubscriptionSettings, account: PushAccount) -> Iterator[Finding]:
+    about = About(frozenset({f"serviceAccounts/{settings.push_account}"}))
+    yield from _judged(
+        case,
+        _Wrong(
+            ACCOUNT,
+            f"push account {account.email} is {'disabled' if account.exists else 'gone'}",
+            ("PushAccount",),
+            about,
+            (Way.FORBIDDEN, Way.UNAUTHORIZED, Way.UNLOGGED),
+            keeps=_TOKEN_LIFE,
+            unsent=True,
+            since=case.changed(about, ("",)),
+        ),
+    )
+
+
+def _minting(case: Passage, settings: SubscriptionSettings, project: ProjectInfo, answer: Grant) -> Iterator[Finding]:
+    agent, account = project.pubsub_agent, settings.push_account
+    if answer.unknown and not case.vouched:
+        yield _cannot_tell(
+            case, f"whether Google's Pub/Sub agent may mint tokens for {account} could not be told", answer
         )
+    if not answer.missing:
         return
-    said = f"live call at {clock(signed.at, now)}: without token {anonymous.status}, with the push account's token {signed.status}"
-    if 200 <= signed.status < 300:
-        yield LIVE.says(
-            Status.OK,
-            said + "; this proves invoker and audience, not that Google's agent may mint",
-            leg=leg,
-            rests_on=("LiveHealth",),
-        )
-    elif signed.status in (401, 403):
-        yield LIVE.says(Status.FAULT, said, leg=leg, bears=bears, rests_on=("LiveHealth",))
-    else:
-        yield LIVE.says(
-            Status.UNKNOWN, said + "; from this network that settles nothing", leg=leg, rests_on=("LiveHealth",)
-        )
+    about = About(frozenset({f"serviceAccounts/{account}", f"projects/{project.project}"}), frozenset({"SetIamPolicy"}))
+    yield from _judged(
+        case,
+        _Wrong(
+            MINTING,
+            f"{agent} has neither {MINT.role} on {account} nor roles/pubsub.serviceAgent on the project ({answer.why})",
+            ("PushAccountPolicy", "ProjectPolicy"),
+            about,
+            (Way.FORBIDDEN, Way.UNLOGGED),
+            keeps=_TOKEN_LIFE,
+            unsent=True,
+            since=taken(_member(agent), MINT, case.made(about)),
+            mend=f"gcloud iam service-accounts add-iam-policy-binding {account} --project={project.project} "
+            f"--member={_member(agent)} --role={MINT.role}",
+            tells=answer.settled_by,
+        ),
+    )
+
+
+def _judged(case: Passage, wrong: _Wrong) -> Iterator[Finding]:
+    """A fault, unless pushes get in all the same."""
+    if case.refuted(wrong.about, wrong.keeps):
+        proven = case.door.proven
+        if not case.vouched and proven is not None:
+            says = f"{wrong.says}; yet a push got in at {clock(proven, case.now)}, and no change since is known"
+            yield _cannot_tell(case, says, Grant(Held.UNKNOWN, settled_by=wrong.tells, what=wrong.rests_on[0]))
+        return
+    stops = case.stops(*wrong.seen_as) or (wrong.unsent and case.nothing_sent)
+    bears = Bears.HOLDS if stops and case.least else Bears.APART
+    yield wrong.code.says(
+        Status.FAULT,
+        wrong.says,
+        leg=case.leg,
+        bears=bears,
+        held=case.least if bears is Bears.HOLDS else 0,
+        since=wrong.since,
+        rests_on=wrong.rests_on,
+        words={"mend": wrong.mend} if wrong.mend else {},
+    )
+
+
+def _cannot_tell(case: Passage, sentence: str, answer: Grant) -> Finding:
+    why = f": {answer.why}" if answer.why else ""
+    tells = f"; {answer.settled_by} tells" if answer.settled_by and not answer.permission else ""
+    return UNSEEN.says(
+        Status.UNKNOWN,
+        sentence + why + tells,
+        leg=case.leg,
+        rests_on=(answer.what,) if answer.what else (),
+        words={"permission": answer.permission, "mend": answer.settled_by},
+    )
+
+
+def _pushing(settings: SubscriptionSettings) -> About:
+    return About(frozenset({f"subscriptions/{short(settings.name)}"}))
+
+
+def _member(account: str) -> str:
+    return f"serviceAccount:{account}"

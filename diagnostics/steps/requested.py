@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from diagnostics.evidence.model import BatchMarks, Leg, Means, Stage, StartCalls, Unseen
+from diagnostics.evidence.model import BatchMarks, Leg, Means, Stage, StartCalls, Unseen, Why
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status
 from diagnostics.steps.words import clock, span
@@ -21,7 +21,12 @@ SIGN_IN = Code("requested.sign_in", Stage.REQUESTED, "the start call was refused
 FAILED = Code("requested.failed", Stage.REQUESTED, "the start call failed", Kind.EFFECT)
 TIMED_OUT = Code("requested.timed_out", Stage.REQUESTED, "the start call ran into the request timeout", Kind.EFFECT)
 NONE = Code("requested.none", Stage.REQUESTED, "no start call is known")
+LATER = Code("requested.later", Stage.REQUESTED, "whether there was a later start attempt could not be seen")
 UNKNOWN_BATCH = Code("requested.unknown_batch", Stage.REQUESTED, "no such batch")
+
+
+_FRESH = timedelta(minutes=2)
+"""Log entries can be read within seconds; what ends before that was cut short."""
 
 
 def requested(
@@ -30,6 +35,12 @@ def requested(
     """Reads the start call's status and latency, and the coordinator's word on a refusal."""
     attempt = ledger.attempt
     row = Row(stage=Stage.REQUESTED, basis="items")
+    if not ledger.asked and attempt is not None and (why := _hidden_since(attempt.started, calls, marks, now)):
+        yield LATER.says(
+            Status.UNKNOWN,
+            f"this is the latest start attempt that could be seen; whether there was a later one could not: {why}",
+            rests_on=("StartCalls", "BatchMarks"),
+        )
     if ledger.known_batch is False:
         yield UNKNOWN_BATCH.says(Status.UNKNOWN, "neither the coordinator's log nor its batch state knows this batch")
         yield row
@@ -56,6 +67,17 @@ def requested(
         status=Status.OK if arrived else Status.FAULT if call else Status.UNKNOWN,
         source=f"start call {when}" if when else "",
     )
+
+
+def _hidden_since(started: datetime, calls: StartCalls | Unseen, marks: BatchMarks | Unseen, now: datetime) -> str:
+    """Why a start attempt after this one would not have been seen; empty where it would."""
+    for found in (calls, marks):
+        if isinstance(found, Unseen):
+            if found.why not in (Why.NOT_CONFIGURED, Why.NOT_ASKED, Why.DEPENDS):
+                return found.says
+        elif not found.source.complete and started < found.source.as_of < now - _FRESH:
+            return found.source.note
+    return ""
 
 
 def _answered(ledger: Ledger, status: int, latency_s: float, when: str, reached_app: bool) -> Finding:

@@ -220,23 +220,32 @@ def _filtered(
         return
     since = ledger.started - timedelta(minutes=1) if ledger.started else None
     dropped = sum(s.total(since) for s in acks.series if s.labels.get("delivery_type") == "filter")
-    if dropped:
-        waits = (
-            0.0
-            if isinstance(backlog, Unseen)
-            else max((s.last.value for s in backlog.undelivered if s.last), default=0)
-        )
-        lost = min(max(unreached(ledger, leg)[0] - round(waits), 0), round(dropped))
+    if not dropped:
+        return
+    missing = unreached(ledger, leg)[0]
+    if missing and (isinstance(backlog, Unseen) or not backlog.source.complete):
         yield FILTERED.says(
-            Status.FAULT if lost else Status.OK,
-            f"filter {settings.filter} dropped {count(dropped, 'message')}"
-            + ("" if lost else ", none that the batch misses"),
+            Status.UNKNOWN,
+            f"filter {settings.filter} dropped {count(dropped, 'message')}; whether the batch misses them could not be seen, "
+            "for it could not be seen how many wait",
             leg=leg,
-            bears=Bears.HOLDS if lost else Bears.APART,
-            held=lost,
-            numbers={"dropped": dropped},
-            rests_on=("AckCounts", "SubscriptionConfig"),
+            rests_on=("AckCounts", "Backlog"),
         )
+        return
+    waits = (
+        0.0 if isinstance(backlog, Unseen) else max((s.last.value for s in backlog.undelivered if s.last), default=0)
+    )
+    lost = min(max(missing - round(waits), 0), round(dropped))
+    yield FILTERED.says(
+        Status.FAULT if lost else Status.OK,
+        f"filter {settings.filter} dropped {count(dropped, 'message')}"
+        + ("" if lost else ", none that the batch misses"),
+        leg=leg,
+        bears=Bears.HOLDS if lost else Bears.APART,
+        held=lost,
+        numbers={"dropped": dropped},
+        rests_on=("AckCounts", "SubscriptionConfig"),
+    )
 
 
 def _others(

@@ -8,10 +8,12 @@ one that needs evidence of a certain leg says `Annotated[Kind, Leg.REQUEST]`.
 from __future__ import annotations
 
 import inspect
+import traceback
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from pathlib import PurePath
 from typing import Any
 
 from diagnostics.evidence.model import Evidence, EvidenceSet, Leg, Stage, Unseen
@@ -33,6 +35,11 @@ class Outcome(typing.NamedTuple):
 def not_checked(step: Step) -> Code:
     """The code under which a step says that it could not look."""
     return Code(f"{step.__name__}.not_checked", _stage(step), "could not be checked")
+
+
+def failed(step: Step) -> Code:
+    """The code under which a step says that it broke."""
+    return Code(f"{step.__name__}.failed", _stage(step), "failed")
 
 
 def kinds(steps: Sequence[Step]) -> set[type[Evidence]]:
@@ -85,7 +92,21 @@ def _one(
                 words={"why": first.why.value, "permission": first.permission, "mend": first.mend},
             )
         else:
-            yield from step(**arguments)
+            yield from _caught(step, arguments, leg)
+
+
+def _caught(step: Step, arguments: dict[str, Any], leg: Leg | None) -> Iterator[Finding | Row]:
+    """What a step says. One that raises costs its own answer, never the others': what it said until then stands, and it says so."""
+    try:
+        yield from step(**arguments)
+    except Exception as error:
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        yield failed(step).says(
+            Status.UNKNOWN,
+            f"the step {step.__name__} failed: {type(error).__name__} at {PurePath(at.filename).name}:{at.lineno}; "
+            "this is a fault of pubsub-diag, please report it",
+            leg=leg,
+        )
 
 
 class _Read(typing.NamedTuple):

@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from diagnostics.cli import main, opening
+from diagnostics.cli import main
 from diagnostics.cli.do.access import PROBE, SNAPSHOT, SWITCH, reading
-from diagnostics.cli.options import Access
+from diagnostics.cli.frame import opening
+from diagnostics.cli.frame.options import Access
 from diagnostics.evidence.model import SubscriptionSettings
 from diagnostics.pipeline.load import load_profile
 from diagnostics.probe.journal import Mode

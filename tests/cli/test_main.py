@@ -11,7 +11,7 @@ import pytest
 from diagnostics import __version__
 from diagnostics.cli import main as entry
 from diagnostics.cli import parts
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame.trouble import Trouble
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from diagnostics.cli import names
+from diagnostics.cli.frame import names
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from diagnostics.cli import opening
-from diagnostics.cli.options import Access
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame import opening
+from diagnostics.cli.frame.options import Access
+from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile
 from diagnostics.transport.session import LabError, Options, Session, SignInError
 

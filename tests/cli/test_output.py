@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from diagnostics.cli import main, output
-from diagnostics.cli.options import Format
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli import main
+from diagnostics.cli.frame import output
+from diagnostics.cli.frame.options import Format
+from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.report import formats
 from tests.report.consumers import plugin_output, workflow_command
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from diagnostics.cli import main
-from diagnostics.cli.do.runbook import fill
 from diagnostics.pipeline import places
+from diagnostics.runbook.pages import fill
 
 BOOK = """\
 ---

@@ -11,7 +11,8 @@ import pytest
 from junitparser import JUnitXml
 from prometheus_client.parser import text_string_to_metric_families
 
-from diagnostics.cli import main, names
+from diagnostics.cli import main
+from diagnostics.cli.frame import names
 from diagnostics.scoring.world import World, find, opened
 from tests.report.consumers import plugin_output, workflow_command
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diagnostics.cli import times
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame import times
+from diagnostics.cli.frame.trouble import Trouble
 
 NOW = datetime(2026, 2, 8, 14, 21, 7, tzinfo=UTC)
 

@@ -21,8 +21,11 @@ class Told(Struct, frozen=True, kw_only=True):
     code: str
     leg: str
     """Empty: of no leg."""
+    stage: str
     role: str
     confidence: str
+    one_of: tuple[str, ...] = ()
+    """Causes that it may be instead."""
 
     @property
     def where(self) -> str:
@@ -71,7 +74,14 @@ class Answer(Struct, frozen=True, kw_only=True):
             here=f"{leg}{found.here.value}" if found.here else "",
             finishes_alone=found.finishes_alone,
             causes=tuple(
-                Told(code=c.code, leg=c.leg.value if c.leg else "", role=c.role.value, confidence=c.confidence.value)
+                Told(
+                    code=c.code,
+                    leg=c.leg.value if c.leg else "",
+                    stage=c.stage.value,
+                    role=c.role.value,
+                    confidence=c.confidence.value,
+                    one_of=c.one_of,
+                )
                 for c in found.causes
             ),
             cleared=frozenset(f"{r.code}@{r.leg.value}" if r.leg else r.code for r in found.ruled_out),

@@ -77,11 +77,16 @@ def _readable(bundle: Path) -> bool:
 
 
 def _key(path: Path, want: Wanted) -> str:
-    kinds = sorted(kind.__name__ for kind in kinds_for(want.ask.command))
-    return hashlib.sha256(path.read_bytes() + repr(kinds).encode() + _fetching()).hexdigest()[:12]
+    return hashlib.sha256(path.read_bytes() + kinds_read(want.ask.command) + fetching()).hexdigest()[:12]
+
+
+def kinds_read(command: str) -> bytes:
+    """What the command reads, by name."""
+    return repr(sorted(kind.__name__ for kind in kinds_for(command))).encode()
 
 
 @cache
-def _fetching() -> bytes:
+def fetching() -> bytes:
+    """A sum over everything that plays a scenario or fetches evidence."""
     read = sorted(f for room in FETCHING for f in (PACKAGE / room).rglob("*") if f.suffix in (".py", ".toml"))
     return hashlib.sha256(b"".join(f.read_bytes() for f in read)).digest()

@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 from diagnostics.causes.model import Confidence, Role
 from diagnostics.cli import main
 from diagnostics.cli.do import postmortem as postmortems
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Named, RuledOut
 from diagnostics.evidence.model import (
     Backlog,

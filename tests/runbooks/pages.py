@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from diagnostics.cli.do import runbook
 from diagnostics.pipeline import places
+from diagnostics.runbook import pages as runbook
 
 KNOWN = {
     "project": "my-project",

@@ -16,9 +16,9 @@ from diagnostics.causes.catalogue import CATALOGUE, find
 from diagnostics.causes.consequences import AFTER
 from diagnostics.causes.model import Cause
 from diagnostics.cli import main
-from diagnostics.cli.do import runbook
 from diagnostics.lab.query import logging as lql
 from diagnostics.lab.telemetry.metrics import METRICS
+from diagnostics.runbook import pages as runbook
 from diagnostics.steps.finding import Code
 from tests.runbooks.pages import KNOWN, YOURS, Page, commands, diag_lines, gcloud_lines, pages, promql
 

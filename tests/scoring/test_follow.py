@@ -15,7 +15,7 @@ from typing import Any, cast
 import pytest
 from msgspec.structs import replace
 
-from diagnostics.cli.inside import CommandLine
+from diagnostics.cli.frame.inside import CommandLine
 from diagnostics.conclude.diagnosis import Batch, Diagnosis
 from diagnostics.pipeline import places
 from diagnostics.report import json

@@ -1,7 +1,7 @@
 """What looks like a stall and is none."""
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, any_of, ok
-from diagnostics.evidence.model import Stage
+from diagnostics.evidence.model import PushCounts, RequestLog, Stage
 from diagnostics.steps import created, delivered, push_auth
 from diagnostics.steps import progress as p
 
@@ -15,6 +15,10 @@ CAUSES = (
         legs=BOTH,
         requires=ok(push_auth.FOREIGN),
         decisive=any_of(ok(push_auth.PROVEN), ok(delivered.ACKED), ok(delivered.OURS)),
+        overturned_by=(
+            PushCounts,
+            RequestLog,
+        ),
         benign=True,
     ),
     Cause(

@@ -1,13 +1,9 @@
 """Pushes that are refused before they reach code."""
 
-from diagnostics.causes.model import BOTH, Cause, Has, any_of, ok
-from diagnostics.evidence.model import Stage
-from diagnostics.steps import delivered, push_auth
-
-_EFFECTS = (
-    push_auth.REFUSED,
-    push_auth.SILENT,
-)
+from diagnostics.causes.model import BOTH, Cause, Has, all_of, ok
+from diagnostics.evidence.model import ProjectPolicy, ServiceConfig, ServicePolicy, Stage, SubscriptionConfig
+from diagnostics.steps import push_auth
+from diagnostics.steps.finding import Status
 
 CAUSES = (
     Cause(
@@ -18,9 +14,10 @@ CAUSES = (
         stage=Stage.DELIVERED,
         legs=BOTH,
         requires=Has(push_auth.INVOKER),
-        decisive=any_of(Has(push_auth.REFUSED), Has(delivered.FAILING)),
-        effects=_EFFECTS,
+        decisive=all_of(Has(push_auth.INVOKER, (Status.FAULT,)), Has(push_auth.FORBIDDEN)),
+        effects=(push_auth.FORBIDDEN,),
         refutes=ok(push_auth.PROVEN),
+        overturned_by=(ServicePolicy, ProjectPolicy),
         settled_by=("pubsub-diag push-auth --leg {leg}",),
         next=("pubsub-diag runbook show push-invoker-missing", "pubsub-diag push-auth --leg {leg}"),
     ),
@@ -32,9 +29,10 @@ CAUSES = (
         stage=Stage.DELIVERED,
         legs=BOTH,
         requires=Has(push_auth.AUDIENCE),
-        decisive=any_of(Has(push_auth.REFUSED), Has(delivered.FAILING)),
-        effects=_EFFECTS,
+        decisive=Has(push_auth.REFUSED),
+        effects=(push_auth.REFUSED,),
         refutes=ok(push_auth.PROVEN),
+        overturned_by=(SubscriptionConfig, ServiceConfig),
         settled_by=("pubsub-diag push-auth --leg {leg}",),
         next=("pubsub-diag runbook show push-audience-mismatch", "pubsub-diag push-auth --leg {leg}"),
     ),

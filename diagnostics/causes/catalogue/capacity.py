@@ -1,7 +1,7 @@
 """Services that are there too late, or not in sufficient number."""
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, all_of, any_of, ok
-from diagnostics.evidence.model import Stage
+from diagnostics.evidence.model import DeadLetterCounts, PushCounts, RequestLog, Stage
 from diagnostics.steps import cold_start, delivered
 
 CAUSES = (
@@ -26,6 +26,11 @@ CAUSES = (
         legs=BOTH,
         requires=all_of(ok(cold_start.DRAINED), any_of(ok(delivered.ACKED), ok(delivered.RECOVERED))),
         decisive=ALWAYS,
+        overturned_by=(
+            DeadLetterCounts,
+            PushCounts,
+            RequestLog,
+        ),
         benign=True,
     ),
 )

@@ -1,7 +1,7 @@
 """Services that do not run what was built for them."""
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, any_of
-from diagnostics.evidence.model import Stage
+from diagnostics.evidence.model import ChangeLog, Stage
 from diagnostics.steps import builds, changes, cold_start
 
 CAUSES = (
@@ -27,6 +27,7 @@ CAUSES = (
         legs=BOTH,
         requires=any_of(Has(builds.NO_TRAFFIC), Has(builds.NOT_READY), Has(builds.STALE_TAG)),
         decisive=ALWAYS,
+        overturned_by=(ChangeLog,),
         never_blocks=True,
         next=("pubsub-diag runbook show newest-build-not-served", "pubsub-diag changes --leg {leg}"),
     ),

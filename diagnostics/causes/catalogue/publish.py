@@ -1,7 +1,7 @@
 """Items that the coordinator never got onto the topic."""
 
 from diagnostics.causes.model import Cause, Has, Over, all_of, any_of, none_of
-from diagnostics.evidence.model import Stage
+from diagnostics.evidence.model import BatchMarks, Stage, StartCalls
 from diagnostics.steps import published, requested, topic
 
 EFFECTS = (
@@ -20,6 +20,10 @@ CAUSES = (
         stage=Stage.PUBLISHED,
         requires=all_of(Has(published.CUT_SHORT), none_of(Has(published.ERRORS), Has(topic.REFUSED))),
         decisive=Has(requested.TIMED_OUT),
+        overturned_by=(
+            BatchMarks,
+            StartCalls,
+        ),
         effects=EFFECTS,
         next=("pubsub-diag runbook show start-timed-out-before-publish",),
     ),

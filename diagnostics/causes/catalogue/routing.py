@@ -1,7 +1,7 @@
 """Messages that reach no subscription, or leave it for somewhere else."""
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, all_of, any_of
-from diagnostics.evidence.model import Stage
+from diagnostics.evidence.model import AckCounts, Backlog, Stage
 from diagnostics.steps import push_auth, routed
 
 CAUSES = (
@@ -40,6 +40,10 @@ CAUSES = (
         legs=BOTH,
         requires=Has(routed.FILTERED),
         decisive=ALWAYS,
+        overturned_by=(
+            Backlog,
+            AckCounts,
+        ),
         next=("pubsub-diag runbook show filter-drops-messages",),
     ),
     Cause(
@@ -53,6 +57,7 @@ CAUSES = (
         decisive=ALWAYS,
         effects=(
             push_auth.REFUSED,
+            push_auth.FORBIDDEN,
             push_auth.SILENT,
         ),
         next=("pubsub-diag runbook show push-endpoint-wrong", "pubsub-diag changes --leg {leg}"),

@@ -1,7 +1,7 @@
 """Receivers that answer, but not with an ack."""
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, Over, all_of, any_of, none_of, ok
-from diagnostics.evidence.model import Stage
+from diagnostics.evidence.model import BatchMarks, ItemMarks, PushCounts, Stage
 from diagnostics.steps import dead_letter, delivered, peeked, processed, requested
 
 CAUSES = (
@@ -19,6 +19,11 @@ CAUSES = (
             all_of(Has(peeked.STUCK), ok(delivered.ACKED)),
         ),
         decisive=any_of(Has(processed.REPEATS), Over(peeked.UNREADABLE, "tried", 0)),
+        overturned_by=(
+            BatchMarks,
+            ItemMarks,
+            PushCounts,
+        ),
         effects=(
             dead_letter.TOPIC_MISSING,
             peeked.UNREADABLE,

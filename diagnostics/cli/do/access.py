@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from diagnostics.cli import opening, output
-from diagnostics.cli.options import Asked, Format
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame import opening, output
+from diagnostics.cli.frame.options import Asked, Format
+from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Exit
 from diagnostics.conclude.say import WOULD_SAY
 from diagnostics.evidence.model import (

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from diagnostics.cli import opening, output, times
-from diagnostics.cli.options import Access
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame import opening, output, times
+from diagnostics.cli.frame.options import Access
+from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Exit
 from diagnostics.run import alerts
 

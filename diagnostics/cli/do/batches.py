@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from diagnostics.cli import keeping, opening, output, replaying, times
-from diagnostics.cli.options import Asked, Format
+from diagnostics.cli.frame import keeping, opening, output, replaying, times
+from diagnostics.cli.frame.options import Asked, Format
 from diagnostics.conclude.diagnosis import Exit
 from diagnostics.evidence.model import BatchMarks, EvidenceSet, ItemMarks, StartCalls, Unseen
 from diagnostics.question.ask import LOOKBACK, Ask

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from diagnostics import __version__
-from diagnostics.cli import opening, output, replaying, times
-from diagnostics.cli.options import Access, Asked
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame import opening, output, replaying, times
+from diagnostics.cli.frame.options import Access, Asked
+from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Diagnosis, Exit
 from diagnostics.evidence.model import Evidence, Unseen
 from diagnostics.evidence.redact import redact

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 from typer import Context
 
-from diagnostics.cli import configuration, opening, output
-from diagnostics.cli.options import Asked, Format
+from diagnostics.cli.frame import configuration, opening, output
+from diagnostics.cli.frame.options import Asked, Format
 from diagnostics.conclude.diagnosis import Exit
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.report.json import pretty

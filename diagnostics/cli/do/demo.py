@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from diagnostics.cli import output
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame import output
+from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Diagnosis, Exit
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.lab.scenario import ScenarioError

@@ -10,13 +10,13 @@ from time import monotonic, sleep
 from typing import NamedTuple
 
 from diagnostics import __version__
-from diagnostics.cli import keeping, opening, output, replaying, times
+from diagnostics.cli.do.investigation import on_threshold
 from diagnostics.cli.do.watch import LASTING
+from diagnostics.cli.frame import keeping, opening, output, replaying, times
+from diagnostics.cli.frame.options import Asked, Format
+from diagnostics.cli.frame.question import Question
+from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.cli.health import NEWEST
-from diagnostics.cli.investigation import on_threshold
-from diagnostics.cli.options import Asked, Format
-from diagnostics.cli.question import Question
-from diagnostics.cli.trouble import Trouble
 from diagnostics.conclude.diagnosis import Diagnosis, Exit
 from diagnostics.conclude.levels import claim_of
 from diagnostics.pipeline.profile import PipelineProfile

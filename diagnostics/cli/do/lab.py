@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from diagnostics.cli import output
-from diagnostics.cli.inside import CommandLine
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame import output
+from diagnostics.cli.frame.inside import CommandLine
+from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Exit
 from diagnostics.lab.scenario import ScenarioError, load
 from diagnostics.pipeline import places

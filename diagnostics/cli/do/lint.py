@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from diagnostics.cli import investigation, opening, output
-from diagnostics.cli.options import Asked, Format
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.do import investigation
+from diagnostics.cli.frame import opening, output
+from diagnostics.cli.frame.options import Asked, Format
+from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.report import formats, markdown
 from diagnostics.report import lint as report

@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from diagnostics.cli import output, replaying
-from diagnostics.cli.do import runbook
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame import output, replaying
+from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Exit
 from diagnostics.evidence.model import Leg
 from diagnostics.keep import store
@@ -20,6 +19,7 @@ from diagnostics.report.postmortem import charts, html, markdown
 from diagnostics.report.postmortem.build import build
 from diagnostics.report.postmortem.merged import ABOUT_A_BATCH
 from diagnostics.report.postmortem.model import Postmortem
+from diagnostics.runbook import pages
 
 EARLIER = 200
 """So many of the newest kept runs are asked whether it happened before."""
@@ -139,4 +139,4 @@ def _prevent(runs: Sequence[Bundle]) -> dict[str, str]:
     named = {cause.code: cause.leg for run in runs if run.diagnosis for cause in run.diagnosis.causes}
     batch = next((run.batch for run in runs if run.batch), "")
     profile = runs[0].case.profile
-    return {code: runbook.prevent(code, profile, leg or Leg.REQUEST, batch) for code, leg in named.items()}
+    return {code: pages.prevent(code, profile, leg or Leg.REQUEST, batch) for code, leg in named.items()}

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from diagnostics.cli import keeping, opening, output
-from diagnostics.cli.options import Access
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame import keeping, opening, output
+from diagnostics.cli.frame.options import Access
+from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Exit
 from diagnostics.evidence.model import EvidenceSet, Leg, Probed, Unseen, Why
 from diagnostics.pipeline.profile import PipelineProfile

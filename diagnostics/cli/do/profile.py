@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from diagnostics.cli import opening, output
-from diagnostics.cli.options import Access, Asked, Format
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame import opening, output
+from diagnostics.cli.frame.options import Access, Asked, Format
+from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Exit
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import ProfileError

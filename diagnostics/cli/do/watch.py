@@ -9,10 +9,10 @@ from time import monotonic, sleep
 
 import msgspec
 
-from diagnostics.cli import keeping, opening, output, times
-from diagnostics.cli.bar import Bar
-from diagnostics.cli.options import Access
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame import keeping, opening, output, times
+from diagnostics.cli.frame.bar import Bar
+from diagnostics.cli.frame.options import Access
+from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Diagnosis, Exit, State
 from diagnostics.evidence.model import Unseen, Why
 from diagnostics.pipeline.profile import PipelineProfile

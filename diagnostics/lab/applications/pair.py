@@ -22,6 +22,8 @@ class Coordinator(Application, Protocol):
     """Batch id to state; a store outside the containers."""
     attempts: dict[str, Attempt]
     """Plan id to what became of it."""
+    casebook: Casebook
+    """Which message is of which payload class."""
 
     def plan(self, plan_id: str, plan: BatchPlan) -> None:
         """Tell what a coming start will find; the start call names it in the header `x-lab-plan`."""

@@ -64,6 +64,8 @@ class Attempt:
     status: int = 0
     """HTTP status that the program answered; 0: not yet, or killed."""
     published: int = 0
+    selected: list[str] | None = None
+    """Items that passed the gate; None: it has not been asked."""
 
 
 @dataclass

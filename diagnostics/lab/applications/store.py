@@ -39,7 +39,7 @@ class BatchStore:
     def select(self, attempt: Attempt, batch_id: str, names: list[str]) -> list[str]:
         """The items that pass the gate, in order of publishing, their payload classes noted under this batch."""
         plan, rng = attempt.plan, self.setting.rng
-        passed = sorted(rng.sample(names, plan.items - sum(plan.gated.values())))
+        passed = attempt.selected = sorted(rng.sample(names, plan.items - sum(plan.gated.values())))
         special = [payload for payload, count in plan.payloads.items() for _ in range(count)]
         for item, payload in zip(rng.sample(passed, len(special)), special, strict=True):
             self.casebook.classes[batch_id, item] = payload

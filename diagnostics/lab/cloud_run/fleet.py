@@ -17,6 +17,7 @@ from diagnostics.lab.applications.base import Application
 from diagnostics.lab.cloud_run.instance import BROKEN, Call, Instance
 from diagnostics.lab.cloud_run.schedule import after
 from diagnostics.lab.cloud_run.signals import Signals
+from diagnostics.lab.fates import CLOUD_RUN
 from diagnostics.lab.http import Response
 from diagnostics.lab.model import Revision
 from diagnostics.lab.unverified import Unverified
@@ -162,7 +163,7 @@ class Fleet:
             if status == 500
             else b"Service Unavailable"
         )
-        call.reply(Response(status, body, latency_s=now - call.arrived))
+        call.reply(Response(status, body, latency_s=now - call.arrived, by=CLOUD_RUN))
 
     # Instances
 
@@ -231,7 +232,7 @@ class Fleet:
             self._refuse(self._queue.popleft(), status, text)
         self._scale_up()
         if self._bounds()[0]:
-            after(self._env, min(900.0, 10.0 * 2**self._failures), self.keep_minimum)
+            after(self._env, min(900.0, 10.0 * 2.0 ** min(self._failures, 10)), self.keep_minimum)
 
     def _gone(self, instance: Instance) -> None:
         if instance not in self._serving:

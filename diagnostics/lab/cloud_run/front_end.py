@@ -16,8 +16,8 @@ from diagnostics.lab.unverified import Unverified
 NOT_AUTHENTICATED = "The request was not authenticated. Either allow unauthenticated invocations or set the proper Authorization header."
 READ_MORE = " Read more at https://cloud.google.com/run/docs/securing/authenticating"
 FORBIDDEN = "Forbidden: Your client does not have permission to get URL from this server."
-INVOKERS = ("roles/run.invoker", "roles/run.servicesInvoker", "roles/run.admin", "roles/owner")
-"""Roles with run.routes.invoke. The first is Google's documented one; the others are remembered, not read."""
+INVOKERS = ("roles/run.invoker", "roles/run.servicesInvoker", "roles/run.admin", "roles/editor", "roles/owner")
+"""Roles with run.routes.invoke (Cloud Run: roles, managing access)."""
 GOOGLE_INTERNAL = ("Google-Cloud-Scheduler", "Google-Cloud-Tasks")
 """User agents that internal ingress admits beside Pub/Sub pushes of the same project."""
 

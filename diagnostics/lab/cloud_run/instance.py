@@ -12,6 +12,7 @@ from diagnostics.lab.applications.base import Application
 from diagnostics.lab.applications.traits import OUTLIVES_TIMEOUT, has
 from diagnostics.lab.cloud_run.schedule import after
 from diagnostics.lab.cloud_run.signals import STDERR, STDOUT, SYSTEM, Signals
+from diagnostics.lab.fates import APPLICATION, CLOUD_RUN
 from diagnostics.lab.http import Answer, Request, Response
 from diagnostics.lab.model import Revision
 
@@ -164,7 +165,8 @@ class Call:
         signals = instance.signals
         signals.answered(now, status, self.entered - self.arrived, now - self.entered)
         signals.request(self.request, status, self.arrived, now, self.trace, instance.id, text, len(body))
-        response = Response(status, body, latency_s=now - self.arrived, instance=instance.id)
+        by = APPLICATION if text is None else CLOUD_RUN
+        response = Response(status, body, latency_s=now - self.arrived, instance=instance.id, by=by)
         if now > self.arrived:
             self._answer(response)
         else:  # never answer inside the caller's own submit

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import msgspec
 
-from diagnostics.cli import output
-from diagnostics.cli.options import Asked
-from diagnostics.cli.question import Question
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame import output
+from diagnostics.cli.frame.options import Asked
+from diagnostics.cli.frame.question import Question
+from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import Leg
 from diagnostics.keep import store

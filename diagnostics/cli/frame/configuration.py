@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 import typer
 
-from diagnostics.cli.options import PLAIN, FailOn
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame.options import PLAIN, FailOn
+from diagnostics.cli.frame.trouble import Trouble
 
 HERE = Path("pubsub-diag.toml")
 PROJECT = Path("pyproject.toml")

@@ -13,8 +13,8 @@ from typing import Annotated, get_type_hints
 
 from typer import Option
 
-from diagnostics.cli import names, output
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame import names, output
+from diagnostics.cli.frame.trouble import Trouble
 
 
 class Format(StrEnum):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from diagnostics.cli import configuration
-from diagnostics.cli.options import Access, Asked
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame import configuration
+from diagnostics.cli.frame.options import Access, Asked
+from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.pipeline.load import load_profile, override, profile_of
 from diagnostics.pipeline.profile import PipelineProfile, ProfileError
 from diagnostics.run.look import lab_profile

@@ -8,10 +8,10 @@ from enum import Enum, auto
 import msgspec
 
 from diagnostics import __version__
-from diagnostics.cli import keeping, opening, output, replaying, times
 from diagnostics.cli.do import probe as probing
-from diagnostics.cli.options import PLAIN, Asked, FailOn, Format
-from diagnostics.cli.question import Question
+from diagnostics.cli.frame import keeping, opening, output, replaying, times
+from diagnostics.cli.frame.options import PLAIN, Asked, FailOn, Format
+from diagnostics.cli.frame.question import Question
 from diagnostics.conclude.diagnosis import Diagnosis, Exit
 from diagnostics.evidence.model import Leg, Probed
 from diagnostics.question.ask import Ask

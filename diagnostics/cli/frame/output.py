@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame.trouble import Trouble
 
 if TYPE_CHECKING:
     from diagnostics.report.layout import Layout
@@ -63,24 +63,23 @@ def check_form(form: str, possible: Sequence[str]) -> None:
         raise Trouble(
             f"-o {form} is for a diagnosis; this command says {', '.join(possible)}", "pubsub-diag batch --help"
         )
-    if form in ("junit", "prometheus"):
-        from diagnostics.report import formats
+    from diagnostics.report import formats
 
-        try:
-            formats.require(form)
-        except formats.NeedsLibraryError as error:
-            raise Trouble(str(error), formats.INSTALL) from error
+    try:
+        formats.require(form)
+    except formats.NeedsLibraryError as error:
+        raise Trouble(str(error), formats.INSTALL) from error
 
 
 def answer_trouble(form: str, trouble: Trouble, out: Path | None) -> None:
     """Tell the machine that waits for an answer that there is none, in its own format; people read it on stderr."""
-    if form in ("text", "short", "json"):
-        return
     from diagnostics.evidence.redact import redact
     from diagnostics.report import formats
 
+    words = formats.render_trouble(form, redact(trouble.says), trouble.mend)
     with contextlib.suppress(Trouble):
-        answer(formats.render_trouble(form, redact(trouble.says), trouble.mend), out)
+        if words:
+            answer(words, out)
 
 
 def summarise(text: str, quiet: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diagnostics.cli import names, output
+from diagnostics.cli.frame import names, output
 from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import BatchMarks, Unseen
 from diagnostics.keep import store

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from diagnostics.cli.trouble import Trouble
+from diagnostics.cli.frame.trouble import Trouble
 
 EXPECTED = "expected an age like 90m, 2h or 3d, or a time like 2026-02-08T14:02:00Z"
 

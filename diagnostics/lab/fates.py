@@ -1,0 +1,72 @@
+"""What each message went through, and where it ended: for whoever has to know the truth. No part of the diagnosis may ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from diagnostics.lab.message import Message
+
+FRONT_END, CLOUD_RUN, APPLICATION, PUBSUB, NOBODY = "front end", "Cloud Run", "application", "Pub/Sub", "nobody"
+"""By whom a push was answered."""
+
+
+@dataclass
+class Met:
+    """One kind of answer that pushes of a message got."""
+
+    by: str
+    what: str
+    """HTTP status; of Pub/Sub itself "deadline" or "no token"; of nobody "unreachable"."""
+    times: int = 0
+    first: float = 0.0
+    last: float = 0.0
+
+
+@dataclass
+class Fate:
+    """One message in one subscription."""
+
+    message: Message
+    subscription: str
+    met: dict[tuple[str, str], Met] = field(default_factory=dict)
+    end: str = ""
+    """acked | filtered | dead-lettered | dropped (expired, detached, deleted) | purged (by a seek); empty: it waits."""
+
+    def meets(self, at: float, by: str, what: str) -> None:
+        met = self.met.setdefault((by, what), Met(by, what, first=at))
+        met.times += 1
+        met.last = at
+
+    @property
+    def last(self) -> Met | None:
+        """What its latest push met."""
+        return max(self.met.values(), key=lambda m: m.last, default=None)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A message that Pub/Sub took, or refused."""
+
+    topic: str
+    at: float
+    data: bytes
+    attributes: dict[str, str]
+    id: str = ""
+    """Empty: refused."""
+    refused: str = ""
+    """gRPC code."""
+
+
+class Fates:
+    """Everything that was published, and what became of it in each subscription."""
+
+    def __init__(self) -> None:
+        self.published: list[Published] = []
+        self._fates: dict[tuple[str, str], Fate] = {}
+
+    def of(self, subscription: str, message: Message) -> Fate:
+        """Of this message in this subscription, which has it from now on if it has not had it before."""
+        return self._fates.setdefault((subscription, message.id), Fate(message, subscription))
+
+    def in_subscription(self, subscription: str) -> list[Fate]:
+        return [fate for fate in self._fates.values() if fate.subscription == subscription]

@@ -1,0 +1,211 @@
+"""Does a member hold a permission? Granted, missing, or cannot tell, with the reason and the command that settles it.
+
+Policies name members and roles, not who is behind a group or what a role holds today, and what a folder or the organisation
+grants is not read at all. So `missing` says no more than that nothing was found on the resource and the project: that the
+permission really lacks is for a refusal to say.
+
+Which roles carry a permission: Google's pages on roles and permissions, as of the middle of 2026. Google adds permissions to its
+roles from time to time; a role of the same product that is not listed either way is a doubt, not a no.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from diagnostics.evidence.model import Binding, Change, Policy, Unseen
+
+BASIC = frozenset({"roles/owner", "roles/editor"})
+
+
+class Held(StrEnum):
+    GRANTED = "granted"
+    """By a binding without conditions. What a deny policy takes away again is not read."""
+    MISSING = "missing"
+    """Nothing on the resource or the project could grant it."""
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Permission:
+    """A permission, and which predefined roles carry it."""
+
+    name: str
+    role: str
+    """The narrowest role with it: the one to grant."""
+    api: str
+    """Of the resource that it is about."""
+    carried_by: frozenset[str]
+    kin: tuple[str, ...]
+    """Begins of roles that may come to carry it."""
+    lacked_by: frozenset[str]
+    """Of those, the ones that do not."""
+    perhaps: frozenset[str] = frozenset()
+    """Broad roles of other products that carry it in some editions of Google's pages."""
+
+
+_BROAD = frozenset(
+    {"roles/admin", "roles/writer", "roles/iam.devOps", "roles/iam.dataScientist", "roles/iam.mlEngineer"}
+)
+_AGENT = "roles/pubsub.serviceAgent"
+
+INVOKE = Permission(
+    name="run.routes.invoke",
+    role="roles/run.invoker",
+    api="run.googleapis.com",
+    carried_by=BASIC | {"roles/run.invoker", "roles/run.servicesInvoker", "roles/run.admin"},
+    kin=("roles/run.", "roles/cloudfunctions.", "roles/firebase."),
+    lacked_by=frozenset(
+        {"roles/run.viewer", "roles/run.jobsExecutor", "roles/run.jobsExecutorWithOverrides", "roles/run.builder"}
+        | {"roles/run.sourceViewer", "roles/cloudfunctions.invoker", "roles/cloudfunctions.viewer", _AGENT}
+    ),
+    perhaps=_BROAD,
+)
+PUBLISH = Permission(
+    name="pubsub.topics.publish",
+    role="roles/pubsub.publisher",
+    api="pubsub.googleapis.com",
+    carried_by=BASIC | {"roles/pubsub.publisher", "roles/pubsub.editor", "roles/pubsub.admin"},
+    kin=("roles/pubsub.",),
+    lacked_by=frozenset({"roles/pubsub.subscriber", "roles/pubsub.viewer", _AGENT}),
+    perhaps=_BROAD,
+)
+CONSUME = Permission(
+    name="pubsub.subscriptions.consume",
+    role="roles/pubsub.subscriber",
+    api="pubsub.googleapis.com",
+    carried_by=BASIC | {"roles/pubsub.subscriber", "roles/pubsub.editor", "roles/pubsub.admin"},
+    kin=("roles/pubsub.",),
+    lacked_by=frozenset({"roles/pubsub.publisher", "roles/pubsub.viewer", _AGENT}),
+    perhaps=_BROAD,
+)
+MINT = Permission(
+    name="iam.serviceAccounts.getOpenIdToken",
+    role="roles/iam.serviceAccountTokenCreator",
+    api="iam.googleapis.com",
+    carried_by=frozenset(
+        {"roles/iam.serviceAccountTokenCreator", "roles/iam.serviceAccountOpenIdTokenCreator"}
+        | {"roles/iam.workloadIdentityUser", _AGENT}
+    ),
+    kin=("roles/iam.serviceAccount",),
+    lacked_by=frozenset({f"roles/iam.serviceAccount{x}" for x in ("User", "Viewer", "Creator", "Deleter", "KeyAdmin")}),
+)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What the policies tell of one member and one permission."""
+
+    held: Held
+    why: str = ""
+    """Why it is missing or cannot be told: half a sentence."""
+    what: str = ""
+    """The kind of evidence that the doubt comes from."""
+    permission: str = ""
+    """What the caller lacks to see more."""
+    settled_by: str = ""
+    """A command that tells, with all that is above and behind the policies."""
+
+    @property
+    def granted(self) -> bool:
+        return self.held is Held.GRANTED
+
+    @property
+    def missing(self) -> bool:
+        return self.held is Held.MISSING
+
+    @property
+    def unknown(self) -> bool:
+        return self.held is Held.UNKNOWN
+
+
+def holds(member: str, permission: Permission, *places: Policy | Unseen) -> Grant:
+    """Whether one of these policies grants it: the resource's own first, then those above it."""
+    seen = [p for p in places if not isinstance(p, Unseen)]
+    bindings = [(p, b) for p in seen for b in p.bindings]
+    if any(_carries(b.role, permission) and _among(member, b) and not b.condition for _, b in bindings):
+        return Grant(Held.GRANTED)
+    told = _troubleshoot(member, permission, places[0])
+    doubts = [(_among(member, b) is None, _doubt(p, b, member, permission), p) for p, b in bindings]
+    by_name, through = ([(why, p) for many, why, p in doubts if why and many is which] for which in (False, True))
+    unseen = [p for p in places if isinstance(p, Unseen)]
+    if by_name or (through and not unseen):
+        why, place = (by_name or through)[0]
+        return Grant(Held.UNKNOWN, why, type(place).__name__, settled_by=told)
+    if unseen:
+        return hidden(unseen[0])
+    return Grant(Held.MISSING, _nowhere(member, permission, seen), settled_by=told)
+
+
+def taken(member: str, permission: Permission, changes: Iterable[Change]) -> datetime | None:
+    """When a role with this permission was last taken from the member, as far as these changes tell."""
+    said = [f"remove {role} for {member}" for role in permission.carried_by]
+    return max((c.at for c in changes if c.ok and any(words in c.says for words in said)), default=None)
+
+
+def hidden(unseen: Unseen) -> Grant:
+    """What is not seen cannot be told."""
+    return Grant(Held.UNKNOWN, unseen.says, unseen.what, unseen.permission, unseen.mend)
+
+
+def _carries(role: str, permission: Permission) -> bool | None:
+    """None: cannot tell."""
+    if role in permission.carried_by:
+        return True
+    if role in permission.lacked_by:
+        return False
+    doubtful = role in permission.perhaps or role.startswith(permission.kin) or role.lower().endswith("serviceagent")
+    return None if doubtful or not role.startswith("roles/") else False
+
+
+_MANY = ("group:", "domain:", "principalSet:", "projectOwner:", "projectEditor:", "projectViewer:")
+
+
+def _many(binding: Binding) -> list[str]:
+    """Members that stand for many: who they are no policy tells."""
+    return [m for m in binding.members if m.startswith(_MANY) or m == "allAuthenticatedUsers"]
+
+
+def _among(member: str, binding: Binding) -> bool | None:
+    """Whether the member is one of those of the binding. None: cannot tell."""
+    if member in binding.members or "allUsers" in binding.members:
+        return True
+    return None if member != "allUsers" and _many(binding) else False
+
+
+def _doubt(policy: Policy, binding: Binding, member: str, permission: Permission) -> str:
+    """Why this binding may grant it, though that cannot be told; empty: it does not."""
+    carries, among = _carries(binding.role, permission), _among(member, binding)
+    if carries is False or among is False:
+        return ""
+    role = f"{binding.role} on {_short(policy.resource)}"
+    if carries is None:
+        return f"{role} may carry {permission.name}"
+    if among is None:
+        return f"{role} is granted to {_many(binding)[0]}, which may include it"
+    return f"{role} holds only under the condition {binding.condition}"
+
+
+def _troubleshoot(member: str, permission: Permission, place: Policy | Unseen) -> str:
+    """The command with which Google itself tells, groups, custom roles, conditions and folders included."""
+    if isinstance(place, Unseen) or not member.startswith("serviceAccount:"):
+        return ""
+    return (
+        f"gcloud policy-intelligence troubleshoot-policy iam //{permission.api}/{place.resource} "
+        f"--principal-email={member.partition(':')[2]} --permission={permission.name}"
+    )
+
+
+def _nowhere(member: str, permission: Permission, seen: Iterable[Policy]) -> str:
+    gone = f"deleted:{member}?uid="
+    for policy in seen:
+        for binding in policy.bindings:
+            if _carries(binding.role, permission) and any(m.startswith(gone) for m in binding.members):
+                return f"the grant on {_short(policy.resource)} belongs to a deleted account of that name"
+    return "folders and the organisation were not read"
+
+
+def _short(resource: str) -> str:
+    return resource.rsplit("/", 1)[-1]

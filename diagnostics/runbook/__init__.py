@@ -1,0 +1,1 @@
+"""The runbooks: read, filled in, searched."""

@@ -1,0 +1,53 @@
+"""A clearance is a claim: it needs something of the batch that passed, nothing against it, and whole evidence."""
+
+from __future__ import annotations
+
+import pytest
+
+from diagnostics.causes.verdict import Verdict
+from diagnostics.conclude.cleared import ruled_out
+from diagnostics.evidence.model import Leg, Stage
+from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.ledger.ledger import COUNTED, Count
+from diagnostics.readings.wholeness import Wholeness
+from diagnostics.steps import cold_start, push_auth, routed
+from diagnostics.steps.finding import Bears, Finding, Status
+
+NOTHING = Verdict((), (), ())
+ROUTED = routed.ROUTED.says(Status.OK, "requests → worker", leg=Leg.REQUEST)
+GRANTED = push_auth.GRANTED.says(Status.OK, "may call", leg=Leg.REQUEST)
+REFUSED = push_auth.REFUSED.says(Status.FAULT, "109 refused", leg=Leg.REQUEST, bears=Bears.HOLDS, held=109)
+NO_START = cold_start.FINE.says(Status.OK, "no instance had to start", leg=Leg.REQUEST)
+
+
+def ledger(delivered: int) -> Ledger:
+    counts = {stage: Count(0, 0) for stage in COUNTED}
+    return Ledger(counts={**counts, Stage.PUBLISHED: Count(120, 120), Stage.DELIVERED: Count(delivered, 120)})
+
+
+def cleared(
+    *findings: Finding, delivered: int = 120, gaps: frozenset[tuple[str, Leg | None]] = frozenset()
+) -> set[str]:
+    return {r.code for r in ruled_out(ledger(delivered), findings, NOTHING, Wholeness(gaps))}
+
+
+def test_configuration_clears_once_something_of_the_batch_passed() -> None:
+    assert cleared(ROUTED, GRANTED, delivered=1) == {"routing", "sign-in"}
+
+
+def test_a_batch_of_which_nothing_arrived_clears_nothing() -> None:
+    assert cleared(ROUTED, GRANTED, NO_START, delivered=0) == set()
+
+
+def test_what_is_refused_now_is_not_cleared_by_a_grant() -> None:
+    assert cleared(GRANTED, REFUSED) == set()
+
+
+def test_what_is_over_speaks_against_nothing() -> None:
+    over = push_auth.REFUSED.says(Status.OK, "3 refused until 12:51Z", leg=Leg.REQUEST)
+    assert cleared(GRANTED, over) == {"sign-in"}
+
+
+@pytest.mark.parametrize("kind", ["RequestLog", "PushCounts", "ReceiverCapacity"])
+def test_where_the_accuser_could_not_speak_nothing_is_cleared(kind: str) -> None:
+    assert cleared(NO_START, gaps=frozenset({(kind, Leg.REQUEST)})) == set()

@@ -1,0 +1,179 @@
+"""Causes as the lab's tallies know them: which items each holds, by where they are and what their pushes met.
+
+This is the judge of roles. A cause that has no row here is judged by its stage alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from tests.matrices.truth import START, Answered, Item, Place, Truth
+
+STUCK = frozenset({Place.WAITING, Place.DEAD_LETTERED, Place.DROPPED})
+LOST = frozenset({Place.UNROUTED, Place.DROPPED})
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """What a cause does to an item."""
+
+    places: frozenset[Place] = frozenset()
+    """Where what it holds is."""
+    answers: str = ""
+    """Pattern of what a push meets, "by what"; empty: pushes have nothing to do with it."""
+    legs: tuple[str, ...] = ("request", "completion")
+    bad: bool | None = None
+    """Whether the messages are to blame; None: either."""
+    also: Callable[[Item], bool] = lambda _: True
+    anywhere: bool = False
+    """What it holds may be on the other leg than the one it is named for."""
+    holds_nothing: bool = False
+    """It never holds an item by itself."""
+
+    def answered(self, met: Answered, leg: str) -> bool:
+        """Whether this answer to a push is its doing."""
+        return (
+            bool(self.answers)
+            and (met.leg in self._legs(leg) or (met.leg == START and leg in ("", "completion")))
+            and self.bad in (None, met.bad)
+            and re.fullmatch(self.answers, f"{met.by} {met.what}") is not None
+        )
+
+    def holds(self, item: Item, leg: str, failing: Iterable[Answered]) -> bool:
+        """Whether it is what holds this item. What waits and was never pushed waits for what others meet."""
+        if item.place not in self.places or not self.also(item):
+            return False
+        if item.last is not None and self.answers:
+            return self.answered(item.last, leg)
+        if item.leg not in self._legs(leg):
+            return False
+        if not self.answers:
+            return True
+        return item.place is not Place.DEAD_LETTERED and any(self.answered(met, leg) for met in failing)
+
+    def _legs(self, leg: str) -> tuple[str, ...]:
+        return (leg,) if leg and len(self.legs) > 1 and not self.anywhere else self.legs
+
+
+REQUEST = ("request",)
+AT_THE_DOOR = ("push-invoker-missing", "push-audience-mismatch")
+
+MECHANISMS: dict[str, Mechanism] = {
+    "stale-active-batch-blocks-start": Mechanism(frozenset({Place.NOT_STARTED}), legs=REQUEST),
+    "gated-batch-never-closes": Mechanism(frozenset({Place.GATED}), legs=REQUEST),
+    "start-timed-out-before-publish": Mechanism(frozenset({Place.UNTRIED}), legs=REQUEST),
+    "publish-failing": Mechanism(
+        frozenset({Place.UNPUBLISHED}), legs=REQUEST, also=lambda i: i.refused != "RESOURCE_EXHAUSTED"
+    ),
+    "publish-quota-exceeded": Mechanism(
+        frozenset({Place.UNPUBLISHED}), legs=REQUEST, also=lambda i: i.refused == "RESOURCE_EXHAUSTED"
+    ),
+    "published-elsewhere": Mechanism(frozenset({Place.ELSEWHERE}), legs=REQUEST),
+    "no-subscription-on-topic": Mechanism(LOST),
+    "subscription-not-attached": Mechanism(LOST),
+    "filter-drops-messages": Mechanism(frozenset({Place.FILTERED})),
+    "left-in-pull-mode": Mechanism(frozenset({Place.WAITING})),
+    "push-endpoint-wrong": Mechanism(
+        STUCK | {Place.SILENT}, r"nobody unreachable|(front end|application) (30\d|404|405)"
+    ),
+    "push-invoker-missing": Mechanism(STUCK, r"front end 403"),
+    "push-audience-mismatch": Mechanism(STUCK, r"front end 401"),
+    "max-instances-saturated": Mechanism(STUCK, r"Cloud Run 429"),
+    "cold-start-exceeds-ack-deadline": Mechanism(STUCK, r"Pub/Sub deadline|Cloud Run 50\d"),
+    "worker-crashing": Mechanism(STUCK | {Place.NOT_STARTED}, r"Cloud Run 5\d\d"),
+    "poison-retry-storm": Mechanism(
+        STUCK, r"application [45]\d\d", legs=REQUEST, bad=True, also=lambda i: not i.refused
+    ),
+    "every-item-fails": Mechanism(
+        STUCK, r"application [45]\d\d", legs=REQUEST, bad=False, also=lambda i: not i.refused
+    ),
+    "completion-topic-missing": Mechanism(
+        frozenset({Place.WAITING, Place.DEAD_LETTERED, Place.UNPUBLISHED, Place.ELSEWHERE}),
+        also=lambda i: (bool(i.refused) and i.at != "request unpublished") or i.at == "completion elsewhere",
+        anywhere=True,
+    ),
+    "skip-acked-without-completion": Mechanism(frozenset({Place.SILENT}), legs=REQUEST),
+    "dead-letter-grants-missing": Mechanism(holds_nothing=True),
+    "min-instances-lost-in-deploy": Mechanism(holds_nothing=True),
+    "newest-build-not-served": Mechanism(holds_nothing=True),
+}
+
+FINDINGS: dict[str, Mechanism] = {
+    "requested.sign_in": Mechanism(frozenset({Place.NOT_STARTED}), r"front end 40[13]"),
+    "delivered.deadline": Mechanism(STUCK, r"Pub/Sub deadline"),
+    "processed.errors": Mechanism(STUCK, r"application [45]\d\d"),
+    "processed.unreadable": Mechanism(STUCK, r"application 400"),
+}
+"""What a scenario expects that names no cause of the catalogue but a finding."""
+
+OF_STAGE: dict[str, frozenset[Place]] = {
+    "requested": frozenset({Place.NOT_STARTED}),
+    "created": frozenset({Place.NOT_STARTED}),
+    "published": frozenset({Place.UNTRIED, Place.UNPUBLISHED, Place.ELSEWHERE, Place.GATED}),
+    "routed": LOST | {Place.FILTERED, Place.WAITING},
+    "delivered": STUCK,
+    "processed": STUCK | {Place.SILENT},
+    "returned": frozenset(Place) - {Place.RECORDED},
+    "recorded": frozenset(Place) - {Place.RECORDED},
+    "closed": frozenset(Place) - {Place.RECORDED},
+}
+"""Where the items are that a cause of this stage may hold."""
+
+
+def mechanism(code: str, stage: str) -> Mechanism:
+    """The cause's row, or what its stage alone says; without a stage, anything that an item may lack."""
+    return (
+        MECHANISMS.get(code)
+        or FINDINGS.get(code)
+        or Mechanism(OF_STAGE.get(stage, frozenset(Place) - {Place.RECORDED}))
+    )
+
+
+def held(truth: Truth, code: str, leg: str, stage: str) -> int:
+    """How many items of the batch this cause holds, by the tallies."""
+    of = mechanism(code, stage)
+    return sum(of.holds(item, leg, truth.failing) for item in truth.items if _missed(truth, item))
+
+
+def met(truth: Truth, code: str, leg: str, stage: str) -> int:
+    """How many items of the batch ever met it, those that it holds among them."""
+    of = mechanism(code, stage)
+    return sum(
+        (_missed(truth, item) and of.holds(item, leg, truth.failing)) or any(of.answered(a, leg) for a in item.met)
+        for item in truth.items
+    )
+
+
+def borne_out(truth: Truth, code: str, leg: str, stage: str) -> bool:
+    """Whether the cause is or was there at all: it holds items, pushes of whatever message met it, or the configuration has it."""
+    of = mechanism(code, stage)
+    return (
+        live(truth, code, leg, stage)
+        or any(of.answered(answer, leg) for answer in truth.ever)
+        or _stands(truth, code, leg)
+    )
+
+
+def live(truth: Truth, code: str, leg: str, stage: str) -> bool:
+    """Whether the cause is there now and can be seen: the batch meets it, pushes of the last hour did, or the configuration has it.
+
+    Pushes that go to another service altogether show nothing of what the right one would refuse.
+    """
+    of = mechanism(code, stage)
+    astray = code in AT_THE_DOOR and _stands(truth, "push-endpoint-wrong", leg)
+    return (
+        met(truth, code, leg, stage) > 0
+        or any(of.answered(answer, leg) for answer in truth.failing)
+        or (_stands(truth, code, leg) and not astray)
+    )
+
+
+def _stands(truth: Truth, code: str, leg: str) -> bool:
+    return bool({code, *(f"{code}@{one}" for one in ((leg,) if leg else mechanism(code, "").legs))} & truth.standing)
+
+
+def _missed(truth: Truth, item: Item) -> bool:
+    """Whether the batch lacks it: what the gate kept back is lacking only if the batch waits for it."""
+    return item.place is not Place.GATED or truth.expected > sum(i.place is not Place.GATED for i in truth.items)

@@ -1,0 +1,110 @@
+"""The judges of the matrices can say no, and the tallies that they rest on are those of the lab."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+from msgspec import structs
+
+from diagnostics.lab.lab import Lab
+from diagnostics.lab.scenario import parse
+from diagnostics.lab.telemetry.store import Telemetry
+from tests.matrices.answers import Told
+from tests.matrices.mechanisms import MECHANISMS, borne_out, held, met
+from tests.matrices.pairs import wrong_role, wrongly_confirmed
+from tests.matrices.truth import Place, Truth, truth_of
+
+STORY = """
+name: judged
+story: A night with one thing wrong.
+pipeline: {{worker: {{revision: {{code: poison-refused}}}}, {pipeline}}}
+timeline:
+  - {{at: -1d, start_batch: {{name: before, items: 20}}}}
+{events}
+  - {{at: -40m, start_batch: {{name: asked, items: 20{batch}}}}}
+"""
+
+
+def told(code: str, role: str, leg: str = "request", confidence: str = "confirmed") -> Told:
+    return Told(code=code, leg=leg, stage="delivered", role=role, confidence=confidence)
+
+
+@cache
+def truth(events: str = "", batch: str = "", pipeline: str = "") -> Truth:
+    text = STORY.format(events=events, batch=batch, pipeline=pipeline)
+    return truth_of(Lab(parse(text), 1, Telemetry()), "asked")
+
+
+REVOKED = '  - {at: -50m, revoke: {on: "service:worker", role: roles/run.invoker, member: worker}}'
+UNSUBSCRIBED = "  - {at: -50m, delete_subscription: {subscription: completion}}"
+
+
+def test_a_night_with_nothing_wrong_is_recorded() -> None:
+    found = truth()
+    assert found.created and found.closed and found.brief() == "20 completion recorded"
+    assert not any(held(found, code, leg, "") for code in MECHANISMS for leg in ("request", "completion"))
+
+
+def test_what_holds_all_holds_all_and_nothing_else_does() -> None:
+    found = truth(REVOKED)
+    assert {item.place for item in found.items} <= {Place.WAITING, Place.DEAD_LETTERED}
+    holding = {code for code in MECHANISMS if held(found, code, "request", "")}
+    assert holding == {"push-invoker-missing"}
+    assert held(found, "push-invoker-missing", "request", "") == 20
+    assert not held(found, "push-invoker-missing", "completion", "")
+
+
+def test_items_meet_it_and_get_past() -> None:
+    found = truth(batch=", payloads: {flaky: 4}")
+    assert found.brief() == "20 completion recorded"
+    assert (met(found, "every-item-fails", "request", ""), held(found, "every-item-fails", "request", "")) == (4, 0)
+
+
+def test_a_message_to_blame_is_told_from_a_worker_to_blame() -> None:
+    poison = truth(batch=", payloads: {malformed: 3}", pipeline="request: {subscription: {max_delivery_attempts: 100}}")
+    assert held(poison, "poison-retry-storm", "request", "") == 3
+    assert not held(poison, "every-item-fails", "request", "")
+    broken = truth("  - {at: -50m, deploy: {service: worker, code: broken}}")
+    assert held(broken, "every-item-fails", "request", "") == 20
+    assert not held(broken, "poison-retry-storm", "request", "")
+
+
+def test_what_is_behind_something_else_is_there_and_holds_nothing() -> None:
+    found = truth(f"{REVOKED}\n{UNSUBSCRIBED}")
+    assert held(found, "no-subscription-on-topic", "completion", "") == 0
+    assert borne_out(found, "no-subscription-on-topic", "completion", "")
+    assert not borne_out(found, "no-subscription-on-topic", "request", "")
+
+
+@pytest.mark.parametrize(
+    ("code", "role", "leg", "says"),
+    [
+        ("push-invoker-missing", "blocks", "request", ""),
+        ("push-invoker-missing", "latent", "request", "it holds 20 items"),
+        ("no-subscription-on-topic", "latent", "completion", ""),
+        ("no-subscription-on-topic", "blocks", "completion", "it holds no item"),
+        ("max-instances-saturated", "worsens", "request", "no item met it"),
+        ("dead-letter-grants-missing", "latent", "request", ""),
+        ("dead-letter-grants-missing", "blocks", "request", "it holds no item"),
+    ],
+)
+def test_a_role_that_the_tallies_do_not_bear_out_is_wrong(code: str, role: str, leg: str, says: str) -> None:
+    assert wrong_role(told(code, role, leg), truth(f"{REVOKED}\n{UNSUBSCRIBED}")).partition(": ")[2] == says
+
+
+def test_what_is_confirmed_and_is_not_there_is_wrong() -> None:
+    found = truth(f"{REVOKED}\n{UNSUBSCRIBED}")
+    there = told("no-subscription-on-topic", "latent", "completion")
+    done = told("done", "benign", "", "probable")
+    wrong = told("worker-crashing", "latent")
+    unsure = structs.replace(wrong, confidence="probable")
+    assert list(wrongly_confirmed([there, wrong, unsure, done], found, ())) == [wrong, done]
+
+
+def test_a_gate_holds_only_what_the_batch_waits_for() -> None:
+    gate = ", gated: {existing: 12}"
+    lowered, kept = truth(batch=gate), truth(batch=gate, pipeline="coordinator: {revision: {code: expected-kept}}")
+    assert "12 request gated" in lowered.brief() and "12 request gated" in kept.brief()
+    assert held(lowered, "gated-batch-never-closes", "", "") == 0
+    assert held(kept, "gated-batch-never-closes", "", "") == 12

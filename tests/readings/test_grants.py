@@ -1,0 +1,173 @@
+"""What a policy does not tell is never a no: groups, custom roles, conditions, hidden policies."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from diagnostics.evidence.model import (
+    Binding,
+    Change,
+    Policy,
+    ProjectPolicy,
+    Provenance,
+    ServicePolicy,
+    Unseen,
+    Why,
+)
+from diagnostics.readings.grants import CONSUME, INVOKE, MINT, PUBLISH, Held, Permission, holds, taken
+
+NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
+SOURCE = Provenance(source="test", fetched_at=NOW, as_of=NOW)
+ACCOUNT = "serviceAccount:push@p.iam.gserviceaccount.com"
+HIDDEN = Unseen(
+    what="ProjectPolicy",
+    why=Why.PERMISSION_DENIED,
+    says="resourcemanager.projects.getIamPolicy is missing",
+    permission="resourcemanager.projects.getIamPolicy",
+    mend="pubsub-diag access",
+)
+
+
+def service(*bindings: Binding) -> ServicePolicy:
+    return ServicePolicy(source=SOURCE, resource="projects/p/locations/r/services/worker", bindings=bindings)
+
+
+def project(*bindings: Binding) -> ProjectPolicy:
+    return ProjectPolicy(source=SOURCE, resource="projects/p", bindings=bindings)
+
+
+def gives(role: str, *members: str, condition: str = "") -> Binding:
+    return Binding(role=role, members=members, condition=condition)
+
+
+@pytest.mark.parametrize(
+    "role",
+    ["roles/run.invoker", "roles/run.servicesInvoker", "roles/run.admin", "roles/editor", "roles/owner"],
+)
+def test_each_role_that_carries_it_grants_it_on_the_service_and_on_the_project(role: str) -> None:
+    binding = gives(role, ACCOUNT)
+    assert holds(ACCOUNT, INVOKE, service(binding), project()).granted
+    assert holds(ACCOUNT, INVOKE, service(), project(binding)).granted
+
+
+def test_what_the_service_grants_is_granted_though_the_project_is_hidden() -> None:
+    assert holds(ACCOUNT, INVOKE, service(gives("roles/run.invoker", ACCOUNT)), HIDDEN).granted
+
+
+def test_everybody_includes_the_account() -> None:
+    assert holds(ACCOUNT, INVOKE, service(gives("roles/run.invoker", "allUsers")), project()).granted
+
+
+def test_nothing_found_is_missing_and_says_what_was_not_read() -> None:
+    found = holds(ACCOUNT, INVOKE, service(gives("roles/run.invoker", "serviceAccount:other@p")), project())
+    assert found.missing
+    assert "folders and the organisation were not read" in found.why
+
+
+@pytest.mark.parametrize("role", ["roles/run.viewer", "roles/cloudfunctions.invoker", "roles/pubsub.publisher"])
+def test_a_role_without_the_permission_grants_nothing(role: str) -> None:
+    """The invoker role of first-generation functions is the classic of these."""
+    assert holds(ACCOUNT, INVOKE, service(gives(role, ACCOUNT)), project(gives(role, ACCOUNT))).missing
+
+
+def test_the_grant_of_a_deleted_account_of_the_same_name_is_none() -> None:
+    gone = f"deleted:{ACCOUNT}?uid=1234"
+    found = holds(ACCOUNT, INVOKE, service(gives("roles/run.invoker", gone)), project())
+    assert found.missing
+    assert "belongs to a deleted account" in found.why
+
+
+@pytest.mark.parametrize(
+    ("binding", "says"),
+    [
+        (gives("roles/run.invoker", "group:person-1f0c"), "group:person-1f0c, which may include it"),
+        (gives("roles/run.invoker", "domain:example.com"), "domain:example.com, which may include it"),
+        (gives("roles/run.invoker", "principalSet://goog/x"), "principalSet://goog/x, which may include it"),
+        (gives("roles/run.invoker", "allAuthenticatedUsers"), "allAuthenticatedUsers, which may include it"),
+        (gives("roles/run.invoker", "projectEditor:p"), "projectEditor:p, which may include it"),
+        (gives("projects/p/roles/caller", ACCOUNT), "projects/p/roles/caller on worker may carry run.routes.invoke"),
+        (gives("organizations/1/roles/caller", ACCOUNT), "may carry run.routes.invoke"),
+        (gives("roles/run.developer", ACCOUNT), "may carry run.routes.invoke"),
+        (gives("roles/iam.devOps", ACCOUNT), "may carry run.routes.invoke"),
+        (gives("roles/appengine.serviceAgent", ACCOUNT), "may carry run.routes.invoke"),
+        (gives("roles/run.invoker", ACCOUNT, condition="request.time < x"), "under the condition request.time < x"),
+        (gives("projects/p/roles/caller", "group:person-1f0c"), "may carry run.routes.invoke"),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)
+def test_what_may_grant_it_cannot_be_told_and_google_can(binding: Binding, says: str) -> None:
+    found = holds(ACCOUNT, INVOKE, service(binding), project())
+    assert found.held is Held.UNKNOWN
+    assert says in found.why
+    assert found.what == "ServicePolicy"
+    assert found.settled_by == (
+        "gcloud policy-intelligence troubleshoot-policy iam //run.googleapis.com/projects/p/locations/r/services/worker "
+        "--principal-email=push@p.iam.gserviceaccount.com --permission=run.routes.invoke"
+    )
+
+
+def test_a_group_with_a_role_that_does_not_carry_it_is_no_doubt() -> None:
+    assert holds(ACCOUNT, INVOKE, service(), project(gives("roles/viewer", "group:person-1f0c"))).missing
+
+
+def test_a_hidden_policy_names_the_permission_to_see_it() -> None:
+    found = holds(ACCOUNT, INVOKE, service(), HIDDEN)
+    assert (found.held, found.what, found.permission) == (Held.UNKNOWN, "ProjectPolicy", HIDDEN.permission)
+
+
+def test_a_binding_that_names_the_account_is_a_better_reason_than_a_hidden_policy() -> None:
+    found = holds(ACCOUNT, INVOKE, service(gives("projects/p/roles/caller", ACCOUNT)), HIDDEN)
+    assert "projects/p/roles/caller" in found.why
+
+
+def test_a_hidden_policy_is_a_better_reason_than_a_group() -> None:
+    found = holds(ACCOUNT, INVOKE, service(gives("roles/run.invoker", "group:person-1f0c")), HIDDEN)
+    assert found.permission == HIDDEN.permission
+
+
+def test_whether_nobody_has_to_sign_in_is_no_matter_of_groups() -> None:
+    policy = service(gives("roles/run.invoker", "group:person-1f0c", "allAuthenticatedUsers"))
+    assert holds("allUsers", INVOKE, policy, project()).missing
+    assert holds("allUsers", INVOKE, policy, HIDDEN).unknown
+
+
+@pytest.mark.parametrize(
+    ("permission", "role", "lacking"),
+    [
+        (PUBLISH, "roles/pubsub.publisher", "roles/pubsub.subscriber"),
+        (CONSUME, "roles/pubsub.subscriber", "roles/pubsub.publisher"),
+        (MINT, "roles/pubsub.serviceAgent", "roles/iam.serviceAccountUser"),
+    ],
+)
+def test_the_agents_permissions(permission: Permission, role: str, lacking: str) -> None:
+    place: Policy = project(gives(role, ACCOUNT))
+    assert holds(ACCOUNT, permission, place).granted
+    assert holds(ACCOUNT, permission, project(gives(lacking, ACCOUNT))).missing
+
+
+def test_owner_and_editor_may_publish_and_consume_but_mint_no_token() -> None:
+    place = project(gives("roles/editor", ACCOUNT))
+    assert holds(ACCOUNT, PUBLISH, place).granted
+    assert holds(ACCOUNT, CONSUME, place).granted
+    assert holds(ACCOUNT, MINT, place).missing
+
+
+def change(minutes_ago: int, says: str, ok: bool = True) -> Change:
+    at = NOW - timedelta(minutes=minutes_ago)
+    return Change(
+        at=at, api="run.googleapis.com", method="SetIamPolicy", resource="services/worker", by="x", ok=ok, says=says
+    )
+
+
+def test_the_last_change_that_took_it_tells_since_when() -> None:
+    changes = [
+        change(90, f"remove roles/run.invoker for {ACCOUNT}"),
+        change(60, f"add roles/run.invoker for {ACCOUNT}"),
+        change(30, f"remove roles/run.viewer for {ACCOUNT}; remove roles/run.invoker for {ACCOUNT}"),
+        change(20, "remove roles/run.invoker for serviceAccount:other@p"),
+        change(10, f"remove roles/run.invoker for {ACCOUNT}", ok=False),
+    ]
+    assert taken(ACCOUNT, INVOKE, changes) == NOW - timedelta(minutes=30)
+    assert taken(ACCOUNT, INVOKE, changes[3:]) is None

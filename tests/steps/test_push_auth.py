@@ -1,0 +1,522 @@
+"""Sign-in: what the policies do not tell, what pushes that got in refute, and which refusal settles what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from diagnostics.causes.catalogue import CATALOGUE
+from diagnostics.causes.model import Confidence, Role
+from diagnostics.causes.verdict import decide
+from diagnostics.evidence.model import (
+    Binding,
+    Change,
+    ChangeLog,
+    Leg,
+    LiveCall,
+    LiveHealth,
+    LogRow,
+    Mark,
+    Means,
+    Point,
+    ProjectInfo,
+    ProjectPolicy,
+    Provenance,
+    PushAccount,
+    PushAccountPolicy,
+    PushCounts,
+    RequestLog,
+    RevisionSettings,
+    Series,
+    ServiceConfig,
+    ServicePolicy,
+    ServiceSettings,
+    Stage,
+    SubscriptionConfig,
+    SubscriptionSettings,
+    Unseen,
+    Why,
+)
+from diagnostics.readings.ledger import Attempt, Count, Ledger
+from diagnostics.readings.stakes import Stakes
+from diagnostics.steps.finding import Bears, Finding, Status
+from diagnostics.steps.push_auth import may_call, may_mint, push_auth
+
+NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
+SOURCE = Provenance(source="test", fetched_at=NOW, as_of=NOW)
+PUBSUB = "APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)"
+URL = "https://worker-abc-wl.a.run.app"
+EMAIL = "push@p.iam.gserviceaccount.com"
+ACCOUNT, AGENT = f"serviceAccount:{EMAIL}", "serviceAccount:service-42@gcp-sa-pubsub.iam.gserviceaccount.com"
+NO_PERMISSION = "Forbidden: Your client does not have permission to get URL from this server."
+NO_SIGN_IN = "The request was not authenticated. Either allow unauthenticated invocations or set the proper Authorization header."
+LET_IN = Binding(role="roles/run.invoker", members=(ACCOUNT,))
+MINTS = Binding(role="roles/pubsub.serviceAgent", members=(AGENT,))
+
+
+def ago(minutes: float) -> datetime:
+    return NOW - timedelta(minutes=minutes)
+
+
+def batch(started: float = 30, published: int = 40, acked: int = 0) -> Ledger:
+    """A batch that began so many minutes ago, with so many items published and acked."""
+    begun = Mark(
+        means=Means.CREATED, at=ago(started), service="coordinator", batch="b1", numbers={"expected": published}
+    )
+    stages = (Stage.PUBLISHED, Stage.DELIVERED, Stage.PROCESSED, Stage.RETURNED, Stage.RECORDED)
+    counts = {s: Count(n, n) for s, n in zip(stages, (published, *[acked] * 4), strict=True)}
+    return Ledger(attempt=Attempt(batch="b1", marks=[begun]), expected=published, counts=counts)
+
+
+def unseen(kind: str, permission: str = "x.y.getIamPolicy") -> Unseen:
+    return Unseen(what=kind, why=Why.PERMISSION_DENIED, says=f"{permission} is missing", permission=permission)
+
+
+def subscription(**changes: Any) -> SubscriptionConfig:
+    settings: dict[str, Any] = {
+        "name": "projects/p/subscriptions/s",
+        "topic": "projects/p/topics/t",
+        "push_endpoint": f"{URL}/push",
+        "push_account": EMAIL,
+        "audience": URL,
+        "ack_deadline_s": 300.0,
+    }
+    return SubscriptionConfig(source=SOURCE, settings=SubscriptionSettings(**(settings | changes)))
+
+
+def service(**changes: Any) -> ServiceConfig:
+    template = RevisionSettings(name="worker-1", created=ago(9999))
+    settings: dict[str, Any] = {"name": "worker", "region": "r", "uri": URL, "urls": (URL,), "template": template}
+    return ServiceConfig(source=SOURCE, name="worker", settings=ServiceSettings(**(settings | changes)))
+
+
+def policy(*bindings: Binding) -> ServicePolicy:
+    return ServicePolicy(source=SOURCE, resource="projects/p/locations/r/services/worker", bindings=bindings)
+
+
+def project_policy(*bindings: Binding) -> ProjectPolicy:
+    return ProjectPolicy(source=SOURCE, resource="projects/p", bindings=bindings)
+
+
+def account_policy(*bindings: Binding) -> PushAccountPolicy:
+    return PushAccountPolicy(source=SOURCE, resource=f"projects/p/serviceAccounts/{EMAIL}", bindings=bindings)
+
+
+def row(minutes: float, status: int, text: str = "", instance: str = "", agent: str = PUBSUB) -> LogRow:
+    return LogRow(
+        at=ago(minutes),
+        method="POST",
+        path="/push",
+        status=status,
+        latency_s=0.1,
+        user_agent=agent,
+        instance=instance,
+        text=text,
+    )
+
+
+def refused(status: int, text: str, first: float, last: float = 0) -> list[LogRow]:
+    return [row(m, status, text) for m in range(int(first), int(last) - 1, -1)]
+
+
+def answered(first: float, last: float = 0, status: int = 200) -> list[LogRow]:
+    return [row(m, status, instance="i-1") for m in range(int(first), int(last) - 1, -1)]
+
+
+def log(*rows: Iterable[LogRow], whole: bool = True) -> RequestLog:
+    found = sorted((r for these in rows for r in these), key=lambda r: r.at)
+    return RequestLog(
+        source=Provenance(source="test", fetched_at=NOW, as_of=NOW, complete=whole),
+        push_path="/push",
+        refused=tuple(r for r in found if r.status >= 300),
+        fine=tuple(r for r in found if r.status < 300),
+    )
+
+
+def pushes(minutes: Iterable[int] = (), **classes: float) -> PushCounts:
+    series = tuple(
+        Series(
+            labels={"response_class": name},
+            points=tuple(Point(start=ago(m + 1), end=ago(m), value=n) for m in sorted(minutes, reverse=True)),
+        )
+        for name, n in classes.items()
+    )
+    return PushCounts(source=Provenance(source="test", fetched_at=NOW, as_of=ago(2)), series=series)
+
+
+def changes(*made: tuple[float, str, str, str]) -> ChangeLog:
+    """Minutes ago, resource, method, what it says."""
+    listed = tuple(
+        Change(at=ago(m), api="x.googleapis.com", method=method, resource=resource, by="person-1", says=says)
+        for m, resource, method, says in made
+    )
+    return ChangeLog(source=SOURCE, since=ago(9999), changes=listed)
+
+
+def findings(leg: Leg = Leg.REQUEST, **given: Any) -> list[Finding]:
+    """What the three steps say. By default all is granted, everything was read, and nothing was pushed or changed."""
+    seen: dict[str, Any] = {
+        "ledger": batch(),
+        "subscription": subscription(),
+        "service": service(),
+        "policy": policy(LET_IN),
+        "project_policy": project_policy(MINTS),
+        "project": ProjectInfo(source=SOURCE, project="p", number="42"),
+        "account": PushAccount(source=SOURCE, email=EMAIL, exists=True),
+        "account_policy": account_policy(),
+        "pushes": pushes(),
+        "log": log(),
+        "live": unseen("LiveHealth"),
+        "changes": changes(),
+    } | given
+    of = {name: seen[name] for name in ("ledger", "subscription", "pushes", "log")}
+
+    def more(*names: str) -> dict[str, Any]:
+        return of | {name: seen[name] for name in names}
+
+    return [
+        *push_auth(leg, now=NOW, **more("service", "live")),
+        *may_call(leg, now=NOW, **more("service", "policy", "project_policy", "changes")),
+        *may_mint(leg, now=NOW, **more("project", "project_policy", "account", "account_policy", "changes")),
+    ]
+
+
+def statuses(found: Iterable[Finding]) -> dict[str, Status]:
+    return {f.code.removeprefix("push_auth."): f.status for f in found}
+
+
+def one(found: Iterable[Finding], code: str) -> Finding:
+    (finding,) = (f for f in found if f.code == f"push_auth.{code}")
+    return finding
+
+
+def named(found: Iterable[Finding]) -> dict[str, tuple[Role, Confidence]]:
+    verdict = decide(CATALOGUE, list(found), (Leg.REQUEST, Leg.COMPLETION), Stakes())
+    return {x.match.cause.code: (x.role, x.confidence) for x in verdict.live}
+
+
+INVOKER, AUDIENCE = "push-invoker-missing", "push-audience-mismatch"
+SURE, LIKELY = Confidence.CONFIRMED, Confidence.PROBABLE
+
+
+# --- a grant is granted, missing, or cannot be told ---------------------------------------------------------------------
+
+
+def test_nothing_pushed_and_all_granted_says_that_it_is_granted_and_no_more() -> None:
+    assert statuses(findings()) == {"granted": Status.OK}
+
+
+def test_a_missing_grant_and_403s_of_the_front_end_is_sure() -> None:
+    found = findings(policy=policy(), log=log(answered(60, 31), refused(403, NO_SIGN_IN, 30)))
+    assert statuses(found) == {"forbidden": Status.FAULT, "invoker": Status.FAULT}
+    assert named(found) == {INVOKER: (Role.BLOCKS, SURE)}
+    assert one(found, "invoker").held == one(found, "forbidden").held == 40
+
+
+def test_a_missing_grant_is_since_it_was_taken_and_its_refusals_since_the_first_of_them() -> None:
+    taken = (50.0, "services/worker", "SetIamPolicy", f"remove roles/run.invoker for {ACCOUNT}")
+    found = findings(policy=policy(), log=log(answered(60, 51), refused(403, NO_SIGN_IN, 28)), changes=changes(taken))
+    assert one(found, "invoker").since == ago(50)
+    assert one(found, "forbidden").since == ago(28)
+
+
+@pytest.mark.parametrize(
+    "binding",
+    [
+        Binding(role="roles/run.invoker", members=("group:person-1f0c",)),
+        Binding(role="roles/run.invoker", members=("domain:example.com",)),
+        Binding(role="projects/p/roles/caller", members=(ACCOUNT,)),
+        Binding(role="organizations/7/roles/caller", members=(ACCOUNT,)),
+        Binding(
+            role="roles/run.invoker", members=(ACCOUNT,), condition="request.time < timestamp('2026-01-01T00:00:00Z')"
+        ),
+    ],
+    ids=["group", "domain", "custom role", "custom role of the organisation", "condition"],
+)
+def test_what_may_grant_it_is_unknown_whatever_else_fails(binding: Binding) -> None:
+    """No refusal, any 4xx, or a 403 that is said without a token, too: none of them makes a missing grant of it."""
+    for fails in (
+        {},
+        {"pushes": pushes(range(3, 29), remote_server_4xx=2), "log": unseen("RequestLog")},
+        {"log": log(refused(403, NO_SIGN_IN, 28))},
+    ):
+        found = findings(policy=policy(binding), **fails)
+        assert statuses(found)["unseen"] is Status.UNKNOWN
+        assert "invoker" not in statuses(found)
+        assert INVOKER not in named(found)
+        assert "gcloud policy-intelligence troubleshoot-policy iam" in one(found, "unseen").says
+
+
+@pytest.mark.parametrize("hidden", ["policy", "project_policy"])
+def test_a_hidden_policy_is_unknown_with_the_permission_that_shows_it(hidden: str) -> None:
+    told: dict[str, Any] = {"policy": policy(), hidden: unseen("Hidden", "a.b.getIamPolicy")}
+    if hidden == "project_policy":
+        told["account_policy"] = account_policy(Binding(role="roles/iam.serviceAccountTokenCreator", members=(AGENT,)))
+    found = findings(pushes=pushes(range(3, 29), remote_server_4xx=2), log=unseen("RequestLog"), **told)
+    assert statuses(found) == {"unseen": Status.UNKNOWN}
+    assert one(found, "unseen").words["permission"] == "a.b.getIamPolicy"
+
+
+def test_google_says_that_the_right_lacks_and_a_hidden_policy_does_not_is_likely_at_most() -> None:
+    hidden = unseen("ProjectPolicy")
+    minting = account_policy(Binding(role="roles/iam.serviceAccountTokenCreator", members=(AGENT,)))
+    found = findings(
+        policy=policy(), project_policy=hidden, account_policy=minting, log=log(refused(403, NO_PERMISSION, 28))
+    )
+    assert statuses(found)["invoker"] is Status.WARNING
+    assert named(found) == {INVOKER: (Role.BLOCKS, LIKELY)}
+
+
+def test_a_group_that_is_let_in_and_403s_for_lack_of_the_right_is_likely_at_most() -> None:
+    group = Binding(role="roles/run.invoker", members=("group:person-1f0c",))
+    found = findings(policy=policy(group), log=log(refused(403, NO_PERMISSION, 28)))
+    assert named(found) == {INVOKER: (Role.BLOCKS, LIKELY)}
+
+
+def test_a_missing_grant_without_the_log_is_likely_at_most() -> None:
+    found = findings(policy=policy(), pushes=pushes(range(3, 29), remote_server_4xx=2), log=unseen("RequestLog"))
+    assert named(found) == {INVOKER: (Role.BLOCKS, LIKELY)}
+
+
+def test_a_missing_grant_that_nothing_has_met_holds_nothing_and_is_likely_at_most() -> None:
+    found = findings(policy=policy())
+    assert one(found, "invoker").bears is Bears.APART
+    assert named(found) == {INVOKER: (Role.LATENT, LIKELY)}
+
+
+@pytest.mark.parametrize("status", [429, 500, 401, 403])
+def test_pushes_that_containers_answer_prove_sign_in_whatever_iam_shows(status: int) -> None:
+    """The application's own 401 and 403 among them."""
+    fails = pushes(range(3, 29), **{f"remote_server_{status // 100}xx": 2})
+    for told in ({"policy": policy()}, {"policy": unseen("ServicePolicy"), "project_policy": unseen("ProjectPolicy")}):
+        found = findings(log=log(answered(28, 0, status)), pushes=fails, **told)
+        assert statuses(found) == {"proven": Status.OK}
+
+
+def test_acks_prove_sign_in_though_the_log_is_hidden() -> None:
+    found = findings(policy=policy(), pushes=pushes(range(2, 29), ack=3), log=unseen("RequestLog"))
+    assert statuses(found) == {"proven": Status.OK}
+
+
+def test_some_4xx_of_an_unknown_hand_beside_acks_clear_nothing_and_accuse_nobody() -> None:
+    mixed = pushes(range(2, 29), ack=3, remote_server_4xx=3)
+    assert statuses(findings(policy=policy(), pushes=mixed, log=unseen("RequestLog"))) == {}
+
+
+def test_pushes_that_got_in_before_the_batch_and_a_grant_that_is_nowhere_cannot_be_told() -> None:
+    found = findings(policy=policy(), log=log(answered(60, 40)))
+    assert statuses(found) == {"unseen": Status.UNKNOWN}
+    assert "yet a push got in at 13:20Z" in one(found, "unseen").says
+
+
+def test_a_grant_that_was_taken_after_the_last_push_will_bite_next() -> None:
+    taken = (20.0, "services/worker", "SetIamPolicy", f"remove roles/run.invoker for {ACCOUNT}")
+    found = findings(ledger=batch(60, 40, 40), policy=policy(), log=log(answered(60, 40)), changes=changes(taken))
+    assert statuses(found)["invoker"] is Status.FAULT
+    assert named(found)[INVOKER][0] is Role.LATENT
+
+
+# --- each refusal apart, and when ----------------------------------------------------------------------------------------
+
+
+def test_refusals_that_healed_are_told_in_the_past_and_are_no_warning() -> None:
+    found = findings(ledger=batch(60, 40, 40), log=log(refused(403, NO_SIGN_IN, 60, 50), answered(49, 20)))
+    forbidden = one(found, "forbidden")
+    assert (forbidden.status, forbidden.since, forbidden.until) == (Status.OK, ago(60), ago(50))
+    assert "11 pushes were refused" in forbidden.says
+    assert not any(f.abnormal for f in found)
+
+
+def test_refusals_of_hours_ago_are_not_now_though_nothing_was_pushed_since() -> None:
+    found = findings(ledger=batch(20), log=log(refused(403, NO_SIGN_IN, 200, 180)))
+    assert one(found, "forbidden").status is Status.OK
+    assert one(found, "forbidden").until == ago(180)
+
+
+def test_refusals_that_used_up_the_batch_still_hold_it() -> None:
+    """All items were dead-lettered after ten minutes, and nothing is pushed any more."""
+    found = findings(ledger=batch(120), policy=policy(), log=log(refused(403, NO_SIGN_IN, 118, 105)))
+    assert one(found, "forbidden").bears is Bears.HOLDS
+    assert named(found) == {INVOKER: (Role.BLOCKS, SURE)}
+
+
+def test_refusals_beside_pushes_that_get_in_slow_and_do_not_hold() -> None:
+    turns = [row(m / 2, 403, NO_SIGN_IN) if m % 2 else row(m / 2, 200, instance="i-1") for m in range(40)]
+    forbidden = one(findings(log=log(turns)), "forbidden")
+    assert (forbidden.status, forbidden.bears, forbidden.held) == (Status.WARNING, Bears.SLOWS, 0)
+
+
+def test_401_and_403_are_two_findings_each_with_its_own_time() -> None:
+    """Somebody mended the audience and meets the grant that lacks as well."""
+    rows = log(refused(401, "The access token could not be verified.", 28, 15), refused(403, NO_PERMISSION, 14))
+    found = findings(policy=policy(), log=rows)
+    assert (one(found, "refused").status, one(found, "refused").until) == (Status.OK, ago(15))
+    assert (one(found, "forbidden").status, one(found, "forbidden").since) == (Status.FAULT, ago(14))
+    assert named(found) == {INVOKER: (Role.BLOCKS, SURE)}
+
+
+def test_a_log_that_was_cut_gives_no_count_but_a_least_one() -> None:
+    found = findings(policy=policy(), log=log(refused(403, NO_SIGN_IN, 28), whole=False))
+    assert "29 pushes or more refused" in one(found, "forbidden").says
+
+
+def test_refusals_on_a_finished_batch_touch_no_item() -> None:
+    found = findings(ledger=batch(60, 40, 40), policy=policy(), log=log(answered(58, 30), refused(403, NO_SIGN_IN, 5)))
+    assert one(found, "forbidden").bears is Bears.APART
+    assert one(found, "invoker").bears is Bears.APART
+
+
+def test_nothing_is_cleared_beside_refusals() -> None:
+    found = findings(log=log(refused(401, "", 28)))
+    assert not {"proven", "granted"} & statuses(found).keys()
+
+
+# --- which refusal settles what --------------------------------------------------------------------------------------------
+
+
+def test_a_wrong_audience_and_401s_is_sure() -> None:
+    wrong = subscription(audience="https://elsewhere-abc-wl.a.run.app")
+    rows = log(answered(90, 61), refused(401, "The access token could not be verified.", 28))
+    switched = (40.0, "subscriptions/s", "ModifyPushConfig", "audience=https://elsewhere-abc-wl.a.run.app")
+    repaired = (5.0, "subscriptions/s", "UpdateSubscription", "audience=https://elsewhere-abc-wl.a.run.app")
+    found = findings(subscription=wrong, log=rows, changes=changes(switched, repaired))
+    assert named(found) == {AUDIENCE: (Role.BLOCKS, SURE)}
+    assert one(found, "audience").since == ago(40)
+
+
+def test_a_wrong_audience_is_not_what_403s_come_from() -> None:
+    wrong = subscription(audience="https://elsewhere-abc-wl.a.run.app")
+    found = findings(subscription=wrong, log=log(refused(403, NO_PERMISSION, 28)))
+    assert one(found, "audience").bears is Bears.APART
+    assert named(found)[AUDIENCE] == (Role.LATENT, LIKELY)
+
+
+def test_a_missing_grant_is_not_what_401s_come_from_but_would_be_met_next() -> None:
+    found = findings(policy=policy(), log=log(refused(401, "The access token could not be verified.", 28)))
+    assert named(found)[INVOKER] == (Role.BLOCKS, LIKELY)
+    assert one(found, "refused").bears is Bears.HOLDS
+
+
+def test_older_tokens_still_get_in_for_an_hour_after_the_audience_was_changed() -> None:
+    wrong = subscription(audience="https://elsewhere-abc-wl.a.run.app")
+    switched = (20.0, "subscriptions/s", "ModifyPushConfig", "audience=https://elsewhere-abc-wl.a.run.app")
+    found = findings(subscription=wrong, log=log(answered(28)), changes=changes(switched))
+    assert statuses(found) == {"proven": Status.OK, "audience": Status.FAULT}
+    assert one(found, "audience").bears is Bears.APART
+    assert "audience" not in statuses(findings(subscription=wrong, log=log(answered(28))))
+
+
+def test_the_endpoint_as_audience_gets_the_benefit_of_the_doubt_until_401() -> None:
+    unset = subscription(audience="")
+    assert "audience" not in statuses(findings(subscription=unset))
+    assert "audience" not in statuses(findings(subscription=unset, log=log(refused(403, NO_PERMISSION, 28))))
+    assert "audience" in statuses(findings(subscription=unset, log=log(refused(401, "", 28))))
+
+
+def test_a_proxy_in_front_is_said_and_neither_audience_nor_grant_is_blamed() -> None:
+    switched = (40.0, "services/worker", "UpdateService", "iapEnabled=True")
+    found = findings(
+        service=service(iap=True), policy=policy(), log=log(refused(401, "", 28)), changes=changes(switched)
+    )
+    assert statuses(found) == {"refused": Status.FAULT, "iap": Status.FAULT}
+    assert (one(found, "iap").bears, one(found, "iap").since) == (Bears.HOLDS, ago(40))
+    assert named(found) == {}
+
+
+def test_a_proxy_in_front_that_lets_pushes_in_is_no_fault_and_one_that_nothing_tried_is_unknown() -> None:
+    own = subscription(audience="1234.apps.googleusercontent.com")
+    assert statuses(findings(service=service(iap=True), subscription=own, log=log(answered(28)))) == {
+        "proven": Status.OK
+    }
+    assert statuses(findings(service=service(iap=True), subscription=own)) == {"unseen": Status.UNKNOWN}
+
+
+def test_no_token_where_one_is_wanted() -> None:
+    found = findings(subscription=subscription(push_account=""), policy=policy(), log=log(refused(403, NO_SIGN_IN, 28)))
+    assert statuses(found) == {"forbidden": Status.FAULT, "no_token": Status.FAULT}
+    assert one(found, "no_token").bears is Bears.HOLDS
+
+
+def test_no_token_and_a_hidden_policy_is_unknown_for_everybody_may_be_let_in() -> None:
+    found = findings(subscription=subscription(push_account=""), policy=unseen("ServicePolicy"))
+    assert statuses(found) == {"unseen": Status.UNKNOWN}
+
+
+@pytest.mark.parametrize("open_to_all", [{"policy": policy(Binding(role="roles/run.invoker", members=("allUsers",)))}])
+def test_no_token_where_none_is_wanted_is_fine(open_to_all: dict[str, Any]) -> None:
+    assert statuses(findings(subscription=subscription(push_account=""), **open_to_all)) == {"granted": Status.OK}
+    assert statuses(findings(service=service(invoker_iam_disabled=True), policy=policy())) == {"granted": Status.OK}
+
+
+def test_a_closed_ingress_and_4xx_that_no_log_has() -> None:
+    closed = (25.0, "services/worker", "UpdateService", "ingress=INGRESS_TRAFFIC_NONE")
+    found = findings(
+        service=service(ingress="none"),
+        pushes=pushes(range(3, 24), remote_server_4xx=2),
+        log=log(answered(60, 31, 400)),
+        changes=changes(closed),
+    )
+    assert statuses(found) == {"silent": Status.FAULT, "ingress": Status.FAULT}
+    assert (one(found, "ingress").bears, one(found, "ingress").since) == (Bears.HOLDS, ago(25))
+    assert one(found, "silent").since == ago(24)
+
+
+def test_internal_ingress_admits_pubsub() -> None:
+    assert statuses(findings(service=service(ingress="internal"))) == {"granted": Status.OK}
+
+
+# --- who mints ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "shown", [{}, {"pushes": pushes(range(3, 29), internal=2)}], ids=["nothing", "internal errors"]
+)
+def test_no_grant_to_mint_and_nothing_sent_since_the_batch_began_holds_it(shown: dict[str, Any]) -> None:
+    minting = one(findings(project_policy=project_policy(), **shown), "minting")
+    assert (minting.status, minting.bears, minting.held) == (Status.FAULT, Bears.HOLDS, 40)
+    assert "add-iam-policy-binding" in minting.words["mend"]
+
+
+def test_no_grant_to_mint_holds_no_batch_that_has_only_begun() -> None:
+    assert one(findings(ledger=batch(3), project_policy=project_policy()), "minting").bears is Bears.APART
+
+
+def test_401s_come_with_a_token_so_it_is_not_the_minting() -> None:
+    found = findings(
+        project_policy=project_policy(), log=log(refused(401, "The access token could not be verified.", 28))
+    )
+    assert one(found, "minting").bears is Bears.APART
+
+
+def test_pushes_that_get_in_refute_a_grant_to_mint_that_is_nowhere() -> None:
+    assert statuses(findings(project_policy=project_policy(), log=log(answered(28)))) == {"proven": Status.OK}
+
+
+def test_minting_is_unknown_where_a_policy_is_hidden() -> None:
+    found = findings(project_policy=project_policy(), account_policy=unseen("PushAccountPolicy"))
+    assert statuses(found) == {"granted": Status.OK, "unseen": Status.UNKNOWN}
+
+
+def test_a_disabled_account_is_said_and_not_what_may_mint_for_it() -> None:
+    disabled = PushAccount(source=SOURCE, email=EMAIL, exists=True, disabled=True)
+    switched = (50.0, f"serviceAccounts/{EMAIL}", "DisableServiceAccount", "")
+    found = findings(account=disabled, project_policy=project_policy(), changes=changes(switched))
+    assert statuses(found) == {"granted": Status.OK, "account": Status.FAULT}
+    assert (one(found, "account").bears, one(found, "account").since) == (Bears.HOLDS, ago(50))
+
+
+# --- a call of our own --------------------------------------------------------------------------------------------------------
+
+
+def live(status: int) -> LiveHealth:
+    anonymous, signed = (LiveCall(at=NOW, status=s, latency_s=0.1) for s in (403, status))
+    return LiveHealth(source=SOURCE, anonymous=anonymous, authenticated=signed)
+
+
+def test_our_own_call_is_no_proof_against_pushes_that_get_in() -> None:
+    assert one(findings(live=live(403)), "live").status is Status.FAULT
+    assert one(findings(live=live(403), log=log(answered(28))), "live").status is Status.UNKNOWN
+    assert one(findings(live=live(200)), "live").status is Status.OK
