@@ -95,7 +95,7 @@ def _of_class(finding: Finding, name: str) -> Finding:
 def _unexplained(abnormal: Sequence[Finding], nobodys: Sequence[Finding], shares: Sequence[Share]) -> list[Finding]:
     owned = [f for s in shares for f in s.own]
     taken = {id(f) for f in owned}
-    sources = [f for f in owned if f.abnormal and f.kind is not Kind.CONSEQUENCE]
+    sources = [f for f in owned if f.abnormal]
     loose = [
         f
         for f in abnormal

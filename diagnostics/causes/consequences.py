@@ -17,19 +17,19 @@ _ON_THE_WAY = frozenset({Stage.ROUTED, Stage.DELIVERED, Stage.PROCESSED})
 _BEFORE = frozenset({Stage.REQUESTED, Stage.CREATED, Stage.PUBLISHED})
 
 _AFTER: dict[Code, frozenset[Stage]] = {
-    delivered.FAILING: _ON_THE_WAY,
+    delivered.FAILING: _ON_THE_WAY | {Stage.RECORDED},
     delivered.PAUSED: _ON_THE_WAY,
     delivered.NO_PUSHES: _ON_THE_WAY,
-    delivered.HELD_BACK: _ON_THE_WAY,
+    delivered.HELD_BACK: _ON_THE_WAY | {Stage.RECORDED},
     delivered.REDELIVERED: _ON_THE_WAY,
-    delivered.OLD_BACKLOG: _ON_THE_WAY,
+    delivered.OLD_BACKLOG: _ON_THE_WAY | {Stage.RECORDED},
     delivered.HEALTH: _ON_THE_WAY,
-    delivered.DEAD_LETTERED: _ON_THE_WAY,
+    delivered.DEAD_LETTERED: _ON_THE_WAY | {Stage.RECORDED},
     created.MISSING: frozenset({Stage.REQUESTED, Stage.PROCESSED}),
     requested.REFUSED: frozenset({Stage.CREATED}),
     recorded.WAITS_FOR_UNPUBLISHED: _BEFORE,
     recorded.WILL_WAIT: _BEFORE,
-    recorded.HOLLOW: _BEFORE,
+    recorded.HOLLOW: frozenset(Stage),
     progress.STALLED: frozenset(Stage),
 }
 """A consequence, and the stages whose mechanisms and effects it can follow from."""
@@ -89,7 +89,7 @@ def classes_of(finding: Finding) -> frozenset[str]:
 
 
 def _can(finding: Finding, source: Finding) -> bool:
-    if source.kind not in (Kind.MECHANISM, Kind.EFFECT) or source.stage not in AFTER.get(finding.code, frozenset()):
+    if source.kind is Kind.NOTE or source.stage not in AFTER.get(finding.code, frozenset()):
         return False
     if finding.code == progress.STALLED.name:
         return source.bears is not Bears.APART

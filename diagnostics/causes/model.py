@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from diagnostics.evidence.model import Evidence, Leg, Stage
-from diagnostics.steps.finding import Bears, Code, Finding, Status
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
 
 
 class Role(StrEnum):
@@ -127,6 +127,23 @@ class Over(Predicate):
 
     def codes(self) -> frozenset[str]:
         return frozenset({self.code.name})
+
+
+@dataclass(frozen=True)
+class NothingHolds(Predicate):
+    """No mechanism and no effect of these stages holds items of the batch now: what is found there has no maker any more."""
+
+    stages: frozenset[Stage]
+
+    def match(self, board: Board) -> tuple[Finding, ...] | None:
+        return None if any(self._holds(f) for f in board.findings) else ()
+
+    def codes(self) -> frozenset[str]:
+        return frozenset()
+
+    def _holds(self, finding: Finding) -> bool:
+        makes = finding.kind in (Kind.MECHANISM, Kind.EFFECT) and finding.stage in self.stages
+        return makes and finding.abnormal and finding.until is None and finding.bears is Bears.HOLDS
 
 
 ALWAYS = AllOf(())

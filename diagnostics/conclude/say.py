@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -22,6 +23,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger, Life
+from diagnostics.readings.stakes import stakes_of
 from diagnostics.steps.finding import Bears, Finding, Row, Status, Where
 from diagnostics.steps.words import clock, span
 
@@ -122,7 +124,8 @@ class Teller:
     def _done(self, name: str, counts: str, verdict: Verdict) -> str:
         if any(x.match.cause.code == "empty-by-design" for x in verdict.live):
             return f"{name} is empty by design" + self._ailing(verdict)
-        forced = self._ledger.attempt is not None and self._ledger.attempt.forced is not None
+        ledger = self._ledger
+        forced = bool(ledger.forced) or ledger.short > stakes_of(ledger, self._profile).forgiven
         how = f"was closed at {counts} with work missing" if forced else f"done: {counts}"
         begun = f", started {clock(self._ledger.started, self._now)}" if self._ledger.started else ""
         return f"{name} {how}{begun}" + self._ailing(verdict)
@@ -249,23 +252,40 @@ class Teller:
     def _where(self, life: Life) -> str:
         if life.stage is Stage.RECORDED:
             return ""
+        if life.dead_lettered:
+            return Where.DEAD_LETTERED
         if life.failures and life.stage is Stage.DELIVERED:
+            return Where.RETRYING if self._pushed(life) else Where.WAITING
+        if life.nacked_completion:
             return Where.RETRYING
-        if life.completion_failed or life.skipped:
+        if life.skipped and not life.done and life.stage is Stage.PROCESSED:
+            return Where.SKIPPED
+        if life.completion_failed and life.stage is Stage.PROCESSED:
             return Where.DROPPED
+        if life.unrecorded and life.stage is Stage.RETURNED:
+            return Where.RETRYING
         return Where.WAITING if life.stage is Stage.PUBLISHED else Where.IN_FLIGHT
+
+    def _pushed(self, life: Life) -> bool:
+        """Whether it was tried so lately that its next try may still come."""
+        return life.last is None or self._now - life.last <= self._ledger.dead(Leg.REQUEST).pause
 
     def unnamed(self) -> int:
         return max((self._ledger.expected or 0) - len(self._ledger.lives), 0)
 
     def recovery(self, verdict: Verdict, rows: Sequence[Row]) -> Recovery:
-        """What will not come by itself: lost, gated or never published."""
+        """What will not come by itself: lost, gated, never published or given up, and what waits in a dead-letter topic."""
+        places: Counter[str] = Counter()
+        for row in rows:
+            if not row.not_reached:
+                places.update(row.where)
+        unpublished = sum(r.where.get(Where.UNATTRIBUTED, 0) for r in rows if r.stage is Stage.PUBLISHED)
+        dead = places[Where.DEAD_LETTERED]
         if not verdict.blocking:
-            return Recovery()
-        gone = (Where.DROPPED, Where.GATED, Where.UNKNOWN)
-        lost = sum(n for r in rows for w, n in r.where.items() if w in gone and not r.not_reached)
-        names = tuple(sorted(i.name for i in self.items() if i.where == Where.DROPPED))
-        dead = sum(r.where.get(Where.DEAD_LETTERED, 0) for r in rows)
+            return Recovery(replay_dead_letters=dead)
+        gone = (Where.DROPPED, Where.GATED, Where.UNKNOWN, Where.SKIPPED)
+        lost = sum(places[w] for w in gone) + unpublished
+        names = tuple(sorted(i.name for i in self.items() if i.where in (Where.DROPPED, Where.SKIPPED)))
         return Recovery(resubmit=names, resubmit_count=max(lost, len(names)), replay_dead_letters=dead)
 
     def sources(self) -> dict[str, str]:

@@ -145,7 +145,8 @@ class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     batch_state: BatchStateProfile | None = None
     closing: Closing | None = None
     empty_reasons: tuple[str, ...] = ()
-    """Reasons that make an empty batch right by design, as substrings of the EMPTY or REFUSED marker's reason."""
+    """Reasons that make an empty batch right by design, as substrings of the EMPTY or REFUSED marker's reason; and the names
+    under which a GATE marker counts what is rightly kept back. Where a gate counts reasons, all that it kept back must be listed."""
     markers: tuple[Marker, ...] = ()
     accepted: tuple[Accepted, ...] = ()
     redact: RedactProfile = field(default_factory=RedactProfile)

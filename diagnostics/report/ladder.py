@@ -20,6 +20,7 @@ WORDS = {
     Where.DEAD_LETTERED: "dead-lettered",
     Where.DROPPED: "lost",
     Where.GATED: "gated",
+    Where.SKIPPED: "skipped",
     Where.SURPLUS: "surplus",
     Where.UNATTRIBUTED: "unattributed",
     Where.UNKNOWN: "unknown",
@@ -55,6 +56,11 @@ def seen(row: Row, items: int | None = None) -> str:
         count = f"{low or 0}–{high}"
     of_fewer = row.expected is not None and row.expected not in (items, low)
     return f"{count} of {row.expected}" if of_fewer else count
+
+
+def says_so(row: Row) -> str:
+    """What tells the counts of a row, and what has to be read with them."""
+    return ": ".join(part for part in (row.source, row.note) if part)
 
 
 def rest(row: Row) -> str:
@@ -95,7 +101,7 @@ def _folded(ladder: Sequence[Row], here: Row | None, every_row: bool) -> Iterato
         same = 1
         while not every_row and at + same < len(ladder) and _repeats(ladder[at + same], first, here):
             same += 1
-        told = first.source
+        told = says_so(first)
         if same > 1:
             names = ", ".join(label(row) for row in ladder[at + 1 : at + same])
             told = f"{told}  ({names} likewise)" if told else f"({names} likewise)"
@@ -105,7 +111,7 @@ def _folded(ladder: Sequence[Row], here: Row | None, every_row: bool) -> Iterato
 
 def _repeats(row: Row, above: Row, here: Row | None) -> bool:
     """Whether a row adds nothing to the one above: the same items, well, or not reached either."""
-    if here in (row, above):
+    if here in (row, above) or row.note:
         return False
     if row.not_reached and above.not_reached:
         return True

@@ -110,7 +110,7 @@ def _ladder(said: Diagnosis) -> str:
             escape(ladder.label(row)) + (" **◀ HERE**" if row is here else ""),
             escape(ladder.seen(row, items)),
             escape(ladder.rest(row)),
-            escape(row.source),
+            escape(ladder.says_so(row)),
         )
         for row in ladder.in_order(said)
     ]

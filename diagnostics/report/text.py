@@ -114,7 +114,8 @@ def _accounts(said: Diagnosis) -> str:
     if batch.expected is not None and not unsure and known == batch.expected and said.state is not State.DONE:
         moving = where[Where.WAITING] + where[Where.IN_FLIGHT] + where[Where.RETRYING]
         parts += ["none waiting"] if not moving else []
-        parts += ["none lost"] if not where[Where.DROPPED] else []
+        gone = where[Where.DROPPED] + where[Where.DEAD_LETTERED] + where[Where.SKIPPED]
+        parts += ["none lost"] if not gone else []
     return ", ".join(parts) + "."
 
 

@@ -19,8 +19,10 @@ from diagnostics.conclude.suspects import suspects
 from diagnostics.evidence.model import (
     STAGES,
     AckCounts,
+    Backlog,
     BatchMarks,
     BatchStatus,
+    DeadLetterCounts,
     Evidence,
     EvidenceSet,
     ItemMarks,
@@ -30,6 +32,7 @@ from diagnostics.evidence.model import (
     PushCounts,
     RequestLog,
     StartCalls,
+    SubscriptionConfig,
 )
 from diagnostics.evidence.younger import younger
 from diagnostics.pipeline.profile import PipelineProfile
@@ -138,6 +141,9 @@ LEDGER_READS: set[type[Evidence]] = {
     PushCounts,
     AckCounts,
     RequestLog,
+    Backlog,
+    DeadLetterCounts,
+    SubscriptionConfig,
 }
 """What the ledger is built from."""
 

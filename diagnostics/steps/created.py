@@ -9,9 +9,10 @@ from typing import Annotated
 from diagnostics.evidence.model import BatchMarks, BatchStatus, ItemMarks, Leg, Means, ServiceConfig, Stage, Unseen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
+from diagnostics.readings.ledger.ledger import moves
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status
-from diagnostics.steps.published import empty_by_design, start_limit_s
-from diagnostics.steps.words import clock, span
+from diagnostics.steps.published import start_limit_s
+from diagnostics.steps.words import clock, count, span
 
 CREATED = Code("created.exists", Stage.CREATED, "batch state exists")
 MISSING = Code("created.missing", Stage.CREATED, "the start attempt left no batch state", Kind.CONSEQUENCE)
@@ -61,7 +62,7 @@ def created(
         yield Row(stage=Stage.CREATED, expected=None, seen_min=0, seen_max=0, status=Status.FAULT, source="refused")
         return
     if ledger.made_none:
-        right = empty_by_design(ledger, profile)
+        right = ledger.empty_by_design
         yield NONE.says(
             Status.OK if right else Status.FAULT,
             "the coordinator made no batch, for there was nothing to do",
@@ -99,12 +100,30 @@ def created(
         return
     yield MISSING.says(
         Status.FAULT,
-        "the start attempt left no batch state" + ("; its end is in no log" if attempt.call is None else ""),
+        "the start attempt left no batch state" + _how_it_ended(ledger, attempt, now),
         bears=Bears.HOLDS,
         since=attempt.started,
         rests_on=("BatchMarks", "StartCalls"),
     )
     yield Row(stage=Stage.CREATED, seen_min=0, seen_max=0, status=Status.FAULT, source="coordinator log")
+
+
+def _how_it_ended(ledger: Ledger, attempt: Attempt, now: datetime) -> str:
+    """How the start call ended, how far it got, and which calls before it ended the same way and left no batch either."""
+    if attempt.call is None:
+        return "; its end is in no log"
+    status = attempt.call.status
+    phase = attempt.last(Means.PHASE)
+    same = [
+        a
+        for a in ledger.attempts
+        if a.call and a.call.status == status and not a.batch and not a.refused and a.started < attempt.started
+    ]
+    earlier = (
+        f"; so did {count(len(same), 'call')} before it, the first at {clock(same[0].started, now)}" if same else ""
+    )
+    told = f", the last that it told: {phase.words['phase']}" if phase and phase.words.get("phase") else ""
+    return f": the call ended in {status} after {span(attempt.call.latency_s)}{told}{earlier if status >= 400 else ''}"
 
 
 def _in_the_way(ledger: Ledger, attempt: Attempt, now: datetime, items: ItemMarks | Unseen) -> Iterator[Finding]:
@@ -118,31 +137,46 @@ def _in_the_way(ledger: Ledger, attempt: Attempt, now: datetime, items: ItemMark
             words={"blocker": named} if named else {},
         )
         return
-    newest = max(filter(None, (blocker.marks[-1].at if blocker.marks else None, ledger.activity.get(blocker.batch))))
+    ended = blocker.forced or blocker.closed
+    steps = [m.at for m in blocker.marks if moves(m)]
+    newest = max([blocker.started, *steps, *filter(None, (ledger.activity.get(blocker.batch),))])
     idle = (now - newest).total_seconds()
+    since = clock(blocker.started, now)
     words = {"blocker": blocker.batch}
     numbers = {"idle_s": idle, "age_s": (now - blocker.started).total_seconds()}
-    if isinstance(items, Unseen):
+    if ended and ended.at >= attempt.started:
+        yield ACTIVE_OTHER.says(
+            Status.OK,
+            f"batch {blocker.batch} was open then and was closed at {clock(ended.at, now)}: nothing is in the way any more",
+            until=ended.at,
+            words=words,
+            numbers=numbers,
+        )
+    elif ended:
+        yield STALE_OPEN.says(
+            Status.FAULT,
+            f"batch {blocker.batch}, started {since}, blocks every new start; it was closed at {clock(ended.at, now)}, "
+            "and the coordinator still holds it for active",
+            bears=Bears.HOLDS,
+            since=ended.at,
+            rests_on=("BatchMarks",),
+            words={**words, "idle": span((now - ended.at).total_seconds())},
+            numbers=numbers,
+        )
+    elif isinstance(items, Unseen) or (idle > _IDLE_S and not _shows_progress(ledger)):
         yield STALE_OPEN.says(
             Status.UNKNOWN,
-            f"batch {blocker.batch}, open since {clock(blocker.started, now)}, is in the way; its progress could not be seen",
+            f"batch {blocker.batch}, open since {since}, is in the way; its progress could not be seen",
             bears=Bears.HOLDS,
             words=words,
             numbers=numbers,
         )
     elif idle > _IDLE_S:
-        ended = blocker.forced or blocker.closed
         yield STALE_OPEN.says(
             Status.FAULT,
-            f"batch {blocker.batch}, {'open' if ended is None else 'started'} {clock(blocker.started, now)}, has done nothing "
-            f"for {span(idle)} and blocks every new start"
-            + (
-                f"; it was closed at {clock(ended.at, now)}, and the coordinator still holds it for active"
-                if ended
-                else ""
-            ),
+            f"batch {blocker.batch}, open {since}, has got no further for {span(idle)} and blocks every new start",
             bears=Bears.HOLDS,
-            since=blocker.started,
+            since=newest,
             rests_on=("BatchMarks", "ItemMarks"),
             words={**words, "idle": span(idle)},
             numbers=numbers,
@@ -154,6 +188,12 @@ def _in_the_way(ledger: Ledger, attempt: Attempt, now: datetime, items: ItemMark
             words=words,
             numbers=numbers,
         )
+
+
+def _shows_progress(ledger: Ledger) -> bool:
+    """Whether lines that tell of progress name their batch at all: only then does their silence say that there was none."""
+    steps = (Means.DONE_ITEM, Means.SKIPPED_ITEM, Means.RETURNED_ITEM, Means.RECORDED_ITEM)
+    return any(means in steps and named for means, named in ledger.matched)
 
 
 _IDLE_S = 600.0

@@ -21,11 +21,12 @@ from diagnostics.evidence.model import (
     Series,
     Stage,
     Unseen,
-    total,
 )
-from diagnostics.readings.ledger import Ledger
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.ledger import DeadLetters, Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
-from diagnostics.steps.words import RECENT, by_class, clock, count, last_of, owed, span, through
+from diagnostics.steps.places import may_wait, places
+from diagnostics.steps.words import RECENT, between, by_class, clock, count, last_of, owed, span, through
 
 ACKED = Code("delivered.acked", Stage.DELIVERED, "pushes are acknowledged")
 OURS = Code("delivered.ours", Stage.DELIVERED, "every published item of this batch reached the worker")
@@ -67,6 +68,7 @@ _NACK = ("deadline_exceeded", "internal", "invalid", "remote_server_4xx", "remot
 def delivered(
     leg: Leg,
     ledger: Ledger,
+    profile: PipelineProfile,
     now: datetime,
     pushes: PushCounts | Unseen,
     backlog: Backlog | Unseen,
@@ -78,7 +80,7 @@ def delivered(
 ) -> Iterator[Finding | Row]:
     """Reads push results by class, backlog and age; compares what is owed with what moves."""
     if leg is Leg.REQUEST:
-        yield _row(ledger, dead, log, _last(backlog))
+        yield _row(ledger, log, now)
         yield from _ours(ledger)
     if isinstance(pushes, Unseen):
         yield _blind(leg, ledger, pushes, now)
@@ -87,7 +89,7 @@ def delivered(
     if not isinstance(backlog, Unseen):
         yield from _waiting(leg, ledger, pushes, backlog, history, pushed, now)
     if not isinstance(dead, Unseen):
-        yield from _dead(leg, ledger, dead)
+        yield from _dead(leg, ledger, profile, dead, now)
     if not isinstance(health, Unseen):
         yield from _health(leg, health, backlog)
 
@@ -320,19 +322,78 @@ def _redelivered(
     )
 
 
-def _dead(leg: Leg, ledger: Ledger, dead: DeadLetterCounts) -> Iterator[Finding]:
-    since = ledger.started - timedelta(minutes=1) if ledger.started else None
-    gone = total(dead.series, since)
-    if gone:
-        yield DEAD_LETTERED.says(
-            Status.WARNING,
-            f"{count(gone, 'message')} went to the dead-letter topic; they do not come back by themselves",
-            leg=leg,
-            bears=Bears.SLOWS if ledger.started else Bears.APART,
-            since=since,
-            rests_on=("DeadLetterCounts",),
-            numbers={"dead_lettered": gone},
-        )
+def _dead(
+    leg: Leg, ledger: Ledger, profile: PipelineProfile, dead: DeadLetterCounts, now: datetime
+) -> Iterator[Finding]:
+    """What lies in the dead-letter topic, and how much of it this batch waits for. It does not come back by itself."""
+    if ledger.started is None:
+        yield from _dead_of_nobody(leg, dead, now)
+        return
+    went = ledger.dead(leg)
+    if not went.messages or went.first is None or went.last is None:
+        return
+    when = between(went.first, went.last, now)
+    item = profile.item if leg is Leg.REQUEST else "completion"
+    numbers = {
+        "dead_lettered": went.ours,
+        "most": went.most,
+        "messages": went.messages,
+        "of": ledger.before(Stage.DELIVERED).least if leg is Leg.REQUEST else ledger.before(Stage.RETURNED).least,
+        "last": went.last.timestamp(),
+    }
+    if went.ours:
+        yield _dead_of_ours(leg, ledger, went, f"{count(went.ours, item)} of this batch went", when, numbers)
+        return
+    unsure = went.most > 0
+    yield DEAD_LETTERED.says(
+        Status.WARNING if unsure else Status.OK,
+        f"{count(went.messages, 'message')} went to the dead-letter topic {when}, "
+        + (f"up to {went.most} of them of this batch" if unsure else "none that this batch waits for"),
+        leg=leg,
+        since=went.first,
+        until=None if unsure else went.last,
+        rests_on=("DeadLetterCounts",),
+        numbers=numbers,
+    )
+
+
+def _dead_of_ours(
+    leg: Leg, ledger: Ledger, went: DeadLetters, who: str, when: str, numbers: dict[str, float]
+) -> Finding:
+    """Held for as long as the batch waits; once it is closed without them, what is left to do is to replay them."""
+    reasons = Counter(x.reason for x in ledger.lives if x.dead_lettered and x.reason)
+    why = f" ({', '.join(f'{n} {reason}' for reason, n in reasons.most_common(3))})" if reasons else ""
+    others = went.messages - went.ours
+    return DEAD_LETTERED.says(
+        Status.WARNING if ledger.closed else Status.FAULT,
+        f"{who} to the dead-letter topic {when}{why}"
+        + (f", and {count(others, 'message')} more" if others else "")
+        + ("; the batch was closed without them" if ledger.closed else "; they do not come back by themselves"),
+        leg=leg,
+        bears=Bears.APART if ledger.closed else Bears.HOLDS,
+        held=0 if ledger.closed else went.ours,
+        since=went.first,
+        until=went.last if ledger.closed else None,
+        rests_on=("DeadLetterCounts", "ItemMarks", "Backlog"),
+        numbers=numbers,
+        words={"reason": reasons.most_common(1)[0][0]} if reasons else {},
+    )
+
+
+def _dead_of_nobody(leg: Leg, dead: DeadLetterCounts, now: datetime) -> Iterator[Finding]:
+    """No batch is looked at: what went to the dead-letter topic in the window that was read."""
+    points = [p for s in dead.series for p in s.points if p.value > 0]
+    if not points:
+        return
+    gone, first, last = sum(p.value for p in points), min(p.start for p in points), max(p.end for p in points)
+    yield DEAD_LETTERED.says(
+        Status.WARNING,
+        f"{count(gone, 'message')} went to the dead-letter topic {between(first, last, now)}; they do not come back by themselves",
+        leg=leg,
+        since=first,
+        rests_on=("DeadLetterCounts",),
+        numbers={"dead_lettered": gone, "messages": gone, "last": last.timestamp()},
+    )
 
 
 def _health(leg: Leg, health: DeliveryHealth, backlog: Backlog | Unseen) -> Iterator[Finding]:
@@ -358,36 +419,36 @@ def _health(leg: Leg, health: DeliveryHealth, backlog: Backlog | Unseen) -> Iter
         )
 
 
-def _row(ledger: Ledger, dead: DeadLetterCounts | Unseen, log: RequestLog | Unseen, waits: float | None) -> Row:
+def _row(ledger: Ledger, log: RequestLog | Unseen, now: datetime) -> Row:
     here = ledger.counts.get(Stage.DELIVERED)
     before = ledger.before(Stage.DELIVERED) if ledger.counts else None
     if here is None or before is None or (before.most == 0):
         return Row(stage=Stage.DELIVERED, leg=Leg.REQUEST, not_reached=True)
     least, _ = ledger.gap(Stage.DELIVERED)
-    since = ledger.started - timedelta(minutes=1) if ledger.started else None
-    lettered = 0 if isinstance(dead, Unseen) else min(int(total(dead.series, since)), least)
-    rest = Where.UNKNOWN if waits == 0 else Where.WAITING
-    if waits != 0 and _turned_back(log, since) >= least - lettered:
-        rest = Where.RETRYING
+    dead = ledger.dead_at(Stage.DELIVERED)
+    waits = may_wait(ledger, Leg.REQUEST, now, least - dead)
+    since = now - ledger.dead(Leg.REQUEST).pause
+    turned_back = _turned_back(log, max(since, ledger.started - timedelta(minutes=1)) if ledger.started else since)
+    kept = Where.RETRYING if waits and turned_back >= least - dead else Where.WAITING
     return Row(
         stage=Stage.DELIVERED,
         leg=Leg.REQUEST,
         expected=before.most,
         seen_min=here.least,
         seen_max=here.most,
-        where={k: v for k, v in ((Where.DEAD_LETTERED, lettered), (rest, least - lettered)) if v},
+        where=places(least, {Where.DEAD_LETTERED: dead}, {kept: waits}),
         basis=here.basis,
         status=Status.FAULT if least else (Status.OK if here.most is not None else Status.UNKNOWN),
         source=here.source,
     )
 
 
-def _turned_back(log: RequestLog | Unseen, since: datetime | None) -> int:
+def _turned_back(log: RequestLog | Unseen, since: datetime) -> int:
     """Pushes that Google's front end answered itself: which message each carried no log tells, so any may have been ours."""
     if isinstance(log, Unseen):
         return 0
     rows = [r for r in log.refused if not r.instance and r.path.split("?")[0] == log.push_path]
-    return sum(1 for r in rows if since is None or r.at >= since)
+    return sum(1 for r in rows if r.at >= since)
 
 
 def _begin(ledger: Ledger, pushes: PushCounts) -> datetime:

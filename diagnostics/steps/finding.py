@@ -114,7 +114,7 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 class Where(StrEnum):
-    """Where the rest of a stage is. Only `dropped` is lost for good."""
+    """Where the rest of a stage is. Only `dropped` is lost for good; what is dead-lettered, gated or skipped does not come by itself."""
 
     WAITING = "waiting"
     IN_FLIGHT = "in_flight"
@@ -122,6 +122,8 @@ class Where(StrEnum):
     DEAD_LETTERED = "dead_lettered"
     DROPPED = "dropped"
     GATED = "gated"
+    SKIPPED = "skipped"
+    """The worker gave them up and acked them, and nobody was told."""
     SURPLUS = "surplus"
     UNATTRIBUTED = "unattributed"
     UNKNOWN = "unknown"
@@ -145,5 +147,7 @@ class Row(Struct, frozen=True, kw_only=True):
     """What was counted: items, subscription, topic, or config."""
     status: Status = Status.UNKNOWN
     source: str = ""
+    note: str = ""
+    """What has to be read with the counts, say what a gate kept back; never folded away."""
     not_reached: bool = False
     """True: nothing came this far, so the stage clears nothing and accuses nobody."""

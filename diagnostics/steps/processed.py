@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from diagnostics.evidence.model import (
     ItemMarks,
@@ -21,7 +21,8 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger, Repeat
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
-from diagnostics.steps.words import RECENT, by_class, clock, count, names, owed, span, through
+from diagnostics.steps.places import may_wait, places
+from diagnostics.steps.words import RECENT, at_least, between, by_class, clock, count, names, owed, through
 
 REPEATS = Code("processed.repeats", Stage.PROCESSED, "the same items fail again and again", Kind.EFFECT)
 ALL_FAIL = Code("processed.all_fail", Stage.PROCESSED, "everything that reaches the receiver fails", Kind.EFFECT)
@@ -34,6 +35,9 @@ UNREADABLE = Code(
 CRASHING = Code("processed.crashing", Stage.PROCESSED, "containers exit or cannot start", Kind.EFFECT)
 ERRORS = Code("processed.errors", Stage.PROCESSED, "the receiver answers with errors", Kind.EFFECT)
 SKIPPED = Code("processed.skipped", Stage.PROCESSED, "the worker gave items up and acked them", Kind.EFFECT)
+FRUITLESS = Code(
+    "processed.fruitless", Stage.PROCESSED, "most of what the worker finished brought nothing", Kind.EFFECT
+)
 STORM_SMALL = Code("processed.storm_small", Stage.PROCESSED, "failing messages are too few to hold anything back")
 FINE = Code("processed.fine", Stage.PROCESSED, "the receiver answers without errors")
 UNSEEN = Code("processed.unseen", Stage.PROCESSED, "what the receiver answers could not be seen")
@@ -63,10 +67,11 @@ def processed(
     recent = {} if isinstance(pushes, Unseen) else by_class(pushes.series, pushes.source.as_of - RECENT)
     acking = bool(recent.get("ack"))
     if leg is Leg.REQUEST:
-        yield _row(ledger)
+        yield _row(ledger, now)
         yield from _repeats(ledger, profile, now, marks, service, recent)
         yield from _all_fail(ledger, profile, acking)
-        yield from _skipped(ledger, profile)
+        yield from _skipped(ledger, profile, marks)
+        yield from _fruitless(ledger, profile, marks)
     if isinstance(log, Unseen) and isinstance(lines, Unseen):
         yield UNSEEN.says(Status.UNKNOWN, f"request log and container log could not be seen: {log.says}", leg=leg)
         return
@@ -93,49 +98,77 @@ def _repeats(
     service: ServiceConfig | Unseen,
     recent: dict[str, float],
 ) -> Iterator[Finding]:
-    if isinstance(marks, Unseen) or not ledger.repeats:
+    """Failures that come back. Of what is dead-lettered, or what nothing pushes any more, that is past."""
+    if isinstance(marks, Unseen):
         return
+    told = _Told(profile, now, marks.source.complete)
+    nacks = sum(v for k, v in recent.items() if k != "ack")
     ours = [r for r in ledger.repeats if r.ours]
     foreign = [r for r in ledger.repeats if not r.ours]
-    if ours:
-        yield _repeating(ours, profile, now, Bears.HOLDS, len(ours), "of this batch")
-    if foreign:
-        waiting = owed(ledger, Leg.REQUEST)[0]
-        nacks = sum(v for k, v in recent.items() if k != "ack")
-        holds = waiting > 0 and nacks > recent.get("ack", 0)
-        yield _repeating(
-            foreign,
-            profile,
-            now,
-            Bears.HOLDS if holds else Bears.APART,
-            waiting if holds else 0,
-            "of no item of this batch",
+    dead = [r for r in ours if r.dead_lettered]
+    if dead:
+        yield told.past(dead, "of this batch; they went to the dead-letter topic")
+    for group, whose in (([r for r in ours if not r.dead_lettered], "of this batch"), (foreign, _NOT_OURS)):
+        if sum(r.failures for r in group) < _AGAIN:
+            continue
+        newest = max(r.last for r in group)
+        if not nacks and now - newest > ledger.dead(Leg.REQUEST).pause:
+            yield told.past(group, f"{whose}; nothing pushes them any more")
+        elif whose is not _NOT_OURS:
+            yield told.now(group, Bears.HOLDS, len(group), whose)
+        else:
+            waiting = owed(ledger, Leg.REQUEST)[0]
+            holds = waiting > 0 and nacks > recent.get("ack", 0)
+            yield told.now(group, Bears.HOLDS if holds else Bears.APART, waiting if holds else 0, whose)
+            if not holds:
+                yield _too_few(recent, service)
+
+
+_NOT_OURS = "of no item of this batch"
+_AGAIN = 3
+"""Fewer failures than this of all items together are a retry, and no coming back again and again."""
+
+
+class _Told(NamedTuple):
+    """How repeated failures are told: over the very span in which they were, and as a bound where not all lines were read."""
+
+    profile: PipelineProfile
+    at: datetime
+    whole: bool
+
+    def now(self, found: list[Repeat], bears: Bears, held: int, whose: str) -> Finding:
+        status = Status.FAULT if bears is Bears.HOLDS else Status.WARNING
+        return self._finding(found, status, bears, held, None, whose)
+
+    def past(self, found: list[Repeat], whose: str) -> Finding:
+        return self._finding(found, Status.OK, Bears.APART, 0, max(r.last for r in found), whose)
+
+    def _finding(
+        self, found: list[Repeat], status: Status, bears: Bears, held: int, until: datetime | None, whose: str
+    ) -> Finding:
+        failures = sum(r.failures for r in found)
+        first, last = min(r.first for r in found), max(r.last for r in found)
+        minutes = max((last - first).total_seconds() / 60, 1)
+        rate = f", {failures / minutes:.1f} a minute" if until is None and last - first >= RECENT else ""
+        many = count(len(found), self.profile.item)
+        return REPEATS.says(
+            status,
+            f"the same {many} failed {at_least(self.whole, f'{failures} times')} {between(first, last, self.at)}"
+            f"{rate}{_reasons(r.reason for r in found)}: {names(r.name for r in found)}; {whose}",
+            leg=Leg.REQUEST,
+            bears=bears,
+            held=held,
+            since=first if self.whole else None,  # of more lines than were read, the oldest read is no beginning
+            until=until,
+            rests_on=("ItemMarks",),
+            numbers={"items": len(found), "failures": failures, "per_min": failures / minutes},
         )
-        if not holds:
-            yield _too_few(recent, service)
 
 
-def _repeating(
-    found: list[Repeat], profile: PipelineProfile, now: datetime, bears: Bears, held: int, whose: str
-) -> Finding:
-    failures = sum(r.failures for r in found)
-    first = min(r.first for r in found)
-    minutes = max((max(r.last for r in found) - first).total_seconds() / 60, 1)
-    reasons = Counter(r.reason for r in found if r.reason)
-    why = f" ({', '.join(f'{n} {reason}' for reason, n in reasons.most_common(3))})" if reasons else ""
-    many = count(len(found), profile.item)
-    return REPEATS.says(
-        Status.FAULT if bears is Bears.HOLDS else Status.WARNING,
-        f"the same {many} failed {failures} times in the last {span((now - first).total_seconds())}, "
-        f"{failures / minutes:.1f} a minute{why}: "
-        f"{names(r.name for r in found)}; {whose}",
-        leg=Leg.REQUEST,
-        bears=bears,
-        held=held,
-        since=first,
-        rests_on=("ItemMarks",),
-        numbers={"items": len(found), "failures": failures, "per_min": failures / minutes},
-    )
+def _reasons(reasons: Iterable[str]) -> str:
+    """The reasons given, most frequent first; with a count where there are several."""
+    told = Counter(r for r in reasons if r)
+    return f" ({', '.join(f'{n} {reason}' for reason, n in told.most_common(3))})" if told else ""
 
 
 def _all_fail(ledger: Ledger, profile: PipelineProfile, acking: bool) -> Iterator[Finding]:
@@ -174,20 +207,52 @@ def _too_few(recent: dict[str, float], service: ServiceConfig | Unseen) -> Findi
     )
 
 
-def _skipped(ledger: Ledger, profile: PipelineProfile) -> Iterator[Finding]:
-    lost = [x for x in ledger.lives if x.skipped and x.stage is Stage.PROCESSED]
-    if lost:
-        reasons = Counter(x.reason for x in lost if x.reason)
-        yield SKIPPED.says(
-            Status.WARNING,
-            f"the worker gave up {count(len(lost), profile.item)} and acked them"
-            + (f" ({', '.join(f'{n} {r}' for r, n in reasons.most_common(3))})" if reasons else ""),
-            leg=Leg.REQUEST,
-            bears=Bears.SLOWS,
-            held=len(lost),
-            rests_on=("ItemMarks",),
-            numbers={"skipped": len(lost)},
-        )
+def _skipped(ledger: Ledger, profile: PipelineProfile, marks: ItemMarks | Unseen) -> Iterator[Finding]:
+    """Items that the worker gave up: some are business, but they are no work done, and without a completion they never come back."""
+    skipped = [x for x in ledger.lives if x.skipped and not x.done]
+    if not skipped or isinstance(marks, Unseen):
+        return
+    open_ones = [x for x in skipped if x.stage is Stage.PROCESSED] if not ledger.closed else []
+    finished = max(ledger.counts[Stage.PROCESSED].least, len(skipped))
+    most = 2 * len(skipped) > finished
+    reasons = Counter(x.reason for x in skipped if x.reason)
+    whole = marks.source.complete
+    yield SKIPPED.says(
+        Status.WARNING if open_ones or most else Status.OK,
+        f"the worker gave up {at_least(whole, _of(len(skipped), finished, profile.item))} and acked them"
+        + _reasons(x.reason for x in skipped)
+        + ("; no work was done at all" if len(skipped) == finished else "")
+        + (f"; {len(open_ones)} of them never came back" if open_ones and len(open_ones) < len(skipped) else ""),
+        leg=Leg.REQUEST,
+        bears=Bears.SLOWS if open_ones or most else Bears.APART,
+        held=len(open_ones),
+        since=min((x.ended for x in skipped if x.ended), default=None) if whole else None,
+        rests_on=("ItemMarks",),
+        numbers={"skipped": len(skipped), "open": len(open_ones), "finished": finished},
+        words={"reason": reasons.most_common(1)[0][0] if reasons else ""},
+    )
+
+
+def _fruitless(ledger: Ledger, profile: PipelineProfile, marks: ItemMarks | Unseen) -> Iterator[Finding]:
+    """Finished items whose own lines say that nothing came of them."""
+    counted = [x for x in ledger.lives if x.done and x.brought is not None]
+    empty = [x for x in counted if not x.brought]
+    if 2 * len(empty) <= len(counted) or isinstance(marks, Unseen):
+        return
+    yield FRUITLESS.says(
+        Status.WARNING,
+        f"{at_least(marks.source.complete, _of(len(empty), len(counted), profile.item))} finished with no result",
+        leg=Leg.REQUEST,
+        bears=Bears.SLOWS,
+        since=min((x.ended for x in empty if x.ended), default=None) if marks.source.complete else None,
+        rests_on=("ItemMarks",),
+        numbers={"empty": len(empty), "finished": len(counted)},
+    )
+
+
+def _of(number: int, of: int, item: str) -> str:
+    """all 12 orders, 3 of 12 orders."""
+    return f"all {count(of, item)}" if number == of and of > 1 else f"{number} of {count(of, item)}"
 
 
 def _crashes(
@@ -289,22 +354,36 @@ def _codes(rows: list[LogRow]) -> str:
     return ", ".join(f"{status} ({n})" for status, n in Counter(r.status for r in rows).most_common(3))
 
 
-def _row(ledger: Ledger) -> Row:
+def _row(ledger: Ledger, now: datetime) -> Row:
     here = ledger.counts.get(Stage.PROCESSED)
     before = ledger.before(Stage.PROCESSED) if ledger.counts else None
     if here is None or before is None or before.most == 0:
         return Row(stage=Stage.PROCESSED, leg=Leg.REQUEST, not_reached=True)
     least, _ = ledger.gap(Stage.PROCESSED)
-    failing = sum(1 for x in ledger.lives if x.stage is Stage.DELIVERED and x.failures)
-    where = {Where.RETRYING: min(failing, least), Where.IN_FLIGHT: max(least - failing, 0)} if least else {}
     return Row(
         stage=Stage.PROCESSED,
         leg=Leg.REQUEST,
         expected=before.most,
         seen_min=here.least,
         seen_max=here.most,
-        where={k: v for k, v in where.items() if v},
+        where=_where(ledger, now, least),
         basis=here.basis,
         status=Status.WARNING if least else (Status.OK if here.most is not None else Status.UNKNOWN),
         source=here.source,
+    )
+
+
+def _where(ledger: Ledger, now: datetime, lacks: int) -> dict[str, int]:
+    """Where items are that reached the worker and were not acked: by their own lines, bounded by what can still wait."""
+    dead = ledger.dead_at(Stage.PROCESSED)
+    pause = ledger.dead(Leg.REQUEST).pause
+    open_ones = [x for x in ledger.lives if x.stage is Stage.DELIVERED and not x.dead_lettered]
+    lately = [x for x in open_ones if x.last is not None and now - x.last <= pause]
+    failing = sum(1 for x in lately if x.failures)
+    silent = len(open_ones) - len(lately)
+    rest = lacks - dead - len(lately)
+    return places(
+        lacks,
+        {Where.DEAD_LETTERED: dead, Where.RETRYING: failing, Where.IN_FLIGHT: len(lately) - failing},
+        {Where.WAITING: max(min(silent, may_wait(ledger, Leg.REQUEST, now, lacks) - len(lately), rest), 0)},
     )

@@ -16,6 +16,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
+from diagnostics.readings.ledger.empty import reasons_of
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
 from diagnostics.steps.words import clip, span
 
@@ -42,21 +43,14 @@ def published(
     """Reads the coordinator's own count first; the topic's counter bounds it, for other batches publish there, too."""
     attempt = ledger.attempt
     here = ledger.counts.get(Stage.PUBLISHED)
-    if attempt is None or here is None or attempt.turned_away:
+    if attempt is None or here is None or attempt.turned_away or (ledger.made is False and attempt.empty is None):
         yield Row(stage=Stage.PUBLISHED, leg=Leg.REQUEST, not_reached=True)
         return
     found = list(_why_fewer(ledger, profile, attempt, now, coordinator))
     yield from found
-    held = [f for f in found if f.held]
-    where: dict[str, int] = {}
-    if ledger.gated:
-        where[Where.GATED] = ledger.gated
-    failed = attempt.failed_to_publish
-    if failed:
-        where[Where.DROPPED] = failed
-    rest = ledger.gap(Stage.PUBLISHED)[0] - sum(where.values())
-    if rest > 0:
-        where[Where.UNKNOWN] = rest
+    lacks = ledger.gap(Stage.PUBLISHED)[0]
+    failed = min(attempt.failed_to_publish, lacks)
+    gated = min(ledger.gated or 0, lacks - failed)
     statuses = {f.status for f in found}
     status = next(
         s for s in (Status.FAULT, Status.WARNING, Status.UNKNOWN, Status.OK) if s in statuses or s is Status.OK
@@ -67,22 +61,36 @@ def published(
         expected=ledger.expected,
         seen_min=here.least,
         seen_max=here.most,
-        where=where if held or ledger.gap(Stage.PUBLISHED)[0] else {},
+        where={
+            place: number
+            for place, number in (
+                (Where.GATED, gated),
+                (Where.DROPPED, failed),
+                (Where.UNATTRIBUTED if attempt.published else Where.UNKNOWN, lacks - gated - failed),
+            )
+            if number
+        },
         basis=here.basis,
         status=status,
-        source=f"{here.source}{_gate_told(attempt)}",
+        source=here.source,
+        note=_gate_told(attempt),
     )
 
 
 def _gate_told(attempt: Attempt) -> str:
+    """What the gate kept back; empty where it let everything through, or where its line does not count."""
     gate = attempt.gate
-    if gate is None or gate.numbers.get("count") == gate.numbers.get("of"):
+    if gate is None or "count" not in gate.numbers or gate.numbers["count"] == gate.numbers.get("of"):
         return ""
-    return f": the gate let {gate.numbers['count']} of {gate.numbers['of']} through{_reasons(gate)}"
+    return f"the gate let {_through(gate)} through{_reasons(gate)}"
+
+
+def _through(gate: Mark) -> str:
+    return f"{gate.numbers['count']} of {gate.numbers['of']}" if "of" in gate.numbers else str(gate.numbers["count"])
 
 
 def _reasons(gate: Mark) -> str:
-    told = [f"{n} {name.replace('_', ' ')}" for name, n in gate.numbers.items() if name not in ("count", "of") and n]
+    told = [f"{n} {name.replace('_', ' ')}" for name, n in reasons_of(gate).items()]
     return f" ({', '.join(told)})" if told else ""
 
 
@@ -94,13 +102,7 @@ def _why_fewer(
     noun = profile.item + "s"
     failed = attempt.failed_to_publish
     if attempt.empty and not failed:
-        reason = attempt.empty.words.get("reason", "")
-        yield EMPTY.says(
-            Status.OK if empty_by_design(ledger, profile) else Status.WARNING,
-            "the coordinator found nothing to do" + (f": {reason}" if reason else " and closed the batch"),
-            rests_on=("BatchMarks",),
-            words={"reason": reason},
-        )
+        yield _empty(ledger, attempt.empty, attempt.gate, noun)
         return
     if failed:
         yield _errors(ledger, attempt, failed, noun)
@@ -128,13 +130,25 @@ def start_limit_s(coordinator: ServiceConfig | Unseen) -> float:
     return coordinator.settings.template.timeout_s
 
 
-def empty_by_design(ledger: Ledger, profile: PipelineProfile) -> bool:
-    """Whether the coordinator says that there is nothing to do, for a reason that the profile lists as right."""
-    empty = ledger.attempt.empty if ledger.attempt else None
-    if empty is None:
-        return False
-    reason = empty.words.get("reason", "").lower()
-    return any(r.lower() in reason for r in profile.empty_reasons) if reason else bool(ledger.closed)
+def _empty(ledger: Ledger, empty: Mark, gate: Mark | None, noun: str) -> Finding:
+    """Nothing to do is right if the reasons that the profile lists account for all of it, a gate's by their counts."""
+    reason = empty.words.get("reason", "")
+    kept = f"; the gate let {_through(gate)} {noun} through{_reasons(gate)}" if gate and reasons_of(gate) else ""
+    unlisted = f"the reason of {ledger.unlisted} of them" if kept else "that reason" if reason else "a reason"
+    return EMPTY.says(
+        Status.OK if ledger.empty_by_design else Status.FAULT if ledger.hollow else Status.WARNING,
+        "the coordinator found nothing to do"
+        + (f": {reason}" if reason else "")
+        + kept
+        + ("" if ledger.empty_by_design else f"; the profile does not list {unlisted} as right"),
+        leg=None,
+        bears=Bears.APART if ledger.empty_by_design else Bears.HOLDS,
+        held=0 if ledger.empty_by_design else ledger.unlisted,
+        since=empty.at,
+        rests_on=("BatchMarks",),
+        numbers={"unlisted": ledger.unlisted, "gated": ledger.gated or 0},
+        words={"reason": reason},
+    )
 
 
 def _errors(ledger: Ledger, attempt: Attempt, failed: int, noun: str) -> Finding:
@@ -157,6 +171,7 @@ def _errors(ledger: Ledger, attempt: Attempt, failed: int, noun: str) -> Finding
 
 
 def _gated(ledger: Ledger, attempt: Attempt, noun: str) -> Finding:
+    """Reads what was kept back against what the batch expects now: lowered, it does not wait for it."""
     gate = attempt.gate
     assert gate is not None and ledger.gated is not None
     lowered = ledger.expected is not None and ledger.expected <= gate.numbers["count"]
@@ -174,7 +189,12 @@ def _gated(ledger: Ledger, attempt: Attempt, noun: str) -> Finding:
         held=0 if lowered else ledger.gated,
         since=gate.at,
         rests_on=("BatchMarks",),
-        numbers={"gated": ledger.gated, "passed": gate.numbers["count"], "of": gate.numbers["of"]},
+        numbers={
+            "gated": ledger.gated,
+            "unlisted": ledger.unlisted,
+            "passed": gate.numbers["count"],
+            "of": gate.numbers["of"],
+        },
     )
 
 

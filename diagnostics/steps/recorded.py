@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from math import ceil
 
-from diagnostics.evidence.model import BatchMarks, BatchStatus, ItemMarks, Means, Stage, Unseen, Why
+from diagnostics.evidence.model import BatchMarks, BatchStatus, ItemMarks, Leg, Mark, Means, Stage, Unseen, Why
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
+from diagnostics.readings.stakes import stakes_of
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
-from diagnostics.steps.words import clock, count
+from diagnostics.steps.places import may_wait, places
+from diagnostics.steps.words import at_least, between, clip, clock, count
 
 CLOSED = Code("closed.yes", Stage.CLOSED, "the batch is closed")
-FORCED = Code("closed.forced", Stage.CLOSED, "the batch was closed by hand or by age", Kind.MECHANISM)
+FORCED = Code("closed.forced", Stage.CLOSED, "the batch was closed with work missing", Kind.MECHANISM)
 WAITS_FOR_UNPUBLISHED = Code(
     "closed.waits_for_unpublished",
     Stage.CLOSED,
@@ -26,7 +29,7 @@ WILL_WAIT = Code(
 HOLLOW = Code(
     "closed.hollow",
     Stage.CLOSED,
-    "the batch counts as closed and none of its work was done: nothing could be published",
+    "the batch counts as closed and none of its work was done",
     Kind.CONSEQUENCE,
 )
 OPEN = Code("closed.open", Stage.CLOSED, "the batch is open and work is owed")
@@ -54,22 +57,15 @@ def recorded(
         yield Row(stage=Stage.CLOSED, not_reached=True)
         return
     least, _ = ledger.gap(Stage.RECORDED)
-    errors = [] if isinstance(marks, Unseen) else [m for m in marks.marks if m.means is Means.RECORD_ERROR]
-    if errors:
-        yield RECORD_ERRORS.says(
-            Status.FAULT if least else Status.WARNING,
-            f"{count(len(errors), 'completion')} could not be recorded",
-            bears=Bears.HOLDS if least else Bears.SLOWS,
-            held=least,
-            since=errors[0].at,
-            rests_on=("ItemMarks",),
-        )
-    if least and not isinstance(status, Unseen) and _settled(ledger, now):
+    errors = [] if isinstance(marks, Unseen) else list(_errors(ledger, marks, now, least))
+    yield from errors
+    silent = least - sum(f.held for f in errors)
+    if silent > 0 and not isinstance(status, Unseen) and _settled(ledger, now):
         yield BEHIND.says(
             Status.FAULT,
-            f"{count(least, 'completion')} reached the coordinator and the batch state does not count them",
+            f"{count(silent, 'completion')} reached the coordinator and the batch state does not count them",
             bears=Bears.HOLDS,
-            held=least,
+            held=silent,
             rests_on=("ItemMarks", "BatchStatus"),
         )
     elif here.known:
@@ -79,13 +75,56 @@ def recorded(
         expected=before.most,
         seen_min=here.least,
         seen_max=here.most,
-        where={Where.UNATTRIBUTED: least} if least else {},
+        where=_where(ledger, least, now),
         basis=here.basis,
         status=Status.WARNING if least else Status.OK if here.known else Status.UNKNOWN,
         source=here.source,
         not_reached=before.most == 0,
     )
     yield from _closing(ledger, profile, now, _hidden(coordinator))
+
+
+def _errors(ledger: Ledger, marks: ItemMarks, now: datetime, least: int) -> Iterator[Finding]:
+    """The coordinator's own word on why completions could not be recorded: current while items of this batch wait for it."""
+    ours = {x.name for x in ledger.lives}
+    errors = [m for m in marks.marks if m.means is Means.RECORD_ERROR and _of_this(m, ledger, ours)]
+    if not errors:
+        return
+    named = {m.item for m in errors if m.item}
+    many = len(named) or len(errors)
+    reasons = Counter(m.words["reason"] for m in errors if m.words.get("reason"))
+    told = f": {', '.join(clip(reason) for reason, _ in reasons.most_common(2))}" if reasons else ""
+    first, last = errors[0].at, errors[-1].at
+    yield RECORD_ERRORS.says(
+        Status.FAULT if least else Status.OK,
+        f"{at_least(marks.source.complete, count(many, 'completion'))} could not be recorded {between(first, last, now)}{told}"
+        + ("" if least else "; all that came back are recorded by now"),
+        bears=Bears.HOLDS if least else Bears.SLOWS,
+        held=min(least, many),
+        since=first if marks.source.complete else None,
+        until=None if least else last,
+        rests_on=("ItemMarks",),
+        numbers={"items": many, "errors": len(errors)},
+        words={"reason": clip(reasons.most_common(1)[0][0])} if reasons else {},
+    )
+
+
+def _of_this(mark: Mark, ledger: Ledger, ours: set[str]) -> bool:
+    """A line that names no batch is of this one if it names one of its items, or none at all since it began."""
+    if mark.batch:
+        return mark.batch == ledger.batch
+    begun = ledger.started is None or mark.at >= ledger.started
+    return begun and (not mark.item or mark.item in ours)
+
+
+def _where(ledger: Ledger, lacks: int, now: datetime) -> dict[str, int]:
+    """Where completions are that came back and are not counted: refused again and again, or dead-lettered; else nobody can say."""
+    dead = ledger.dead_at(Stage.RECORDED)
+    pause = ledger.dead(Leg.COMPLETION).pause
+    refused = [x for x in ledger.lives if x.stage is Stage.RETURNED and x.unrecorded and not x.dead_lettered]
+    retrying = sum(1 for x in refused if x.last is not None and now - x.last <= pause)
+    waits = may_wait(ledger, Leg.COMPLETION, now, lacks)
+    return places(lacks, {Where.DEAD_LETTERED: dead, Where.RETRYING: min(retrying, waits)}, {})
 
 
 def _closing(ledger: Ledger, profile: PipelineProfile, now: datetime, hidden: str) -> Iterator[Finding | Row]:
@@ -98,27 +137,14 @@ def _closing(ledger: Ledger, profile: PipelineProfile, now: datetime, hidden: st
         yield Row(stage=Stage.CLOSED)
         return
     if ledger.hollow:
-        yield HOLLOW.says(
-            Status.FAULT,
-            f"the batch counts as closed, and all {attempt.failed_to_publish} of its {profile.item}s failed to be published",
-            bears=Bears.HOLDS,
-            held=attempt.failed_to_publish,
-            since=ledger.last_progress,
-            rests_on=("BatchMarks", "BatchStatus"),
-        )
+        yield _hollow(ledger, profile, attempt, now)
         yield Row(
             stage=Stage.CLOSED, reached=True, status=Status.FAULT, source=f"{ledger.closed_from}: without its work"
         )
         return
     if ledger.closed:
-        if attempt.forced:
-            reason = attempt.forced.words.get("reason", "")
-            yield FORCED.says(
-                Status.WARNING,
-                f"the batch was closed at {clock(attempt.forced.at, now)} with work missing"
-                + (f": {reason}" if reason else ""),
-                rests_on=("BatchMarks",),
-            )
+        if ledger.forced or ledger.short > stakes_of(ledger, profile).forgiven:
+            yield _forced(ledger, attempt, now)
         else:
             at = f" at {clock(attempt.closed.at, now)}" if attempt.closed else ""
             yield CLOSED.says(
@@ -136,6 +162,48 @@ def _closing(ledger: Ledger, profile: PipelineProfile, now: datetime, hidden: st
         source=f"{ledger.closed_from}: {expects}{rule}",
         basis="items",
     )
+
+
+def _hollow(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: datetime) -> Finding:
+    """Closed, and nothing of it done: by whom, and what became of the work, as far as that was told."""
+    noun = f"{profile.item}s"
+    failed, gated = attempt.failed_to_publish, ledger.gated or 0
+    if failed and failed >= ledger.wanted - gated:
+        why = f"all {failed} of its {noun} failed to be published"
+    elif attempt.empty and ledger.unlisted:
+        why = f"none of its {ledger.wanted} {noun} was done: the coordinator kept them back"
+    else:
+        why = f"none of its {ledger.wanted} {noun} is recorded as done"
+    closed = attempt.forced or attempt.closed
+    return HOLLOW.says(
+        Status.FAULT,
+        f"the batch counts as closed{f' since {clock(closed.at, now)}' if closed else ''}{_by(ledger)}, and {why}",
+        bears=Bears.HOLDS,
+        held=ledger.wanted,
+        since=closed.at if closed else None,
+        rests_on=("BatchMarks", "BatchStatus"),
+        numbers={"wanted": ledger.wanted, "done": ledger.done},
+    )
+
+
+def _forced(ledger: Ledger, attempt: Attempt, now: datetime) -> Finding:
+    """Closed with more missing than its closing rule forgives, or by a line that says so."""
+    closed = attempt.forced or attempt.closed
+    return FORCED.says(
+        Status.WARNING,
+        f"the batch was closed{f' at {clock(closed.at, now)}' if closed else ''} with {ledger.done} of {ledger.expected} done"
+        + (_by(ledger) or "; no line tells who closed it"),
+        bears=Bears.SLOWS,
+        held=ledger.short,
+        since=closed.at if closed else None,
+        rests_on=("BatchMarks", "BatchStatus"),
+        numbers={"done": ledger.done, "missing": ledger.short},
+    )
+
+
+def _by(ledger: Ledger) -> str:
+    """Why it was closed, in the words of what tells it."""
+    return f" ({ledger.forced})" if ledger.forced else ""
 
 
 def _open(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: datetime, hidden: str) -> Iterator[Finding]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated
 
 from diagnostics.evidence.model import (
-    DeadLetterCounts,
     ItemMarks,
     Leg,
     Mark,
@@ -22,7 +22,8 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger, Life
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
-from diagnostics.steps.words import RECENT, by_class, clock, count, first_of, names, short
+from diagnostics.steps.places import may_wait, places
+from diagnostics.steps.words import RECENT, at_least, between, by_class, count, first_of, names, short
 
 RETURNED = Code("returned.all", Stage.RETURNED, "finished items came back to the coordinator")
 ERRORS = Code("returned.errors", Stage.RETURNED, "the worker cannot publish completions", Kind.EFFECT)
@@ -47,7 +48,6 @@ def returned(
     sent: Annotated[PublishCounts | Unseen, Leg.COMPLETION],
     work: Annotated[PushCounts | Unseen, Leg.REQUEST],
     back: Annotated[PushCounts | Unseen, Leg.COMPLETION],
-    dead: Annotated[DeadLetterCounts | Unseen, Leg.COMPLETION],
 ) -> Iterator[Finding | Row]:
     """Reads the worker's own errors, the completion topic and its counter; pushes to the coordinator are `delivered`'s."""
     least, _ = ledger.gap(Stage.RETURNED) if ledger.counts else (0, None)
@@ -66,30 +66,43 @@ def returned(
         return
     if not found and here.least and not least:
         yield RETURNED.says(Status.OK, f"{count(here.least, 'completion')} came back", leg=Leg.COMPLETION)
-    lost = max((f.held for f in found if f.status is Status.FAULT), default=0)
-    where = {Where.DROPPED: lost} | _on_the_way(ledger, least - lost, back, dead)
+    where = _where(ledger, found, least, back, now)
+    held = any(f.status is Status.FAULT and f.held for f in found)
     yield Row(
         stage=Stage.RETURNED,
         leg=Leg.COMPLETION,
         expected=before.most,
         seen_min=here.least,
         seen_max=here.most,
-        where={k: v for k, v in where.items() if v},
+        where=where,
         basis=here.basis,
-        status=Status.FAULT if lost else Status.WARNING if least else Status.OK if here.known else Status.UNKNOWN,
+        status=Status.FAULT if held else Status.WARNING if least else Status.OK if here.known else Status.UNKNOWN,
         source=here.source,
     )
 
 
-def _on_the_way(
-    ledger: Ledger, rest: int, back: PushCounts | Unseen, dead: DeadLetterCounts | Unseen
-) -> dict[Where, int]:
-    """Where completions are that were published and have not come back. The counters are the subscription's: they bound it."""
-    since = ledger.started - timedelta(minutes=1) if ledger.started else None
-    lettered = 0 if isinstance(dead, Unseen) else min(int(total(dead.series, since)), rest)
-    refused = {} if isinstance(back, Unseen) else by_class(back.series, back.source.as_of - RECENT)
-    retried = bool(refused.keys() - {"ack"})
-    return {Where.DEAD_LETTERED: lettered, Where.RETRYING if retried else Where.IN_FLIGHT: rest - lettered}
+def _where(
+    ledger: Ledger, found: list[Finding], lacks: int, back: PushCounts | Unseen, now: datetime
+) -> dict[str, int]:
+    """Where finished items are that have not come back: given up and never reported, never published, or on their way.
+    Counters are the whole subscription's: they bound it."""
+    open_ones = [x for x in ledger.lives if x.stage is Stage.PROCESSED]
+    never = max((f.held for f in found if f.status is Status.FAULT), default=0)
+    skipped = min(sum(1 for x in open_ones if x.skipped and not x.done), never)
+    again = [x for x in open_ones if x.nacked_completion]
+    dead = ledger.dead_at(Stage.RETURNED) + sum(1 for x in again if x.dead_lettered)
+    retried = (
+        [] if isinstance(back, Unseen) else [k for k in by_class(back.series, back.source.as_of - RECENT) if k != "ack"]
+    )
+    pause = ledger.dead(Leg.REQUEST).pause
+    coming = sum(1 for x in again if not x.dead_lettered and x.last is not None and now - x.last <= pause)
+    lost = max(never - skipped - len(again), 0)
+    on_the_way = may_wait(ledger, Leg.COMPLETION, now, max(lacks - skipped - dead - coming - lost, 0))
+    return places(
+        lacks,
+        {Where.SKIPPED: skipped, Where.DEAD_LETTERED: dead, Where.RETRYING: coming, Where.DROPPED: lost},
+        {Where.RETRYING if retried else Where.IN_FLIGHT: on_the_way},
+    )
 
 
 def _found(
@@ -105,21 +118,25 @@ def _found(
     errors = [] if isinstance(marks, Unseen) else [m for m in marks.marks if m.means is Means.COMPLETION_ERROR]
     begin = ledger.started
     ours = [m for m in errors if begin is None or m.at >= begin]
-    bears = Bears.HOLDS if least and ours else Bears.APART
+    held = _unpublished(ledger, ours, least)
+    bears = Bears.HOLDS if held else Bears.APART
     if ours:
         named = next((m.words["topic"] for m in reversed(ours) if m.words.get("topic")), "")
         missing = [m for m in ours if _not_found(m)]
+        many = len({m.item for m in ours if m.item}) + sum(1 for m in ours if not m.item)
+        whole = not isinstance(marks, Unseen) and marks.source.complete
         yield ERRORS.says(
-            Status.FAULT,
-            f"{count(len(ours), 'completion')} could not be published since {clock(ours[0].at, now)}"
+            Status.FAULT if held else Status.OK,
+            f"{at_least(whole, count(many, 'completion'))} could not be published {between(ours[0].at, ours[-1].at, now)}"
             + (f": {_reason(ours[-1])}" if _reason(ours[-1]) else ""),
             leg=Leg.COMPLETION,
             bears=bears,
-            held=least,
-            since=ours[0].at,
+            held=held,
+            since=ours[0].at if whole else None,
+            until=None if held else ours[-1].at,
             rests_on=("ItemMarks",),
-            numbers={"errors": len(ours)},
-            words={"topic": named},
+            numbers={"errors": many},
+            words={"topic": named, "reason": _reason(ours[-1])},
         )
         if missing:
             yield TOPIC_MISSING.says(
@@ -128,7 +145,7 @@ def _found(
                 + (f"; the pipeline's is {short(topic.name)}" if not isinstance(topic, Unseen) else ""),
                 leg=Leg.COMPLETION,
                 bears=bears,
-                held=least,
+                held=held,
                 since=missing[0].at,
                 rests_on=("ItemMarks", "TopicConfig"),
                 words={"topic": named},
@@ -149,9 +166,10 @@ def _found(
     until = sent.source.as_of - timedelta(minutes=1)
     acks = by_class(work.series, since, until).get("ack", 0)
     published = round(total(sent.messages, since))
-    if published and not errors:
-        yield from _never_published(ledger, sent, published, least, profile)
-    if acks and not published and sent.source.as_of - begin > timedelta(minutes=3):
+    given_up = list(_never_published(ledger, sent, published, least, profile)) if not errors else []
+    if published or any(f.numbers["unskipped"] == 0 for f in given_up):
+        yield from given_up
+    elif acks and sent.source.as_of - begin > timedelta(minutes=3):
         yield NONE_PUBLISHED.says(
             Status.FAULT,
             f"{count(acks, 'push')} of work acked and no message on the completion topic",
@@ -169,23 +187,33 @@ def _never_published(
 ) -> Iterator[Finding]:
     """The whole topic got fewer messages than this batch has finished items: the difference was never published."""
     finished: list[Life] = [x for x in ledger.lives if x.done or x.skipped]
-    newest = max((x.last for x in finished if x.last), default=None)
+    newest = max((x.ended for x in finished if x.ended), default=None)
     never = min(least, len(finished) - published)
     if never <= 0 or newest is None or sent.source.as_of <= newest:
         return
     open_ones = [x for x in finished if x.stage is Stage.PROCESSED]
     skipped = [x for x in open_ones if x.skipped]
-    told = f", {len(skipped)} of them given up by the worker" if skipped else ""
+    why = Counter(x.reason for x in skipped if x.reason)
+    reasons = f" ({', '.join(f'{n} {reason}' for reason, n in why.most_common(3))})" if why else ""
+    told = f", {len(skipped)} of them given up by the worker{reasons}" if skipped else ""
     yield MISSING.says(
         Status.FAULT,
         f"{count(never, profile.item)} acked and no completion published for them{told}: {names(x.name for x in open_ones)}",
         leg=Leg.COMPLETION,
         bears=Bears.HOLDS,
         held=never,
-        since=min((x.last for x in open_ones if x.last), default=None),
+        since=min((x.ended for x in open_ones if x.ended), default=None),
         rests_on=("ItemMarks", "PublishCounts"),
-        numbers={"missing": never, "skipped": len(skipped), "unskipped": max(never - len(skipped), 0)},
+        numbers={"missing": never, "skipped": min(len(skipped), never), "unskipped": max(never - len(skipped), 0)},
+        words={"reason": why.most_common(1)[0][0]} if why else {},
     )
+
+
+def _unpublished(ledger: Ledger, errors: list[Mark], least: int) -> int:
+    """How many of the items that have not come back are those whose completion could not be published."""
+    open_ones = {x.name for x in ledger.lives if x.completion_failed and x.stage is Stage.PROCESSED}
+    nameless = sum(1 for m in errors if not m.item)
+    return min(least, len(open_ones) + nameless)
 
 
 def _reason(mark: Mark) -> str:

@@ -49,6 +49,17 @@ def count(number: float, noun: str) -> str:
     return f"{whole} {noun[:-1]}ies" if noun.endswith("y") else f"{whole} {noun}s"
 
 
+def at_least(whole: bool, said: str) -> str:
+    """What was counted; of evidence that was not read whole, so many or more."""
+    return said if whole else f"at least {said}"
+
+
+def between(first: datetime, last: datetime, now: datetime) -> str:
+    """between 14:02Z and 14:20Z, at 14:02Z."""
+    begin, end = clock(first, now), clock(last, now)
+    return f"at {begin}" if begin == end else f"between {begin} and {end}"
+
+
 def names(items: Iterable[str], most: int = 3) -> str:
     listed = sorted(items)
     rest = len(listed) - most
@@ -67,6 +78,8 @@ def short(resource: str) -> str:
 
 __all__ = [
     "RECENT",
+    "at_least",
+    "between",
     "by_class",
     "clip",
     "clock",

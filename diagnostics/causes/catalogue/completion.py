@@ -2,7 +2,8 @@
 
 from diagnostics.causes.model import ALWAYS, Cause, Has, Over, none_of
 from diagnostics.evidence.model import Leg, Stage
-from diagnostics.steps import processed, returned
+from diagnostics.steps import processed, recorded, returned
+from diagnostics.steps.finding import Status
 
 CAUSES = (
     Cause(
@@ -28,5 +29,17 @@ CAUSES = (
         decisive=none_of(Over(returned.MISSING, "unskipped", 0)),
         elsewhere=(processed.SKIPPED,),
         next=("pubsub-diag runbook show skip-acked-without-completion", "pubsub-diag batch {batch} --items"),
+    ),
+    Cause(
+        code="completions-not-recorded",
+        family="completion",
+        title="Completions come back and cannot be recorded",
+        says="the coordinator takes completions, fails to record them and has them pushed again: {reason}",
+        stage=Stage.RECORDED,
+        legs=(Leg.COMPLETION,),
+        requires=Has(recorded.RECORD_ERRORS, (Status.FAULT,)),
+        decisive=ALWAYS,
+        effects=(recorded.BEHIND, processed.ERRORS),
+        next=("pubsub-diag runbook show completions-not-recorded", "pubsub-diag worker --leg completion"),
     ),
 )

@@ -1,8 +1,9 @@
 """Dead letters that do not go where they should."""
 
-from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has
+from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, NothingHolds
 from diagnostics.evidence.model import Stage
-from diagnostics.steps import dead_letter, processed
+from diagnostics.steps import dead_letter, delivered, processed
+from diagnostics.steps.finding import Bears, Status
 
 CAUSES = (
     Cause(
@@ -17,5 +18,17 @@ CAUSES = (
         effects=(processed.REPEATS,),
         never_blocks=True,
         next=("pubsub-diag runbook show dead-letter-grants-missing",),
+    ),
+    Cause(
+        code="attempts-used-up",
+        family="dead_letter",
+        title="Delivery attempts used up, the batch waits for dead letters",
+        says="{dead_lettered} of {of} used up their delivery attempts and lie in the dead-letter topic; nothing brings them back by itself",
+        stage=Stage.DELIVERED,
+        legs=BOTH,
+        requires=Has(delivered.DEAD_LETTERED, (Status.FAULT,), (Bears.HOLDS,)),
+        decisive=NothingHolds(frozenset({Stage.ROUTED, Stage.DELIVERED, Stage.PROCESSED, Stage.RECORDED})),
+        settled_by=("pubsub-diag delivery --leg {leg}",),
+        next=("pubsub-diag runbook show attempts-used-up", "pubsub-diag batch {batch} --items --missing"),
     ),
 )

@@ -2,6 +2,6 @@
 
 from diagnostics.readings.ledger.attempts import Attempt
 from diagnostics.readings.ledger.build import build
-from diagnostics.readings.ledger.ledger import Count, Ledger, Life, Repeat
+from diagnostics.readings.ledger.ledger import Count, DeadLetters, Ledger, Life, Repeat
 
-__all__ = ["Attempt", "Count", "Ledger", "Life", "Repeat", "build"]
+__all__ = ["Attempt", "Count", "DeadLetters", "Ledger", "Life", "Repeat", "build"]

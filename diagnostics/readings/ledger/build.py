@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from diagnostics.evidence.model import BatchMarks, BatchStatus, EvidenceSet, ItemMarks, Means, StartCalls, seen
+from diagnostics.evidence.model import BatchMarks, BatchStatus, EvidenceSet, ItemMarks, Leg, Means, StartCalls, seen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger.attempts import Attempt, attempts
 from diagnostics.readings.ledger.counts import counts_of
+from diagnostics.readings.ledger.dead_letters import dead_letters_of
+from diagnostics.readings.ledger.empty import by_design, uncovered
 from diagnostics.readings.ledger.ledger import Ledger
-from diagnostics.readings.ledger.lives import attribute, lives_of, repeats_of
+from diagnostics.readings.ledger.lives import activity_of, attribute, lives_of, repeats_of
 
 
 def build(evidence: EvidenceSet, profile: PipelineProfile, batch: str = "", expect: int | None = None) -> Ledger:
@@ -40,7 +43,6 @@ def build(evidence: EvidenceSet, profile: PipelineProfile, batch: str = "", expe
         expected_at_start=at_start,
         expected_from=expected_from,
         lives=tuple(lives.values()),
-        repeats=tuple(repeats_of(mine, True)) + tuple(repeats_of(others, False)),
         bad_messages=sum(1 for m in others if m.means is Means.BAD_MESSAGE),
         asked=batch,
         known_batch=known,
@@ -48,12 +50,18 @@ def build(evidence: EvidenceSet, profile: PipelineProfile, batch: str = "", expe
             (m.means, m.batch)
             for m in (*(batch_marks.marks if batch_marks else ()), *(item_marks.marks if item_marks else ()))
         ),
-        activity={m.batch: m.at for m in (item_marks.marks if item_marks else ()) if m.batch},
+        activity=activity_of(item_marks.marks if item_marks else ()),
+        empty_by_design=by_design(attempt, bool(_closed(attempt, status)), profile),
+        unlisted=uncovered(attempt.gate, profile) if attempt and attempt.gate else 0,
+        missing_state=bool(status and not status.exists),
         closed=_closed(attempt, status),
+        forced=_forced(attempt, status),
         closed_from="batch state" if status and status.closed is not None else "coordinator log",
     )
-    counts = counts_of(ledger, evidence, profile, item_marks, status)
-    return Ledger(**{**ledger.__dict__, "counts": counts})
+    ledger = replace(ledger, counts=counts_of(ledger, evidence, profile, item_marks, status))
+    dead = {leg: dead_letters_of(ledger, evidence, leg) for leg in Leg}
+    repeats = (*repeats_of(mine, True, lives), *repeats_of(others, False))
+    return replace(ledger, dead_letters=dead, repeats=repeats)
 
 
 def _select(all_attempts: Sequence[Attempt], batch: str) -> Attempt | None:
@@ -92,3 +100,9 @@ def _closed(attempt: Attempt | None, status: BatchStatus | None) -> bool | None:
     if attempt and (attempt.closed or attempt.forced):
         return True
     return None
+
+
+def _forced(attempt: Attempt | None, status: BatchStatus | None) -> str:
+    if attempt and attempt.forced:
+        return attempt.forced.words.get("reason", "") or "closed with work missing"
+    return status.forced if status and status.exists else ""

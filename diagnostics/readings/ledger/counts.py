@@ -11,7 +11,6 @@ from diagnostics.evidence.model import (
     ItemMarks,
     Leg,
     Mark,
-    Means,
     PublishCounts,
     PushCounts,
     RequestLog,
@@ -21,7 +20,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.answers import answers
-from diagnostics.readings.ledger.ledger import COUNTED, GOT_TO, ORDER, Count, Ledger
+from diagnostics.readings.ledger.ledger import COUNTED, GOT_TO, ORDER, TROUBLES, Count, Ledger
 
 
 def counts_of(
@@ -36,7 +35,7 @@ def counts_of(
     counts[Stage.PUBLISHED] = _published(ledger, evidence)
     for stage in (Stage.DELIVERED, Stage.PROCESSED, Stage.RETURNED, Stage.RECORDED):
         named = sum(1 for life in ledger.lives if ORDER[life.stage] >= ORDER[stage])
-        markers = [means for means, got in GOT_TO.items() if got is stage and means is not Means.COMPLETION_ERROR]
+        markers = [means for means, got in GOT_TO.items() if got is stage and means not in TROUBLES]
         looked = item_marks is not None and item_marks.source.complete and profile.has(*markers[:1])
         proven = any(ledger.proven(m) or any(m is x for x, _ in ledger.matched) for m in markers)
         counts[stage] = Count(named, named if looked and proven else None, "application log" if named or proven else "")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from diagnostics.evidence.model import Means, Stage
+from diagnostics.evidence.model import Leg, Mark, Means, Stage
 from diagnostics.readings.ledger.attempts import Attempt
 
 GOT_TO: dict[Means, Stage] = {
@@ -16,9 +16,13 @@ GOT_TO: dict[Means, Stage] = {
     Means.DONE_ITEM: Stage.PROCESSED,
     Means.SKIPPED_ITEM: Stage.PROCESSED,
     Means.RETURNED_ITEM: Stage.RETURNED,
+    Means.RECORD_ERROR: Stage.RETURNED,
     Means.RECORDED_ITEM: Stage.RECORDED,
 }
 """Stage that an item has passed once such a line names it."""
+
+TROUBLES = (Means.COMPLETION_ERROR, Means.RECORD_ERROR)
+"""Lines that tell of a stage only when it goes wrong: their silence says nothing."""
 
 ORDER = {stage: number for number, stage in enumerate(Stage)}
 
@@ -54,10 +58,43 @@ class Life:
     failures: int = 0
     done: bool = False
     skipped: bool = False
+    """The worker gave it up and acked it."""
+    brought: int | None = None
+    """How much its work brought, where a line of its end counts that."""
     first: datetime | None = None
     last: datetime | None = None
+    """Its newest line that tells of a try or a stage."""
+    got_further: datetime | None = None
+    """When it passed the furthest stage that it did pass."""
+    ended: datetime | None = None
+    """When the worker last said that it had done it, or given it up."""
     reason: str = ""
     completion_failed: bool = False
+    unrecorded: int = 0
+    """How often the coordinator failed to record its completion."""
+    dead_lettered: bool = False
+    """It lies in a dead-letter topic and does not come back by itself."""
+
+    @property
+    def attempts(self) -> int:
+        return max(self.starts, self.failures)
+
+    @property
+    def moved(self) -> datetime | None:
+        """When it last got further and stayed there: reaching a receiver that then fails on it is no progress."""
+        if self.stage is Stage.RETURNED and self.unrecorded:
+            return self.ended
+        return None if self.stage is Stage.DELIVERED else self.got_further
+
+    @property
+    def nacked_completion(self) -> bool:
+        """Its completion could not be published, and the worker did not ack it: it was pushed again."""
+        return self.completion_failed and self.stage is Stage.PROCESSED and self.starts > 1
+
+    @property
+    def fruitless(self) -> bool:
+        """It counts as finished, and nothing came of it."""
+        return (self.skipped and not self.done) or self.brought == 0
 
 
 @dataclass(frozen=True)
@@ -70,6 +107,27 @@ class Repeat:
     first: datetime
     last: datetime
     reason: str
+    dead_lettered: bool = False
+
+
+@dataclass(frozen=True)
+class DeadLetters:
+    """What went to a leg's dead-letter topic since the batch began, and what the leg's subscription tells beside it."""
+
+    messages: int = 0
+    """Of the whole subscription."""
+    ours: int = 0
+    """Items of the batch, at least."""
+    most: int = 0
+    """Items of the batch, at most."""
+    first: datetime | None = None
+    last: datetime | None = None
+    counted: bool = False
+    """Whether Pub/Sub's counter was seen."""
+    could_wait: int | None = None
+    """So many messages of the batch can still wait in the subscription; None: not seen."""
+    pause: timedelta = timedelta(minutes=25)
+    """The longest time between two tries of a message that is still pushed."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +143,8 @@ class Ledger:
     counts: dict[Stage, Count] = field(default_factory=dict)
     closed: bool | None = None
     closed_from: str = ""
+    forced: str = ""
+    """Why it was closed by hand or by age, in the words of a line or of the batch state."""
     lives: tuple[Life, ...] = ()
     repeats: tuple[Repeat, ...] = ()
     bad_messages: int = 0
@@ -93,7 +153,14 @@ class Ledger:
     known_batch: bool | None = None
     """False: asked for a batch that neither logs nor batch state know; None: could not be told."""
     activity: dict[str, datetime] = field(default_factory=dict)
-    """Newest item line of each batch that lines name."""
+    """When an item of each batch that lines name last got further. A failing retry is no progress."""
+    dead_letters: dict[Leg, DeadLetters] = field(default_factory=dict)
+    empty_by_design: bool = False
+    """The coordinator says that there is nothing to do, and the reasons that the profile lists as right cover all of it."""
+    unlisted: int = 0
+    """Items that a gate kept back for a reason that the profile does not list as right."""
+    missing_state: bool = False
+    """The batch state was asked for this batch and knows none."""
     matched: frozenset[tuple[Means, str]] = frozenset()
     """(marker, batch) pairs that matched in the look-back; batch is empty where the line names none."""
 
@@ -120,23 +187,90 @@ class Ledger:
         return attempt is not None and attempt.empty is not None and attempt.created is None and not self.closed
 
     @property
+    def made(self) -> bool | None:
+        """Whether the start attempt made a batch; None: could not be told."""
+        attempt = self.attempt
+        if attempt is None:
+            return None
+        if (
+            attempt.created
+            or self.closed is not None
+            or self.done
+            or any(x.stage is not Stage.CREATED for x in self.lives)
+        ):
+            return True
+        if attempt.published or attempt.failed_to_publish:
+            return True
+        return False if self.proven(Means.CREATED) or self.missing_state else None
+
+    @property
+    def wanted(self) -> int:
+        """Items that there were to do: what the batch expects, or what it was lowered from."""
+        gate = self.attempt.gate if self.attempt else None
+        return max(self.expected or 0, self.expected_at_start or 0, gate.numbers.get("of", 0) if gate else 0)
+
+    @property
     def hollow(self) -> bool:
-        """Closed with nothing done, though there was work: none of it could be published."""
-        failed = self.attempt.failed_to_publish if self.attempt else 0
-        return bool(self.closed and failed and self.counts[Stage.PUBLISHED].exact == 0)
+        """Closed with nothing done, though there was work: nobody published it, nothing came back, or nobody waited for it."""
+        if not self.closed or self.empty_by_design or not self.wanted or not self._none_done:
+            return False
+        gated_rightly = self.attempt is not None and self.attempt.empty is not None and 2 * self.unlisted <= self.wanted
+        return not (gated_rightly and self.unlisted)
+
+    @property
+    def _none_done(self) -> bool:
+        """Whether it was seen that nothing is done; what no line and no state tells may have been."""
+        ended = self.attempt and (self.attempt.forced or self.attempt.closed)
+        if self.done or not self.counts:
+            return False
+        seen = any(self.counts[s].most == 0 for s in (Stage.PUBLISHED, Stage.RETURNED, Stage.RECORDED))
+        return seen or bool(ended and ended.numbers.get("count") == 0)
+
+    @property
+    def short(self) -> int:
+        """Items that a closed batch still expected when it was closed, as far as what is done was seen."""
+        most = self.counts[Stage.RECORDED].most if self.counts else None
+        if not self.closed or self.expected is None or most is None:
+            return 0
+        return max(self.expected - max(most, self.done), 0)
+
+    @property
+    def fruitless(self) -> int:
+        """Items that count as finished and brought nothing, as far as lines name them."""
+        return sum(1 for x in self.lives if x.fruitless)
 
     @property
     def done(self) -> int:
-        """Items that the batch state or the returned completions count as done, at least."""
-        return max(self.counts[s].least for s in (Stage.RETURNED, Stage.RECORDED)) if self.counts else 0
+        """Items that are done, at least: what the batch state counts, or where that was not seen, what came back."""
+        if not self.counts:
+            return 0
+        recorded = self.counts[Stage.RECORDED]
+        if recorded.source == "batch state":
+            return recorded.least
+        return max(recorded.least, self.counts[Stage.RETURNED].least)
 
     @property
     def last_progress(self) -> datetime | None:
-        """The newest moment at which an item of this batch got further, or the publishing ended."""
-        times = [life.last for life in self.lives if life.last and life.stage is not Stage.DELIVERED]
-        if self.attempt:
-            times += [m.at for m in self.attempt.marks if m.means is not Means.FORCED]
-        return max((t for t in times if t), default=None)
+        """The newest moment at which an item of this batch was finished or got further on its way back, or the publishing ended."""
+        times = [at for x in self.lives if (at := x.moved)]
+        times += [m.at for m in self.attempt.marks if moves(m)] if self.attempt else []
+        return max(times, default=None)
+
+    def dead(self, leg: Leg) -> DeadLetters:
+        return self.dead_letters.get(leg, DeadLetters())
+
+    def dead_at(self, stage: Stage) -> int:
+        """Items that passed the stage before this one and are dead-lettered before they passed this one."""
+        leg = Leg.REQUEST if stage in (Stage.DELIVERED, Stage.PROCESSED) else Leg.COMPLETION
+        first, later = (Stage.DELIVERED, Stage.PROCESSED) if leg is Leg.REQUEST else (Stage.RETURNED, Stage.RECORDED)
+        at = Stage.DELIVERED if leg is Leg.REQUEST else Stage.RETURNED
+        named = sum(1 for x in self.lives if x.dead_lettered and x.stage is at)
+        ours = self.dead(leg).ours - sum(1 for x in self.lives if x.dead_lettered and x.nacked_completion)
+        in_code = min(named, self.gap(later)[0], max(ours, 0))
+        before = min(max(ours - in_code, 0), self.gap(first)[0])
+        if stage is first:
+            return before
+        return min(max(ours - before, 0), self.gap(later)[0])
 
     def gap(self, stage: Stage) -> tuple[int, int | None]:
         """Items that passed the stage before but not this one: at least, at most (None: not known)."""
@@ -155,3 +289,11 @@ class Ledger:
     def proven(self, means: Means) -> bool:
         """Whether this marker matched for any other batch in the look-back: only then does its absence say something."""
         return any(m is means and (not b or b != self.batch) for m, b in self.matched)
+
+
+_NO_STEP = (Means.FORCED, Means.REFUSED, Means.PUBLISH_ERROR)
+
+
+def moves(mark: Mark) -> bool:
+    """Whether a line about a whole batch tells that it got further."""
+    return mark.means not in _NO_STEP

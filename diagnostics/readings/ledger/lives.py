@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import BatchStatus, Mark, Means, Stage
 from diagnostics.readings.ledger.attempts import Attempt
-from diagnostics.readings.ledger.ledger import GOT_TO, ORDER, Life, Repeat
+from diagnostics.readings.ledger.ledger import GOT_TO, ORDER, TROUBLES, Life, Repeat
 
 
 def attribute(marks: Iterable[Mark], attempt: Attempt | None) -> tuple[list[Mark], list[Mark]]:
@@ -51,14 +51,19 @@ def lives_of(mine: Iterable[Mark], status: BatchStatus | None) -> dict[str, Life
         stage = GOT_TO[mark.means]
         if ORDER[stage] > ORDER[life.stage]:
             life.stage = stage
-            life.last = mark.at
+            life.last = life.got_further = mark.at
         life.starts += mark.means is Means.STARTED_ITEM
         life.done = life.done or mark.means is Means.DONE_ITEM
         life.skipped = life.skipped or mark.means is Means.SKIPPED_ITEM
         life.completion_failed = life.completion_failed or mark.means is Means.COMPLETION_ERROR
-        if mark.means is Means.FAILED_ITEM:
-            life.failures += 1
+        if mark.means in (Means.STARTED_ITEM, Means.FAILED_ITEM, *TROUBLES):
+            life.failures += mark.means is Means.FAILED_ITEM
+            life.unrecorded += mark.means is Means.RECORD_ERROR
             life.last = mark.at
+        if mark.means in (Means.DONE_ITEM, Means.SKIPPED_ITEM):
+            life.ended = mark.at
+        if mark.means is Means.DONE_ITEM and mark.numbers:
+            life.brought = max(mark.numbers.values())
         life.reason = mark.words.get("reason", life.reason)
     for name in status.items or () if status else ():
         life = lives.setdefault(name, Life(name))
@@ -66,9 +71,24 @@ def lives_of(mine: Iterable[Mark], status: BatchStatus | None) -> dict[str, Life
     return lives
 
 
-def repeats_of(marks: Iterable[Mark], ours: bool) -> list[Repeat]:
+def activity_of(marks: Iterable[Mark]) -> dict[str, datetime]:
+    """When an item of each batch that lines name was last finished, or got further on its way back for the first time."""
+    reached: dict[tuple[str, str], int] = {}
+    newest: dict[str, datetime] = {}
+    for mark in marks:
+        stage = GOT_TO.get(mark.means, Stage.DELIVERED)
+        if not mark.batch or stage is Stage.DELIVERED or mark.means in TROUBLES:
+            continue
+        if ORDER[stage] > reached.get((mark.batch, mark.item), 0):
+            reached[mark.batch, mark.item] = ORDER[stage]
+            newest[mark.batch] = mark.at
+    return newest
+
+
+def repeats_of(marks: Iterable[Mark], ours: bool, lives: Mapping[str, Life] | None = None) -> list[Repeat]:
     """Items with two failures or more and no success after the last one."""
     failed: dict[str, list[Mark]] = {}
+    dead = {x.name for x in (lives or {}).values() if x.dead_lettered}
     for mark in marks:
         if not mark.item:
             continue
@@ -77,7 +97,7 @@ def repeats_of(marks: Iterable[Mark], ours: bool) -> list[Repeat]:
         elif mark.means in (Means.DONE_ITEM, Means.SKIPPED_ITEM):
             failed.pop(mark.item, None)
     return [
-        Repeat(name, ours, len(all_), all_[0].at, all_[-1].at, all_[-1].words.get("reason", ""))
+        Repeat(name, ours, len(all_), all_[0].at, all_[-1].at, all_[-1].words.get("reason", ""), name in dead)
         for name, all_ in failed.items()
         if len(all_) > 1
     ]

@@ -187,7 +187,8 @@ def residue(seen: Seen, start: Moment) -> tuple[str, ...]:
     lost = (Where.DROPPED, "filtered, expired, purged or published where nobody listens: they do not come back")
     dead = (Where.DEAD_LETTERED, "they do not come back by themselves: replay them")
     gated = (Where.GATED, "nobody published them: start again if they were wanted")
-    for place, then in (lost, dead, gated):
+    skipped = (Where.SKIPPED, "the worker gave them up and reported nothing: decide what becomes of them")
+    for place, then in (lost, dead, gated, skipped):
         if where.get(place):
             left.append(f"{count(where[place], 'item')} {WORDS[place]}; {then}")
     recovery = last.recovery

@@ -1,0 +1,139 @@
+"""Which items of the batch lie in a dead-letter topic: by Pub/Sub's own count, bounded by what can still wait, named by their tries.
+
+The counter belongs to the whole subscription. Of what it counts since the batch began, as much is this batch's as cannot wait any
+more, or as cannot have been waiting before it began; never more than the batch misses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from diagnostics.evidence.model import (
+    Backlog,
+    DeadLetterCounts,
+    EvidenceSet,
+    Leg,
+    Stage,
+    SubscriptionConfig,
+    SubscriptionSettings,
+    Unseen,
+    seen,
+)
+from diagnostics.readings.ledger.ledger import DeadLetters, Ledger, Life
+from diagnostics.readings.pace import between_tries
+
+_LAG = timedelta(minutes=5)
+"""Backlog and dead letters are visible after at most this long (four minutes, and a sample)."""
+
+
+def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLetters:
+    """What went to the leg's dead-letter topic since the batch began. Marks the items of which that is certain."""
+    counter = seen(evidence.get(DeadLetterCounts, leg))
+    subscription = evidence.get(SubscriptionConfig, leg)
+    backlog = seen(evidence.get(Backlog, leg))
+    limits = None if isinstance(subscription, Unseen) else subscription.settings
+    still = between_tries(subscription) + _LAG
+    if ledger.started is None or not ledger.counts:
+        return DeadLetters(pause=still)
+    begin = ledger.started - timedelta(minutes=1)
+    could_wait = _could_wait(backlog)
+    if counter is None:
+        return DeadLetters(pause=still, could_wait=could_wait)
+    points = [p for s in counter.series for p in s.within(begin) if p.value > 0]
+    messages = round(sum(p.value for p in points))
+    owed = missed(ledger, leg)
+    spent = _spent(ledger, evidence.now, leg, limits, could_wait, still)
+    waited_before = _at(backlog, ledger.started)
+    certain = max(
+        owed - could_wait if could_wait is not None else 0,
+        messages - waited_before if waited_before is not None else messages,
+        len(spent),
+    )
+    ours = max(min(certain, messages, owed), 0)
+    _mark(ledger, leg, spent, ours, owed)
+    return DeadLetters(
+        messages=messages,
+        ours=ours,
+        most=min(messages, missed_most(ledger, leg)),
+        first=min((p.start for p in points), default=None),
+        last=max((p.end for p in points), default=None),
+        could_wait=could_wait,
+        pause=still,
+        counted=True,
+    )
+
+
+def missed(ledger: Ledger, leg: Leg) -> int:
+    """Items that this leg has not brought to an end: not acked by the worker, or not recorded by the coordinator; at least."""
+    stages = _STAGES[leg]
+    nacked = sum(1 for life in ledger.lives if life.nacked_completion) if leg is Leg.REQUEST else 0
+    return sum(ledger.gap(stage)[0] for stage in stages) + nacked
+
+
+def missed_most(ledger: Ledger, leg: Leg) -> int:
+    """The same at most; all that was expected, where no bound is known."""
+    most = [ledger.gap(stage)[1] for stage in _STAGES[leg]]
+    known = [m for m in most if m is not None]
+    nacked = sum(1 for life in ledger.lives if life.nacked_completion) if leg is Leg.REQUEST else 0
+    return sum(known) + nacked if len(known) == len(most) else max(ledger.expected or 0, missed(ledger, leg))
+
+
+_STAGES = {
+    Leg.REQUEST: (Stage.DELIVERED, Stage.PROCESSED),
+    Leg.COMPLETION: (Stage.RETURNED, Stage.RECORDED),
+}
+
+
+def open_on(ledger: Ledger, leg: Leg) -> list[Life]:
+    """Items that this leg is known to have taken up and not to have brought to an end."""
+    if leg is Leg.REQUEST:
+        return [x for x in ledger.lives if x.stage is Stage.DELIVERED or x.nacked_completion]
+    on_the_way = [x for x in ledger.lives if x.stage is Stage.PROCESSED and x.done and not x.completion_failed]
+    return [x for x in ledger.lives if x.stage is Stage.RETURNED] + on_the_way
+
+
+def _spent(
+    ledger: Ledger,
+    now: datetime,
+    leg: Leg,
+    settings: SubscriptionSettings | None,
+    could_wait: int | None,
+    still: timedelta,
+) -> list[Life]:
+    """Items whose tries are used up, or that nothing pushes any more though nothing of them can wait; oldest first."""
+    if settings is None or settings.dead_letter is None:
+        return []
+    most = settings.dead_letter.max_attempts
+    tried = [(x, x.attempts if leg is Leg.REQUEST else x.unrecorded) for x in open_on(ledger, leg)]
+    failed = [(x, tries) for x, tries in tried if x.failures or x.completion_failed or x.unrecorded]
+    gone = [
+        (tries < most, x.last or now, x)
+        for x, tries in failed
+        if tries >= most or (could_wait == 0 and x.last is not None and now - x.last > still)
+    ]
+    return [x for *_, x in sorted(gone, key=lambda g: g[:2])]
+
+
+def _mark(ledger: Ledger, leg: Leg, spent: Sequence[Life], ours: int, owed: int) -> None:
+    """Name the dead-lettered: those whose tries are used up; all that are open, if all that is owed is dead-lettered."""
+    if not ours:
+        return
+    for life in spent[:ours] if ours < owed else open_on(ledger, leg):
+        life.dead_lettered = True
+
+
+def _could_wait(backlog: Backlog | None) -> int | None:
+    """How many messages of the batch can still wait: no more than wait at all; None where the backlog was not seen."""
+    if backlog is None:
+        return None
+    waits = max((s.last.value for s in backlog.undelivered if s.last), default=None)
+    return None if waits is None else round(waits)
+
+
+def _at(backlog: Backlog | None, moment: datetime) -> int | None:
+    """How many messages waited when the batch began; None where nothing tells."""
+    if backlog is None:
+        return None
+    before = [p.value for s in backlog.undelivered for p in s.points if p.end <= moment]
+    return round(before[-1]) if before else None
