@@ -123,7 +123,8 @@ class NoClock(datetime.datetime):
     def now(cls, *a): raise AssertionError("a clock was read")
     utcnow = today = now
 from diagnostics.cli import main
-from diagnostics.cli import investigation, replaying
+from diagnostics.cli.do import investigation
+from diagnostics.cli.frame import replaying
 def refuse(*a, **k): raise AssertionError("a socket was made")
 socket.socket = socket.create_connection = refuse
 time.time = time.time_ns = lambda: (_ for _ in ()).throw(AssertionError("a clock was read"))
