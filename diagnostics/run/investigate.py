@@ -42,6 +42,7 @@ from diagnostics.readings.stakes import stakes_of
 from diagnostics.readings.wholeness import wholeness
 from diagnostics.steps import run
 from diagnostics.steps.addressing import addressing, route, sign_in, topic_names
+from diagnostics.steps.addressing import dead_letter as dead_letter_setup
 from diagnostics.steps.builds import builds, served
 from diagnostics.steps.capacity import capacity
 from diagnostics.steps.changes import audit, changes
@@ -101,7 +102,7 @@ COMMANDS: dict[str, tuple[run.Step, ...]] = {
         sign_in,
         limits,
         retrying,
-        dead_letter,
+        dead_letter_setup,
         upkeep,
         capacity,
         orphans,

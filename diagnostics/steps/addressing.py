@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Annotated
 
 from diagnostics.evidence.model import (
+    DeadLetterTopic,
+    DeadLetterTopicPolicy,
     Leg,
     ProjectInfo,
     ProjectPolicy,
@@ -22,6 +24,7 @@ from diagnostics.evidence.model import (
     ServiceSettings,
     Stage,
     SubscriptionConfig,
+    SubscriptionPolicy,
     SubscriptionSettings,
     TopicConfig,
     TopicSubscriptions,
@@ -31,6 +34,7 @@ from diagnostics.evidence.model import (
 from diagnostics.evidence.redact import hashed
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
+from diagnostics.steps import dead_letter as dead_letters
 from diagnostics.steps.finding import Code, Finding, Row, Status
 from diagnostics.steps.limits import serving
 from diagnostics.steps.push_auth import may_call, may_mint
@@ -89,6 +93,31 @@ def sign_in(
     nothing = {"pushes": _NOT_ASKED, "log": _NOT_ASKED, "changes": _NOT_ASKED}
     yield from may_call(leg, ledger, now, subscription, service, policy, project_policy, **nothing)
     yield from may_mint(leg, ledger, now, subscription, project, project_policy, account, account_policy, **nothing)
+
+
+def dead_letter(
+    leg: Leg,
+    ledger: Ledger,
+    subscription: SubscriptionConfig,
+    topic: DeadLetterTopic | Unseen,
+    topic_policy: DeadLetterTopicPolicy | Unseen,
+    subscription_policy: SubscriptionPolicy | Unseen,
+    project: ProjectInfo | Unseen,
+    project_policy: ProjectPolicy | Unseen,
+) -> Iterator[Finding]:
+    """What the step of this name finds in the configuration."""
+    yield from dead_letters.dead_letter(
+        leg,
+        ledger,
+        subscription,
+        topic,
+        topic_policy,
+        subscription_policy,
+        project,
+        project_policy,
+        dead=_NOT_ASKED,
+        changes=_NOT_ASKED,
+    )
 
 
 def addressing(

@@ -1,14 +1,21 @@
-"""Does the dead-letter setup bind? Pub/Sub counts delivery attempts only while topic and both grants are right."""
+"""Does the dead-letter setup bind? Pub/Sub counts delivery attempts only while topic and both grants are right.
+
+Messages that went to the dead-letter topic prove it, whatever a policy hides.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
 
 from diagnostics.evidence.model import (
+    ChangeLog,
+    DeadLetterCounts,
+    DeadLetterPolicy,
     DeadLetterTopic,
     DeadLetterTopicPolicy,
     Leg,
-    Policy,
     ProjectInfo,
     ProjectPolicy,
     Stage,
@@ -16,6 +23,8 @@ from diagnostics.evidence.model import (
     SubscriptionPolicy,
     Unseen,
 )
+from diagnostics.readings.answers import last_of
+from diagnostics.readings.grants import CONSUME, PUBLISH, Grant, Permission, hidden, holds, taken
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
 from diagnostics.steps.words import short
@@ -34,9 +43,6 @@ GRANTS = Code(
 )
 UNSEEN = Code("dead_letter.unseen", Stage.DELIVERED, "the dead-letter grants could not be seen")
 
-PUBLISHERS = ("roles/pubsub.publisher", "roles/pubsub.editor", "roles/pubsub.admin")
-SUBSCRIBERS = ("roles/pubsub.subscriber", "roles/pubsub.editor", "roles/pubsub.admin")
-
 
 def dead_letter(
     leg: Leg,
@@ -47,8 +53,10 @@ def dead_letter(
     subscription_policy: SubscriptionPolicy | Unseen,
     project: ProjectInfo | Unseen,
     project_policy: ProjectPolicy | Unseen,
+    dead: DeadLetterCounts | Unseen,
+    changes: ChangeLog | Unseen,
 ) -> Iterator[Finding]:
-    """Reads policy, topic and the two grants (dead-letter topics page)."""
+    """Reads policy, topic and the two grants (dead-letter topics page), and what was dead-lettered."""
     settings = subscription.settings
     if settings is None:
         return
@@ -58,65 +66,115 @@ def dead_letter(
             Status.ADVICE,
             f"subscription {short(settings.name)} has no dead-letter topic: bad messages come back for days",
             leg=leg,
+            rests_on=("SubscriptionConfig",),
         )
         return
+    yield from _topic(leg, policy, topic)
     if not isinstance(topic, Unseen) and not topic.exists:
+        return
+    if isinstance(project, Unseen):
+        yield _cannot_tell(leg, hidden(project))
+        return
+    agent = f"serviceAccount:{project.pubsub_agent}"
+    needs = (
+        _Need(PUBLISH, f"topics/{short(policy.topic)}", holds(agent, PUBLISH, topic_policy, project_policy)),
+        _Need(
+            CONSUME, f"subscriptions/{short(settings.name)}", holds(agent, CONSUME, subscription_policy, project_policy)
+        ),
+    )
+    if all(need.grant.granted for need in needs) or _works(dead, needs, changes, project.project):
+        yield _binds(leg, policy, dead)
+        return
+    for need in needs:
+        if need.grant.unknown:
+            yield _cannot_tell(leg, need.grant)
+    if lacking := [need for need in needs if need.grant.missing]:
+        yield _lacks(leg, ledger, project, lacking, changes)
+
+
+class _Need(NamedTuple):
+    """A right that Google's agent needs."""
+
+    permission: Permission
+    on: str
+    """kind/name, as the audit log writes it."""
+    grant: Grant
+
+
+def _topic(leg: Leg, policy: DeadLetterPolicy, topic: DeadLetterTopic | Unseen) -> Iterator[Finding]:
+    if isinstance(topic, Unseen):
+        return
+    if not topic.exists:
         yield TOPIC_MISSING.says(
             Status.WARNING,
             f"dead-letter topic {short(policy.topic)} does not exist: nothing is ever dead-lettered",
             leg=leg,
+            rests_on=("DeadLetterTopic",),
         )
-        return
-    if not isinstance(topic, Unseen) and not topic.subscriptions:
+    elif not topic.subscriptions:
         yield NO_READER.says(
             Status.WARNING,
             f"dead-letter topic {short(policy.topic)} has no subscription: dead letters are lost",
             leg=leg,
-        )
-    if isinstance(project, Unseen):
-        yield _unseen(leg, project)
-        return
-    agent = f"serviceAccount:{project.pubsub_agent}"
-    lacking: list[str] = []
-    for grants, roles, what in (
-        (topic_policy, PUBLISHERS, f"roles/pubsub.publisher on {short(policy.topic)}"),
-        (subscription_policy, SUBSCRIBERS, f"roles/pubsub.subscriber on {short(settings.name)}"),
-    ):
-        if isinstance(grants, Unseen):
-            yield _unseen(leg, grants)
-        elif not _granted(grants, project_policy, agent, roles):
-            if isinstance(project_policy, Unseen):
-                yield _unseen(leg, project_policy)
-            else:
-                lacking.append(what)
-    if lacking:
-        stuck = {r.name for r in ledger.repeats}
-        yield GRANTS.says(
-            Status.WARNING,
-            f"{project.pubsub_agent} lacks {' and '.join(lacking)}: delivery attempts are not counted and nothing is dead-lettered",
-            leg=leg,
-            bears=Bears.SLOWS if any(r.ours for r in ledger.repeats) else Bears.APART,
-            rests_on=("SubscriptionConfig", "DeadLetterTopicPolicy", "SubscriptionPolicy", "ProjectPolicy"),
-            numbers={"retrying_items": len(stuck)},
-            words={"lacking": "; ".join(lacking)},
-        )
-    elif not isinstance(topic_policy, Unseen) and not isinstance(subscription_policy, Unseen):
-        yield BINDS.says(
-            Status.OK, f"after {policy.max_attempts} attempts messages go to {short(policy.topic)}", leg=leg
+            rests_on=("DeadLetterTopic",),
         )
 
 
-def _granted(policy: Policy, project: ProjectPolicy | Unseen, agent: str, roles: tuple[str, ...]) -> bool:
-    if agent in policy.members(*roles):
-        return True
-    return not isinstance(project, Unseen) and agent in project.members(*roles)
+def _forwarded(dead: DeadLetterCounts | Unseen) -> datetime | None:
+    """When a message was last seen to go to the dead-letter topic. The metric has a point for each try; only success goes there."""
+    return None if isinstance(dead, Unseen) else last_of(dead.series, response_code="success")
 
 
-def _unseen(leg: Leg, unseen: Unseen) -> Finding:
+def _works(
+    dead: DeadLetterCounts | Unseen, needs: tuple[_Need, ...], changes: ChangeLog | Unseen, project: str
+) -> bool:
+    """Whether dead letters were forwarded, and no grant was changed since."""
+    at = _forwarded(dead)
+    if at is None or isinstance(changes, Unseen):
+        return at is not None
+    about = {need.on for need in needs} | {f"projects/{project}"}
+    return not any(c.ok and c.method == "SetIamPolicy" and c.resource in about and c.at > at for c in changes.changes)
+
+
+def _binds(leg: Leg, policy: DeadLetterPolicy, dead: DeadLetterCounts | Unseen) -> Finding:
+    proven = "; some did lately" if _forwarded(dead) else ""
+    return BINDS.says(
+        Status.OK,
+        f"after {policy.max_attempts} attempts messages go to {short(policy.topic)}{proven}",
+        leg=leg,
+        rests_on=("DeadLetterTopicPolicy", "SubscriptionPolicy", "DeadLetterCounts"),
+    )
+
+
+def _lacks(
+    leg: Leg, ledger: Ledger, project: ProjectInfo, lacking: list[_Need], changes: ChangeLog | Unseen
+) -> Finding:
+    agent = project.pubsub_agent
+    made = [] if isinstance(changes, Unseen) else changes.changes
+    places = {f"projects/{project.project}"}
+    since = [
+        taken(f"serviceAccount:{agent}", need.permission, [c for c in made if c.resource in places | {need.on}])
+        for need in lacking
+    ]
+    what = " and ".join(f"{need.permission.role} on {short(need.on)}" for need in lacking)
+    return GRANTS.says(
+        Status.WARNING,
+        f"{agent} lacks {what}: delivery attempts are not counted and nothing is dead-lettered",
+        leg=leg,
+        bears=Bears.SLOWS if any(r.ours for r in ledger.repeats) else Bears.APART,
+        since=min((at for at in since if at), default=None),
+        rests_on=("SubscriptionConfig", "DeadLetterTopicPolicy", "SubscriptionPolicy", "ProjectPolicy"),
+        numbers={"retrying_items": len({r.name for r in ledger.repeats})},
+        words={"lacking": what},
+    )
+
+
+def _cannot_tell(leg: Leg, grant: Grant) -> Finding:
+    tells = f"; {grant.settled_by} tells" if grant.settled_by and not grant.permission else ""
     return UNSEEN.says(
         Status.UNKNOWN,
-        f"the dead-letter grants could not be seen: {unseen.says}",
+        f"whether Google's agent may dead-letter could not be told: {grant.why}{tells}",
         leg=leg,
-        rests_on=(unseen.what,),
-        words={"permission": unseen.permission, "mend": unseen.mend, "why": unseen.why.value},
+        rests_on=(grant.what,),
+        words={"permission": grant.permission, "mend": grant.settled_by},
     )

@@ -1,7 +1,7 @@
 """Dead letters that do not go where they should."""
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, NothingHolds
-from diagnostics.evidence.model import Stage
+from diagnostics.evidence.model import DeadLetterTopicPolicy, ProjectPolicy, Stage, SubscriptionPolicy
 from diagnostics.steps import dead_letter, delivered, processed
 from diagnostics.steps.finding import Bears, Status
 
@@ -16,6 +16,7 @@ CAUSES = (
         requires=Has(dead_letter.GRANTS),
         decisive=ALWAYS,
         effects=(processed.REPEATS,),
+        overturned_by=(DeadLetterTopicPolicy, SubscriptionPolicy, ProjectPolicy),
         never_blocks=True,
         next=("pubsub-diag runbook show dead-letter-grants-missing",),
     ),
