@@ -37,6 +37,13 @@ class Live:
         mechanism = [f.since for f in own if f.kind is Kind.MECHANISM and f.since]
         return min(mechanism or [f.since for f in own if f.since], default=self.match.onset)
 
+    @property
+    def until(self) -> datetime | None:
+        """When it was last seen, if all that it rests on and all that it did is over."""
+        own = [f for f in self.share.own if f.abnormal] or list(self.share.own)
+        ended = [f.until for f in own if f.until]
+        return max(ended) if ended and len(ended) == len(own) else None
+
 
 @dataclass(frozen=True)
 class Verdict:

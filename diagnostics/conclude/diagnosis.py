@@ -46,8 +46,13 @@ class Named(Struct, frozen=True, kw_only=True):
     role: Role
     confidence: Confidence
     since: datetime | None
+    until: datetime | None = None
+    """When it was last seen, if it is over."""
     says: str
     because: tuple[str, ...] = ()
+    """What it rests on, and what else is its doing."""
+    hence: tuple[str, ...] = ()
+    """What follows from that by itself."""
     against: tuple[str, ...] = ()
     """What was looked for and not found, or could not be seen."""
     one_of: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from diagnostics.causes.match import Match
@@ -165,7 +165,7 @@ class Teller:
 
     def named(self, live: Live, remedy: tuple[str, ...]) -> Named:
         match, share = live.match, live.share
-        reasons = (*match.because, *share.own, *share.follows)
+        because = _sentences((*match.because, *share.own))
         return Named(
             code=match.cause.code,
             title=match.cause.title,
@@ -174,8 +174,10 @@ class Teller:
             role=live.role,
             confidence=live.confidence,
             since=live.since,
+            until=live.until,
             says=clause(match),
-            because=tuple(dict.fromkeys(f.says for f in reasons if f.says)),
+            because=because,
+            hence=tuple(says for says in _sentences(share.follows) if says not in because),
             against=self._against(match.leg, match.cause.stage),
             one_of=share.rivals,
             runbook=match.cause.runbook,
@@ -294,6 +296,10 @@ class Teller:
             for (kind, leg), found in self._evidence.items()
             if isinstance(found, Evidence) and found.source.by_hand
         }
+
+
+def _sentences(findings: Iterable[Finding]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(f.says for f in findings if f.says))
 
 
 def _why(verdict: Verdict) -> str:

@@ -131,17 +131,22 @@ def lost_once(rows: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(_without(r, lost.get(r.leg, 0)) if r.stage in (Stage.DELIVERED, Stage.RETURNED) else r for r in rows)
 
 
+_UNSURE = (Where.WAITING, Where.IN_FLIGHT, Where.UNATTRIBUTED, Where.UNKNOWN)
+"""Places that are taken for granted, or stand for not knowing."""
+
+
 def _without(row: Row, lost: int) -> Row:
     where: dict[str, int] = {}
     for place, number in row.where.items():
-        gone = min(lost, number) if place in (Where.WAITING, Where.IN_FLIGHT, Where.UNKNOWN) else 0
+        gone = min(lost, number) if place in _UNSURE else 0
         lost -= gone
         where |= {place: number - gone} if number > gone else {}
     return msgspec.structs.replace(row, where=where)
 
 
-def forecast(state: State, findings: Sequence[Finding], ledger: Ledger, now: datetime) -> Forecast:
-    """When to ask again, and how fast the batch drains: by the items of its last ten minutes, if they are too few by all."""
+def forecast(state: State, alone: bool | None, findings: Sequence[Finding], ledger: Ledger, now: datetime) -> Forecast:
+    """When to ask again, and how fast the batch drains: by the items of its last ten minutes, if they are too few by all. By when
+    it is done is said only of what finishes alone."""
     if state is not State.RUNNING:
         return Forecast()
     due = next((f.numbers["due"] for f in findings if f.code in _TELL_WHEN and "due" in f.numbers), None)
@@ -158,7 +163,8 @@ def forecast(state: State, findings: Sequence[Finding], ledger: Ledger, now: dat
     minutes = max((now - begin).total_seconds() / 60, 0.5)
     rate = len(newest) / minutes
     left = max(ledger.expected - ledger.done, 0)
-    return Forecast(done_by=now + timedelta(minutes=left / rate), ask_again_at=ask_again, rate_per_min=round(rate, 2))
+    done_by = now + timedelta(minutes=left / rate) if alone else None
+    return Forecast(done_by=done_by, ask_again_at=ask_again, rate_per_min=round(rate, 2))
 
 
 def moot(finding_stage: Stage, ledger: Ledger, state: State) -> bool:

@@ -67,7 +67,9 @@ def _verdict(said: Diagnosis) -> Annotation:
 def _causes(said: Diagnosis) -> Iterator[Annotation]:
     for cause in said.causes:
         title = f"{cause.role.value}: {_of(cause.code, cause.leg)} ({cause.confidence.value})"
-        yield Annotation(_OF_ROLE[cause.role], title, "\n".join([cause.says, *cause.because, *cause.next]))
+        yield Annotation(
+            _OF_ROLE[cause.role], title, "\n".join([cause.says, *cause.because, *cause.hence, *cause.next])
+        )
 
 
 def _findings(said: Diagnosis) -> Iterator[Annotation]:

@@ -12,13 +12,15 @@ from diagnostics.evidence.model import Leg, Why
 from diagnostics.report import ladder, levels
 from diagnostics.report.escape import clean_all
 from diagnostics.report.layout import Layout, clock
-from diagnostics.steps.finding import Finding, Row, Status, Where
+from diagnostics.steps.finding import Finding, Kind, Row, Status, Where
 from diagnostics.steps.words import clip, span
 
 GUTTER = 11
 """Width of the words at the left: `not seen`, `do now`, …"""
 _AT_ONCE_S = 120.0
 """A deploy is logged when it is asked for, and serves a start-up later."""
+_SHORT = 140
+"""Letters of a reason that is not the first."""
 LOUDEST_FIRST = (Status.FAULT, Status.UNKNOWN, Status.WARNING, Status.ADVICE, Status.IDLE, Status.OK)
 
 
@@ -167,13 +169,33 @@ def _causes(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
     lines = []
     for number, cause in enumerate(said.causes, 1):
         role = cause.role.value.upper()
-        since = f"since {clock(cause.since, said.as_of)}: " if cause.since else ""
         label = f"{number} {role:<{role_width}}  {_code(cause):<{code_width}}  {cause.confidence.value:<{sure_width}}  "
-        lines.append(layout.wrap(label, since + cause.says, indent=4).replace(role, layout.paint(role), 1))
-        shown = cause.because if verbose else cause.because[:1]
-        lines += [layout.wrap("    because  ", reason) for reason in shown]
+        lines.append(
+            layout.wrap(label, lasted(cause, said.as_of) + cause.says, indent=4).replace(role, layout.paint(role), 1)
+        )
+        lines += _reasons(cause, said, layout, verbose)
         lines += [layout.wrap("    against  ", reason) for reason in cause.against if verbose]
     return lines
+
+
+def lasted(cause: Named, now: datetime) -> str:
+    """Since when it is there, or from when to when it was."""
+    if cause.until:
+        begin = f"{clock(cause.since, now)} " if cause.since else ""
+        return f"{begin}until {clock(cause.until, now)}, over: "
+    return f"since {clock(cause.since, now)}: " if cause.since else ""
+
+
+def _reasons(cause: Named, said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
+    """What it rests on and what it did: the first reason whole, what else is wrong in short; what follows by its titles."""
+    if verbose:
+        lines = [layout.wrap("    because  ", reason) for reason in cause.because]
+        return lines + [layout.wrap("    hence    ", reason) for reason in cause.hence]
+    wrong = {f.says: f for f in said.findings if f.abnormal}
+    own = [clip(reason, _SHORT) for reason in cause.because[1:] if reason in wrong]
+    lines = [layout.wrap("    because  ", reason) for reason in (*cause.because[:1], *own)]
+    follows = dict.fromkeys(wrong[says].title for says in cause.hence if says in wrong)
+    return lines + ([layout.wrap("    hence    ", " · ".join(follows))] if follows else [])
 
 
 def _code(cause: Named) -> str:
@@ -183,7 +205,7 @@ def _code(cause: Named) -> str:
 def _rest(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
     not_it = _not_it(said.ruled_out)
     lines = _suspects(said, layout, verbose)
-    lines += [_said("unexplained", f.says, layout) for f in said.unexplained]
+    lines += _unexplained(said, layout)
     doubted = said.status is not Status.OK or verbose
     lines += [_said("not it", " · ".join(not_it), layout)] if not_it and doubted else []
     lines += _not_seen(said.unknown, layout, verbose)
@@ -194,6 +216,14 @@ def _rest(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
         identity = f" {said.batch.id}" if said.batch and said.batch.id else ""
         lines.append(_said("then", f"pubsub-diag batch{identity} --items", layout))
     return lines
+
+
+def _unexplained(said: Diagnosis, layout: Layout) -> list[str]:
+    """What was found and no cause accounts for, and by its titles what follows from that."""
+    lines = [_said("unexplained", f.says, layout) for f in said.unexplained]
+    told = {says for c in said.causes for says in (*c.because, *c.hence)} | {f.says for f in said.unexplained}
+    follows = [f.title for f in said.findings if f.abnormal and f.kind is Kind.CONSEQUENCE and f.says not in told]
+    return lines + ([_said("hence", " · ".join(dict.fromkeys(follows)), layout)] if lines and follows else [])
 
 
 def _suspects(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:

@@ -198,7 +198,8 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
     levels = health.levels(sifted.counted, ask.require) if command == "health" else ()
     status = health.status_of_levels(levels) if levels else status
     here, here_leg = stopped_at(rows, state, verdict) if whole else (None, None)
-    expected = forecast(state, said.findings, ledger, now)
+    alone = finishes_alone(state, verdict, ledger, findings)
+    expected = forecast(state, alone, said.findings, ledger, now)
     teller = say.Teller(profile, evidence, ledger, header, now)
     offers = Offers(profile, evidence, ledger)
     named = tuple(teller.named(x, offers.of(x)) for x in verdict.live)
@@ -212,7 +213,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
         pipeline=header,
         batch=_batch(ledger) if whole else None,
         state=state,
-        finishes_alone=finishes_alone(state, verdict, ledger, findings) if whole else None,
+        finishes_alone=alone if whole else None,
         forecast=expected,
         window=Window(since=evidence.since, until=ask.end(now)),
         as_of=now,

@@ -29,6 +29,7 @@ from diagnostics.run.investigate import Case, investigate
 from diagnostics.run.look import lab_profile, see
 from diagnostics.scoring import follow
 from diagnostics.scoring.compare import disagreements
+from diagnostics.scoring.consistent.check import contradictions, read_in_part
 from diagnostics.scoring.expect import LATEST, Asked, wanted
 from diagnostics.scoring.follow import Program
 from diagnostics.scoring.world import World, opened
@@ -95,6 +96,7 @@ def score(path: Path, seed: int, program: Program | None = None) -> Score:
             followed = _follow(world, want.ask, case, found, program) if program else ()
         wrong = (
             *disagreements(want.expect, found),
+            *contradictions(found, read_in_part(case.evidence)),
             *unlike_replayed(case, found),
             *follow.disagreements(followed),
         )

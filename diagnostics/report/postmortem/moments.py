@@ -55,7 +55,7 @@ def durations(found: Moments, seen: Seen) -> tuple[Duration, ...]:
 
 def findings_of(cause: Named, said: Diagnosis) -> list[Finding]:
     """The findings that a cause names as its reasons."""
-    return [f for f in said.findings if f.says in cause.because]
+    return [f for f in said.findings if f.says in (*cause.because, *cause.hence)]
 
 
 def _start(seen: Seen) -> Moment:

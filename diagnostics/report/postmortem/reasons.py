@@ -45,7 +45,7 @@ def causes(seen: Seen) -> tuple[Cause, ...]:
             confidence=cause.confidence.value,
             since=cause.since,
             says=cause.says,
-            because=cause.because[:8],
+            because=(*cause.because, *cause.hence)[:8],
             against=cause.against[:8],
             looks=_looks(cause, seen.said),
         )
