@@ -19,14 +19,17 @@ from diagnostics.evidence.model import (
     Evidence,
     EvidenceSet,
     ItemMarks,
+    Leg,
     LogRow,
     Mark,
     PlatformLine,
     Series,
+    ServiceConfig,
     StartCall,
     SubscriptionSettings,
     Unseen,
 )
+from diagnostics.evidence.redact import hashed
 from diagnostics.keep.bundle import dump, parse
 from diagnostics.run.investigate import Case
 
@@ -64,13 +67,28 @@ def likenesses(case: Case) -> Iterator[Likeness]:
 
 def renamed(case: Case) -> Case:
     """Project, services, topics, subscriptions, accounts and batches called otherwise, wherever they stand."""
-    text = gzip.decompress(dump(case, None)).decode()
     names = sorted(_names(case), key=lambda name: (-len(name), name))
-    for number, name in enumerate(names):
-        text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w])", f"\x00{number}\x00", text)
-    for number, name in enumerate(names):
-        text = text.replace(f"\x00{number}\x00", _other(name, number))
+
+    def rename(text: str) -> str:
+        for number, name in enumerate(names):
+            text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w])", f"\x00{number}\x00", text)
+        for number, name in enumerate(names):
+            text = text.replace(f"\x00{number}\x00", _other(name, number))
+        return text
+
+    text = rename(gzip.decompress(dump(case, None)).decode())
+    for value, salt in _hashed(case):
+        text = text.replace(hashed(value, salt), hashed(rename(value), rename(salt)))
     return parse(gzip.compress(text.encode(), 1)).case
+
+
+def _hashed(case: Case) -> Iterator[tuple[str, str]]:
+    """Names that an environment may hold, of which only a hash is kept, and the name of the service that salts it."""
+    legs = [leg for leg in (case.profile.request, case.profile.completion) if leg is not None]
+    for service in (case.evidence.get(ServiceConfig, leg) for leg in Leg):
+        if not isinstance(service, Unseen):
+            for topic in (name for leg in legs for name in (leg.topic, leg.topic.rpartition("/")[2])):
+                yield topic, service.source.query
 
 
 def _names(case: Case) -> set[str]:

@@ -29,6 +29,8 @@ class Mechanism:
     also: Callable[[Item], bool] = lambda _: True
     anywhere: bool = False
     """What it holds may be on the other leg than the one it is named for."""
+    must_stand: bool = False
+    """It holds only while the configuration has it."""
     holds_nothing: bool = False
     """It never holds an item by itself."""
 
@@ -58,10 +60,16 @@ class Mechanism:
 
 
 REQUEST = ("request",)
+REFUSED_BY_IT = r"application (?!404|405)[45]\d\d"
+"""A path that the program does not have is no failure of its work."""
+OVER = {"max-instances-saturated": "capacity-blip-drained"}
+"""Causes that are told by another name once they hold nothing any more."""
+SHOWN_BY_ITEMS = ("filter-drops-messages",)
+"""Causes whose configuration alone says nothing: there are filters that do their work."""
 AT_THE_DOOR = ("push-invoker-missing", "push-audience-mismatch")
 
 MECHANISMS: dict[str, Mechanism] = {
-    "stale-active-batch-blocks-start": Mechanism(frozenset({Place.NOT_STARTED}), legs=REQUEST),
+    "stale-active-batch-blocks-start": Mechanism(frozenset({Place.NOT_STARTED}), r"application 409", legs=REQUEST),
     "gated-batch-never-closes": Mechanism(frozenset({Place.GATED}), legs=REQUEST),
     "start-timed-out-before-publish": Mechanism(frozenset({Place.UNTRIED}), legs=REQUEST),
     "publish-failing": Mechanism(
@@ -71,8 +79,8 @@ MECHANISMS: dict[str, Mechanism] = {
         frozenset({Place.UNPUBLISHED}), legs=REQUEST, also=lambda i: i.refused == "RESOURCE_EXHAUSTED"
     ),
     "published-elsewhere": Mechanism(frozenset({Place.ELSEWHERE}), legs=REQUEST),
-    "no-subscription-on-topic": Mechanism(LOST),
-    "subscription-not-attached": Mechanism(LOST),
+    "no-subscription-on-topic": Mechanism(LOST, must_stand=True),
+    "subscription-not-attached": Mechanism(LOST, must_stand=True),
     "filter-drops-messages": Mechanism(frozenset({Place.FILTERED})),
     "left-in-pull-mode": Mechanism(frozenset({Place.WAITING})),
     "push-endpoint-wrong": Mechanism(
@@ -83,12 +91,8 @@ MECHANISMS: dict[str, Mechanism] = {
     "max-instances-saturated": Mechanism(STUCK, r"Cloud Run 429"),
     "cold-start-exceeds-ack-deadline": Mechanism(STUCK, r"Pub/Sub deadline|Cloud Run 50\d"),
     "worker-crashing": Mechanism(STUCK | {Place.NOT_STARTED}, r"Cloud Run 5\d\d"),
-    "poison-retry-storm": Mechanism(
-        STUCK, r"application [45]\d\d", legs=REQUEST, bad=True, also=lambda i: not i.refused
-    ),
-    "every-item-fails": Mechanism(
-        STUCK, r"application [45]\d\d", legs=REQUEST, bad=False, also=lambda i: not i.refused
-    ),
+    "poison-retry-storm": Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=True, also=lambda i: not i.refused),
+    "every-item-fails": Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=False, also=lambda i: not i.refused),
     "completion-topic-missing": Mechanism(
         frozenset({Place.WAITING, Place.DEAD_LETTERED, Place.UNPUBLISHED, Place.ELSEWHERE}),
         also=lambda i: (bool(i.refused) and i.at != "request unpublished") or i.at == "completion elsewhere",
@@ -103,7 +107,7 @@ MECHANISMS: dict[str, Mechanism] = {
 FINDINGS: dict[str, Mechanism] = {
     "requested.sign_in": Mechanism(frozenset({Place.NOT_STARTED}), r"front end 40[13]"),
     "delivered.deadline": Mechanism(STUCK, r"Pub/Sub deadline"),
-    "processed.errors": Mechanism(STUCK, r"application [45]\d\d"),
+    "processed.errors": Mechanism(STUCK, REFUSED_BY_IT),
     "processed.unreadable": Mechanism(STUCK, r"application 400"),
 }
 """What a scenario expects that names no cause of the catalogue but a finding."""
@@ -134,12 +138,16 @@ def mechanism(code: str, stage: str) -> Mechanism:
 def held(truth: Truth, code: str, leg: str, stage: str) -> int:
     """How many items of the batch this cause holds, by the tallies."""
     of = mechanism(code, stage)
+    if of.must_stand and not _stands(truth, code, leg):
+        return 0
     return sum(of.holds(item, leg, truth.failing) for item in truth.items if _missed(truth, item))
 
 
 def met(truth: Truth, code: str, leg: str, stage: str) -> int:
     """How many items of the batch ever met it, those that it holds among them."""
     of = mechanism(code, stage)
+    if of.must_stand:
+        return held(truth, code, leg, stage)
     return sum(
         (_missed(truth, item) and of.holds(item, leg, truth.failing)) or any(of.answered(a, leg) for a in item.met)
         for item in truth.items
@@ -157,17 +165,17 @@ def borne_out(truth: Truth, code: str, leg: str, stage: str) -> bool:
 
 
 def live(truth: Truth, code: str, leg: str, stage: str) -> bool:
-    """Whether the cause is there now and can be seen: the batch meets it, pushes of the last hour did, or the configuration has it.
+    """Whether the cause is there now and can be seen: the batch meets it, pushes lately did, or the configuration has it.
 
     Pushes that go to another service altogether show nothing of what the right one would refuse.
     """
     of = mechanism(code, stage)
     astray = code in AT_THE_DOOR and _stands(truth, "push-endpoint-wrong", leg)
-    return (
-        met(truth, code, leg, stage) > 0
-        or any(of.answered(answer, leg) for answer in truth.failing)
-        or (_stands(truth, code, leg) and not astray)
-    )
+    stands = _stands(truth, code, leg) and not astray and code not in SHOWN_BY_ITEMS
+    now = any(of.answered(answer, leg) for answer in truth.failing)
+    if code in OVER:
+        return stands or held(truth, code, leg, stage) > 0
+    return stands or now or (not truth.closed and met(truth, code, leg, stage) > 0) or held(truth, code, leg, stage) > 0
 
 
 def _stands(truth: Truth, code: str, leg: str) -> bool:
@@ -175,5 +183,6 @@ def _stands(truth: Truth, code: str, leg: str) -> bool:
 
 
 def _missed(truth: Truth, item: Item) -> bool:
-    """Whether the batch lacks it: what the gate kept back is lacking only if the batch waits for it."""
-    return item.place is not Place.GATED or truth.expected > sum(i.place is not Place.GATED for i in truth.items)
+    """Whether the batch lacks it: what the gate kept back is lacking only while the batch waits for it."""
+    passed = sum(i.place is not Place.GATED for i in truth.items)
+    return item.place is not Place.GATED or (truth.expected > passed and not truth.closed)

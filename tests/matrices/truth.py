@@ -18,12 +18,13 @@ from diagnostics.lab.lab import Lab
 from diagnostics.lab.model import Revision, Service, Subscription
 from diagnostics.lab.timeline import BatchRecord
 
-VERSION = 1
+VERSION = 2
 """Of what is told here: plays are kept with it."""
 LEGS = ("request", "completion")
 START = "start"
 """In place of a leg: the start call, which the coordinator takes as it takes completions."""
-RECENT_S = 3600.0
+RECENT_S = 900.0
+"""A message that fails comes again within ten minutes, the longest back-off, and a pause of a minute."""
 ACKS = ("102", "200", "201", "202", "204")
 FINE = ("good", "slow", "flaky")
 """Payload classes that a worker can do."""
@@ -107,7 +108,7 @@ class Truth(Struct, frozen=True, kw_only=True):
     """How many the batch waits for."""
     items: tuple[Item, ...]
     failing: tuple[Answered, ...]
-    """What pushes of whatever message met in the last hour, acknowledgements apart."""
+    """What pushes of whatever message met lately, acknowledgements apart."""
     ever: tuple[Answered, ...]
     """The same since the lab began."""
     standing: frozenset[str]
