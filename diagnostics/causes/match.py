@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import NamedTuple
 
 from diagnostics.causes.model import Board, Cause
@@ -26,7 +27,7 @@ class Match:
     settled: bool
     """What settles it alone was seen, too."""
 
-    @property
+    @cached_property
     def onset(self) -> datetime | None:
         """When it began, by its own mechanism and effects; by what follows from them only where they do not tell."""
         own = [f for f in self.because if f.kind is not Kind.CONSEQUENCE and f.since]
@@ -40,8 +41,8 @@ class Match:
         """Whether the finding is its own: what it rests on, or an effect that it has, on its leg, once it had begun."""
         if any(f is finding for f in self.because):
             return True
-        codes = self.cause.effects if finding.leg in (self.leg, None) else self.cause.elsewhere
-        if finding.code not in {c.name for c in codes}:
+        here = finding.leg in (self.leg, None)
+        if finding.code not in (self.cause.effect_codes if here else self.cause.elsewhere_codes):
             return False
         onset = self.onset
         return onset is None or finding.since is None or finding.since >= onset - SLACK

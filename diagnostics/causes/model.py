@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from diagnostics.evidence.model import Evidence, Leg, Stage
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
@@ -199,6 +200,14 @@ class Cause:
     """It can worsen or wait, but not hold a batch by itself."""
     hopeful: bool = False
     """Benign, and says nothing once something is known to hold the batch."""
+
+    @cached_property
+    def effect_codes(self) -> frozenset[str]:
+        return frozenset(code.name for code in self.effects)
+
+    @cached_property
+    def elsewhere_codes(self) -> frozenset[str]:
+        return frozenset(code.name for code in self.elsewhere)
 
     @property
     def runbook(self) -> str:

@@ -14,12 +14,16 @@ from pathlib import Path
 
 import pytest
 
+from diagnostics.causes.model import Cause, Has
+from diagnostics.causes.verdict import decide
+from diagnostics.evidence.model import Leg, Stage
 from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import load
 from diagnostics.lab.servers.front import Rpc
 from diagnostics.lab.servers.serve import start
 from diagnostics.lab.telemetry.store import Telemetry
 from diagnostics.scoring.world import find
+from diagnostics.steps.finding import Bears, Code, Kind, Status
 
 ROUNDS = 5
 RPC_DELAY_S = 0.05
@@ -46,6 +50,35 @@ def test_help_against_the_smallest_typer_program(capsys: pytest.CaptureFixture[s
     with capsys.disabled():
         print(
             f"\n--help: {ours * 1000:.0f} ms, smallest Typer program {smallest * 1000:.0f} ms: {ours / smallest:.2f} × (aim: 1.5)"
+        )
+
+
+def test_a_verdict_on_a_hundred_causes_and_twenty_findings(capsys: pytest.CaptureFixture[str]) -> None:
+    codes = [Code(f"bench.e{n}", Stage.DELIVERED, f"effect {n}", Kind.EFFECT) for n in range(20)]
+    catalogue = [
+        Cause(
+            code=f"c{n}",
+            family="bench",
+            title="bench",
+            says="bench",
+            stage=Stage.DELIVERED,
+            requires=Has(codes[n % 20]),
+            effects=(codes[(n + 3) % 20], codes[(n + 7) % 20]),
+        )
+        for n in range(100)
+    ]
+    findings = [c.says(Status.FAULT, c.title, leg=Leg.REQUEST, bears=Bears.HOLDS, held=5) for c in codes]
+
+    def took(causes: Sequence[Cause]) -> float:
+        began = time.perf_counter()
+        for _ in range(ROUNDS):
+            decide(causes, findings, (Leg.REQUEST,))
+        return (time.perf_counter() - began) / ROUNDS
+
+    all_, ten = took(catalogue), took(catalogue[:10])
+    with capsys.disabled():
+        print(
+            f"\nverdict: {all_ * 1000:.1f} ms for 100 causes and 20 findings (aim: 50), {all_ / ten:.1f} × that for 10 causes"
         )
 
 
