@@ -44,6 +44,8 @@ class Unverified:
     """How long a seek takes to be fully effective ("up to a minute")."""
     short_pulls: float = 0.0
     """Share of pulls that return fewer messages than there are, or none."""
+    invoker_text: str = ""
+    """Which of the documented sentences a caller without the right gets in the request log; empty: either."""
     pending_outlives_caller: bool = True
     """Whether a request that still waits for an instance is handed to one after its caller hung up, or forgotten without a log
     entry. (Once it is inside a container the page is clear: the container is not told.)"""

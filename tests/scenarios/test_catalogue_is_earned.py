@@ -90,8 +90,6 @@ def _less(predicate: Predicate) -> Iterator[tuple[str, Predicate]]:
 
 DELIBERATE = {
     "publish-failing: decisive without": "one of three witnesses; which of them is there depends on what the caller may see",
-    "push-invoker-missing: decisive without": "the request log or the push counter: whichever the caller may read",
-    "push-audience-mismatch: decisive without": "the request log or the push counter: whichever the caller may read",
     "foreign-refusals: decisive without": "one of three proofs that pushes get through",
     "push-invoker-missing: no refutes": "a grant by a group, a folder or a custom role is not seen; the lab has none of these",
     "push-audience-mismatch: no refutes": "a token may be an hour old, so acks can outlive a wrong audience for a while",

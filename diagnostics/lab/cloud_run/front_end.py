@@ -61,7 +61,8 @@ class Sentences:
 
     @classmethod
     def draw(cls, unverified: Unverified, rng: random.Random) -> Sentences:
-        return cls(unverified.audience_text + READ_MORE, rng.choice([FORBIDDEN, NOT_AUTHENTICATED + READ_MORE]))
+        either = rng.choice([FORBIDDEN, NOT_AUTHENTICATED + READ_MORE])
+        return cls(unverified.audience_text + READ_MORE, unverified.invoker_text or either)
 
 
 def check(world: World, sentences: Sentences, service: Service, request: Request, now: float) -> Refusal | None:
