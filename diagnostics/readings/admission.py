@@ -7,6 +7,7 @@ anything is logged: by the ingress, a switched-off default URL, or a perimeter.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -97,8 +98,8 @@ def admission(pushes: PushCounts | Unseen, log: RequestLog | Unseen) -> Admissio
     inside = [r for r in rows if r.instance]
     denied = [r for r in rows if _denied(r)]
     acks, client_errors = _points(pushes, "ack"), _points(pushes, "remote_server_4xx")
-    unlogged = [p for p in client_errors if not any(_near(r, p) for r in rows if 400 <= r.status < 500)]
-    ins = [(r.at, 1.0) for r in inside] + [(p.start, p.value) for p in acks if not any(_near(r, p, 0) for r in inside)]
+    unlogged = _without(client_errors, [r for r in rows if 400 <= r.status < 500], _MINUTE)
+    ins = [(r.at, 1.0) for r in inside] + [(p.start, p.value) for p in _without(acks, inside, timedelta(0))]
     outs = [(r.at, 1.0) for r in denied] + [(p.start, p.value) for p in unlogged]
     gate, began = _judge(ins, outs)
     counted = None if isinstance(pushes, Unseen) else pushes.source.as_of
@@ -148,9 +149,10 @@ def _recently(pushes: PushCounts | Unseen, acks: Iterable[Point]) -> float:
     return 0.0 if isinstance(pushes, Unseen) else sum(p.value for p in acks if p.end > pushes.source.as_of - RECENT)
 
 
-def _near(row: LogRow, point: Point, minutes: int = 1) -> bool:
-    """Whether the row can be one of the pushes of this sample: logs carry the begin or the end of a request."""
-    return point.start - minutes * _MINUTE <= row.at <= point.end + minutes * _MINUTE
+def _without(points: list[Point], rows: list[LogRow], slack: timedelta) -> list[Point]:
+    """Samples in whose time the log has none of these: logs carry the begin or the end of a request, so with some slack."""
+    times = sorted(r.at for r in rows)
+    return [p for p in points if bisect_left(times, p.start - slack) == bisect_right(times, p.end + slack)]
 
 
 def _judge(ins: list[tuple[datetime, float]], outs: list[tuple[datetime, float]]) -> tuple[Gate, datetime | None]:

@@ -72,15 +72,14 @@ def push_auth(
     leg: Leg,
     ledger: Ledger,
     now: datetime,
-    subscription: SubscriptionConfig,
-    service: ServiceConfig,
+    subscription: SubscriptionConfig | Unseen,
+    service: ServiceConfig | Unseen,
     pushes: PushCounts | Unseen,
     log: RequestLog | Unseen,
     live: LiveHealth | Unseen,
 ) -> Iterator[Finding]:
     """Reads what happened to pushes at the front end, each answer apart, and what a live call of ours was answered."""
-    settings, target = subscription.settings, service.settings
-    if settings is None or target is None or not settings.push_endpoint or elsewhere(settings, target):
+    if not _pushed_here(subscription, service):
         return
     case = passage(leg, ledger, now, subscription, pushes, log)
     if case.gets_in:
@@ -111,12 +110,29 @@ def may_call(
     changes: ChangeLog | Unseen,
 ) -> Iterator[Finding]:
     """Reads ingress, proxy, token, audience and the invoker grant. Nothing that pushes which get in refute is a fault."""
-    if isinstance(subscription, Unseen) or isinstance(service, Unseen):
-        return
-    settings, target = subscription.settings, service.settings
-    if settings is None or target is None or not settings.push_endpoint or elsewhere(settings, target):
+    if not _pushed_here(subscription, service):
         return
     case = passage(leg, ledger, now, subscription, pushes, log, changes)
+    if isinstance(subscription, Unseen):
+        yield from _hidden(case, subscription)
+    elif isinstance(service, Unseen):
+        yield from _hidden(case, service)
+    elif subscription.settings and service.settings:
+        yield from _configured(case, subscription.settings, service.settings, policy, project_policy)
+
+
+def _hidden(case: Passage, unseen: Unseen) -> Iterator[Finding]:
+    if not case.vouched:
+        yield _cannot_tell(case, "whether the configuration lets pushes in could not be told", hidden(unseen))
+
+
+def _configured(
+    case: Passage,
+    settings: SubscriptionSettings,
+    target: ServiceSettings,
+    policy: ServicePolicy | Unseen,
+    project_policy: ProjectPolicy | Unseen,
+) -> Iterator[Finding]:
     yield from _ingress(case, settings, target)
     if target.iap:
         yield from _proxy(case, target)
@@ -162,6 +178,16 @@ def may_mint(
     yield from _minting(
         case, settings, project, holds(_member(project.pubsub_agent), MINT, account_policy, project_policy)
     )
+
+
+def _pushed_here(subscription: SubscriptionConfig | Unseen, service: ServiceConfig | Unseen) -> bool:
+    """Whether the subscription pushes, and to this service, as far as that is known."""
+    if isinstance(subscription, Unseen):
+        return True
+    settings = subscription.settings
+    if settings is None or not settings.push_endpoint:
+        return False
+    return isinstance(service, Unseen) or bool(service.settings and not elsewhere(settings, service.settings))
 
 
 @dataclass(frozen=True)

@@ -520,3 +520,22 @@ def test_our_own_call_is_no_proof_against_pushes_that_get_in() -> None:
     assert one(findings(live=live(403)), "live").status is Status.FAULT
     assert one(findings(live=live(403), log=log(answered(28))), "live").status is Status.UNKNOWN
     assert one(findings(live=live(200)), "live").status is Status.OK
+
+
+def test_refusals_are_told_though_the_configuration_is_hidden() -> None:
+    rows = log(refused(403, NO_SIGN_IN, 28))
+    either: list[dict[str, Any]] = [
+        {"service": unseen("ServiceConfig")},
+        {"subscription": unseen("SubscriptionConfig")},
+    ]
+    for hidden in either:
+        assert statuses(findings(log=rows, **hidden))["forbidden"] is Status.FAULT
+        assert one(findings(log=rows, **hidden), "unseen").words["permission"] == "x.y.getIamPolicy"
+        assert "unseen" not in statuses(findings(log=log(answered(28)), **hidden))
+
+
+def test_nothing_is_said_of_pushes_to_another_service_or_of_a_subscription_that_does_not_push() -> None:
+    rows = log(refused(403, NO_SIGN_IN, 28))
+    elsewhere = subscription(push_endpoint="https://other-abc-wl.a.run.app/push", push_account="")
+    assert findings(log=rows, subscription=elsewhere) == []
+    assert findings(log=rows, subscription=subscription(push_endpoint="")) == []
