@@ -53,6 +53,10 @@ _TELLING = (
 """Findings that say best how a level stands, if nothing is wrong with it."""
 
 
+_ADVISES = frozenset({"orphans.not_checked"})
+"""Gaps that could hide no more than advice: they are said among what was not seen, and leave no claim open."""
+
+
 def claim_of(finding: Finding) -> Claim:
     """The level that a finding belongs to; what is neither configuration nor path is traffic."""
     step = finding.code.partition(".")[0]
@@ -63,7 +67,8 @@ def claim_of(finding: Finding) -> Claim:
 
 def levels(findings: Sequence[Finding], require: Sequence[str]) -> tuple[Level, ...]:
     """How each level stands. A level that nothing speaks of is unknown."""
-    return tuple(_level(claim, [f for f in findings if claim_of(f) is claim], claim in require) for claim in Claim)
+    telling = [f for f in findings if f.code not in _ADVISES]
+    return tuple(_level(claim, [f for f in telling if claim_of(f) is claim], claim in require) for claim in Claim)
 
 
 def status_of_levels(found: Sequence[Level]) -> Status:

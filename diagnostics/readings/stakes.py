@@ -23,9 +23,10 @@ class Stakes:
 
 def stakes_of(ledger: Ledger, profile: PipelineProfile) -> Stakes:
     over = ledger.known_batch is False or (bool(ledger.closed) and not ledger.hollow)
-    return Stakes(over=over, seen=True, forgiven=_forgiven(ledger, profile))
+    return Stakes(over=over, seen=True, forgiven=forgiven(ledger, profile))
 
 
-def _forgiven(ledger: Ledger, profile: PipelineProfile) -> int:
+def forgiven(ledger: Ledger, profile: PipelineProfile) -> int:
+    """Items that may be missing when the batch closes, by the share that its closing rule asks for."""
     share = profile.closing.share if profile.closing else 1.0
     return floor((ledger.expected or 0) * (1 - share) + 1e-9)

@@ -17,6 +17,7 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.ledger.empty import reasons_of
+from diagnostics.readings.stakes import forgiven
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
 from diagnostics.steps.words import clip, span
 
@@ -107,7 +108,7 @@ def _why_fewer(
     if failed:
         yield _errors(ledger, attempt, failed, noun)
     if ledger.gated:
-        yield _gated(ledger, attempt, noun)
+        yield _gated(ledger, profile, attempt, noun)
     if (attempt.published is None and here.exact is None) or (attempt.published is None and here.basis == "topic"):
         yield from _no_count(ledger, attempt, now, coordinator, failed)
     elif least > (ledger.gated or 0) + failed:
@@ -170,23 +171,24 @@ def _errors(ledger: Ledger, attempt: Attempt, failed: int, noun: str) -> Finding
     )
 
 
-def _gated(ledger: Ledger, attempt: Attempt, noun: str) -> Finding:
+def _gated(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, noun: str) -> Finding:
     """Reads what was kept back against what the batch expects now: lowered, it does not wait for it."""
     gate = attempt.gate
     assert gate is not None and ledger.gated is not None
     lowered = ledger.expected is not None and ledger.expected <= gate.numbers["count"]
+    harmless = lowered or _forgiven(ledger, profile, ledger.gated)
     return GATED.says(
-        Status.OK if lowered else Status.WARNING,
+        Status.OK if harmless else Status.WARNING,
         f"the gate let {gate.numbers['count']} of {gate.numbers['of']} {noun} through"
         + _reasons(gate)
         + (
             f"; the batch was lowered to {ledger.expected}"
             if lowered
-            else f"; the batch still expects {ledger.expected}"
+            else f"; the batch still expects {ledger.expected}" + (", and closes without those few" if harmless else "")
         ),
         leg=Leg.REQUEST,
-        bears=Bears.APART if lowered else Bears.SLOWS,
-        held=0 if lowered else ledger.gated,
+        bears=Bears.APART if harmless else Bears.SLOWS,
+        held=0 if harmless else ledger.gated,
         since=gate.at,
         rests_on=("BatchMarks",),
         numbers={
@@ -196,6 +198,14 @@ def _gated(ledger: Ledger, attempt: Attempt, noun: str) -> Finding:
             "of": gate.numbers["of"],
         },
     )
+
+
+def _forgiven(ledger: Ledger, profile: PipelineProfile, gated: int) -> bool:
+    """Whether what the gate kept back is not what the batch waits for: it closes without that, unless these tip the scale."""
+    allowed = forgiven(ledger, profile)
+    others = max(ledger.gap(Stage.PUBLISHED)[0] - gated, 0)
+    tips = others <= allowed < others + gated
+    return gated <= allowed and not tips
 
 
 def _no_count(

@@ -19,6 +19,7 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Code, Finding, Status
 from diagnostics.steps.limits import update
+from diagnostics.steps.run import not_checked
 from diagnostics.steps.words import count, names, short, span
 
 RETENTION = Code("limits.retention", Stage.DELIVERED, "messages are not kept long")
@@ -79,6 +80,12 @@ def orphans(project: ProjectSubscriptions) -> Iterator[Finding]:
             f"again: {names(found)}",
             rests_on=("ProjectSubscriptions",),
             numbers={"orphans": len(found)},
+        )
+    if not project.source.complete:
+        yield not_checked(orphans).says(
+            Status.UNKNOWN,
+            f"only {count(len(project.subscriptions), 'subscription')} of the project could be read: {project.source.note}",
+            rests_on=("ProjectSubscriptions",),
         )
 
 
