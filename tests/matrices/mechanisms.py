@@ -59,7 +59,7 @@ class Mechanism:
         return (leg,) if leg and len(self.legs) > 1 and not self.anywhere else self.legs
 
 
-REQUEST = ("request",)
+REQUEST, COMPLETION = ("request",), ("completion",)
 REFUSED_BY_IT = r"application (?!404|405)[45]\d\d"
 """A path that the program does not have is no failure of its work."""
 OVER = {"max-instances-saturated": "capacity-blip-drained"}
@@ -99,6 +99,8 @@ MECHANISMS: dict[str, Mechanism] = {
         anywhere=True,
     ),
     "skip-acked-without-completion": Mechanism(frozenset({Place.SILENT}), legs=REQUEST),
+    "completions-not-recorded": Mechanism(STUCK, r"application [45]\d\d", legs=COMPLETION),
+    "attempts-used-up": Mechanism(frozenset({Place.DEAD_LETTERED})),
     "dead-letter-grants-missing": Mechanism(holds_nothing=True),
     "min-instances-lost-in-deploy": Mechanism(holds_nothing=True),
     "newest-build-not-served": Mechanism(holds_nothing=True),

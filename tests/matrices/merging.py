@@ -196,7 +196,7 @@ def _moved(entry: dict[str, Any], shift: float, tag: str) -> dict[str, Any]:
     if "start_batch" in entry:
         named = entry["start_batch"].get("name", f"before-{entry['at']}")
         moved["start_batch"] = {**entry["start_batch"], "name": f"{tag}-{named}"}
-    if "clear_batch" in entry:
+    if "clear_batch" in entry and entry["clear_batch"]["batch"] != ASKED:
         moved["clear_batch"] = {"batch": f"{tag}-{entry['clear_batch']['batch']}"}
     return moved
 

@@ -86,6 +86,9 @@ def single(path: Path, seed: int) -> Single:
     pointed = {entry["clear_batch"]["batch"] for entry in entries if "clear_batch" in entry}
     starts = seconds(asked["at"])
     good = [e for e in entries if e is not asked and _plain(e, pointed) and seconds(e["at"]) < starts]
+    events = [
+        _pointing_at(e, asked["start_batch"].get("name", "")) for e in entries if e is not asked and e not in good
+    ]
     pipeline = said(scenario.pipeline)
     dialect = pipeline.pop("dialect", "predictions")
     return Single(
@@ -101,7 +104,7 @@ def single(path: Path, seed: int) -> Single:
         starts=starts,
         jitter=asked.get("jitter", "0s"),
         good=tuple(good),
-        events=tuple(e for e in entries if e is not asked and e not in good),
+        events=tuple(events),
     )
 
 
@@ -216,6 +219,13 @@ def _asked(entries: list[dict[str, Any]], ask: Asked) -> dict[str, Any]:
     if any("every" in entry for entry in starts):
         raise Unfit("it starts batches again and again")
     return max(starts, key=lambda entry: seconds(entry["at"]))
+
+
+def _pointing_at(entry: dict[str, Any], asked: str) -> dict[str, Any]:
+    """The entry, with the start call that is asked about under its new name."""
+    if entry.get("clear_batch", {}).get("batch") == asked:
+        return {**entry, "clear_batch": {"batch": ASKED}}
+    return entry
 
 
 def _plain(entry: dict[str, Any], pointed: set[str]) -> bool:
