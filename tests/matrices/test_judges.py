@@ -50,7 +50,7 @@ def test_what_holds_all_holds_all_and_nothing_else_does() -> None:
     found = truth(REVOKED)
     assert {item.place for item in found.items} <= {Place.WAITING, Place.DEAD_LETTERED}
     holding = {code for code in MECHANISMS if held(found, code, "request", "")}
-    assert holding == {"push-invoker-missing"}
+    assert holding == {"push-invoker-missing", "attempts-used-up"}, "what is dead-lettered does not come back by itself"
     assert held(found, "push-invoker-missing", "request", "") == 20
     assert not held(found, "push-invoker-missing", "completion", "")
 
