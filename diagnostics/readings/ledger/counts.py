@@ -104,13 +104,28 @@ def _bound_by_counters(counts: dict[Stage, Count], ledger: Ledger, evidence: Evi
         counts[Stage.PROCESSED] = Count(counts[Stage.PROCESSED].least, acks, "ack counter", "subscription")
 
 
+_UNANSWERED = frozenset({"internal", "unreachable"})
+"""Classes of push results that no receiver answered: an error inside Pub/Sub, or no connection (metrics list, response_class)."""
+
+
 def _reached(evidence: EvidenceSet, leg: Leg, since: datetime) -> int | None:
     """Pushes since then that reached a container, by the request log; None where it cannot tell (silent, cut, not seen)."""
     log = seen(evidence.get(RequestLog, leg))
     if log is None or not log.source.complete:
         return None
     told = answers(log, since)
-    return None if told.fine or not told.rows else sum(1 for r in told.rows if r.reached)
+    if not told.rows:
+        return 0 if _never_sent(evidence, leg, since) else None
+    return None if told.fine else sum(1 for r in told.rows if r.reached)
+
+
+def _never_sent(evidence: EvidenceSet, leg: Leg, since: datetime) -> bool:
+    """Whether each push since then failed before it could be answered. Beside a request log that has none of them, none got there."""
+    pushes = seen(evidence.get(PushCounts, leg))
+    if pushes is None or not pushes.source.complete:
+        return False
+    classes = {s.labels.get("response_class") for s in pushes.series if s.total(since)}
+    return bool(classes) and classes <= _UNANSWERED
 
 
 def _log(mark: Mark) -> str:
