@@ -48,8 +48,8 @@ layers: .venv/tested ## who may import whom
 	@echo "checking layers"
 	@$(BIN)/lint-imports
 
-score: .venv/installed ## diagnose every scenario: SCENARIOS=dir SEEDS=n JOBS=n; FOLLOW=1 takes every offered command, too
-	@$(BIN)/pubsub-diag lab score $(SCENARIOS) --seeds $(SEEDS) --jobs $(JOBS) $(if $(FOLLOW),--follow)
+score: .venv/installed ## diagnose every scenario: SCENARIOS=dir SEEDS=n JOBS=n; FOLLOW=1 takes every offered command, too; SMALLEST=1 asks with two subscription names
+	@$(BIN)/pubsub-diag lab score $(SCENARIOS) --seeds $(SEEDS) --jobs $(JOBS) $(if $(FOLLOW),--follow) $(if $(SMALLEST),--smallest)
 
 conditions: .venv/tested ## does any scenario need each condition of each cause? (minutes)
 	@$(BIN)/python -m pytest tests/scenarios -m slow -n 0

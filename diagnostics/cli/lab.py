@@ -48,12 +48,16 @@ def score(
     follow: Annotated[
         bool, Option("--follow", help="Also take every command that an answer offers, in its lab; slow.")
     ] = False,
+    smallest: Annotated[
+        bool,
+        Option("--smallest", help="Ask with two subscription names for a profile, and compare with the full profile."),
+    ] = False,
     output: Annotated[Format, Option("--output", "-o", help="How to say it.")] = Format.TEXT,
 ) -> int:
     """Diagnose every scenario and compare with what it expects. Exit code 0 only if all agree, else 2."""
     from diagnostics.cli.do import lab as do
 
-    return do.score(folders or [], seeds, seed_base, jobs, follow, json_output=output is Format.JSON)
+    return do.score(folders or [], seeds, seed_base, jobs, follow, smallest, json_output=output is Format.JSON)
 
 
 @app.command()

@@ -84,8 +84,13 @@ def _accused(finding: Finding, against: Iterable[Finding]) -> bool:
 
 
 def _proven(finding: Finding, ledger: Ledger) -> bool:
-    """Whether something of the batch got past what is cleared. Without a batch the finding speaks for itself."""
-    if finding.code in _BY_ITSELF or not ledger.counts:
+    """Whether something of the batch got past what is cleared. Without a batch the finding speaks for itself; of one that cannot be
+    seen nothing is cleared."""
+    if not ledger.counts:
+        return True
+    if not ledger.told:
+        return False
+    if finding.code in _BY_ITSELF:
         return True
     return ledger.counts[Stage.RETURNED if finding.leg is Leg.COMPLETION else Stage.DELIVERED].least > 0
 

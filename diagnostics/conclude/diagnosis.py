@@ -57,8 +57,16 @@ class Named(Struct, frozen=True, kw_only=True):
     """What was looked for and not found, or could not be seen."""
     one_of: tuple[str, ...] = ()
     """Other causes that account for the same just as well: it is this one or one of them."""
+    active: bool = False
+    """Of a latent one: messages of the subscription meet it now, and the batch cannot be seen. Whether its items are among them, nothing
+    tells."""
     runbook: str = ""
     next: tuple[str, ...] = ()
+
+    @property
+    def does(self) -> str:
+        """Its role in a word."""
+        return "active" if self.active else self.role.value
 
 
 class RuledOut(Struct, frozen=True, kw_only=True):

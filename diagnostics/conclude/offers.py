@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from diagnostics.causes.model import Confidence, Role
 from diagnostics.causes.verdict import Live, Verdict
+from diagnostics.conclude import hidden
 from diagnostics.conclude.diagnosis import Missing, State
 from diagnostics.evidence.model import EvidenceSet, Leg, Stage, SubscriptionConfig, seen
 from diagnostics.pipeline.profile import PipelineProfile
@@ -52,10 +53,11 @@ class Offers:
             return ("pubsub-diag batches",)
         sure = [x for x in verdict.blocking if x.confidence is Confidence.CONFIRMED]
         steps = [
+            *([] if self._ledger.told else hidden.ways_on(self._profile, self._evidence)),
             *(c for x in sure for c in self._of(x, x.match.cause.next[:1])),
             *(c for x in verdict.blocking if x not in sure for c in self._settling(x)),
             *(c for f in verdict.nameless for c in self._reading(f)),
-            *([] if sure else [gap.mend for gap in unknown if gap.matters and gap.mend][:2]),
+            *([] if sure else [gap.mend for gap in unknown if gap.matters and gap.mend and self._adds(gap)][:2]),
         ]
         harmless = [x for x in verdict.live if x.role is Role.BENIGN and x.match.cause.next]
         steps += [c for x in harmless for c in self._of(x, x.match.cause.next)]
@@ -69,6 +71,10 @@ class Offers:
         if state is not State.RUNNING or verdict.held:
             steps += [c for f in verdict.unexplained for c in self._reading(f)[:1]]
         return tuple(dict.fromkeys(steps))[:_MOST]
+
+    def _adds(self, gap: Missing) -> bool:
+        """Of a batch that cannot be seen it is said already what the profile lacks."""
+        return self._ledger.told or bool(gap.permission)
 
     def of(self, live: Live) -> tuple[str, ...]:
         """The commands of a cause's remedy."""

@@ -9,6 +9,7 @@ from datetime import datetime
 from diagnostics.causes.match import Match
 from diagnostics.causes.model import Confidence, Role
 from diagnostics.causes.verdict import Live, Verdict
+from diagnostics.conclude import hidden
 from diagnostics.conclude.diagnosis import Forecast, Header, Item, Missing, Named, Recovery, State
 from diagnostics.conclude.standing import moot
 from diagnostics.evidence.model import (
@@ -20,10 +21,12 @@ from diagnostics.evidence.model import (
     Leg,
     Stage,
     Why,
+    seen,
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger, Life
 from diagnostics.readings.stakes import stakes_of
+from diagnostics.steps import progress
 from diagnostics.steps.finding import Bears, Finding, Row, Status, Where
 from diagnostics.steps.words import clock, span
 
@@ -94,21 +97,22 @@ class Teller:
             return self._part(command, status, findings)
         ledger = self._ledger
         name = ledger.batch or self._attempt()
-        counts = f"{ledger.done}/{ledger.expected if ledger.expected is not None else '?'}"
+        counts = f"{_done(ledger)}/{ledger.expected if ledger.expected is not None else '?'}"
         top = verdict.blocking[0] if verdict.blocking else None
         why = _why(verdict)
         if ledger.known_batch is False:
-            return f"{name} is not known: neither the coordinator's log nor its batch state has it"
+            return f"{name} is not known: {self._nobody_knows()}"
+        if not ledger.told:
+            return self._hidden(verdict, findings)
+        if ledger.as_asked and state is State.UNKNOWN:
+            return f"{name} at {counts}, as far as the subscription's counters tell" + self._suspect(why, findings)
         if state is State.DONE:
             return self._done(name, counts, verdict)
         if state is State.FAILED:
             what = "was closed with none of its work done" if ledger.hollow else "made no batch"
             return f"{name} {what}: {why or _harmless(verdict) or self._first_fault(findings)}"
         if state is State.STALLED:
-            idle = (
-                span((self._now - ledger.last_progress).total_seconds()) if ledger.last_progress else "an unknown time"
-            )
-            return f"{name} stuck at {counts} for {idle}: {why or 'cause undetermined'}"
+            return f"{name} stuck at {counts} for {self._idle(findings)}: {why or _undetermined(findings)}"
         if state is State.RUNNING:
             if why:
                 if top and top.match.cause.stage is Stage.CLOSED:
@@ -120,6 +124,31 @@ class Teller:
                 return f"{name} at {counts}: too early to judge{again}"
             return f"{name} running: {counts}" + self._ailing(verdict)
         return f"{name} at {counts}: could not tell whether it moves" + self._suspect(why, findings)
+
+    def _idle(self, findings: Sequence[Finding]) -> str:
+        """How long nothing got further: by the newest progress, else by what counters tell."""
+        newest = self._ledger.last_progress
+        stalled = next((f for f in findings if f.code == progress.STALLED.name and "idle_s" in f.numbers), None)
+        if newest is None and stalled is None:
+            return "an unknown time"
+        return span((self._now - newest).total_seconds() if newest else stalled.numbers["idle_s"] if stalled else 0)
+
+    def _nobody_knows(self) -> str:
+        log = "no line of the coordinator's log names it and " if seen(self._evidence.get(BatchMarks)) else ""
+        return f"{log}its batch state does not have it"
+
+    def _hidden(self, verdict: Verdict, findings: Sequence[Finding]) -> str:
+        """Why the batch cannot be seen, and what is known of the subscription all the same, as the subscription's."""
+        name = self._ledger.batch or "the latest batch"
+        says = f"{name} cannot be seen: {hidden.why(self._profile, self._evidence, self._ledger)}"
+        worst = hidden.trouble(verdict, findings)
+        if worst is None:
+            return says
+        leg = (worst.match.leg if worst.match.names_leg else None) if isinstance(worst, Live) else worst.leg
+        whose = self._profile.leg(leg or Leg.REQUEST)
+        told = f"{clause(worst.match)} ({worst.confidence})" if isinstance(worst, Live) else worst.says
+        named = f"subscription {whose.subscription if whose else '?'}"
+        return f"{says}; {told if named in told else f'{named}: {told}'}"
 
     def _done(self, name: str, counts: str, verdict: Verdict) -> str:
         if any(x.match.cause.code == "empty-by-design" for x in verdict.live):
@@ -137,6 +166,8 @@ class Teller:
 
     def _attempt(self) -> str:
         started = self._ledger.started
+        if started and self._ledger.as_asked:
+            return f"the batch of {clock(started, self._now)}, as asked,"
         return f"the start call of {clock(started, self._now)}" if started else "no batch"
 
     def _part(self, command: str, status: Status, findings: Sequence[Finding]) -> str:
@@ -180,6 +211,7 @@ class Teller:
             hence=tuple(says for says in _sentences(share.follows) if says not in because),
             against=self._against(match.leg, match.cause.stage),
             one_of=share.rivals,
+            active=hidden.active(live, self._ledger),
             runbook=match.cause.runbook,
             next=remedy,
         )
@@ -302,6 +334,13 @@ def _sentences(findings: Iterable[Finding]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(f.says for f in findings if f.says))
 
 
+def _done(ledger: Ledger) -> str:
+    """How many items are done: a number only where something counts them; what only counters bound is a range."""
+    if ledger.done or ledger.done_most == 0:
+        return str(ledger.done)
+    return f"0–{ledger.done_most}" if ledger.done_most else "?"
+
+
 def _why(verdict: Verdict) -> str:
     """What holds the batch, and how sure that is; what is not named is said as it was found. Empty: nothing that was found does."""
     if not verdict.held:
@@ -316,6 +355,16 @@ def _why(verdict: Verdict) -> str:
     else:
         says = f"{clause(top.match)} ({top.confidence})"
     return says + (f", and {more} more" if more > 0 else "")
+
+
+def _undetermined(findings: Sequence[Finding]) -> str:
+    """What is seen of messages that stay behind, where nothing says why."""
+    seen_now = [
+        f
+        for f in findings
+        if f.status is Status.FAULT and f.bears is Bears.HOLDS and f.until is None and f.code != progress.STALLED.name
+    ]
+    return "cause undetermined" + (f"; {seen_now[0].says}" if seen_now else "")
 
 
 def _harmless(verdict: Verdict) -> str:

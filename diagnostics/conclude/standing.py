@@ -38,8 +38,10 @@ _DOUBTS = (requested.LATER, recorded.OPEN)
 
 
 def state_of(ledger: Ledger, findings: Sequence[Finding], verdict: Verdict) -> State:
-    if ledger.known_batch is False or ledger.attempt is None:
+    if ledger.known_batch is False or not ledger.told or ledger.attempt is None:
         return State.UNKNOWN
+    if ledger.as_asked:
+        return State.STALLED if verdict.held or _has(findings, progress.STALLED) else State.UNKNOWN
     if ledger.hollow:
         return State.FAILED
     if ledger.closed or _has(findings, published.EMPTY, statuses=(Status.OK,)):
@@ -69,7 +71,7 @@ def status_of(command: str, state: State, ledger: Ledger, findings: Sequence[Fin
     if state is not State.DONE and any(f.status is Status.FAULT and f.bears is Bears.HOLDS for f in findings):
         return Status.FAULT
     if state is State.UNKNOWN:
-        return Status.FAULT if any(f.status is Status.FAULT for f in findings) else Status.UNKNOWN
+        return Status.FAULT if any(f.status is Status.FAULT and f.until is None for f in findings) else Status.UNKNOWN
     if _has(findings, *_DOUBTS, statuses=(Status.UNKNOWN,)):
         return Status.UNKNOWN
     return Status.WARNING if any(f.abnormal for f in findings) else Status.OK

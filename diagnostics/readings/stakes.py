@@ -23,7 +23,7 @@ class Stakes:
 
 def stakes_of(ledger: Ledger, profile: PipelineProfile) -> Stakes:
     over = ledger.known_batch is False or (bool(ledger.closed) and not ledger.hollow)
-    return Stakes(over=over, seen=True, forgiven=forgiven(ledger, profile))
+    return Stakes(over=over, seen=ledger.told, forgiven=forgiven(ledger, profile))
 
 
 def forgiven(ledger: Ledger, profile: PipelineProfile) -> int:

@@ -66,7 +66,7 @@ def _verdict(said: Diagnosis) -> Annotation:
 
 def _causes(said: Diagnosis) -> Iterator[Annotation]:
     for cause in said.causes:
-        title = f"{cause.role.value}: {_of(cause.code, cause.leg)} ({cause.confidence.value})"
+        title = f"{cause.does}: {_of(cause.code, cause.leg)} ({cause.confidence.value})"
         yield Annotation(
             _OF_ROLE[cause.role], title, "\n".join([cause.says, *cause.because, *cause.hence, *cause.next])
         )

@@ -101,10 +101,10 @@ def _verdict(said: Diagnosis) -> TestCase:
 
 def _cause(cause: Named, failing: bool) -> TestCase:
     told = "\n".join(
-        [f"{cause.role.value}, {cause.confidence.value}: {cause.says}", *cause.because, *cause.hence, *cause.next]
+        [f"{cause.does}, {cause.confidence.value}: {cause.says}", *cause.because, *cause.hence, *cause.next]
     )
     fails = failing and cause.role is not Role.BENIGN
-    return _case(_of(cause.code, cause.leg), "cause", Failure(cause.says, cause.role.value) if fails else None, told)
+    return _case(_of(cause.code, cause.leg), "cause", Failure(cause.says, cause.does) if fails else None, told)
 
 
 def _finding(finding: Finding, failing: bool) -> TestCase:

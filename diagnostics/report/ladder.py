@@ -46,7 +46,7 @@ def seen(row: Row, items: int | None = None) -> str:
     if row.reached is not None:
         return "yes" if row.reached else "no"
     low, high = row.seen_min, row.seen_max
-    if low is None and high is None:
+    if not low and high is None:
         return "?"
     if low == high:
         count = str(low)

@@ -122,7 +122,7 @@ def _cause(number: int, cause: Named, said: Diagnosis) -> tuple[str, ...]:
     name = code(_of(cause.code, cause.leg), cell=True)
     return (
         str(number),
-        f"**{cause.role.value.upper()}**",
+        f"**{cause.does.upper()}**",
         name,
         cause.confidence.value,
         escape(since),

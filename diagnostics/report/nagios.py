@@ -56,7 +56,7 @@ def _long(said: Diagnosis) -> Iterator[str]:
         yield f"{level.name.value} {level.status.value}: {level.says}"
     for cause in said.causes:
         leg = f" ({cause.leg.value})" if cause.leg else ""
-        yield f"{cause.role.value} {cause.code}{leg} {cause.confidence.value}: {cause.says}"
+        yield f"{cause.does} {cause.code}{leg} {cause.confidence.value}: {cause.says}"
     for suppressed in said.suppressed:
         yield f"accepted {text.acceptance(suppressed)}"
     for step in said.next:

@@ -107,13 +107,22 @@ def _alone(said: Diagnosis) -> str:
 def _accounts(said: Diagnosis) -> str:
     """Where all items are. `none waiting` is said only if the sum proves it: every item is accounted for elsewhere."""
     batch = said.batch
-    if batch is None or batch.done is None:
+    if batch is None:
         return ""
     where = _where(said.ladder)
-    parts = [f"{batch.done} done", *(f"{where[w]} {ladder.WORDS[w]}" for w in Where if where[w])]
-    known = batch.done + sum(count for w, count in where.items() if w is not Where.SURPLUS)
+    parts = [
+        f"{'?' if batch.done is None else batch.done} done",
+        *(f"{where[w]} {ladder.WORDS[w]}" for w in Where if where[w]),
+    ]
+    known = (batch.done or 0) + sum(count for w, count in where.items() if w is not Where.SURPLUS)
     unsure = where[Where.UNKNOWN] + where[Where.UNATTRIBUTED]
-    if batch.expected is not None and not unsure and known == batch.expected and said.state is not State.DONE:
+    if (
+        batch.expected is not None
+        and batch.done is not None
+        and not unsure
+        and known == batch.expected
+        and said.state is not State.DONE
+    ):
         moving = where[Where.WAITING] + where[Where.IN_FLIGHT] + where[Where.RETRYING]
         parts += ["none waiting"] if not moving else []
         gone = where[Where.DROPPED] + where[Where.DEAD_LETTERED] + where[Where.SKIPPED]
@@ -164,11 +173,11 @@ def _causes(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
         return []
     role_width, code_width, sure_width = (
         max(len(part) for part in column)
-        for column in zip(*((c.role.value, _code(c), c.confidence.value) for c in said.causes), strict=True)
+        for column in zip(*((c.does, _code(c), c.confidence.value) for c in said.causes), strict=True)
     )
     lines = []
     for number, cause in enumerate(said.causes, 1):
-        role = cause.role.value.upper()
+        role = cause.does.upper()
         label = f"{number} {role:<{role_width}}  {_code(cause):<{code_width}}  {cause.confidence.value:<{sure_width}}  "
         lines.append(
             layout.wrap(label, lasted(cause, said.as_of) + cause.says, indent=4).replace(role, layout.paint(role), 1)

@@ -184,7 +184,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
     command, evidence, profile, ask, header = case.command, case.evidence, case.profile, case.ask, case.header
     legs, now = case.legs, evidence.now
     present = [leg for leg in Leg if profile.leg(leg) is not None and (legs is None or leg in legs)]
-    ledger = Ledger() if command == "health" else build(evidence, profile, ask.batch, ask.expect)
+    ledger = Ledger() if command == "health" else build(evidence, profile, ask.batch, ask.expect, ask.since)
     said = _said(case, ledger, present)
     rows = lost_once(said.rows)
     whole = command in ("batch", "watch")
@@ -249,15 +249,14 @@ def _said(case: Case, ledger: Ledger, legs: Sequence[Leg]) -> run.Outcome:
 
 
 def _batch(ledger: Ledger) -> Batch | None:
-    attempt = ledger.attempt
-    if attempt is None:
+    if ledger.attempt is None and not ledger.asked:
         return None
     good = ledger.last_good
     return Batch(
         id=ledger.batch,
         started=ledger.started,
         expected=ledger.expected,
-        done=ledger.done,
+        done=ledger.done if ledger.done or ledger.done_most == 0 else None,
         closed=ledger.closed,
         last_progress=ledger.last_progress,
         last_good=good.batch if good else "",

@@ -37,6 +37,8 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """health: levels whose unknowns count."""
     subscription_alone: bool = False
     """Ask with no profile but the name of the request subscription."""
+    smallest: bool = False
+    """Ask with the smallest profile of both legs: the names of the two subscriptions."""
 
 
 Amount = bool | int | tuple[int, int] | None

@@ -7,11 +7,12 @@ import os
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -32,7 +33,9 @@ from diagnostics.scoring.compare import disagreements
 from diagnostics.scoring.consistent.check import contradictions, read_in_part
 from diagnostics.scoring.expect import LATEST, Asked, wanted
 from diagnostics.scoring.follow import Program
+from diagnostics.scoring.smallest import says_more, smallest_of
 from diagnostics.scoring.world import World, opened
+from diagnostics.steps.finding import Status
 from diagnostics.transport.session import LAB, Options, Session
 
 TIMEOUT_S = 60.0
@@ -57,8 +60,10 @@ class Score(Struct, frozen=True, kw_only=True):
     passed: bool
     seconds: float
     expected: str = ""
-    """Status."""
+    """Status; of the answer with the smallest profile: what the full one gives."""
     found: str = ""
+    smallest: bool = False
+    """Asked with the smallest profile."""
     causes: tuple[NamedCause, ...] = ()
     disagreements: tuple[str, ...] = ()
     followed: tuple[follow.Followed, ...] = ()
@@ -68,38 +73,42 @@ class Score(Struct, frozen=True, kw_only=True):
 
 
 def score_all(
-    paths: Sequence[Path], seeds: Sequence[int], jobs: int = 0, program: Program | None = None
+    paths: Sequence[Path],
+    seeds: Sequence[int],
+    jobs: int = 0,
+    program: Program | None = None,
+    smallest: bool = False,
 ) -> Iterator[Score]:
     """The score of each scenario with each seed, in that order, as they come; `jobs` at once, 0: one a core.
 
-    With a `program`, every command that an answer offers is followed, too.
+    With a `program`, every command that an answer offers is followed, too. `smallest`: what is scored is the answer with the smallest
+    profile, and what it is held against the answer with the full one.
     """
     tasks = [(path, seed) for path in paths for seed in seeds]
     workers = min(jobs or os.cpu_count() or 1, len(tasks))
+    one = score_smallest if smallest else partial(score, program=program)
     if workers <= 1:
-        yield from (score(path, seed, program) for path, seed in tasks)
+        yield from (one(path, seed) for path, seed in tasks)
         return
     # Spawned, never forked: gRPC does not survive a fork.
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(partial(score, program=program), *zip(*tasks, strict=True))
+        yield from pool.map(one, *zip(*tasks, strict=True))
 
 
 def score(path: Path, seed: int, program: Program | None = None) -> Score:
     """Diagnose one scenario and compare. Never raises: what goes wrong is a failed score with its reason."""
+    return _guarded(path, seed, partial(_scored, program=program))
+
+
+def score_smallest(path: Path, seed: int) -> Score:
+    """Diagnose one scenario with the smallest profile and compare with what the full one says. Never raises, likewise."""
+    return _guarded(path, seed, _scored_smallest)
+
+
+def _guarded(path: Path, seed: int, scored: Callable[[Path, int], _Scored]) -> Score:
     began = time.monotonic()
     try:
-        want = wanted(load(path, seed), path)
-        reads = MANY_READS if program else LOG_READS_PER_MINUTE
-        with opened(path, seed, log_reads_per_minute=reads) as world:
-            case = observe(world, want.ask)
-            found = investigate(case)
-            followed = _follow(world, want.ask, case, found, program) if program else ()
-        wrong = (
-            *disagreements(want.expect, found),
-            *contradictions(found, read_in_part(case.evidence)),
-            *unlike_replayed(case, found),
-            *follow.disagreements(followed),
-        )
+        found = scored(path, seed)
     except ScenarioError as error:
         return Score(scenario=path.stem, seed=seed, passed=False, seconds=time.monotonic() - began, error=str(error))
     except Exception as error:
@@ -109,32 +118,70 @@ def score(path: Path, seed: int, program: Program | None = None) -> Score:
     return Score(
         scenario=path.stem,
         seed=seed,
-        passed=not wrong,
+        passed=not found.wrong,
         seconds=time.monotonic() - began,
-        expected=want.expect.status.value,
-        found=found.status.value,
-        causes=tuple(NamedCause(code=c.code, leg=c.leg, role=c.role, confidence=c.confidence) for c in found.causes),
-        disagreements=wrong,
-        followed=followed,
+        expected=found.expected.value,
+        found=found.answer.status.value,
+        smallest=found.smallest,
+        causes=tuple(
+            NamedCause(code=c.code, leg=c.leg, role=c.role, confidence=c.confidence) for c in found.answer.causes
+        ),
+        disagreements=found.wrong,
+        followed=found.followed,
     )
+
+
+class _Scored(NamedTuple):
+    expected: Status
+    answer: Diagnosis
+    wrong: tuple[str, ...]
+    followed: tuple[follow.Followed, ...] = ()
+    smallest: bool = False
+
+
+def _scored_smallest(path: Path, seed: int) -> _Scored:
+    asked = msgspec.structs.replace(wanted(load(path, seed), path).ask, subscription_alone=False)
+    with opened(path, seed, log_reads_per_minute=MANY_READS) as world:
+        full = diagnose(world, asked)
+        case = observe(world, msgspec.structs.replace(asked, smallest=True))
+    found = investigate(case)
+    wrong = (*says_more(full, found), *contradictions(found, read_in_part(case.evidence)))
+    return _Scored(full.status, found, wrong, smallest=True)
+
+
+def _scored(path: Path, seed: int, program: Program | None) -> _Scored:
+    want = wanted(load(path, seed), path)
+    reads = MANY_READS if program else LOG_READS_PER_MINUTE
+    with opened(path, seed, log_reads_per_minute=reads) as world:
+        case = observe(world, want.ask)
+        found = investigate(case)
+        followed = _follow(world, want.ask, case, found, program) if program else ()
+    wrong = (
+        *disagreements(want.expect, found),
+        *contradictions(found, read_in_part(case.evidence)),
+        *unlike_replayed(case, found),
+        *follow.disagreements(followed),
+    )
+    return _Scored(want.expect.status, found, wrong, followed)
 
 
 def _follow(world: World, asked: Asked, case: Case, found: Diagnosis, program: Program) -> tuple[follow.Followed, ...]:
     """What the offered commands come to for somebody who has the profile that the answer was given with."""
-    if not asked.subscription_alone:
+    if not (asked.subscription_alone or asked.smallest):
         return follow.follow(world, found, program)
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
-        file.write(_SMALLEST.format(profile=case.profile))
+        file.write(_named(case.profile))
         file.flush()
         return follow.follow(world, found, program, {"PUBSUB_DIAG_PROFILE": file.name})
 
 
-_SMALLEST = """\
-name = "{profile.name}"
-project = "{profile.project}"
-[request]
-subscription = "{profile.request.subscription}"
-"""
+def _named(profile: PipelineProfile) -> str:
+    """The profile as TOML that names subscriptions alone."""
+    back = f'[completion]\nsubscription = "{profile.completion.subscription}"\n' if profile.completion else ""
+    return (
+        f'name = "{profile.name}"\nproject = "{profile.project}"\n'
+        f'[request]\nsubscription = "{profile.request.subscription}"\n{back}'
+    )
 
 
 def unlike_replayed(case: Case, found: Diagnosis) -> tuple[str, ...]:
@@ -172,7 +219,7 @@ def _profile(session: Session, asked: Asked) -> PipelineProfile:
         raise LookupError(f"no built-in profile fits the lab's project {session.project}")
     if asked.subscription_alone:
         return profile_of(profile.request.subscription, project=profile.project)
-    return profile
+    return smallest_of(profile) if asked.smallest else profile
 
 
 def _ask(world: World, asked: Asked, now: datetime) -> Ask:

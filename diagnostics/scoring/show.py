@@ -17,7 +17,8 @@ def line(score: Score) -> str:
     causes = ", ".join(
         f"{c.code}{'@completion' if c.leg == 'completion' else ''} {c.role} {c.confidence}" for c in score.causes
     )
-    verdict = score.found if score.found == score.expected else f"expected {score.expected}, found {score.found}"
+    wanted = f"the full profile {score.expected}" if score.smallest else f"expected {score.expected}"
+    verdict = score.found if score.found == score.expected else f"{wanted}, found {score.found}"
     said = [f"{head}  {verdict}{': ' if causes else ''}{causes}", *(f"        {clean(d)}" for d in score.disagreements)]
     return "\n".join(said)
 

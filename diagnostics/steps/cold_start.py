@@ -180,6 +180,7 @@ def _turned_away(
     flowing = acked or _moves(ledger, now, subscription, capacity)
     lettered = 0 if isinstance(dead, Unseen) or not ledger.started else round(total(dead.series, since))
     burnt = min(lettered, least) if len(away) > _other_refusals(log, since) else 0
+    owes_nothing = owed(ledger, leg) == (0, 0)
     running = f"{busy:.0f} of at most {limit} instances ran" if busy else f"at most {limit} instances may run"
     if full and burnt:
         yield SATURATED.says(
@@ -193,11 +194,11 @@ def _turned_away(
             rests_on=("RequestLog", "DeadLetterCounts", "ReceiverCapacity", "ServiceConfig"),
             numbers=numbers | {"dead_lettered": burnt},
         )
-    elif not recent or not least:
+    elif not recent or owes_nothing:
         yield DRAINED.says(
             Status.OK,
             f"{count(len(away), 'push')} turned away with “{NO_INSTANCE}” until {clock(away[-1].at, now)}; "
-            + ("acked since" if flowing or not least else "none since"),
+            + ("acked since" if flowing or owes_nothing else "none since"),
             leg=leg,
             bears=Bears.SLOWS,
             since=away[0].at,
@@ -211,7 +212,7 @@ def _turned_away(
             f"{count(len(recent), 'push')} turned away with 429 “{NO_INSTANCE}” in the last 5 min; {running}"
             + ("; others get through" if flowing else ""),
             leg=leg,
-            bears=Bears.SLOWS if flowing else Bears.HOLDS,
+            bears=Bears.SLOWS if flowing or not least else Bears.HOLDS,
             held=0 if flowing else least,
             since=full[0].at,
             rests_on=("RequestLog", "ReceiverCapacity", "ServiceConfig"),

@@ -77,7 +77,7 @@ def created(
         yield CREATED.says(Status.OK, f"batch {attempt.batch} exists: items of it came back")
         yield Row(stage=Stage.CREATED, expected=ledger.expected, status=Status.OK, source="completions")
         return
-    if isinstance(marks, Unseen) or not ledger.proven(Means.CREATED):
+    if isinstance(marks, Unseen) or ledger.as_asked or not ledger.proven(Means.CREATED):
         why = (
             marks.says
             if isinstance(marks, Unseen)

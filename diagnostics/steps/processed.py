@@ -108,23 +108,23 @@ def _repeats(
     dead = [r for r in ours if r.dead_lettered]
     if dead:
         yield told.past(dead, "of this batch; they went to the dead-letter topic")
-    for group, whose in (([r for r in ours if not r.dead_lettered], "of this batch"), (foreign, _NOT_OURS)):
+    theirs = "of no item of this batch" if ledger.told else "of which batch, nothing tells"
+    for group, whose in (([r for r in ours if not r.dead_lettered], "of this batch"), (foreign, theirs)):
         if sum(r.failures for r in group) < _AGAIN:
             continue
         newest = max(r.last for r in group)
         if not nacks and now - newest > ledger.dead(Leg.REQUEST).pause:
             yield told.past(group, f"{whose}; nothing pushes them any more")
-        elif whose is not _NOT_OURS:
+        elif group is not foreign:
             yield told.now(group, Bears.HOLDS, len(group), whose)
         else:
             waiting = owed(ledger, Leg.REQUEST)[0]
             holds = waiting > 0 and nacks > recent.get("ack", 0)
             yield told.now(group, Bears.HOLDS if holds else Bears.APART, waiting if holds else 0, whose)
-            if not holds:
+            if ledger.told and not holds:
                 yield _too_few(recent, service)
 
 
-_NOT_OURS = "of no item of this batch"
 _AGAIN = 3
 """Fewer failures than this of all items together are a retry, and no coming back again and again."""
 

@@ -15,6 +15,7 @@ from diagnostics.evidence.model import (
     ItemMarks,
     Leg,
     Means,
+    PushCounts,
     ReceiverCapacity,
     ServiceConfig,
     Stage,
@@ -25,11 +26,12 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
 from diagnostics.steps.published import start_limit_s
-from diagnostics.steps.words import clock, span
+from diagnostics.steps.words import clock, last_of, span
 
 PROGRESSING = Code("progress.moving", Stage.PROCESSED, "items get further")
 TOO_EARLY = Code("progress.too_early", Stage.PROCESSED, "too early to judge")
 STALLED = Code("progress.stalled", Stage.PROCESSED, "work is owed and nothing gets further", Kind.CONSEQUENCE)
+COUNTED = Code("progress.counted", Stage.PROCESSED, "how many pushes were acked since the batch began")
 UNSEEN = Code("progress.unseen", Stage.PROCESSED, "progress could not be seen")
 
 _STARTUP_S = 10.0
@@ -45,10 +47,14 @@ def progress(
     status: BatchStatus | Unseen,
     marks: ItemMarks | Unseen,
     request: Annotated[SubscriptionConfig | Unseen, Leg.REQUEST],
+    pushes: Annotated[PushCounts | Unseen, Leg.REQUEST],
     capacity: Annotated[ReceiverCapacity | Unseen, Leg.REQUEST],
     coordinator: Annotated[ServiceConfig | Unseen, Leg.COMPLETION],
 ) -> Iterator[Finding]:
     """Compares the newest progress of the batch with the time that one item may take."""
+    if ledger.as_asked:
+        yield from _as_asked(ledger, profile, now, pushes, coordinator, patience_s(request, capacity))
+        return
     if ledger.attempt is None or not ledger.batch or ledger.closed or ledger.made_none or ledger.known_batch is False:
         return
     if isinstance(marks, Unseen) and isinstance(status, Unseen):
@@ -86,6 +92,43 @@ def progress(
     else:
         why = "the start call is still at work" if at_work and now < at_work else f"one item may take {span(patience)}"
         yield TOO_EARLY.says(Status.OK, f"nothing has come back yet; {last}, and {why}", numbers=numbers)
+
+
+def _as_asked(
+    ledger: Ledger,
+    profile: PipelineProfile,
+    now: datetime,
+    pushes: PushCounts | Unseen,
+    coordinator: ServiceConfig | Unseen,
+    patience: float,
+) -> Iterator[Finding]:
+    """Of a batch that only the caller tells of: whether less was acked since then than it has items, and when something last was.
+
+    Until something is published its start call may be at work.
+    """
+    begun, most = ledger.started, ledger.counts[Stage.PROCESSED].most
+    if isinstance(pushes, Unseen) or begun is None or most is None or ledger.expected is None:
+        yield UNSEEN.says(Status.UNKNOWN, "how many pushes were acked since then could not be seen")
+        return
+    acked = [s for s in pushes.series if s.labels.get("response_class") == "ack"]
+    newest = last_of(acked, begun)
+    idle = (pushes.source.as_of - (newest or begun)).total_seconds()
+    last = f"the last one by {clock(newest, now)}, {span(idle)} ago" if newest else f"none since {clock(begun, now)}"
+    starting = ledger.counts[Stage.PUBLISHED].most == 0 and idle < start_limit_s(coordinator)
+    if most < ledger.expected and idle > patience and not starting:
+        yield STALLED.says(
+            Status.FAULT,
+            f"at most {most} of {ledger.expected} {profile.item}s can have been acked: {last}; "
+            f"one may take {span(patience)} (start-up, ack deadline and a retry)",
+            bears=Bears.HOLDS,
+            since=newest or begun,
+            rests_on=("PushCounts",),
+            numbers={"idle_s": idle, "patience_s": patience},
+        )
+    else:
+        yield COUNTED.says(
+            Status.OK, f"at most {most} of {ledger.expected} {profile.item}s can have been acked; {last}"
+        )
 
 
 def _start_at_work(ledger: Ledger, coordinator: ServiceConfig | Unseen) -> datetime | None:

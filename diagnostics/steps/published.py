@@ -109,7 +109,9 @@ def _why_fewer(
         yield _errors(ledger, attempt, failed, noun)
     if ledger.gated:
         yield _gated(ledger, profile, attempt, noun)
-    if (attempt.published is None and here.exact is None) or (attempt.published is None and here.basis == "topic"):
+    if ledger.as_asked:
+        yield from _as_asked(ledger, now, coordinator, noun)
+    elif (attempt.published is None and here.exact is None) or (attempt.published is None and here.basis == "topic"):
         yield from _no_count(ledger, attempt, now, coordinator, failed)
     elif least > (ledger.gated or 0) + failed:
         yield FEWER.says(
@@ -122,6 +124,35 @@ def _why_fewer(
         )
     elif not failed and not ledger.gated and here.least:
         yield ALL.says(Status.OK, f"{here.least} of {ledger.expected or here.least} {noun} published", leg=Leg.REQUEST)
+
+
+def _as_asked(ledger: Ledger, now: datetime, coordinator: ServiceConfig | Unseen, noun: str) -> Iterator[Finding]:
+    """What the topic got since the batch began, as the caller says it, against the number that the caller says."""
+    here = ledger.counts[Stage.PUBLISHED]
+    if here.basis != "topic":
+        yield UNSEEN.says(Status.UNKNOWN, "how many items were published could not be seen", leg=Leg.REQUEST)
+    elif here.exact is None:
+        yield IN_PROGRESS.says(Status.OK, f"{here.least} {noun} published so far", leg=Leg.REQUEST, bears=Bears.SLOWS)
+    elif (least := ledger.gap(Stage.PUBLISHED)[0]) and not here.least and _starting(ledger, now, coordinator):
+        yield UNSEEN.says(
+            Status.UNKNOWN, "nothing was published yet; whether a start call is at work, nothing tells", leg=Leg.REQUEST
+        )
+    elif least:
+        yield FEWER.says(
+            Status.FAULT,
+            f"the topic got {here.least} messages since the batch began, of {ledger.expected} {noun}",
+            leg=Leg.REQUEST,
+            bears=Bears.HOLDS,
+            held=least,
+            rests_on=("PublishCounts",),
+        )
+    else:
+        yield ALL.says(Status.OK, f"the topic got {here.least} messages or more since the batch began", leg=Leg.REQUEST)
+
+
+def _starting(ledger: Ledger, now: datetime, coordinator: ServiceConfig | Unseen) -> bool:
+    """Whether the start call can still be at work."""
+    return ledger.started is not None and (now - ledger.started).total_seconds() < start_limit_s(coordinator)
 
 
 def start_limit_s(coordinator: ServiceConfig | Unseen) -> float:

@@ -52,7 +52,7 @@ def recorded(
     """Compares completions with batch state, and the state's expectation with what was published at all."""
     here = ledger.counts.get(Stage.RECORDED)
     before = ledger.before(Stage.RECORDED) if ledger.counts else None
-    if here is None or before is None or ledger.attempt is None or not ledger.batch or ledger.made_none:
+    if here is None or before is None or ledger.attempt is None or not _is_one(ledger):
         yield Row(stage=Stage.RECORDED, not_reached=True)
         yield Row(stage=Stage.CLOSED, not_reached=True)
         return
@@ -125,6 +125,11 @@ def _where(ledger: Ledger, lacks: int, now: datetime) -> dict[str, int]:
     retrying = sum(1 for x in refused if x.last is not None and now - x.last <= pause)
     waits = may_wait(ledger, Leg.COMPLETION, now, lacks)
     return places(lacks, {Where.DEAD_LETTERED: dead, Where.RETRYING: min(retrying, waits)}, {})
+
+
+def _is_one(ledger: Ledger) -> bool:
+    """Whether there is a batch: named, or the caller's word for it."""
+    return (bool(ledger.batch) or ledger.as_asked) and not ledger.made_none
 
 
 def _closing(ledger: Ledger, profile: PipelineProfile, now: datetime, hidden: str) -> Iterator[Finding | Row]:

@@ -42,14 +42,20 @@ def requested(
             rests_on=("StartCalls", "BatchMarks"),
         )
     if ledger.known_batch is False:
-        yield UNKNOWN_BATCH.says(Status.UNKNOWN, "neither the coordinator's log nor its batch state knows this batch")
+        log = "" if isinstance(marks, Unseen) else "no line of the coordinator's log names this batch, and "
+        yield UNKNOWN_BATCH.says(Status.UNKNOWN, f"{log}the batch state does not know it")
         yield row
         return
     if attempt is None:
         if isinstance(calls, Unseen) and isinstance(marks, Unseen):
             yield NONE.says(Status.UNKNOWN, f"start calls could not be seen: {calls.says}")
+        elif isinstance(marks, Unseen):
+            yield NONE.says(
+                Status.UNKNOWN, f"no start call in the look-back; lines of batches could not be seen: {marks.says}"
+            )
         else:
-            yield NONE.says(Status.UNKNOWN, "no start call and no batch in the look-back")
+            which = "no line names this batch, and no start call is known to be its" if ledger.asked else ""
+            yield NONE.says(Status.UNKNOWN, which or "no start call and no batch in the look-back")
         yield row
         return
     call, refused = attempt.call, attempt.refused
@@ -65,7 +71,7 @@ def requested(
         stage=Stage.REQUESTED,
         reached=arrived if call or attempt.marks else None,
         status=Status.OK if arrived else Status.FAULT if call else Status.UNKNOWN,
-        source=f"start call {when}" if when else "",
+        source=f"as asked: {when}" if ledger.as_asked else f"start call {when}" if when else "",
     )
 
 

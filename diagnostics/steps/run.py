@@ -16,11 +16,13 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 
+import msgspec
+
 from diagnostics.evidence.model import Evidence, EvidenceSet, Leg, Stage, Unseen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.finding import Code, Finding, Row, Status
+from diagnostics.steps.finding import Bears, Code, Finding, Row, Status
 
 Step = Callable[..., Iterable[Finding | Row]]
 
@@ -55,15 +57,29 @@ def run(
     legs: Sequence[Leg],
     ask: Ask | None = None,
 ) -> Outcome:
+    """What the steps say, in their order."""
     findings: list[Finding] = []
     rows: list[Row] = []
+    unseen = not ledger.told and ledger.known_batch is not False
     for step in steps:
         for said in _one(step, evidence, ledger, profile, legs, ask or Ask()):
             if isinstance(said, Row):
-                rows.append(said)
+                rows.append(_uncounted(said) if unseen else said)
             else:
-                findings.append(said)
+                findings.append(_apart(said) if unseen else said)
     return Outcome(tuple(findings), tuple(rows))
+
+
+def _apart(finding: Finding) -> Finding:
+    """Of a batch that cannot be seen no item is known to have met anything: what is found is the subscription's."""
+    return msgspec.structs.replace(finding, bears=Bears.APART, held=0)
+
+
+def _uncounted(row: Row) -> Row:
+    """The same of a row: what was not seen is neither zero nor "not reached". What configuration says stands."""
+    if row.basis == "config":
+        return msgspec.structs.replace(row, where={})
+    return Row(stage=row.stage, leg=row.leg, basis=row.basis)
 
 
 def _one(

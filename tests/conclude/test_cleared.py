@@ -22,7 +22,9 @@ NO_START = cold_start.FINE.says(Status.OK, "no instance had to start", leg=Leg.R
 
 def ledger(delivered: int) -> Ledger:
     counts = {stage: Count(0, 0) for stage in COUNTED}
-    return Ledger(counts={**counts, Stage.PUBLISHED: Count(120, 120), Stage.DELIVERED: Count(delivered, 120)})
+    return Ledger(
+        told=True, counts={**counts, Stage.PUBLISHED: Count(120, 120), Stage.DELIVERED: Count(delivered, 120)}
+    )
 
 
 def cleared(

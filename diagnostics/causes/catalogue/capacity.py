@@ -3,6 +3,7 @@
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, all_of, any_of, ok
 from diagnostics.evidence.model import DeadLetterCounts, PushCounts, RequestLog, Stage
 from diagnostics.steps import cold_start, delivered
+from diagnostics.steps.finding import Bears
 
 CAUSES = (
     Cause(
@@ -13,7 +14,8 @@ CAUSES = (
         stage=Stage.DELIVERED,
         legs=BOTH,
         requires=Has(cold_start.SATURATED),
-        decisive=ALWAYS,
+        # That work drains more slowly than it comes, items show that met it: of what is not the batch's nobody knows what is owed.
+        decisive=Has(cold_start.SATURATED, bears=(Bears.HOLDS, Bears.SLOWS)),
         effects=(cold_start.CANNOT_SCALE,),
         next=("pubsub-diag runbook show max-instances-saturated",),
     ),

@@ -52,13 +52,22 @@ def print_schema() -> int:
     return int(Exit.OK)
 
 
-def score(folders: Sequence[Path], seeds: int, seed_base: int, jobs: int, follow: bool, json_output: bool) -> int:
+def score(
+    folders: Sequence[Path],
+    seeds: int,
+    seed_base: int,
+    jobs: int,
+    follow: bool,
+    smallest: bool,
+    json_output: bool,
+) -> int:
     """Score scenarios; each line is printed as it comes."""
+    if follow and smallest:
+        raise Trouble("--follow and --smallest are two questions", "ask them one after the other")
     began = time.monotonic()
     scores = []
-    for one in score_all(
-        _places(folders), range(seed_base, seed_base + seeds), jobs, CommandLine() if follow else None
-    ):
+    program = CommandLine() if follow else None
+    for one in score_all(_places(folders), range(seed_base, seed_base + seeds), jobs, program, smallest):
         scores.append(one)
         if not json_output:
             output.answer(f"{show.line(one)}\n")

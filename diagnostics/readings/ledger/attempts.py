@@ -25,6 +25,8 @@ class Attempt:
     batch: str = ""
     marks: list[Mark] = field(default_factory=list)
     call: StartCall | None = None
+    begun: datetime | None = None
+    """When it began, as the caller says it: no line and no call tells."""
 
     def first(self, *means: Means) -> Mark | None:
         return next((m for m in self.marks if m.means in means), None)
@@ -34,13 +36,19 @@ class Attempt:
 
     @property
     def seen(self) -> bool:
-        """False for a batch that is known by its id alone: no line and no call tells of it."""
-        return bool(self.marks or self.call)
+        """False for a batch that is known by its id alone: no line, no call and no caller tells when it began."""
+        return bool(self.marks or self.call or self.begun)
+
+    @property
+    def told(self) -> bool:
+        """Whether a line tells of it, or a start call that failed: then what became of it is known."""
+        return bool(self.marks) or (self.call is not None and self.call.status >= 400 and self.call.status != 504)
 
     @property
     def started(self) -> datetime:
-        """When the attempt began, by its first line or call. Raises ValueError unless it was `seen`."""
-        return min([m.at for m in self.marks[:1]] + ([self.call.at] if self.call else []))
+        """When the attempt began, by its first line or call, else by the caller. Raises ValueError unless it was `seen`."""
+        seen = [m.at for m in self.marks[:1]] + ([self.call.at] if self.call else [])
+        return min(seen or ([self.begun] if self.begun else []))
 
     @property
     def created(self) -> Mark | None:

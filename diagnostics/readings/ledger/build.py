@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from diagnostics.evidence.model import BatchMarks, BatchStatus, EvidenceSet, ItemMarks, Leg, Means, StartCalls, seen
 from diagnostics.pipeline.profile import PipelineProfile
@@ -11,27 +12,45 @@ from diagnostics.readings.ledger.attempts import Attempt, attempts
 from diagnostics.readings.ledger.counts import counts_of
 from diagnostics.readings.ledger.dead_letters import dead_letters_of
 from diagnostics.readings.ledger.empty import by_design, uncovered
-from diagnostics.readings.ledger.ledger import Ledger
+from diagnostics.readings.ledger.ledger import COUNTED, Count, Ledger
 from diagnostics.readings.ledger.lives import activity_of, attribute, lives_of, repeats_of
 
 
-def build(evidence: EvidenceSet, profile: PipelineProfile, batch: str = "", expect: int | None = None) -> Ledger:
-    """The ledger of a batch; of the latest start attempt when none is named."""
+def build(
+    evidence: EvidenceSet,
+    profile: PipelineProfile,
+    batch: str = "",
+    expect: int | None = None,
+    since: datetime | None = None,
+) -> Ledger:
+    """The ledger of a batch; of the latest start attempt when none is named. Where nothing tells of one, the caller's word does:
+    so many items (`expect`), begun then (`since`)."""
     batch_marks = seen(evidence.get(BatchMarks))
     item_marks = seen(evidence.get(ItemMarks))
     calls = seen(evidence.get(StartCalls))
     status = seen(evidence.get(BatchStatus))
     all_attempts = attempts(batch_marks.marks if batch_marks else (), calls.calls if calls else ())
     attempt = _select(all_attempts, batch)
-    if status and not batch and attempt and status.batch != attempt.batch:
-        status = None  # the latest start attempt made no batch: what an older one counts is not about it
+    about = batch or (attempt.batch if attempt else "")
+    if status and (batch or attempt) and status.batch != about:
+        status = None  # another batch's: the latest start attempt made none, or another one is asked about
     known = None
     if batch:
         known = bool(attempt and attempt.marks) or (status.exists if status else None)
         if attempt is None and (known is not False):
             attempt = Attempt(batch=batch)
+    as_asked = not (attempt and attempt.seen) and known is None and expect is not None and since is not None
+    if as_asked:
+        attempt = Attempt(batch=batch, begun=since)
     mine, others = attribute(item_marks.marks if item_marks else (), attempt)
     lives = lives_of(mine, status)
+    matched = frozenset(
+        (m.means, m.batch)
+        for m in (*(batch_marks.marks if batch_marks else ()), *(item_marks.marks if item_marks else ()))
+    )
+    told = _told(attempt, matched) or bool(lives) or bool(status and status.exists) or as_asked
+    if attempt and not told and not attempt.seen:
+        attempt = None  # nothing but its name
     expected, at_start, expected_from = _expected(attempt, status, expect)
     if attempt and attempt.failed_to_publish and not expected:
         expected = at_start  # the coordinator lowered its count by what it failed to publish
@@ -46,10 +65,9 @@ def build(evidence: EvidenceSet, profile: PipelineProfile, batch: str = "", expe
         bad_messages=sum(1 for m in others if m.means is Means.BAD_MESSAGE),
         asked=batch,
         known_batch=known,
-        matched=frozenset(
-            (m.means, m.batch)
-            for m in (*(batch_marks.marks if batch_marks else ()), *(item_marks.marks if item_marks else ()))
-        ),
+        told=told,
+        as_asked=as_asked,
+        matched=matched,
         activity=activity_of(item_marks.marks if item_marks else ()),
         empty_by_design=by_design(attempt, bool(_closed(attempt, status)), profile),
         unlisted=uncovered(attempt.gate, profile) if attempt and attempt.gate else 0,
@@ -58,10 +76,18 @@ def build(evidence: EvidenceSet, profile: PipelineProfile, batch: str = "", expe
         forced=_forced(attempt, status),
         closed_from="batch state" if status and status.closed is not None else "coordinator log",
     )
-    ledger = replace(ledger, counts=counts_of(ledger, evidence, profile, item_marks, status))
+    counts = counts_of(ledger, evidence, profile, item_marks, status) if told else dict.fromkeys(COUNTED, Count())
+    ledger = replace(ledger, counts=counts)
     dead = {leg: dead_letters_of(ledger, evidence, leg) for leg in Leg}
     repeats = (*repeats_of(mine, True, lives), *repeats_of(others, False))
     return replace(ledger, dead_letters=dead, repeats=repeats)
+
+
+def _told(attempt: Attempt | None, matched: frozenset[tuple[Means, str]]) -> bool:
+    """Whether a line or a failed call tells of it; of a call that left no line, if lines of other batches do match."""
+    if attempt is None:
+        return False
+    return attempt.told or (attempt.call is not None and any(m is Means.CREATED for m, _ in matched))
 
 
 def _select(all_attempts: Sequence[Attempt], batch: str) -> Attempt | None:

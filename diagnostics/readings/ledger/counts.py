@@ -22,6 +22,9 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.answers import answers
 from diagnostics.readings.ledger.ledger import COUNTED, GOT_TO, ORDER, TROUBLES, Count, Ledger
 
+_SILENT = timedelta(minutes=5)
+"""A topic that got nothing for so long gets no more of this batch, for all that counters tell."""
+
 
 def counts_of(
     ledger: Ledger,
@@ -68,12 +71,22 @@ def _published(ledger: Ledger, evidence: EvidenceSet) -> Count:
         return Count(0, 0, "start call")
     named = sum(1 for life in ledger.lives if ORDER[life.stage] >= ORDER[Stage.PUBLISHED])
     topic = seen(evidence.get(PublishCounts, Leg.REQUEST))
+    if ledger.as_asked and topic:
+        return _as_asked(ledger, topic)
     if attempt and topic and ledger.started and attempt.call:
         ended = attempt.call.at + timedelta(seconds=attempt.call.latency_s)
         if topic.source.as_of >= ended:
             sent = int(total(topic.messages, ledger.started - timedelta(minutes=1)))
             return Count(named, max(sent, named), "topic counter", "topic")
     return Count(named, None, "application log" if named else "")
+
+
+def _as_asked(ledger: Ledger, topic: PublishCounts) -> Count:
+    """What was published since the batch began, as the caller says it; more may come until the topic has been silent."""
+    assert ledger.started is not None and ledger.expected is not None
+    sent = min(int(total(topic.messages, ledger.started - timedelta(minutes=1))), ledger.expected)
+    silent = not total(topic.messages, topic.source.as_of - _SILENT)
+    return Count(sent, sent if silent else ledger.expected, "topic counter", "topic")
 
 
 def _bound_by_counters(counts: dict[Stage, Count], ledger: Ledger, evidence: EvidenceSet) -> None:

@@ -161,6 +161,11 @@ class Ledger:
     """Items that a gate kept back for a reason that the profile does not list as right."""
     missing_state: bool = False
     """The batch state was asked for this batch and knows none."""
+    told: bool = False
+    """Whether anything tells of the batch's items, or of what became of its start. If not, the batch cannot be seen, and what is
+    found belongs to the subscription."""
+    as_asked: bool = False
+    """Its start and its number are the caller's word: what the counters count since then is taken for it."""
     matched: frozenset[tuple[Means, str]] = frozenset()
     """(marker, batch) pairs that matched in the look-back; batch is empty where the line names none."""
 
@@ -248,6 +253,13 @@ class Ledger:
         if recorded.source == "batch state":
             return recorded.least
         return max(recorded.least, self.counts[Stage.RETURNED].least)
+
+    @property
+    def done_most(self) -> int | None:
+        """Items that can be done, at most; None: nothing bounds them."""
+        passed = (Stage.PROCESSED, Stage.RETURNED, Stage.RECORDED)
+        bounds = [most for s in passed if s in self.counts and (most := self.counts[s].most) is not None]
+        return max(min(bounds), self.done) if bounds else None
 
     @property
     def last_progress(self) -> datetime | None:

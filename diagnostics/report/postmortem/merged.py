@@ -147,7 +147,9 @@ class Seen:
     @cached_property
     def ledgers(self) -> tuple[Ledger, ...]:
         """The ledger of each look."""
-        return tuple(build(r.case.evidence, r.case.profile, self.batch, r.case.ask.expect) for r in self.looks)
+        return tuple(
+            build(r.case.evidence, r.case.profile, self.batch, r.case.ask.expect, r.case.ask.since) for r in self.looks
+        )
 
     @cached_property
     def attempt(self) -> Attempt | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from diagnostics.causes.model import Confidence, Role
-from diagnostics.conclude.diagnosis import Exit, RuledOut, State
+from diagnostics.conclude.diagnosis import Diagnosis, Exit, RuledOut, State
 from diagnostics.conclude.standing import EXITS
 from diagnostics.evidence.model import STAGES, Leg, Stage
 from diagnostics.scoring.consistent.answer import Answer
@@ -60,8 +60,18 @@ def headline(answer: Answer) -> Iterator[str]:
         yield f"the headline is undetermined, and {top.code} blocks"
     if top and not top.one_of and f"{top.says} ({top.confidence})" not in said.headline:
         yield f"the headline does not say what blocks: {top.code} ({top.confidence})"
-    if not top and "(confirmed)" in said.headline:
+    if not top and "(confirmed)" in said.headline and not _of_the_subscription(said):
         yield "the headline is sure of a cause, and none blocks"
+
+
+def _of_the_subscription(said: Diagnosis) -> bool:
+    """Of a batch that cannot be seen it says what is wrong with the subscription, as sure as the list is."""
+    sure = any(
+        f"{c.says} ({Confidence.CONFIRMED})" in said.headline
+        for c in said.causes
+        if c.confidence is Confidence.CONFIRMED
+    )
+    return sure and said.state is State.UNKNOWN and " cannot be seen: " in said.headline
 
 
 def confidence(answer: Answer) -> Iterator[str]:
