@@ -3,7 +3,7 @@
 A bundle is one JSON document, compressed with gzip. There is nothing to unpack: it holds no names of files, so none can lead
 anywhere. The document is a `Document` below; `schema()` is its JSON Schema. Format version 1:
 
-    format, format_version   "pubsub-diag bundle", 1. A reader refuses a newer format; a field that it does not know it ignores
+    format, format_version   "pubsub-diag bundle", 1. A reader refuses a newer format; what it does not know of this one it sets apart
     made_by, made_at         version of pubsub-diag, and when it looked
     command … calls          what the run asked, of which pipeline, and which calls it made
     now, since, lookback     the time that the evidence speaks of
@@ -12,14 +12,16 @@ anywhere. The document is a `Document` below; `schema()` is its JSON Schema. For
     notes[], redactions      what people noted, and how much was taken out
 
 What comes from a file is not trusted: sizes are bounded before anything is decoded, every value has to be of its type, and all that
-is wrong is a BundleError in one line.
+is wrong is a BundleError in one line. What another version wrote is no error (`diagnostics.keep.apart`): a kind of evidence that is not
+known or cannot be read is unseen, and the answer says so.
 """
 
 from __future__ import annotations
 
 import gzip
 import zlib
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,27 +29,27 @@ import msgspec
 from msgspec import Struct
 
 from diagnostics import __version__
-from diagnostics.conclude.diagnosis import Call, Concluded, Diagnosis, Header
+from diagnostics.conclude.diagnosis import Call, Concluded, Diagnosis, Exit, Header, Missing
 from diagnostics.evidence import model
 from diagnostics.evidence.model import Evidence, EvidenceSet, Key, Leg, Means, Unseen
 from diagnostics.evidence.redaction import Redactions, count
 from diagnostics.keep import then as concluded
+from diagnostics.keep.apart import Unreadable, one_line
+from diagnostics.keep.contents import KINDS, Apart, Contents, in_utc
 from diagnostics.keep.then import Then
-from diagnostics.pipeline.profile import PipelineProfile, ProfileError, check
+from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
-from diagnostics.run.investigate import COMMANDS, Case, investigate
+from diagnostics.run.investigate import COMMANDS, Case, investigate, kinds_for
+from diagnostics.steps.finding import Status
 
 FORMAT = "pubsub-diag bundle"
 VERSION = 1
+ASK = "ask"
+"""The field that holds what was asked."""
 MOST_BYTES = 32 * 2**20
 """Of a bundle as a file."""
 MOST_JSON = 64 * 2**20
 """Of its document. A hundred thousand log lines are some 25 MB."""
-
-KINDS: dict[str, type[Evidence]] = {
-    name: kind for name, kind in vars(model).items() if isinstance(kind, type) and issubclass(kind, Evidence)
-}
-"""Every kind of evidence by its name."""
 
 
 class BundleError(ValueError):
@@ -80,6 +82,8 @@ class Bundle(Struct, frozen=True, kw_only=True):
     version: str
     """Version of pubsub-diag that made it."""
     redactions: Redactions
+    apart: tuple[Apart, ...] = ()
+    """What another version wrote and this one does not read."""
 
     @property
     def batch(self) -> str:
@@ -103,8 +107,8 @@ class Head(Struct, frozen=True, kw_only=True):
     made_by: str
 
 
-class Seen(Head, frozen=True, kw_only=True):
-    """All but the conclusion."""
+class Document(Head, frozen=True, kw_only=True):
+    """The whole file, as it is written."""
 
     made_at: datetime
     command: str
@@ -118,20 +122,29 @@ class Seen(Head, frozen=True, kw_only=True):
     lookback: timedelta
     evidence: tuple[Entry, ...]
     unseen: tuple[Unseen, ...] = ()
+    diagnosis: Diagnosis | None = None
     notes: tuple[Note, ...] = ()
     redactions: Redactions = Redactions()
 
 
-class Document(Seen, frozen=True, kw_only=True):
-    """The whole file, as it is written."""
+class Kept(Head, frozen=True, kw_only=True):
+    """The same, as it is read: another version may have written what it holds."""
 
-    diagnosis: Diagnosis | None = None
-
-
-class Kept(Seen, frozen=True, kw_only=True):
-    """The same, as it is read: of the conclusion, another version may have another idea."""
-
+    made_at: datetime
+    command: str
+    legs: tuple[str, ...] | None = None
+    ask: msgspec.Raw
+    profile: msgspec.Raw
+    header: msgspec.Raw
+    calls: tuple[msgspec.Raw, ...] = ()
+    now: datetime
+    since: datetime
+    lookback: timedelta
+    evidence: tuple[msgspec.Raw, ...]
+    unseen: tuple[msgspec.Raw, ...] = ()
     diagnosis: msgspec.Raw = msgspec.Raw(b"null")
+    notes: tuple[msgspec.Raw, ...] = ()
+    redactions: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 def dump(case: Case, diagnosis: Diagnosis | None, notes: tuple[Note, ...] = ()) -> bytes:
@@ -173,9 +186,14 @@ def load(path: Path) -> Bundle:
 def parse(packed: bytes, where: str = "bundle") -> Bundle:
     """The bundle in these bytes; `where` names it in errors. Raises BundleError."""
     try:
-        return _bundle(_document(_unpacked(packed)))
-    except BundleError as error:
+        text = _unpacked(packed)
+        return _bundle(_document(text), msgspec.json.decode(text, type=dict[str, msgspec.Raw]))
+    except (BundleError, Unreadable) as error:
         raise BundleError(f"{where}: {error}") from error
+    except RecursionError as error:
+        raise BundleError(f"{where}: is nested too deeply") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BundleError(f"{where}: is not what a bundle is: {one_line(str(error))}") from error
 
 
 def replay(bundle: Bundle, case: Case | None = None) -> Diagnosis:
@@ -185,8 +203,12 @@ def replay(bundle: Bundle, case: Case | None = None) -> Diagnosis:
     that no diagnosis can be made of it, which no run of pubsub-diag saves.
     """
     asked = case or bundle.case
+    if asked.command not in COMMANDS:
+        raise BundleError(
+            f"it is of a command that pubsub-diag {__version__} does not draw conclusions for: {one_line(asked.command)}"
+        )
     try:
-        found = investigate(asked)
+        found = _with(bundle.apart, investigate(asked), asked.evidence)
     except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise BundleError(f"its evidence contradicts itself: {type(error).__name__}: {error}") from error
     then = bundle.then
@@ -194,6 +216,22 @@ def replay(bundle: Bundle, case: Case | None = None) -> Diagnosis:
         return found
     said = Concluded(version=bundle.version, at=bundle.made_at, status=then.status, headline=then.headline)
     return msgspec.structs.replace(found, concluded=said)
+
+
+def _with(apart: Iterable[Apart], found: Diagnosis, evidence: EvidenceSet) -> Diagnosis:
+    """The diagnosis, and what was set apart among that which it did not see. Whole kinds are unseen evidence already."""
+    unseen = evidence.unseen()
+    parts = tuple(Missing.of(one.unseen, one.matters) for one in apart if one.unseen not in unseen)
+    whole = msgspec.structs.replace(found, unknown=found.unknown + parts) if parts else found
+    return _in_doubt(whole) if any(one.what == ASK and one.matters for one in apart) else whole
+
+
+def _in_doubt(found: Diagnosis) -> Diagnosis:
+    """All may be well with what was asked about, or with something else: that is not known to be well."""
+    if found.exit_code != Exit.OK:
+        return found
+    headline = f"what was asked can be read in part only; without the rest: {found.headline}"
+    return msgspec.structs.replace(found, status=Status.UNKNOWN, exit_code=int(Exit.UNKNOWN), headline=headline)
 
 
 def batch_of(case: Case, said: Diagnosis | Then | None) -> str:
@@ -249,83 +287,48 @@ def _unpacked(packed: bytes) -> bytes:
 
 
 def _document(text: bytes) -> Kept:
-    try:
-        head = msgspec.json.decode(text, type=Head)
-        if head.format != FORMAT:
-            raise BundleError("is no bundle of pubsub-diag")
-        if head.format_version > VERSION:
-            raise BundleError(
-                f"was made by pubsub-diag {_short(head.made_by)} in format {head.format_version}; "
-                f"this is {__version__} and reads up to {VERSION}: update it"
-            )
-        return msgspec.json.decode(text, type=Kept)
-    except RecursionError as error:
-        raise BundleError("is nested too deeply") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BundleError(f"is not what a bundle is: {_short(str(error))}") from error
+    head = msgspec.json.decode(text, type=Head)
+    if head.format != FORMAT:
+        raise BundleError("is no bundle of pubsub-diag")
+    if head.format_version > VERSION:
+        raise BundleError(
+            f"was made by pubsub-diag {one_line(head.made_by)} in format {head.format_version}; "
+            f"this is {__version__} and reads up to {VERSION}: update it"
+        )
+    return msgspec.json.decode(text, type=Kept)
 
 
-def _bundle(said: Kept) -> Bundle:
-    seen: dict[Key, Evidence | Unseen] = {}
-    entries: list[tuple[Key, Entry | Unseen]] = [((e.kind, e.leg), e) for e in said.evidence]
-    for key, part in [*entries, *(((u.what, u.leg), u) for u in said.unseen)]:
-        kind = _kind(key, said.made_by)
-        if key in seen:
-            raise BundleError(f"holds {kind.__name__} twice")
-        seen[key] = part if isinstance(part, Unseen) else _found(part, kind)
-    then = concluded.read(said.diagnosis)
-    if said.command not in COMMANDS and then is not None:
-        raise BundleError(f"is of a command that pubsub-diag {__version__} does not have: {_short(said.command)}")
-    try:
-        check(said.profile, "profile")
-    except ProfileError as error:
-        raise BundleError(f"is not what a bundle is: {_short(str(error))}") from error
-    _in_utc((said, *seen.values()))
-    ordered = dict(sorted(seen.items(), key=lambda held: (held[0][0], held[0][1] or "")))  # as the collector orders it
-    evidence = EvidenceSet(ordered, said.now, said.lookback, said.since, said.made_at)
-    case = Case(said.command, evidence, said.profile, said.ask, said.header, said.calls, said.legs)
+def _bundle(said: Kept, fields: Iterable[str]) -> Bundle:
+    contents = Contents(said.made_by)
+    contents.fields("bundle", fields, Kept.__struct_fields__)
+    evidence = contents.evidence(said.evidence, said.unseen)
+    profile = contents.profile(said.profile, evidence)
+    evidence |= contents.lacking(_wanted(said.command, profile), evidence)
+    ask = contents.part(ASK, Ask, said.ask)
+    header = contents.part("header", Header, said.header)
+    calls = contents.list("calls", Call, said.calls)
+    notes = contents.list("notes", Note, said.notes)
+    redactions = contents.optional("redactions", Redactions, said.redactions, Redactions())
+    legs = contents.legs(said.legs)
+    in_utc((said.made_at, said.now, said.since, *evidence.values(), profile, ask, header, notes))
+    ordered = dict(
+        sorted(evidence.items(), key=lambda held: (held[0][0], held[0][1] or ""))
+    )  # as the collector orders it
+    seen = EvidenceSet(ordered, said.now, said.lookback, said.since, said.made_at)
     return Bundle(
-        case=case,
-        then=then,
-        notes=said.notes,
+        case=Case(said.command, seen, profile, ask, header, calls, legs),
+        then=concluded.read(said.diagnosis),
+        notes=notes,
         made_at=said.made_at,
         version=said.made_by,
-        redactions=said.redactions,
+        redactions=redactions,
+        apart=contents.apart,
     )
 
 
-def _kind(key: Key, made_by: str) -> type[Evidence]:
-    name, leg = key
-    kind = KINDS.get(name)
-    if kind is None:
-        unknown = f"holds a kind of evidence that pubsub-diag {__version__} does not know: {_short(name)}"
-        raise BundleError(f"{unknown}; it was made by {_short(made_by)}")
-    if kind.per_leg == (leg is None):
-        raise BundleError(f"holds {name} {'without' if kind.per_leg else 'with'} a leg")
-    return kind
-
-
-def _found(entry: Entry, kind: type[Evidence]) -> Evidence:
-    try:
-        return msgspec.json.decode(entry.seen, type=kind)
-    except RecursionError as error:
-        raise BundleError("is nested too deeply") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BundleError(f"is not what a bundle is: {entry.kind}: {_short(str(error))}") from error
-
-
-def _in_utc(value: Any) -> None:
-    """Refuse a time that is not in UTC: all that reads evidence takes it for granted."""
-    if isinstance(value, datetime):
-        if value.tzinfo is not UTC and value.utcoffset() != timedelta(0):
-            raise BundleError("holds a time that is not in UTC")
-    elif isinstance(value, Struct):
-        for name in value.__struct_fields__:
-            _in_utc(getattr(value, name))
-    elif isinstance(value, tuple | list):
-        for inner in value:
-            _in_utc(inner)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 160 else text[:159] + "…"
+def _wanted(command: str, profile: PipelineProfile) -> Iterator[Key]:
+    """All that the command reads of such a pipeline."""
+    for kind in kinds_for(command) if command in COMMANDS else ():
+        for leg in Leg if kind.per_leg else (None,):
+            if leg is None or profile.leg(leg):
+                yield kind.__name__, leg

@@ -258,8 +258,8 @@ def _not_it(ruled_out: Iterable[RuledOut]) -> list[str]:
 
 def _not_seen(missing: Sequence[Missing], layout: Layout, verbose: bool) -> list[str]:
     """One line a reason: what it hides, and what would show it. Gaps that change nothing are counted, with -v listed; but what has
-    expired is always said, since it will not come back."""
-    listed = [gap for gap in missing if gap.matters or verbose or gap.why == Why.EXPIRED]
+    expired is always said, since it will not come back, and what a kept run has and this version cannot read."""
+    listed = [gap for gap in missing if gap.matters or verbose or gap.why in (Why.EXPIRED, Why.SET_APART)]
     moot = len(missing) - len(listed)
     reasons: dict[str, list[Missing]] = {}
     for gap in listed:

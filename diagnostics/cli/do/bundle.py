@@ -13,7 +13,7 @@ from diagnostics.cli.frame import opening, output, replaying, times
 from diagnostics.cli.frame.options import Access, Asked
 from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Diagnosis, Exit
-from diagnostics.evidence.model import Evidence, Unseen
+from diagnostics.evidence.model import Evidence, Leg, Unseen
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.redaction import cleaner, texts_of
 from diagnostics.keep import store
@@ -22,7 +22,7 @@ from diagnostics.keep.then import Then
 from diagnostics.pipeline import places
 from diagnostics.question.ask import Ask
 from diagnostics.report.escape import clean
-from diagnostics.run.investigate import investigate
+from diagnostics.run.investigate import COMMANDS, investigate
 from diagnostics.run.look import everything, see
 from diagnostics.transport.session import LAB, LabError, find_lab
 
@@ -109,11 +109,10 @@ def show(named: str) -> int:
         f"batch      {clean(bundle.batch) or 'none by name'}",
         f"concluded  {then.status.value.upper()}  {clean(then.headline)}" if then else "concluded  nothing",
         _redacted(bundle),
+        *(f"set apart  {line}" for line in _apart(bundle)),
         *(f"note       {_at(n.at)}  {clean(n.says)}" for n in bundle.notes),
     ]
-    rows = [
-        [clean(f"{kind} ({leg.value})" if leg else kind), *_told(found)] for (kind, leg), found in case.evidence.items()
-    ]
+    rows = [[clean(_of(kind, leg)), *_told(found)] for (kind, leg), found in case.evidence.items()]
     table = page.table(["evidence", "as of", "from"], rows)
     output.answer("\n".join([*(page.wrap("", line, indent=11) for line in lines), "", table]) + "\n")
     return int(Exit.OK)
@@ -128,9 +127,14 @@ def verify(named: str) -> int:
     )
     lines = [f"opens: made {_at(bundle.made_at)} by pubsub-diag {clean(bundle.version)}"]
     lines.append(f"{secret} texts look like secrets or people" if secret else "nothing in it looks like a secret")
-    code = Exit.UNKNOWN if secret else Exit.OK
+    lines += [f"set apart: {line}" for line in _apart(bundle)]
+    code = Exit.UNKNOWN if secret else Exit.WARNING if bundle.apart else Exit.OK
     if bundle.then is None:
         lines.append("its run drew no conclusion")
+    elif bundle.case.command not in COMMANDS:
+        lines.append(f"concluded then: {_short(bundle.then)}")
+        lines.append(f"pubsub-diag {__version__} draws no conclusions for {clean(bundle.case.command)}")
+        code = max(code, Exit.WARNING)
     else:
         now = replaying.concluded(bundle)
         same = now.concluded is None
@@ -166,6 +170,15 @@ def _redacted(bundle: Bundle) -> str:
     where = ", ".join(f"{clean(kind)} {n}" for kind, n in sorted(out.where.items()))
     says = f"redacted   {out.secrets} secrets, {out.people} times a person, {out.by_profile} by the profile's patterns"
     return f"{says}: {where}" if where else says
+
+
+def _apart(bundle: Bundle) -> list[str]:
+    """What another version wrote and this one does not read."""
+    return [clean(f"{_of(one.what, one.leg)}: {one.says}") for one in bundle.apart]
+
+
+def _of(kind: str, leg: Leg | None) -> str:
+    return f"{kind} ({leg.value})" if leg else kind
 
 
 def _told(found: Evidence | Unseen) -> list[str]:

@@ -69,6 +69,8 @@ class Why(StrEnum):
     """It is no longer kept: logs 30 days, metrics 6 weeks, audit logs 400 days, states that are not logged at all."""
     DEPENDS = "depends"
     NOT_ASKED = "not_asked"
+    SET_APART = "set_apart"
+    """Another version made the kept run: it did not look at it, or wrote it in a form that this version cannot read."""
 
 
 class Unseen(Struct, frozen=True, kw_only=True):
@@ -90,6 +92,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     """Base of all kinds of evidence."""
 
     per_leg: ClassVar[bool] = False
+    by_line: ClassVar[bool] = False
+    """Whether it is lines of which each stands for itself, so that without one of them the rest is what it was, cut short."""
 
     source: Provenance
 

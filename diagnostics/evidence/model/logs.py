@@ -103,6 +103,7 @@ class BatchMarks(Evidence, frozen=True, kw_only=True):
 class ItemMarks(Evidence, frozen=True, kw_only=True):
     """Marker lines about items in the window, both services, oldest first."""
 
+    by_line: ClassVar[bool] = True
     since: datetime
     marks: tuple[Mark, ...]
 
@@ -183,6 +184,7 @@ class PlatformLines(Evidence, frozen=True, kw_only=True):
     """Lines of Cloud Run about instances (starts, exits, memory, probes) and ERROR lines of the receiving service in the window."""
 
     per_leg: ClassVar[bool] = True
+    by_line: ClassVar[bool] = True
     lines: tuple[PlatformLine, ...]
 
 
@@ -206,5 +208,6 @@ class Change(Struct, frozen=True, kw_only=True):
 class ChangeLog(Evidence, frozen=True, kw_only=True):
     """Activity, system-event and policy log entries about the pipeline's resources over the look-back, oldest first."""
 
+    by_line: ClassVar[bool] = True
     since: datetime
     changes: tuple[Change, ...]
