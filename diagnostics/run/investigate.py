@@ -41,7 +41,7 @@ from diagnostics.readings.ledger import Ledger, build
 from diagnostics.readings.stakes import stakes_of
 from diagnostics.readings.wholeness import wholeness
 from diagnostics.steps import run
-from diagnostics.steps.addressing import addressing, route, sign_in, topic_names
+from diagnostics.steps.addressing import addressing, route, sign_in, topic_in_force, topic_names
 from diagnostics.steps.addressing import dead_letter as dead_letter_setup
 from diagnostics.steps.builds import builds, served
 from diagnostics.steps.capacity import capacity
@@ -72,6 +72,7 @@ COMMANDS: dict[str, tuple[run.Step, ...]] = {
         created,
         published,
         topic,
+        topic_in_force,
         routed,
         delivered,
         peeked,

@@ -35,7 +35,7 @@ from diagnostics.evidence.redact import hashed
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import dead_letter as dead_letters
-from diagnostics.steps.finding import Code, Finding, Row, Status
+from diagnostics.steps.finding import Code, Finding, Kind, Row, Status
 from diagnostics.steps.limits import serving
 from diagnostics.steps.push_auth import may_call, may_mint
 from diagnostics.steps.routed import routed
@@ -47,6 +47,9 @@ TAG_URL = Code("limits.tag_url", Stage.ROUTED, "pushes go to a traffic tag")
 AUDIENCE_UNSET = Code("limits.audience_unset", Stage.DELIVERED, "the token's audience is left to chance")
 DUPLICATE = Code("limits.duplicate", Stage.ROUTED, "a second subscription pushes the same topic to the service")
 TOPIC_ENV = Code("limits.topic_env", Stage.PUBLISHED, "the publisher's environment names another topic")
+TOPIC_IN_FORCE = Code(
+    "limits.topic_in_force", Stage.PUBLISHED, "the publisher at work names another topic", Kind.MECHANISM
+)
 
 
 def route(
@@ -188,6 +191,27 @@ def topic_names(
             f"{named.topic_env} of {publisher.name} names another topic than {short(name)}",
             leg=leg,
             rests_on=("ServiceConfig", "TopicConfig"),
+        )
+
+
+def topic_in_force(
+    leg: Leg,
+    ledger: Ledger,
+    profile: PipelineProfile,
+    topic: TopicConfig | Unseen,
+    coordinator: Annotated[ServiceConfig | Unseen, Leg.COMPLETION],
+    worker: Annotated[ServiceConfig | Unseen, Leg.REQUEST],
+    coordinators: Annotated[Revisions | Unseen, Leg.COMPLETION],
+    workers: Annotated[Revisions | Unseen, Leg.REQUEST],
+) -> Iterator[Finding]:
+    """What `topic_names` finds wrong for certain, unless messages of this batch came out of the topic all the same."""
+    arrived = ledger.counts.get(Stage.DELIVERED if leg is Leg.REQUEST else Stage.RETURNED)
+    if arrived is None or not arrived.least:
+        found = topic_names(leg, profile, topic, coordinator, worker, coordinators, workers)
+        yield from (
+            TOPIC_IN_FORCE.says(Status.FAULT, f.says, leg=leg, rests_on=f.rests_on)
+            for f in found
+            if f.status is Status.FAULT
         )
 
 

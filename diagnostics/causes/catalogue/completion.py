@@ -1,20 +1,20 @@
 """Work that is done and of which the coordinator never hears."""
 
-from diagnostics.causes.model import ALWAYS, Cause, Has, Over, none_of
+from diagnostics.causes.model import ALWAYS, Cause, Has, Over, any_of, none_of
 from diagnostics.evidence.model import Leg, Stage
-from diagnostics.steps import processed, recorded, returned
+from diagnostics.steps import addressing, processed, recorded, returned
 from diagnostics.steps.finding import Status
 
 CAUSES = (
     Cause(
         code="completion-topic-missing",
         family="completion",
-        title="Completions go to a topic that does not exist",
-        says="the worker publishes completions to a topic that does not exist, acks the work and loses the completion",
+        title="Completions go to a topic that leads nowhere",
+        says="the worker publishes completions to a topic that does not exist or is not the pipeline's, and they are lost",
         stage=Stage.RETURNED,
         legs=(Leg.COMPLETION,),
-        requires=Has(returned.TOPIC_MISSING),
-        decisive=ALWAYS,
+        requires=any_of(Has(returned.TOPIC_MISSING), Has(addressing.TOPIC_IN_FORCE)),
+        decisive=Has(returned.TOPIC_MISSING),
         effects=(returned.ERRORS, returned.NONE_PUBLISHED, returned.MISSING),
         next=("pubsub-diag runbook show completion-topic-missing", "pubsub-diag changes --leg request"),
     ),

@@ -2,7 +2,7 @@
 
 from diagnostics.causes.model import Cause, Has, Over, all_of, any_of, none_of
 from diagnostics.evidence.model import BatchMarks, Stage, StartCalls
-from diagnostics.steps import published, requested, topic
+from diagnostics.steps import addressing, published, requested, topic
 
 EFFECTS = (
     requested.TIMED_OUT,
@@ -48,8 +48,8 @@ CAUSES = (
         title="Published to another topic",
         says="what the coordinator publishes does not arrive on the pipeline's topic",
         stage=Stage.PUBLISHED,
-        requires=Has(topic.ELSEWHERE),
-        effects=(topic.ELSEWHERE,),
+        requires=any_of(Has(topic.ELSEWHERE), Has(addressing.TOPIC_IN_FORCE)),
+        effects=(topic.ELSEWHERE, addressing.TOPIC_IN_FORCE),
         settled_by=("pubsub-diag changes --leg completion",),
         next=("pubsub-diag changes --leg completion", "pubsub-diag runbook show published-elsewhere"),
     ),
