@@ -33,6 +33,9 @@ S = TypeVar("S", bound=Struct)
 
 EXACT = (Accepted, Closing)
 """What excuses something: it holds as it was meant or not at all."""
+FORMER: dict[str, dict[str, str]] = {}
+"""Fields that earlier versions wrote, by structure: what they are called now, or nothing where they say nothing any more. Whoever
+renames a field of evidence, or drops one, enters it here; kept runs would lose what it is part of."""
 MOST_NAMED = 4
 """So many of the things that were set apart are named; the rest are counted."""
 
@@ -127,6 +130,7 @@ class _Reader:
         if not isinstance(said, dict):
             raise Unreadable(f"{path or kind.__name__}: no object")
         parts = Parts.NONE if kind in EXACT else parts
+        said = said if self._newer else _as_now(said, kind)
         fields = _fields(kind)
         self._compare(said, kind, path, parts)
         values: dict[str, Any] = {}
@@ -197,6 +201,12 @@ def _counted(lost: list[str], of: int, what: str) -> tuple[str, ...]:
     """How many entries were set apart, and for which reasons."""
     reasons = tuple(dict.fromkeys(lost))
     return (f"{len(lost)} of {of} {what} ({brief(reasons)})",) if lost else ()
+
+
+def _as_now(said: dict[str, Any], kind: type[Struct]) -> dict[str, Any]:
+    """Fields of an earlier version by their names of now."""
+    former = FORMER.get(kind.__name__)
+    return said if former is None else {now: said[n] for n in said if (now := former.get(n, n))}
 
 
 def _under(path: str, name: str) -> str:

@@ -31,6 +31,7 @@ from diagnostics.evidence.model import (
     Unseen,
     Why,
 )
+from diagnostics.keep import apart
 from diagnostics.keep.apart import Parts, Read, Unreadable, newer, read
 from diagnostics.keep.bundle import Bundle, BundleError, dump, load, parse, replay
 from diagnostics.keep.contents import KINDS
@@ -400,6 +401,20 @@ def test_what_both_versions_know_is_read_as_ever(made_by: str, parts: Parts) -> 
 )
 def test_what_they_do_not_share_is_set_apart(said: Any, made_by: str, parts: Parts, found: Read[Outer] | str) -> None:
     assert reading(said, made_by, parts) == found
+
+
+def test_a_field_that_is_entered_as_renamed_or_gone_is_read_as_what_it_became(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(apart.FORMER, "Outer", {"total": "count", "colour": ""})
+    said = {"name": "x", "total": 7, "colour": "red", "one": None, "many": []}
+    assert reading(said, OLDER) == Read(Outer(name="x", count=7))
+    assert reading(said, NEWER) == "count: not there, and total not known"
+
+
+@pytest.mark.parametrize("path", sorted(OLD.parent.glob("*.gz")), ids=lambda p: p.name)
+def test_of_no_kept_bundle_this_version_has_lost_anything(path: Path) -> None:
+    """A field, word or kind of evidence was renamed or dropped if this fails: `FORMER` says what became of a field."""
+    bundle = load(path)
+    assert not [one for one in bundle.apart if one.matters and not one.says.endswith("did not look at it")]
 
 
 @pytest.mark.parametrize("kind", [Accepted, Closing])
