@@ -24,6 +24,9 @@ STATED = frozenset(
 )
 """What `lint` holds against the word of the profile: paths, names, limits, how long batches take. No word, nothing to hold against."""
 
+OF_OTHERS = frozenset({"foreign-refusals"})
+"""Benign causes that speak of no message: how far back they are looked for follows the batch's start, which two names do not tell."""
+
 _ORDER = (Role.BENIGN, Role.LATENT, Role.WORSENS, Role.BLOCKS)
 
 
@@ -43,6 +46,8 @@ def _causes(full: Diagnosis, smallest: Diagnosis) -> Iterator[str]:
         known = next((c for c in full.causes if _same(c, cause)), None)
         told = f"{known.role.value} ({known.confidence.value})" if known else "not named"
         said = f"cause {_name(cause)}: {cause.role.value} ({cause.confidence.value}), with the full profile {told}"
+        if cause.code in OF_OTHERS and not any(r.code == cause.code for r in full.ruled_out):
+            continue
         confirmed = cause.confidence is Confidence.CONFIRMED
         if confirmed and (known is None or known.confidence is not Confidence.CONFIRMED):
             refuted = next((r.because for r in full.ruled_out if r.code == cause.code), "")

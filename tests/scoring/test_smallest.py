@@ -110,3 +110,15 @@ def test_what_the_profile_alone_states_only_lint_may_leave_out(night: Diagnosis)
     assert says_more(replace(lint, pipeline=night.pipeline), less(lint, **calm))
     other = replace(said, code="routed.detached")
     assert says_more(replace(lint, findings=(said, other)), less(lint, **calm))
+
+
+def test_callers_that_are_no_pushes_are_looked_for_further_back_where_no_batch_tells_its_start(
+    night: Diagnosis,
+) -> None:
+    storm = next(c for c in night.causes if c.code == "poison-retry-storm")
+    foreign = replace(storm, code="foreign-refusals", role=Role.BENIGN, confidence=Confidence.CONFIRMED)
+    assert says_more(night, less(night, causes=(foreign,))) == ()
+    refuted = replace(
+        night, ruled_out=(RuledOut(code="foreign-refusals", leg=Leg.REQUEST, because="pushes are refused"),)
+    )
+    assert len(says_more(refuted, less(refuted, causes=(foreign,)))) == 1
