@@ -61,7 +61,10 @@ _CLASSES: dict[Code, frozenset[str]] = {
     processed.ERRORS: _ANSWERED,
     processed.REPEATS: _ANSWERED,
     processed.ALL_FAIL: _ANSWERED,
+    processed.FAIL: _ANSWERED,
     processed.CRASHING: _5XX | _LATE | {"unreachable"},
+    processed.TIMED_OUT: _5XX | _LATE,
+    processed.TOO_LONG: _LATE,
     processed.SKIPPED: frozenset(),
 }
 CLASSES = {code.name: classes for code, classes in _CLASSES.items()}

@@ -36,7 +36,9 @@ def _role(share: Share, stakes: Stakes) -> Role:
     number = held(share)
     if _holds(share) and not cause.never_blocks and (number == 0 or number > stakes.forgiven):
         return Role.BLOCKS  # it holds some, and none is counted: nothing says that they are few
-    met = any(f.bears in (Bears.HOLDS, Bears.SLOWS) and f.status is not Status.OK for f in share.own)
+    met = any(
+        f.bears in (Bears.HOLDS, Bears.SLOWS) and f.status is not Status.OK and f.until is None for f in share.own
+    )
     return Role.WORSENS if met else Role.LATENT
 
 

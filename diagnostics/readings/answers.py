@@ -15,6 +15,8 @@ RECENT = timedelta(minutes=5)
 """What counts as now in a metric: its newest five samples (Pub/Sub and Cloud Run metrics are sampled every 60 s)."""
 ACK = "ack"
 """The one response class that takes a message off its subscription; every other one brings it back."""
+_SAMPLE = timedelta(minutes=1)
+"""The length of a sample of the counters: what one that holds a moment counts may be older than it."""
 _CHANCE = 0.01
 """What would come about by chance less often than this is not put down to chance."""
 
@@ -144,6 +146,20 @@ def _latest(
     return begin, end
 
 
+def refusals(pushes: PushCounts) -> list[Series]:
+    """The series of every class but the acks."""
+    return [s for s in pushes.series if s.labels.get("response_class") != ACK]
+
+
+def healed(pushes: PushCounts, since: datetime) -> bool:
+    """Whether all that failed since then is over."""
+    ended = last_of(refusals(pushes), since)
+    if ended is None:
+        return True
+    until_then = tally(pushes, since, ended)
+    return outlived(until_then.nacks, until_then.acks, tally(pushes, ended).acks)
+
+
 def outlived(bad: float, good: float, later: float) -> bool:
     """Whether a failure is over: at the share of failures until then, so many good answers in a row have less than one chance in a
     hundred."""
@@ -177,6 +193,8 @@ class Answers:
     """Pushes that were acked, the newest of them."""
     whole: bool
     """Whether the log was read whole. If not, every number is a least one, and the oldest row that was read is no beginning."""
+    earlier: tuple[LogRow, ...] = ()
+    """Pushes before that moment that were not acked."""
 
     def of(self, *by: By, ended: Iterable[Ended] = ()) -> tuple[LogRow, ...]:
         """Those that were answered by one of these hands, and where told: in one of these ways."""
@@ -194,11 +212,13 @@ class Answers:
         )
 
     def begin(self, rows: Sequence[LogRow]) -> datetime | None:
-        """When this began; None where the log was cut and may hold older ones."""
-        return rows[0].at if rows and self.whole else None
+        """When this began; None where it had begun before, or where the log was cut and may hold older ones."""
+        kinds = {(r.status, r.by) for r in rows}
+        before = any((r.status, r.by) in kinds for r in self.earlier)
+        return rows[0].at if rows and self.whole and not before else None
 
 
-NOTHING = Answers(datetime.min.replace(tzinfo=UTC), (), (), False)
+NOTHING = Answers(datetime.fromtimestamp(0, UTC), (), (), False)
 """Where the log was not seen."""
 
 
@@ -206,14 +226,28 @@ def answers(log: RequestLog | Unseen, since: datetime) -> Answers:
     """The pushes in the log since then, those of other callers and other paths left out."""
     if isinstance(log, Unseen):
         return NOTHING
-    pushes = [r for r in (*log.refused, *log.fine) if r.pushed_to(log.push_path) and r.at >= since]
-    pushes.sort(key=lambda r: r.at)
+    pushes = sorted((r for r in (*log.refused, *log.fine) if r.pushed_to(log.push_path)), key=lambda r: r.at)
+    refused = [r for r in pushes if r.status not in ACKED]
     return Answers(
         since=since,
-        rows=tuple(r for r in pushes if r.status not in ACKED),
-        fine=tuple(r for r in pushes if r.status in ACKED),
+        rows=tuple(r for r in refused if r.at >= since),
+        fine=tuple(r for r in pushes if r.status in ACKED and r.at >= since),
         whole=log.source.complete,
+        earlier=tuple(r for r in refused if r.at < since),
     )
+
+
+def goes_on(
+    rows: Sequence[LogRow], told: Answers, pushes: PushCounts | Unseen, now: datetime, between: timedelta
+) -> bool:
+    """Whether pushes are still answered like these: they were lately, and no row of acks outlived it; or nothing was answered since,
+    and what was refused can still rest until its next try."""
+    last = rows[-1].at
+    acks = tally(pushes, last + _SAMPLE).acks
+    if last > now - RECENT:
+        return not outlived(len(rows), tally(pushes, rows[0].at, last).acks, acks)
+    silent = not acks and not any(r.at > last for r in (*told.rows, *told.fine))
+    return silent and now - last <= between
 
 
 def lately(rows: Iterable[LogRow], now: datetime) -> list[LogRow]:

@@ -1,6 +1,7 @@
 """Who is owed what: items of the batch that a leg has still to deliver, and whether any are left.
 
 An item is owed until it is acked. One that reached code and was not acked is delivered again, so what stops the deliveries stops it.
+Dead letters count, too: what turned them away still has them on its account (`Ledger.dead` tells how many they are).
 """
 
 from __future__ import annotations

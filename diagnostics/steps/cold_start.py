@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import (
-    DeadLetterCounts,
+    By,
+    Ended,
     Leg,
     LiveStart,
     LogRow,
@@ -19,12 +21,15 @@ from diagnostics.evidence.model import (
     Stage,
     SubscriptionConfig,
     Unseen,
-    total,
 )
+from diagnostics.readings.answers import RECENT, Answers, answers, goes_on, lately, recent, tally
+from diagnostics.readings.expired import EXPIRED, at_starts, peak, work
 from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.owed import owed
+from diagnostics.readings.pace import LONGEST_BACKOFF_S
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
 from diagnostics.steps.progress import patience_s
-from diagnostics.steps.words import RECENT, by_class, clock, count, latency, owed
+from diagnostics.steps.words import at_least, clock, count, latency
 
 FINE = Code("cold_start.fine", Stage.DELIVERED, "start-up fits into the ack deadline")
 TOO_SLOW = Code("cold_start.too_slow", Stage.DELIVERED, "start-up takes longer than the ack deadline", Kind.EFFECT)
@@ -40,8 +45,33 @@ COLD = Code("cold_start.cold", Stage.DELIVERED, "requests met cold instances")
 UNSEEN = Code("cold_start.unseen", Stage.DELIVERED, "start-up could not be seen")
 LIVE = Code("cold_start.live", Stage.DELIVERED, "a live first call")
 
-NO_INSTANCE = "no available instance"
-"""Part of the sentence that Cloud Run logs with its own 429 and 500 (Cloud Run troubleshooting page)."""
+_SENTENCE = "no available instance"
+"""How Cloud Run says it in its log."""
+_FIRST_START = timedelta(minutes=1)
+"""An instance that starts for the batch may have begun in the sample before its first line."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """One leg, as all parts of this step look at it."""
+
+    leg: Leg
+    ledger: Ledger
+    now: datetime
+    settings: ServiceSettings
+    pushes: PushCounts | Unseen
+    capacity: ReceiverCapacity | Unseen
+    told: Answers
+    """Pushes in the request log since the batch began; without a batch, of the last hour."""
+
+    @property
+    def least(self) -> int:
+        """Items of the batch that the leg still owes."""
+        return owed(self.ledger, self.leg)[0]
+
+    @property
+    def since(self) -> datetime:
+        return self.told.since
 
 
 def cold_start(
@@ -53,24 +83,17 @@ def cold_start(
     capacity: ReceiverCapacity | Unseen,
     pushes: PushCounts | Unseen,
     log: RequestLog | Unseen,
-    dead: DeadLetterCounts | Unseen,
     live: LiveStart | Unseen,
 ) -> Iterator[Finding]:
     """Reads start-up, pending latency, instances and limits; the log says whom Cloud Run itself turned away, and when."""
     settings = service.settings
     if settings is None:
         return
-    least, _ = owed(ledger, leg)
+    told = answers(log, ledger.started or now - timedelta(hours=1))
+    seen = _Seen(leg, ledger, now, settings, pushes, capacity, told)
     if settings.manual_instances == 0:
-        yield SWITCHED_OFF.says(
-            Status.FAULT,
-            f"{settings.name} is in manual scaling with 0 instances",
-            leg=leg,
-            bears=Bears.HOLDS if least else Bears.APART,
-            held=least,
-            rests_on=("ServiceConfig",),
-        )
-    yield from _turned_away(leg, ledger, settings, subscription, log, pushes, dead, capacity, now, least)
+        yield _switched_off(seen)
+    yield from _turned_away(seen, subscription)
     if isinstance(capacity, Unseen):
         yield UNSEEN.says(
             Status.UNKNOWN,
@@ -79,64 +102,58 @@ def cold_start(
             words={"permission": capacity.permission, "mend": capacity.mend, "why": capacity.why.value},
         )
     elif not isinstance(subscription, Unseen) and subscription.settings is not None:
-        yield from _startup(leg, ledger, settings, subscription.settings.ack_deadline_s, capacity, pushes, least)
+        yield from _startup(seen, capacity, subscription.settings.ack_deadline_s)
     if not isinstance(live, Unseen) and live.calls:
-        first, *rest = live.calls
-        warm = f", then {latency(rest[-1].latency_s)}" if rest else ""
-        yield LIVE.says(
-            Status.OK,
-            f"live first call {latency(first.latency_s)} ({first.status}){warm}",
-            leg=leg,
-            rests_on=("LiveStart",),
-        )
+        yield _live(leg, live)
 
 
-def _startup(
-    leg: Leg,
-    ledger: Ledger,
-    settings: ServiceSettings,
-    deadline_s: float,
-    capacity: ReceiverCapacity,
-    pushes: PushCounts | Unseen,
-    least: int,
-) -> Iterator[Finding]:
-    since = ledger.started - timedelta(minutes=1) if ledger.started else capacity.source.as_of - timedelta(hours=1)
-    startup = _peak(capacity.startup_p99, since)
-    typical = _median(capacity.startup_p50, since)
-    pending = _peak(capacity.pending_p99, since)
-    starts = sum(s.total(since) for s in capacity.startups)
+def _switched_off(seen: _Seen) -> Finding:
+    return SWITCHED_OFF.says(
+        Status.FAULT,
+        f"{seen.settings.name} is in manual scaling with 0 instances",
+        leg=seen.leg,
+        bears=Bears.HOLDS if seen.least else Bears.APART,
+        held=seen.least,
+        rests_on=("ServiceConfig",),
+    )
+
+
+def _live(leg: Leg, live: LiveStart) -> Finding:
+    first, *rest = live.calls
+    warm = f", then {latency(rest[-1].latency_s)}" if rest else ""
+    return LIVE.says(
+        Status.OK,
+        f"live first call {latency(first.latency_s)} ({first.status}){warm}",
+        leg=leg,
+        rests_on=("LiveStart",),
+    )
+
+
+def _startup(seen: _Seen, capacity: ReceiverCapacity, deadline_s: float) -> Iterator[Finding]:
+    since = seen.since - _FIRST_START
+    startup = peak(capacity.startup_p99, since)
     if startup is None:
         yield FINE.says(
             Status.OK,
-            f"no instance of {settings.name} had to start in the window",
-            leg=leg,
+            f"no instance of {seen.settings.name} had to start in the window",
+            leg=seen.leg,
             rests_on=("ReceiverCapacity",),
         )
         return
+    typical = _median(capacity.startup_p50, since)
+    pending = peak(capacity.pending_p99, since)
+    starts = sum(s.total(since) for s in capacity.startups)
     figures = f"{count(starts, 'start')}, start-up p99 {startup:.1f} s" + (
         f", queueing p99 {pending:.1f} s" if pending is not None else ""
     )
-    late = {} if isinstance(pushes, Unseen) else by_class(pushes.series, since)
-    expired = late.get("deadline_exceeded", 0)
-    numbers = {"startup_s": startup, "deadline_s": deadline_s, "starts": starts, "expired": expired}
+    numbers = {"startup_s": startup, "deadline_s": deadline_s, "starts": starts}
     if (typical or startup) > deadline_s:
-        recent = {} if isinstance(pushes, Unseen) else by_class(pushes.series, pushes.source.as_of - RECENT)
-        live = bool(least) or bool(recent.get("deadline_exceeded"))
-        yield TOO_SLOW.says(
-            Status.FAULT if expired and live else Status.WARNING,
-            f"{figures} against an ack deadline of {deadline_s:.0f} s; {count(expired, 'push')} ran into it",
-            leg=leg,
-            bears=(Bears.HOLDS if least else Bears.SLOWS) if expired else Bears.APART,
-            held=least if expired else 0,
-            since=since,
-            rests_on=("ReceiverCapacity", "SubscriptionConfig", "PushCounts"),
-            numbers=numbers,
-        )
+        yield _too_slow(seen, capacity, deadline_s, figures, numbers)
         return
     yield FINE.says(
         Status.OK,
         f"{figures}, of an ack deadline of {deadline_s:.0f} s",
-        leg=leg,
+        leg=seen.leg,
         rests_on=("ReceiverCapacity", "SubscriptionConfig"),
         numbers=numbers,
     )
@@ -144,113 +161,153 @@ def _startup(
         yield COLD.says(
             Status.OK,
             f"{count(starts, 'cold start')} since the batch began",
-            leg=leg,
+            leg=seen.leg,
             bears=Bears.SLOWS,
             numbers=numbers,
         )
 
 
-def _turned_away(
-    leg: Leg,
-    ledger: Ledger,
-    settings: ServiceSettings,
-    subscription: SubscriptionConfig | Unseen,
-    log: RequestLog | Unseen,
-    pushes: PushCounts | Unseen,
-    dead: DeadLetterCounts | Unseen,
-    capacity: ReceiverCapacity | Unseen,
-    now: datetime,
-    least: int,
-) -> Iterator[Finding]:
-    """Turned away now: it holds the batch if nothing gets through, and slows it if something does. Turned away earlier: over,
-    unless those very refusals used up the attempts of messages that are now dead letters.
-    """
-    if isinstance(log, Unseen):
-        return
-    since = ledger.started or now - timedelta(hours=1)
-    away = [r for r in log.refused if _away(r, log.push_path) and r.at >= since]
-    if not away:
-        return
-    recent = [r for r in away if r.at > now - RECENT]
-    full = [r for r in away if r.status == 429]
-    limit = _limit(settings)
-    busy = None if isinstance(capacity, Unseen) else _instances(capacity, since)
-    numbers = {"turned_away": len(away), "recent": len(recent), "limit": limit} | ({"instances": busy} if busy else {})
-    acked = not isinstance(pushes, Unseen) and bool(by_class(pushes.series, pushes.source.as_of - RECENT).get("ack"))
-    flowing = acked or _moves(ledger, now, subscription, capacity)
-    lettered = 0 if isinstance(dead, Unseen) or not ledger.started else round(total(dead.series, since))
-    burnt = min(lettered, least) if len(away) > _other_refusals(log, since) else 0
-    owes_nothing = owed(ledger, leg) == (0, 0)
-    running = f"{busy:.0f} of at most {limit} instances ran" if busy else f"at most {limit} instances may run"
-    if full and burnt:
-        yield SATURATED.says(
-            Status.FAULT,
-            f"{count(len(away), 'push')} turned away with 429 “{NO_INSTANCE}”, the last at {clock(away[-1].at, now)}; {running}; "
-            f"each refusal is an attempt, and {count(burnt, 'message')} went to the dead-letter topic",
-            leg=leg,
-            bears=Bears.HOLDS,
-            held=burnt,
-            since=full[0].at,
-            rests_on=("RequestLog", "DeadLetterCounts", "ReceiverCapacity", "ServiceConfig"),
-            numbers=numbers | {"dead_lettered": burnt},
-        )
-    elif not recent or owes_nothing:
-        yield DRAINED.says(
-            Status.OK,
-            f"{count(len(away), 'push')} turned away with “{NO_INSTANCE}” until {clock(away[-1].at, now)}; "
-            + ("acked since" if flowing or owes_nothing else "none since"),
-            leg=leg,
-            bears=Bears.SLOWS,
-            since=away[0].at,
-            until=away[-1].at,
-            rests_on=("RequestLog",),
-            numbers=numbers,
-        )
-    elif full:
-        yield SATURATED.says(
-            Status.WARNING if flowing else Status.FAULT,
-            f"{count(len(recent), 'push')} turned away with 429 “{NO_INSTANCE}” in the last 5 min; {running}"
-            + ("; others get through" if flowing else ""),
-            leg=leg,
-            bears=Bears.SLOWS if flowing or not least else Bears.HOLDS,
-            held=0 if flowing else least,
-            since=full[0].at,
-            rests_on=("RequestLog", "ReceiverCapacity", "ServiceConfig"),
-            numbers=numbers,
-        )
-    else:
-        yield CANNOT_SCALE.says(
-            Status.WARNING,
-            f"{count(len(recent), 'push')} turned away with 500 “{NO_INSTANCE}” in the last 5 min although below {limit} instances",
-            leg=leg,
-            bears=Bears.SLOWS,
-            since=away[0].at,
-            rests_on=("RequestLog",),
-            numbers=numbers,
-        )
-
-
-def _moves(
-    ledger: Ledger, now: datetime, subscription: SubscriptionConfig | Unseen, capacity: ReceiverCapacity | Unseen
-) -> bool:
-    """Whether an item of the batch came back within the time that one may take."""
-    newest = ledger.last_progress if ledger.done else None
-    return newest is not None and (now - newest).total_seconds() <= patience_s(subscription, capacity)
-
-
-def _away(row: LogRow, push_path: str) -> bool:
-    return (
-        not row.instance
-        and row.status in (429, 500)
-        and row.path.split("?")[0] == push_path
-        and (NO_INSTANCE in row.text or row.status == 429)
+def _too_slow(
+    seen: _Seen, capacity: ReceiverCapacity, deadline_s: float, figures: str, numbers: dict[str, float]
+) -> Finding:
+    """The start outlasts the deadline. Pushes that ran into it are its doing as far as the starts can account for them, and not where
+    programs take longer than the deadline themselves."""
+    late = at_starts(seen.pushes, capacity, deadline_s, seen.since - _FIRST_START, seen.settings.template.concurrency)
+    took = work(seen.told, capacity, deadline_s)
+    expired = 0.0 if took.most else late.count
+    current = bool(expired) and late.until is not None and _goes_on(seen, late.until, deadline_s)
+    holds = current and seen.least > 0 and not recent(seen.pushes).acks
+    others = round(late.all - expired)
+    return TOO_SLOW.says(
+        Status.FAULT if holds else Status.WARNING,
+        f"{figures} against an ack deadline of {deadline_s:.0f} s; {count(expired, 'push')} ran into it at a start"
+        + (f", {others} otherwise" if others and expired else ""),
+        leg=seen.leg,
+        bears=Bears.HOLDS if holds else Bears.SLOWS if expired else Bears.APART,
+        held=min(seen.least, round(expired)) if holds else 0,
+        since=late.since if expired else None,
+        until=late.until if expired and not current else None,
+        rests_on=("ReceiverCapacity", "SubscriptionConfig", "PushCounts"),
+        numbers=numbers | {"expired": expired, "expired_otherwise": others},
     )
 
 
-def _other_refusals(log: RequestLog, since: datetime) -> int:
-    """Pushes that failed in any other way: then it is not sure what used up the attempts."""
-    pushes = [r for r in log.refused if r.path.split("?")[0] == log.push_path and r.at >= since]
-    return sum(1 for r in pushes if not _away(r, log.push_path))
+def _goes_on(seen: _Seen, until: datetime, deadline_s: float) -> bool:
+    """Whether pushes still run into the deadline: they did lately, or since then none was answered and they wait for their next try."""
+    if isinstance(seen.pushes, Unseen):
+        return False
+    if recent(seen.pushes).classes.get(EXPIRED):
+        return seen.pushes.source.as_of - until <= RECENT
+    patience = timedelta(seconds=deadline_s + LONGEST_BACKOFF_S)
+    return seen.pushes.source.as_of - until <= patience and not tally(seen.pushes, until).all
+
+
+def _turned_away(seen: _Seen, subscription: SubscriptionConfig | Unseen) -> Iterator[Finding]:
+    """Turned away now: it holds the batch if nothing gets through, and slows it if something does. Turned away earlier: over,
+    unless those very refusals used up the attempts of messages that are now dead letters.
+    """
+    away = seen.told.of(By.CLOUD_RUN, ended=(Ended.NO_INSTANCE,))
+    if not away:
+        return
+    full = [r for r in away if r.status != 500]
+    burnt = _burnt(seen, away)
+    flowing = bool(recent(seen.pushes).acks) or _moves(seen, subscription)
+    now = owed(seen.ledger, seen.leg) != (0, 0) and goes_on(away, seen.told, seen.pushes, seen.now, RECENT)
+    if full and burnt:
+        yield _used_up(seen, away, full, burnt)
+    elif not now:
+        yield _drained(seen, away, flowing)
+    elif lately(full, seen.now):
+        yield _saturated(seen, full, flowing)
+    else:
+        yield _cannot_scale(seen, [r for r in away if r.status == 500], flowing)
+
+
+def _burnt(seen: _Seen, away: Sequence[LogRow]) -> int:
+    """Dead letters of the batch whose attempts these refusals used up; none where other refusals may have."""
+    return seen.ledger.dead(seen.leg).ours if 2 * len(away) > len(seen.told.rows) else 0
+
+
+def _numbers(seen: _Seen, away: Sequence[LogRow]) -> dict[str, float]:
+    busy = _busy(seen)
+    limit = _limit(seen.settings)
+    return {"turned_away": len(away), "recent": len(lately(away, seen.now)), "limit": limit} | (
+        {"instances": busy} if busy else {}
+    )
+
+
+def _busy(seen: _Seen) -> float | None:
+    return None if isinstance(seen.capacity, Unseen) else _instances(seen.capacity, seen.since)
+
+
+def _running(seen: _Seen) -> str:
+    busy, limit = _busy(seen), _limit(seen.settings)
+    return f"{busy:.0f} of at most {limit} instances ran" if busy else f"at most {limit} instances may run"
+
+
+def _used_up(seen: _Seen, away: Sequence[LogRow], full: Sequence[LogRow], burnt: int) -> Finding:
+    return SATURATED.says(
+        Status.FAULT,
+        f"{at_least(seen.told.whole, count(len(away), 'push'))} turned away with 429 “{_SENTENCE}”, the last at "
+        f"{clock(away[-1].at, seen.now)}; {_running(seen)}; "
+        f"each refusal is an attempt, and {count(burnt, 'message')} went to the dead-letter topic",
+        leg=seen.leg,
+        bears=Bears.HOLDS,
+        held=burnt,
+        since=seen.told.begin(full),
+        rests_on=("RequestLog", "DeadLetterCounts", "ReceiverCapacity", "ServiceConfig"),
+        numbers=_numbers(seen, away) | {"dead_lettered": burnt},
+    )
+
+
+def _drained(seen: _Seen, away: Sequence[LogRow], flowing: bool) -> Finding:
+    return DRAINED.says(
+        Status.OK,
+        f"{at_least(seen.told.whole, count(len(away), 'push'))} turned away with “{_SENTENCE}” until {clock(away[-1].at, seen.now)}; "
+        + ("acked since" if flowing or owed(seen.ledger, seen.leg) == (0, 0) else "none since"),
+        leg=seen.leg,
+        bears=Bears.SLOWS,
+        since=seen.told.begin(away),
+        until=away[-1].at,
+        rests_on=("RequestLog",),
+        numbers=_numbers(seen, away),
+    )
+
+
+def _saturated(seen: _Seen, full: Sequence[LogRow], flowing: bool) -> Finding:
+    return SATURATED.says(
+        Status.WARNING if flowing else Status.FAULT,
+        f"{at_least(seen.told.whole, count(len(lately(full, seen.now)), 'push'))} turned away with 429 “{_SENTENCE}” in the last 5 min; "
+        + _running(seen)
+        + ("; others get through" if flowing else ""),
+        leg=seen.leg,
+        bears=Bears.SLOWS if flowing or not seen.least else Bears.HOLDS,
+        held=0 if flowing else seen.least,
+        since=seen.told.begin(full),
+        rests_on=("RequestLog", "ReceiverCapacity", "ServiceConfig"),
+        numbers=_numbers(seen, full),
+    )
+
+
+def _cannot_scale(seen: _Seen, slow: Sequence[LogRow], flowing: bool) -> Finding:
+    fresh = lately(slow, seen.now)
+    return CANNOT_SCALE.says(
+        Status.WARNING if flowing else Status.FAULT,
+        f"{at_least(seen.told.whole, count(len(fresh), 'push'))} turned away with 500 “{_SENTENCE}” in the "
+        f"last 5 min although below {_limit(seen.settings)} instances" + ("; others get through" if flowing else ""),
+        leg=seen.leg,
+        bears=Bears.SLOWS if flowing or not seen.least else Bears.HOLDS,
+        held=0 if flowing else min(seen.least, len(fresh)),
+        since=seen.told.begin(slow),
+        rests_on=("RequestLog",),
+        numbers=_numbers(seen, slow),
+    )
+
+
+def _moves(seen: _Seen, subscription: SubscriptionConfig | Unseen) -> bool:
+    """Whether an item of the batch came back within the time that one may take."""
+    newest = seen.ledger.last_progress if seen.ledger.done else None
+    return newest is not None and (seen.now - newest).total_seconds() <= patience_s(subscription, seen.capacity)
 
 
 def _limit(settings: ServiceSettings) -> int:
@@ -262,10 +319,6 @@ def _instances(capacity: ReceiverCapacity, since: datetime) -> float | None:
     """Most instances at once, active and idle together, as far as per-state peaks tell."""
     peaks = [p for s in capacity.instances if (p := s.peak(since)) is not None]
     return max(peaks, default=None)
-
-
-def _peak(series: tuple[Series, ...], since: datetime) -> float | None:
-    return max((p for s in series if (p := s.peak(since)) is not None), default=None)
 
 
 def _median(series: tuple[Series, ...], since: datetime) -> float | None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from diagnostics.evidence.model import (
     Backlog,
@@ -18,15 +20,29 @@ from diagnostics.evidence.model import (
     PushCounts,
     PushHistory,
     RequestLog,
-    Series,
     Stage,
+    SubscriptionConfig,
     Unseen,
 )
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.answers import (
+    RECENT,
+    Failures,
+    Tally,
+    answers,
+    failures,
+    healed,
+    last_of,
+    recent,
+    refusals,
+    tally,
+)
 from diagnostics.readings.ledger import DeadLetters, Ledger
+from diagnostics.readings.owed import owed, through
+from diagnostics.readings.pace import LONGEST_DEADLINE_S, between_tries
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
 from diagnostics.steps.places import may_wait, places
-from diagnostics.steps.words import RECENT, between, by_class, clock, count, last_of, owed, span, through
+from diagnostics.steps.words import HANDS, between, clock, count, span
 
 ACKED = Code("delivered.acked", Stage.DELIVERED, "pushes are acknowledged")
 OURS = Code("delivered.ours", Stage.DELIVERED, "every published item of this batch reached the worker")
@@ -57,12 +73,19 @@ OLD_BACKLOG = Code(
     "delivered.old_backlog", Stage.DELIVERED, "the oldest unacked message is older than the batch", Kind.CONSEQUENCE
 )
 HEALTH = Code("delivered.health", Stage.DELIVERED, "Google's delivery latency health is bad", Kind.CONSEQUENCE)
+AT_WORK = Code("delivered.at_work", Stage.DELIVERED, "what is unacked is with the receiver")
 IDLE = Code("delivered.idle", Stage.DELIVERED, "nothing waits and nothing is pushed")
 UNSEEN = Code("delivered.unseen", Stage.DELIVERED, "push results could not be seen")
 
-_LONGEST_DEADLINE_S = 600
-"""The longest ack deadline that Pub/Sub takes: where no batch tells, what is older than that is more than being worked on."""
-_NACK = ("deadline_exceeded", "internal", "invalid", "remote_server_4xx", "remote_server_5xx", "unreachable")
+_MINUTE = timedelta(minutes=1)
+_HOUR = timedelta(hours=1)
+"""The length of a point of the history."""
+_SAMPLES = timedelta(minutes=2)
+"""An age that was sampled within the minute, and a batch whose begin is known from a log: so much they may differ."""
+_SETTLED = timedelta(minutes=3)
+"""After so long a push would be counted: sampled within a minute, visible within two (push_request_count)."""
+_AGAIN = 2
+"""Failed so often on average, most of them failed more than once."""
 
 
 def delivered(
@@ -77,19 +100,22 @@ def delivered(
     dead: DeadLetterCounts | Unseen,
     health: DeliveryHealth | Unseen,
     log: RequestLog | Unseen,
+    subscription: SubscriptionConfig | Unseen,
 ) -> Iterator[Finding | Row]:
     """Reads push results by class, backlog and age; compares what is owed with what moves."""
     if leg is Leg.REQUEST:
         yield _row(ledger, log, now)
         yield from _ours(ledger)
+    seen = None
     if isinstance(pushes, Unseen):
         yield _blind(leg, ledger, pushes, now)
     else:
-        yield from _answers(leg, ledger, pushes, backlog, now, log)
+        seen = _seen(leg, ledger, now, pushes, backlog, log, subscription)
+        yield from _answers(seen)
     if not isinstance(backlog, Unseen):
-        yield from _waiting(leg, ledger, pushes, backlog, history, pushed, now)
+        yield from _waiting(leg, ledger, seen, backlog, history, pushed, now)
     if not isinstance(dead, Unseen):
-        yield from _dead(leg, ledger, profile, dead, now)
+        yield from _dead(leg, ledger, profile, dead, now, log)
     if not isinstance(health, Unseen):
         yield from _health(leg, health, backlog)
 
@@ -106,6 +132,76 @@ def _ours(ledger: Ledger) -> Iterator[Finding]:
         )
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """One leg with its counters, as all parts of this step look at it."""
+
+    leg: Leg
+    ledger: Ledger
+    now: datetime
+    pushes: PushCounts
+    since: datetime
+    """Begin of the window: the batch's, with a minute's slack for samples that hold it."""
+    between: timedelta
+    """How long a message may rest between two pushes."""
+    window_s: float
+    """Within so many seconds no message runs into the deadline twice."""
+    waits: float | None
+    """Unacked messages; None: not known."""
+    no_backlog: bool
+    """Whether the backlog was not seen at all."""
+    log: RequestLog | Unseen
+
+    @property
+    def recent(self) -> Tally:
+        return recent(self.pushes)
+
+    @property
+    def least(self) -> int:
+        return owed(self.ledger, self.leg)[0]
+
+    @property
+    def stuck(self) -> bool:
+        """Whether something is left to deliver that fails or may fail: of the batch, or where that is not known, at all."""
+        least, most = owed(self.ledger, self.leg)
+        return least > 0 or (most is None and bool(self.waits))
+
+    def failures(self) -> dict[str, Failures]:
+        return failures(self.pushes, self.since, self.between)
+
+    def statuses(self, since: datetime) -> dict[str, str]:
+        """Status codes that the request log shows on the push path, most frequent first."""
+        told = answers(self.log, since)
+        counts = Counter(r.status for r in told.rows)
+        more = "" if told.whole else " or more"
+        return {"statuses": ", ".join(f"{n}{more} × {s}" for s, n in counts.most_common())} if counts else {}
+
+
+def _seen(
+    leg: Leg,
+    ledger: Ledger,
+    now: datetime,
+    pushes: PushCounts,
+    backlog: Backlog | Unseen,
+    log: RequestLog | Unseen,
+    subscription: SubscriptionConfig | Unseen,
+) -> _Seen:
+    known = not isinstance(subscription, Unseen) and subscription.settings is not None
+    deadline_s = subscription.settings.ack_deadline_s if known else LONGEST_DEADLINE_S  # type: ignore[union-attr]
+    return _Seen(
+        leg=leg,
+        ledger=ledger,
+        now=now,
+        pushes=pushes,
+        since=ledger.started - _MINUTE if ledger.started else pushes.source.as_of - timedelta(hours=1),
+        between=between_tries(subscription),
+        window_s=max(deadline_s, _MINUTE.total_seconds()),
+        waits=_last(backlog),
+        no_backlog=isinstance(backlog, Unseen),
+        log=log,
+    )
+
+
 def _blind(leg: Leg, ledger: Ledger, unseen: Unseen, now: datetime) -> Finding:
     """Without counters, only what got through just now proves that pushes are taken now."""
     newest = ledger.last_progress
@@ -120,127 +216,153 @@ def _blind(leg: Leg, ledger: Ledger, unseen: Unseen, now: datetime) -> Finding:
     )
 
 
-def _answers(
-    leg: Leg, ledger: Ledger, pushes: PushCounts, backlog: Backlog | Unseen, now: datetime, log: RequestLog | Unseen
-) -> Iterator[Finding]:
-    recently = pushes.source.as_of - RECENT
-    since = _begin(ledger, pushes)
-    recent, window = by_class(pushes.series, recently), by_class(pushes.series, since)
-    bad_now = {k: v for k, v in recent.items() if k != "ack"}
-    all_now = sum(recent.values())
-    least, most = owed(ledger, leg)
-    waits = _last(backlog)
-    if not window:
-        if waits == 0 or (waits is None and isinstance(backlog, Unseen) is False and least == 0 and not ledger.batch):
+def _answers(seen: _Seen) -> Iterator[Finding]:
+    if not tally(seen.pushes, seen.since).all:
+        if seen.waits == 0 or (
+            seen.waits is None and not seen.no_backlog and seen.least == 0 and not seen.ledger.batch
+        ):
             yield IDLE.says(
-                Status.IDLE, "nothing waits and nothing was pushed", leg=leg, rests_on=("PushCounts", "Backlog")
+                Status.IDLE, "nothing waits and nothing was pushed", leg=seen.leg, rests_on=("PushCounts", "Backlog")
             )
         return
-    if not bad_now or _over(pushes, since):
-        yield from _past(leg, pushes, since, waits, now, _texts(log, since))
-        return
-    share = sum(bad_now.values()) / all_now
+    if not seen.recent.refused or healed(seen.pushes, seen.since):
+        yield from _past(seen)
+    else:
+        yield _failing(seen)
+    classes = seen.failures()
+    if "deadline_exceeded" in classes:
+        yield _late(seen, classes["deadline_exceeded"])
+    if "unreachable" in classes:
+        yield _unreachable(seen, classes["unreachable"])
+
+
+def _failing(seen: _Seen) -> Finding:
+    """How pushes fail now; why, others say."""
+    lately, stuck = seen.recent, seen.stuck
     minutes = RECENT.total_seconds() / 60
-    stuck = least > 0 or (most is None and bool(waits))
-    begin = _onset(pushes, since)
-    numbers = {"share": share, "per_min": sum(bad_now.values()) / minutes, "acks": recent.get("ack", 0)} | {
-        f"class_{k}": v for k, v in bad_now.items()
-    }
-    yield FAILING.says(
-        Status.FAULT if (stuck and share > 0.5) or not (recent.get("ack") or through(ledger, leg)) else Status.WARNING,
-        f"{_mix(bad_now, all_now)} of pushes in the last {round(minutes)} min "
-        f"({sum(bad_now.values()) / minutes:.1f} a minute) beside {count(recent.get('ack', 0), 'ack')}"
-        + (f"; the request log has {seen['statuses']}" if (seen := _texts(log, recently)) else ""),
-        leg=leg,
-        bears=(Bears.HOLDS if not recent.get("ack") else Bears.SLOWS) if stuck else Bears.APART,
-        held=least if not recent.get("ack") else 0,
-        since=begin,
+    told = seen.statuses(seen.pushes.source.as_of - RECENT)
+    grave = (stuck and lately.nacks > lately.acks) or not (lately.acks or through(seen.ledger, seen.leg))
+    return FAILING.says(
+        Status.FAULT if grave else Status.WARNING,
+        f"{_mix(lately.refused, lately.all)} of pushes in the last {round(minutes)} min "
+        f"({lately.nacks / minutes:.1f} a minute) beside {count(lately.acks, 'ack')}"
+        + (f"; the request log has {told['statuses']}" if told else ""),
+        leg=seen.leg,
+        bears=(Bears.SLOWS if lately.acks else Bears.HOLDS) if stuck else Bears.APART,
+        held=0 if lately.acks else seen.least,
+        since=_onset(seen),
         rests_on=("PushCounts",),
-        numbers=numbers,
-        words=seen,
+        numbers={"share": lately.nacks / lately.all, "per_min": lately.nacks / minutes, "acks": lately.acks}
+        | {f"class_{k}": v for k, v in lately.refused.items()},
+        words=told,
     )
-    if "deadline_exceeded" in bad_now:
-        yield DEADLINE.says(
-            Status.FAULT if not recent.get("ack") else Status.WARNING,
-            f"{count(bad_now['deadline_exceeded'], 'push')} ran into the ack deadline in the last {round(minutes)} min",
-            leg=leg,
-            bears=Bears.HOLDS if least else Bears.APART,
-            held=min(least, round(bad_now["deadline_exceeded"])),
-            since=begin,
+
+
+def _onset(seen: _Seen) -> datetime | None:
+    """When the first of what fails now began to fail."""
+    return min((f.since for f in seen.failures().values() if f.recent), default=None)
+
+
+def _current(seen: _Seen, failed: Failures) -> bool:
+    """Whether pushes of this class fail now: they did lately, or nothing was answered since and what failed waits for its next try."""
+    if failed.recent:
+        return not failed.over
+    rests = seen.pushes.source.as_of - failed.until <= seen.between
+    return rests and seen.waits != 0 and not tally(seen.pushes, failed.until).all
+
+
+def _late(seen: _Seen, failed: Failures) -> Finding:
+    """Pushes that ran into the ack deadline: how many, since when, and whether they still do."""
+    told = f"{count(failed.count, 'push')} ran into the ack deadline"
+    if not _current(seen, failed):
+        return DEADLINE.says(
+            Status.OK,
+            f"{told} from {clock(failed.since, seen.now)} to {clock(failed.until, seen.now)}, none since",
+            leg=seen.leg,
+            bears=Bears.SLOWS if seen.ledger.started else Bears.APART,
+            since=failed.since,
+            until=failed.until,
+            rests_on=("PushCounts",),
+            numbers={"expired": failed.count, "recent": 0.0},
+        )
+    holds = seen.least > 0 and not seen.recent.acks
+    at_once = tally(seen.pushes, failed.until - timedelta(seconds=seen.window_s), failed.until)
+    return DEADLINE.says(
+        Status.FAULT if not seen.recent.acks else Status.WARNING,
+        f"{told} since {clock(failed.since, seen.now)}, "
+        + (f"{round(failed.recent)} of them in the last 5 min" if failed.recent else "and nothing was answered since"),
+        leg=seen.leg,
+        bears=Bears.HOLDS if holds else Bears.SLOWS if seen.least else Bears.APART,
+        held=min(seen.least, round(at_once.classes.get(failed.name, 0))) if holds else 0,
+        since=failed.since,
+        rests_on=("PushCounts",),
+        numbers={"expired": failed.count, "recent": failed.recent},
+    )
+
+
+def _unreachable(seen: _Seen, failed: Failures) -> Finding:
+    why = "the push endpoint cannot be reached: host name or certificate"
+    if not _current(seen, failed):
+        return UNREACHABLE.says(
+            Status.OK,
+            f"{count(failed.count, 'push')} could not reach the push endpoint until {clock(failed.until, seen.now)}, none since",
+            leg=seen.leg,
+            bears=Bears.SLOWS if seen.ledger.started else Bears.APART,
+            since=failed.since,
+            until=failed.until,
             rests_on=("PushCounts",),
         )
-    if "unreachable" in bad_now:
-        yield UNREACHABLE.says(
-            Status.FAULT,
-            "the push endpoint cannot be reached: host name or certificate",
-            leg=leg,
-            bears=Bears.HOLDS,
-            held=least,
-        )
+    holds = seen.least > 0 and not seen.recent.acks
+    return UNREACHABLE.says(
+        Status.WARNING if seen.recent.acks else Status.FAULT,
+        f"{why}; {count(failed.count, 'push')} since {clock(failed.since, seen.now)}",
+        leg=seen.leg,
+        bears=Bears.HOLDS if holds else Bears.SLOWS if seen.least else Bears.APART,
+        held=seen.least if holds else 0,
+        since=failed.since,
+        rests_on=("PushCounts",),
+    )
 
 
-def _past(
-    leg: Leg, pushes: PushCounts, since: datetime, waits: float | None, now: datetime, words: dict[str, str]
-) -> Iterator[Finding]:
+def _past(seen: _Seen) -> Iterator[Finding]:
     """Nothing fails now: what is acked, and what failed earlier."""
-    window = by_class(pushes.series, since)
-    acks = window.pop("ack", 0)
-    ended = last_of(_refusals(pushes), since) if window else None
-    later = by_class(pushes.series, ended).get("ack", 0) if ended else acks
+    window = tally(seen.pushes, seen.since)
+    ended = last_of(refusals(seen.pushes), seen.since)
+    later = tally(seen.pushes, ended).acks if ended else window.acks
     if later:
         yield ACKED.says(
             Status.OK,
-            f"{count(acks, 'push')} acked"
-            + (f", none refused since {clock(ended, now)}" if ended else ", none refused"),
-            leg=leg,
+            f"{count(window.acks, 'push')} acked"
+            + (f", none refused since {clock(ended, seen.now)}" if ended else ", none refused"),
+            leg=seen.leg,
             rests_on=("PushCounts",),
-            numbers={"acks": acks},
+            numbers={"acks": window.acks},
         )
     if ended is None:
         return
-    pushed = acks + sum(window.values())
-    told = f"{_mix(window, pushed)} of {count(pushed, 'push')} failed earlier, the last by {clock(ended, now)}"
-    still = bool(waits) and not later
-    yield (PAUSED if still else RECOVERED).says(
-        Status.WARNING if still else Status.OK,
-        f"{told}; "
-        + (
-            f"{count(waits or 0, 'message')} wait for their next try"
-            if still
-            else f"{count(later, 'push')} acked since, nothing is wrong now"
-            if later
-            else "nothing waits now"
-        ),
-        leg=leg,
-        until=ended,
-        bears=Bears.SLOWS,
-        rests_on=("PushCounts", "Backlog"),
-        numbers={"failed": sum(window.values())},
-        words=words,
+    told = (
+        f"{_mix(window.refused, window.all)} of {count(window.all, 'push')} failed earlier, the last by "
+        f"{clock(ended, seen.now)}"
     )
-
-
-def _over(pushes: PushCounts, since: datetime) -> bool:
-    """Whether so many acks came in a row since the last failure that chance would have failed one: at the share of failures
-    until then, such a row has less than one chance in a hundred."""
-    ended = last_of(_refusals(pushes), since)
-    if ended is None:
-        return True
-    until_then = by_class(pushes.series, since, ended)
-    failed = sum(v for k, v in until_then.items() if k != "ack")
-    share = failed / max(sum(until_then.values()), 1)
-    later = by_class(pushes.series, ended).get("ack", 0)
-    return bool((1 - share) ** later < 0.01)
-
-
-def _refusals(pushes: PushCounts) -> list[Series]:
-    return [s for s in pushes.series if s.labels.get("response_class") != "ack"]
+    common: dict[str, Any] = {
+        "leg": seen.leg,
+        "bears": Bears.SLOWS,
+        "rests_on": ("PushCounts", "Backlog"),
+        "numbers": {"failed": window.nacks},
+        "words": seen.statuses(seen.since),
+    }
+    if seen.waits and not later:
+        rest = f"{count(seen.waits, 'message')} wait for their next try"
+        yield PAUSED.says(Status.WARNING, f"{told}; {rest}", **common)
+        return
+    rest = f"{count(later, 'push')} acked since, nothing is wrong now" if later else "nothing waits now"
+    yield RECOVERED.says(Status.OK, f"{told}; {rest}", until=ended, **common)
 
 
 def _waiting(
     leg: Leg,
     ledger: Ledger,
-    pushes: PushCounts | Unseen,
+    seen: _Seen | None,
     backlog: Backlog,
     history: BacklogHistory | Unseen,
     pushed: PushHistory | Unseen,
@@ -252,9 +374,8 @@ def _waiting(
         return
     age = max((s.last.value for s in backlog.oldest_age_s if s.last), default=0.0)
     born = backlog.source.as_of - timedelta(seconds=age)
-    least, most = owed(ledger, leg)
     begin = ledger.started
-    if born < begin - timedelta(minutes=2) if begin else age > _LONGEST_DEADLINE_S:
+    if born < begin - _SAMPLES if begin else age > LONGEST_DEADLINE_S:
         yield OLD_BACKLOG.says(
             Status.WARNING,
             f"{count(waits, 'message')} unacked, the oldest since {clock(born, now)} ({span(age)})"
@@ -264,66 +385,93 @@ def _waiting(
             rests_on=("Backlog",),
             numbers={"unacked": waits, "age_s": age},
         )
-    if isinstance(pushes, Unseen):
+    if seen is None:
         return
     yield from _redelivered(leg, ledger, pushed, waits, born, now)
     since = max(begin, born) if begin else born
-    settled = pushes.source.as_of - since > timedelta(minutes=3)
-    if settled and not by_class(pushes.series, since):
-        yield NO_PUSHES.says(
-            Status.FAULT,
-            f"{count(waits, 'message')} wait and nothing was pushed since {clock(since, now)}",
-            leg=leg,
-            bears=Bears.HOLDS if least or most is None or most else Bears.APART,
-            held=least,
-            since=since,
-            rests_on=("PushCounts", "Backlog"),
-        )
+    if seen.pushes.source.as_of - since > _SETTLED:
+        yield from _moves(seen, waits, since, _in_flight(backlog))
+
+
+def _moves(seen: _Seen, waits: float, since: datetime, in_flight: float) -> Iterator[Finding]:
+    """Whether what waits is pushed, and gets through."""
+    least, most = owed(seen.ledger, seen.leg)
+    if not tally(seen.pushes, since).all:
+        yield from _still(seen, waits, since, in_flight)
         return
-    recent = by_class(pushes.series, pushes.source.as_of - RECENT)
-    nacks = sum(v for k, v in recent.items() if k in _NACK)
-    acks = recent.get("ack", 0)
-    if nacks > acks and (least or (most is None and begin)) and settled:
+    lately = seen.recent
+    if lately.nacks > lately.acks and (least or (most is None and seen.ledger.started)):
         minutes = RECENT.total_seconds() / 60
         yield HELD_BACK.says(
             Status.FAULT,
-            f"{count(waits, 'message')} wait; {nacks / minutes:.1f} pushes a minute fail and {acks / minutes:.1f} succeed: "
-            "push backoff holds back the whole subscription",
-            leg=leg,
+            f"{count(waits, 'message')} wait; {lately.nacks / minutes:.1f} pushes a minute fail and "
+            f"{lately.acks / minutes:.1f} succeed: push backoff holds back the whole subscription",
+            leg=seen.leg,
             bears=Bears.HOLDS,
             held=least,
-            since=begin,
+            since=_onset(seen),
             rests_on=("PushCounts", "Backlog"),
-            numbers={"nacks_per_min": nacks / minutes, "acks_per_min": acks / minutes, "unacked": waits},
+            numbers={
+                "nacks_per_min": lately.nacks / minutes,
+                "acks_per_min": lately.acks / minutes,
+                "unacked": waits,
+            },
         )
+
+
+def _still(seen: _Seen, waits: float, since: datetime, in_flight: float) -> Iterator[Finding]:
+    """No push was answered. Those that the receiver still works on are no silence."""
+    least, most = owed(seen.ledger, seen.leg)
+    if in_flight >= waits:
+        yield AT_WORK.says(
+            Status.OK,
+            f"{count(in_flight, 'message')} are with the receiver, and none is answered yet",
+            leg=seen.leg,
+            rests_on=("PushCounts", "Backlog"),
+            numbers={"in_flight": in_flight},
+        )
+        return
+    yield NO_PUSHES.says(
+        Status.FAULT,
+        f"{count(waits, 'message')} wait and nothing was pushed since {clock(since, seen.now)}",
+        leg=seen.leg,
+        bears=Bears.HOLDS if least or most is None or most else Bears.APART,
+        held=least,
+        since=since,
+        rests_on=("PushCounts", "Backlog"),
+    )
 
 
 def _redelivered(
     leg: Leg, ledger: Ledger, pushed: PushHistory | Unseen, waits: float, born: datetime, now: datetime
 ) -> Iterator[Finding]:
-    """More failed pushes since the oldest message came than there are messages: they fail again and again, by arithmetic."""
+    """More failed pushes since the oldest message came than there are messages, while others were acked: by arithmetic, these fail
+    again and again. Where nothing was acked meanwhile, it tells nothing about the messages."""
     if isinstance(pushed, Unseen):
         return
-    since = born - timedelta(hours=1)
-    classes = by_class(pushed.series, since)
-    nacks = sum(v for k, v in classes.items() if k in _NACK)
-    least, _ = owed(ledger, leg)
-    older = max(waits - least, 0)
-    if older < 1 or nacks < 2 * waits or now - born < timedelta(hours=1):
+    since = tally(pushed, born - _HOUR)
+    meanwhile = tally(pushed, born + _HOUR)  # the hour in which it came holds what was acked before
+    older = max(waits - owed(ledger, leg)[0], 0)
+    if older < 1 or since.nacks < _AGAIN * waits or now - born < _HOUR or not meanwhile.acks:
         return
     yield REDELIVERED.says(
         Status.WARNING,
-        f"{count(nacks, 'push')} failed since {clock(born, now)} and {count(waits, 'message')} wait: "
-        f"each has failed {nacks / waits:.0f} times on average",
+        f"{count(since.nacks, 'push')} failed since {clock(born, now)} and {count(waits, 'message')} wait: "
+        f"each has failed {since.nacks / waits:.0f} times on average, while {count(meanwhile.acks, 'other')} were acked",
         leg=leg,
         since=born,
         rests_on=("PushHistory", "Backlog"),
-        numbers={"failed": nacks, "unacked": waits, "times": nacks / waits},
+        numbers={
+            "failed": since.nacks,
+            "unacked": waits,
+            "times": since.nacks / waits,
+            "acked": meanwhile.acks,
+        },
     )
 
 
 def _dead(
-    leg: Leg, ledger: Ledger, profile: PipelineProfile, dead: DeadLetterCounts, now: datetime
+    leg: Leg, ledger: Ledger, profile: PipelineProfile, dead: DeadLetterCounts, now: datetime, log: RequestLog | Unseen
 ) -> Iterator[Finding]:
     """What lies in the dead-letter topic, and how much of it this batch waits for. It does not come back by itself."""
     if ledger.started is None:
@@ -342,7 +490,8 @@ def _dead(
         "last": went.last.timestamp(),
     }
     if went.ours:
-        yield _dead_of_ours(leg, ledger, went, f"{count(went.ours, item)} of this batch went", when, numbers)
+        told = f"{count(went.ours, item)} of this batch went to the dead-letter topic {when}"
+        yield _dead_of_ours(leg, ledger, went, told + _answered(log, ledger.started, went.last), numbers)
         return
     unsure = went.most > 0
     yield DEAD_LETTERED.says(
@@ -357,16 +506,14 @@ def _dead(
     )
 
 
-def _dead_of_ours(
-    leg: Leg, ledger: Ledger, went: DeadLetters, who: str, when: str, numbers: dict[str, float]
-) -> Finding:
+def _dead_of_ours(leg: Leg, ledger: Ledger, went: DeadLetters, told: str, numbers: dict[str, float]) -> Finding:
     """Held for as long as the batch waits; once it is closed without them, what is left to do is to replay them."""
     reasons = Counter(x.reason for x in ledger.lives if x.dead_lettered and x.reason)
     why = f" ({', '.join(f'{n} {reason}' for reason, n in reasons.most_common(3))})" if reasons else ""
     others = went.messages - went.ours
     return DEAD_LETTERED.says(
         Status.WARNING if ledger.closed else Status.FAULT,
-        f"{who} to the dead-letter topic {when}{why}"
+        f"{told}{why}"
         + (f", and {count(others, 'message')} more" if others else "")
         + ("; the batch was closed without them" if ledger.closed else "; they do not come back by themselves"),
         leg=leg,
@@ -378,6 +525,13 @@ def _dead_of_ours(
         numbers=numbers,
         words={"reason": reasons.most_common(1)[0][0]} if reasons else {},
     )
+
+
+def _answered(log: RequestLog | Unseen, since: datetime, until: datetime) -> str:
+    """What most pushes were answered while messages ran out of attempts, and by whom."""
+    groups = [(a, sum(1 for r in a.rows if r.at <= until)) for a in answers(log, since).apart()]
+    all_ = sum(n for _, n in groups)
+    return next((f", answered {a.status} by {HANDS[a.by]}" for a, n in groups if 2 * n > all_), "")
 
 
 def _dead_of_nobody(leg: Leg, dead: DeadLetterCounts, now: datetime) -> Iterator[Finding]:
@@ -444,26 +598,8 @@ def _row(ledger: Ledger, log: RequestLog | Unseen, now: datetime) -> Row:
 
 
 def _turned_back(log: RequestLog | Unseen, since: datetime) -> int:
-    """Pushes that Google's front end answered itself: which message each carried no log tells, so any may have been ours."""
-    if isinstance(log, Unseen):
-        return 0
-    rows = [r for r in log.refused if not r.instance and r.path.split("?")[0] == log.push_path]
-    return sum(1 for r in rows if r.at >= since)
-
-
-def _begin(ledger: Ledger, pushes: PushCounts) -> datetime:
-    return ledger.started - timedelta(minutes=1) if ledger.started else pushes.source.as_of - timedelta(hours=1)
-
-
-def _onset(pushes: PushCounts, since: datetime) -> datetime | None:
-    starts = [
-        p.start
-        for s in pushes.series
-        if s.labels.get("response_class") != "ack"
-        for p in s.within(since)
-        if p.value > 0
-    ]
-    return min(starts, default=None)
+    """Pushes that no program took: which message each carried no log tells, so any may have been ours."""
+    return sum(1 for r in answers(log, since).rows if not r.reached)
 
 
 def _last(backlog: Backlog | Unseen) -> float | None:
@@ -472,6 +608,11 @@ def _last(backlog: Backlog | Unseen) -> float | None:
         return None
     points = [s.last for s in backlog.undelivered if s.last]
     return max((p.value for p in points), default=None)
+
+
+def _in_flight(backlog: Backlog) -> float:
+    """Messages that are with the receiver and not answered yet, by the newest sample."""
+    return max((s.last.value for s in backlog.outstanding if s.last), default=0.0)
 
 
 def _growing(backlog: Backlog | Unseen, since: datetime) -> bool:
@@ -496,11 +637,3 @@ def _grew(history: BacklogHistory | Unseen, born: datetime) -> datetime:
 
 def _mix(bad: dict[str, float], all_: float) -> str:
     return ", ".join(f"{v / all_:.0%} {k}" for k, v in sorted(bad.items(), key=lambda kv: -kv[1]))
-
-
-def _texts(log: RequestLog | Unseen, since: datetime) -> dict[str, str]:
-    """Status codes that the request log shows on the push path, most frequent first."""
-    if isinstance(log, Unseen):
-        return {}
-    codes = Counter(r.status for r in log.refused if r.path.split("?")[0] == log.push_path and r.at >= since)
-    return {"statuses": ", ".join(f"{n} × {status}" for status, n in codes.most_common())} if codes else {}

@@ -3,28 +3,51 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from diagnostics.evidence.model import (
+    By,
+    Death,
+    Ended,
     ItemMarks,
     Leg,
     LogRow,
+    PlatformLine,
     PlatformLines,
     PushCounts,
+    ReceiverCapacity,
     RequestLog,
     ServiceConfig,
     Stage,
+    SubscriptionConfig,
     Unseen,
 )
 from diagnostics.pipeline.profile import PipelineProfile
-from diagnostics.readings.ledger import Ledger, Repeat
+from diagnostics.readings.answers import (
+    RECENT,
+    Answer,
+    Answers,
+    Tally,
+    answers,
+    goes_on,
+    lately,
+    outlived,
+    recent,
+    tally,
+)
+from diagnostics.readings.expired import EXPIRED, work
+from diagnostics.readings.failing import Broken, Failing, Item, failing
+from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.owed import owed, through
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
 from diagnostics.steps.places import may_wait, places
-from diagnostics.steps.words import RECENT, at_least, between, by_class, clock, count, names, owed, through
+from diagnostics.steps.words import at_least, between, clock, count, names, span
 
 REPEATS = Code("processed.repeats", Stage.PROCESSED, "the same items fail again and again", Kind.EFFECT)
+FAIL = Code("processed.fail", Stage.PROCESSED, "items fail, and nothing tells whether others would", Kind.EFFECT)
 ALL_FAIL = Code("processed.all_fail", Stage.PROCESSED, "everything that reaches the receiver fails", Kind.EFFECT)
 UNREADABLE = Code(
     "processed.unreadable",
@@ -34,6 +57,8 @@ UNREADABLE = Code(
 )
 CRASHING = Code("processed.crashing", Stage.PROCESSED, "containers exit or cannot start", Kind.EFFECT)
 ERRORS = Code("processed.errors", Stage.PROCESSED, "the receiver answers with errors", Kind.EFFECT)
+TIMED_OUT = Code("processed.timed_out", Stage.PROCESSED, "requests take longer than the request timeout", Kind.EFFECT)
+TOO_LONG = Code("processed.too_long", Stage.PROCESSED, "work takes longer than the ack deadline", Kind.MECHANISM)
 SKIPPED = Code("processed.skipped", Stage.PROCESSED, "the worker gave items up and acked them", Kind.EFFECT)
 FRUITLESS = Code(
     "processed.fruitless", Stage.PROCESSED, "most of what the worker finished brought nothing", Kind.EFFECT
@@ -42,14 +67,11 @@ STORM_SMALL = Code("processed.storm_small", Stage.PROCESSED, "failing messages a
 FINE = Code("processed.fine", Stage.PROCESSED, "the receiver answers without errors")
 UNSEEN = Code("processed.unseen", Stage.PROCESSED, "what the receiver answers could not be seen")
 
-_CRASH = (
-    "Container called exit(",
-    "Container terminated on signal",
-    "STARTUP",
-    "could not start successfully",
-    "failed to boot",
-)
-_MEMORY = "Memory limit of"
+_ABOUT_CALLS = (401, 403, 404, 405, 429)
+"""Client errors that say something of the call or of the moment, and nothing of the message."""
+_PRINTED = ("stderr", "stdout")
+_AGAIN = 3
+"""Fewer failures than this of all items together are a retry, and no coming back again and again."""
 
 
 def processed(
@@ -61,108 +83,130 @@ def processed(
     lines: PlatformLines | Unseen,
     marks: ItemMarks | Unseen,
     pushes: PushCounts | Unseen,
+    capacity: ReceiverCapacity | Unseen,
+    subscription: SubscriptionConfig | Unseen,
     service: Annotated[ServiceConfig | Unseen, Leg.REQUEST],
 ) -> Iterator[Finding | Row]:
-    """Reads the request log (entries with an instance are the application's own answers), its marker lines, and Cloud Run's."""
-    recent = {} if isinstance(pushes, Unseen) else by_class(pushes.series, pushes.source.as_of - RECENT)
-    acking = bool(recent.get("ack"))
+    """Reads who answered in the request log, the marker lines of items, and Cloud Run's own lines about containers."""
+    pause = ledger.dead(leg).pause
+    told = answers(log, ledger.started or now - timedelta(hours=1))
+    seen = _Seen(leg, ledger, profile, now, told, pushes, pause)
     if leg is Leg.REQUEST:
         yield _row(ledger, now)
-        yield from _repeats(ledger, profile, now, marks, service, recent)
-        yield from _all_fail(ledger, profile, acking)
+        yield from _items(seen, failing(ledger, marks, pushes), service)
         yield from _skipped(ledger, profile, marks)
         yield from _fruitless(ledger, profile, marks)
     if isinstance(log, Unseen) and isinstance(lines, Unseen):
         yield UNSEEN.says(Status.UNKNOWN, f"request log and container log could not be seen: {log.says}", leg=leg)
         return
-    least = _stopped(ledger, leg)
-    yield from _crashes(leg, log, lines, now, least, acking)
+    yield from _crashes(seen, log, lines)
     if not isinstance(log, Unseen):
-        yield from _answers(leg, ledger, log, now, least, recent)
+        yield from _answers(seen)
+        yield from _too_long(seen, capacity, subscription)
 
 
-def _stopped(ledger: Ledger, leg: Leg) -> int:
-    """Items that were owed to this receiver and are not known to be acked by it."""
-    if not ledger.counts:
-        return 0
-    if leg is Leg.COMPLETION:
-        return owed(ledger, leg)[0]
-    return ledger.gap(Stage.DELIVERED)[0] + ledger.gap(Stage.PROCESSED)[0]
+@dataclass(frozen=True)
+class _Seen:
+    """One leg with its answers, as all parts of this step look at it."""
 
-
-def _repeats(
-    ledger: Ledger,
-    profile: PipelineProfile,
-    now: datetime,
-    marks: ItemMarks | Unseen,
-    service: ServiceConfig | Unseen,
-    recent: dict[str, float],
-) -> Iterator[Finding]:
-    """Failures that come back. Of what is dead-lettered, or what nothing pushes any more, that is past."""
-    if isinstance(marks, Unseen):
-        return
-    told = _Told(profile, now, marks.source.complete)
-    nacks = sum(v for k, v in recent.items() if k != "ack")
-    ours = [r for r in ledger.repeats if r.ours]
-    foreign = [r for r in ledger.repeats if not r.ours]
-    dead = [r for r in ours if r.dead_lettered]
-    if dead:
-        yield told.past(dead, "of this batch; they went to the dead-letter topic")
-    theirs = "of no item of this batch" if ledger.told else "of which batch, nothing tells"
-    for group, whose in (([r for r in ours if not r.dead_lettered], "of this batch"), (foreign, theirs)):
-        if sum(r.failures for r in group) < _AGAIN:
-            continue
-        newest = max(r.last for r in group)
-        if not nacks and now - newest > ledger.dead(Leg.REQUEST).pause:
-            yield told.past(group, f"{whose}; nothing pushes them any more")
-        elif group is not foreign:
-            yield told.now(group, Bears.HOLDS, len(group), whose)
-        else:
-            waiting = owed(ledger, Leg.REQUEST)[0]
-            holds = waiting > 0 and nacks > recent.get("ack", 0)
-            yield told.now(group, Bears.HOLDS if holds else Bears.APART, waiting if holds else 0, whose)
-            if ledger.told and not holds:
-                yield _too_few(recent, service)
-
-
-_AGAIN = 3
-"""Fewer failures than this of all items together are a retry, and no coming back again and again."""
-
-
-class _Told(NamedTuple):
-    """How repeated failures are told: over the very span in which they were, and as a bound where not all lines were read."""
-
+    leg: Leg
+    ledger: Ledger
     profile: PipelineProfile
-    at: datetime
-    whole: bool
+    now: datetime
+    told: Answers
+    """Pushes in the request log since the batch began; without a batch, of the last hour."""
+    pushes: PushCounts | Unseen
+    pause: timedelta
+    """How long a message may rest between two pushes."""
 
-    def now(self, found: list[Repeat], bears: Bears, held: int, whose: str) -> Finding:
-        status = Status.FAULT if bears is Bears.HOLDS else Status.WARNING
-        return self._finding(found, status, bears, held, None, whose)
+    @property
+    def recent(self) -> Tally:
+        return recent(self.pushes)
 
-    def past(self, found: list[Repeat], whose: str) -> Finding:
-        return self._finding(found, Status.OK, Bears.APART, 0, max(r.last for r in found), whose)
+    @property
+    def least(self) -> int:
+        """Items of the batch that this receiver has not acked."""
+        return owed(self.ledger, self.leg)[0]
 
-    def _finding(
-        self, found: list[Repeat], status: Status, bears: Bears, held: int, until: datetime | None, whose: str
-    ) -> Finding:
-        failures = sum(r.failures for r in found)
-        first, last = min(r.first for r in found), max(r.last for r in found)
-        minutes = max((last - first).total_seconds() / 60, 1)
-        rate = f", {failures / minutes:.1f} a minute" if until is None and last - first >= RECENT else ""
-        many = count(len(found), self.profile.item)
-        return REPEATS.says(
-            status,
-            f"the same {many} failed {at_least(self.whole, f'{failures} times')} {between(first, last, self.at)}"
-            f"{rate}{_reasons(r.reason for r in found)}: {names(r.name for r in found)}; {whose}",
-            leg=Leg.REQUEST,
-            bears=bears,
-            held=held,
-            since=first if self.whole else None,  # of more lines than were read, the oldest read is no beginning
-            until=until,
-            rests_on=("ItemMarks",),
-            numbers={"items": len(found), "failures": failures, "per_min": failures / minutes},
+    def acks_since(self, at: datetime) -> float:
+        """Pushes that were acked after the minute that holds this moment, by the counters."""
+        return tally(self.pushes, at + timedelta(minutes=1)).acks
+
+    def fails(self, rows: Sequence[LogRow]) -> bool:
+        """Whether pushes are still answered like these."""
+        return goes_on(rows, self.told, self.pushes, self.now, self.pause) and (
+            rows[-1].at > self.now - RECENT or self.least > 0
         )
+
+    def holds(self, rows: Sequence[LogRow]) -> bool:
+        """Whether these answers stop the batch: it is owed, nothing is acked, and no other hand refuses more."""
+        lately_all, own = lately(self.told.rows, self.now), lately(rows, self.now)
+        foremost = 2 * len(own) >= len(lately_all)
+        return self.least > 0 and not self.recent.acks and foremost and not through(self.ledger, self.leg)
+
+
+def _items(seen: _Seen, found: Failing, service: ServiceConfig | Unseen) -> Iterator[Finding]:
+    """What the item lines tell: a few that fail whatever others do, everything since a moment, or what nothing tells apart."""
+    dead = {x.name for x in seen.ledger.lives if x.dead_lettered}
+    broken = found.broken.items if found.broken else ()
+    for ours in (True, False):
+        again = [i for i in found.items if i.ours is ours and i.failures > 1]
+        lettered = [i for i in again if ours and i.name in dead]
+        past = [i for i in again if i not in lettered and seen.now - i.last > seen.pause]
+        still = [i for i in again if i not in lettered and i not in past]
+        yield from _past_items(seen, found, lettered, "they went to the dead-letter topic")
+        yield from _past_items(seen, found, past, "nothing pushes them any more")
+        yield from _repeating(seen, found, [i for i in still if i in found.repeats], service)
+        if ours:
+            yield from _unsure(seen, found, [i for i in still if i not in found.repeats and i not in broken])
+    if found.broken is not None:
+        yield _all_fail(seen, found.broken)
+
+
+def _repeating(
+    seen: _Seen, found: Failing, items: Sequence[Item], service: ServiceConfig | Unseen
+) -> Iterator[Finding]:
+    """Items that come round and fail. Those of the batch are held; others hold it while they fail more often than pushes get through."""
+    if sum(i.failures for i in items) < _AGAIN:
+        return
+    ours = items[0].ours
+    fail_now = found.lately(ours, seen.now - RECENT)
+    holds = ours or (seen.least > 0 and fail_now > seen.recent.acks and 2 * fail_now >= seen.recent.nacks)
+    held = (len(items) if ours else seen.least) if holds else 0
+    yield REPEATS.says(
+        Status.FAULT if holds else Status.WARNING,
+        f"{_repeats_told(seen, found, items)}; others get through",
+        leg=Leg.REQUEST,
+        bears=Bears.HOLDS if holds else Bears.APART,
+        held=held,
+        since=min(i.first for i in items) if found.whole and ours else None,  # others may have failed before the window
+        rests_on=("ItemMarks",),
+        numbers={
+            "items": len(items),
+            "failures": sum(i.failures for i in items),
+            "others": min(i.others for i in items),
+            "recent": fail_now,
+        },
+    )
+    if seen.ledger.told and not holds:
+        yield _too_few(fail_now, service)
+
+
+def _repeats_told(seen: _Seen, found: Failing, items: Sequence[Item]) -> str:
+    """How often, over the very span in which it was, and why; a bound where not all lines were read."""
+    first, last = min(i.first for i in items), max(i.last for i in items)
+    failed = sum(i.failures for i in items)
+    return (
+        f"the same {count(len(items), seen.profile.item)} failed {at_least(found.whole, count(failed, 'time'))} "
+        f"{between(first, last, seen.now)}{_reasons(i.reason for i in items)}: {names(i.name for i in items)}; "
+        + _whose(seen, items[0].ours)
+    )
+
+
+def _whose(seen: _Seen, ours: bool) -> str:
+    if ours:
+        return "of this batch"
+    return "of no item of this batch" if seen.ledger.told else "of which batch, nothing tells"
 
 
 def _reasons(reasons: Iterable[str]) -> str:
@@ -171,39 +215,72 @@ def _reasons(reasons: Iterable[str]) -> str:
     return f" ({', '.join(f'{n} {reason}' for reason, n in told.most_common(3))})" if told else ""
 
 
-def _all_fail(ledger: Ledger, profile: PipelineProfile, acking: bool) -> Iterator[Finding]:
-    """No item of the batch ever succeeded and nothing else does now: then the messages are not what is wrong."""
-    tried = [x for x in ledger.lives if x.stage is Stage.DELIVERED]
-    failed = [x for x in tried if x.failures]
-    if acking or len(failed) < 2 or not ledger.counts or ledger.counts[Stage.PROCESSED].exact != 0:
+def _past_items(seen: _Seen, found: Failing, items: Sequence[Item], ended: str) -> Iterator[Finding]:
+    """They failed again and again, and come round no more."""
+    if sum(i.failures for i in items) < _AGAIN:
         return
-    reasons = Counter(x.reason for x in failed if x.reason)
-    why = f": {reasons.most_common(1)[0][0]}" if reasons else ""
-    yield ALL_FAIL.says(
-        Status.FAULT,
-        f"each {profile.item} that reached the worker failed, {len(failed)} of {len(tried)}, and nothing else is acked{why}",
+    yield REPEATS.says(
+        Status.OK,
+        f"{_repeats_told(seen, found, items)}; {ended}",
         leg=Leg.REQUEST,
-        bears=Bears.HOLDS,
-        held=len(failed),
-        since=min((x.first for x in failed if x.first), default=None),
-        rests_on=("ItemMarks", "PushCounts"),
-        numbers={"failed": len(failed), "tried": len(tried)},
+        bears=Bears.SLOWS if items[0].ours else Bears.APART,
+        since=min(i.first for i in items) if found.whole and items[0].ours else None,
+        until=max(i.last for i in items),
+        rests_on=("ItemMarks",),
+        numbers={"items": len(items), "failures": sum(i.failures for i in items), "recent": 0},
     )
 
 
-def _too_few(recent: dict[str, float], service: ServiceConfig | Unseen) -> Finding:
-    nacks = sum(v for k, v in recent.items() if k != "ack") / (RECENT.total_seconds() / 60)
+def _unsure(seen: _Seen, found: Failing, items: Sequence[Item]) -> Iterator[Finding]:
+    """Items of the batch that come round and fail, and nothing that was tried since they were tells whether others would."""
+    if sum(i.failures for i in items) < _AGAIN:
+        return
+    yield FAIL.says(
+        Status.FAULT,
+        f"{_repeats_told(seen, found, items)}; whether others would get through nothing tells",
+        leg=Leg.REQUEST,
+        bears=Bears.HOLDS,
+        held=len(items),
+        since=min(i.first for i in items) if found.whole else None,
+        rests_on=("ItemMarks",),
+        numbers={"items": len(items), "failures": sum(i.failures for i in items)},
+    )
+
+
+def _all_fail(seen: _Seen, broken: Broken) -> Finding:
+    """Everything that came round since a moment failed: then the messages are not what is wrong."""
+    item = seen.profile.item
+    over = seen.now - broken.last > seen.pause
+    tried = count(len(broken.items), item)
+    before = f"; {broken.before} had got through before" if broken.before else ""
+    return ALL_FAIL.says(
+        Status.OK if over else Status.FAULT,
+        f"since {clock(broken.since, seen.now)} each {item} that reached the worker failed, {tried} of {len(broken.items)}, "
+        f"and nothing was acked{_reasons(i.reason for i in broken.items)}{before}"
+        + (f"; the last failed at {clock(broken.last, seen.now)} and none came since" if over else ""),
+        leg=Leg.REQUEST,
+        bears=Bears.APART if not seen.least else Bears.SLOWS if over else Bears.HOLDS,
+        held=0 if over else seen.least,
+        since=broken.since,
+        until=broken.last if over else None,
+        rests_on=("ItemMarks", "PushCounts"),
+        numbers={"failed": len(broken.items), "tried": len(broken.items), "before": broken.before},
+    )
+
+
+def _too_few(fail_now: int, service: ServiceConfig | Unseen) -> Finding:
+    per_min = fail_now / (RECENT.total_seconds() / 60)
     slots = None
     if not isinstance(service, Unseen) and service.settings:
         template = service.settings.template
         slots = template.max_instances * template.concurrency
     return STORM_SMALL.says(
         Status.OK,
-        f"{nacks:.1f} failing pushes a minute"
+        f"{per_min:.1f} failures of such messages a minute"
         + (f" against {slots} worker slots" if slots else "")
         + " hold nothing of this batch",
         leg=Leg.REQUEST,
-        numbers={"per_min": nacks} | ({"slots": slots} if slots else {}),
+        numbers={"per_min": per_min} | ({"slots": slots} if slots else {}),
     )
 
 
@@ -255,102 +332,187 @@ def _of(number: int, of: int, item: str) -> str:
     return f"all {count(of, item)}" if number == of and of > 1 else f"{number} of {count(of, item)}"
 
 
-def _crashes(
-    leg: Leg, log: RequestLog | Unseen, lines: PlatformLines | Unseen, now: datetime, least: int, acking: bool
-) -> Iterator[Finding]:
-    crashed = [] if isinstance(lines, Unseen) else [x for x in lines.lines if _crash(x.text)]
-    refused = [] if isinstance(log, Unseen) else [r for r in log.refused if "could not start successfully" in r.text]
-    if not crashed and not refused:
+@dataclass(frozen=True)
+class _Deaths:
+    """Containers that went away, by their lines and by what Cloud Run answered for them."""
+
+    lines: tuple[PlatformLine, ...]
+    rows: tuple[LogRow, ...]
+    whole: bool
+
+    @property
+    def times(self) -> list[datetime]:
+        return sorted([x.at for x in self.lines] + [r.at for r in self.rows])
+
+    @property
+    def number(self) -> int:
+        """How many died: one death may leave several lines. Where no line tells, one for each request that it took along."""
+        return len({x.instance or x.at for x in self.lines}) or len(self.rows)
+
+
+def _deaths(log: RequestLog | Unseen, lines: PlatformLines | Unseen) -> _Deaths:
+    told = () if isinstance(lines, Unseen) else tuple(x for x in lines.lines if x.death is not None)
+    refused = () if isinstance(log, Unseen) else log.refused
+    signs = (Ended.NOT_STARTED, Ended.MEMORY) + ((Ended.BROKEN,) if told else ())
+    whole = not isinstance(lines, Unseen) and lines.source.complete
+    return _Deaths(told, tuple(r for r in refused if r.ended in signs), whole)
+
+
+def _crashes(seen: _Seen, log: RequestLog | Unseen, lines: PlatformLines | Unseen) -> Iterator[Finding]:
+    dead = _deaths(log, lines)
+    if not dead.times:
         return
-    newest = max([x.at for x in crashed] + [r.at for r in refused])
-    first = min([x.at for x in crashed] + [r.at for r in refused])
-    cut = not isinstance(lines, Unseen) and not lines.source.complete
-    fresh = now - newest < timedelta(minutes=20) and not acking
-    told = (
-        []
-        if isinstance(lines, Unseen)
-        else [x for x in lines.lines if x.log in ("stderr", "stdout") and x.severity == "ERROR"]
-    )
-    why = next((x.text for x in reversed(told) if x.at >= first - timedelta(minutes=1)), "")
-    revisions = names({x.revision for x in crashed if x.revision})
-    memory = next((x.text for x in reversed(crashed) if _MEMORY in x.text), "")
-    died = len({x.instance or x.at for x in crashed})  # one death may leave several lines
-    how = "were killed for memory" if memory else "exited or failed to start"
-    why = why or memory
+    first, newest = dead.times[0], dead.times[-1]
+    acks = seen.acks_since(newest)
+    over = seen.now - newest > seen.pause or outlived(dead.number, tally(seen.pushes, first, newest).acks, acks)
+    holds = not over and not acks and not seen.recent.acks
+    why, how, now_how = _why_dead(dead, lines, first)
+    revisions = names({x.revision for x in dead.lines if x.revision})
     yield CRASHING.says(
-        Status.FAULT if fresh else Status.WARNING,
-        f"containers{f' of {revisions}' if revisions else ''} {how} {count(died or len(refused), 'time')}"
-        + (f", the last at {clock(newest, now)}" if not fresh else "")
-        + (f": {why[:120]}" if why else ""),
-        leg=leg,
-        bears=(Bears.HOLDS if least else Bears.APART) if fresh else Bears.SLOWS,
-        held=least if fresh else 0,
-        since=None if cut else first,  # of more lines than were read, the oldest read is no beginning
+        Status.OK if over else Status.FAULT if holds else Status.WARNING,
+        f"containers{f' of {revisions}' if revisions else ''} {how} {at_least(dead.whole, count(dead.number, 'time'))}, the last at "
+        f"{clock(newest, seen.now)}" + (f": {why[:120]}" if why else ""),
+        leg=seen.leg,
+        bears=Bears.APART if not seen.least and not over else Bears.HOLDS if holds else Bears.SLOWS,
+        held=seen.least if holds else 0,
+        since=first if dead.whole else None,
+        until=newest if over else None,
         rests_on=("PlatformLines", "RequestLog"),
-        numbers={"exits": died, "refused": len(refused)},
-        words={"why": why, "how": "are killed for memory" if memory else "exit or never start"},
+        numbers={"exits": dead.number if dead.lines else 0, "refused": len(dead.rows)},
+        words={"why": why, "how": now_how},
     )
 
 
-def _crash(text: str) -> bool:
-    if "STARTUP" in text:
-        return "fail" in text
-    return any(part in text for part in _CRASH) or _MEMORY in text
+def _why_dead(dead: _Deaths, lines: PlatformLines | Unseen, first: datetime) -> tuple[str, str, str]:
+    """(what the program or Cloud Run said last, how they died, how they die)."""
+    errors = (
+        () if isinstance(lines, Unseen) else [x for x in lines.lines if x.log in _PRINTED and x.severity == "ERROR"]
+    )
+    said = next((x.text for x in reversed(errors) if x.at >= first - timedelta(minutes=1)), "")
+    memory = next((x.text for x in reversed(dead.lines) if x.death is Death.MEMORY), "")
+    if memory or any(r.ended is Ended.MEMORY for r in dead.rows):
+        return said or memory, "were killed for memory", "are killed for memory"
+    return said, "exited or failed to start", "exit or never start"
 
 
-def _answers(
-    leg: Leg, ledger: Ledger, log: RequestLog, now: datetime, least: int, recent: dict[str, float]
-) -> Iterator[Finding]:
-    since = ledger.started or now - timedelta(hours=1)
-    own = [r for r in log.refused if r.instance and r.path.split("?")[0] == log.push_path and r.at >= since]
+def _answers(seen: _Seen) -> Iterator[Finding]:
+    """The program's own answers, by what they say of the message; and requests that Cloud Run ended because they took too long."""
+    own = seen.told.of(By.APPLICATION)
     if not own:
-        yield _fine(leg, log, since, now, recent)
-    client = [r for r in own if 400 <= r.status < 500 and r.status not in (401, 403, 404, 405, 429)]
-    if len(client) > 1:
-        holds = bool(least) and sum(v for k, v in recent.items() if k != "ack") > recent.get("ack", 0)
-        minutes = max((client[-1].at - client[0].at).total_seconds() / 60, 1)
-        yield UNREADABLE.says(
-            Status.FAULT if holds else Status.WARNING,
-            f"{len(client)} pushes answered {_codes(client)} by the application itself, {len(client) / minutes:.1f} a minute",
-            leg=leg,
-            bears=Bears.HOLDS if holds else Bears.APART,
-            held=least if holds else 0,
-            since=client[0].at,
-            rests_on=("RequestLog",),
-            numbers={"answers": len(client), "per_min": len(client) / minutes},
-        )
-    server = [r for r in own if r.status >= 500 or r.status in (401, 403, 404, 405)]
-    fresh = [r for r in server if r.at > now - RECENT]
-    if server:
-        share = len(fresh) / max(len(fresh) + recent.get("ack", 0), 1)
-        broken = bool(fresh) and not recent.get("ack") and not through(ledger, leg)
-        yield ERRORS.says(
-            (Status.FAULT if broken else Status.WARNING) if fresh else Status.OK,
-            f"{len(server)} pushes answered {_codes(server)} by the application itself"
-            + (f", {share:.0%} of the last 5 min" if fresh else f", none since {clock(server[-1].at, now)}"),
-            leg=leg,
-            bears=(Bears.HOLDS if least else Bears.APART) if broken else Bears.SLOWS if least else Bears.APART,
-            held=least if broken else 0,
-            since=server[0].at,
-            rests_on=("RequestLog",),
-            numbers={"answers": len(server), "recent": len(fresh), "share": share},
-        )
+        yield _fine(seen)
+    unreadable = [r for r in own if 400 <= r.status < 500 and r.status not in _ABOUT_CALLS]
+    if len(unreadable) > 1:
+        yield _unreadable(seen, unreadable)
+    for answer in seen.told.apart():
+        if answer.by is By.APPLICATION and not (400 <= answer.status < 500 and answer.status not in _ABOUT_CALLS):
+            yield _errors(seen, answer)
+    cut_off = seen.told.of(By.CLOUD_RUN, ended=(Ended.TIMED_OUT,))
+    if cut_off:
+        yield _timed_out(seen, cut_off)
 
 
-def _fine(leg: Leg, log: RequestLog, since: datetime, now: datetime, recent: dict[str, float]) -> Finding:
+def _unreadable(seen: _Seen, rows: Sequence[LogRow]) -> Finding:
+    fails = seen.fails(rows)
+    fresh = lately(rows, seen.now)
+    holds = fails and seen.least > 0 and len(fresh) > seen.recent.acks and 2 * len(fresh) >= seen.recent.nacks
+    return UNREADABLE.says(
+        Status.FAULT if holds else Status.WARNING if fails else Status.OK,
+        f"{at_least(seen.told.whole, count(len(rows), 'push'))} answered {_codes(rows)} by the application itself"
+        + (f", {len(fresh)} of them in the last 5 min" if fails else _ended(seen, rows)),
+        leg=seen.leg,
+        bears=Bears.HOLDS if holds else Bears.APART,
+        held=seen.least if holds else 0,
+        since=seen.told.begin(rows),
+        until=None if fails else rows[-1].at,
+        rests_on=("RequestLog",),
+        numbers={"answers": len(rows), "recent": len(fresh)},
+    )
+
+
+def _errors(seen: _Seen, answer: Answer) -> Finding:
+    rows = answer.rows
+    fails, fresh = seen.fails(rows), lately(rows, seen.now)
+    holds = fails and seen.holds(seen.told.of(By.APPLICATION))
+    share = len(fresh) / max(len(fresh) + seen.recent.acks, 1)
+    broken = fails and not seen.recent.acks and not through(seen.ledger, seen.leg)
+    return ERRORS.says(
+        Status.FAULT if broken else Status.WARNING if fails else Status.OK,
+        f"{at_least(seen.told.whole, count(len(rows), 'push'))} answered {answer.status} by the application itself"
+        + (f", {share:.0%} of the last 5 min" if fails and fresh else _ended(seen, rows)),
+        leg=seen.leg,
+        bears=Bears.HOLDS if holds else Bears.SLOWS if seen.least else Bears.APART,
+        held=seen.least if holds else 0,
+        since=seen.told.begin(rows),
+        until=None if fails else rows[-1].at,
+        rests_on=("RequestLog",),
+        numbers={"answers": len(rows), "recent": len(fresh), "share": share, "status": answer.status},
+    )
+
+
+def _timed_out(seen: _Seen, rows: Sequence[LogRow]) -> Finding:
+    """Cloud Run ended them itself, when they had taken as long as a request may."""
+    fails = seen.fails(rows)
+    holds = fails and seen.holds(rows)
+    longest = max(r.latency_s for r in rows)
+    return TIMED_OUT.says(
+        Status.OK if not fails else Status.FAULT if holds else Status.WARNING,
+        f"Cloud Run ended {at_least(seen.told.whole, count(len(rows), 'push'))} with 504 after {span(longest)}, the request timeout"
+        + ("" if fails else f", none since {clock(rows[-1].at, seen.now)}"),
+        leg=seen.leg,
+        bears=Bears.HOLDS if holds else Bears.SLOWS if seen.least else Bears.APART,
+        held=min(seen.least, len(lately(rows, seen.now)) or 1) if holds else 0,
+        since=seen.told.begin(rows),
+        until=None if fails else rows[-1].at,
+        rests_on=("RequestLog",),
+        numbers={"answers": len(rows), "timeout_s": longest},
+    )
+
+
+def _too_long(
+    seen: _Seen, capacity: ReceiverCapacity | Unseen, subscription: SubscriptionConfig | Unseen
+) -> Iterator[Finding]:
+    """Pushes expire while a program is at work on them, the wait for an instance left out."""
+    late = tally(seen.pushes, seen.told.since).classes.get(EXPIRED, 0)
+    if not late or isinstance(subscription, Unseen) or subscription.settings is None:
+        return
+    deadline_s = subscription.settings.ack_deadline_s
+    took = work(seen.told, capacity, deadline_s)
+    if not took.over:
+        return
+    expires = bool(seen.recent.classes.get(EXPIRED)) or not seen.recent.all
+    holds = expires and seen.least > 0 and not seen.recent.acks
+    yield TOO_LONG.says(
+        Status.FAULT if holds else Status.WARNING if expires and seen.least else Status.OK,
+        f"the receiver worked {span(took.typical_s)} and longer on {at_least(seen.told.whole, count(took.over, 'push'))}, against an ack "
+        f"deadline of {span(deadline_s)}: Pub/Sub hangs up and pushes them again",
+        leg=seen.leg,
+        bears=Bears.HOLDS if holds else Bears.SLOWS if seen.least else Bears.APART,
+        held=min(seen.least, took.over) if holds else 0,
+        rests_on=("RequestLog", "ReceiverCapacity", "SubscriptionConfig", "PushCounts"),
+        numbers={"over": took.over, "work_s": took.typical_s, "deadline_s": deadline_s, "expired": late},
+    )
+
+
+def _fine(seen: _Seen) -> Finding:
     """No error of the application is in the log. That is well if pushes are in it, and tells nothing if it leaves them out."""
-    answered = [r for r in log.fine if r.instance and r.path.split("?")[0] == log.push_path and r.at >= since]
-    begin = clock(since, now)
+    begin = clock(seen.told.since, seen.now)
+    answered = [r for r in seen.told.fine if r.by is By.APPLICATION]
     if answered:
-        says = f"{count(len(answered), 'push')} since {begin} in the log, all answered without an error"
-        return FINE.says(Status.OK, says, leg=leg, rests_on=("RequestLog",))
-    if recent.get("ack"):
+        says = f"of the pushes since {begin} the log has {len(answered)} that went well and none that the application refused"
+        return FINE.says(Status.OK, says, leg=seen.leg, rests_on=("RequestLog",))
+    if seen.recent.acks:
         says = f"pushes are acked, and none since {begin} is in the request log: it does not hold them all"
-        return FINE.says(Status.UNKNOWN, says, leg=leg, rests_on=("RequestLog",))
-    return FINE.says(Status.IDLE, f"no push since {begin} is in the request log", leg=leg, rests_on=("RequestLog",))
+        return FINE.says(Status.UNKNOWN, says, leg=seen.leg, rests_on=("RequestLog",))
+    return FINE.says(
+        Status.IDLE, f"no push since {begin} is in the request log", leg=seen.leg, rests_on=("RequestLog",)
+    )
 
 
-def _codes(rows: list[LogRow]) -> str:
+def _ended(seen: _Seen, rows: Sequence[LogRow]) -> str:
+    return f", none since {clock(rows[-1].at, seen.now)}"
+
+
+def _codes(rows: Sequence[LogRow]) -> str:
     return ", ".join(f"{status} ({n})" for status, n in Counter(r.status for r in rows).most_common(3))
 
 

@@ -17,6 +17,7 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.ledger.empty import reasons_of
+from diagnostics.readings.refusals import Lost, lost
 from diagnostics.readings.stakes import forgiven
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
 from diagnostics.steps.words import clip, span
@@ -25,6 +26,9 @@ ALL = Code("published.all", Stage.PUBLISHED, "everything that should be publishe
 GATED = Code("published.gated", Stage.PUBLISHED, "a gate of the coordinator kept items back", Kind.MECHANISM)
 EMPTY = Code("published.empty", Stage.PUBLISHED, "the batch is empty, and the coordinator says why", Kind.MECHANISM)
 ERRORS = Code("published.errors", Stage.PUBLISHED, "publishing failed for items of the batch", Kind.EFFECT)
+GAVE_UP = Code(
+    "published.gave_up", Stage.PUBLISHED, "publishing was put off until the client gave items up", Kind.EFFECT
+)
 CUT_SHORT = Code(
     "published.cut_short", Stage.PUBLISHED, "the start call ended before everything was published", Kind.EFFECT
 )
@@ -106,7 +110,8 @@ def _why_fewer(
         yield _empty(ledger, attempt.empty, attempt.gate, noun)
         return
     if failed:
-        yield _errors(ledger, attempt, failed, noun)
+        for each in lost(attempt):
+            yield _errors(ledger, each, noun)
     if ledger.gated:
         yield _gated(ledger, profile, attempt, noun)
     if ledger.as_asked:
@@ -183,22 +188,20 @@ def _empty(ledger: Ledger, empty: Mark, gate: Mark | None, noun: str) -> Finding
     )
 
 
-def _errors(ledger: Ledger, attempt: Attempt, failed: int, noun: str) -> Finding:
-    """The coordinator's own error lines, with what Google answered, if they tell."""
+def _errors(ledger: Ledger, each: Lost, noun: str) -> Finding:
+    """The coordinator's own error lines of one kind, with what Google answered, if they tell."""
     of = ledger.expected_at_start or ledger.expected or "an unknown number of"
-    lines = [m for m in attempt.marks if m.means is Means.PUBLISH_ERROR]
-    reason = next((m.words["reason"] for m in reversed(lines) if m.words.get("reason")), "")
-    answered = [m for m in lines if m.words.get("reason", "")[:3] in ("400", "403", "404")]
-    return ERRORS.says(
+    reason = clip(each.reason)
+    return (GAVE_UP if each.put_off else ERRORS).says(
         Status.FAULT,
-        f"publishing failed for {failed} of {of} {noun}" + (f": {clip(reason)}" if reason else ""),
+        f"publishing failed for {each.items} of {of} {noun}" + (f": {reason}" if reason else ""),
         leg=Leg.REQUEST,
         bears=Bears.HOLDS,
-        held=failed,
-        since=lines[0].at if lines else None,
+        held=each.items,
+        since=each.marks[0].at if each.marks else None,
         rests_on=("BatchMarks",),
-        numbers={"failed": failed, "answered": len(answered)},
-        words={"reason": clip(reason)},
+        numbers={"failed": each.items, "answered": each.items if each.code and not each.put_off else 0},
+        words={"reason": reason, "code": each.code},
     )
 
 

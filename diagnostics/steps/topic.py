@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from diagnostics.evidence.model import Leg, PublishCounts, QuotaExceeded, Stage, TopicConfig, Unseen, total
+from diagnostics.readings.answers import RECENT
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.owed import unreached
+from diagnostics.readings.refusals import PUT_OFF, lost
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
-from diagnostics.steps.words import RECENT, clock, count, short
+from diagnostics.steps.words import clock, count, short
 
 REFUSED = Code("published.refused", Stage.PUBLISHED, "Pub/Sub refuses publish requests", Kind.EFFECT)
+DEFERRED = Code("published.deferred", Stage.PUBLISHED, "Pub/Sub puts publish requests off", Kind.EFFECT)
 QUOTA = Code("published.quota", Stage.PUBLISHED, "a Pub/Sub quota was exceeded", Kind.MECHANISM)
 MISSING = Code("published.topic_missing", Stage.PUBLISHED, "the request topic does not exist", Kind.MECHANISM)
 ELSEWHERE = Code(
@@ -34,60 +38,112 @@ def topic(
     """Reads the topic, its publish counters and the quota metric. Counters are the whole topic's: others publish there, too."""
     since = ledger.started - timedelta(minutes=1) if ledger.started else None
     failed = ledger.attempt.failed_to_publish if ledger.attempt else 0
-    held = max(ledger.gap(Stage.PUBLISHED)[0], failed) if ledger.counts else 0
+    missing = max(ledger.gap(Stage.PUBLISHED)[0], failed) if ledger.counts else 0
     if not isinstance(config, Unseen) and config.settings is None:
         yield MISSING.says(
             Status.FAULT,
             f"topic {short(config.name)} does not exist",
             leg=Leg.REQUEST,
-            bears=_bears(held),
-            held=held,
+            bears=_bears(missing),
+            held=missing,
             rests_on=("TopicConfig",),
         )
+    answered = [] if isinstance(counts, Unseen) else _refused(counts, since)
+    share = _shares(ledger, answered, missing)
     if not isinstance(counts, Unseen):
-        yield from _refused(counts, since, now, held)
+        yield from (_refusal(one, share, now) for one in answered)
         yield from _elsewhere(ledger, counts)
         yield from _quiet(ledger, counts, now)
     if not isinstance(quota, Unseen):
-        yield from _quota(quota, since or now - _HOUR, held)
+        yield from _quota(quota, since or now - _HOUR, now, share)
 
 
-def _refused(counts: PublishCounts, since: datetime | None, now: datetime, held: int) -> Iterator[Finding]:
+@dataclass(frozen=True)
+class _Refused:
+    """Publish requests that were answered with one code."""
+
+    code: str
+    count: float
+    recent: float
+    since: datetime | None
+    until: datetime | None
+
+    @property
+    def put_off(self) -> bool:
+        return self.code in PUT_OFF
+
+
+def _refused(counts: PublishCounts, since: datetime | None) -> list[_Refused]:
+    """Refused requests by code, since the batch began; without a batch, those of now."""
     recently = counts.source.as_of - RECENT
+    found = []
     for one in counts.requests:
-        refused = one.total(since or recently)
-        if one.labels.get("response_class") in ("", "success") or not refused:
+        points = [p for p in one.within(since or recently) if p.value > 0]
+        if one.labels.get("response_class") in ("", "success") or not points:
             continue
         code = one.labels.get("response_code", "?")
-        live = one.total(recently) > 0 or bool(held)
-        yield REFUSED.says(
-            Status.FAULT if live else Status.WARNING,
-            f"{count(refused, 'publish request')} refused with {code}"
-            + ("" if live else f", none since {clock(recently, now)}"),
-            leg=Leg.REQUEST,
-            bears=_bears(held),
-            held=held,
-            since=next((p.start for p in one.within(since) if p.value), None),
-            rests_on=("PublishCounts",),
-            numbers={"refused": refused},
-            words={"code": code},
-        )
+        number = sum(p.value for p in points)
+        found.append(_Refused(code, number, one.total(recently), points[0].start, points[-1].end))
+    return found
 
 
-def _quota(quota: QuotaExceeded, since: datetime, held: int) -> Iterator[Finding]:
+class _Shares(NamedTuple):
+    """Items of the batch that were not published, by why not."""
+
+    by_code: dict[str, int]
+    put_off: int
+    """Of those that were tried again until the client gave up."""
+
+
+def _shares(ledger: Ledger, answered: list[_Refused], missing: int) -> _Shares:
+    """What the coordinator's lines say of each code. Where they say nothing, and all refusals are of one code, it is that one's doing."""
+    told = lost(ledger.attempt)
+    by_code = {each.code: each.items for each in told}
+    codes = {one.code for one in answered}
+    if not any(each.code for each in told):
+        by_code = {next(iter(codes)): missing} if len(codes) == 1 else {}
+    final = [c for c in (*by_code, *codes) if c and c not in PUT_OFF]
+    put_off = sum(n for code, n in by_code.items() if code in PUT_OFF)
+    return _Shares(by_code, put_off or (0 if final else missing))
+
+
+def _refusal(one: _Refused, share: _Shares, now: datetime) -> Finding:
+    held = share.put_off if one.put_off else share.by_code.get(one.code, 0)
+    live = bool(one.recent or held)
+    return (DEFERRED if one.put_off else REFUSED).says(
+        Status.FAULT if live else Status.OK,
+        f"{count(one.count, 'publish request')} refused with {one.code}"
+        + ("" if one.recent or not one.until else f", none since {clock(one.until, now)}"),
+        leg=Leg.REQUEST,
+        bears=_bears(held),
+        held=held,
+        since=one.since,
+        until=None if live else one.until,
+        rests_on=("PublishCounts",),
+        numbers={"refused": one.count, "recent": one.recent},
+        words={"code": one.code},
+    )
+
+
+def _quota(quota: QuotaExceeded, since: datetime, now: datetime, share: _Shares) -> Iterator[Finding]:
+    """A quota that was exceeded holds what was put off for want of it, and nothing that was refused for another reason."""
     for one in quota.series:
-        if one.peak(since):
-            metric = one.labels.get("quota_metric", "?")
-            yield QUOTA.says(
-                Status.FAULT,
-                f"quota {metric} was exceeded",
-                leg=Leg.REQUEST,
-                bears=_bears(held),
-                held=held,
-                since=next((p.start for p in one.within(since) if p.value), None),
-                rests_on=("QuotaExceeded",),
-                words={"metric": metric},
-            )
+        points = [p for p in one.within(since) if p.value > 0]
+        if not points:
+            continue
+        metric = one.labels.get("quota_metric", "?")
+        live = points[-1].end > quota.source.as_of - RECENT or share.put_off > 0
+        yield QUOTA.says(
+            Status.FAULT if live else Status.OK,
+            f"quota {metric} was exceeded from {clock(points[0].start, now)} to {clock(points[-1].end, now)}",
+            leg=Leg.REQUEST,
+            bears=_bears(share.put_off),
+            held=share.put_off,
+            since=points[0].start,
+            until=None if live else points[-1].end,
+            rests_on=("QuotaExceeded",),
+            words={"metric": metric},
+        )
 
 
 def _elsewhere(ledger: Ledger, counts: PublishCounts) -> Iterator[Finding]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from diagnostics.evidence.model import total
+from diagnostics.evidence.model import By, total
 from diagnostics.readings.answers import RECENT, by_class, first_of, last_of
 from diagnostics.readings.owed import owed, through
+
+HANDS = {By.FRONT_END: "Google's front end", By.CLOUD_RUN: "Cloud Run", By.APPLICATION: "the application"}
+"""Who answered a push, in words."""
 
 
 def clock(at: datetime, now: datetime | None = None) -> str:
@@ -77,6 +80,7 @@ def short(resource: str) -> str:
 
 
 __all__ = [
+    "HANDS",
     "RECENT",
     "at_least",
     "between",

@@ -68,7 +68,7 @@ def test_dead_letters_of_others_hold_nothing_and_are_told_as_past() -> None:
 
 def test_a_failing_item_that_is_still_pushed_is_retrying() -> None:
     late = [mark(m, 10 + n, "a") for n in range(3) for m in (Means.STARTED_ITEM, Means.FAILED_ITEM)]
-    others = [line for item in "bc" for line in tried(item, 0, done=True)]
+    others = [mark(m, 11.5, item) for item in "bc" for m in (Means.STARTED_ITEM, Means.DONE_ITEM)]
     seen = evidence(BATCH, items(*late, *others), subscription(), dead(0), waiting(1))
     assert row(processed.processed, seen, Stage.PROCESSED).where == {"retrying": 1}
     storm = finding(processed.processed, seen, processed.REPEATS)
@@ -90,6 +90,7 @@ def test_two_failures_in_all_are_no_storm() -> None:
 
 def test_failures_are_told_over_the_span_in_which_they_were() -> None:
     fast = [mark(Means.FAILED_ITEM, 15 + n / 20, "a") for n in range(20)]
+    fast.insert(9, mark(Means.DONE_ITEM, 15.4, "b"))
     storm = finding(processed.processed, evidence(BATCH, items(*fast), subscription()), processed.REPEATS)
     assert "failed 20 times at 14:17Z" in storm.says
     assert "a minute" not in storm.says
@@ -99,7 +100,11 @@ def test_what_was_not_read_whole_is_a_bound_and_has_no_beginning() -> None:
     cut = ItemMarks(
         source=replace(SOURCE, complete=False),
         since=START,
-        marks=tuple(mark(Means.FAILED_ITEM, 2 + 2 * n, "a") for n in range(7)),
+        marks=(
+            *(mark(Means.FAILED_ITEM, 2 + 2 * n, "a") for n in range(6)),
+            mark(Means.DONE_ITEM, 13, "b"),
+            mark(Means.FAILED_ITEM, 14, "a"),
+        ),
     )
     storm = finding(processed.processed, evidence(BATCH, cut, subscription()), processed.REPEATS)
     assert "failed at least 7 times" in storm.says

@@ -18,7 +18,10 @@ CAUSES = (
         title="The start call timed out before it published",
         says="the start call was cut off after it had created the batch and before it had published",
         stage=Stage.PUBLISHED,
-        requires=all_of(Has(published.CUT_SHORT), none_of(Has(published.ERRORS), Has(topic.REFUSED))),
+        requires=all_of(
+            Has(published.CUT_SHORT),
+            none_of(Has(published.ERRORS), Has(published.GAVE_UP), Has(topic.REFUSED), Has(topic.DEFERRED)),
+        ),
         decisive=Has(requested.TIMED_OUT),
         overturned_by=(
             BatchMarks,
@@ -33,9 +36,8 @@ CAUSES = (
         title="Publishing fails",
         says="Pub/Sub refuses what the coordinator publishes",
         stage=Stage.PUBLISHED,
-        requires=all_of(
-            any_of(Has(published.ERRORS), Has(topic.REFUSED), Has(topic.MISSING)),
-            none_of(Has(topic.QUOTA)),
+        requires=any_of(
+            Has(published.ERRORS), Has(topic.REFUSED), Has(topic.MISSING), Has(published.GAVE_UP), Has(topic.DEFERRED)
         ),
         decisive=any_of(Over(published.ERRORS, "answered", 0), Has(topic.REFUSED), Has(topic.MISSING)),
         effects=EFFECTS,

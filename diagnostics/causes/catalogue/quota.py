@@ -14,7 +14,7 @@ CAUSES = (
         stage=Stage.PUBLISHED,
         requires=Has(topic.QUOTA),
         decisive=ALWAYS,
-        effects=(published.ERRORS, topic.REFUSED, *EFFECTS),
+        effects=(published.GAVE_UP, topic.DEFERRED, *EFFECTS),
         next=("pubsub-diag runbook show publish-quota-exceeded",),
     ),
 )

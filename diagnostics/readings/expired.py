@@ -1,0 +1,91 @@
+"""Pushes that ran into the ack deadline, and what can have made them: instances that were starting, or work that takes longer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from diagnostics.evidence.model import By, Ended, Point, PushCounts, ReceiverCapacity, Series, Unseen
+from diagnostics.readings.answers import Answers
+
+EXPIRED = "deadline_exceeded"
+
+
+@dataclass(frozen=True)
+class Expired:
+    """Pushes that can be the doing of one mechanism."""
+
+    count: float
+    since: datetime | None
+    until: datetime | None
+    all: float
+    """Pushes that ran into the deadline at all."""
+
+
+NONE = Expired(0, None, None, 0)
+
+
+def peak(series: Iterable[Series], since: datetime) -> float | None:
+    """The largest value since then; None: there was no point."""
+    return max((p for s in series if (p := s.peak(since)) is not None), default=None)
+
+
+def at_starts(
+    pushes: PushCounts | Unseen, capacity: ReceiverCapacity, deadline_s: float, since: datetime, at_once: int
+) -> Expired:
+    """Those that starting instances can account for: they ran out while one was starting, or within a deadline after it, and no more
+    of them than can have waited for it (`at_once` for an instance, each as often as the deadline fits into the start)."""
+    if isinstance(pushes, Unseen):
+        return NONE
+    points = _points(s for s in pushes.series if s.labels.get("response_class") == EXPIRED)
+    late = [p for p in points if p.end > since and p.value > 0]
+    longest = peak(capacity.startup_p99, since) or 0.0
+    starts = [p for p in _points(capacity.startups) if p.value > 0 and p.end > since - timedelta(seconds=longest)]
+    lengths = {p.end: p.value for p in _points(capacity.startup_p99)}
+    while_starting = [p for p in late if any(_meets(p, s, lengths.get(s.end, longest), deadline_s) for s in starts)]
+    most = sum(s.value * at_once * max(lengths.get(s.end, longest) / deadline_s, 1) for s in starts)
+    count = min(sum(p.value for p in while_starting), most)
+    if not count:
+        return Expired(0, None, None, sum(p.value for p in late))
+    ends = [p.end for p in while_starting]
+    return Expired(count, min(p.start for p in while_starting), max(ends), sum(p.value for p in late))
+
+
+def _points(series: Iterable[Series]) -> list[Point]:
+    return sorted((p for s in series for p in s.points), key=lambda p: p.end)
+
+
+def _meets(late: Point, start: Point, took_s: float, deadline_s: float) -> bool:
+    """Whether a push of that sample can have waited for the instance that had started by the end of this one."""
+    begin = start.start - timedelta(seconds=took_s)
+    end = start.end + timedelta(seconds=deadline_s)
+    return late.end >= begin and late.start <= end
+
+
+@dataclass(frozen=True)
+class Work:
+    """How long programs took over pushes, the wait for an instance left out."""
+
+    over: int
+    """Pushes over which they took longer than the ack deadline."""
+    all: int
+    typical_s: float
+    """The median of those that took longer."""
+
+    @property
+    def most(self) -> bool:
+        """Whether most of them did."""
+        return self.over * 2 > self.all
+
+
+def work(told: Answers, capacity: ReceiverCapacity | Unseen, deadline_s: float) -> Work:
+    """Work against the deadline. A request's latency in the log holds its wait for an instance: the longest wait and the longest start
+    that were measured are taken off, so that this errs on the short side. Nothing where neither was seen."""
+    if isinstance(capacity, Unseen):
+        return Work(0, 0, 0.0)
+    waited = max(peak(capacity.pending_p99, told.since) or 0.0, peak(capacity.startup_p99, told.since) or 0.0)
+    rows = [r for r in (*told.rows, *told.fine) if r.by is By.APPLICATION or r.ended is Ended.TIMED_OUT]
+    took = sorted(r.latency_s - waited for r in rows)
+    over = [s for s in took if s > deadline_s]
+    return Work(len(over), len(took), over[len(over) // 2] if over else 0.0)

@@ -1,0 +1,201 @@
+"""Which items fail, and what that says: a few that fail whatever else happens, or everything since a moment.
+
+Two things look alike where only the oldest few messages come round. They are told apart by what others do:
+* an item fails *again and again* if others that were taken up after it got through, and it failed once more after that, and more often
+  than the share of tries that fail would make likely;
+* the receiver is *broken since T* if, from T on, every item that came round failed, two or more of them were first tried then, and
+  nothing else was acked.
+Neither is said where the evidence for it was not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from diagnostics.evidence.model import ItemMarks, Mark, Means, PushCounts, Stage, Unseen
+from diagnostics.readings.answers import tally
+from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.ledger.lives import attribute
+
+_GOOD = (Means.DONE_ITEM, Means.SKIPPED_ITEM)
+"""Lines after which the message is acked."""
+_CHANCE = 0.01
+"""Less than one item in a hundred batches: that is not put down to chance."""
+_SAMPLE = timedelta(minutes=1)
+"""The length of a sample of the counters: an ack in the sample that holds T may be older than T."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """An item that has failed and has not got through since."""
+
+    name: str
+    ours: bool
+    failures: int
+    tried: datetime
+    """When it was taken up for the first of these failures, as far as a line tells."""
+    first: datetime
+    last: datetime
+    reason: str
+    others: int
+    """Items that were taken up after it and got through before its last failure."""
+    times: tuple[datetime, ...] = ()
+    """When it failed."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Everything that the receiver took fails."""
+
+    since: datetime
+    last: datetime
+    items: tuple[Item, ...]
+    """What was tried since then, and failed."""
+    before: int
+    """Items that had got through before."""
+
+
+@dataclass(frozen=True)
+class Failing:
+    """What the item lines tell of failures."""
+
+    repeats: tuple[Item, ...] = ()
+    """Items that fail again and again while others get through."""
+    broken: Broken | None = None
+    items: tuple[Item, ...] = ()
+    """All items that have failed and not got through since."""
+    whole: bool = True
+    """Whether the lines were read whole. If not, every count is a least one and the first line is no beginning."""
+    failed: tuple[tuple[bool, datetime], ...] = ()
+    """Each failure that a line tells of: whether of this batch, and when."""
+
+    def lately(self, ours: bool, since: datetime) -> int:
+        """Failures since then, of items of this batch or of others."""
+        return sum(1 for own, at in self.failed if own is ours and at > since)
+
+
+@dataclass(frozen=True)
+class _Try:
+    """One try of an item, as its lines tell it."""
+
+    name: str
+    ours: bool
+    good: bool
+    taken: datetime
+    at: datetime
+    reason: str
+
+
+def failing(ledger: Ledger, marks: ItemMarks | Unseen, pushes: PushCounts | Unseen) -> Failing:
+    """What fails."""
+    if isinstance(marks, Unseen) or not ledger.counts:
+        return Failing()
+    mine, others = attribute(marks.marks, ledger.attempt)
+    tries = sorted((*_tries(mine, True), *_tries(others, False)), key=lambda t: t.at)
+    items = _open(tries)
+    broken = _broken(ledger, marks, pushes, tries, items)
+    repeats = [i for i in items if _again(i, tries, items)]
+    if broken is not None:  # what it does to an item is not the item's fault
+        repeats = [i for i in repeats if sum(1 for at in i.times if at < broken.since) > 1]
+    failed = tuple((t.ours, t.at) for t in tries if not t.good)
+    return Failing(tuple(repeats), broken, tuple(items), marks.source.complete, failed)
+
+
+def _tries(marks: Iterable[Mark], ours: bool) -> Iterable[_Try]:
+    """Each failure and each success, with the start that precedes it."""
+    taken: dict[tuple[str, str], datetime] = {}
+    for mark in marks:
+        if not mark.item:
+            continue
+        key = (mark.item, mark.instance)
+        if mark.means is Means.STARTED_ITEM:
+            taken[key] = mark.at
+        elif mark.means is Means.FAILED_ITEM or mark.means in _GOOD:
+            begin = taken.pop(key, mark.at)
+            yield _Try(mark.item, ours, mark.means in _GOOD, begin, mark.at, mark.words.get("reason", ""))
+
+
+def _open(tries: Sequence[_Try]) -> list[Item]:
+    """Items whose last try failed, with the failures since they last got through."""
+    runs: dict[tuple[str, bool], list[_Try]] = {}
+    for one in tries:
+        key = (one.name, one.ours)
+        if one.good:
+            runs.pop(key, None)
+        else:
+            runs.setdefault(key, []).append(one)
+    return [_item(tries, run) for run in runs.values()]
+
+
+def _item(tries: Sequence[_Try], run: Sequence[_Try]) -> Item:
+    first, last = run[0], run[-1]
+    others = {
+        t.name
+        for t in tries
+        if t.good and first.taken < t.taken and t.at < last.at and (t.name, t.ours) != (first.name, first.ours)
+    }
+    times = tuple(t.at for t in run)
+    return Item(first.name, first.ours, len(run), first.taken, first.at, last.at, last.reason, len(others), times)
+
+
+def _again(item: Item, tries: Sequence[_Try], items: Sequence[Item]) -> bool:
+    """Whether it fails again and again though others get through, and more often than chance would have it."""
+    if item.failures < 2 or not item.others:
+        return False
+    still = {(i.name, i.ours) for i in items}
+    closed = [t for t in tries if (t.name, t.ours) not in still]
+    share = sum(1 for t in closed if not t.good) / max(len(closed), 1)
+    tried = len({(t.name, t.ours) for t in tries})
+    return tried * share**item.failures < _CHANCE
+
+
+def _broken(
+    ledger: Ledger,
+    marks: ItemMarks,
+    pushes: PushCounts | Unseen,
+    tries: Sequence[_Try],
+    items: Sequence[Item],
+) -> Broken | None:
+    """Everything fails since the first failure after the last success, if nothing speaks against it."""
+    good = [t for t in tries if t.good]
+    newest = max((t.taken for t in good), default=None)
+    if not marks.source.complete and (newest is not None or not _never(ledger, pushes)):
+        return (
+            None  # what was not read may be a success in between, or the first tries of items that have failed for days
+        )
+    fresh = [
+        i for i in items if i.ours and (newest is None or i.tried > newest)
+    ]  # others may have failed before any line here
+    if len(fresh) < 2:
+        return None
+    since = min(i.first for i in fresh)
+    if _by_chance(tries, since) or not _nothing_acked(pushes, since, marks.source.complete):
+        return None
+    tried = tuple(i for i in items if i.last >= since)
+    before = len({(t.name, t.ours) for t in good})
+    return Broken(since, max(i.last for i in tried), tried, before)
+
+
+def _never(ledger: Ledger, pushes: PushCounts | Unseen) -> bool:
+    """Whether nothing of the batch got through and nothing at all was acked since it began."""
+    if isinstance(pushes, Unseen) or not pushes.source.complete or ledger.started is None:
+        return False
+    return ledger.counts[Stage.PROCESSED].least == 0 and not tally(pushes, ledger.started).acks
+
+
+def _by_chance(tries: Sequence[_Try], since: datetime) -> bool:
+    """Whether so many failures in a row are to be expected where so few tries got through before."""
+    before = [t for t in tries if t.at < since]
+    good = sum(1 for t in before if t.good)
+    if not good:
+        return False
+    return (1 - good / len(before)) ** sum(1 for t in tries if t.at >= since) >= _CHANCE
+
+
+def _nothing_acked(pushes: PushCounts | Unseen, since: datetime, whole: bool) -> bool:
+    """Whether the counters show that nothing was acked since; where they were not seen, the lines have to have been read whole."""
+    if isinstance(pushes, Unseen) or not pushes.source.complete or pushes.source.as_of <= since + _SAMPLE:
+        return whole and (isinstance(pushes, Unseen) or not tally(pushes, since + _SAMPLE).acks)
+    return not tally(pushes, since + _SAMPLE).acks
