@@ -1,7 +1,21 @@
 """Dead letters that do not go where they should."""
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, NothingHolds
-from diagnostics.evidence.model import DeadLetterTopicPolicy, ProjectPolicy, Stage, SubscriptionPolicy
+from diagnostics.evidence.model import (
+    Backlog,
+    DeadLetterTopicPolicy,
+    ItemMarks,
+    PlatformLines,
+    ProjectPolicy,
+    PushCounts,
+    ReceiverCapacity,
+    RequestLog,
+    ServiceConfig,
+    ServicePolicy,
+    Stage,
+    SubscriptionConfig,
+    SubscriptionPolicy,
+)
 from diagnostics.steps import dead_letter, delivered, processed
 from diagnostics.steps.finding import Bears, Status
 
@@ -29,6 +43,17 @@ CAUSES = (
         legs=BOTH,
         requires=Has(delivered.DEAD_LETTERED, (Status.FAULT,), (Bears.HOLDS,)),
         decisive=NothingHolds(frozenset({Stage.ROUTED, Stage.DELIVERED, Stage.PROCESSED, Stage.RECORDED})),
+        overturned_by=(
+            Backlog,
+            ItemMarks,
+            PlatformLines,
+            PushCounts,
+            ReceiverCapacity,
+            RequestLog,
+            ServiceConfig,
+            ServicePolicy,
+            SubscriptionConfig,
+        ),
         settled_by=("pubsub-diag delivery --leg {leg}",),
         next=("pubsub-diag runbook show attempts-used-up", "pubsub-diag batch {batch} --items --missing"),
     ),
