@@ -69,7 +69,7 @@ def read(kind: type[S], raw: bytes | msgspec.Raw, made_by: str, parts: Parts = P
     """The structure of this kind in this JSON. Raises Unreadable; of what is no JSON, what msgspec raises."""
     try:
         value = msgspec.json.decode(raw, type=kind)
-        if msgspec.json.encode(value) == bytes(raw):  # what this version writes, it need not look at twice
+        if msgspec.json.encode(value) == memoryview(raw):  # what this version writes, it need not look at twice
             return Read(value)
     except msgspec.ValidationError:
         pass
