@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from diagnostics.causes.attribute import Share, attribute
-from diagnostics.causes.match import Match, Refuted, fitting
+from diagnostics.causes.match import Match, Refuted, distinct, fitting
 from diagnostics.causes.model import Cause, Confidence, Role
 from diagnostics.causes.role import confidence, held, roles
 from diagnostics.evidence.model import STAGES, Leg
@@ -33,7 +33,7 @@ class Live:
     @property
     def since(self) -> datetime | None:
         """Its own onset: that of its mechanism where something tells it, else its first own effect."""
-        own = [f for f in self.share.own if f.abnormal and f.kind is not Kind.CONSEQUENCE and f.since]
+        own = [f for f in distinct((*self.match.because, *self.share.own)) if f.abnormal and f.since]
         mechanism = [f.since for f in own if f.kind is Kind.MECHANISM and f.since]
         return min(mechanism or [f.since for f in own if f.since], default=self.match.onset)
 

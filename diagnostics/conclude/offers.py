@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from diagnostics.causes.model import Confidence, Role
 from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude import hidden
+from diagnostics.conclude.adding import Adding, leg_of
 from diagnostics.conclude.diagnosis import Missing, State
+from diagnostics.conclude.suspects import about
 from diagnostics.evidence.model import EvidenceSet, Leg, Stage, SubscriptionConfig, seen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
@@ -29,71 +31,103 @@ _LOOK: dict[Stage, tuple[str, ...]] = {
 """What looks closer at a stage, the narrowest first."""
 
 _PARTS = {
-    "push_auth": "pubsub-diag push-auth --leg {leg}",
-    "cold_start": "pubsub-diag cold-start --leg {leg}",
-    "dead_letter": "pubsub-diag lint",
-    "delivered": "pubsub-diag delivery --leg {leg}",
-    "processed": "pubsub-diag worker --leg {leg}",
+    "published": ("pubsub-diag published",),
+    "routed": ("pubsub-diag delivery --leg {leg}",),
+    "push_auth": ("pubsub-diag push-auth --leg {leg}",),
+    "cold_start": ("pubsub-diag cold-start --leg {leg}",),
+    "dead_letter": ("pubsub-diag lint",),
+    "delivered": ("pubsub-diag delivery --leg {leg}",),
+    "processed": ("pubsub-diag worker --leg {leg}",),
 }
-"""A step, and the command that runs it alone."""
+"""A step, and the commands that run it alone."""
+
+_COORDINATOR = (Stage.REQUESTED, Stage.CREATED, Stage.PUBLISHED, Stage.RECORDED, Stage.CLOSED)
+"""Stages at which the coordinator is at work, the receiver of the way back; what does not return the worker did not publish."""
+_ALL = "pubsub-diag batch {batch} -v"
+"""All that was found, as it was found."""
 
 
 class Offers:
     """Commands for one run, filled in for it."""
 
-    def __init__(self, profile: PipelineProfile, evidence: EvidenceSet, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        command: str,
+        profile: PipelineProfile,
+        evidence: EvidenceSet,
+        ledger: Ledger,
+        findings: Sequence[Finding],
+        printed: Iterable[str],
+    ) -> None:
+        """Of an answer to `command`: `findings` are all that were made, `printed` what it prints beside the sentences of causes."""
+        self._command = command
         self._profile = profile
         self._evidence = evidence
         self._ledger = ledger
+        self._adding = Adding(command, findings, printed, evidence)
 
     def next(
         self, state: State, verdict: Verdict, unknown: Sequence[Missing], here: tuple[Stage | None, Leg | None]
     ) -> tuple[str, ...]:
         if self._ledger.known_batch is False:
             return ("pubsub-diag batches",)
-        sure = [x for x in verdict.blocking if x.confidence is Confidence.CONFIRMED]
         steps = [
             *([] if self._ledger.told else hidden.ways_on(self._profile, self._evidence)),
-            *(c for x in sure for c in self._of(x, x.match.cause.next[:1])),
-            *(c for x in verdict.blocking if x not in sure for c in self._settling(x)),
-            *(c for f in verdict.nameless for c in self._reading(f)),
-            *([] if sure else [gap.mend for gap in unknown if gap.matters and gap.mend and self._adds(gap)][:2]),
+            *self._of_blocking(verdict, unknown),
+            *self._of_harmless(state, verdict, here),
+            *(self._page(x) for x in verdict.live if x.role in (Role.WORSENS, Role.LATENT)),
+            *(c for f in verdict.unexplained for c in self._reading(f)[:1]),
         ]
-        harmless = [x for x in verdict.live if x.role is Role.BENIGN and x.match.cause.next]
-        steps += [c for x in harmless for c in self._of(x, x.match.cause.next)]
-        if not verdict.held and not harmless and state in (State.STALLED, State.FAILED):
-            steps += self._looking(state, verdict, here)
-        steps += [
-            self.fill(f"pubsub-diag runbook show {x.match.cause.code}", x.match.leg, ())
-            for x in verdict.live
-            if x.role in (Role.WORSENS, Role.LATENT)
-        ]
-        if state is not State.RUNNING or verdict.held:
-            steps += [c for f in verdict.unexplained for c in self._reading(f)[:1]]
+        if self._command == "batch" and not steps and state in (State.STALLED, State.FAILED, State.UNKNOWN):
+            steps = [self.fill(_ALL, Leg.REQUEST, ())]
         return tuple(dict.fromkeys(steps))[:_MOST]
 
-    def _adds(self, gap: Missing) -> bool:
+    def _is_news(self, gap: Missing) -> bool:
         """Of a batch that cannot be seen it is said already what the profile lacks."""
         return self._ledger.told or bool(gap.permission)
+
+    def _of_blocking(self, verdict: Verdict, unknown: Sequence[Missing]) -> Iterator[str]:
+        """The remedy of what is sure, the check of what is not, what looks past a fault that nothing names, what would show more."""
+        sure = [x for x in verdict.blocking if x.confidence is Confidence.CONFIRMED]
+        for live in verdict.blocking:
+            yield from list(self._of(live, live.match.cause.next))[:1] if live in sure else self._settling(live)
+        for at, finding in enumerate(verdict.nameless):
+            yield from self._reading(finding)
+            yield from () if at else self._beyond(finding.stage, finding.leg or Leg.REQUEST)
+        if not sure:
+            yield from [gap.mend for gap in unknown if gap.matters and gap.mend and self._is_news(gap)][:2]
+
+    def _of_harmless(self, state: State, verdict: Verdict, here: tuple[Stage | None, Leg | None]) -> Iterator[str]:
+        """What to do about what is as it should be; where nothing was found at all, what looks closer."""
+        harmless = [x for x in verdict.live if x.role is Role.BENIGN and x.match.cause.next]
+        for live in harmless:
+            yield from self._of(live, live.match.cause.next)
+        if not verdict.held and not harmless and state in (State.STALLED, State.FAILED):
+            yield from self._looking(state, verdict, here)
+
+    def _page(self, live: Live) -> str:
+        return self.fill(f"pubsub-diag runbook show {live.match.cause.code}", live.match.leg, ())
 
     def of(self, live: Live) -> tuple[str, ...]:
         """The commands of a cause's remedy."""
         return tuple(self._of(live, live.match.cause.next))
 
     def _of(self, live: Live, commands: Iterable[str]) -> Iterator[str]:
-        return (self.fill(command, live.match.leg, live.match.because) for command in commands)
+        """Those of these commands that tell more than the answer does."""
+        match = live.match
+        filled = (self.fill(command, match.leg, match.because) for command in commands)
+        return (command for command in filled if self._adds(command, match.leg, match.cause.family))
 
-    def _settling(self, live: Live) -> Iterator[str]:
-        """The cheapest check that tells the cause from its rivals, or settles it."""
+    def _settling(self, live: Live) -> list[str]:
+        """The cheapest check that tells the cause from its rivals, or settles it; then what to do if it is so."""
         cause = live.match.cause
-        return self._of(live, (cause.settled_by or cause.next)[:1])
+        return [*list(self._of(live, cause.settled_by))[:1], *list(self._of(live, cause.next))[:1]]
 
     def _reading(self, finding: Finding) -> list[str]:
         """Where to read on about a finding that no cause accounts for, and what looks at it alone."""
         step, leg = finding.code.partition(".")[0], finding.leg or Leg.REQUEST
         page = self.fill(f"pubsub-diag runbook show {_PAGES.get(step, step)}", leg, ())
-        part = _PARTS.get(step)
-        return [page, self.fill(part, leg, ())] if part else [page]
+        return [page, *self._worth(_PARTS.get(step, ()), leg)]
 
     def _looking(self, state: State, verdict: Verdict, here: tuple[Stage | None, Leg | None]) -> list[str]:
         """Nothing that was found holds the batch: look closer at the row where it stopped."""
@@ -102,7 +136,25 @@ class Offers:
             first = next(iter(verdict.unexplained), None)
             stage = first.stage if first else Stage.CREATED if state is State.FAILED else Stage.DELIVERED
             leg = first.leg if first else None
-        return [self.fill(c, leg or Leg.REQUEST, ()) for c in (*_LOOK[stage], "pubsub-diag access")]
+        leg = leg or Leg.REQUEST
+        closer = self._worth(_LOOK[stage], leg)
+        return [*closer, *self._beyond(stage, leg), *self._worth(("pubsub-diag access", _ALL), leg)]
+
+    def _beyond(self, stage: Stage, leg: Leg) -> list[str]:
+        """What looks past what was found: at what changed where that stage is at work."""
+        of = Leg.COMPLETION if stage in _COORDINATOR else Leg.REQUEST if stage is Stage.RETURNED else leg
+        return self._worth(("pubsub-diag changes --leg {leg}",), of)
+
+    def _worth(self, commands: Iterable[str], leg: Leg) -> list[str]:
+        """Those of these commands that tell more than the answer does."""
+        filled = [self.fill(command, leg, ()) for command in commands]
+        return [command for command in filled if self._adds(command, leg)]
+
+    def _adds(self, command: str, leg: Leg, family: str = "") -> bool:
+        whose = leg_of(command)
+        if whose and self._profile.leg(whose) is None:
+            return False
+        return self._adding.adds(command, about(family, whose or leg, self._evidence, self._profile))
 
     def fill(self, command: str, leg: Leg, because: Sequence[Finding]) -> str:
         config = seen(self._evidence.get(SubscriptionConfig, leg))

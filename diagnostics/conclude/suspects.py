@@ -74,11 +74,10 @@ def _of(
     What blocks and does not tell its own begin began no later than when the batch got further for the last time.
     """
     match = live.match
-    kinds, onset = ABOUT.get(match.cause.family, ()), live.since
-    resources = _resources(match.leg, evidence, profile)
-    about = {resources[kind] for kind in kinds if kind in resources}
+    onset, resources = live.since, resources_of(match.leg, evidence, profile)
+    of = about(match.cause.family, match.leg, evidence, profile)
     latest = onset or (progress if live.role is Role.BLOCKS else None)
-    fitting = [c for c in made if c.resource in about and (latest is None or c.at <= latest + _SLACK)]
+    fitting = [c for c in made if c.resource in of and (latest is None or c.at <= latest + _SLACK)]
     if match.cause.family != "drift":
         idle = _idle(match.leg, evidence)
         fitting = [c for c in fitting if not (c.resource == resources.get(SERVICE) and _of_revision(c, idle))]
@@ -93,6 +92,13 @@ def _of(
             leg=match.leg if match.names_leg else None,
             before_s=max((onset - change.at).total_seconds(), 0.0) if onset else None,
         )
+
+
+def about(family: str, leg: Leg, evidence: EvidenceSet, profile: PipelineProfile) -> frozenset[str]:
+    """Resources, kind/name, that causes of the family are about on this leg; of no family: all of the leg but who publishes to it."""
+    found = resources_of(leg, evidence, profile)
+    kinds = ABOUT.get(family, ()) if family else set(found) - {PUBLISHER}
+    return frozenset(name for kind, name in found.items() if kind in kinds)
 
 
 def _idle(leg: Leg, evidence: EvidenceSet) -> tuple[datetime, ...]:
@@ -114,7 +120,7 @@ def _of_revision(change: Change, made: tuple[datetime, ...]) -> bool:
     return any(abs(change.at - at) <= _SLACK for at in made)
 
 
-def _resources(leg: Leg, evidence: EvidenceSet, profile: PipelineProfile) -> dict[str, str]:
+def resources_of(leg: Leg, evidence: EvidenceSet, profile: PipelineProfile) -> dict[str, str]:
     """Kind to kind/name, as the audit log writes it, of what this leg is made of."""
     named, other = profile.leg(leg), Leg.COMPLETION if leg is Leg.REQUEST else Leg.REQUEST
     config = seen(evidence.get(SubscriptionConfig, leg))

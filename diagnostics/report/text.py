@@ -176,13 +176,14 @@ def _causes(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
         for column in zip(*((c.does, _code(c), c.confidence.value) for c in said.causes), strict=True)
     )
     lines = []
+    told: set[str] = set()
     for number, cause in enumerate(said.causes, 1):
         role = cause.does.upper()
         label = f"{number} {role:<{role_width}}  {_code(cause):<{code_width}}  {cause.confidence.value:<{sure_width}}  "
         lines.append(
             layout.wrap(label, lasted(cause, said.as_of) + cause.says, indent=4).replace(role, layout.paint(role), 1)
         )
-        lines += _reasons(cause, said, layout, verbose)
+        lines += _reasons(cause, said, layout, verbose, told)
         lines += [layout.wrap("    against  ", reason) for reason in cause.against if verbose]
     return lines
 
@@ -195,16 +196,18 @@ def lasted(cause: Named, now: datetime) -> str:
     return f"since {clock(cause.since, now)}: " if cause.since else ""
 
 
-def _reasons(cause: Named, said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
-    """What it rests on and what it did: the first reason whole, what else is wrong in short; what follows by its titles."""
+def _reasons(cause: Named, said: Diagnosis, layout: Layout, verbose: bool, told: set[str]) -> list[str]:
+    """What it rests on and what it did: the first reason whole, what else is wrong in short; what follows by its titles. What was
+    `told` of a cause before it is not said again."""
+    because, hence = "    because  ", "    hence    "
     if verbose:
-        lines = [layout.wrap("    because  ", reason) for reason in cause.because]
-        return lines + [layout.wrap("    hence    ", reason) for reason in cause.hence]
+        return [layout.wrap(because, r) for r in cause.because] + [layout.wrap(hence, r) for r in cause.hence]
     wrong = {f.says: f for f in said.findings if f.abnormal}
-    own = [clip(reason, _SHORT) for reason in cause.because[1:] if reason in wrong]
-    lines = [layout.wrap("    because  ", reason) for reason in (*cause.because[:1], *own)]
-    follows = dict.fromkeys(wrong[says].title for says in cause.hence if says in wrong)
-    return lines + ([layout.wrap("    hence    ", " · ".join(follows))] if follows else [])
+    own = [clip(reason, _SHORT) for reason in cause.because[1:] if reason in wrong and reason not in told]
+    follows = dict.fromkeys(wrong[reason].title for reason in cause.hence if reason in wrong and reason not in told)
+    told.update(cause.because, cause.hence)
+    lines = [layout.wrap(because, reason) for reason in (*cause.because[:1], *own)]
+    return lines + ([layout.wrap(hence, " · ".join(follows))] if follows else [])
 
 
 def _code(cause: Named) -> str:

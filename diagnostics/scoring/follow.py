@@ -12,8 +12,13 @@ import msgspec
 from msgspec import Struct
 
 from diagnostics.conclude.diagnosis import Diagnosis, Exit
+from diagnostics.report import text
+from diagnostics.report.escape import clean
+from diagnostics.report.layout import Layout
+from diagnostics.scoring.pattern import one_line
 from diagnostics.scoring.world import World
-from diagnostics.steps.finding import Finding, Status
+from diagnostics.steps.finding import Status
+from diagnostics.steps.words import clip
 from diagnostics.transport.session import LAB
 
 PROGRAM = "pubsub-diag"
@@ -62,7 +67,7 @@ class Followed(Struct, frozen=True, kw_only=True):
     failed: str = ""
     """Why it does not lead on: it does not parse, ends in trouble, or cannot tell."""
     adds: tuple[str, ...] | None = None
-    """Codes of findings that the first answer did not have; None: it answers with something else than findings."""
+    """Codes of findings whose sentences the first answer did not print; None: it answers with something else than findings."""
 
 
 def follow(
@@ -100,7 +105,8 @@ def _followed(line: str, found: Diagnosis, program: Program, environ: Mapping[st
         return _printed(line, program.run(_harmless(arguments), environ))
     if not _is_one_of(DIAGNOSES, arguments) or set(arguments) & set(ASKS_BACK):
         return Followed(command=line)
-    return _diagnosed(line, found, program.run([*arguments, "--output", "json"], environ))
+    verbose = bool(set(arguments) & {"-v", "--verbose"})
+    return _diagnosed(line, found, program.run([*arguments, "--output", "json"], environ), verbose)
 
 
 def _arguments(line: str) -> list[str]:
@@ -128,7 +134,7 @@ def _printed(line: str, answered: Answered) -> Followed:
     return Followed(command=line, ran=True, failed=failed)
 
 
-def _diagnosed(line: str, found: Diagnosis, answered: Answered) -> Followed:
+def _diagnosed(line: str, found: Diagnosis, answered: Answered, verbose: bool) -> Followed:
     if failed := _trouble(answered):
         return Followed(command=line, ran=True, failed=failed)
     try:
@@ -136,7 +142,7 @@ def _diagnosed(line: str, found: Diagnosis, answered: Answered) -> Followed:
     except msgspec.DecodeError as error:
         return Followed(command=line, ran=True, failed=f"its JSON is no diagnosis: {error}")
     answers = said if isinstance(said, list) else [said]
-    new = [code for answer in answers for code in _new(answer, found)]
+    new = [code for answer in answers for code in _new(answer, found, verbose)]
     return Followed(command=line, ran=True, adds=tuple(dict.fromkeys(new)))
 
 
@@ -158,14 +164,14 @@ class _Headline(Struct):
     headline: str
 
 
-def _new(answer: Diagnosis, found: Diagnosis) -> Iterator[str]:
-    """Findings that the first answer lacks. Of another batch everything is new, but what it could not tell."""
-    same = answer.batch is None or found.batch is None or answer.batch.id == found.batch.id
-    known = {_fact(f) for f in found.findings} if same else set()
+def _new(answer: Diagnosis, found: Diagnosis, verbose: bool) -> Iterator[str]:
+    """Findings that it prints and the printed first answer lacks; not what it could not tell."""
+    before, now = _page(found), _page(answer, verbose)
     for finding in answer.findings:
-        if finding.status not in (Status.UNKNOWN, Status.IDLE) and _fact(finding) not in known:
+        head = one_line(clean(clip(finding.says)).removesuffix(" …"))
+        if finding.status not in (Status.UNKNOWN, Status.IDLE) and head in now and head not in before:
             yield f"{finding.code}@{finding.leg}" if finding.leg else finding.code
 
 
-def _fact(finding: Finding) -> tuple[object, ...]:
-    return finding.code, finding.leg, finding.status
+def _page(said: Diagnosis, verbose: bool = False) -> str:
+    return one_line(text.render(said, Layout(), verbose=verbose))

@@ -16,7 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from diagnostics.cli.frame.inside import CommandLine
-from diagnostics.conclude.diagnosis import Batch, Diagnosis
+from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.pipeline import places
 from diagnostics.report import json
 from diagnostics.scoring import show
@@ -24,7 +24,7 @@ from diagnostics.scoring.expect import Asked
 from diagnostics.scoring.follow import Answered, Followed, disagreements, follow, lines
 from diagnostics.scoring.score import diagnose, score
 from diagnostics.scoring.world import World, files, opened
-from diagnostics.steps.finding import Status
+from diagnostics.steps.finding import Finding, Status
 from diagnostics.transport.session import LAB
 
 WORLD = cast(World, SimpleNamespace(running=SimpleNamespace(endpoint="127.0.0.1:1")))
@@ -132,28 +132,42 @@ def test_an_answer_that_says_the_same_adds_nothing(night: Diagnosis) -> None:
     assert list(disagreements([one])) == ["offered pubsub-diag worker: adds no finding to the answer"]
 
 
+def part(night: Diagnosis, *findings: Finding) -> Diagnosis:
+    """An answer to a command that prints its findings."""
+    return replace(night, pipeline=replace(night.pipeline, command="worker"), batch=None, findings=findings)
+
+
+NEW = "40 pushes answered 500 by the application itself"
+
+
 @pytest.mark.parametrize(
     ("changes", "adds"),
     [
-        ({"code": "published.other"}, ("published.other@request",)),
-        ({"leg": None}, ("published.gated",)),
-        ({"status": Status.WARNING}, ("published.gated@request",)),
-        ({"status": Status.UNKNOWN}, ()),
-        ({"says": "in other words"}, ()),
+        ({"says": NEW}, ("delivered.acked@request",)),
+        ({"says": NEW, "leg": None}, ("delivered.acked",)),
+        ({"says": NEW, "status": Status.UNKNOWN}, ()),
+        ({"says": NEW, "status": Status.IDLE}, ()),
+        ({"says": "the gate let 15 of 181 through"}, ()),
+        ({"says": "the gate let 15 of 181 through", "code": "processed.other"}, ()),
     ],
 )
-def test_a_new_finding_is_told(night: Diagnosis, changes: dict[str, Any], adds: tuple[str, ...]) -> None:
-    more = replace(night, findings=(*night.findings, replace(night.findings[0], **changes)))
-    for answer in (json.render(more), json.render_all([night, more])):
+def test_a_sentence_that_the_answer_did_not_print_is_new(
+    night: Diagnosis, changes: dict[str, Any], adds: tuple[str, ...]
+) -> None:
+    more = part(night, replace(night.findings[1], **changes))
+    for answer in (json.render(more), json.render_all([part(night), more])):
         one = taken(night, "pubsub-diag worker", Told(Answered(2, answer, "")))
         assert one.adds == adds
         assert (list(disagreements([one])) == []) is bool(adds)
 
 
-def test_what_is_found_of_another_batch_is_new(night: Diagnosis) -> None:
-    other = replace(night, batch=Batch(id="yesterday"))
-    one = taken(night, "pubsub-diag batch yesterday", Told(Answered(2, json.render(other), "")))
-    assert one.adds == ("published.gated@request", "delivered.acked@request")
+def test_a_batch_prints_all_of_its_findings_only_when_asked_to(night: Diagnosis) -> None:
+    answer = Answered(2, json.render(night), "")
+    assert taken(night, "pubsub-diag batch", Told(answer)).adds == ()
+    assert taken(night, "pubsub-diag batch -v", Told(answer)).adds == (
+        "published.gated@request",
+        "delivered.acked@request",
+    )
 
 
 # --- the real command line, in a lab ----------------------------------------------------------------------------------
@@ -180,7 +194,7 @@ def test_commands_are_run_in_the_lab_that_the_answer_speaks_of(monkeypatch: pyte
                 "pubsub-diag runbook show no-such-page",
                 "pubsub-diag delivery --legs",
                 "pubsub-diag push-auth --leg request",
-                "pubsub-diag delivery",
+                "pubsub-diag batch",
                 "pubsub-diag batch BATCH_ID",
             ),
             CommandLine(),
