@@ -438,7 +438,7 @@ def _errors(seen: _Seen, answer: Answer) -> Finding:
     return ERRORS.says(
         Status.FAULT if broken else Status.WARNING if fails else Status.OK,
         f"{at_least(seen.told.whole, count(len(rows), 'push'))} answered {answer.status} by the application itself"
-        + (f", {share:.0%} of the last 5 min" if fails and fresh else _ended(seen, rows)),
+        + (f", {len(fresh)} of them in the last 5 min" if fails and fresh else _ended(seen, rows)),
         leg=seen.leg,
         bears=Bears.HOLDS if holds else Bears.SLOWS if seen.least else Bears.APART,
         held=seen.least if holds else 0,
