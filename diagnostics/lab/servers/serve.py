@@ -7,7 +7,6 @@ stdout, PUBSUB_DIAG_ENDPOINT=127.0.0.1:PORT, says that it is ready; Ctrl-C or SI
 from __future__ import annotations
 
 import argparse
-import contextlib
 import signal
 import threading
 import time
@@ -106,11 +105,11 @@ def main() -> None:
     asked = parser.parse_args()
     lab = Lab(load(asked.scenario, asked.seed), asked.seed, Telemetry())
     over = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: over.set())
+    for ends in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ends, lambda *_: over.set())
     with start(lab, pace=asked.pace, http_port=asked.port) as running:
         print(f"PUBSUB_DIAG_ENDPOINT={running.endpoint}", flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            over.wait()
+        over.wait()
 
 
 if __name__ == "__main__":
