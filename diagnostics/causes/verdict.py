@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from diagnostics.causes.attribute import Share, attribute
+from diagnostics.causes.consequences import CLASSES, classes_of
 from diagnostics.causes.match import Match, Refuted, distinct, fitting
 from diagnostics.causes.model import Cause, Confidence, Role
 from diagnostics.causes.role import confidence, held, roles
 from diagnostics.evidence.model import STAGES, Leg
 from diagnostics.readings.stakes import Stakes
 from diagnostics.readings.wholeness import Wholeness
+from diagnostics.steps import delivered
 from diagnostics.steps.finding import Bears, Finding, Kind, Status
 
 
@@ -38,6 +40,17 @@ class Live:
         return min(mechanism or [f.since for f in own if f.since], default=self.match.onset)
 
     @property
+    def met(self) -> bool:
+        """Whether messages meet it now: by its own effects, or by what is seen of pushes and only such a mechanism brings about."""
+        own, after = (
+            tuple(f for f in of if f.abnormal and f.until is None) for of in (self.share.own, self.share.follows)
+        )
+        classes = frozenset[str]().union(*(CLASSES.get(f.code, frozenset()) for f in own))
+        failing = any(f.code == delivered.FAILING.name and classes & classes_of(f) for f in after)
+        silent = any(f.code == delivered.NO_PUSHES.name for f in after) and any(f.status is Status.FAULT for f in own)
+        return any(f.kind is Kind.EFFECT and f.status is Status.FAULT for f in own) or failing or silent
+
+    @property
     def until(self) -> datetime | None:
         """When it was last seen, if all that it rests on and all that it did is over."""
         own = [f for f in self.share.own if f.abnormal] or list(self.share.own)
@@ -48,7 +61,7 @@ class Live:
 @dataclass(frozen=True)
 class Verdict:
     live: tuple[Live, ...]
-    """Blocking ones first, then by stage."""
+    """Blocking ones first; of one role what messages meet now, then by stage."""
     refuted: tuple[Refuted, ...]
     unexplained: tuple[Finding, ...]
     """What was found and no named cause accounts for, the gravest first."""
@@ -100,7 +113,7 @@ def decide(
     return verdict
 
 
-def _rank(live: Live) -> tuple[int, int, int, str]:
+def _rank(live: Live) -> tuple[int, int, bool, int, str]:
     order = [Role.BLOCKS, Role.WORSENS, Role.LATENT, Role.BENIGN]
     cause = live.match.cause
-    return order.index(live.role), -live.held, STAGES.index(cause.stage), cause.code
+    return order.index(live.role), -live.held, not live.met, STAGES.index(cause.stage), cause.code

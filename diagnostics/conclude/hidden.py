@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from diagnostics.causes.consequences import CLASSES, classes_of
 from diagnostics.causes.model import Role
 from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.evidence.model import BatchMarks, BatchStatus, EvidenceSet, Leg, Means, Unseen, Why
@@ -38,16 +37,7 @@ def why(profile: PipelineProfile, evidence: EvidenceSet, ledger: Ledger) -> str:
 
 def active(live: Live, ledger: Ledger) -> bool:
     """Whether messages of the subscription meet the cause now, while the batch cannot be seen."""
-    return not ledger.told and live.role is Role.LATENT and _met(live)
-
-
-def _met(live: Live) -> bool:
-    """By its own effects, or by what is seen of pushes now and only such a mechanism brings about."""
-    own, after = (tuple(f for f in of if f.abnormal and f.until is None) for of in (live.share.own, live.share.follows))
-    classes = frozenset[str]().union(*(CLASSES.get(f.code, frozenset()) for f in own))
-    failing = any(f.code == delivered.FAILING.name and classes & classes_of(f) for f in after)
-    silent = any(f.code == delivered.NO_PUSHES.name for f in after) and any(f.status is Status.FAULT for f in own)
-    return any(f.kind is Kind.EFFECT and f.status is Status.FAULT for f in own) or failing or silent
+    return not ledger.told and live.role is Role.LATENT and live.met
 
 
 def trouble(verdict: Verdict, findings: Sequence[Finding]) -> Finding | Live | None:
@@ -57,7 +47,7 @@ def trouble(verdict: Verdict, findings: Sequence[Finding]) -> Finding | Live | N
     met = [f for f in now if f.kind in _MET]
     warned = [f for f in findings if f.status is Status.WARNING and f.until is None and f.kind in _MET]
     flows = [f for f in findings if f.code in _FLOWS and f.leg in (Leg.REQUEST, None)]
-    told: tuple[Finding | Live, ...] = (*filter(_met, causes), *met, *causes, *now, *warned, *flows)
+    told: tuple[Finding | Live, ...] = (*(x for x in causes if x.met), *met, *causes, *now, *warned, *flows)
     return next(iter(told), None)
 
 

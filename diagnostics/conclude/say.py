@@ -197,6 +197,7 @@ class Teller:
     def named(self, live: Live, remedy: tuple[str, ...]) -> Named:
         match, share = live.match, live.share
         because = _sentences((*match.because, *share.own))
+        at_work = live.met or live.role in (Role.BLOCKS, Role.WORSENS)  # what nothing meets has no consequences
         return Named(
             code=match.cause.code,
             title=match.cause.title,
@@ -208,7 +209,7 @@ class Teller:
             until=live.until,
             says=clause(match),
             because=because,
-            hence=tuple(says for says in _sentences(share.follows) if says not in because),
+            hence=tuple(says for says in _sentences(share.follows) if says not in because) if at_work else (),
             against=self._against(match.leg, match.cause.stage),
             one_of=share.rivals,
             active=hidden.active(live, self._ledger),

@@ -253,3 +253,14 @@ def test_a_hundred_causes_and_twenty_findings_are_decided_at_once() -> None:
     causes = [cause(f"c{n}", codes[n % 20], effects=(codes[(n + 7) % 20],)) for n in range(100)]
     v = verdict(causes, *(found(code, bears=Bears.HOLDS) for code in codes))
     assert v.unexplained == ()
+
+
+def test_of_one_role_what_messages_meet_now_comes_before_what_is_only_set_up_wrong() -> None:
+    v = verdict(
+        [cause("a-dormant", CONFIG, True), cause("b-met", OTHER, True, (REFUSED,))],
+        found(CONFIG, status=Status.WARNING),
+        found(OTHER, status=Status.WARNING),
+        found(REFUSED),
+    )
+    assert [(n, role) for n, role, _ in named(v)] == [("b-met", Role.LATENT), ("a-dormant", Role.LATENT)]
+    assert [x.met for x in v.live] == [True, False]
