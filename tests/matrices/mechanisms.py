@@ -64,6 +64,8 @@ REFUSED_BY_IT = r"application (?!404|405)[45]\d\d"
 """A path that the program does not have is no failure of its work."""
 OVER = {"max-instances-saturated": "capacity-blip-drained"}
 """Causes that are told by another name once they hold nothing any more."""
+LEFT_OVER = ("attempts-used-up",)
+"""Causes that account for what no other one does."""
 SHOWN_BY_ITEMS = ("filter-drops-messages",)
 """Causes whose configuration alone says nothing: there are filters that do their work."""
 AT_THE_DOOR = ("push-invoker-missing", "push-audience-mismatch")
@@ -178,6 +180,13 @@ def live(truth: Truth, code: str, leg: str, stage: str) -> bool:
     if code in OVER:
         return stands or held(truth, code, leg, stage) > 0
     return stands or now or (not truth.closed and met(truth, code, leg, stage) > 0) or held(truth, code, leg, stage) > 0
+
+
+def covered(truth: Truth, code: str, leg: str, by: str, by_leg: str) -> bool:
+    """Whether a cause that accounts for what is left over has nothing left: the other one holds each of its items."""
+    mine, yours = mechanism(code, ""), mechanism(by, "")
+    own = [item for item in truth.items if mine.holds(item, leg, truth.failing)]
+    return code in LEFT_OVER and all(yours.holds(item, by_leg, truth.failing) for item in own)
 
 
 def _stands(truth: Truth, code: str, leg: str) -> bool:

@@ -28,7 +28,7 @@ from diagnostics.scoring.expect import Asked
 from tests.matrices import tables
 from tests.matrices.answers import Answer, Told
 from tests.matrices.captured import scenarios
-from tests.matrices.mechanisms import FINDINGS, MECHANISMS, OVER, borne_out, held, live, mechanism, met
+from tests.matrices.mechanisms import FINDINGS, MECHANISMS, OVER, borne_out, covered, held, live, mechanism, met
 from tests.matrices.merging import merged
 from tests.matrices.played import Play, play_all, read
 from tests.matrices.singles import Fault, Single, Unfit, alone, in_other_dialect, single
@@ -165,7 +165,12 @@ def judge(pair: Pair, file: Path) -> Judged:
         return Judged([Miss(pair.play.name, NO_ANSWER, what, expected, "", truth.brief(), pair.play.seed)], 0, 0, [])
     answer = Answer.of(diagnosis)
     missing = [fault for fault in faults if not named(fault, answer, diagnosis, truth)]
-    unmet = [fault for fault in missing if not there(truth, fault)]
+    unmet = [
+        fault
+        for fault, other in zip(faults, reversed(faults), strict=True)
+        if fault in missing
+        and (not there(truth, fault) or covered(truth, fault.code, fault.leg, other.code or other.finding, other.leg))
+    ]
     wrong = [
         *((NOT_NAMED if touched(truth, fault) else UNMET, str(fault)) for fault in missing if fault not in unmet),
         *((WRONG, str(told)) for told in wrongly_confirmed(answer.causes, truth, (pair.a, pair.b))),

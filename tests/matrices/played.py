@@ -25,7 +25,7 @@ from diagnostics.scoring.expect import Asked
 from diagnostics.scoring.score import observe
 from diagnostics.scoring.world import served
 from tests.matrices.captured import fetching, kinds_read
-from tests.matrices.singles import ASKED
+from tests.matrices.singles import ASKED, said
 from tests.matrices.tables import HOME
 from tests.matrices.truth import VERSION, Truth, truth_of
 
@@ -93,9 +93,9 @@ def _played(one: Play) -> Played:
 
 
 def _plan(one: Play) -> str:
-    """A sum over what is played."""
-    said = msgspec.json.encode([one.scenario, one.ask, one.seed], order="deterministic")
-    return hashlib.sha256(said).hexdigest()[:16]
+    """A sum over what is played: what the scenario says, whatever else scenarios may say by now."""
+    text = msgspec.json.encode([said(one.scenario), said(one.ask), one.seed], order="deterministic")
+    return hashlib.sha256(text).hexdigest()[:16]
 
 
 def _makers(one: Play) -> str:
