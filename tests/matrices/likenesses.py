@@ -71,7 +71,7 @@ def renamed(case: Case) -> Case:
 
     def rename(text: str) -> str:
         for number, name in enumerate(names):
-            text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w])", f"\x00{number}\x00", text)
+            text = re.sub(rf"(?<!\w)(?<!\w-){re.escape(name)}(?![\w])", f"\x00{number}\x00", text)
         for number, name in enumerate(names):
             text = text.replace(f"\x00{number}\x00", _other(name, number))
         return text
