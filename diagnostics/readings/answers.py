@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from diagnostics.evidence.model import ACKED, By, Ended, LogRow, PushCounts, PushHistory, RequestLog, Series, Unseen
 
@@ -245,9 +246,27 @@ def goes_on(
     last = rows[-1].at
     acks = tally(pushes, last + _SAMPLE).acks
     if last > now - RECENT:
-        return not outlived(len(rows), tally(pushes, rows[0].at, last).acks, acks)
+        good = tally(pushes, rows[0].at).acks
+        return not (outlived(len(rows), max(good - acks, 0), acks) or _quiet(rows, told, len(rows), good, now))
     silent = not acks and not any(r.at > last for r in (*told.rows, *told.fine))
     return silent and now - last <= between
+
+
+def _quiet(rows: Sequence[LogRow], told: Answers, bad: float, good: float, now: datetime) -> bool:
+    """Whether the log, which tells a moment where counters tell a minute, shows these to be over: enough acks since the last of them,
+    and a longer silence than ever before between two of them, for refusals come in bursts."""
+    last = rows[-1].at
+    later = sum(1 for r in told.fine if r.at > last)
+    longest = max((b.at - a.at for a, b in pairwise(rows)), default=timedelta())
+    return told.whole and now - last > longest and outlived(bad, max(good - later, 0), later)
+
+
+def healed_by_log(told: Answers, pushes: PushCounts, since: datetime, now: datetime) -> bool:
+    """Whether all that failed since then is over, by the log; only where it holds all that the counters call failed."""
+    counted = tally(pushes, since)
+    if not told.rows or len(told.rows) < counted.nacks:
+        return False
+    return _quiet(told.rows, told, counted.nacks, counted.acks, now)
 
 
 def lately(rows: Iterable[LogRow], now: datetime) -> list[LogRow]:

@@ -170,25 +170,28 @@ def _startup(seen: _Seen, capacity: ReceiverCapacity, deadline_s: float) -> Iter
 def _too_slow(
     seen: _Seen, capacity: ReceiverCapacity, deadline_s: float, figures: str, numbers: dict[str, float]
 ) -> Finding:
-    """The start outlasts the deadline. Pushes that ran into it are its doing as far as the starts can account for them, and not where
-    programs take longer than the deadline themselves."""
+    """The start outlasts the deadline. Pushes that ran into it are its doing where starts can account for most of them, and programs
+    do not take longer than the deadline themselves."""
     late = at_starts(seen.pushes, capacity, deadline_s, seen.since - _FIRST_START, seen.settings.template.concurrency)
     took = work(seen.told, capacity, deadline_s)
-    expired = 0.0 if took.most else late.count
+    expired = late.count if 2 * late.count > late.all and not took.most else 0.0
     current = bool(expired) and late.until is not None and _goes_on(seen, late.until, deadline_s)
     holds = current and seen.least > 0 and not recent(seen.pushes).acks
-    others = round(late.all - expired)
     return TOO_SLOW.says(
         Status.FAULT if holds else Status.WARNING,
-        f"{figures} against an ack deadline of {deadline_s:.0f} s; {count(expired, 'push')} ran into it at a start"
-        + (f", {others} otherwise" if others and expired else ""),
+        f"{figures} against an ack deadline of {deadline_s:.0f} s; "
+        + (
+            f"{round(late.count)} of {count(late.all, 'push')} that ran into it can have met a start"
+            if late.all
+            else "no push ran into it"
+        ),
         leg=seen.leg,
         bears=Bears.HOLDS if holds else Bears.SLOWS if expired else Bears.APART,
         held=min(seen.least, round(expired)) if holds else 0,
         since=late.since if expired else None,
         until=late.until if expired and not current else None,
         rests_on=("ReceiverCapacity", "SubscriptionConfig", "PushCounts"),
-        numbers=numbers | {"expired": expired, "expired_otherwise": others},
+        numbers=numbers | {"expired": expired, "all_expired": late.all},
     )
 
 

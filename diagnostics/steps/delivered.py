@@ -27,11 +27,13 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.answers import (
     RECENT,
+    Answers,
     Failures,
     Tally,
     answers,
     failures,
     healed,
+    healed_by_log,
     last_of,
     recent,
     refusals,
@@ -166,6 +168,21 @@ class _Seen:
         least, most = owed(self.ledger, self.leg)
         return least > 0 or (most is None and bool(self.waits))
 
+    @property
+    def told(self) -> Answers:
+        return answers(self.log, self.since)
+
+    @property
+    def healed(self) -> bool:
+        """Whether all that failed is over."""
+        return healed(self.pushes, self.since) or healed_by_log(self.told, self.pushes, self.since, self.now)
+
+    def acks_after(self, ended: datetime) -> float:
+        """Acks since the sample with the last failure; where the log tells the moment of that failure, since then."""
+        rows = self.told.rows
+        in_log = sum(1 for r in self.told.fine if r.at > rows[-1].at) if rows and rows[-1].at > ended - _SAMPLES else 0
+        return max(tally(self.pushes, ended).acks, in_log)
+
     def failures(self) -> dict[str, Failures]:
         return failures(self.pushes, self.since, self.between)
 
@@ -225,7 +242,7 @@ def _answers(seen: _Seen) -> Iterator[Finding]:
                 Status.IDLE, "nothing waits and nothing was pushed", leg=seen.leg, rests_on=("PushCounts", "Backlog")
             )
         return
-    if not seen.recent.refused or healed(seen.pushes, seen.since):
+    if not seen.recent.refused or seen.healed:
         yield from _past(seen)
     else:
         yield _failing(seen)
@@ -328,7 +345,7 @@ def _past(seen: _Seen) -> Iterator[Finding]:
     """Nothing fails now: what is acked, and what failed earlier."""
     window = tally(seen.pushes, seen.since)
     ended = last_of(refusals(seen.pushes), seen.since)
-    later = tally(seen.pushes, ended).acks if ended else window.acks
+    later = seen.acks_after(ended) if ended else window.acks
     if later:
         yield ACKED.says(
             Status.OK,

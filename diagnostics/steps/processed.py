@@ -255,7 +255,7 @@ def _all_fail(seen: _Seen, broken: Broken) -> Finding:
     before = f"; {broken.before} had got through before" if broken.before else ""
     return ALL_FAIL.says(
         Status.OK if over else Status.FAULT,
-        f"since {clock(broken.since, seen.now)} each {item} that reached the worker failed, {tried} of {len(broken.items)}, "
+        f"since {clock(broken.since, seen.now)} all {tried} that came round failed, "
         f"and nothing was acked{_reasons(i.reason for i in broken.items)}{before}"
         + (f"; the last failed at {clock(broken.last, seen.now)} and none came since" if over else ""),
         leg=Leg.REQUEST,

@@ -18,7 +18,7 @@ from diagnostics.evidence.model import (
     RequestLog,
     Series,
 )
-from diagnostics.readings.answers import answers, failures, lately, outlived, recent, tally
+from diagnostics.readings.answers import answers, failures, goes_on, lately, outlived, recent, tally
 
 NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
 SOURCE = Provenance(source="test", fetched_at=NOW, as_of=NOW)
@@ -165,3 +165,39 @@ def test_a_failure_is_over_once_chance_would_have_failed_one(bad: float, good: f
 def test_counters_that_were_not_seen_tell_nothing() -> None:
     assert tally(pushes(ack={1: 3})).acks == 3
     assert tally(pushes()).all == 0
+
+
+def logged(*rows: LogRow, whole: bool = True) -> RequestLog:
+    return RequestLog(
+        source=Provenance(source="test", fetched_at=NOW, as_of=NOW, complete=whole),
+        push_path="/push",
+        refused=tuple(r for r in rows if r.status >= 300),
+        fine=tuple(r for r in rows if r.status < 300),
+    )
+
+
+def going(*rows: LogRow, seen: PushCounts, whole: bool = True) -> bool:
+    told = answers(logged(*rows, whole=whole), NOW - HOUR)
+    return goes_on(told.rows, told, seen, NOW, timedelta(minutes=10))
+
+
+BURST = [row(500, minutes_ago=2.7 + n / 60) for n in range(12, 0, -1)]
+AFTER = [row(200, minutes_ago=2.6 - n / 60, instance="i") for n in range(30)]
+
+
+def test_a_burst_that_went_through_is_over_though_counters_put_both_in_one_minute() -> None:
+    seen = pushes(remote_server_5xx={2: 12}, ack={2: 30})
+    assert not going(*BURST, *AFTER, seen=seen)
+    assert going(*BURST, *AFTER, seen=seen, whole=False)
+    assert going(*BURST, seen=pushes(remote_server_5xx={2: 12}))
+
+
+def test_bursts_that_come_again_and_again_are_not_over_in_a_pause_between_two() -> None:
+    earlier = [row(500, minutes_ago=8.7 + n / 60) for n in range(12, 0, -1)]
+    assert going(*earlier, *BURST, *AFTER, seen=pushes(remote_server_5xx={8: 12, 2: 12}, ack={2: 30}))
+
+
+def test_what_waits_for_its_next_try_goes_on_until_it_would_have_come() -> None:
+    nothing = pushes()
+    assert going(row(500, minutes_ago=8), seen=nothing)
+    assert not going(row(500, minutes_ago=12), seen=nothing)

@@ -1,0 +1,161 @@
+"""A few items that fail whatever others do, or everything since a moment: told apart by what others do, and by nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from diagnostics.evidence.model import ItemMarks, Leg, Mark, Means, Point, PushCounts, Series, Unseen, Why
+from diagnostics.readings.failing import Failing, failing
+from diagnostics.readings.ledger import build
+from tests.readings.ledger.test_ledger import BATCH, PROFILE, SOURCE, START, evidence, items, mark
+
+UNSEEN = Unseen(what="PushCounts", why=Why.PERMISSION_DENIED, says="may not be read")
+
+
+def tries(item: str, *minutes: float, good: bool = False, batch: str = "B", takes: float = 0.1) -> list[Mark]:
+    """Starts at these minutes; each fails, the last gets through if it is `good`."""
+    lines = []
+    for n, minute in enumerate(minutes, 1):
+        end = Means.DONE_ITEM if good and n == len(minutes) else Means.FAILED_ITEM
+        lines += [mark(Means.STARTED_ITEM, minute, item, batch), mark(end, minute + takes, item, batch)]
+    return lines
+
+
+def pushed(until: float = 18, **classes: dict[float, float]) -> PushCounts:
+    """Pushes by class: minutes after the batch's begin to how many."""
+
+    def point(minute: float, value: float) -> Point:
+        end = START + timedelta(minutes=minute)
+        return Point(start=end - timedelta(minutes=1), end=end, value=value)
+
+    return PushCounts(
+        source=replace(SOURCE, as_of=START + timedelta(minutes=until)),
+        series=tuple(
+            Series(labels={"response_class": name}, points=tuple(point(m, v) for m, v in sorted(points.items())))
+            for name, points in classes.items()
+        ),
+    )
+
+
+def found(
+    *lines: Iterable[Mark], pushes: PushCounts | Unseen | None = None, complete: bool = True, since: float = -5
+) -> Failing:
+    seen = pushed(remote_server_5xx={17: 3}) if pushes is None else pushes
+    marks = ItemMarks(
+        source=replace(SOURCE, complete=complete),
+        since=START + timedelta(minutes=since),
+        marks=tuple(sorted((m for each in lines for m in each), key=lambda m: m.at)),
+    )
+    legged = [] if isinstance(seen, Unseen) else [(("PushCounts", Leg.REQUEST), seen)]
+    return failing(build(evidence(BATCH, marks, *legged), PROFILE), marks, seen)
+
+
+def names(said: Failing) -> list[str]:
+    return [i.name for i in said.repeats]
+
+
+def test_one_that_fails_while_others_get_through_is_the_message() -> None:
+    others = [line for n in range(12) for line in tries(f"ok{n}", 1 + n / 2, good=True)]
+    said = found(tries("a", 1, 4, 9), others, pushes=pushed(ack={6: 12}))
+    assert names(said) == ["a"]
+    assert said.broken is None
+
+
+def test_everything_since_a_moment_is_the_worker_though_earlier_ones_got_through() -> None:
+    """26 got through, then what the worker calls failed. Only the oldest few come round, and they look like poison."""
+    good = [line for n in range(26) for line in tries(f"ok{n}", 1 + n / 10, good=True)]
+    bad = [line for item in "abc" for line in tries(item, 5, 7, 10, 14)]
+    said = found(good, bad, pushes=pushed(ack={2: 10, 4: 16}, remote_server_5xx={17: 3}))
+    assert names(said) == []
+    assert said.broken is not None
+    assert said.broken.since == START + timedelta(minutes=5.1)
+    assert (len(said.broken.items), said.broken.before) == (3, 26)
+
+
+def test_everything_from_the_start_is_the_worker() -> None:
+    said = found(*(tries(item, 1, 3, 8) for item in "abcd"))
+    assert said.broken is not None
+    assert said.broken.before == 0
+    assert names(said) == []
+
+
+def test_one_that_was_in_work_when_it_broke_does_not_turn_the_rest_into_poison() -> None:
+    good = [line for n in range(26) for line in tries(f"ok{n}", 1 + n / 10, good=True)]
+    slow = tries("slow", 3.5, good=True, takes=2.0)  # taken up before, done after the first failure
+    bad = [line for item in "abc" for line in tries(item, 5, 7, 10)]
+    said = found(good, slow, bad, pushes=pushed(ack={4: 27}, remote_server_5xx={17: 3}))
+    assert said.broken is not None
+    assert names(said) == []
+
+
+def test_acks_since_then_speak_against_a_broken_worker() -> None:
+    said = found(*(tries(item, 1, 3, 8) for item in "abcd"), pushes=pushed(ack={12: 5}))
+    assert said.broken is None
+    assert names(said) == []
+
+
+@pytest.mark.parametrize("until", [18, 1.5])
+def test_counters_that_do_not_reach_the_moment_prove_nothing_by_themselves(until: float) -> None:
+    seen = pushed(until=until, remote_server_5xx={1: 3})
+    lines = [tries(item, 1, 3, 8) for item in "abcd"]
+    assert found(*lines, pushes=seen).broken is not None  # all lines were read, and none got through
+    told = found(*lines, pushes=seen, complete=False)
+    assert (told.broken is not None) is (until == 18)
+
+
+def test_unseen_counters_and_lines_that_were_cut_leave_it_open() -> None:
+    lines = [tries(item, 1, 3, 8) for item in "abcd"]
+    assert found(*lines, pushes=UNSEEN).broken is not None
+    assert found(*lines, pushes=UNSEEN, complete=False).broken is None
+
+
+def test_of_lines_that_were_cut_the_first_tries_of_poison_may_be_missing() -> None:
+    """The older half of the lines was not read, and with it what got through: what is left looks as if everything failed."""
+    poison = [line for item in "abc" for line in tries(item, 6, 9, 14)]
+    said = found(
+        poison, tries("ok", 5, good=True), complete=False, pushes=pushed(ack={2: 40}, remote_server_5xx={17: 3})
+    )
+    assert said.broken is None
+
+
+def test_failures_by_chance_are_nobodys_fault() -> None:
+    """Half of all tries fail: that one item failed twice says nothing of it."""
+    flaky = [line for n in range(10) for line in tries(f"f{n}", 1 + n, 1.5 + n, good=True)]
+    assert names(found(flaky, tries("a", 2, 8), pushes=pushed(ack={6: 10}))) == []
+    assert names(found(flaky, tries("a", *(1 + n for n in range(12))), pushes=pushed(ack={6: 10}))) == ["a"]
+
+
+def test_an_item_that_failed_and_was_done_is_no_storm() -> None:
+    others = [line for n in range(5) for line in tries(f"ok{n}", 2 + n, good=True)]
+    assert names(found(tries("a", 1, 3, 5, good=True), others, pushes=pushed(ack={6: 6}))) == []
+
+
+def test_others_of_another_batch_that_fail_do_not_make_a_broken_worker() -> None:
+    """Old poison of other batches, and nothing of this one came through: whether it fails since today no line tells."""
+    said = found(*(tries(item, 1, 3, 8, batch="old") for item in "abcd"))
+    assert said.broken is None
+
+
+def test_a_row_of_failures_that_a_storm_makes_likely_is_no_break() -> None:
+    """Three hundred of others fail, eleven of ours get through: twenty failures in a row are nothing new."""
+    storm = [line for n in range(300) for line in tries(f"p{n}", 1 + n / 20, batch="old")]
+    ours = [line for n in range(11) for line in tries(f"ok{n}", 1 + n, good=True)]
+    late = [line for item in "ab" for line in tries(item, 15, 15.5)]
+    assert found(storm, ours, late, pushes=pushed(ack={8: 6, 12: 5})).broken is None
+
+
+def test_poison_of_before_stays_poison_when_the_worker_breaks() -> None:
+    good = [line for n in range(26) for line in tries(f"ok{n}", 2 + n / 20, good=True)]
+    bad = [line for item in "bc" for line in tries(item, 8, 10)]
+    said = found(tries("a", 1, 2.5, 3, 9), good, bad, pushes=pushed(ack={4: 26}, remote_server_5xx={17: 3}))
+    assert names(said) == ["a"]
+    assert said.broken is not None
+    assert said.broken.since == START + timedelta(minutes=8.1)
+
+
+def test_without_lines_nothing_is_said() -> None:
+    assert failing(build(evidence(BATCH, items()), PROFILE), UNSEEN, UNSEEN) == Failing()

@@ -1,0 +1,116 @@
+"""A cold start owns what it can account for, and holds the batch only while it does."""
+
+from __future__ import annotations
+
+from diagnostics.evidence.model import LogRow
+from diagnostics.steps import cold_start
+from diagnostics.steps.cold_start import cold_start as step
+from diagnostics.steps.finding import Bears, Finding, Status
+from tests.steps.built import (
+    UNAVAILABLE,
+    Legged,
+    ago,
+    backlog,
+    batch,
+    capacity,
+    done,
+    findings,
+    lines,
+    log,
+    of,
+    one,
+    pushes,
+    row,
+    service,
+    subscription,
+    unseen,
+)
+
+
+def said(*found: Legged) -> list[Finding]:
+    return findings(
+        step, batch(10), lines(*done("a", "b")), subscription(ack_deadline_s=20), service(), backlog(8, 40), *found
+    )
+
+
+def test_pushes_that_expired_at_a_start_of_earlier_are_past() -> None:
+    late = one(
+        cold_start.TOO_SLOW,
+        said(
+            capacity({38: 2}, took_s=27),
+            pushes(deadline_exceeded={38: 5}, ack={37: 2}, remote_server_4xx={2: 9}),
+            log(*(row(m, 403, instance="") for m in (1, 2))),
+        ),
+    )
+    assert (late.status, late.bears, late.held, late.until) == (Status.WARNING, Bears.SLOWS, 0, ago(38))
+    assert late.since == ago(39)
+    assert late.numbers["expired"] == 5
+
+
+def test_pushes_that_expire_at_a_start_now_hold_the_batch() -> None:
+    late = one(
+        cold_start.TOO_SLOW, said(capacity({2: 2}, took_s=27), pushes(deadline_exceeded={2: 5}, ack={37: 2}), log())
+    )
+    assert (late.status, late.bears, late.held, late.until) == (Status.FAULT, Bears.HOLDS, 5, None)
+
+
+def test_two_starts_do_not_account_for_what_expires_all_the_time() -> None:
+    late = one(
+        cold_start.TOO_SLOW,
+        said(capacity({38: 2}, took_s=27), pushes(deadline_exceeded=dict.fromkeys(range(1, 39), 6.0)), log()),
+    )
+    assert late.numbers["expired"] == 0
+    assert late.bears is Bears.APART
+    assert late.numbers["all_expired"] == 228
+
+
+def test_where_work_itself_takes_longer_the_start_owns_nothing() -> None:
+    warm = log(*(row(m, 200, latency_s=90) for m in (30, 20, 10)))
+    late = one(cold_start.TOO_SLOW, said(capacity({2: 2}, took_s=27), pushes(deadline_exceeded={2: 5}), warm))
+    assert late.numbers["expired"] == 0
+
+
+def away(status: int, *minutes: float) -> tuple[LogRow, ...]:
+    return tuple(row(m, status, UNAVAILABLE, instance="") for m in minutes)
+
+
+COLD = capacity({38: 2}, took_s=5)
+
+
+def test_turned_away_now_and_nothing_gets_through() -> None:
+    told = said(COLD, pushes(remote_server_4xx={2: 3}), log(*away(429, 1, 2, 3)))
+    full = one(cold_start.SATURATED, told)
+    assert (full.status, full.bears, full.held, full.since) == (Status.FAULT, Bears.HOLDS, 8, ago(3))
+
+
+def test_turned_away_now_and_others_get_through() -> None:
+    told = said(COLD, pushes(remote_server_4xx={2: 3}, ack={1: 1}), log(*away(429, 1, 2, 3)))
+    full = one(cold_start.SATURATED, told)
+    assert (full.status, full.bears, full.held) == (Status.WARNING, Bears.SLOWS, 0)
+
+
+def test_turned_away_lately_and_outlived_is_drained() -> None:
+    told = said(COLD, pushes(remote_server_5xx={4: 34}, ack={2: 39}), log(*away(500, 4.2, 4.1)))
+    assert of(cold_start.CANNOT_SCALE, told) == []
+    assert one(cold_start.DRAINED, told).until == ago(4.1)
+
+
+def test_too_slow_to_scale_and_nothing_gets_through_holds() -> None:
+    told = said(COLD, pushes(remote_server_5xx={2: 3}), log(*away(500, 1, 2, 3)))
+    slow = one(cold_start.CANNOT_SCALE, told)
+    assert (slow.status, slow.bears, slow.held) == (Status.FAULT, Bears.HOLDS, 3)
+
+
+def test_the_applications_own_429_is_not_cloud_runs() -> None:
+    told = said(COLD, pushes(remote_server_4xx={2: 3}), log(*(row(m, 429) for m in (1, 2, 3))))
+    assert of(cold_start.SATURATED, told) == []
+
+
+def test_of_a_log_that_was_cut_the_first_refusal_is_no_beginning() -> None:
+    told = said(COLD, pushes(remote_server_4xx={2: 3}), log(*away(429, 1, 2, 3), whole=False))
+    assert one(cold_start.SATURATED, told).since is None
+    assert "at least 3 pushes" in one(cold_start.SATURATED, told).says
+
+
+def test_capacity_that_was_not_seen_is_unknown() -> None:
+    assert one(cold_start.UNSEEN, said(unseen("ReceiverCapacity"), log())).status is Status.UNKNOWN

@@ -1,0 +1,126 @@
+"""How pushes are answered: each class with its own begin, end and number; now is now, and over is over."""
+
+from __future__ import annotations
+
+import pytest
+
+from diagnostics.evidence.model import Leg, PushHistory
+from diagnostics.steps import delivered
+from diagnostics.steps.delivered import delivered as step
+from diagnostics.steps.finding import Bears, Finding, Status
+from tests.steps.built import (
+    BEGAN,
+    SOURCE,
+    UNAVAILABLE,
+    Legged,
+    ago,
+    backlog,
+    batch,
+    done,
+    findings,
+    lines,
+    log,
+    of,
+    one,
+    pushes,
+    row,
+    series,
+    subscription,
+    unseen,
+)
+
+FOUR = batch(4)
+
+
+def said(*found: Legged, got: tuple[str, ...] = ("a", "b")) -> list[Finding]:
+    return findings(step, FOUR, lines(*done(*got)), subscription(), *found)
+
+
+def test_expired_pushes_have_their_own_begin_end_and_number() -> None:
+    """A cold start at the beginning, and refusals of another kind since: the expired ones are over."""
+    told = said(
+        pushes(deadline_exceeded={38: 5, 37: 3}, ack={35: 2}, remote_server_4xx=dict.fromkeys(range(10), 2.0)),
+        backlog(2, BEGAN),
+    )
+    late = one(delivered.DEADLINE, told)
+    assert (late.status, late.bears, late.held) == (Status.OK, Bears.SLOWS, 0)
+    assert (late.since, late.until) == (ago(39), ago(37))
+    assert late.numbers["expired"] == 8
+    failing = one(delivered.FAILING, told)
+    assert (failing.since, failing.bears) == (ago(10), Bears.HOLDS)
+    assert "deadline" not in failing.says
+
+
+def test_pushes_that_expire_now_hold_what_is_owed() -> None:
+    late = one(delivered.DEADLINE, said(pushes(ack={35: 2}, deadline_exceeded={6: 2, 2: 2}), backlog(2, BEGAN)))
+    assert (late.status, late.bears, late.held, late.until) == (Status.FAULT, Bears.HOLDS, 2, None)
+    assert late.since == ago(7)
+
+
+def test_expired_pushes_that_wait_for_their_next_try_are_not_over() -> None:
+    told = findings(
+        step,
+        FOUR,
+        lines(*done("a", "b")),
+        subscription(ack_deadline_s=600, backoff_s=600),
+        pushes(ack={35: 2}, deadline_exceeded={15: 2}),
+        backlog(2, BEGAN),
+    )
+    assert one(delivered.DEADLINE, told).bears is Bears.HOLDS
+    assert one(delivered.PAUSED, told).status is Status.WARNING
+
+
+def test_expired_pushes_beside_acks_slow_and_do_not_hold() -> None:
+    late = one(delivered.DEADLINE, said(pushes(ack={2: 2}, deadline_exceeded={2: 2}), backlog(2, BEGAN)))
+    assert (late.status, late.bears, late.held) == (Status.WARNING, Bears.SLOWS, 0)
+
+
+def test_a_row_of_acks_after_failures_is_no_failing() -> None:
+    told = said(pushes(remote_server_5xx={4: 3}, ack={2: 60}), backlog(0, 0), got=("a", "b", "c", "d"))
+    assert of(delivered.FAILING, told) == []
+    assert one(delivered.RECOVERED, told).until == ago(4)
+    assert one(delivered.ACKED, told).status is Status.OK
+
+
+def test_unreachable_of_earlier_is_told_as_past() -> None:
+    gone = one(delivered.UNREACHABLE, said(pushes(unreachable={30: 4}, ack={20: 2}), backlog(0, 0)))
+    assert (gone.status, gone.until) == (Status.OK, ago(30))
+
+
+def test_what_the_receiver_is_at_work_on_is_no_silence() -> None:
+    quiet = (pushes(ack={39: 1}), backlog(2, 20, in_flight=2))
+    told = said(*quiet)
+    assert of(delivered.NO_PUSHES, told) == []
+    assert one(delivered.AT_WORK, told).status is Status.OK
+    waiting = one(delivered.NO_PUSHES, said(pushes(ack={39: 1}), backlog(2, 20, in_flight=1)))
+    assert (waiting.status, waiting.bears, waiting.held) == (Status.FAULT, Bears.HOLDS, 2)
+
+
+def history(**classes: dict[float, float]) -> Legged:
+    counted = tuple(series(points, response_class=name) for name, points in classes.items())
+    return ("PushHistory", Leg.REQUEST), PushHistory(source=SOURCE, series=counted)
+
+
+@pytest.mark.parametrize(("acks", "named"), [({600.0: 40.0}, True), ({}, False)])
+def test_failing_again_and_again_by_arithmetic_needs_others_that_get_through(
+    acks: dict[float, float], named: bool
+) -> None:
+    """Three days of nacks on twelve messages. Without an ack in all that time it is the receiver, or whoever refuses."""
+    told = said(
+        pushes(remote_server_5xx={2: 4}),
+        backlog(12, 72 * 60),
+        history(remote_server_5xx={float(m): 20.0 for m in range(60, 4000, 60)}, ack=acks),
+    )
+    assert bool(of(delivered.REDELIVERED, told)) is named
+    assert one(delivered.OLD_BACKLOG, told).status is Status.WARNING
+
+
+def test_status_codes_of_a_log_that_was_cut_are_bounds() -> None:
+    rows = [row(m, 429, UNAVAILABLE, instance="") for m in (1, 2, 3)]
+    seen = (pushes(remote_server_4xx={2: 3}), backlog(2, BEGAN))
+    assert "3 × 429" in one(delivered.FAILING, said(*seen, log(*rows))).says
+    assert "3 or more × 429" in one(delivered.FAILING, said(*seen, log(*rows, whole=False))).says
+
+
+def test_counters_that_were_not_seen_are_unknown() -> None:
+    assert one(delivered.UNSEEN, said(unseen("PushCounts"), backlog(2, BEGAN))).status is Status.UNKNOWN

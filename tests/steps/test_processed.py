@@ -1,0 +1,237 @@
+"""Who answered, what is broken, and whether it still is: no answer of Google's is the application's, and no past is told as now."""
+
+from __future__ import annotations
+
+import pytest
+
+from diagnostics.evidence.model import Leg, PlatformLine, PlatformLines
+from diagnostics.steps import processed
+from diagnostics.steps.finding import Bears, Finding, Status
+from diagnostics.steps.processed import processed as step
+from tests.steps.built import (
+    BROKEN,
+    CUT,
+    DENIED,
+    SOURCE,
+    TIMED_OUT,
+    UNREADY,
+    Legged,
+    ago,
+    backlog,
+    batch,
+    capacity,
+    done,
+    failed,
+    findings,
+    lines,
+    log,
+    of,
+    one,
+    pushes,
+    row,
+    service,
+    subscription,
+    unseen,
+)
+
+TEN = batch(10)
+EIGHT = [line for n in range(8) for line in done(f"ok{n}", minutes=30 - n)]
+"""Eight of ten got through, one a minute."""
+
+
+def said(*found: Legged, items: object = None) -> list[Finding]:
+    marks = lines(*EIGHT) if items is None else items
+    return findings(step, TEN, marks, subscription(), service(), backlog(2, 40), *found)  # type: ignore[arg-type]
+
+
+def platform(*told: tuple[float, str], whole: bool = True) -> Legged:
+    kept = tuple(
+        PlatformLine(at=ago(m), log="varlog/system", severity="ERROR", text=text, instance=f"i{n}")
+        for n, (m, text) in enumerate(sorted(told, reverse=True))
+    )
+    return ("PlatformLines", Leg.REQUEST), PlatformLines(source=SOURCE if whole else CUT, lines=kept)
+
+
+@pytest.mark.parametrize(("status", "text"), [(503, UNREADY), (503, BROKEN), (504, TIMED_OUT), (403, DENIED)])
+def test_no_answer_of_google_is_the_applications(status: int, text: str) -> None:
+    told = said(log(*(row(m, status, text) for m in (1, 2, 3))), pushes(remote_server_5xx={2: 3}), platform())
+    assert of(processed.ERRORS, told) == []
+    assert of(processed.UNREADABLE, told) == []
+
+
+def test_each_status_of_the_application_is_a_finding_of_its_own() -> None:
+    rows = [row(m, status) for m in (1, 2, 3) for status in (500, 429)]
+    told = of(processed.ERRORS, said(log(*rows), pushes(remote_server_5xx={2: 6}), platform()))
+    assert {(f.numbers["status"], f.numbers["answers"]) for f in told} == {(500, 3), (429, 3)}
+    assert all((f.status, f.bears, f.held) == (Status.FAULT, Bears.HOLDS, 2) for f in told)
+
+
+def test_errors_that_are_outlived_are_told_as_past() -> None:
+    (past,) = of(
+        processed.ERRORS,
+        said(log(row(30, 500), row(29, 500), row(1, 200)), pushes(remote_server_5xx={29: 2}, ack={1: 50}), platform()),
+    )
+    assert (past.status, past.until) == (Status.OK, ago(29))
+    assert "none since" in past.says
+
+
+def test_few_errors_of_the_application_among_many_refusals_of_another_hand_hold_nothing() -> None:
+    rows = [row(2, 500), *(row(m / 10, 403, DENIED, instance="") for m in range(1, 40))]
+    (own,) = of(
+        processed.ERRORS, said(log(*rows), pushes(remote_server_4xx={2: 39}, remote_server_5xx={2: 1}), platform())
+    )
+    assert own.bears is Bears.SLOWS
+
+
+def test_of_a_log_that_was_cut_numbers_are_least_ones_and_the_first_row_is_no_beginning() -> None:
+    rows = log(*(row(m, 500) for m in (1, 2, 3)), whole=False)
+    (cut,) = of(processed.ERRORS, said(rows, pushes(remote_server_5xx={2: 3}), platform()))
+    assert "at least 3 pushes" in cut.says
+    assert cut.since is None
+
+
+def test_what_was_so_before_the_batch_did_not_begin_with_it() -> None:
+    (old,) = of(
+        processed.ERRORS,
+        said(log(*(row(m, 500) for m in (55, 50, 3, 2, 1))), pushes(remote_server_5xx={2: 3}), platform()),
+    )
+    assert old.since is None
+    assert old.numbers["answers"] == 3
+
+
+def test_an_odd_success_is_no_ack() -> None:
+    (odd,) = of(processed.ERRORS, said(log(row(1, 206), row(2, 206)), pushes(invalid={2: 2}), platform()))
+    assert odd.numbers["status"] == 206
+
+
+def test_requests_that_end_at_the_timeout_are_cloud_runs() -> None:
+    rows = [row(m, 504, TIMED_OUT, latency_s=300) for m in (1, 2)]
+    ended = one(processed.TIMED_OUT, said(log(*rows), pushes(remote_server_5xx={2: 2}), platform()))
+    assert (ended.status, ended.bears, ended.held) == (Status.FAULT, Bears.HOLDS, 2)
+    assert "5 min" in ended.says
+
+
+def test_the_same_few_while_others_get_through() -> None:
+    items = lines(*EIGHT, *failed("a", 29, 26, 20, 1), *failed("b", 29, 26, 20, 1))
+    told = said(log(row(1, 500)), pushes(remote_server_5xx={1: 2}, ack={24: 8}), platform(), items=items)
+    storm = one(processed.REPEATS, told)
+    assert (storm.status, storm.bears, storm.held, storm.since) == (Status.FAULT, Bears.HOLDS, 2, ago(29))
+    assert of(processed.ALL_FAIL, told) == []
+
+
+def test_everything_since_a_moment_is_no_storm_of_messages() -> None:
+    items = lines(*EIGHT, *failed("a", 20, 12, 1), *failed("b", 20, 12, 1))
+    told = said(log(row(1, 500)), pushes(remote_server_5xx={20: 2, 1: 2}, ack={24: 8}), platform(), items=items)
+    broken = one(processed.ALL_FAIL, told)
+    assert (broken.status, broken.bears, broken.held, broken.since) == (Status.FAULT, Bears.HOLDS, 2, ago(20))
+    assert "8 had got through before" in broken.says
+    assert of(processed.REPEATS, told) == []
+
+
+def test_everything_failed_for_a_while_and_nothing_comes_any_more() -> None:
+    items = lines(*EIGHT, *failed("a", 20, 19.5, 19), *failed("b", 20, 19.5, 19))
+    refused = [row(m / 10, 403, DENIED, instance="") for m in range(1, 40)]
+    over = one(
+        processed.ALL_FAIL,
+        said(
+            log(*refused),
+            pushes(remote_server_5xx={19: 6}, remote_server_4xx={1: 39}, ack={24: 8}),
+            platform(),
+            items=items,
+        ),
+    )
+    assert (over.status, over.until, over.held) == (Status.OK, ago(19), 0)
+
+
+def test_one_item_alone_that_fails_last_leaves_it_open() -> None:
+    items = lines(*EIGHT, *done("ok8"), *failed("a", 18, 10, 1))
+    told = said(log(row(1, 500)), pushes(remote_server_5xx={1: 1}, ack={24: 9}), platform(), items=items)
+    unsure = one(processed.FAIL, told)
+    assert (unsure.status, unsure.bears, unsure.held) == (Status.FAULT, Bears.HOLDS, 1)
+    assert of(processed.REPEATS, told) == []
+
+
+FOREIGN = lines(*EIGHT, *failed("x", 29, 26, 20, 1, batch="old"), *failed("y", 28, 24, 19, 2, batch="old"))
+
+
+def test_others_hold_the_batch_by_their_own_failures_now() -> None:
+    storm = one(
+        processed.REPEATS,
+        said(log(row(1, 500), row(2, 500)), pushes(remote_server_5xx={1: 2}, ack={24: 8}), platform(), items=FOREIGN),
+    )
+    assert (storm.bears, storm.held, storm.since) == (Bears.HOLDS, 2, None)
+
+
+def test_others_hold_nothing_where_another_hand_refuses_the_pushes() -> None:
+    refused = [row(m / 10, 403, DENIED, instance="") for m in range(1, 40)]
+    told = said(
+        log(*refused),
+        pushes(remote_server_4xx={1: 39}, remote_server_5xx={1: 2}, ack={24: 8}),
+        platform(),
+        items=FOREIGN,
+    )
+    storm = one(processed.REPEATS, told)
+    assert (storm.status, storm.bears, storm.held) == (Status.WARNING, Bears.APART, 0)
+    assert one(processed.STORM_SMALL, told).status is Status.OK
+
+
+@pytest.mark.parametrize(
+    "text", ["Container called exit(1).", "Uncaught signal: 6, pid=1", "[CRITICAL] WORKER TIMEOUT (pid:3)"]
+)
+def test_containers_that_die_now_hold_the_batch(text: str) -> None:
+    rows = [row(m, 503, BROKEN) for m in (1, 2, 3)]
+    dead = one(
+        processed.CRASHING,
+        said(log(*rows), pushes(remote_server_5xx={2: 3}), platform(*((m, text) for m in (1, 2, 3)))),
+    )
+    assert (dead.status, dead.bears, dead.held, dead.since) == (Status.FAULT, Bears.HOLDS, 2, ago(3))
+    assert dead.words["how"]
+
+
+def test_a_failed_readiness_check_is_a_crash_without_any_line() -> None:
+    dead = one(
+        processed.CRASHING,
+        said(log(*(row(m, 503, UNREADY) for m in (1, 2))), pushes(remote_server_5xx={2: 2}), unseen("PlatformLines")),
+    )
+    assert dead.status is Status.FAULT
+    assert "at least 2 times" in dead.says
+
+
+def test_crashes_that_were_mended_are_told_as_past() -> None:
+    died = platform(*((m, "Container called exit(1).") for m in (39, 35, 31)))
+    dead = one(processed.CRASHING, said(log(), pushes(remote_server_5xx={31: 9}, ack={24: 8}), died))
+    assert (dead.status, dead.until) == (Status.OK, ago(31))
+
+
+def test_a_container_that_was_no_longer_needed_did_not_crash() -> None:
+    told = said(
+        log(),
+        pushes(ack={24: 8}),
+        platform((5, "Container called exit(0)."), (4, "Container terminated on signal 15.")),
+    )
+    assert of(processed.CRASHING, told) == []
+
+
+def test_of_lines_that_were_cut_the_oldest_crash_is_no_beginning() -> None:
+    died = platform(*((m, "Container called exit(1).") for m in (3, 2, 1)), whole=False)
+    dead = one(processed.CRASHING, said(log(), pushes(remote_server_5xx={1: 3}), died))
+    assert dead.since is None
+    assert "at least 3 times" in dead.says
+
+
+def test_work_that_takes_longer_than_the_deadline_is_told_by_warm_containers() -> None:
+    rows = log(*(row(m, 200, latency_s=180) for m in (10, 6, 2)))
+    told = said(rows, pushes(deadline_exceeded={8: 2, 2: 2}), platform(), capacity({38: 1}))
+    long = one(processed.TOO_LONG, told)
+    assert (long.status, long.bears, long.held) == (Status.FAULT, Bears.HOLDS, 2)
+    assert long.numbers["deadline_s"] == 60
+    short = said(log(row(2, 200, latency_s=20)), pushes(deadline_exceeded={2: 2}), platform(), capacity({38: 1}))
+    assert of(processed.TOO_LONG, short) == []
+
+
+def test_fine_says_how_many_the_log_has_and_no_more() -> None:
+    told = said(log(*(row(m, 200) for m in (20, 10))), pushes(ack={10: 2}), platform())
+    assert one(processed.FINE, told).status is Status.OK
+    assert "has 2 that went well" in one(processed.FINE, told).says
+    silent = said(log(), pushes(ack={1: 2}), platform())
+    assert one(processed.FINE, silent).status is Status.UNKNOWN
