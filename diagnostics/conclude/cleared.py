@@ -39,7 +39,7 @@ class _Clearance(NamedTuple):
     """Where something would be seen that speaks against it: unless all of it was seen whole, nothing is cleared."""
 
 
-_DELIVERY = _Clearance("delivery", (PushCounts, Backlog, ItemMarks))
+_DELIVERY = _Clearance("delivery", (PushCounts, Backlog, ItemMarks, DeadLetterCounts))
 _SIGN_IN = _Clearance("sign-in", (RequestLog, PushCounts))
 _CLEARS = {
     published.ALL.name: _Clearance("publishing", (BatchMarks, PublishCounts, QuotaExceeded)),

@@ -264,10 +264,14 @@ def _used_up(seen: _Seen, away: Sequence[LogRow], full: Sequence[LogRow], burnt:
 
 
 def _drained(seen: _Seen, away: Sequence[LogRow], flowing: bool) -> Finding:
+    """Over. Whether it used up the attempts of some of the batch's messages is open where dead letters may be of this batch."""
+    through = "acked since" if flowing or owed(seen.ledger, seen.leg) == (0, 0) else "none since"
+    open_ = 2 * len(away) > len(seen.told.rows) and seen.ledger.dead(seen.leg).most > 0
     return DRAINED.says(
-        Status.OK,
-        f"{at_least(seen.told.whole, count(len(away), 'push'))} turned away with “{_SENTENCE}” until {clock(away[-1].at, seen.now)}; "
-        + ("acked since" if flowing or owed(seen.ledger, seen.leg) == (0, 0) else "none since"),
+        Status.UNKNOWN if open_ else Status.OK,
+        f"{at_least(seen.told.whole, count(len(away), 'push'))} turned away with “{_SENTENCE}” until "
+        f"{clock(away[-1].at, seen.now)}; {through}"
+        + ("; whether they used up the attempts of items of this batch nothing tells" if open_ else ""),
         leg=seen.leg,
         bears=Bears.SLOWS,
         since=seen.told.begin(away),
