@@ -23,10 +23,11 @@ from diagnostics.evidence.model import (
     Unseen,
 )
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.answers import last_of
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
 from diagnostics.steps.published import start_limit_s
-from diagnostics.steps.words import clock, last_of, span
+from diagnostics.steps.words import clock, span
 
 PROGRESSING = Code("progress.moving", Stage.PROCESSED, "items get further")
 TOO_EARLY = Code("progress.too_early", Stage.PROCESSED, "too early to judge")

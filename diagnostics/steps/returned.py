@@ -20,10 +20,11 @@ from diagnostics.evidence.model import (
     total,
 )
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.answers import RECENT, by_class, first_of
 from diagnostics.readings.ledger import Ledger, Life
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
 from diagnostics.steps.places import may_wait, places
-from diagnostics.steps.words import RECENT, at_least, between, by_class, count, first_of, names, short
+from diagnostics.steps.words import at_least, between, count, names, short
 
 RETURNED = Code("returned.all", Stage.RETURNED, "finished items came back to the coordinator")
 ERRORS = Code("returned.errors", Stage.RETURNED, "the worker cannot publish completions", Kind.EFFECT)

@@ -27,8 +27,9 @@ from diagnostics.evidence.model import (
     Unseen,
 )
 from diagnostics.question.ask import Ask
+from diagnostics.readings.answers import by_class
 from diagnostics.steps.finding import Code, Finding, Status
-from diagnostics.steps.words import by_class, clock, count, latency, short, span
+from diagnostics.steps.words import clock, count, latency, short, span
 
 SETTLED = Code("since_deploy.settled", Stage.PROCESSED, "what happened after the deploy is visible")
 SETTLING = Code("since_deploy.settling", Stage.PROCESSED, "too early to judge traffic")

@@ -8,8 +8,9 @@ from typing import Annotated
 
 from diagnostics.evidence.model import Backlog, Leg, PublishCounts, PushCounts, Stage, TopicConfig, Unseen, total
 from diagnostics.question.ask import Ask
+from diagnostics.readings.answers import by_class, last_of
 from diagnostics.steps.finding import Code, Finding, Status
-from diagnostics.steps.words import by_class, clock, count, last_of, short
+from diagnostics.steps.words import clock, count, short
 
 FLOWS = Code("traffic.flows", Stage.DELIVERED, "messages are published and acknowledged")
 IDLE = Code("traffic.idle", Stage.DELIVERED, "nothing was published")

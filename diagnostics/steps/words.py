@@ -1,13 +1,11 @@
-"""How steps put numbers into words, and the few spans of time that all of them share."""
+"""How steps put numbers into words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
 
-from diagnostics.evidence.model import By, total
-from diagnostics.readings.answers import RECENT, by_class, first_of, last_of
-from diagnostics.readings.owed import owed, through
+from diagnostics.evidence.model import By
 
 HANDS = {By.FRONT_END: "Google's front end", By.CLOUD_RUN: "Cloud Run", By.APPLICATION: "the application"}
 """Who answered a push, in words."""
@@ -77,24 +75,3 @@ def clip(text: str, most: int = 90) -> str:
 def short(resource: str) -> str:
     """Last part of a resource name."""
     return resource.rsplit("/", 1)[-1]
-
-
-__all__ = [
-    "HANDS",
-    "RECENT",
-    "at_least",
-    "between",
-    "by_class",
-    "clip",
-    "clock",
-    "count",
-    "first_of",
-    "last_of",
-    "latency",
-    "names",
-    "owed",
-    "short",
-    "span",
-    "through",
-    "total",
-]
