@@ -72,7 +72,7 @@ class Offers:
         if self._ledger.known_batch is False:
             return ("pubsub-diag batches",)
         steps = [
-            *([] if self._ledger.told else hidden.ways_on(self._profile, self._evidence)),
+            *(hidden.ways_on(self._profile, self._evidence) if self._is_hidden() else ()),
             *self._of_blocking(verdict, unknown),
             *self._of_harmless(state, verdict, here),
             *(self._page(x) for x in verdict.live if x.role in (Role.WORSENS, Role.LATENT)),
@@ -82,9 +82,13 @@ class Offers:
             steps = [self.fill(_ALL, Leg.REQUEST, ())]
         return tuple(dict.fromkeys(steps))[:_MOST]
 
+    def _is_hidden(self) -> bool:
+        """Whether a batch was asked about that cannot be seen; who looks at one part asks about no batch."""
+        return self._command in ("batch", "watch") and not self._ledger.told
+
     def _is_news(self, gap: Missing) -> bool:
         """Of a batch that cannot be seen it is said already what the profile lacks."""
-        return self._ledger.told or bool(gap.permission)
+        return not self._is_hidden() or bool(gap.permission)
 
     def _of_blocking(self, verdict: Verdict, unknown: Sequence[Missing]) -> Iterator[str]:
         """The remedy of what is sure, the check of what is not, what looks past a fault that nothing names, what would show more."""

@@ -168,6 +168,8 @@ def test_a_part_that_is_asked_alone_blocks_nothing_either(command: str) -> None:
     found = asked(*STORM, command=command, ask=Ask())
     assert found.status in (Status.WARNING, Status.FAULT)
     assert all(c.role is not Role.BLOCKS for c in found.causes)
+    ways_on = asked(*STORM, ask=Ask()).next[:2]
+    assert not set(found.next) & set(ways_on), "no batch was asked about"
 
 
 def test_a_live_trouble_of_the_subscription_is_active_and_a_dormant_one_latent() -> None:
