@@ -1,6 +1,7 @@
 """Every scenario gets the diagnosis that it expects: through the lab, the real client libraries and the whole line.
 
-One seed each here; `make score SEEDS=20` tries more.
+Of one scenario a family each command that the answer offers is taken, too: it parses, runs in that lab and adds a fact. One seed each
+here; `make score SEEDS=20` tries more, and `FOLLOW=1` takes the commands of all.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from diagnostics.cli.frame.inside import CommandLine
 from diagnostics.pipeline import places
 from diagnostics.scoring import show
 from diagnostics.scoring.score import score
@@ -16,8 +18,31 @@ from diagnostics.scoring.world import files
 
 SCENARIOS = files([places.scenarios()])
 
+FOLLOWED = {
+    "auth": "push-invoker-missing",
+    "capacity": "max-instances-saturated",
+    "completion": "completions-cannot-be-recorded",
+    "dead_letter": "attempts-used-up",
+    "deadline": "work-longer-than-deadline",
+    "drift": "fix-not-in-traffic",
+    "incidents": "2026-02-08-backfill-stall",
+    "publish": "start-call-refused",
+    "routing": "subscription-detached",
+    "state": "stale-active-batch-blocks-start",
+    "visibility": "two-names-refused",
+    "worker": "worker-crashing-after-deploy",
+}
+"""Family, and the scenario of it whose offered commands are taken."""
+
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_scenario(path: Path) -> None:
-    found = score(path, seed=1)
+    program = CommandLine() if FOLLOWED.get(path.parent.name) == path.stem else None
+    found = score(path, seed=1, program=program)
     assert found.passed, show.line(found)
+    assert program is None or any(one.ran for one in found.followed), "it is to offer something that runs"
+
+
+def test_what_is_followed_is_there() -> None:
+    there = {(path.parent.name, path.stem) for path in SCENARIOS}
+    assert set(FOLLOWED.items()) <= there
