@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.steps import cold_start as capacity
 from diagnostics.steps import created, delivered, processed, progress, push_auth, recorded, requested
-from diagnostics.steps.finding import Bears, Code, Finding, Kind
+from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind
 
 _ON_THE_WAY = frozenset({Stage.ROUTED, Stage.DELIVERED, Stage.PROCESSED})
 _BEFORE = frozenset({Stage.REQUESTED, Stage.CREATED, Stage.PUBLISHED})
 
-_AFTER: dict[Code, frozenset[Stage]] = {
+_AFTER: dict[AnyCode, frozenset[Stage]] = {
     delivered.FAILING: _ON_THE_WAY | {Stage.RECORDED},
     delivered.PAUSED: _ON_THE_WAY,
     delivered.NO_PUSHES: _ON_THE_WAY,
@@ -40,7 +40,7 @@ _ANY = frozenset({"remote_server_4xx", "remote_server_5xx", "deadline_exceeded",
 _ANSWERED = frozenset({"remote_server_4xx", "remote_server_5xx", "invalid"})
 _4XX, _5XX, _LATE = frozenset({"remote_server_4xx"}), frozenset({"remote_server_5xx"}), frozenset({"deadline_exceeded"})
 
-_CLASSES: dict[Code, frozenset[str]] = {
+_CLASSES: dict[AnyCode, frozenset[str]] = {
     push_auth.REFUSED: _4XX,
     push_auth.FORBIDDEN: _4XX,
     push_auth.IAP: _4XX,

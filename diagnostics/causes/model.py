@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from diagnostics.evidence.model import Evidence, Leg, Stage
-from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
+from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Status
 
 
 class Role(StrEnum):
@@ -33,7 +33,7 @@ class Board:
         self.leg = leg
         self.findings = tuple(f for f in findings if f.leg in (leg, None))
 
-    def of(self, code: Code) -> tuple[Finding, ...]:
+    def of(self, code: AnyCode) -> tuple[Finding, ...]:
         return tuple(f for f in self.findings if f.code == code.name)
 
 
@@ -56,7 +56,7 @@ def _distinct(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 class Has(Predicate):
     """A finding of this code, in one of these statuses, bearing on the batch in one of these ways (empty: any)."""
 
-    code: Code
+    code: AnyCode
     status: tuple[Status, ...] = (Status.WARNING, Status.FAULT)
     bears: tuple[Bears, ...] = ()
 
@@ -70,7 +70,7 @@ class Has(Predicate):
         return frozenset({self.code.name})
 
 
-def ok(code: Code) -> Has:
+def ok(code: AnyCode) -> Has:
     """The step looked and found nothing wrong."""
     return Has(code, (Status.OK,))
 
@@ -118,7 +118,7 @@ class NoneOf(Predicate):
 class Over(Predicate):
     """A number of a finding exceeds a bound."""
 
-    code: Code
+    code: AnyCode
     number: str
     bound: float
 
@@ -182,10 +182,10 @@ class Cause:
     requires: Predicate
     decisive: Predicate | None = None
     """What settles it, once what it requires is there; ALWAYS: that alone does; None: it can be probable at best."""
-    effects: tuple[Code, ...] = ()
+    effects: tuple[AnyCode, ...] = ()
     """What it does to messages, besides what it rests on: mechanisms and effects that are its own. What follows stands in
     `consequences`, once for all causes."""
-    elsewhere: tuple[Code, ...] = ()
+    elsewhere: tuple[AnyCode, ...] = ()
     """The same on the other leg: what the worker does to its pushes shows on the request leg, what it then fails to report on the
     way back."""
     refutes: Predicate | None = None

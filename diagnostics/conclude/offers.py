@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from diagnostics.causes.model import Confidence, Role
@@ -161,23 +162,32 @@ class Offers:
         return self._adding.adds(command, about(family, whose or leg, self._evidence, self._profile))
 
     def fill(self, command: str, leg: Leg, because: Sequence[Finding]) -> str:
-        config = seen(self._evidence.get(SubscriptionConfig, leg))
-        named = self._profile.leg(leg)
-        words = {k: v for f in because for k, v in f.words.items()}
-        values = {
-            "batch": self._ledger.batch,
-            "leg": leg.value,
-            "blocker": words.get("blocker", "BATCH_ID"),
-            "project": self._profile.project,
-            "subscription": named.subscription if named else "",
-            "account": config.settings.push_account if config and config.settings else "",
-        }
-        for name, value in values.items():
-            command = command.replace("{" + name + "}", value)
+        """The command with what is known of this run and of these findings in the place of {name}; CAPITALS where it is not known."""
+        known = {k: v for f in because for k, v in f.words.items()} | self._of_the_run(leg)
+        command = re.sub(
+            r"\{(\w+)\}", lambda name: known.get(name[1], _NOT_KNOWN.get(name[1], name[1].upper())), command
+        )
         if command.startswith("pubsub-diag runbook show") and leg is Leg.COMPLETION:
             command += " --leg completion"
         return " ".join(command.split())
 
+    def _of_the_run(self, leg: Leg) -> dict[str, str]:
+        config = seen(self._evidence.get(SubscriptionConfig, leg))
+        named = self._profile.leg(leg)
+        account = config.settings.push_account if config and config.settings else ""
+        values = (
+            self._ledger.batch,
+            leg.value,
+            self._profile.project,
+            named.subscription if named else "",
+            account,
+        )
+        return dict(zip(OF_THE_RUN, values, strict=True))
+
+
+OF_THE_RUN = ("batch", "leg", "project", "subscription", "account")
+"""What a command may have in braces whatever was found; all else the findings have to tell that the cause rests on."""
+_NOT_KNOWN = {"blocker": "BATCH_ID"}
 
 _PAGES = {"closed": "recorded", "peeked": "probe"}
 """Where the page of a step has another name than the codes of its findings."""

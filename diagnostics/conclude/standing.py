@@ -12,7 +12,7 @@ from diagnostics.conclude.diagnosis import Exit, Forecast, State
 from diagnostics.evidence.model import STAGES, Leg, Stage
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import created, progress, published, recorded, requested
-from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
+from diagnostics.steps.finding import AnyCode, Bears, Finding, Row, Status, Where
 
 EXITS = {
     Status.OK: Exit.OK,
@@ -185,7 +185,7 @@ _TELL_WHEN = (progress.TOO_EARLY.name, progress.PROGRESSING.name, created.LOADIN
 
 
 def _has(
-    findings: Sequence[Finding], *codes: Code, statuses: tuple[Status, ...] = (Status.FAULT, Status.UNKNOWN)
+    findings: Sequence[Finding], *codes: AnyCode, statuses: tuple[Status, ...] = (Status.FAULT, Status.UNKNOWN)
 ) -> bool:
     names = {c.name for c in codes}
     return any(f.code in names and f.status in statuses for f in findings)

@@ -305,7 +305,7 @@ def _findings(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
 
 def mended_by(finding: Finding) -> str:
     """The command that mends what was found; what would only let us see is said under "not seen"."""
-    return "" if finding.status is Status.UNKNOWN else finding.words.get("mend", "")
+    return "" if finding.status is Status.UNKNOWN else finding.mend
 
 
 def _finding(finding: Finding) -> str:

@@ -16,7 +16,7 @@ from diagnostics.evidence.model import Leg, Stage
 from diagnostics.lab.document import Path
 from diagnostics.run.investigate import COMMANDS
 from diagnostics.scoring.pattern import expression
-from diagnostics.steps.finding import Code, Where
+from diagnostics.steps.finding import AnyCode, Where
 from diagnostics.steps.run import not_checked
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def findings() -> frozenset[str]:
     modules = [
         importlib.import_module(f"diagnostics.steps.{m.name}") for m in pkgutil.iter_modules(diagnostics.steps.__path__)
     ]
-    stated = {value.name for module in modules for value in vars(module).values() if isinstance(value, Code)}
+    stated = {value.name for module in modules for value in vars(module).values() if isinstance(value, AnyCode)}
     return frozenset(stated | {not_checked(step).name for steps in COMMANDS.values() for step in steps})
 
 

@@ -1,13 +1,17 @@
-"""What a step says: findings with their numbers, and its row of the ladder."""
+"""What a step says: findings with what they tell, and its row of the ladder."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from enum import StrEnum
+from typing import Generic, TypedDict, Unpack
 
 from msgspec import Struct
 
 from diagnostics.evidence.model import Leg, Stage
+from diagnostics.steps import tells as telling
+from diagnostics.steps.tells import Hidden, Mended, T
 
 
 class Status(StrEnum):
@@ -45,7 +49,44 @@ class Kind(StrEnum):
     """Context, clearances and gaps. It is never a warning or a fault of this batch, and nothing has to account for it."""
 
 
-class Code(Struct, frozen=True):
+class ResourceKind(StrEnum):
+    """What kind of thing a finding is about."""
+
+    PROJECT = "project"
+    TOPIC = "topic"
+    SUBSCRIPTION = "subscription"
+    SERVICE = "service"
+    REVISION = "revision"
+    ACCOUNT = "account"
+    """A service account, by its address."""
+    BATCH = "batch"
+    ANSWERS = "answers"
+    """Answers of one class to pushes: by response class, or by status and who gave it."""
+
+
+class Subject(Struct, frozen=True):
+    """Which resource a finding is about."""
+
+    kind: ResourceKind
+    name: str
+    """Its short name: without project and collection."""
+
+
+class About(TypedDict, total=False):
+    """What a finding says beside status, sentence and numbers; what is left out is not known, or no item is touched."""
+
+    leg: Leg | None
+    subject: Subject | None
+    bears: Bears
+    held: int
+    since: datetime | None
+    until: datetime | None
+    rests_on: tuple[str, ...]
+    numbers: dict[str, float]
+    words: dict[str, str]
+
+
+class AnyCode(Struct, frozen=True):
     """A kind of finding. Constants of this type stand at the head of the step that emits them."""
 
     name: str
@@ -54,36 +95,36 @@ class Code(Struct, frozen=True):
     title: str
     kind: Kind = Kind.NOTE
 
-    def says(
-        self,
-        status: Status,
-        sentence: str,
-        *,
-        leg: Leg | None = None,
-        bears: Bears = Bears.APART,
-        held: int = 0,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        rests_on: tuple[str, ...] = (),
-        numbers: dict[str, float] | None = None,
-        words: dict[str, str] | None = None,
-    ) -> Finding:
+    def _finding(self, status: Status, sentence: str, about: About) -> Finding:
+        given: About = {"leg": None, **about}
         return Finding(
-            code=self.name,
-            stage=self.stage,
-            title=self.title,
-            kind=self.kind,
-            leg=leg,
-            status=status,
-            says=sentence,
-            bears=bears,
-            held=held,
-            since=since,
-            until=until,
-            rests_on=rests_on,
-            numbers=numbers or {},
-            words=words or {},
+            code=self.name, stage=self.stage, title=self.title, kind=self.kind, status=status, says=sentence, **given
         )
+
+
+class Code(AnyCode, frozen=True):
+    """The code of findings that tell nothing beside their sentence."""
+
+    def says(self, status: Status, sentence: str, **about: Unpack[About]) -> Finding:
+        return self._finding(status, sentence, about)
+
+
+class Telling(AnyCode, Generic[T], frozen=True, kw_only=True):
+    """The code of findings that tell numbers and words, each of its declared type."""
+
+    tells: type[T]
+
+    def says(self, status: Status, sentence: str, *, tells: T, **about: Unpack[About]) -> Finding:
+        about["numbers"], about["words"] = telling.numbers(tells), telling.words(tells)
+        return self._finding(status, sentence, about)
+
+    def of(self, finding: Finding) -> T | None:
+        """What the finding tells, if it is of this code."""
+        return telling.read(self.tells, finding.numbers, finding.words) if finding.code == self.name else None
+
+    def told(self, findings: Iterable[Finding]) -> Iterator[T]:
+        """What those of these findings tell that are of this code."""
+        return (told for finding in findings if (told := self.of(finding)) is not None)
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -94,6 +135,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     title: str
     leg: Leg | None
     """None: it is not about one leg."""
+    subject: Subject | None = None
+    """Which resource it is about; None: about none, or none that is known."""
     status: Status
     says: str
     bears: Bears = Bears.APART
@@ -105,12 +148,23 @@ class Finding(Struct, frozen=True, kw_only=True):
     rests_on: tuple[str, ...] = ()
     """Kinds of evidence."""
     numbers: dict[str, float] = {}
+    """What it tells, by the names that its code declares; likewise `words`."""
     words: dict[str, str] = {}
     kind: Kind = Kind.NOTE
 
     @property
     def abnormal(self) -> bool:
         return self.status in (Status.WARNING, Status.FAULT)
+
+    @property
+    def mend(self) -> str:
+        """The command that mends it or would show it; empty where the step knows none."""
+        return telling.read(Mended, self.numbers, self.words).mend or ""
+
+    @property
+    def hidden(self) -> Hidden:
+        """Why what it is about could not be seen."""
+        return telling.read(Hidden, self.numbers, self.words)
 
 
 class Where(StrEnum):

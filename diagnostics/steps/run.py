@@ -22,7 +22,8 @@ from diagnostics.evidence.model import Evidence, EvidenceSet, Leg, Stage, Unseen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.finding import Bears, Code, Finding, Row, Status
+from diagnostics.steps.finding import AnyCode, Bears, Code, Finding, Row, Status, Telling
+from diagnostics.steps.tells import Hidden
 
 Step = Callable[..., Iterable[Finding | Row]]
 
@@ -34,9 +35,9 @@ class Outcome(typing.NamedTuple):
     rows: tuple[Row, ...]
 
 
-def not_checked(step: Step) -> Code:
+def not_checked(step: Step) -> Telling[Hidden]:
     """The code under which a step says that it could not look."""
-    return Code(f"{step.__name__}.not_checked", _stage(step), "could not be checked")
+    return Telling(f"{step.__name__}.not_checked", _stage(step), "could not be checked", tells=Hidden)
 
 
 def failed(step: Step) -> Code:
@@ -105,7 +106,7 @@ def _one(
                 f"not checked because {first.says}",
                 leg=leg,
                 rests_on=tuple(m.what for m in missing),
-                words={"why": first.why.value, "permission": first.permission, "mend": first.mend},
+                tells=Hidden.of(first),
             )
         else:
             yield from _caught(step, arguments, leg)
@@ -150,4 +151,4 @@ def _reads(step: Step) -> list[_Read]:
 def _stage(step: Step) -> Stage:
     """The stage of a step is that of the first code in its module."""
     module = inspect.getmodule(step)
-    return next(v.stage for v in vars(module).values() if isinstance(v, Code))
+    return next(v.stage for v in vars(module).values() if isinstance(v, AnyCode))

@@ -20,6 +20,7 @@ from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Code, Finding, Status
 from diagnostics.steps.limits import update
 from diagnostics.steps.run import not_checked
+from diagnostics.steps.tells import Hidden
 from diagnostics.steps.words import count, names, short, span
 
 RETENTION = Code("limits.retention", Stage.DELIVERED, "messages are not kept long")
@@ -86,6 +87,7 @@ def orphans(project: ProjectSubscriptions) -> Iterator[Finding]:
             Status.UNKNOWN,
             f"only {count(len(project.subscriptions), 'subscription')} of the project could be read: {project.source.note}",
             rests_on=("ProjectSubscriptions",),
+            tells=Hidden(),
         )
 
 

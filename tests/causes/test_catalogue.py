@@ -9,14 +9,14 @@ import diagnostics.steps
 from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.consequences import AFTER
 from diagnostics.causes.model import Predicate
-from diagnostics.steps.finding import Code, Kind
+from diagnostics.steps.finding import AnyCode, Kind
 
 
-def codes() -> dict[str, Code]:
-    found: dict[str, Code] = {}
+def codes() -> dict[str, AnyCode]:
+    found: dict[str, AnyCode] = {}
     for module in pkgutil.iter_modules(diagnostics.steps.__path__):
         for value in vars(importlib.import_module(f"diagnostics.steps.{module.name}")).values():
-            if isinstance(value, Code):
+            if isinstance(value, AnyCode):
                 assert found.setdefault(value.name, value) == value, f"{value.name} is used twice"
     return found
 
@@ -50,7 +50,7 @@ def test_what_a_cause_does_is_a_mechanism_or_an_effect() -> None:
 def test_a_code_is_named_after_its_step() -> None:
     for module in pkgutil.iter_modules(diagnostics.steps.__path__):
         for value in vars(importlib.import_module(f"diagnostics.steps.{module.name}")).values():
-            if isinstance(value, Code):
+            if isinstance(value, AnyCode):
                 assert "." in value.name
 
 

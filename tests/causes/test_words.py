@@ -1,4 +1,7 @@
-"""Words are checked: what a cause says or compares by name has to be provided by a finding it rests on, not left blank at night."""
+"""Words are checked: what a cause says or offers by name, the findings that it rests on have to tell, and no others.
+
+Which numbers a condition compares, and what a step tells, mypy checks.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +11,31 @@ import inspect
 import pkgutil
 import string
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 import diagnostics.steps
 from diagnostics.causes.catalogue import CATALOGUE
-from diagnostics.causes.model import AllOf, AnyOf, Cause, NoneOf, Over, Predicate
-from diagnostics.steps.finding import Code
+from diagnostics.causes.model import AllOf, AnyOf, Cause, Has, Over, Predicate, all_of, any_of, none_of
+from diagnostics.conclude.offers import OF_THE_RUN
+from diagnostics.evidence.model import Stage
+from diagnostics.steps import tells as telling
+from diagnostics.steps.finding import AnyCode, Code, Telling
+from diagnostics.steps.tells import Tells
 
 
-def _provided() -> dict[str, set[str]]:
-    """Code to the names of numbers and words that its module ever gives a finding."""
-    names: dict[str, set[str]] = {}
+def _untyped() -> dict[str, set[str]]:
+    """Code to the names of numbers and words that its module gives findings without a type."""
+    found: dict[str, set[str]] = {}
     for info in pkgutil.iter_modules(diagnostics.steps.__path__):
         module = importlib.import_module(f"diagnostics.steps.{info.name}")
         given = set(_keys(ast.parse(inspect.getsource(module))))
         for value in vars(module).values():
-            if isinstance(value, Code):
-                names.setdefault(value.name, set()).update(given)
-    return names
+            if isinstance(value, AnyCode):
+                found.setdefault(value.name, set()).update(given)
+    return found
 
 
 def _keys(tree: ast.AST) -> Iterator[str]:
@@ -35,32 +44,78 @@ def _keys(tree: ast.AST) -> Iterator[str]:
             yield from (k.value for k in node.keys if isinstance(k, ast.Constant) and isinstance(k.value, str))
 
 
-PROVIDED = _provided()
+UNTYPED = _untyped()
 
 
-def _parts(predicate: Predicate | None) -> Iterator[Predicate]:
-    if predicate is None:
-        return
-    yield predicate
-    if isinstance(predicate, AllOf | AnyOf | NoneOf):
-        for part in predicate.parts:
-            yield from _parts(part)
+def _told(predicate: Predicate) -> frozenset[str]:
+    """Names that its findings tell, whichever way it holds."""
+    if isinstance(predicate, Has | Over):
+        return _names(predicate.code)
+    if isinstance(predicate, AllOf):
+        return frozenset().union(*map(_told, predicate.parts))
+    if isinstance(predicate, AnyOf):
+        first, *others = map(_told, predicate.parts)
+        return first.intersection(*others)
+    return frozenset()
 
 
-def _rests_on(cause: Cause) -> set[str]:
-    return {code for part in (cause.requires, cause.decisive) if part for code in part.codes()}
+def _names(code: AnyCode) -> frozenset[str]:
+    return telling.names(code.tells) if isinstance(code, Telling) else frozenset(UNTYPED.get(code.name, ()))
+
+
+def _unprovided(cause: Cause) -> set[str]:
+    """What it says or offers by name, and nothing that it rests on tells."""
+    told = _told(cause.requires)
+    said = _asked(cause.says) - told
+    return said.union(*(_asked(command) - told - set(OF_THE_RUN) for command in (*cause.next, *cause.settled_by)))
+
+
+def _asked(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
 
 
 @pytest.mark.parametrize("cause", CATALOGUE, ids=lambda c: c.code)
-def test_what_a_cause_says_by_name_some_finding_of_its_own_provides(cause: Cause) -> None:
-    asked = {name for _, name, _, _ in string.Formatter().parse(cause.says) if name}
-    assert asked <= set[str]().union(*(PROVIDED.get(code, set()) for code in _rests_on(cause)))
+def test_what_a_cause_says_or_offers_by_name_the_findings_that_it_rests_on_tell(cause: Cause) -> None:
+    assert not _unprovided(cause)
 
 
-@pytest.mark.parametrize("cause", CATALOGUE, ids=lambda c: c.code)
-def test_a_number_that_is_compared_is_provided(cause: Cause) -> None:
-    compared = [
-        p for part in (cause.requires, cause.decisive, cause.refutes) for p in _parts(part) if isinstance(p, Over)
-    ]
-    for over in compared:
-        assert over.number in PROVIDED[over.code.name], f"{over.code.name} never gives {over.number}"
+# --- the check itself, on codes of one module ------------------------------------------------------------------------
+
+
+class Few(Tells, frozen=True):
+    items: int
+
+
+class More(Tells, frozen=True):
+    items: int
+    blocker: str | None = None
+
+
+FEW = Telling("t.few", Stage.DELIVERED, "few", tells=Few)
+MORE = Telling("t.more", Stage.DELIVERED, "more", tells=More)
+PLAIN = Code("t.plain", Stage.DELIVERED, "plain")
+CAUSE = Cause(code="t", family="test", title="t", says="{items} wait", stage=Stage.DELIVERED, requires=Has(FEW))
+
+
+def _lacks(**changes: Any) -> set[str]:
+    return _unprovided(replace(CAUSE, **changes))
+
+
+def test_a_name_that_only_another_code_of_the_module_tells_is_found() -> None:
+    assert _lacks(says="{items} wait for {blocker}") == {"blocker"}
+    assert _lacks(requires=Has(PLAIN)) == {"items"}
+    assert not _lacks(says="{items} wait for {blocker}", requires=Has(MORE))
+
+
+def test_a_name_has_to_be_told_whichever_way_the_cause_comes_about() -> None:
+    says = "{items} wait for {blocker}"
+    assert _lacks(says=says, requires=any_of(Has(FEW), Has(MORE))) == {"blocker"}
+    assert not _lacks(says=says, requires=all_of(Has(FEW), Has(MORE)))
+    assert _lacks(requires=all_of(Has(PLAIN), none_of(Has(FEW)))) == {"items"}
+    assert _lacks(says=says, decisive=Has(MORE)) == {"blocker"}  # it may be named without what settles it
+
+
+def test_a_command_may_name_the_run_or_what_is_told() -> None:
+    assert _lacks(next=("pubsub-diag batch {blocker} --leg {leg}",)) == {"blocker"}
+    assert _lacks(settled_by=("pubsub-diag batch {batches}",)) == {"batches"}
+    assert not _lacks(next=("pubsub-diag batch {blocker} --leg {leg}",), requires=Has(MORE))

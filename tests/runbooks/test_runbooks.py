@@ -19,7 +19,7 @@ from diagnostics.cli import main
 from diagnostics.lab.query import logging as lql
 from diagnostics.lab.telemetry.metrics import METRICS
 from diagnostics.runbook import pages as runbook
-from diagnostics.steps.finding import Code
+from diagnostics.steps.finding import AnyCode
 from tests.runbooks.pages import KNOWN, YOURS, Page, commands, diag_lines, gcloud_lines, pages, promql
 
 CAUSES = pages("causes")
@@ -32,12 +32,12 @@ SHARED = {"closed": "recorded", "peeked": "probe"}
 """Findings that stand in another step's runbook than their own prefix says."""
 
 
-def _codes() -> dict[str, Code]:
+def _codes() -> dict[str, AnyCode]:
     """Every finding code there is, by name."""
     modules = [
         importlib.import_module(f"diagnostics.steps.{m.name}") for m in pkgutil.iter_modules(diagnostics.steps.__path__)
     ]
-    found = [value for module in modules for value in vars(module).values() if isinstance(value, Code)]
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, AnyCode)]
     return {code.name: code for code in found}
 
 

@@ -32,7 +32,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import LegProfile, Marker, PipelineProfile
 from diagnostics.readings.ledger import build
-from diagnostics.steps.finding import Code, Finding
+from diagnostics.steps.finding import AnyCode, Finding
 from diagnostics.steps.run import Step, run
 
 NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
@@ -174,10 +174,10 @@ def findings(step: Step, *found: Evidence | Legged, leg: Leg = Leg.REQUEST) -> l
     return list(said)
 
 
-def of(code: Code, said: list[Finding]) -> list[Finding]:
+def of(code: AnyCode, said: list[Finding]) -> list[Finding]:
     return [f for f in said if f.code == code.name]
 
 
-def one(code: Code, said: list[Finding]) -> Finding:
+def one(code: AnyCode, said: list[Finding]) -> Finding:
     (found,) = of(code, said)
     return found

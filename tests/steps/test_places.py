@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from diagnostics.evidence.model import BatchMarks, BatchStatus, EvidenceSet, ItemMarks, Leg, Mark, Means, Stage, Unseen
 from diagnostics.readings.ledger import build
 from diagnostics.steps import created, delivered, processed, published, recorded, returned
-from diagnostics.steps.finding import Bears, Code, Finding, Row, Status, Where
+from diagnostics.steps.finding import AnyCode, Bears, Finding, Row, Status, Where
 from diagnostics.steps.places import places
 from diagnostics.steps.run import Step, run
 from tests.readings.ledger.test_ledger import BATCH, NOW, PROFILE, SOURCE, START, evidence, items, mark
@@ -25,7 +25,7 @@ def row(step: Step, seen: EvidenceSet, stage: Stage, leg: Leg = Leg.REQUEST) -> 
     return next(x for x in said(step, seen, leg) if isinstance(x, Row) and x.stage is stage)
 
 
-def finding(step: Step, seen: EvidenceSet, code: Code, leg: Leg = Leg.REQUEST) -> Finding:
+def finding(step: Step, seen: EvidenceSet, code: AnyCode, leg: Leg = Leg.REQUEST) -> Finding:
     return next(x for x in said(step, seen, leg) if isinstance(x, Finding) and x.code == code.name)
 
 

@@ -137,6 +137,6 @@ def _settled(
 def _may_settle(diagnosis: Diagnosis) -> bool:
     """Whether what is unknown, at a level that is required, may be known later; a permission that is missing stays so."""
     required = {level.name for level in diagnosis.levels if level.required}
-    unknown = (f for f in diagnosis.findings if f.status is Status.UNKNOWN and claim_of(f) in required)
-    hidden = any(f.words.get("why") in LASTING or ("why" not in f.words and f.words.get("permission")) for f in unknown)
-    return diagnosis.status is Status.UNKNOWN and not hidden
+    unknown = (f.hidden for f in diagnosis.findings if f.status is Status.UNKNOWN and claim_of(f) in required)
+    lasting = any(u.why in LASTING or (u.why is None and u.permission) for u in unknown)
+    return diagnosis.status is Status.UNKNOWN and not lasting
