@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import Generic
 
 from diagnostics.evidence.model import Evidence, Leg, Stage
-from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Status
+from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Status, Telling
+from diagnostics.steps.tells import T
 
 
 class Role(StrEnum):
@@ -115,16 +117,20 @@ class NoneOf(Predicate):
 
 
 @dataclass(frozen=True)
-class Over(Predicate):
-    """A number of a finding exceeds a bound."""
+class Over(Predicate, Generic[T]):
+    """A number that a finding tells exceeds a bound; one that was not seen does not."""
 
-    code: AnyCode
-    number: str
+    code: Telling[T]
+    number: Callable[[T], float | None]
     bound: float
 
     def match(self, board: Board) -> tuple[Finding, ...] | None:
-        found = tuple(f for f in board.of(self.code) if f.numbers.get(self.number, float("-inf")) > self.bound)
-        return found or None
+        return tuple(f for f in board.of(self.code) if self._over(f)) or None
+
+    def _over(self, finding: Finding) -> bool:
+        told = self.code.of(finding)
+        number = None if told is None else self.number(told)
+        return number is not None and number > self.bound
 
     def codes(self) -> frozenset[str]:
         return frozenset({self.code.name})

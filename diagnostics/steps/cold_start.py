@@ -27,22 +27,73 @@ from diagnostics.readings.expired import EXPIRED, at_starts, peak, work
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.owed import owed
 from diagnostics.readings.pace import LONGEST_BACKOFF_S
-from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Subject, Telling
 from diagnostics.steps.progress import patience_s
+from diagnostics.steps.tells import Hidden, Tells
 from diagnostics.steps.words import at_least, clock, count, latency
 
-FINE = Code("cold_start.fine", Stage.DELIVERED, "start-up fits into the ack deadline")
-TOO_SLOW = Code("cold_start.too_slow", Stage.DELIVERED, "start-up takes longer than the ack deadline", Kind.EFFECT)
-SATURATED = Code(
-    "cold_start.saturated", Stage.DELIVERED, "all instances are busy and Cloud Run turns pushes away", Kind.EFFECT
+
+class Starts(Tells, frozen=True):
+    """How instances started since the batch began, in seconds; without any number: none had to."""
+
+    startup_s: float | None = None
+    """99th percentile of the slowest minute."""
+    deadline_s: float | None = None
+    """The subscription's ack deadline."""
+    starts: float | None = None
+
+
+class Slow(Tells, frozen=True):
+    """A start-up, in seconds, that outlasts the ack deadline, and the pushes that expired."""
+
+    startup_s: float
+    deadline_s: float
+    starts: float
+    expired: float
+    """Pushes that ran into the deadline because of starts."""
+    all_expired: float
+    """All that ran into it."""
+
+
+class TurnedAway(Tells, frozen=True):
+    """Pushes that Cloud Run turned away for want of an instance."""
+
+    turned_away: int
+    recent: int
+    """Of those in the last five minutes."""
+    limit: int
+    """Most instances that may run."""
+    instances: float | None = None
+    """Most that ran at once."""
+    dead_lettered: int | None = None
+    """Messages whose attempts were used up by it."""
+
+
+FINE = Telling("cold_start.fine", Stage.DELIVERED, "start-up fits into the ack deadline", tells=Starts)
+TOO_SLOW = Telling(
+    "cold_start.too_slow", Stage.DELIVERED, "start-up takes longer than the ack deadline", Kind.EFFECT, tells=Slow
 )
-DRAINED = Code("cold_start.drained", Stage.DELIVERED, "Cloud Run turned pushes away earlier and takes them now")
-CANNOT_SCALE = Code(
-    "cold_start.cannot_scale", Stage.DELIVERED, "Cloud Run could not start instances fast enough", Kind.EFFECT
+SATURATED = Telling(
+    "cold_start.saturated",
+    Stage.DELIVERED,
+    "all instances are busy and Cloud Run turns pushes away",
+    Kind.EFFECT,
+    tells=TurnedAway,
+)
+DRAINED = Telling(
+    "cold_start.drained", Stage.DELIVERED, "Cloud Run turned pushes away earlier and takes them now", tells=TurnedAway
+)
+CANNOT_SCALE = Telling(
+    "cold_start.cannot_scale",
+    Stage.DELIVERED,
+    "Cloud Run could not start instances fast enough",
+    Kind.EFFECT,
+    tells=TurnedAway,
 )
 SWITCHED_OFF = Code("cold_start.switched_off", Stage.DELIVERED, "the service is scaled to zero by hand", Kind.MECHANISM)
-COLD = Code("cold_start.cold", Stage.DELIVERED, "requests met cold instances")
-UNSEEN = Code("cold_start.unseen", Stage.DELIVERED, "start-up could not be seen")
+COLD = Telling("cold_start.cold", Stage.DELIVERED, "requests met cold instances", tells=Starts)
+UNSEEN = Telling("cold_start.unseen", Stage.DELIVERED, "start-up could not be seen", tells=Hidden)
 LIVE = Code("cold_start.live", Stage.DELIVERED, "a live first call")
 
 _SENTENCE = "no available instance"
@@ -73,6 +124,10 @@ class _Seen:
     def since(self) -> datetime:
         return self.told.since
 
+    @property
+    def service(self) -> Subject | None:
+        return subjects.service(self.settings.name)
+
 
 def cold_start(
     leg: Leg,
@@ -99,12 +154,13 @@ def cold_start(
             Status.UNKNOWN,
             f"start-up and instances could not be seen: {capacity.says}",
             leg=leg,
-            words={"permission": capacity.permission, "mend": capacity.mend, "why": capacity.why.value},
+            subject=seen.service,
+            tells=Hidden.of(capacity),
         )
     elif not isinstance(subscription, Unseen) and subscription.settings is not None:
         yield from _startup(seen, capacity, subscription.settings.ack_deadline_s)
     if not isinstance(live, Unseen) and live.calls:
-        yield _live(leg, live)
+        yield _live(seen, live)
 
 
 def _switched_off(seen: _Seen) -> Finding:
@@ -114,17 +170,19 @@ def _switched_off(seen: _Seen) -> Finding:
         leg=seen.leg,
         bears=Bears.HOLDS if seen.least else Bears.APART,
         held=seen.least,
+        subject=seen.service,
         rests_on=("ServiceConfig",),
     )
 
 
-def _live(leg: Leg, live: LiveStart) -> Finding:
+def _live(seen: _Seen, live: LiveStart) -> Finding:
     first, *rest = live.calls
     warm = f", then {latency(rest[-1].latency_s)}" if rest else ""
     return LIVE.says(
         Status.OK,
         f"live first call {latency(first.latency_s)} ({first.status}){warm}",
-        leg=leg,
+        leg=seen.leg,
+        subject=seen.service,
         rests_on=("LiveStart",),
     )
 
@@ -137,7 +195,9 @@ def _startup(seen: _Seen, capacity: ReceiverCapacity, deadline_s: float) -> Iter
             Status.OK,
             f"no instance of {seen.settings.name} had to start in the window",
             leg=seen.leg,
+            subject=seen.service,
             rests_on=("ReceiverCapacity",),
+            tells=Starts(),
         )
         return
     typical = _median(capacity.startup_p50, since)
@@ -146,16 +206,17 @@ def _startup(seen: _Seen, capacity: ReceiverCapacity, deadline_s: float) -> Iter
     figures = f"{count(starts, 'start')}, start-up p99 {startup:.1f} s" + (
         f", queueing p99 {pending:.1f} s" if pending is not None else ""
     )
-    numbers = {"startup_s": startup, "deadline_s": deadline_s, "starts": starts}
+    tells = Starts(startup_s=startup, deadline_s=deadline_s, starts=starts)
     if (typical or startup) > deadline_s:
-        yield _too_slow(seen, capacity, deadline_s, figures, numbers)
+        yield _too_slow(seen, capacity, deadline_s, figures, startup, starts)
         return
     yield FINE.says(
         Status.OK,
         f"{figures}, of an ack deadline of {deadline_s:.0f} s",
         leg=seen.leg,
+        subject=seen.service,
         rests_on=("ReceiverCapacity", "SubscriptionConfig"),
-        numbers=numbers,
+        tells=tells,
     )
     if starts:
         yield COLD.says(
@@ -163,12 +224,13 @@ def _startup(seen: _Seen, capacity: ReceiverCapacity, deadline_s: float) -> Iter
             f"{count(starts, 'cold start')} since the batch began",
             leg=seen.leg,
             bears=Bears.SLOWS,
-            numbers=numbers,
+            subject=seen.service,
+            tells=tells,
         )
 
 
 def _too_slow(
-    seen: _Seen, capacity: ReceiverCapacity, deadline_s: float, figures: str, numbers: dict[str, float]
+    seen: _Seen, capacity: ReceiverCapacity, deadline_s: float, figures: str, startup: float, starts: float
 ) -> Finding:
     """The start outlasts the deadline. Pushes that ran into it are its doing where starts can account for most of them, and programs
     do not take longer than the deadline themselves."""
@@ -191,7 +253,8 @@ def _too_slow(
         since=late.since if expired else None,
         until=late.until if expired and not current else None,
         rests_on=("ReceiverCapacity", "SubscriptionConfig", "PushCounts"),
-        numbers=numbers | {"expired": expired, "all_expired": late.all},
+        subject=seen.service,
+        tells=Slow(startup_s=startup, deadline_s=deadline_s, starts=starts, expired=expired, all_expired=late.all),
     )
 
 
@@ -231,11 +294,13 @@ def _burnt(seen: _Seen, away: Sequence[LogRow]) -> int:
     return seen.ledger.dead(seen.leg).ours if 2 * len(away) > len(seen.told.rows) else 0
 
 
-def _numbers(seen: _Seen, away: Sequence[LogRow]) -> dict[str, float]:
-    busy = _busy(seen)
-    limit = _limit(seen.settings)
-    return {"turned_away": len(away), "recent": len(lately(away, seen.now)), "limit": limit} | (
-        {"instances": busy} if busy else {}
+def _tells(seen: _Seen, away: Sequence[LogRow], burnt: int | None = None) -> TurnedAway:
+    return TurnedAway(
+        turned_away=len(away),
+        recent=len(lately(away, seen.now)),
+        limit=_limit(seen.settings),
+        instances=_busy(seen) or None,
+        dead_lettered=burnt,
     )
 
 
@@ -259,7 +324,8 @@ def _used_up(seen: _Seen, away: Sequence[LogRow], full: Sequence[LogRow], burnt:
         held=burnt,
         since=seen.told.begin(full),
         rests_on=("RequestLog", "DeadLetterCounts", "ReceiverCapacity", "ServiceConfig"),
-        numbers=_numbers(seen, away) | {"dead_lettered": burnt},
+        subject=seen.service,
+        tells=_tells(seen, away, burnt),
     )
 
 
@@ -277,7 +343,8 @@ def _drained(seen: _Seen, away: Sequence[LogRow], flowing: bool) -> Finding:
         since=seen.told.begin(away),
         until=away[-1].at,
         rests_on=("RequestLog",),
-        numbers=_numbers(seen, away),
+        subject=seen.service,
+        tells=_tells(seen, away),
     )
 
 
@@ -292,7 +359,8 @@ def _saturated(seen: _Seen, full: Sequence[LogRow], flowing: bool) -> Finding:
         held=0 if flowing else seen.least,
         since=seen.told.begin(full),
         rests_on=("RequestLog", "ReceiverCapacity", "ServiceConfig"),
-        numbers=_numbers(seen, full),
+        subject=seen.service,
+        tells=_tells(seen, full),
     )
 
 
@@ -307,7 +375,8 @@ def _cannot_scale(seen: _Seen, slow: Sequence[LogRow], flowing: bool) -> Finding
         held=0 if flowing else min(seen.least, len(fresh)),
         since=seen.told.begin(slow),
         rests_on=("RequestLog",),
-        numbers=_numbers(seen, slow),
+        subject=seen.service,
+        tells=_tells(seen, slow),
     )
 
 

@@ -72,7 +72,7 @@ class Subject(Struct, frozen=True):
     """Its short name: without project and collection."""
 
 
-class About(TypedDict, total=False):
+class Details(TypedDict, total=False):
     """What a finding says beside status, sentence and numbers; what is left out is not known, or no item is touched."""
 
     leg: Leg | None
@@ -95,8 +95,8 @@ class AnyCode(Struct, frozen=True):
     title: str
     kind: Kind = Kind.NOTE
 
-    def _finding(self, status: Status, sentence: str, about: About) -> Finding:
-        given: About = {"leg": None, **about}
+    def _finding(self, status: Status, sentence: str, details: Details) -> Finding:
+        given: Details = {"leg": None, **details}
         return Finding(
             code=self.name, stage=self.stage, title=self.title, kind=self.kind, status=status, says=sentence, **given
         )
@@ -105,8 +105,8 @@ class AnyCode(Struct, frozen=True):
 class Code(AnyCode, frozen=True):
     """The code of findings that tell nothing beside their sentence."""
 
-    def says(self, status: Status, sentence: str, **about: Unpack[About]) -> Finding:
-        return self._finding(status, sentence, about)
+    def says(self, status: Status, sentence: str, **details: Unpack[Details]) -> Finding:
+        return self._finding(status, sentence, details)
 
 
 class Telling(AnyCode, Generic[T], frozen=True, kw_only=True):
@@ -114,9 +114,9 @@ class Telling(AnyCode, Generic[T], frozen=True, kw_only=True):
 
     tells: type[T]
 
-    def says(self, status: Status, sentence: str, *, tells: T, **about: Unpack[About]) -> Finding:
-        about["numbers"], about["words"] = telling.numbers(tells), telling.words(tells)
-        return self._finding(status, sentence, about)
+    def says(self, status: Status, sentence: str, *, tells: T, **details: Unpack[Details]) -> Finding:
+        details["numbers"], details["words"] = telling.numbers(tells), telling.words(tells)
+        return self._finding(status, sentence, details)
 
     def of(self, finding: Finding) -> T | None:
         """What the finding tells, if it is of this code."""

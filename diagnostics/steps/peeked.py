@@ -9,12 +9,45 @@ from datetime import datetime, timedelta
 from diagnostics.evidence.model import Leg, Peeked, Probed, Stage, Unseen, Why
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Telling
+from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import count, names, span
 
-UNREADABLE = Code("peeked.unreadable", Stage.DELIVERED, "waiting messages lack what the receiver needs", Kind.EFFECT)
-STUCK = Code("peeked.stuck", Stage.DELIVERED, "waiting messages have been tried again and again", Kind.EFFECT)
-WAITING = Code("peeked.waiting", Stage.DELIVERED, "messages of this batch wait")
+
+class Unreadable(Tells, frozen=True):
+    """Messages that the receiver cannot read."""
+
+    messages: int
+    tried: int
+    """Of those the ones that have waited long enough for two pushes."""
+    item: str
+    """What the pipeline calls an item."""
+
+
+class Stuck(Tells, frozen=True):
+    messages: int
+    attempts: int
+    """Most delivery attempts of one; 0: Google does not count them."""
+    item: str
+    """What the pipeline calls an item."""
+
+
+class Waiting(Tells, frozen=True):
+    messages: int
+
+
+UNREADABLE = Telling(
+    "peeked.unreadable",
+    Stage.DELIVERED,
+    "waiting messages lack what the receiver needs",
+    Kind.EFFECT,
+    tells=Unreadable,
+)
+STUCK = Telling(
+    "peeked.stuck", Stage.DELIVERED, "waiting messages have been tried again and again", Kind.EFFECT, tells=Stuck
+)
+WAITING = Telling("peeked.waiting", Stage.DELIVERED, "messages of this batch wait", tells=Waiting)
 NONE_WAITS = Code("peeked.none_waits", Stage.DELIVERED, "no message of this batch waits")
 FRESH = Code("peeked.fresh", Stage.DELIVERED, "messages wait, none of them for long")
 EMPTY = Code("peeked.empty", Stage.DELIVERED, "the probe was handed nothing")
@@ -111,8 +144,8 @@ def _unreadable(
         held=ours,
         since=min(m.published for m in found),
         rests_on=("Probed",),
-        numbers={"messages": len(found), "tried": old},
-        words={"item": profile.item},
+        subject=subjects.pushing(profile, leg),
+        tells=Unreadable(messages=len(found), tried=old, item=profile.item),
     )
 
 
@@ -131,8 +164,8 @@ def _stuck(
         held=ours,
         since=min(m.published for m in found),
         rests_on=("Probed",),
-        numbers={"messages": len(found), "attempts": most},
-        words={"item": profile.item},
+        subject=subjects.pushing(profile, leg),
+        tells=Stuck(messages=len(found), attempts=most, item=profile.item),
     )
 
 
@@ -146,7 +179,8 @@ def _of_batch(leg: Leg, ledger: Ledger, probed: Probed) -> Iterator[Finding]:
             f"{count(len(ours), 'message')} of this batch wait: {names(ours)}",
             leg=leg,
             rests_on=("Probed",),
-            numbers={"messages": len(ours)},
+            subject=subjects.batch(ledger.batch),
+            tells=Waiting(messages=len(ours)),
         )
     elif probed.whole:
         says = f"all {len(probed.messages)} waiting messages came, and none is of this batch"

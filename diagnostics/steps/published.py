@@ -19,20 +19,83 @@ from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.ledger.empty import reasons_of
 from diagnostics.readings.refusals import Lost, lost
 from diagnostics.readings.stakes import forgiven
-from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Telling, Where
+from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import clip, span
 
+
+class Gated(Tells, frozen=True):
+    """Items, by what the gate did with them."""
+
+    gated: int
+    """Kept back."""
+    unlisted: int
+    """Of those the ones whose reason the profile does not list as right."""
+    passed: int
+    of: int
+
+
+class Empty(Tells, frozen=True):
+    unlisted: int
+    """Items without a reason that the profile lists as right."""
+    gated: int
+    reason: str
+    """Empty: the line tells none."""
+
+
+class NotPublished(Tells, frozen=True):
+    """Items that could not be published for one reason."""
+
+    failed: int
+    answered: int
+    """Of those the ones that Google answered, and with a final error; 0 where the line does not tell."""
+    reason: str
+    code: str
+    """google.rpc.Code as counters name it; empty: the line does not tell."""
+
+
+class StartAtWork(Tells, frozen=True):
+    """How long the start call has been at work, and may be; without any number: nothing tells."""
+
+    age_s: float | None = None
+    limit_s: float | None = None
+
+
+class CutShort(Tells, frozen=True):
+    failed: int
+    """Items whose publishing failed, by the coordinator's own lines."""
+    limit_s: float
+    """The coordinator's request timeout."""
+    most: int | None = None
+    """Items that were not published, at most."""
+
+
 ALL = Code("published.all", Stage.PUBLISHED, "everything that should be published was")
-GATED = Code("published.gated", Stage.PUBLISHED, "a gate of the coordinator kept items back", Kind.MECHANISM)
-EMPTY = Code("published.empty", Stage.PUBLISHED, "the batch is empty, and the coordinator says why", Kind.MECHANISM)
-ERRORS = Code("published.errors", Stage.PUBLISHED, "publishing failed for items of the batch", Kind.EFFECT)
-GAVE_UP = Code(
-    "published.gave_up", Stage.PUBLISHED, "publishing was put off until the client gave items up", Kind.EFFECT
+GATED = Telling(
+    "published.gated", Stage.PUBLISHED, "a gate of the coordinator kept items back", Kind.MECHANISM, tells=Gated
 )
-CUT_SHORT = Code(
-    "published.cut_short", Stage.PUBLISHED, "the start call ended before everything was published", Kind.EFFECT
+EMPTY = Telling(
+    "published.empty", Stage.PUBLISHED, "the batch is empty, and the coordinator says why", Kind.MECHANISM, tells=Empty
 )
-IN_PROGRESS = Code("published.in_progress", Stage.PUBLISHED, "the start call is still at work")
+ERRORS = Telling(
+    "published.errors", Stage.PUBLISHED, "publishing failed for items of the batch", Kind.EFFECT, tells=NotPublished
+)
+GAVE_UP = Telling(
+    "published.gave_up",
+    Stage.PUBLISHED,
+    "publishing was put off until the client gave items up",
+    Kind.EFFECT,
+    tells=NotPublished,
+)
+CUT_SHORT = Telling(
+    "published.cut_short",
+    Stage.PUBLISHED,
+    "the start call ended before everything was published",
+    Kind.EFFECT,
+    tells=CutShort,
+)
+IN_PROGRESS = Telling("published.in_progress", Stage.PUBLISHED, "the start call is still at work", tells=StartAtWork)
 FEWER = Code(
     "published.fewer", Stage.PUBLISHED, "fewer items were published than expected, and no line says why", Kind.EFFECT
 )
@@ -126,6 +189,7 @@ def _why_fewer(
             bears=Bears.HOLDS,
             held=least - (ledger.gated or 0) - failed,
             since=ledger.started,
+            subject=subjects.batch(ledger.batch),
         )
     elif not failed and not ledger.gated and here.least:
         yield ALL.says(Status.OK, f"{here.least} of {ledger.expected or here.least} {noun} published", leg=Leg.REQUEST)
@@ -137,7 +201,9 @@ def _as_asked(ledger: Ledger, now: datetime, coordinator: ServiceConfig | Unseen
     if here.basis != "topic":
         yield UNSEEN.says(Status.UNKNOWN, "how many items were published could not be seen", leg=Leg.REQUEST)
     elif here.exact is None:
-        yield IN_PROGRESS.says(Status.OK, f"{here.least} {noun} published so far", leg=Leg.REQUEST, bears=Bears.SLOWS)
+        yield IN_PROGRESS.says(
+            Status.OK, f"{here.least} {noun} published so far", leg=Leg.REQUEST, bears=Bears.SLOWS, tells=StartAtWork()
+        )
     elif (least := ledger.gap(Stage.PUBLISHED)[0]) and not here.least and _starting(ledger, now, coordinator):
         yield UNSEEN.says(
             Status.UNKNOWN, "nothing was published yet; whether a start call is at work, nothing tells", leg=Leg.REQUEST
@@ -149,6 +215,7 @@ def _as_asked(ledger: Ledger, now: datetime, coordinator: ServiceConfig | Unseen
             leg=Leg.REQUEST,
             bears=Bears.HOLDS,
             held=least,
+            subject=subjects.batch(ledger.batch),
             rests_on=("PublishCounts",),
         )
     else:
@@ -183,8 +250,8 @@ def _empty(ledger: Ledger, empty: Mark, gate: Mark | None, noun: str) -> Finding
         held=0 if ledger.empty_by_design else ledger.unlisted,
         since=empty.at,
         rests_on=("BatchMarks",),
-        numbers={"unlisted": ledger.unlisted, "gated": ledger.gated or 0},
-        words={"reason": reason},
+        subject=subjects.batch(ledger.batch),
+        tells=Empty(unlisted=ledger.unlisted, gated=ledger.gated or 0, reason=reason),
     )
 
 
@@ -200,8 +267,13 @@ def _errors(ledger: Ledger, each: Lost, noun: str) -> Finding:
         held=each.items,
         since=each.marks[0].at if each.marks else None,
         rests_on=("BatchMarks",),
-        numbers={"failed": each.items, "answered": each.items if each.code and not each.put_off else 0},
-        words={"reason": reason, "code": each.code},
+        subject=subjects.batch(ledger.batch),
+        tells=NotPublished(
+            failed=each.items,
+            answered=each.items if each.code and not each.put_off else 0,
+            reason=reason,
+            code=each.code,
+        ),
     )
 
 
@@ -225,12 +297,13 @@ def _gated(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, noun: str
         held=0 if harmless else ledger.gated,
         since=gate.at,
         rests_on=("BatchMarks",),
-        numbers={
-            "gated": ledger.gated,
-            "unlisted": ledger.unlisted,
-            "passed": gate.numbers["count"],
-            "of": gate.numbers["of"],
-        },
+        subject=subjects.batch(ledger.batch),
+        tells=Gated(
+            gated=ledger.gated,
+            unlisted=ledger.unlisted,
+            passed=gate.numbers["count"],
+            of=gate.numbers["of"],
+        ),
     )
 
 
@@ -256,7 +329,8 @@ def _no_count(
             f"the start call has been at work for {span(age)} and has not told yet how many it published",
             leg=Leg.REQUEST,
             bears=Bears.SLOWS,
-            numbers={"age_s": age, "limit_s": limit},
+            subject=subjects.batch(ledger.batch),
+            tells=StartAtWork(age_s=age, limit_s=limit),
         )
         return
     if not ledger.proven(Means.PUBLISHED):
@@ -284,5 +358,6 @@ def _no_count(
         held=least,
         since=ledger.started,
         rests_on=("StartCalls", "BatchMarks"),
-        numbers={"failed": failed, "limit_s": limit} | ({"most": most} if most is not None else {}),
+        subject=subjects.batch(ledger.batch),
+        tells=CutShort(failed=failed, limit_s=limit, most=most),
     )

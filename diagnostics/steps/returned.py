@@ -22,21 +22,65 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.answers import RECENT, by_class, first_of
 from diagnostics.readings.ledger import Ledger, Life
-from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Telling, Where
 from diagnostics.steps.places import may_wait, places
+from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import at_least, between, count, names, short
 
+
+class Unpublished(Tells, frozen=True):
+    """Completions that could not be published."""
+
+    errors: int
+    """Completions, not lines: one is tried again and again."""
+    topic: str
+    """As the worker's line names it; empty: it does not."""
+    reason: str
+
+
+class Topic(Tells, frozen=True):
+    topic: str
+    """That completions go to; empty: no line names it."""
+
+
+class Acks(Tells, frozen=True):
+    acks: float
+    """Pushes of work that were acked since the batch began."""
+
+
+class NeverPublished(Tells, frozen=True):
+    """Items of the batch that were acked without a completion."""
+
+    missing: int
+    skipped: int
+    """Of those the ones that the worker says it gave up."""
+    unskipped: int
+    reason: str | None = None
+    """Why most were given up."""
+
+
 RETURNED = Code("returned.all", Stage.RETURNED, "finished items came back to the coordinator")
-ERRORS = Code("returned.errors", Stage.RETURNED, "the worker cannot publish completions", Kind.EFFECT)
-TOPIC_MISSING = Code(
-    "returned.topic_missing", Stage.RETURNED, "completions are published to a topic that does not exist", Kind.MECHANISM
+ERRORS = Telling(
+    "returned.errors", Stage.RETURNED, "the worker cannot publish completions", Kind.EFFECT, tells=Unpublished
 )
-NONE_PUBLISHED = Code(
-    "returned.none_published", Stage.RETURNED, "work is acked and no completion is published", Kind.EFFECT
+TOPIC_MISSING = Telling(
+    "returned.topic_missing",
+    Stage.RETURNED,
+    "completions are published to a topic that does not exist",
+    Kind.MECHANISM,
+    tells=Topic,
+)
+NONE_PUBLISHED = Telling(
+    "returned.none_published", Stage.RETURNED, "work is acked and no completion is published", Kind.EFFECT, tells=Acks
 )
 NOT_CONFIGURED = Code("returned.not_configured", Stage.RETURNED, "the profile names no completion leg")
-MISSING = Code(
-    "returned.missing", Stage.RETURNED, "items are acked and no completion is published for them", Kind.EFFECT
+MISSING = Telling(
+    "returned.missing",
+    Stage.RETURNED,
+    "items are acked and no completion is published for them",
+    Kind.EFFECT,
+    tells=NeverPublished,
 )
 
 
@@ -66,7 +110,12 @@ def returned(
         yield Row(stage=Stage.RETURNED, leg=Leg.COMPLETION, not_reached=True)
         return
     if not found and here.least and not least:
-        yield RETURNED.says(Status.OK, f"{count(here.least, 'completion')} came back", leg=Leg.COMPLETION)
+        yield RETURNED.says(
+            Status.OK,
+            f"{count(here.least, 'completion')} came back",
+            leg=Leg.COMPLETION,
+            subject=subjects.batch(ledger.batch),
+        )
     where = _where(ledger, found, least, back, now)
     held = any(f.status is Status.FAULT and f.held for f in found)
     yield Row(
@@ -136,8 +185,8 @@ def _found(
             since=ours[0].at if whole else None,
             until=None if held else ours[-1].at,
             rests_on=("ItemMarks",),
-            numbers={"errors": many},
-            words={"topic": named, "reason": _reason(ours[-1])},
+            subject=subjects.topic(named) or subjects.receiving(profile, Leg.REQUEST),
+            tells=Unpublished(errors=many, topic=named, reason=_reason(ours[-1])),
         )
         if missing:
             yield TOPIC_MISSING.says(
@@ -149,7 +198,8 @@ def _found(
                 held=held,
                 since=missing[0].at,
                 rests_on=("ItemMarks", "TopicConfig"),
-                words={"topic": named},
+                subject=subjects.topic(named),
+                tells=Topic(topic=named),
             )
     if not isinstance(topic, Unseen) and topic.settings is None:
         yield TOPIC_MISSING.says(
@@ -159,7 +209,8 @@ def _found(
             bears=Bears.HOLDS if least else Bears.APART,
             held=least,
             rests_on=("TopicConfig",),
-            words={"topic": short(topic.name)},
+            subject=subjects.topic(topic.name),
+            tells=Topic(topic=short(topic.name)),
         )
     if isinstance(sent, Unseen) or isinstance(work, Unseen) or begin is None:
         return
@@ -168,7 +219,7 @@ def _found(
     acks = by_class(work.series, since, until).get("ack", 0)
     published = round(total(sent.messages, since))
     given_up = list(_never_published(ledger, sent, published, least, profile)) if not errors else []
-    if published or any(f.numbers["unskipped"] == 0 for f in given_up):
+    if published or any(told.unskipped == 0 for told in MISSING.told(given_up)):
         yield from given_up
     elif acks and sent.source.as_of - begin > timedelta(minutes=3):
         yield NONE_PUBLISHED.says(
@@ -179,7 +230,8 @@ def _found(
             held=least,
             since=first_of(work.series, since, response_class="ack"),
             rests_on=("PublishCounts", "PushCounts"),
-            numbers={"acks": acks},
+            subject=None if isinstance(topic, Unseen) else subjects.topic(topic.name),
+            tells=Acks(acks=acks),
         )
 
 
@@ -205,8 +257,13 @@ def _never_published(
         held=never,
         since=min((x.ended for x in open_ones if x.ended), default=None),
         rests_on=("ItemMarks", "PublishCounts"),
-        numbers={"missing": never, "skipped": min(len(skipped), never), "unskipped": max(never - len(skipped), 0)},
-        words={"reason": why.most_common(1)[0][0]} if why else {},
+        subject=subjects.receiving(profile, Leg.REQUEST),
+        tells=NeverPublished(
+            missing=never,
+            skipped=min(len(skipped), never),
+            unskipped=max(never - len(skipped), 0),
+            reason=why.most_common(1)[0][0] if why else None,
+        ),
     )
 
 

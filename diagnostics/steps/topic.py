@@ -12,15 +12,44 @@ from diagnostics.readings.answers import RECENT
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.owed import unreached
 from diagnostics.readings.refusals import PUT_OFF, lost
-from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Subject, Telling
+from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import clock, count, short
 
-REFUSED = Code("published.refused", Stage.PUBLISHED, "Pub/Sub refuses publish requests", Kind.EFFECT)
-DEFERRED = Code("published.deferred", Stage.PUBLISHED, "Pub/Sub puts publish requests off", Kind.EFFECT)
-QUOTA = Code("published.quota", Stage.PUBLISHED, "a Pub/Sub quota was exceeded", Kind.MECHANISM)
+
+class Refused(Tells, frozen=True):
+    """Publish requests that were answered with one code since the batch began; without a batch, in the last five minutes."""
+
+    refused: float
+    recent: float
+    """Of those in the last five minutes."""
+    code: str
+    """google.rpc.Code, as the counter has it."""
+
+
+class Quota(Tells, frozen=True):
+    metric: str
+    """quota_metric, "?" where it is not labelled."""
+
+
+class Elsewhere(Tells, frozen=True):
+    sent: int
+    """Items that the coordinator says it published."""
+
+
+REFUSED = Telling("published.refused", Stage.PUBLISHED, "Pub/Sub refuses publish requests", Kind.EFFECT, tells=Refused)
+DEFERRED = Telling(
+    "published.deferred", Stage.PUBLISHED, "Pub/Sub puts publish requests off", Kind.EFFECT, tells=Refused
+)
+QUOTA = Telling("published.quota", Stage.PUBLISHED, "a Pub/Sub quota was exceeded", Kind.MECHANISM, tells=Quota)
 MISSING = Code("published.topic_missing", Stage.PUBLISHED, "the request topic does not exist", Kind.MECHANISM)
-ELSEWHERE = Code(
-    "published.elsewhere", Stage.PUBLISHED, "what the coordinator published did not arrive on the topic", Kind.EFFECT
+ELSEWHERE = Telling(
+    "published.elsewhere",
+    Stage.PUBLISHED,
+    "what the coordinator published did not arrive on the topic",
+    Kind.EFFECT,
+    tells=Elsewhere,
 )
 QUIET = Code("published.quiet", Stage.PUBLISHED, "nothing was published lately")
 
@@ -46,14 +75,16 @@ def topic(
             leg=Leg.REQUEST,
             bears=_bears(missing),
             held=missing,
+            subject=subjects.topic(config.name),
             rests_on=("TopicConfig",),
         )
     answered = [] if isinstance(counts, Unseen) else _refused(counts, since)
     share = _shares(ledger, answered, missing)
+    about = None if isinstance(config, Unseen) else subjects.topic(config.name)
     if not isinstance(counts, Unseen):
-        yield from (_refusal(one, share, now) for one in answered)
-        yield from _elsewhere(ledger, counts)
-        yield from _quiet(ledger, counts, now)
+        yield from (_refusal(one, share, now, about) for one in answered)
+        yield from _elsewhere(ledger, counts, about)
+        yield from _quiet(ledger, counts, now, about)
     if not isinstance(quota, Unseen):
         yield from _quota(quota, since or now - _HOUR, now, share)
 
@@ -107,7 +138,7 @@ def _shares(ledger: Ledger, answered: list[_Refused], missing: int) -> _Shares:
     return _Shares(by_code, put_off or (0 if final else missing))
 
 
-def _refusal(one: _Refused, share: _Shares, now: datetime) -> Finding:
+def _refusal(one: _Refused, share: _Shares, now: datetime, about: Subject | None) -> Finding:
     held = share.put_off if one.put_off else share.by_code.get(one.code, 0)
     live = bool(one.recent or held)
     return (DEFERRED if one.put_off else REFUSED).says(
@@ -120,8 +151,8 @@ def _refusal(one: _Refused, share: _Shares, now: datetime) -> Finding:
         since=one.since,
         until=None if live else one.until,
         rests_on=("PublishCounts",),
-        numbers={"refused": one.count, "recent": one.recent},
-        words={"code": one.code},
+        subject=about,
+        tells=Refused(refused=one.count, recent=one.recent, code=one.code),
     )
 
 
@@ -142,11 +173,11 @@ def _quota(quota: QuotaExceeded, since: datetime, now: datetime, share: _Shares)
             since=points[0].start,
             until=None if live else points[-1].end,
             rests_on=("QuotaExceeded",),
-            words={"metric": metric},
+            tells=Quota(metric=metric),
         )
 
 
-def _elsewhere(ledger: Ledger, counts: PublishCounts) -> Iterator[Finding]:
+def _elsewhere(ledger: Ledger, counts: PublishCounts, about: Subject | None) -> Iterator[Finding]:
     """The coordinator counted its publishes, its topic counted none, and none came out of it: they went to another topic.
 
     An absent series is not zero, so this alone can never be more than probable.
@@ -166,11 +197,12 @@ def _elsewhere(ledger: Ledger, counts: PublishCounts) -> Iterator[Finding]:
         held=missing,
         since=told.at,
         rests_on=("BatchMarks", "PublishCounts"),
-        numbers={"sent": sent},
+        subject=about,
+        tells=Elsewhere(sent=sent),
     )
 
 
-def _quiet(ledger: Ledger, counts: PublishCounts, now: datetime) -> Iterator[Finding]:
+def _quiet(ledger: Ledger, counts: PublishCounts, now: datetime, about: Subject | None) -> Iterator[Finding]:
     """Not an all-clear: whether something should have been published, the topic cannot tell."""
     if total(counts.messages, counts.source.as_of - _HOUR):
         return
@@ -180,6 +212,7 @@ def _quiet(ledger: Ledger, counts: PublishCounts, now: datetime) -> Iterator[Fin
         f"nothing was published in the hour before {clock(counts.source.as_of, now)}"
         + (f"; the latest start call is of {clock(latest.started, now)}" if latest else "; no start call is known"),
         leg=Leg.REQUEST,
+        subject=about,
         rests_on=("PublishCounts",),
     )
 

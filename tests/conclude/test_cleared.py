@@ -17,7 +17,7 @@ NOTHING = Verdict((), (), ())
 ROUTED = routed.ROUTED.says(Status.OK, "requests → worker", leg=Leg.REQUEST)
 GRANTED = push_auth.GRANTED.says(Status.OK, "may call", leg=Leg.REQUEST)
 REFUSED = push_auth.REFUSED.says(Status.FAULT, "109 refused", leg=Leg.REQUEST, bears=Bears.HOLDS, held=109)
-NO_START = cold_start.FINE.says(Status.OK, "no instance had to start", leg=Leg.REQUEST)
+NO_START = cold_start.FINE.says(Status.OK, "no instance had to start", leg=Leg.REQUEST, tells=cold_start.Starts())
 
 
 def ledger(delivered: int) -> Ledger:

@@ -160,7 +160,8 @@ def test_past_what_nothing_names_is_looked_at_what_changed_where_it_happened() -
     assert offered(unexplained=[errors], seen=worker) == ["runbook show processed", "changes --leg request"]
     start = requested.FAILED.says(Status.FAULT, "504", bears=Bears.HOLDS)
     assert offered(unexplained=[start], seen=worker) == ["runbook show requested"]
-    silent = returned.ERRORS.says(Status.FAULT, "not published", leg=Leg.COMPLETION, bears=Bears.HOLDS)
+    told = returned.Unpublished(errors=1, topic="", reason="")
+    silent = returned.ERRORS.says(Status.FAULT, "not published", leg=Leg.COMPLETION, bears=Bears.HOLDS, tells=told)
     assert offered(unexplained=[silent], seen=worker)[-1] == "changes --leg request"
     assert offered(unexplained=[start], seen=evidence("services/coordinator")) == [
         "runbook show requested",
@@ -187,6 +188,7 @@ def test_a_batch_that_could_not_be_judged_is_shown_as_it_was_found() -> None:
 
 def test_a_leg_that_the_profile_lacks_is_not_offered() -> None:
     alone = PipelineProfile(name="p", project="proj", request=LegProfile(subscription="s"))
-    slow = cold_start.TOO_SLOW.says(Status.FAULT, "slow", leg=Leg.REQUEST, bears=Bears.HOLDS)
+    told = cold_start.Slow(startup_s=20, deadline_s=10, starts=1, expired=1, all_expired=1)
+    slow = cold_start.TOO_SLOW.says(Status.FAULT, "slow", leg=Leg.REQUEST, bears=Bears.HOLDS, tells=told)
     assert offered(here=(Stage.RETURNED, Leg.COMPLETION), profile=alone) == ["batch b -v"]
     assert offered(unexplained=[slow], profile=alone) == ["runbook show cold_start", "cold-start --leg request"]

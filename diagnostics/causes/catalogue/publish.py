@@ -39,7 +39,7 @@ CAUSES = (
         requires=any_of(
             Has(published.ERRORS), Has(topic.REFUSED), Has(topic.MISSING), Has(published.GAVE_UP), Has(topic.DEFERRED)
         ),
-        decisive=any_of(Over(published.ERRORS, "answered", 0), Has(topic.REFUSED), Has(topic.MISSING)),
+        decisive=any_of(Over(published.ERRORS, lambda told: told.answered, 0), Has(topic.REFUSED), Has(topic.MISSING)),
         effects=EFFECTS,
         settled_by=("pubsub-diag published",),
         next=("pubsub-diag runbook show publish-failing", "pubsub-diag changes --leg completion"),

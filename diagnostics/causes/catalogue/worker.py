@@ -18,7 +18,7 @@ CAUSES = (
             Has(peeked.UNREADABLE),
             all_of(Has(peeked.STUCK), ok(delivered.ACKED)),
         ),
-        decisive=any_of(Has(processed.REPEATS), Over(peeked.UNREADABLE, "tried", 0)),
+        decisive=any_of(Has(processed.REPEATS), Over(peeked.UNREADABLE, lambda told: told.tried, 0)),
         overturned_by=(
             BatchMarks,
             ItemMarks,
