@@ -11,9 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
-from diagnostics.causes.consequences import AFTER, classes_of, follows
+from diagnostics.causes.consequences import AFTER, follows, follows_in_part
 from diagnostics.causes.match import Match, distinct
 from diagnostics.steps.finding import Bears, Finding, Kind, Status
 
@@ -77,19 +75,7 @@ def _follow(abnormal: Iterable[Finding], own: Sequence[Finding]) -> tuple[Findin
 
 
 def _partly(finding: Finding, own: Sequence[Finding]) -> bool:
-    return any(_follows_in_part(finding, one) for one in own if one.abnormal)
-
-
-def _follows_in_part(finding: Finding, source: Finding) -> bool:
-    """Whether the source brings about some of a consequence that counts several classes of pushes."""
-    classes = classes_of(finding)
-    if len(classes) < 2:
-        return follows(finding, [source])
-    return any(follows(_of_class(finding, name), [source]) for name in classes)
-
-
-def _of_class(finding: Finding, name: str) -> Finding:
-    return msgspec.structs.replace(finding, numbers={f"class_{name}": 1.0})
+    return any(follows_in_part(finding, one) for one in own if one.abnormal)
 
 
 def _unexplained(abnormal: Sequence[Finding], nobodys: Sequence[Finding], shares: Sequence[Share]) -> list[Finding]:

@@ -76,19 +76,28 @@ _FEW = 0.1
 
 def follows(finding: Finding, of: Iterable[Finding]) -> bool:
     """Whether these mechanisms and effects, together, bring the consequence about."""
-    sources = [f for f in of if _can(finding, f)]
-    if not sources:
-        return False
-    wanted = classes_of(finding)
-    made = frozenset[str]().union(*(CLASSES.get(f.code, _ANY) for f in sources))
-    return wanted <= made
+    made = _made(finding, of)
+    return made is not None and classes_of(finding) <= made
+
+
+def follows_in_part(finding: Finding, of: Finding) -> bool:
+    """Whether it brings the consequence about, or, of one that counts several classes of pushes, one of them."""
+    classes, made = classes_of(finding), _made(finding, [of])
+    return made is not None and (not classes or bool(classes & made))
 
 
 def classes_of(finding: Finding) -> frozenset[str]:
     """The push classes that a finding counts, without stray ones; empty where it counts none."""
-    counted = {name.removeprefix("class_"): n for name, n in finding.numbers.items() if name.startswith("class_")}
+    told = delivered.FAILING.of(finding)
+    counted = told.class_ if told else {}
     every = sum(counted.values())
     return frozenset(name for name, n in counted.items() if n >= _FEW * every)
+
+
+def _made(finding: Finding, of: Iterable[Finding]) -> frozenset[str] | None:
+    """The push classes that those of these make which can bring the consequence about; None: none of them can."""
+    sources = [f for f in of if _can(finding, f)]
+    return frozenset[str]().union(*(CLASSES.get(f.code, _ANY) for f in sources)) if sources else None
 
 
 def _can(finding: Finding, source: Finding) -> bool:

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from diagnostics.evidence.model import (
     Backlog,
@@ -42,42 +41,149 @@ from diagnostics.readings.answers import (
 from diagnostics.readings.ledger import DeadLetters, Ledger
 from diagnostics.readings.owed import owed, through
 from diagnostics.readings.pace import LONGEST_DEADLINE_S, between_tries
-from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Subject, Telling, Where
 from diagnostics.steps.places import may_wait, places
+from diagnostics.steps.tells import Hidden, Tells
 from diagnostics.steps.words import HANDS, between, clock, count, span
 
-ACKED = Code("delivered.acked", Stage.DELIVERED, "pushes are acknowledged")
+
+class Acks(Tells, frozen=True):
+    acks: float
+    """Pushes that were acked in the window."""
+
+
+class Failing(Tells, frozen=True):
+    """How pushes of the last five minutes were answered."""
+
+    share: float
+    """Of those that failed, 0 to 1."""
+    per_min: float
+    """Failing ones a minute."""
+    acks: float
+    class_: dict[str, float]
+    """Failing ones by `response_class`."""
+    statuses: str | None = None
+    """Status codes that the request log shows, the most frequent first."""
+
+
+class Failed(Tells, frozen=True):
+    failed: float
+    """Pushes that failed in the window, before it was over."""
+    statuses: str | None = None
+    """As above."""
+
+
+class Late(Tells, frozen=True):
+    """Pushes that ran into the ack deadline."""
+
+    expired: float
+    recent: float
+    """Of those in the last five minutes."""
+
+
+class OldBacklog(Tells, frozen=True):
+    unacked: float
+    age_s: float
+    """Age of the oldest unacked message."""
+
+
+class HeldBack(Tells, frozen=True):
+    """Pushes a minute of the last five, and messages that wait."""
+
+    nacks_per_min: float
+    acks_per_min: float
+    unacked: float
+
+
+class AtWork(Tells, frozen=True):
+    in_flight: float
+    """Messages that are with the receiver."""
+
+
+class Redelivered(Tells, frozen=True):
+    """Pushes since the oldest message came, and messages that wait."""
+
+    failed: float
+    unacked: float
+    times: float
+    """How often each of those that wait failed, on average."""
+    acked: float
+    """Pushes that were acked meanwhile."""
+
+
+class DeadLettered(Tells, frozen=True):
+    """Messages that went to the dead-letter topic."""
+
+    dead_lettered: float
+    """Of the batch, at least; where no batch is looked at, all."""
+    messages: float
+    """All of them."""
+    last: float
+    """When the last one went, in seconds since 1970."""
+    most: int | None = None
+    """Of the batch, at most."""
+    of: int | None = None
+    """Items of the batch that had come so far."""
+    reason: str | None = None
+    """Why most of the batch's had failed."""
+
+
+class Health(Tells, frozen=True):
+    criteria: str
+    """Of the metric delivery_latency_health_score: the one that is bad."""
+
+
+ACKED = Telling("delivered.acked", Stage.DELIVERED, "pushes are acknowledged", tells=Acks)
 OURS = Code("delivered.ours", Stage.DELIVERED, "every published item of this batch reached the worker")
-FAILING = Code("delivered.failing", Stage.DELIVERED, "pushes are not acknowledged", Kind.CONSEQUENCE)
-RECOVERED = Code("delivered.recovered", Stage.DELIVERED, "pushes failed earlier and are acknowledged now")
-PAUSED = Code(
-    "delivered.paused", Stage.DELIVERED, "pushes failed, and what failed waits for its next try", Kind.CONSEQUENCE
+FAILING = Telling("delivered.failing", Stage.DELIVERED, "pushes are not acknowledged", Kind.CONSEQUENCE, tells=Failing)
+RECOVERED = Telling(
+    "delivered.recovered", Stage.DELIVERED, "pushes failed earlier and are acknowledged now", tells=Failed
+)
+PAUSED = Telling(
+    "delivered.paused",
+    Stage.DELIVERED,
+    "pushes failed, and what failed waits for its next try",
+    Kind.CONSEQUENCE,
+    tells=Failed,
 )
 NO_PUSHES = Code("delivered.no_pushes", Stage.DELIVERED, "messages wait and nothing is pushed", Kind.CONSEQUENCE)
-HELD_BACK = Code(
+HELD_BACK = Telling(
     "delivered.held_back",
     Stage.DELIVERED,
     "failing messages slow the subscription and others wait behind them",
     Kind.CONSEQUENCE,
+    tells=HeldBack,
 )
-DEADLINE = Code("delivered.deadline", Stage.DELIVERED, "pushes run into the ack deadline", Kind.EFFECT)
+DEADLINE = Telling("delivered.deadline", Stage.DELIVERED, "pushes run into the ack deadline", Kind.EFFECT, tells=Late)
 UNREACHABLE = Code("delivered.unreachable", Stage.DELIVERED, "the push endpoint cannot be reached", Kind.EFFECT)
-REDELIVERED = Code(
+REDELIVERED = Telling(
     "delivered.redelivered",
     Stage.DELIVERED,
     "the waiting messages have each failed more than once on average",
     Kind.CONSEQUENCE,
+    tells=Redelivered,
 )
-DEAD_LETTERED = Code(
-    "delivered.dead_lettered", Stage.DELIVERED, "messages went to the dead-letter topic", Kind.CONSEQUENCE
+DEAD_LETTERED = Telling(
+    "delivered.dead_lettered",
+    Stage.DELIVERED,
+    "messages went to the dead-letter topic",
+    Kind.CONSEQUENCE,
+    tells=DeadLettered,
 )
-OLD_BACKLOG = Code(
-    "delivered.old_backlog", Stage.DELIVERED, "the oldest unacked message is older than the batch", Kind.CONSEQUENCE
+OLD_BACKLOG = Telling(
+    "delivered.old_backlog",
+    Stage.DELIVERED,
+    "the oldest unacked message is older than the batch",
+    Kind.CONSEQUENCE,
+    tells=OldBacklog,
 )
-HEALTH = Code("delivered.health", Stage.DELIVERED, "Google's delivery latency health is bad", Kind.CONSEQUENCE)
-AT_WORK = Code("delivered.at_work", Stage.DELIVERED, "what is unacked is with the receiver")
+HEALTH = Telling(
+    "delivered.health", Stage.DELIVERED, "Google's delivery latency health is bad", Kind.CONSEQUENCE, tells=Health
+)
+AT_WORK = Telling("delivered.at_work", Stage.DELIVERED, "what is unacked is with the receiver", tells=AtWork)
 IDLE = Code("delivered.idle", Stage.DELIVERED, "nothing waits and nothing is pushed")
-UNSEEN = Code("delivered.unseen", Stage.DELIVERED, "push results could not be seen")
+UNSEEN = Telling("delivered.unseen", Stage.DELIVERED, "push results could not be seen", tells=Hidden)
 
 _MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
@@ -109,17 +215,18 @@ def delivered(
         yield _row(ledger, log, now)
         yield from _ours(ledger)
     seen = None
+    about = subjects.pushing(profile, leg)
     if isinstance(pushes, Unseen):
-        yield _blind(leg, ledger, pushes, now)
+        yield _blind(leg, ledger, pushes, now, about)
     else:
-        seen = _seen(leg, ledger, now, pushes, backlog, log, subscription)
+        seen = _seen(leg, ledger, now, pushes, backlog, log, subscription, about)
         yield from _answers(seen)
     if not isinstance(backlog, Unseen):
-        yield from _waiting(leg, ledger, seen, backlog, history, pushed, now)
+        yield from _waiting(leg, ledger, seen, backlog, history, pushed, now, about)
     if not isinstance(dead, Unseen):
         yield from _dead(leg, ledger, profile, dead, now, log)
     if not isinstance(health, Unseen):
-        yield from _health(leg, health, backlog)
+        yield from _health(leg, health, backlog, about)
 
 
 def _ours(ledger: Ledger) -> Iterator[Finding]:
@@ -130,6 +237,7 @@ def _ours(ledger: Ledger) -> Iterator[Finding]:
             Status.OK,
             f"{here.exact} of {here.exact} published items reached the worker",
             leg=Leg.REQUEST,
+            subject=subjects.batch(ledger.batch),
             rests_on=("ItemMarks", "BatchMarks"),
         )
 
@@ -153,6 +261,7 @@ class _Seen:
     no_backlog: bool
     """Whether the backlog was not seen at all."""
     log: RequestLog | Unseen
+    subscription: Subject | None
 
     @property
     def recent(self) -> Tally:
@@ -186,12 +295,12 @@ class _Seen:
     def failures(self) -> dict[str, Failures]:
         return failures(self.pushes, self.since, self.between)
 
-    def statuses(self, since: datetime) -> dict[str, str]:
-        """Status codes that the request log shows on the push path, most frequent first."""
+    def statuses(self, since: datetime) -> str | None:
+        """Status codes that the request log shows on the push path, most frequent first; None: it shows none."""
         told = answers(self.log, since)
         counts = Counter(r.status for r in told.rows)
         more = "" if told.whole else " or more"
-        return {"statuses": ", ".join(f"{n}{more} × {s}" for s, n in counts.most_common())} if counts else {}
+        return ", ".join(f"{n}{more} × {s}" for s, n in counts.most_common()) or None
 
 
 def _seen(
@@ -202,6 +311,7 @@ def _seen(
     backlog: Backlog | Unseen,
     log: RequestLog | Unseen,
     subscription: SubscriptionConfig | Unseen,
+    about: Subject | None,
 ) -> _Seen:
     known = not isinstance(subscription, Unseen) and subscription.settings is not None
     deadline_s = subscription.settings.ack_deadline_s if known else LONGEST_DEADLINE_S  # type: ignore[union-attr]
@@ -216,10 +326,11 @@ def _seen(
         waits=_last(backlog),
         no_backlog=isinstance(backlog, Unseen),
         log=log,
+        subscription=about,
     )
 
 
-def _blind(leg: Leg, ledger: Ledger, unseen: Unseen, now: datetime) -> Finding:
+def _blind(leg: Leg, ledger: Ledger, unseen: Unseen, now: datetime, about: Subject | None) -> Finding:
     """Without counters, only what got through just now proves that pushes are taken now."""
     newest = ledger.last_progress
     proven = owed(ledger, leg) == (0, 0) and ledger.done > 0 and newest is not None and now - newest <= RECENT
@@ -229,7 +340,8 @@ def _blind(leg: Leg, ledger: Ledger, unseen: Unseen, now: datetime) -> Finding:
         if proven
         else f"push results could not be seen: {unseen.says}",
         leg=leg,
-        words={"permission": unseen.permission, "mend": unseen.mend, "why": unseen.why.value},
+        subject=about,
+        tells=Hidden.of(unseen),
     )
 
 
@@ -239,7 +351,11 @@ def _answers(seen: _Seen) -> Iterator[Finding]:
             seen.waits is None and not seen.no_backlog and seen.least == 0 and not seen.ledger.batch
         ):
             yield IDLE.says(
-                Status.IDLE, "nothing waits and nothing was pushed", leg=seen.leg, rests_on=("PushCounts", "Backlog")
+                Status.IDLE,
+                "nothing waits and nothing was pushed",
+                leg=seen.leg,
+                subject=seen.subscription,
+                rests_on=("PushCounts", "Backlog"),
             )
         return
     if not seen.recent.refused or seen.healed:
@@ -263,15 +379,20 @@ def _failing(seen: _Seen) -> Finding:
         Status.FAULT if grave else Status.WARNING,
         f"{_mix(lately.refused, lately.all)} of pushes in the last {round(minutes)} min "
         f"({lately.nacks / minutes:.1f} a minute) beside {count(lately.acks, 'ack')}"
-        + (f"; the request log has {told['statuses']}" if told else ""),
+        + (f"; the request log has {told}" if told else ""),
         leg=seen.leg,
         bears=(Bears.SLOWS if lately.acks else Bears.HOLDS) if stuck else Bears.APART,
         held=0 if lately.acks else seen.least,
         since=_onset(seen),
         rests_on=("PushCounts",),
-        numbers={"share": lately.nacks / lately.all, "per_min": lately.nacks / minutes, "acks": lately.acks}
-        | {f"class_{k}": v for k, v in lately.refused.items()},
-        words=told,
+        subject=seen.subscription,
+        tells=Failing(
+            share=lately.nacks / lately.all,
+            per_min=lately.nacks / minutes,
+            acks=lately.acks,
+            class_=lately.refused,
+            statuses=told,
+        ),
     )
 
 
@@ -300,7 +421,8 @@ def _late(seen: _Seen, failed: Failures) -> Finding:
             since=failed.since,
             until=failed.until,
             rests_on=("PushCounts",),
-            numbers={"expired": failed.count, "recent": 0.0},
+            subject=subjects.response_class(failed.name),
+            tells=Late(expired=failed.count, recent=0.0),
         )
     holds = seen.least > 0 and not seen.recent.acks
     at_once = tally(seen.pushes, failed.until - timedelta(seconds=seen.window_s), failed.until)
@@ -313,7 +435,8 @@ def _late(seen: _Seen, failed: Failures) -> Finding:
         held=min(seen.least, round(at_once.classes.get(failed.name, 0))) if holds else 0,
         since=failed.since,
         rests_on=("PushCounts",),
-        numbers={"expired": failed.count, "recent": failed.recent},
+        subject=subjects.response_class(failed.name),
+        tells=Late(expired=failed.count, recent=failed.recent),
     )
 
 
@@ -327,6 +450,7 @@ def _unreachable(seen: _Seen, failed: Failures) -> Finding:
             bears=Bears.SLOWS if seen.ledger.started else Bears.APART,
             since=failed.since,
             until=failed.until,
+            subject=subjects.response_class(failed.name),
             rests_on=("PushCounts",),
         )
     holds = seen.least > 0 and not seen.recent.acks
@@ -337,6 +461,7 @@ def _unreachable(seen: _Seen, failed: Failures) -> Finding:
         bears=Bears.HOLDS if holds else Bears.SLOWS if seen.least else Bears.APART,
         held=seen.least if holds else 0,
         since=failed.since,
+        subject=subjects.response_class(failed.name),
         rests_on=("PushCounts",),
     )
 
@@ -353,7 +478,8 @@ def _past(seen: _Seen) -> Iterator[Finding]:
             + (f", none refused since {clock(ended, seen.now)}" if ended else ", none refused"),
             leg=seen.leg,
             rests_on=("PushCounts",),
-            numbers={"acks": window.acks},
+            subject=seen.subscription,
+            tells=Acks(acks=window.acks),
         )
     if ended is None:
         return
@@ -361,19 +487,24 @@ def _past(seen: _Seen) -> Iterator[Finding]:
         f"{_mix(window.refused, window.all)} of {count(window.all, 'push')} failed earlier, the last by "
         f"{clock(ended, seen.now)}"
     )
-    common: dict[str, Any] = {
-        "leg": seen.leg,
-        "bears": Bears.SLOWS,
-        "rests_on": ("PushCounts", "Backlog"),
-        "numbers": {"failed": window.nacks},
-        "words": seen.statuses(seen.since),
-    }
-    if seen.waits and not later:
-        rest = f"{count(seen.waits, 'message')} wait for their next try"
-        yield PAUSED.says(Status.WARNING, f"{told}; {rest}", **common)
-        return
-    rest = f"{count(later, 'push')} acked since, nothing is wrong now" if later else "nothing waits now"
-    yield RECOVERED.says(Status.OK, f"{told}; {rest}", until=ended, **common)
+    paused = bool(seen.waits) and not later
+    rest = (
+        f"{count(seen.waits or 0, 'message')} wait for their next try"
+        if paused
+        else f"{count(later, 'push')} acked since, nothing is wrong now"
+        if later
+        else "nothing waits now"
+    )
+    yield (PAUSED if paused else RECOVERED).says(
+        Status.WARNING if paused else Status.OK,
+        f"{told}; {rest}",
+        leg=seen.leg,
+        bears=Bears.SLOWS,
+        until=None if paused else ended,
+        subject=seen.subscription,
+        rests_on=("PushCounts", "Backlog"),
+        tells=Failed(failed=window.nacks, statuses=seen.statuses(seen.since)),
+    )
 
 
 def _waiting(
@@ -384,6 +515,7 @@ def _waiting(
     history: BacklogHistory | Unseen,
     pushed: PushHistory | Unseen,
     now: datetime,
+    about: Subject | None,
 ) -> Iterator[Finding]:
     waits = _last(backlog)
     refused = ledger.attempt is not None and ledger.attempt.turned_away
@@ -400,11 +532,12 @@ def _waiting(
             leg=leg,
             since=_grew(history, born),
             rests_on=("Backlog",),
-            numbers={"unacked": waits, "age_s": age},
+            subject=about,
+            tells=OldBacklog(unacked=waits, age_s=age),
         )
     if seen is None:
         return
-    yield from _redelivered(leg, ledger, pushed, waits, born, now)
+    yield from _redelivered(seen, pushed, waits, born)
     since = max(begin, born) if begin else born
     if seen.pushes.source.as_of - since > _SETTLED:
         yield from _moves(seen, waits, since, _in_flight(backlog))
@@ -428,11 +561,12 @@ def _moves(seen: _Seen, waits: float, since: datetime, in_flight: float) -> Iter
             held=least,
             since=_onset(seen),
             rests_on=("PushCounts", "Backlog"),
-            numbers={
-                "nacks_per_min": lately.nacks / minutes,
-                "acks_per_min": lately.acks / minutes,
-                "unacked": waits,
-            },
+            subject=seen.subscription,
+            tells=HeldBack(
+                nacks_per_min=lately.nacks / minutes,
+                acks_per_min=lately.acks / minutes,
+                unacked=waits,
+            ),
         )
 
 
@@ -445,7 +579,8 @@ def _still(seen: _Seen, waits: float, since: datetime, in_flight: float) -> Iter
             f"{count(in_flight, 'message')} are with the receiver, and none is answered yet",
             leg=seen.leg,
             rests_on=("PushCounts", "Backlog"),
-            numbers={"in_flight": in_flight},
+            subject=seen.subscription,
+            tells=AtWork(in_flight=in_flight),
         )
         return
     yield NO_PUSHES.says(
@@ -455,35 +590,35 @@ def _still(seen: _Seen, waits: float, since: datetime, in_flight: float) -> Iter
         bears=Bears.HOLDS if least or most is None or most else Bears.APART,
         held=least,
         since=since,
+        subject=seen.subscription,
         rests_on=("PushCounts", "Backlog"),
     )
 
 
-def _redelivered(
-    leg: Leg, ledger: Ledger, pushed: PushHistory | Unseen, waits: float, born: datetime, now: datetime
-) -> Iterator[Finding]:
+def _redelivered(seen: _Seen, pushed: PushHistory | Unseen, waits: float, born: datetime) -> Iterator[Finding]:
     """More failed pushes since the oldest message came than there are messages, while others were acked: by arithmetic, these fail
     again and again. Where nothing was acked meanwhile, it tells nothing about the messages."""
     if isinstance(pushed, Unseen):
         return
     since = tally(pushed, born - _HOUR)
     meanwhile = tally(pushed, born + _HOUR)  # the hour in which it came holds what was acked before
-    older = max(waits - owed(ledger, leg)[0], 0)
-    if older < 1 or since.nacks < _AGAIN * waits or now - born < _HOUR or not meanwhile.acks:
+    older = max(waits - seen.least, 0)
+    if older < 1 or since.nacks < _AGAIN * waits or seen.now - born < _HOUR or not meanwhile.acks:
         return
     yield REDELIVERED.says(
         Status.WARNING,
-        f"{count(since.nacks, 'push')} failed since {clock(born, now)} and {count(waits, 'message')} wait: "
+        f"{count(since.nacks, 'push')} failed since {clock(born, seen.now)} and {count(waits, 'message')} wait: "
         f"each has failed {since.nacks / waits:.0f} times on average, while {count(meanwhile.acks, 'other')} were acked",
-        leg=leg,
+        leg=seen.leg,
         since=born,
+        subject=seen.subscription,
         rests_on=("PushHistory", "Backlog"),
-        numbers={
-            "failed": since.nacks,
-            "unacked": waits,
-            "times": since.nacks / waits,
-            "acked": meanwhile.acks,
-        },
+        tells=Redelivered(
+            failed=since.nacks,
+            unacked=waits,
+            times=since.nacks / waits,
+            acked=meanwhile.acks,
+        ),
     )
 
 
@@ -492,23 +627,16 @@ def _dead(
 ) -> Iterator[Finding]:
     """What lies in the dead-letter topic, and how much of it this batch waits for. It does not come back by itself."""
     if ledger.started is None:
-        yield from _dead_of_nobody(leg, dead, now)
+        yield from _dead_of_nobody(leg, profile, dead, now)
         return
     went = ledger.dead(leg)
     if not went.messages or went.first is None or went.last is None:
         return
     when = between(went.first, went.last, now)
     item = profile.item if leg is Leg.REQUEST else "completion"
-    numbers = {
-        "dead_lettered": went.ours,
-        "most": went.most,
-        "messages": went.messages,
-        "of": ledger.before(Stage.DELIVERED).least if leg is Leg.REQUEST else ledger.before(Stage.RETURNED).least,
-        "last": went.last.timestamp(),
-    }
     if went.ours:
         told = f"{count(went.ours, item)} of this batch went to the dead-letter topic {when}"
-        yield _dead_of_ours(leg, ledger, went, told + _answered(log, ledger.started, went.last), numbers)
+        yield _dead_of_ours(leg, ledger, profile, went, told + _answered(log, ledger.started, went.last), went.last)
         return
     unsure = went.most > 0
     yield DEAD_LETTERED.says(
@@ -518,12 +646,26 @@ def _dead(
         leg=leg,
         since=went.first,
         until=None if unsure else went.last,
+        subject=subjects.pushing(profile, leg),
         rests_on=("DeadLetterCounts",),
-        numbers=numbers,
+        tells=_dead_told(leg, ledger, went, went.last),
     )
 
 
-def _dead_of_ours(leg: Leg, ledger: Ledger, went: DeadLetters, told: str, numbers: dict[str, float]) -> Finding:
+def _dead_told(leg: Leg, ledger: Ledger, went: DeadLetters, last: datetime, reason: str | None = None) -> DeadLettered:
+    return DeadLettered(
+        dead_lettered=went.ours,
+        most=went.most,
+        messages=went.messages,
+        of=ledger.before(Stage.DELIVERED if leg is Leg.REQUEST else Stage.RETURNED).least,
+        last=last.timestamp(),
+        reason=reason,
+    )
+
+
+def _dead_of_ours(
+    leg: Leg, ledger: Ledger, profile: PipelineProfile, went: DeadLetters, told: str, last: datetime
+) -> Finding:
     """Held for as long as the batch waits; once it is closed without them, what is left to do is to replay them."""
     reasons = Counter(x.reason for x in ledger.lives if x.dead_lettered and x.reason)
     why = f" ({', '.join(f'{n} {reason}' for reason, n in reasons.most_common(3))})" if reasons else ""
@@ -538,9 +680,9 @@ def _dead_of_ours(leg: Leg, ledger: Ledger, went: DeadLetters, told: str, number
         held=0 if ledger.closed else went.ours,
         since=went.first,
         until=went.last if ledger.closed else None,
+        subject=subjects.pushing(profile, leg),
         rests_on=("DeadLetterCounts", "ItemMarks", "Backlog"),
-        numbers=numbers,
-        words={"reason": reasons.most_common(1)[0][0]} if reasons else {},
+        tells=_dead_told(leg, ledger, went, last, reasons.most_common(1)[0][0] if reasons else None),
     )
 
 
@@ -551,7 +693,7 @@ def _answered(log: RequestLog | Unseen, since: datetime, until: datetime) -> str
     return next((f", answered {a.status} by {HANDS[a.by]}" for a, n in groups if 2 * n > all_), "")
 
 
-def _dead_of_nobody(leg: Leg, dead: DeadLetterCounts, now: datetime) -> Iterator[Finding]:
+def _dead_of_nobody(leg: Leg, profile: PipelineProfile, dead: DeadLetterCounts, now: datetime) -> Iterator[Finding]:
     """No batch is looked at: what went to the dead-letter topic in the window that was read."""
     points = [p for s in dead.series for p in s.points if p.value > 0]
     if not points:
@@ -563,11 +705,12 @@ def _dead_of_nobody(leg: Leg, dead: DeadLetterCounts, now: datetime) -> Iterator
         leg=leg,
         since=first,
         rests_on=("DeadLetterCounts",),
-        numbers={"dead_lettered": gone, "messages": gone, "last": last.timestamp()},
+        subject=subjects.pushing(profile, leg),
+        tells=DeadLettered(dead_lettered=gone, messages=gone, last=last.timestamp()),
     )
 
 
-def _health(leg: Leg, health: DeliveryHealth, backlog: Backlog | Unseen) -> Iterator[Finding]:
+def _health(leg: Leg, health: DeliveryHealth, backlog: Backlog | Unseen, about: Subject | None) -> Iterator[Finding]:
     """Bad for most of the last ten minutes is a warning; a fault only while the oldest message gets older. The score looks back:
     where nothing waits any more it speaks of what is over."""
     since = health.source.as_of - timedelta(minutes=10)
@@ -586,7 +729,8 @@ def _health(leg: Leg, health: DeliveryHealth, backlog: Backlog | Unseen) -> Iter
             leg=leg,
             since=points[0].start,
             rests_on=("DeliveryHealth", "Backlog"),
-            words={"criteria": criteria},
+            subject=about,
+            tells=Health(criteria=criteria),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from diagnostics.causes.model import BOTH, Cause, Confidence, Has, Role, ok
 from diagnostics.causes.verdict import Verdict, decide
@@ -11,7 +12,8 @@ from diagnostics.evidence.model import Leg, PushCounts, Stage
 from diagnostics.readings.stakes import Stakes
 from diagnostics.readings.wholeness import Wholeness
 from diagnostics.steps import delivered, push_auth
-from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
+from diagnostics.steps.finding import AnyCode, Bears, Code, Details, Finding, Kind, Status, Telling
+from diagnostics.steps.tells import Tells
 
 T = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
 REFUSED = Code("t.refused", Stage.DELIVERED, "refused", Kind.EFFECT)
@@ -22,20 +24,29 @@ PROVEN = Code("t.proven", Stage.DELIVERED, "proven")
 
 
 def found(
-    code: Code,
+    code: Code | Telling[Any],
     status: Status = Status.FAULT,
     bears: Bears = Bears.APART,
     leg: Leg | None = Leg.REQUEST,
     minute: float | None = None,
     held: int = 5,
-    **numbers: float,
+    tells: Tells | None = None,
 ) -> Finding:
     since = T + timedelta(minutes=minute) if minute is not None else None
     held = held if bears is Bears.HOLDS else 0
-    return code.says(status, code.title, leg=leg, bears=bears, held=held, since=since, numbers=numbers)
+    about: Details = {"leg": leg, "bears": bears, "held": held, "since": since}
+    if isinstance(code, Telling):
+        return code.says(status, code.title, tells=tells, **about)
+    return code.says(status, code.title, **about)
 
 
-def cause(code: str, on: Code, decisive: bool = False, effects: tuple[Code, ...] = (), **more: object) -> Cause:
+def failing(**classes: float) -> Finding:
+    """Pushes that fail, by class."""
+    told = delivered.Failing(share=1, per_min=8, acks=0, class_=classes)
+    return found(delivered.FAILING, bears=Bears.HOLDS, tells=told)
+
+
+def cause(code: str, on: AnyCode, decisive: bool = False, effects: tuple[AnyCode, ...] = (), **more: object) -> Cause:
     return Cause(
         code=code,
         family="test",
@@ -190,8 +201,8 @@ def test_what_follows_is_of_the_class_that_the_cause_makes() -> None:
         requires=Has(push_auth.REFUSED),
         decisive=Has(push_auth.REFUSED),
     )
-    late = found(delivered.FAILING, bears=Bears.HOLDS, class_deadline_exceeded=40)
-    refused = found(delivered.FAILING, bears=Bears.HOLDS, class_remote_server_4xx=40)
+    late = failing(deadline_exceeded=40)
+    refused = failing(remote_server_4xx=40)
     own = found(push_auth.REFUSED, bears=Bears.HOLDS)
     assert [f.code for f in verdict([crash], own, late).unexplained] == [delivered.FAILING.name]
     assert verdict([crash], own, refused).unexplained == ()
@@ -234,7 +245,7 @@ def test_the_onset_is_the_causes_own() -> None:
         [cause("revoked", CONFIG, True, (REFUSED,))],
         found(CONFIG, minute=6),
         found(REFUSED, bears=Bears.HOLDS, minute=7),
-        found(delivered.OLD_BACKLOG, Status.WARNING, minute=-90),
+        found(delivered.OLD_BACKLOG, Status.WARNING, minute=-90, tells=delivered.OldBacklog(unacked=9, age_s=5400)),
     )
     assert v.live[0].since == T + timedelta(minutes=6)
     assert v.unexplained == ()

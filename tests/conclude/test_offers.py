@@ -69,7 +69,12 @@ def adds(command: str, *findings: Finding, asked: str = "batch", **more: Any) ->
 
 FINE = processed.FINE.says(Status.OK, "40 pushes, all answered", leg=Leg.REQUEST)
 ERRORS = processed.ERRORS.says(Status.FAULT, "40 pushes answered 500", leg=Leg.REQUEST)
-FAILING = delivered.FAILING.says(Status.FAULT, "100% of pushes fail", leg=Leg.REQUEST)
+FAILING = delivered.FAILING.says(
+    Status.FAULT,
+    "100% of pushes fail",
+    leg=Leg.REQUEST,
+    tells=delivered.Failing(share=1, per_min=8, acks=0, class_={"internal": 40}),
+)
 UNSEEN = processed.UNSEEN.says(Status.UNKNOWN, "not seen", leg=Leg.REQUEST)
 
 
@@ -170,7 +175,7 @@ def test_past_what_nothing_names_is_looked_at_what_changed_where_it_happened() -
 
 
 def test_where_nothing_was_found_the_row_where_it_stopped_is_looked_at() -> None:
-    note = delivered.ACKED.says(Status.OK, "40 acked", leg=Leg.REQUEST)
+    note = delivered.ACKED.says(Status.OK, "40 acked", leg=Leg.REQUEST, tells=delivered.Acks(acks=40))
     at = (Stage.DELIVERED, Leg.REQUEST)
     assert offered(here=at, findings=[note]) == ["push-auth --leg request", "delivery --leg request", "batch b -v"]
     assert offered(here=(Stage.PROCESSED, Leg.REQUEST)) == ["batch b -v"]
