@@ -128,10 +128,10 @@ class Teller:
     def _idle(self, findings: Sequence[Finding]) -> str:
         """How long nothing got further: by the newest progress, else by what counters tell."""
         newest = self._ledger.last_progress
-        stalled = next((f for f in findings if f.code == progress.STALLED.name and "idle_s" in f.numbers), None)
+        stalled = next(progress.STALLED.told(findings), None)
         if newest is None and stalled is None:
             return "an unknown time"
-        return span((self._now - newest).total_seconds() if newest else stalled.numbers["idle_s"] if stalled else 0)
+        return span((self._now - newest).total_seconds() if newest else stalled.idle_s if stalled else 0)
 
     def _nobody_knows(self) -> str:
         log = "no line of the coordinator's log names it and " if seen(self._evidence.get(BatchMarks)) else ""

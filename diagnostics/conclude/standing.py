@@ -151,7 +151,7 @@ def forecast(state: State, alone: bool | None, findings: Sequence[Finding], ledg
     it is done is said only of what finishes alone."""
     if state is not State.RUNNING:
         return Forecast()
-    due = next((f.numbers["due"] for f in findings if f.code in _TELL_WHEN and "due" in f.numbers), None)
+    due = next((at for f in findings if (at := _due(f)) is not None), None)
     ask_again = datetime.fromtimestamp(due, UTC) if due else None
     back = (Stage.RETURNED, Stage.RECORDED)
     since = now - timedelta(minutes=10)
@@ -180,8 +180,10 @@ def moot(finding_stage: Stage, ledger: Ledger, state: State) -> bool:
     return here.least > 0 and ledger.gap(finding_stage) == (0, 0)
 
 
-_TELL_WHEN = (progress.TOO_EARLY.name, progress.PROGRESSING.name, created.LOADING.name)
-"""Findings that tell by when something must have moved."""
+def _due(finding: Finding) -> float | None:
+    """By when something must have moved, in seconds since 1970, where the finding tells it."""
+    told = progress.TOO_EARLY.of(finding) or progress.PROGRESSING.of(finding) or created.LOADING.of(finding)
+    return told.due if told else None
 
 
 def _has(

@@ -10,20 +10,42 @@ from diagnostics.evidence.model import BatchMarks, BatchStatus, ItemMarks, Leg, 
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.ledger.ledger import moves
-from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Telling
 from diagnostics.steps.published import start_limit_s
+from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import clock, count, span
+
+
+class InTheWay(Tells, frozen=True):
+    """The batch for whose sake a start was refused, and how it is getting on."""
+
+    blocker: str | None = None
+    """Its id."""
+    idle: str | None = None
+    """For how long it has done nothing, in words."""
+    idle_s: float | None = None
+    age_s: float | None = None
+
+
+class Loading(Tells, frozen=True):
+    due: float
+    """When the start call is ended at the latest, in seconds since 1970."""
+
 
 CREATED = Code("created.exists", Stage.CREATED, "batch state exists")
 MISSING = Code("created.missing", Stage.CREATED, "the start attempt left no batch state", Kind.CONSEQUENCE)
-STALE_OPEN = Code(
+STALE_OPEN = Telling(
     "created.stale_open",
     Stage.CREATED,
     "an older batch is open, makes no progress and blocks new starts",
     Kind.MECHANISM,
+    tells=InTheWay,
 )
-ACTIVE_OTHER = Code("created.other_running", Stage.CREATED, "another batch is open and progressing")
-LOADING = Code("created.loading", Stage.CREATED, "the start call is still at work and has made no batch yet")
+ACTIVE_OTHER = Telling("created.other_running", Stage.CREATED, "another batch is open and progressing", tells=InTheWay)
+LOADING = Telling(
+    "created.loading", Stage.CREATED, "the start call is still at work and has made no batch yet", tells=Loading
+)
 NONE = Code("created.none", Stage.CREATED, "the start attempt was to make no batch", Kind.MECHANISM)
 UNSEEN = Code("created.unseen", Stage.CREATED, "batch state could not be seen")
 
@@ -47,7 +69,12 @@ def created(
     if exists:
         source = f"batch state {clock(attempt.created.at, now)}" if attempt.created else "batch state"
         many = f"{ledger.expected} {profile.item}s" if ledger.expected is not None else "an unknown number of items"
-        yield CREATED.says(Status.OK, f"batch {attempt.batch} expects {many}", rests_on=("BatchMarks", "BatchStatus"))
+        yield CREATED.says(
+            Status.OK,
+            f"batch {attempt.batch} expects {many}",
+            subject=subjects.batch(attempt.batch),
+            rests_on=("BatchMarks", "BatchStatus"),
+        )
         yield Row(
             stage=Stage.CREATED,
             expected=ledger.expected,
@@ -74,7 +101,9 @@ def created(
         )
         return
     if attempt.batch and ledger.done:
-        yield CREATED.says(Status.OK, f"batch {attempt.batch} exists: items of it came back")
+        yield CREATED.says(
+            Status.OK, f"batch {attempt.batch} exists: items of it came back", subject=subjects.batch(attempt.batch)
+        )
         yield Row(stage=Stage.CREATED, expected=ledger.expected, status=Status.OK, source="completions")
         return
     if isinstance(marks, Unseen) or ledger.as_asked or not ledger.proven(Means.CREATED):
@@ -94,7 +123,7 @@ def created(
             f"Cloud Run ends it at {clock(due, now)}",
             bears=Bears.SLOWS,
             rests_on=("BatchMarks", "ServiceConfig"),
-            numbers={"due": due.timestamp()},
+            tells=Loading(due=due.timestamp()),
         )
         yield row
         return
@@ -134,7 +163,8 @@ def _in_the_way(ledger: Ledger, attempt: Attempt, now: datetime, items: ItemMark
             Status.UNKNOWN,
             "which batch is in the way, and whether it progresses, could not be seen",
             bears=Bears.HOLDS,
-            words={"blocker": named} if named else {},
+            subject=subjects.batch(named),
+            tells=InTheWay(blocker=named or None),
         )
         return
     ended = blocker.forced or blocker.closed
@@ -142,15 +172,15 @@ def _in_the_way(ledger: Ledger, attempt: Attempt, now: datetime, items: ItemMark
     newest = max([blocker.started, *steps, *filter(None, (ledger.activity.get(blocker.batch),))])
     idle = (now - newest).total_seconds()
     since = clock(blocker.started, now)
-    words = {"blocker": blocker.batch}
-    numbers = {"idle_s": idle, "age_s": (now - blocker.started).total_seconds()}
+    about = subjects.batch(blocker.batch)
+    age = (now - blocker.started).total_seconds()
     if ended and ended.at >= attempt.started:
         yield ACTIVE_OTHER.says(
             Status.OK,
             f"batch {blocker.batch} was open then and was closed at {clock(ended.at, now)}: nothing is in the way any more",
             until=ended.at,
-            words=words,
-            numbers=numbers,
+            subject=about,
+            tells=InTheWay(blocker=blocker.batch, idle_s=idle, age_s=age),
         )
     elif ended:
         yield STALE_OPEN.says(
@@ -160,16 +190,16 @@ def _in_the_way(ledger: Ledger, attempt: Attempt, now: datetime, items: ItemMark
             bears=Bears.HOLDS,
             since=ended.at,
             rests_on=("BatchMarks",),
-            words={**words, "idle": span((now - ended.at).total_seconds())},
-            numbers=numbers,
+            subject=about,
+            tells=InTheWay(blocker=blocker.batch, idle=span((now - ended.at).total_seconds()), idle_s=idle, age_s=age),
         )
     elif isinstance(items, Unseen) or (idle > _IDLE_S and not _shows_progress(ledger)):
         yield STALE_OPEN.says(
             Status.UNKNOWN,
             f"batch {blocker.batch}, open since {since}, is in the way; its progress could not be seen",
             bears=Bears.HOLDS,
-            words=words,
-            numbers=numbers,
+            subject=about,
+            tells=InTheWay(blocker=blocker.batch, idle_s=idle, age_s=age),
         )
     elif idle > _IDLE_S:
         yield STALE_OPEN.says(
@@ -178,15 +208,15 @@ def _in_the_way(ledger: Ledger, attempt: Attempt, now: datetime, items: ItemMark
             bears=Bears.HOLDS,
             since=newest,
             rests_on=("BatchMarks", "ItemMarks"),
-            words={**words, "idle": span(idle)},
-            numbers=numbers,
+            subject=about,
+            tells=InTheWay(blocker=blocker.batch, idle=span(idle), idle_s=idle, age_s=age),
         )
     else:
         yield ACTIVE_OTHER.says(
             Status.OK,
             f"batch {blocker.batch} is open and got further {span(idle)} ago: the refusal is right",
-            words=words,
-            numbers=numbers,
+            subject=about,
+            tells=InTheWay(blocker=blocker.batch, idle_s=idle, age_s=age),
         )
 
 

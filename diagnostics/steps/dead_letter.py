@@ -26,8 +26,18 @@ from diagnostics.evidence.model import (
 from diagnostics.readings.answers import last_of
 from diagnostics.readings.grants import CONSUME, PUBLISH, Grant, Permission, hidden, holds, taken
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Subject, Telling
+from diagnostics.steps.tells import Hidden, Tells
 from diagnostics.steps.words import short
+
+
+class Lacking(Tells, frozen=True):
+    retrying_items: int
+    """Items that come round again and again meanwhile."""
+    lacking: str
+    """Roles and what they lack on, in words."""
+
 
 BINDS = Code("dead_letter.binds", Stage.DELIVERED, "the dead-letter setup binds")
 NONE = Code("dead_letter.none", Stage.DELIVERED, "no dead-letter topic is set")
@@ -35,13 +45,14 @@ TOPIC_MISSING = Code(
     "dead_letter.topic_missing", Stage.DELIVERED, "the dead-letter topic does not exist", Kind.MECHANISM
 )
 NO_READER = Code("dead_letter.no_reader", Stage.DELIVERED, "the dead-letter topic has no subscription", Kind.MECHANISM)
-GRANTS = Code(
+GRANTS = Telling(
     "dead_letter.grants",
     Stage.DELIVERED,
     "Google's Pub/Sub agent lacks a grant that dead-lettering needs",
     Kind.MECHANISM,
+    tells=Lacking,
 )
-UNSEEN = Code("dead_letter.unseen", Stage.DELIVERED, "the dead-letter grants could not be seen")
+UNSEEN = Telling("dead_letter.unseen", Stage.DELIVERED, "the dead-letter grants could not be seen", tells=Hidden)
 
 
 def dead_letter(
@@ -60,12 +71,13 @@ def dead_letter(
     settings = subscription.settings
     if settings is None:
         return
-    policy = settings.dead_letter
+    policy, about = settings.dead_letter, subjects.subscription(settings.name)
     if policy is None:
         yield NONE.says(
             Status.ADVICE,
             f"subscription {short(settings.name)} has no dead-letter topic: bad messages come back for days",
             leg=leg,
+            subject=about,
             rests_on=("SubscriptionConfig",),
         )
         return
@@ -73,7 +85,7 @@ def dead_letter(
     if not isinstance(topic, Unseen) and not topic.exists:
         return
     if isinstance(project, Unseen):
-        yield _cannot_tell(leg, hidden(project))
+        yield _cannot_tell(leg, about, hidden(project))
         return
     agent = f"serviceAccount:{project.pubsub_agent}"
     needs = (
@@ -83,13 +95,13 @@ def dead_letter(
         ),
     )
     if all(need.grant.granted for need in needs) or _works(dead, needs, changes, project.project):
-        yield _binds(leg, policy, dead)
+        yield _binds(leg, about, policy, dead)
         return
     for need in needs:
         if need.grant.unknown:
-            yield _cannot_tell(leg, need.grant)
+            yield _cannot_tell(leg, about, need.grant)
     if lacking := [need for need in needs if need.grant.missing]:
-        yield _lacks(leg, ledger, project, lacking, changes)
+        yield _lacks(leg, about, ledger, project, lacking, changes)
 
 
 class _Need(NamedTuple):
@@ -109,6 +121,7 @@ def _topic(leg: Leg, policy: DeadLetterPolicy, topic: DeadLetterTopic | Unseen) 
             Status.WARNING,
             f"dead-letter topic {short(policy.topic)} does not exist: nothing is ever dead-lettered",
             leg=leg,
+            subject=subjects.topic(policy.topic),
             rests_on=("DeadLetterTopic",),
         )
     elif not topic.subscriptions:
@@ -116,6 +129,7 @@ def _topic(leg: Leg, policy: DeadLetterPolicy, topic: DeadLetterTopic | Unseen) 
             Status.WARNING,
             f"dead-letter topic {short(policy.topic)} has no subscription: dead letters are lost",
             leg=leg,
+            subject=subjects.topic(policy.topic),
             rests_on=("DeadLetterTopic",),
         )
 
@@ -136,18 +150,24 @@ def _works(
     return not any(c.ok and c.method == "SetIamPolicy" and c.resource in about and c.at > at for c in changes.changes)
 
 
-def _binds(leg: Leg, policy: DeadLetterPolicy, dead: DeadLetterCounts | Unseen) -> Finding:
+def _binds(leg: Leg, about: Subject | None, policy: DeadLetterPolicy, dead: DeadLetterCounts | Unseen) -> Finding:
     proven = "; some did lately" if _forwarded(dead) else ""
     return BINDS.says(
         Status.OK,
         f"after {policy.max_attempts} attempts messages go to {short(policy.topic)}{proven}",
         leg=leg,
+        subject=about,
         rests_on=("DeadLetterTopicPolicy", "SubscriptionPolicy", "DeadLetterCounts"),
     )
 
 
 def _lacks(
-    leg: Leg, ledger: Ledger, project: ProjectInfo, lacking: list[_Need], changes: ChangeLog | Unseen
+    leg: Leg,
+    about: Subject | None,
+    ledger: Ledger,
+    project: ProjectInfo,
+    lacking: list[_Need],
+    changes: ChangeLog | Unseen,
 ) -> Finding:
     agent = project.pubsub_agent
     made = [] if isinstance(changes, Unseen) else changes.changes
@@ -164,17 +184,18 @@ def _lacks(
         bears=Bears.SLOWS if any(r.ours for r in ledger.repeats) else Bears.APART,
         since=min((at for at in since if at), default=None),
         rests_on=("SubscriptionConfig", "DeadLetterTopicPolicy", "SubscriptionPolicy", "ProjectPolicy"),
-        numbers={"retrying_items": len({r.name for r in ledger.repeats})},
-        words={"lacking": what},
+        subject=about,
+        tells=Lacking(retrying_items=len({r.name for r in ledger.repeats}), lacking=what),
     )
 
 
-def _cannot_tell(leg: Leg, grant: Grant) -> Finding:
+def _cannot_tell(leg: Leg, about: Subject | None, grant: Grant) -> Finding:
     tells = f"; {grant.settled_by} tells" if grant.settled_by and not grant.permission else ""
     return UNSEEN.says(
         Status.UNKNOWN,
         f"whether Google's agent may dead-letter could not be told: {grant.why}{tells}",
         leg=leg,
         rests_on=(grant.what,),
-        words={"permission": grant.permission, "mend": grant.settled_by},
+        subject=about,
+        tells=Hidden(permission=grant.permission, mend=grant.settled_by),
     )

@@ -25,15 +25,29 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.answers import last_of
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Telling
 from diagnostics.steps.published import start_limit_s
+from diagnostics.steps.tells import Hidden, Tells
 from diagnostics.steps.words import clock, span
 
-PROGRESSING = Code("progress.moving", Stage.PROCESSED, "items get further")
-TOO_EARLY = Code("progress.too_early", Stage.PROCESSED, "too early to judge")
-STALLED = Code("progress.stalled", Stage.PROCESSED, "work is owed and nothing gets further", Kind.CONSEQUENCE)
+
+class Moved(Tells, frozen=True):
+    """How long it is since an item got further, and how long one may take, in seconds."""
+
+    idle_s: float
+    patience_s: float
+    due: float | None = None
+    """By when one must have got further, in seconds since 1970."""
+
+
+PROGRESSING = Telling("progress.moving", Stage.PROCESSED, "items get further", tells=Moved)
+TOO_EARLY = Telling("progress.too_early", Stage.PROCESSED, "too early to judge", tells=Moved)
+STALLED = Telling(
+    "progress.stalled", Stage.PROCESSED, "work is owed and nothing gets further", Kind.CONSEQUENCE, tells=Moved
+)
 COUNTED = Code("progress.counted", Stage.PROCESSED, "how many pushes were acked since the batch began")
-UNSEEN = Code("progress.unseen", Stage.PROCESSED, "progress could not be seen")
+UNSEEN = Telling("progress.unseen", Stage.PROCESSED, "progress could not be seen", tells=Hidden)
 
 _STARTUP_S = 10.0
 """Start-up taken for a service of which none was seen: Cloud Run queues a request for at least this long (container contract)."""
@@ -62,20 +76,27 @@ def progress(
         yield UNSEEN.says(
             Status.UNKNOWN,
             f"whether items get further could not be seen: {marks.says}",
-            words={"permission": marks.permission, "mend": marks.mend, "why": marks.why.value},
+            subject=subjects.batch(ledger.batch),
+            tells=Hidden.of(marks),
         )
         return
     patience = patience_s(request, capacity)
     newest = ledger.last_progress
     if newest is None:
-        yield UNSEEN.says(Status.UNKNOWN, "no line and no batch state tells when an item last got further")
+        yield UNSEEN.says(
+            Status.UNKNOWN,
+            "no line and no batch state tells when an item last got further",
+            subject=subjects.batch(ledger.batch),
+            tells=Hidden(),
+        )
         return
     idle = (now - newest).total_seconds()
     due = newest + timedelta(seconds=patience)
     at_work = _start_at_work(ledger, coordinator)
     if at_work is not None:
         due = max(due, at_work)
-    numbers = {"idle_s": idle, "patience_s": patience, "due": due.timestamp()}
+    tells = Moved(idle_s=idle, patience_s=patience, due=due.timestamp())
+    about = subjects.batch(ledger.batch)
     last = f"the newest progress is of {clock(newest, now)}, {span(idle)} ago"
     if now > due:
         yield STALLED.says(
@@ -84,15 +105,19 @@ def progress(
             bears=Bears.HOLDS,
             since=newest,
             rests_on=("BatchMarks", "ItemMarks"),
-            numbers=numbers,
+            subject=about,
+            tells=tells,
         )
     elif ledger.done:
         yield PROGRESSING.says(
-            Status.OK, f"{ledger.done} of {ledger.expected or '?'} {profile.item}s done; {last}", numbers=numbers
+            Status.OK,
+            f"{ledger.done} of {ledger.expected or '?'} {profile.item}s done; {last}",
+            subject=about,
+            tells=tells,
         )
     else:
         why = "the start call is still at work" if at_work and now < at_work else f"one item may take {span(patience)}"
-        yield TOO_EARLY.says(Status.OK, f"nothing has come back yet; {last}, and {why}", numbers=numbers)
+        yield TOO_EARLY.says(Status.OK, f"nothing has come back yet; {last}, and {why}", subject=about, tells=tells)
 
 
 def _as_asked(
@@ -109,7 +134,7 @@ def _as_asked(
     """
     begun, most = ledger.started, ledger.counts[Stage.PROCESSED].most
     if isinstance(pushes, Unseen) or begun is None or most is None or ledger.expected is None:
-        yield UNSEEN.says(Status.UNKNOWN, "how many pushes were acked since then could not be seen")
+        yield UNSEEN.says(Status.UNKNOWN, "how many pushes were acked since then could not be seen", tells=Hidden())
         return
     acked = [s for s in pushes.series if s.labels.get("response_class") == "ack"]
     newest = last_of(acked, begun)
@@ -124,7 +149,8 @@ def _as_asked(
             bears=Bears.HOLDS,
             since=newest or begun,
             rests_on=("PushCounts",),
-            numbers={"idle_s": idle, "patience_s": patience},
+            subject=subjects.pushing(profile, Leg.REQUEST),
+            tells=Moved(idle_s=idle, patience_s=patience),
         )
     else:
         yield COUNTED.says(

@@ -11,26 +11,69 @@ from diagnostics.evidence.model import BatchMarks, BatchStatus, ItemMarks, Leg, 
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.stakes import stakes_of
-from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Telling, Where
 from diagnostics.steps.places import may_wait, places
+from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import at_least, between, clip, clock, count
 
+
+class Missing(Tells, frozen=True):
+    """Items of a batch that is closed."""
+
+    done: int
+    missing: int
+
+
+class Waits(Tells, frozen=True):
+    """Items of a batch that is open."""
+
+    published: int
+    expected: int
+    enough: int
+    """So many have to be done for it to close."""
+    rest: str
+    """Whether anything is on its way, in words."""
+
+
+class Hollow(Tells, frozen=True):
+    wanted: int
+    """Items that should have been done."""
+    done: int
+
+
+class Unrecorded(Tells, frozen=True):
+    """Completions that could not be recorded."""
+
+    items: int
+    errors: int
+    """Lines that tell of them."""
+    reason: str | None = None
+    """The most frequent one."""
+
+
 CLOSED = Code("closed.yes", Stage.CLOSED, "the batch is closed")
-FORCED = Code("closed.forced", Stage.CLOSED, "the batch was closed with work missing", Kind.MECHANISM)
-WAITS_FOR_UNPUBLISHED = Code(
+FORCED = Telling("closed.forced", Stage.CLOSED, "the batch was closed with work missing", Kind.MECHANISM, tells=Missing)
+WAITS_FOR_UNPUBLISHED = Telling(
     "closed.waits_for_unpublished",
     Stage.CLOSED,
     "all that was published is done; the batch waits for items that nobody published",
     Kind.CONSEQUENCE,
+    tells=Waits,
 )
-WILL_WAIT = Code(
-    "closed.will_wait", Stage.CLOSED, "the batch will wait for items that nobody published", Kind.CONSEQUENCE
+WILL_WAIT = Telling(
+    "closed.will_wait",
+    Stage.CLOSED,
+    "the batch will wait for items that nobody published",
+    Kind.CONSEQUENCE,
+    tells=Waits,
 )
-HOLLOW = Code(
+HOLLOW = Telling(
     "closed.hollow",
     Stage.CLOSED,
     "the batch counts as closed and none of its work was done",
     Kind.CONSEQUENCE,
+    tells=Hollow,
 )
 OPEN = Code("closed.open", Stage.CLOSED, "the batch is open and work is owed")
 UNSEEN = Code("closed.unseen", Stage.CLOSED, "whether the batch is closed could not be seen")
@@ -38,7 +81,9 @@ RECORDED = Code("recorded.all", Stage.RECORDED, "the batch state counts what cam
 BEHIND = Code(
     "recorded.behind", Stage.RECORDED, "completions came back and the batch state does not count them", Kind.EFFECT
 )
-RECORD_ERRORS = Code("recorded.errors", Stage.RECORDED, "the coordinator fails to record completions", Kind.EFFECT)
+RECORD_ERRORS = Telling(
+    "recorded.errors", Stage.RECORDED, "the coordinator fails to record completions", Kind.EFFECT, tells=Unrecorded
+)
 
 
 def recorded(
@@ -66,10 +111,13 @@ def recorded(
             f"{count(silent, 'completion')} reached the coordinator and the batch state does not count them",
             bears=Bears.HOLDS,
             held=silent,
+            subject=subjects.batch(ledger.batch),
             rests_on=("ItemMarks", "BatchStatus"),
         )
     elif here.known:
-        yield RECORDED.says(Status.OK, f"{here.least} recorded", rests_on=("BatchStatus",))
+        yield RECORDED.says(
+            Status.OK, f"{here.least} recorded", subject=subjects.batch(ledger.batch), rests_on=("BatchStatus",)
+        )
     yield Row(
         stage=Stage.RECORDED,
         expected=before.most,
@@ -104,8 +152,10 @@ def _errors(ledger: Ledger, marks: ItemMarks, now: datetime, least: int) -> Iter
         since=first if marks.source.complete else None,
         until=None if least else last,
         rests_on=("ItemMarks",),
-        numbers={"items": many, "errors": len(errors)},
-        words={"reason": clip(reasons.most_common(1)[0][0])} if reasons else {},
+        subject=subjects.batch(ledger.batch),
+        tells=Unrecorded(
+            items=many, errors=len(errors), reason=clip(reasons.most_common(1)[0][0]) if reasons else None
+        ),
     )
 
 
@@ -153,7 +203,10 @@ def _closing(ledger: Ledger, profile: PipelineProfile, now: datetime, hidden: st
         else:
             at = f" at {clock(attempt.closed.at, now)}" if attempt.closed else ""
             yield CLOSED.says(
-                Status.OK, f"closed{at} with {ledger.done} of {ledger.expected}", rests_on=("BatchStatus", "BatchMarks")
+                Status.OK,
+                f"closed{at} with {ledger.done} of {ledger.expected}",
+                subject=subjects.batch(ledger.batch),
+                rests_on=("BatchStatus", "BatchMarks"),
             )
         yield Row(stage=Stage.CLOSED, reached=True, status=Status.OK, source=ledger.closed_from)
         return
@@ -187,7 +240,8 @@ def _hollow(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: dat
         held=ledger.wanted,
         since=closed.at if closed else None,
         rests_on=("BatchMarks", "BatchStatus"),
-        numbers={"wanted": ledger.wanted, "done": ledger.done},
+        subject=subjects.batch(ledger.batch),
+        tells=Hollow(wanted=ledger.wanted, done=ledger.done),
     )
 
 
@@ -202,7 +256,8 @@ def _forced(ledger: Ledger, attempt: Attempt, now: datetime) -> Finding:
         held=ledger.short,
         since=closed.at if closed else None,
         rests_on=("BatchMarks", "BatchStatus"),
-        numbers={"done": ledger.done, "missing": ledger.short},
+        subject=subjects.batch(ledger.batch),
+        tells=Missing(done=ledger.done, missing=ledger.short),
     )
 
 
@@ -232,18 +287,28 @@ def _open(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: datet
                 held=unpublished,
                 since=ledger.last_progress,
                 rests_on=("BatchStatus", "BatchMarks"),
-                numbers={"published": published, "expected": expected, "enough": enough},
-                words={"rest": "nothing is on its way" if done else "what is on its way is not enough"},
+                subject=subjects.batch(ledger.batch),
+                tells=Waits(
+                    published=published,
+                    expected=expected,
+                    enough=enough,
+                    rest="nothing is on its way" if done else "what is on its way is not enough",
+                ),
             )
             return
     if published is None and hidden:
         yield OPEN.says(
             Status.UNKNOWN,
             f"whether enough was published for the batch to close could not be seen: {hidden}",
+            subject=subjects.batch(ledger.batch),
             rests_on=("BatchMarks",),
         )
         return
-    yield OPEN.says(Status.OK, f"{ledger.done} of {expected if expected is not None else '?'} done; open")
+    yield OPEN.says(
+        Status.OK,
+        f"{ledger.done} of {expected if expected is not None else '?'} done; open",
+        subject=subjects.batch(ledger.batch),
+    )
 
 
 def _hidden(marks: BatchMarks | Unseen) -> str:

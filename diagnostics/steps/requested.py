@@ -7,19 +7,42 @@ from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import BatchMarks, Leg, Means, Stage, StartCalls, Unseen, Why
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Telling
+from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import clock, span
 
+
+class Blocked(Tells, frozen=True):
+    blocker: str | None = None
+    """Id of the batch that is in the way, as the coordinator names it."""
+
+
+class TimedOut(Tells, frozen=True):
+    latency_s: float
+    """How long the start call took, in seconds."""
+
+
 ACCEPTED = Code("requested.accepted", Stage.REQUESTED, "the start call was accepted")
-REFUSED = Code(
-    "requested.refused", Stage.CREATED, "the coordinator refused to start: another batch is active", Kind.CONSEQUENCE
+REFUSED = Telling(
+    "requested.refused",
+    Stage.CREATED,
+    "the coordinator refused to start: another batch is active",
+    Kind.CONSEQUENCE,
+    tells=Blocked,
 )
 NOT_READY = Code(
     "requested.not_ready", Stage.REQUESTED, "the coordinator refused to start: its own gate", Kind.MECHANISM
 )
 SIGN_IN = Code("requested.sign_in", Stage.REQUESTED, "the start call was refused for its sign-in", Kind.MECHANISM)
 FAILED = Code("requested.failed", Stage.REQUESTED, "the start call failed", Kind.EFFECT)
-TIMED_OUT = Code("requested.timed_out", Stage.REQUESTED, "the start call ran into the request timeout", Kind.EFFECT)
+TIMED_OUT = Telling(
+    "requested.timed_out",
+    Stage.REQUESTED,
+    "the start call ran into the request timeout",
+    Kind.EFFECT,
+    tells=TimedOut,
+)
 NONE = Code("requested.none", Stage.REQUESTED, "no start call is known")
 LATER = Code("requested.later", Stage.REQUESTED, "whether there was a later start attempt could not be seen")
 UNKNOWN_BATCH = Code("requested.unknown_batch", Stage.REQUESTED, "no such batch")
@@ -100,7 +123,8 @@ def _answered(ledger: Ledger, status: int, latency_s: float, when: str, reached_
             bears=Bears.APART if went_on else Bears.SLOWS,
             since=ledger.started,
             rests_on=rests,
-            numbers={"latency_s": latency_s},
+            subject=subjects.batch(ledger.batch),
+            tells=TimedOut(latency_s=latency_s),
         )
     if status == 409:
         return _conflict(ledger, f"start call at {when} was answered 409")
@@ -139,5 +163,6 @@ def _conflict(ledger: Ledger, what: str) -> Finding:
         bears=Bears.HOLDS,
         since=ledger.started,
         rests_on=("StartCalls", "BatchMarks"),
-        words={"blocker": blocker} if blocker else {},
+        subject=subjects.batch(blocker),
+        tells=Blocked(blocker=blocker or None),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diagnostics.evidence.model import By, Leg
+from diagnostics.evidence.model import By, Leg, SubscriptionConfig, Unseen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.steps.finding import ResourceKind, Subject
 from diagnostics.steps.words import short
@@ -50,6 +50,12 @@ def pushing(profile: PipelineProfile, leg: Leg) -> Subject | None:
     """The subscription of the leg, as the profile names it."""
     named = profile.leg(leg)
     return subscription(named.subscription) if named else None
+
+
+def configured(found: SubscriptionConfig | Unseen) -> Subject | None:
+    """The subscription that was read, if it is there."""
+    settings = None if isinstance(found, Unseen) else found.settings
+    return subscription(settings.name) if settings else None
 
 
 def receiving(profile: PipelineProfile, leg: Leg) -> Subject | None:
