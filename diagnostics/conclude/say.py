@@ -27,7 +27,7 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger, Life
 from diagnostics.readings.stakes import stakes_of
 from diagnostics.steps import progress
-from diagnostics.steps.finding import Bears, Finding, Row, Status, Where
+from diagnostics.steps.finding import Bears, Finding, Kind, Row, Status, Where
 from diagnostics.steps.words import clock, span
 
 WOULD_SAY = {
@@ -197,7 +197,8 @@ class Teller:
     def named(self, live: Live, remedy: tuple[str, ...]) -> Named:
         match, share = live.match, live.share
         because = _sentences((*match.because, *share.own))
-        at_work = live.met or live.role in (Role.BLOCKS, Role.WORSENS)  # what nothing meets has no consequences
+        seen_at_work = live.met or any(f.kind is Kind.EFFECT and f.abnormal for f in share.own)
+        at_work = seen_at_work or live.role in (Role.BLOCKS, Role.WORSENS)  # what nothing meets has no consequences
         return Named(
             code=match.cause.code,
             title=match.cause.title,
