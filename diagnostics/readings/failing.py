@@ -2,7 +2,7 @@
 
 Two things look alike where only the oldest few messages come round. They are told apart by what others do:
 * an item fails *again and again* if others that were taken up after it got through, and it failed once more after that, and more often
-  than the share of tries that fail would make likely;
+  than the share of tries that fail would make likely; so do the few that fail for the same reason as those, if nobody overcame it;
 * the receiver is *broken since T* if, from T on, every item that came round failed, two or more of them were first tried then, and
   nothing else was acked.
 Neither is said where the evidence for it was not seen.
@@ -97,6 +97,7 @@ def failing(ledger: Ledger, marks: ItemMarks | Unseen, pushes: PushCounts | Unse
     items = _open(tries)
     broken = _broken(ledger, marks, pushes, tries, items)
     repeats = [i for i in items if _again(i, tries, items)]
+    repeats += _alike(repeats, tries, items)
     if broken is not None:  # what it does to an item is not the item's fault
         repeats = [i for i in repeats if sum(1 for at in i.times if at < broken.since) > 1]
     failed = tuple((t.ours, t.at) for t in tries if not t.good)
@@ -149,6 +150,19 @@ def _again(item: Item, tries: Sequence[_Try], items: Sequence[Item]) -> bool:
     share = sum(1 for t in closed if not t.good) / max(len(closed), 1)
     tried = len({(t.name, t.ours) for t in tries})
     return tried * share**item.failures < _CHANCE
+
+
+def _alike(proven: Sequence[Item], tries: Sequence[_Try], items: Sequence[Item]) -> list[Item]:
+    """Fewer items that fail for the very reason of the proven ones, though none was tried since to tell whether others get through:
+    a reason that no item ever overcame."""
+    known = {(i.name, i.ours) for i in items}
+    overcome = {t.reason for t in tries if not t.good and (t.name, t.ours) not in known}
+    found: list[Item] = []
+    for reason in sorted({i.reason for i in proven if i.reason} - overcome):
+        of = [i for i in items if i.reason == reason and i.failures > 1]
+        more = [i for i in of if i not in proven]
+        found += more if 2 * len(more) < len(of) else []
+    return found
 
 
 def _broken(

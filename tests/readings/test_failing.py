@@ -159,3 +159,26 @@ def test_poison_of_before_stays_poison_when_the_worker_breaks() -> None:
 
 def test_without_lines_nothing_is_said() -> None:
     assert failing(build(evidence(BATCH, items()), PROFILE), UNSEEN, UNSEEN) == Failing()
+
+
+def why(lines: Iterable[Mark], reason: str) -> list[Mark]:
+    return [replace(m, words={"reason": reason}) if m.means is Means.FAILED_ITEM else m for m in lines]
+
+
+def test_the_last_of_those_that_fail_for_one_reason_is_one_of_them() -> None:
+    """Nothing was tried after it that tells, but nobody ever overcame what it fails for."""
+    good = [line for n in range(26) for line in tries(f"ok{n}", 2 + n / 20, good=True)]
+    poison = [line for item in "abc" for line in why(tries(item, 1, 4, 9), "no such player")]
+    last = tries("z", 4, 9)
+    pushes = pushed(ack={4: 26}, remote_server_5xx={17: 3})
+    assert names(found(poison, good, why(last, "no such player"), pushes=pushes)) == ["a", "b", "c", "z"]
+    assert names(found(poison, good, why(last, "time-out"), pushes=pushes)) == ["a", "b", "c"]
+    assert names(found(poison, good, last, pushes=pushes)) == ["a", "b", "c"]
+
+
+def test_a_reason_that_somebody_overcame_makes_nothing_alike() -> None:
+    good = [line for n in range(26) for line in tries(f"ok{n}", 2 + n / 20, good=True)]
+    overcame = why(tries("ok", 1.5, 2.5, good=True), "time-out")
+    poison = [line for item in "abc" for line in why(tries(item, 1, 4, 9), "time-out")]
+    said = found(poison, overcame, good, why(tries("z", 4, 9), "time-out"), pushes=pushed(ack={4: 27}))
+    assert names(said) == ["a", "b", "c"]
