@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from diagnostics.evidence.model import Mark, Means
-from diagnostics.readings.ledger import Attempt
+from diagnostics.evidence.model import Mark, Means, Stage
+from diagnostics.readings.ledger import Attempt, Ledger
 
 CODES = {
     "400": "invalid_argument",
@@ -79,3 +79,15 @@ def lost(attempt: Attempt | None) -> tuple[Lost, ...]:
         counts[only] = counts.get(only, 0) + rest
     found = [Lost(code, min(n, failed), tuple(groups.get(code, ()))) for code, n in counts.items()]
     return tuple(sorted(found, key=lambda x: -x.items))
+
+
+def overtaken(ledger: Ledger) -> bool:
+    """Whether what was put off would have been refused for good all the same: nothing of the batch got through, and more than was put
+    off was refused for good after that had ended."""
+    here = ledger.counts.get(Stage.PUBLISHED)
+    if here is None or here.most != 0:
+        return False
+    told = lost(ledger.attempt)
+    put_off = [m.at for each in told if each.put_off for m in each.marks]
+    final = [m.at for each in told if each.code and not each.put_off for m in each.marks]
+    return bool(put_off) and sum(1 for at in final if at > max(put_off)) > len(put_off)

@@ -17,7 +17,7 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.ledger.empty import reasons_of
-from diagnostics.readings.refusals import Lost, lost
+from diagnostics.readings.refusals import Lost, lost, overtaken
 from diagnostics.readings.stakes import forgiven
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Telling, Where
@@ -259,12 +259,15 @@ def _errors(ledger: Ledger, each: Lost, noun: str) -> Finding:
     """The coordinator's own error lines of one kind, with what Google answered, if they tell."""
     of = ledger.expected_at_start or ledger.expected or "an unknown number of"
     reason = clip(each.reason)
+    moot = each.put_off and overtaken(ledger)
     return (GAVE_UP if each.put_off else ERRORS).says(
         Status.FAULT,
-        f"publishing failed for {each.items} of {of} {noun}" + (f": {reason}" if reason else ""),
+        f"publishing failed for {each.items} of {of} {noun}"
+        + (f": {reason}" if reason else "")
+        + ("; all that came after these was refused for good" if moot else ""),
         leg=Leg.REQUEST,
-        bears=Bears.HOLDS,
-        held=each.items,
+        bears=Bears.SLOWS if moot else Bears.HOLDS,
+        held=0 if moot else each.items,
         since=each.marks[0].at if each.marks else None,
         rests_on=("BatchMarks",),
         subject=subjects.batch(ledger.batch),

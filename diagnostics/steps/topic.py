@@ -11,7 +11,7 @@ from diagnostics.evidence.model import Leg, PublishCounts, QuotaExceeded, Stage,
 from diagnostics.readings.answers import RECENT
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.owed import unreached
-from diagnostics.readings.refusals import PUT_OFF, lost
+from diagnostics.readings.refusals import PUT_OFF, lost, overtaken
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Subject, Telling
 from diagnostics.steps.tells import Tells
@@ -124,6 +124,13 @@ class _Shares(NamedTuple):
     by_code: dict[str, int]
     put_off: int
     """Of those that were tried again until the client gave up."""
+    moot: bool = False
+    """What was put off would have been refused for good all the same."""
+
+    @property
+    def bears(self) -> Bears:
+        """What it means for the batch that some were put off."""
+        return Bears.SLOWS if self.moot else _bears(self.put_off)
 
 
 def _shares(ledger: Ledger, answered: list[_Refused], missing: int) -> _Shares:
@@ -135,7 +142,7 @@ def _shares(ledger: Ledger, answered: list[_Refused], missing: int) -> _Shares:
         by_code = {next(iter(codes)): missing} if len(codes) == 1 else {}
     final = [c for c in (*by_code, *codes) if c and c not in PUT_OFF]
     put_off = sum(n for code, n in by_code.items() if code in PUT_OFF)
-    return _Shares(by_code, put_off or (0 if final else missing))
+    return _Shares(by_code, put_off or (0 if final else missing), overtaken(ledger))
 
 
 def _refusal(one: _Refused, share: _Shares, now: datetime, about: Subject | None) -> Finding:
@@ -146,8 +153,8 @@ def _refusal(one: _Refused, share: _Shares, now: datetime, about: Subject | None
         f"{count(one.count, 'publish request')} refused with {one.code}"
         + ("" if one.recent or not one.until else f", none since {clock(one.until, now)}"),
         leg=Leg.REQUEST,
-        bears=_bears(held),
-        held=held,
+        bears=share.bears if one.put_off else _bears(held),
+        held=0 if one.put_off and share.moot else held,
         since=one.since,
         until=None if live else one.until,
         rests_on=("PublishCounts",),
@@ -168,8 +175,8 @@ def _quota(quota: QuotaExceeded, since: datetime, now: datetime, share: _Shares)
             Status.FAULT if live else Status.OK,
             f"quota {metric} was exceeded from {clock(points[0].start, now)} to {clock(points[-1].end, now)}",
             leg=Leg.REQUEST,
-            bears=_bears(share.put_off),
-            held=share.put_off,
+            bears=share.bears,
+            held=0 if share.moot else share.put_off,
             since=points[0].start,
             until=None if live else points[-1].end,
             rests_on=("QuotaExceeded",),

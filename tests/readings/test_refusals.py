@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from diagnostics.evidence.model import Mark, Means
-from diagnostics.readings.ledger import Attempt
-from diagnostics.readings.refusals import code_of, lost
+from diagnostics.evidence.model import Mark, Means, Stage
+from diagnostics.readings.ledger import Attempt, Count, Ledger
+from diagnostics.readings.refusals import code_of, lost, overtaken
 
 NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
 
@@ -62,3 +62,21 @@ def test_what_the_lines_leave_out_goes_to_none_of_several() -> None:
 def test_nothing_failed() -> None:
     assert lost(attempt(None)) == ()
     assert lost(None) == ()
+
+
+@pytest.mark.parametrize(
+    ("published", "reasons", "over"),
+    [
+        (0, ("429 quota", "403 no", "403 no"), True),
+        (1, ("429 quota", "403 no", "403 no"), False),
+        (0, ("403 no", "403 no", "429 quota"), False),
+        (0, ("429 quota", "429 quota", "403 no"), False),
+        (0, ("429 quota", "429 quota"), False),
+        (0, ("403 no", "403 no"), False),
+    ],
+)
+def test_what_was_put_off_holds_nothing_where_all_that_came_later_was_refused_for_good(
+    published: int, reasons: tuple[str, ...], over: bool
+) -> None:
+    counts = {Stage.PUBLISHED: Count(published, published)}
+    assert overtaken(Ledger(attempt=attempt(len(reasons), *reasons), counts=counts)) is over

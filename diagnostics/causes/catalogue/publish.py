@@ -37,7 +37,10 @@ CAUSES = (
         says="Pub/Sub refuses what the coordinator publishes",
         stage=Stage.PUBLISHED,
         requires=any_of(
-            Has(published.ERRORS), Has(topic.REFUSED), Has(topic.MISSING), Has(published.GAVE_UP), Has(topic.DEFERRED)
+            Has(published.ERRORS),
+            Has(topic.REFUSED),
+            Has(topic.MISSING),
+            all_of(any_of(Has(published.GAVE_UP), Has(topic.DEFERRED)), none_of(Has(topic.QUOTA))),
         ),
         decisive=any_of(Over(published.ERRORS, lambda told: told.answered, 0), Has(topic.REFUSED), Has(topic.MISSING)),
         effects=EFFECTS,
