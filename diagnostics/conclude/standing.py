@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -128,22 +128,24 @@ def _passed(stage: Stage, leg: Leg | None) -> tuple[int, int]:
 
 
 def lost_once(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """What a wrong route lost or holds does not also wait to be delivered."""
-    lost = {r.leg: sum(r.where.values()) for r in rows if r.stage is Stage.ROUTED}
-    return tuple(_without(r, lost.get(r.leg, 0)) if r.stage in (Stage.DELIVERED, Stage.RETURNED) else r for r in rows)
+    """What a wrong route lost or holds stands there, and not at the next row again."""
+    told = {r.leg: r.where for r in rows if r.stage is Stage.ROUTED}
+    return tuple(_without(r, told.get(r.leg, {})) if r.stage in (Stage.DELIVERED, Stage.RETURNED) else r for r in rows)
 
 
 _UNSURE = (Where.WAITING, Where.IN_FLIGHT, Where.UNATTRIBUTED, Where.UNKNOWN)
 """Places that are taken for granted, or stand for not knowing."""
 
 
-def _without(row: Row, lost: int) -> Row:
-    where: dict[str, int] = {}
-    for place, number in row.where.items():
-        gone = min(lost, number) if place in _UNSURE else 0
-        lost -= gone
-        where |= {place: number - gone} if number > gone else {}
-    return msgspec.structs.replace(row, where=where)
+def _without(row: Row, told: Mapping[str, int]) -> Row:
+    """The same place first, then those that are unsure, as many as the route's row told."""
+    where = {place: max(number - told.get(place, 0), 0) for place, number in row.where.items()}
+    rest = sum(told.values()) - (sum(row.where.values()) - sum(where.values()))
+    for place in _UNSURE:
+        gone = min(rest, where.get(place, 0))
+        rest -= gone
+        where |= {place: where[place] - gone} if gone else {}
+    return msgspec.structs.replace(row, where={place: number for place, number in where.items() if number})
 
 
 def forecast(state: State, alone: bool | None, findings: Sequence[Finding], ledger: Ledger, now: datetime) -> Forecast:

@@ -20,6 +20,7 @@ from diagnostics.evidence.model import (
     PushAccount,
     PushAccountPolicy,
     PushCounts,
+    ReceiverTraffic,
     RequestLog,
     ServiceConfig,
     ServicePolicy,
@@ -28,6 +29,7 @@ from diagnostics.evidence.model import (
     SubscriptionConfig,
     SubscriptionSettings,
     Unseen,
+    total,
 )
 from diagnostics.readings.admission import Gate, Turned, Way
 from diagnostics.readings.grants import INVOKE, MINT, Grant, Held, hidden, holds, taken
@@ -77,6 +79,7 @@ def push_auth(
     pushes: PushCounts | Unseen,
     log: RequestLog | Unseen,
     live: LiveHealth | Unseen,
+    traffic: ReceiverTraffic | Unseen,
 ) -> Iterator[Finding]:
     """Reads what happened to pushes at the front end, each answer apart, and what a live call of ours was answered."""
     if not _pushed_here(subscription, service):
@@ -90,6 +93,8 @@ def push_auth(
         (SILENT, Way.UNLOGGED, "refused with a 4xx that the request log does not have"),
     ):
         if turned := case.door.turned.get(way):
+            if code is SILENT and _none_came(traffic, turned.first):
+                how = "refused with a 4xx that neither the request log nor Cloud Run's own counter has"
             yield _turned(case, code, turned, how)
     if case.door.foreign:
         yield _foreign(case)
@@ -256,6 +261,11 @@ def _turned(case: Passage, code: Code, turned: Turned, how: str) -> Finding:
         rests_on=_RESTS,
         numbers={"refused": turned.count},
     )
+
+
+def _none_came(traffic: ReceiverTraffic | Unseen, since: datetime) -> bool:
+    """Whether Cloud Run counted nothing that reached a container since then."""
+    return not isinstance(traffic, Unseen) and traffic.source.complete and not total(traffic.requests, since)
 
 
 _RESTS = ("RequestLog", "PushCounts")

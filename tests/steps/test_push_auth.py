@@ -170,6 +170,7 @@ def findings(leg: Leg = Leg.REQUEST, **given: Any) -> list[Finding]:
         "pushes": pushes(),
         "log": log(),
         "live": unseen("LiveHealth"),
+        "traffic": unseen("ReceiverTraffic"),
         "changes": changes(),
     } | given
     of = {name: seen[name] for name in ("ledger", "subscription", "pushes", "log")}
@@ -178,7 +179,7 @@ def findings(leg: Leg = Leg.REQUEST, **given: Any) -> list[Finding]:
         return of | {name: seen[name] for name in names}
 
     return [
-        *push_auth(leg, now=NOW, **more("service", "live")),
+        *push_auth(leg, now=NOW, **more("service", "live", "traffic")),
         *may_call(leg, now=NOW, **more("service", "policy", "project_policy", "changes")),
         *may_mint(leg, now=NOW, **more("project", "project_policy", "account", "account_policy", "changes")),
     ]

@@ -13,6 +13,7 @@ from diagnostics.evidence.model import (
     Mark,
     PublishCounts,
     PushCounts,
+    ReceiverTraffic,
     RequestLog,
     Stage,
     seen,
@@ -128,7 +129,7 @@ def _reached(evidence: EvidenceSet, leg: Leg, since: datetime) -> int | None:
         return None
     told = answers(log, since)
     if not told.rows:
-        return 0 if _never_sent(evidence, leg, since) else None
+        return 0 if _never_sent(evidence, leg, since) or _none_counted(evidence, leg, since) else None
     return None if told.fine else sum(1 for r in told.rows if r.reached)
 
 
@@ -139,6 +140,12 @@ def _never_sent(evidence: EvidenceSet, leg: Leg, since: datetime) -> bool:
         return False
     classes = {s.labels.get("response_class") for s in pushes.series if s.total(since)}
     return bool(classes) and classes <= _UNANSWERED
+
+
+def _none_counted(evidence: EvidenceSet, leg: Leg, since: datetime) -> bool:
+    """Whether Cloud Run's own counter, which leaves out what does not reach a container, has no request of the receiver since then."""
+    traffic = seen(evidence.get(ReceiverTraffic, leg))
+    return traffic is not None and traffic.source.complete and not total(traffic.requests, since)
 
 
 def _log(mark: Mark) -> str:

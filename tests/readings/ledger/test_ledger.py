@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+from msgspec.structs import replace
+
 from diagnostics.evidence.model import (
     BatchMarks,
     BatchStatus,
@@ -17,6 +20,8 @@ from diagnostics.evidence.model import (
     Point,
     Provenance,
     PushCounts,
+    ReceiverTraffic,
+    RequestLog,
     Series,
     Stage,
     Unseen,
@@ -110,6 +115,28 @@ def test_no_ack_on_the_whole_subscription_proves_that_nothing_was_processed() ->
     )
     ledger = build(evidence(BATCH, items(), (("PushCounts", Leg.REQUEST), silent)), PROFILE)
     assert ledger.counts[Stage.PROCESSED].exact == 0
+
+
+def series(kind: str, value: float) -> Series:
+    return Series(
+        labels={"response_class": kind, "response_code_class": kind},
+        points=(Point(start=START, end=START + timedelta(minutes=1), value=value),),
+    )
+
+
+@pytest.mark.parametrize(("counted", "whole", "most"), [(0, True, 0), (2, True, 3), (0, False, 3)])
+def test_what_no_log_and_no_counter_of_the_receiver_has_did_not_reach_it(
+    counted: float, whole: bool, most: int
+) -> None:
+    """A 4xx may be the application's, whose requests a log can leave out; Cloud Run's counter leaves out just what no container got."""
+    refused = PushCounts(source=SOURCE, series=(series("remote_server_4xx", 9),))
+    log = RequestLog(source=SOURCE, push_path="/predict", refused=(), fine=())
+    traffic = ReceiverTraffic(
+        source=replace(SOURCE, complete=whole), requests=(series("4xx", counted),), p50=(), p99=()
+    )
+    legged = {"PushCounts": refused, "RequestLog": log, "ReceiverTraffic": traffic}
+    ledger = build(evidence(BATCH, items(), *(((k, Leg.REQUEST), v) for k, v in legged.items())), PROFILE)
+    assert ledger.counts[Stage.DELIVERED].most == most
 
 
 def test_what_the_batch_state_counts_has_passed_every_stage_before() -> None:
