@@ -42,28 +42,152 @@ from diagnostics.readings.expired import EXPIRED, work
 from diagnostics.readings.failing import Broken, Failing, Item, failing
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.owed import owed, through
-from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Subject, Telling, Where
 from diagnostics.steps.places import may_wait, places
+from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import at_least, between, clock, count, names, span
 
-REPEATS = Code("processed.repeats", Stage.PROCESSED, "the same items fail again and again", Kind.EFFECT)
-FAIL = Code("processed.fail", Stage.PROCESSED, "items fail, and nothing tells whether others would", Kind.EFFECT)
-ALL_FAIL = Code("processed.all_fail", Stage.PROCESSED, "everything that reaches the receiver fails", Kind.EFFECT)
-UNREADABLE = Code(
+
+class Repeated(Tells, frozen=True):
+    """Items that failed more than once."""
+
+    items: int
+    failures: int
+    """Of all of them together."""
+    others: int | None = None
+    """Other items that got through since each of them came round, at least."""
+    recent: int | None = None
+    """Failures in the last five minutes."""
+
+
+class AllFail(Tells, frozen=True):
+    """Items that came round since the receiver broke, and those that got through before."""
+
+    failed: int
+    tried: int
+    before: int
+
+
+class Unreadable(Tells, frozen=True):
+    """Pushes that the program itself answered with a client error that is about the message."""
+
+    answers: int
+    recent: int
+    """Of those in the last five minutes."""
+
+
+class Errors(Tells, frozen=True):
+    """Pushes that the program itself answered with this status."""
+
+    answers: int
+    recent: int
+    """Of those in the last five minutes."""
+    share: float
+    """Of those among what was answered in the last five minutes, 0 to 1."""
+    status: int
+
+
+class Crashing(Tells, frozen=True):
+    exits: int
+    """Containers that Cloud Run's lines tell of."""
+    refused: int
+    """Requests that they took along, or that met one that did not start."""
+    why: str
+    """What the program or Cloud Run said last; empty: nothing."""
+    how: str
+    """How they die, in words."""
+
+
+class TimedOut(Tells, frozen=True):
+    answers: int
+    timeout_s: float
+    """How long the longest took."""
+
+
+class TooLong(Tells, frozen=True):
+    """Pushes over which programs took longer than the ack deadline, in seconds."""
+
+    over: int
+    work_s: float
+    """The median of those."""
+    deadline_s: float
+    expired: float
+    """Pushes that ran into the deadline for whatever reason."""
+
+
+class Skipped(Tells, frozen=True):
+    """Items that the worker gave up and acked."""
+
+    skipped: int
+    open: int
+    """Of those the ones that never came back."""
+    finished: int
+    """All that it finished or gave up."""
+    reason: str
+    """The most frequent one; empty: its lines tell none."""
+
+
+class Fruitless(Tells, frozen=True):
+    empty: int
+    """Items of which nothing came, by their own lines."""
+    finished: int
+
+
+class TooFew(Tells, frozen=True):
+    per_min: float
+    """Failures a minute in the last five minutes."""
+    slots: int | None = None
+    """Requests that the service can take at once."""
+
+
+REPEATS = Telling(
+    "processed.repeats", Stage.PROCESSED, "the same items fail again and again", Kind.EFFECT, tells=Repeated
+)
+FAIL = Telling(
+    "processed.fail",
+    Stage.PROCESSED,
+    "items fail, and nothing tells whether others would",
+    Kind.EFFECT,
+    tells=Repeated,
+)
+ALL_FAIL = Telling(
+    "processed.all_fail", Stage.PROCESSED, "everything that reaches the receiver fails", Kind.EFFECT, tells=AllFail
+)
+UNREADABLE = Telling(
     "processed.unreadable",
     Stage.PROCESSED,
     "messages that the receiver cannot read come back again and again",
     Kind.EFFECT,
+    tells=Unreadable,
 )
-CRASHING = Code("processed.crashing", Stage.PROCESSED, "containers exit or cannot start", Kind.EFFECT)
-ERRORS = Code("processed.errors", Stage.PROCESSED, "the receiver answers with errors", Kind.EFFECT)
-TIMED_OUT = Code("processed.timed_out", Stage.PROCESSED, "requests take longer than the request timeout", Kind.EFFECT)
-TOO_LONG = Code("processed.too_long", Stage.PROCESSED, "work takes longer than the ack deadline", Kind.MECHANISM)
-SKIPPED = Code("processed.skipped", Stage.PROCESSED, "the worker gave items up and acked them", Kind.EFFECT)
-FRUITLESS = Code(
-    "processed.fruitless", Stage.PROCESSED, "most of what the worker finished brought nothing", Kind.EFFECT
+CRASHING = Telling(
+    "processed.crashing", Stage.PROCESSED, "containers exit or cannot start", Kind.EFFECT, tells=Crashing
 )
-STORM_SMALL = Code("processed.storm_small", Stage.PROCESSED, "failing messages are too few to hold anything back")
+ERRORS = Telling("processed.errors", Stage.PROCESSED, "the receiver answers with errors", Kind.EFFECT, tells=Errors)
+TIMED_OUT = Telling(
+    "processed.timed_out",
+    Stage.PROCESSED,
+    "requests take longer than the request timeout",
+    Kind.EFFECT,
+    tells=TimedOut,
+)
+TOO_LONG = Telling(
+    "processed.too_long", Stage.PROCESSED, "work takes longer than the ack deadline", Kind.MECHANISM, tells=TooLong
+)
+SKIPPED = Telling(
+    "processed.skipped", Stage.PROCESSED, "the worker gave items up and acked them", Kind.EFFECT, tells=Skipped
+)
+FRUITLESS = Telling(
+    "processed.fruitless",
+    Stage.PROCESSED,
+    "most of what the worker finished brought nothing",
+    Kind.EFFECT,
+    tells=Fruitless,
+)
+STORM_SMALL = Telling(
+    "processed.storm_small", Stage.PROCESSED, "failing messages are too few to hold anything back", tells=TooFew
+)
 FINE = Code("processed.fine", Stage.PROCESSED, "the receiver answers without errors")
 UNSEEN = Code("processed.unseen", Stage.PROCESSED, "what the receiver answers could not be seen")
 
@@ -97,7 +221,12 @@ def processed(
         yield from _skipped(ledger, profile, marks)
         yield from _fruitless(ledger, profile, marks)
     if isinstance(log, Unseen) and isinstance(lines, Unseen):
-        yield UNSEEN.says(Status.UNKNOWN, f"request log and container log could not be seen: {log.says}", leg=leg)
+        yield UNSEEN.says(
+            Status.UNKNOWN,
+            f"request log and container log could not be seen: {log.says}",
+            leg=leg,
+            subject=seen.service,
+        )
         return
     yield from _crashes(seen, log, lines)
     if not isinstance(log, Unseen):
@@ -118,6 +247,10 @@ class _Seen:
     pushes: PushCounts | Unseen
     pause: timedelta
     """How long a message may rest between two pushes."""
+
+    @property
+    def service(self) -> Subject | None:
+        return subjects.receiving(self.profile, self.leg)
 
     @property
     def recent(self) -> Tally:
@@ -181,15 +314,16 @@ def _repeating(
         held=held,
         since=min(i.first for i in items) if found.whole and ours else None,  # others may have failed before the window
         rests_on=("ItemMarks",),
-        numbers={
-            "items": len(items),
-            "failures": sum(i.failures for i in items),
-            "others": min(i.others for i in items),
-            "recent": fail_now,
-        },
+        subject=seen.service,
+        tells=Repeated(
+            items=len(items),
+            failures=sum(i.failures for i in items),
+            others=min(i.others for i in items),
+            recent=fail_now,
+        ),
     )
     if seen.ledger.told and not holds:
-        yield _too_few(fail_now, service)
+        yield _too_few(seen, fail_now, service)
 
 
 def _repeats_told(seen: _Seen, found: Failing, items: Sequence[Item]) -> str:
@@ -227,7 +361,8 @@ def _past_items(seen: _Seen, found: Failing, items: Sequence[Item], ended: str) 
         since=min(i.first for i in items) if found.whole and items[0].ours else None,
         until=max(i.last for i in items),
         rests_on=("ItemMarks",),
-        numbers={"items": len(items), "failures": sum(i.failures for i in items), "recent": 0},
+        subject=seen.service,
+        tells=Repeated(items=len(items), failures=sum(i.failures for i in items), recent=0),
     )
 
 
@@ -243,7 +378,8 @@ def _unsure(seen: _Seen, found: Failing, items: Sequence[Item]) -> Iterator[Find
         held=len(items),
         since=min(i.first for i in items) if found.whole else None,
         rests_on=("ItemMarks",),
-        numbers={"items": len(items), "failures": sum(i.failures for i in items)},
+        subject=seen.service,
+        tells=Repeated(items=len(items), failures=sum(i.failures for i in items)),
     )
 
 
@@ -264,11 +400,12 @@ def _all_fail(seen: _Seen, broken: Broken) -> Finding:
         since=broken.since,
         until=broken.last if over else None,
         rests_on=("ItemMarks", "PushCounts"),
-        numbers={"failed": len(broken.items), "tried": len(broken.items), "before": broken.before},
+        subject=seen.service,
+        tells=AllFail(failed=len(broken.items), tried=len(broken.items), before=broken.before),
     )
 
 
-def _too_few(fail_now: int, service: ServiceConfig | Unseen) -> Finding:
+def _too_few(seen: _Seen, fail_now: int, service: ServiceConfig | Unseen) -> Finding:
     per_min = fail_now / (RECENT.total_seconds() / 60)
     slots = None
     if not isinstance(service, Unseen) and service.settings:
@@ -280,7 +417,8 @@ def _too_few(fail_now: int, service: ServiceConfig | Unseen) -> Finding:
         + (f" against {slots} worker slots" if slots else "")
         + " hold nothing of this batch",
         leg=Leg.REQUEST,
-        numbers={"per_min": per_min} | ({"slots": slots} if slots else {}),
+        subject=seen.service,
+        tells=TooFew(per_min=per_min, slots=slots or None),
     )
 
 
@@ -305,8 +443,13 @@ def _skipped(ledger: Ledger, profile: PipelineProfile, marks: ItemMarks | Unseen
         held=len(open_ones),
         since=min((x.ended for x in skipped if x.ended), default=None) if whole else None,
         rests_on=("ItemMarks",),
-        numbers={"skipped": len(skipped), "open": len(open_ones), "finished": finished},
-        words={"reason": reasons.most_common(1)[0][0] if reasons else ""},
+        subject=subjects.receiving(profile, Leg.REQUEST),
+        tells=Skipped(
+            skipped=len(skipped),
+            open=len(open_ones),
+            finished=finished,
+            reason=reasons.most_common(1)[0][0] if reasons else "",
+        ),
     )
 
 
@@ -323,7 +466,8 @@ def _fruitless(ledger: Ledger, profile: PipelineProfile, marks: ItemMarks | Unse
         bears=Bears.SLOWS,
         since=min((x.ended for x in empty if x.ended), default=None) if marks.source.complete else None,
         rests_on=("ItemMarks",),
-        numbers={"empty": len(empty), "finished": len(counted)},
+        subject=subjects.receiving(profile, Leg.REQUEST),
+        tells=Fruitless(empty=len(empty), finished=len(counted)),
     )
 
 
@@ -378,8 +522,8 @@ def _crashes(seen: _Seen, log: RequestLog | Unseen, lines: PlatformLines | Unsee
         since=first if dead.whole else None,
         until=newest if over else None,
         rests_on=("PlatformLines", "RequestLog"),
-        numbers={"exits": dead.number if dead.lines else 0, "refused": len(dead.rows)},
-        words={"why": why, "how": now_how},
+        subject=seen.service,
+        tells=Crashing(exits=dead.number if dead.lines else 0, refused=len(dead.rows), why=why, how=now_how),
     )
 
 
@@ -425,7 +569,8 @@ def _unreadable(seen: _Seen, rows: Sequence[LogRow]) -> Finding:
         since=seen.told.begin(rows),
         until=None if fails else rows[-1].at,
         rests_on=("RequestLog",),
-        numbers={"answers": len(rows), "recent": len(fresh)},
+        subject=subjects.answer("4xx", By.APPLICATION),
+        tells=Unreadable(answers=len(rows), recent=len(fresh)),
     )
 
 
@@ -445,7 +590,8 @@ def _errors(seen: _Seen, answer: Answer) -> Finding:
         since=seen.told.begin(rows),
         until=None if fails else rows[-1].at,
         rests_on=("RequestLog",),
-        numbers={"answers": len(rows), "recent": len(fresh), "share": share, "status": answer.status},
+        subject=subjects.answer(answer.status, By.APPLICATION),
+        tells=Errors(answers=len(rows), recent=len(fresh), share=share, status=answer.status),
     )
 
 
@@ -464,7 +610,8 @@ def _timed_out(seen: _Seen, rows: Sequence[LogRow]) -> Finding:
         since=seen.told.begin(rows),
         until=None if fails else rows[-1].at,
         rests_on=("RequestLog",),
-        numbers={"answers": len(rows), "timeout_s": longest},
+        subject=subjects.answer(504, By.CLOUD_RUN),
+        tells=TimedOut(answers=len(rows), timeout_s=longest),
     )
 
 
@@ -489,7 +636,8 @@ def _too_long(
         bears=Bears.HOLDS if holds else Bears.SLOWS if seen.least else Bears.APART,
         held=min(seen.least, took.over) if holds else 0,
         rests_on=("RequestLog", "ReceiverCapacity", "SubscriptionConfig", "PushCounts"),
-        numbers={"over": took.over, "work_s": took.typical_s, "deadline_s": deadline_s, "expired": late},
+        subject=seen.service,
+        tells=TooLong(over=took.over, work_s=took.typical_s, deadline_s=deadline_s, expired=late),
     )
 
 
@@ -499,12 +647,16 @@ def _fine(seen: _Seen) -> Finding:
     answered = [r for r in seen.told.fine if r.by is By.APPLICATION]
     if answered:
         says = f"of the pushes since {begin} the log has {len(answered)} that went well and none that the application refused"
-        return FINE.says(Status.OK, says, leg=seen.leg, rests_on=("RequestLog",))
+        return FINE.says(Status.OK, says, leg=seen.leg, subject=seen.service, rests_on=("RequestLog",))
     if seen.recent.acks:
         says = f"pushes are acked, and none since {begin} is in the request log: it does not hold them all"
-        return FINE.says(Status.UNKNOWN, says, leg=seen.leg, rests_on=("RequestLog",))
+        return FINE.says(Status.UNKNOWN, says, leg=seen.leg, subject=seen.service, rests_on=("RequestLog",))
     return FINE.says(
-        Status.IDLE, f"no push since {begin} is in the request log", leg=seen.leg, rests_on=("RequestLog",)
+        Status.IDLE,
+        f"no push since {begin} is in the request log",
+        leg=seen.leg,
+        subject=seen.service,
+        rests_on=("RequestLog",),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import (
+    By,
     ChangeLog,
     Leg,
     LiveHealth,
@@ -35,36 +36,94 @@ from diagnostics.readings.admission import Gate, Turned, Way
 from diagnostics.readings.grants import INVOKE, MINT, Grant, Held, hidden, holds, taken
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.passage import About, Passage, passage
-from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Subject, Telling
 from diagnostics.steps.routed import elsewhere
+from diagnostics.steps.tells import Hidden, Mended, Tells
 from diagnostics.steps.words import clock, count, names, short
+
+
+class TurnedAway(Tells, frozen=True):
+    refused: int
+    """Pushes that were refused in one way, in its newest spell."""
+
+
+class Foreign(Tells, frozen=True):
+    foreign: int
+    """Refusals in the log that are no pushes."""
+
 
 PROVEN = Code("push_auth.proven", Stage.DELIVERED, "pushes get in, so sign-in works")
 GRANTED = Code("push_auth.granted", Stage.DELIVERED, "the configuration lets the push account in")
-REFUSED = Code("push_auth.refused", Stage.DELIVERED, "Google's front end does not take the push token", Kind.EFFECT)
-FORBIDDEN = Code("push_auth.forbidden", Stage.DELIVERED, "Google's front end forbids pushes to get in", Kind.EFFECT)
-SILENT = Code(
-    "push_auth.silent", Stage.DELIVERED, "pushes are refused and the service's log shows nothing of them", Kind.EFFECT
+REFUSED = Telling(
+    "push_auth.refused",
+    Stage.DELIVERED,
+    "Google's front end does not take the push token",
+    Kind.EFFECT,
+    tells=TurnedAway,
 )
-FOREIGN = Code("push_auth.foreign", Stage.DELIVERED, "the refusals in the log are not pushes")
+FORBIDDEN = Telling(
+    "push_auth.forbidden",
+    Stage.DELIVERED,
+    "Google's front end forbids pushes to get in",
+    Kind.EFFECT,
+    tells=TurnedAway,
+)
+SILENT = Telling(
+    "push_auth.silent",
+    Stage.DELIVERED,
+    "pushes are refused and the service's log shows nothing of them",
+    Kind.EFFECT,
+    tells=TurnedAway,
+)
+FOREIGN = Telling("push_auth.foreign", Stage.DELIVERED, "the refusals in the log are not pushes", tells=Foreign)
 LIVE = Code("push_auth.live", Stage.DELIVERED, "a live call with the push identity", Kind.EFFECT)
-NO_TOKEN = Code(
-    "push_auth.no_token", Stage.DELIVERED, "pushes carry no token and the service wants one", Kind.MECHANISM
+NO_TOKEN = Telling(
+    "push_auth.no_token",
+    Stage.DELIVERED,
+    "pushes carry no token and the service wants one",
+    Kind.MECHANISM,
+    tells=Mended,
 )
-INVOKER = Code("push_auth.invoker", Stage.DELIVERED, "the push account may not invoke the service", Kind.MECHANISM)
-AUDIENCE = Code(
-    "push_auth.audience", Stage.DELIVERED, "the service does not accept the token's audience", Kind.MECHANISM
+INVOKER = Telling(
+    "push_auth.invoker",
+    Stage.DELIVERED,
+    "the push account may not invoke the service",
+    Kind.MECHANISM,
+    tells=Mended,
 )
-IAP = Code("push_auth.iap", Stage.DELIVERED, "Identity-Aware Proxy stands in front of the service", Kind.MECHANISM)
-INGRESS = Code("push_auth.ingress", Stage.DELIVERED, "the service's ingress does not admit the push", Kind.MECHANISM)
-ACCOUNT = Code("push_auth.account", Stage.DELIVERED, "the push account is disabled or gone", Kind.MECHANISM)
-MINTING = Code(
+AUDIENCE = Telling(
+    "push_auth.audience",
+    Stage.DELIVERED,
+    "the service does not accept the token's audience",
+    Kind.MECHANISM,
+    tells=Mended,
+)
+IAP = Telling(
+    "push_auth.iap",
+    Stage.DELIVERED,
+    "Identity-Aware Proxy stands in front of the service",
+    Kind.MECHANISM,
+    tells=Mended,
+)
+INGRESS = Telling(
+    "push_auth.ingress",
+    Stage.DELIVERED,
+    "the service's ingress does not admit the push",
+    Kind.MECHANISM,
+    tells=Mended,
+)
+ACCOUNT = Telling(
+    "push_auth.account", Stage.DELIVERED, "the push account is disabled or gone", Kind.MECHANISM, tells=Mended
+)
+MINTING = Telling(
     "push_auth.minting",
     Stage.DELIVERED,
     "Google's Pub/Sub agent may not mint tokens for the push account",
     Kind.MECHANISM,
+    tells=Mended,
 )
-UNSEEN = Code("push_auth.unseen", Stage.DELIVERED, "sign-in could not be checked")
+UNSEEN = Telling("push_auth.unseen", Stage.DELIVERED, "sign-in could not be checked", tells=Hidden)
 
 _TOKEN_LIFE = timedelta(hours=1)
 """Pub/Sub may use a token for so long: until then pushes get in with what was right when it was minted."""
@@ -86,20 +145,21 @@ def push_auth(
         return
     case = passage(leg, ledger, now, subscription, pushes, log)
     if case.gets_in:
-        yield _proven(case)
-    for code, way, how in (
-        (REFUSED, Way.UNAUTHORIZED, "refused by Google's front end with 401"),
-        (FORBIDDEN, Way.FORBIDDEN, "refused by Google's front end with 403"),
-        (SILENT, Way.UNLOGGED, "refused with a 4xx that the request log does not have"),
+        yield _proven(case, subjects.configured(subscription))
+    for code, way, status, how in (
+        (REFUSED, Way.UNAUTHORIZED, "401", "refused by Google's front end with 401"),
+        (FORBIDDEN, Way.FORBIDDEN, "403", "refused by Google's front end with 403"),
+        (SILENT, Way.UNLOGGED, "4xx", "refused with a 4xx that the request log does not have"),
     ):
         if turned := case.door.turned.get(way):
             if code is SILENT and _none_came(traffic, turned.first):
                 how = "refused with a 4xx that neither the request log nor Cloud Run's own counter has"
-            yield _turned(case, code, turned, how)
+            yield _turned(case, code, subjects.answer(status, By.FRONT_END), turned, how)
+    about = None if isinstance(service, Unseen) else subjects.service(service.name)
     if case.door.foreign:
-        yield _foreign(case)
+        yield _foreign(case, about)
     if not isinstance(live, Unseen):
-        yield _live(case, live)
+        yield _live(case, about, live)
 
 
 def may_call(
@@ -119,16 +179,16 @@ def may_call(
         return
     case = passage(leg, ledger, now, subscription, pushes, log, changes)
     if isinstance(subscription, Unseen):
-        yield from _hidden(case, subscription)
+        yield from _hidden(case, None, subscription)
     elif isinstance(service, Unseen):
-        yield from _hidden(case, service)
+        yield from _hidden(case, subjects.configured(subscription), service)
     elif subscription.settings and service.settings:
         yield from _configured(case, subscription.settings, service.settings, policy, project_policy)
 
 
-def _hidden(case: Passage, unseen: Unseen) -> Iterator[Finding]:
+def _hidden(case: Passage, about: Subject | None, unseen: Unseen) -> Iterator[Finding]:
     if not case.vouched:
-        yield _cannot_tell(case, "whether the configuration lets pushes in could not be told", hidden(unseen))
+        yield _cannot_tell(case, about, "whether the configuration lets pushes in could not be told", hidden(unseen))
 
 
 def _configured(
@@ -178,7 +238,7 @@ def may_mint(
     question = f"whether Google's Pub/Sub agent may mint tokens for {settings.push_account} could not be told"
     if isinstance(project, Unseen):
         if not case.vouched:
-            yield _cannot_tell(case, question, hidden(project))
+            yield _cannot_tell(case, subjects.account(settings.push_account), question, hidden(project))
         return
     yield from _minting(
         case, settings, project, holds(_member(project.pubsub_agent), MINT, account_policy, project_policy)
@@ -199,10 +259,11 @@ def _pushed_here(subscription: SubscriptionConfig | Unseen, service: ServiceConf
 class _Wrong:
     """Something in the configuration that keeps pushes out, and what would show that it does."""
 
-    code: Code
+    code: Telling[Mended]
     says: str
     rests_on: tuple[str, ...]
     about: About
+    subject: Subject | None
     seen_as: tuple[Way, ...]
     """How pushes are turned away by it."""
     keeps: timedelta = timedelta(0)
@@ -218,7 +279,7 @@ class _Wrong:
 # --- what happened --------------------------------------------------------------------------------------------------
 
 
-def _proven(case: Passage) -> Finding:
+def _proven(case: Passage, about: Subject | None) -> Finding:
     door = case.door
     acked = f"{count(door.acked_now, 'push')} acked in the last 5 min" if door.acked_now else "containers answer pushes"
     newest = f", the newest let in at {clock(door.newest_in, case.now)}" if door.newest_in else ""
@@ -227,11 +288,12 @@ def _proven(case: Passage) -> Finding:
         Status.OK,
         acked + newest + (f"; none refused by Google's front end{since}" if door.whole else ""),
         leg=case.leg,
+        subject=about,
         rests_on=("PushCounts", "RequestLog"),
     )
 
 
-def _turned(case: Passage, code: Code, turned: Turned, how: str) -> Finding:
+def _turned(case: Passage, code: Telling[TurnedAway], about: Subject | None, turned: Turned, how: str) -> Finding:
     """Pushes that were turned away: now, some of them, or until then."""
     many = count(turned.count, "push") + ("" if case.door.whole else " or more")
     quoted = f": “{turned.text[:90]}”" if turned.text else ""
@@ -246,8 +308,9 @@ def _turned(case: Passage, code: Code, turned: Turned, how: str) -> Finding:
             bears=Bears.SLOWS if met else Bears.APART,
             since=turned.first,
             until=turned.last,
+            subject=about,
             rests_on=_RESTS,
-            numbers={"refused": turned.count},
+            tells=TurnedAway(refused=turned.count),
         )
     shut = case.door.gate is Gate.SHUT
     bears = Bears.APART if not case.least else Bears.HOLDS if shut else Bears.SLOWS
@@ -258,8 +321,9 @@ def _turned(case: Passage, code: Code, turned: Turned, how: str) -> Finding:
         bears=bears,
         held=case.least if bears is Bears.HOLDS else 0,
         since=turned.first,
+        subject=about,
         rests_on=_RESTS,
-        numbers={"refused": turned.count},
+        tells=TurnedAway(refused=turned.count),
     )
 
 
@@ -275,7 +339,7 @@ def _were(turned: Turned) -> str:
     return "was" if turned.count == 1 else "were"
 
 
-def _foreign(case: Passage) -> Finding:
+def _foreign(case: Passage, about: Subject | None) -> Finding:
     foreign = case.door.foreign
     agents = names({_agent(r) for r in foreign})
     paths = names({r.path.partition("?")[0] for r in foreign})
@@ -285,7 +349,8 @@ def _foreign(case: Passage) -> Finding:
         leg=case.leg,
         since=foreign[0].at,
         rests_on=("RequestLog",),
-        numbers={"foreign": len(foreign)},
+        subject=about,
+        tells=Foreign(foreign=len(foreign)),
     )
 
 
@@ -293,7 +358,7 @@ def _agent(row: LogRow) -> str:
     return "uptime checks" if row.uptime else (row.user_agent.split("/")[0].split(" ")[0] or "unnamed callers")
 
 
-def _live(case: Passage, live: LiveHealth) -> Finding:
+def _live(case: Passage, about: Subject | None, live: LiveHealth) -> Finding:
     """Our own call speaks for our own network, and not for the pushes."""
     anonymous, signed = live.anonymous, live.authenticated
     if signed is None:
@@ -301,6 +366,7 @@ def _live(case: Passage, live: LiveHealth) -> Finding:
             Status.UNKNOWN,
             f"no token could be minted for the push account: {live.minting}",
             leg=case.leg,
+            subject=about,
             rests_on=("LiveHealth",),
         )
     said = (
@@ -313,14 +379,14 @@ def _live(case: Passage, live: LiveHealth) -> Finding:
         status, more = Status.FAULT, ""
     else:
         status, more = Status.UNKNOWN, "; from this network that settles nothing"
-    return LIVE.says(status, said + more, leg=case.leg, rests_on=("LiveHealth",))
+    return LIVE.says(status, said + more, leg=case.leg, subject=about, rests_on=("LiveHealth",))
 
 
 # --- what the configuration says ------------------------------------------------------------------------------------
 
 
 def _ingress(case: Passage, settings: SubscriptionSettings, target: ServiceSettings) -> Iterator[Finding]:
-    about = About(frozenset({f"services/{target.name}"}))
+    about, subject = About(frozenset({f"services/{target.name}"})), subjects.service(target.name)
     closed = []
     if target.default_uri_disabled and ".run.app" in settings.push_endpoint:
         closed.append(f"the default URL of {target.name} is switched off: pushes get a 404 that no log shows")
@@ -328,20 +394,23 @@ def _ingress(case: Passage, settings: SubscriptionSettings, target: ServiceSetti
         closed.append(f"ingress of {target.name} admits nobody")
     for says in closed:
         since = case.changed(about, ("ingress", "defaulturi"), Way.UNLOGGED)
-        yield from _judged(case, _Wrong(INGRESS, says, ("ServiceConfig",), about, (Way.UNLOGGED,), since=since))
+        yield from _judged(
+            case, _Wrong(INGRESS, says, ("ServiceConfig",), about, subject, (Way.UNLOGGED,), since=since)
+        )
 
 
 def _proxy(case: Passage, target: ServiceSettings) -> Iterator[Finding]:
     """The proxy wants a client id of its own as audience, and a grant that is not read: only what it does can be told."""
     says = f"Identity-Aware Proxy stands in front of {target.name} and wants its own client id as the token's audience"
-    about = About(frozenset({f"services/{target.name}"}))
+    about, subject = About(frozenset({f"services/{target.name}"})), subjects.service(target.name)
     if case.stops(Way.UNAUTHORIZED, Way.FORBIDDEN):
         since = case.changed(about, ("iap",), Way.UNAUTHORIZED, Way.FORBIDDEN)
-        yield from _judged(
-            case, _Wrong(IAP, says, ("ServiceConfig",), about, (Way.UNAUTHORIZED, Way.FORBIDDEN), since=since)
-        )
+        ways = (Way.UNAUTHORIZED, Way.FORBIDDEN)
+        yield from _judged(case, _Wrong(IAP, says, ("ServiceConfig",), about, subject, ways, since=since))
     elif not case.vouched:
-        yield _cannot_tell(case, "whether the push account gets in could not be told", Grant(Held.UNKNOWN, says))
+        yield _cannot_tell(
+            case, subject, "whether the push account gets in could not be told", Grant(Held.UNKNOWN, says)
+        )
 
 
 def _no_token(
@@ -349,15 +418,15 @@ def _no_token(
 ) -> Iterator[Finding]:
     if public.unknown:
         if not case.vouched:
-            yield _cannot_tell(
-                case, f"pushes carry no token, and whether {target.name} wants one could not be told", public
-            )
+            says = f"pushes carry no token, and whether {target.name} wants one could not be told"
+            yield _cannot_tell(case, subjects.service(target.name), says, public)
         return
     says = f"{target.name} wants a signed-in caller and pushes carry no token"
     about = _pushing(settings)
     since = case.changed(about, ("push", "oidc"), Way.FORBIDDEN)
     rests = ("SubscriptionConfig", "ServicePolicy")
-    yield from _judged(case, _Wrong(NO_TOKEN, says, rests, about, (Way.FORBIDDEN, Way.UNLOGGED), since=since))
+    subject = subjects.subscription(settings.name)
+    yield from _judged(case, _Wrong(NO_TOKEN, says, rests, about, subject, (Way.FORBIDDEN, Way.UNLOGGED), since=since))
 
 
 def _audience(case: Passage, settings: SubscriptionSettings, target: ServiceSettings) -> Iterator[Finding]:
@@ -371,6 +440,7 @@ def _audience(case: Passage, settings: SubscriptionSettings, target: ServiceSett
             f"audience {settings.effective_audience} is neither a URL of {target.name} ({target.uri}) nor a custom audience",
             ("SubscriptionConfig", "ServiceConfig"),
             About(about.resources | {f"services/{target.name}"}),
+            subjects.subscription(settings.name),
             (Way.UNAUTHORIZED, Way.UNLOGGED),
             keeps=_TOKEN_LIFE,
             since=case.changed(about, ("audience",), Way.UNAUTHORIZED),
@@ -401,6 +471,7 @@ def _invoker(
         f"{account} has no {INVOKE.role} on {target.name} or on the project ({answer.why})",
         ("ServicePolicy", "ProjectPolicy"),
         about,
+        subjects.service(target.name),
         (Way.FORBIDDEN, Way.UNAUTHORIZED, Way.UNLOGGED),
         since=taken(_member(account), INVOKE, case.made(about)) or case.first(Way.FORBIDDEN),
         tells=answer.settled_by,
@@ -410,7 +481,8 @@ def _invoker(
     elif answer.missing:
         yield from _judged(case, wrong)
     elif not case.vouched:
-        yield _cannot_tell(case, f"whether {account} may invoke {target.name} could not be told", answer)
+        says = f"whether {account} may invoke {target.name} could not be told"
+        yield _cannot_tell(case, subjects.service(target.name), says, answer)
         if case.stops(Way.FORBIDDEN) and _lacks(case.door.turned.get(Way.FORBIDDEN)):
             yield _presumed(case, wrong, target)
 
@@ -432,14 +504,22 @@ def _presumed(case: Passage, wrong: _Wrong, target: ServiceSettings) -> Finding:
         bears=Bears.HOLDS if case.least else Bears.APART,
         held=case.least,
         since=wrong.since,
+        subject=wrong.subject,
         rests_on=("RequestLog",),
+        tells=Mended(),
     )
 
 
 def _granted(case: Passage, who: str, target: ServiceSettings) -> Iterator[Finding]:
     """What is granted clears nothing while pushes are turned away, and says nothing beside pushes that get in."""
     if case.door.gate is Gate.UNTRIED or (case.door.gate is Gate.OPEN and not case.gets_in):
-        yield GRANTED.says(Status.OK, f"{who} may call {target.name}", leg=case.leg, rests_on=("ServicePolicy",))
+        yield GRANTED.says(
+            Status.OK,
+            f"{who} may call {target.name}",
+            leg=case.leg,
+            subject=subjects.service(target.name),
+            rests_on=("ServicePolicy",),
+        )
 
 
 def _account(case: Passage, settings: SubscriptionSettings, account: PushAccount) -> Iterator[Finding]:
@@ -451,6 +531,7 @@ def _account(case: Passage, settings: SubscriptionSettings, account: PushAccount
             f"push account {account.email} is {'disabled' if account.exists else 'gone'}",
             ("PushAccount",),
             about,
+            subjects.account(account.email),
             (Way.FORBIDDEN, Way.UNAUTHORIZED, Way.UNLOGGED),
             keeps=_TOKEN_LIFE,
             unsent=True,
@@ -462,9 +543,8 @@ def _account(case: Passage, settings: SubscriptionSettings, account: PushAccount
 def _minting(case: Passage, settings: SubscriptionSettings, project: ProjectInfo, answer: Grant) -> Iterator[Finding]:
     agent, account = project.pubsub_agent, settings.push_account
     if answer.unknown and not case.vouched:
-        yield _cannot_tell(
-            case, f"whether Google's Pub/Sub agent may mint tokens for {account} could not be told", answer
-        )
+        says = f"whether Google's Pub/Sub agent may mint tokens for {account} could not be told"
+        yield _cannot_tell(case, subjects.account(account), says, answer)
     if not answer.missing:
         return
     about = About(frozenset({f"serviceAccounts/{account}", f"projects/{project.project}"}), frozenset({"SetIamPolicy"}))
@@ -475,6 +555,7 @@ def _minting(case: Passage, settings: SubscriptionSettings, project: ProjectInfo
             f"{agent} has neither {MINT.role} on {account} nor roles/pubsub.serviceAgent on the project ({answer.why})",
             ("PushAccountPolicy", "ProjectPolicy"),
             about,
+            subjects.account(account),
             (Way.FORBIDDEN, Way.UNLOGGED),
             keeps=_TOKEN_LIFE,
             unsent=True,
@@ -492,7 +573,8 @@ def _judged(case: Passage, wrong: _Wrong) -> Iterator[Finding]:
         proven = case.door.proven
         if not case.vouched and proven is not None:
             says = f"{wrong.says}; yet a push got in at {clock(proven, case.now)}, and no change since is known"
-            yield _cannot_tell(case, says, Grant(Held.UNKNOWN, settled_by=wrong.tells, what=wrong.rests_on[0]))
+            unsettled = Grant(Held.UNKNOWN, settled_by=wrong.tells, what=wrong.rests_on[0])
+            yield _cannot_tell(case, wrong.subject, says, unsettled)
         return
     stops = case.stops(*wrong.seen_as) or (wrong.unsent and case.nothing_sent)
     bears = Bears.HOLDS if stops and case.least else Bears.APART
@@ -503,20 +585,22 @@ def _judged(case: Passage, wrong: _Wrong) -> Iterator[Finding]:
         bears=bears,
         held=case.least if bears is Bears.HOLDS else 0,
         since=wrong.since,
+        subject=wrong.subject,
         rests_on=wrong.rests_on,
-        words={"mend": wrong.mend} if wrong.mend else {},
+        tells=Mended(mend=wrong.mend or None),
     )
 
 
-def _cannot_tell(case: Passage, sentence: str, answer: Grant) -> Finding:
+def _cannot_tell(case: Passage, about: Subject | None, sentence: str, answer: Grant) -> Finding:
     why = f": {answer.why}" if answer.why else ""
     tells = f"; {answer.settled_by} tells" if answer.settled_by and not answer.permission else ""
     return UNSEEN.says(
         Status.UNKNOWN,
         sentence + why + tells,
         leg=case.leg,
+        subject=about,
         rests_on=(answer.what,) if answer.what else (),
-        words={"permission": answer.permission, "mend": answer.settled_by},
+        tells=Hidden(permission=answer.permission, mend=answer.settled_by),
     )
 
 

@@ -203,7 +203,7 @@ def test_what_follows_is_of_the_class_that_the_cause_makes() -> None:
     )
     late = failing(deadline_exceeded=40)
     refused = failing(remote_server_4xx=40)
-    own = found(push_auth.REFUSED, bears=Bears.HOLDS)
+    own = found(push_auth.REFUSED, bears=Bears.HOLDS, tells=push_auth.TurnedAway(refused=40))
     assert [f.code for f in verdict([crash], own, late).unexplained] == [delivered.FAILING.name]
     assert verdict([crash], own, refused).unexplained == ()
 

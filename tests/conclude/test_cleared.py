@@ -16,7 +16,9 @@ from diagnostics.steps.finding import Bears, Finding, Status
 NOTHING = Verdict((), (), ())
 ROUTED = routed.ROUTED.says(Status.OK, "requests → worker", leg=Leg.REQUEST)
 GRANTED = push_auth.GRANTED.says(Status.OK, "may call", leg=Leg.REQUEST)
-REFUSED = push_auth.REFUSED.says(Status.FAULT, "109 refused", leg=Leg.REQUEST, bears=Bears.HOLDS, held=109)
+REFUSED = push_auth.REFUSED.says(
+    Status.FAULT, "109 refused", leg=Leg.REQUEST, bears=Bears.HOLDS, held=109, tells=push_auth.TurnedAway(refused=109)
+)
 NO_START = cold_start.FINE.says(Status.OK, "no instance had to start", leg=Leg.REQUEST, tells=cold_start.Starts())
 
 
@@ -46,7 +48,9 @@ def test_what_is_refused_now_is_not_cleared_by_a_grant() -> None:
 
 
 def test_what_is_over_speaks_against_nothing() -> None:
-    over = push_auth.REFUSED.says(Status.OK, "3 refused until 12:51Z", leg=Leg.REQUEST)
+    over = push_auth.REFUSED.says(
+        Status.OK, "3 refused until 12:51Z", leg=Leg.REQUEST, tells=push_auth.TurnedAway(refused=3)
+    )
     assert cleared(GRANTED, over) == {"sign-in"}
 
 

@@ -35,6 +35,7 @@ from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.ledger.attempts import Attempt
 from diagnostics.steps import cold_start, delivered, processed, push_auth, requested, returned
 from diagnostics.steps.finding import Bears, Finding, Status
+from diagnostics.steps.tells import Hidden, Mended
 
 NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
 SOURCE = Provenance(source="audit logs", fetched_at=NOW, as_of=NOW)
@@ -46,7 +47,9 @@ PROFILE = PipelineProfile(
     worker=ServiceProfile(service="worker"),
     coordinator=ServiceProfile(service="coordinator"),
 )
-REFUSED = push_auth.REFUSED.says(Status.FAULT, "12 pushes refused", leg=Leg.REQUEST, bears=Bears.HOLDS)
+REFUSED = push_auth.REFUSED.says(
+    Status.FAULT, "12 pushes refused", leg=Leg.REQUEST, bears=Bears.HOLDS, tells=push_auth.TurnedAway(refused=12)
+)
 
 
 def evidence(*resources: str, denied: bool = False) -> EvidenceSet:
@@ -68,7 +71,12 @@ def adds(command: str, *findings: Finding, asked: str = "batch", **more: Any) ->
 
 
 FINE = processed.FINE.says(Status.OK, "40 pushes, all answered", leg=Leg.REQUEST)
-ERRORS = processed.ERRORS.says(Status.FAULT, "40 pushes answered 500", leg=Leg.REQUEST)
+ERRORS = processed.ERRORS.says(
+    Status.FAULT,
+    "40 pushes answered 500",
+    leg=Leg.REQUEST,
+    tells=processed.Errors(answers=40, recent=40, share=1, status=500),
+)
 FAILING = delivered.FAILING.says(
     Status.FAULT,
     "100% of pushes fail",
@@ -95,8 +103,8 @@ def test_a_part_is_not_offered_by_itself() -> None:
 
 
 def test_a_call_tells_more_unless_it_would_be_kept_out() -> None:
-    hidden = push_auth.UNSEEN.says(Status.UNKNOWN, "hidden", leg=Leg.REQUEST)
-    closed = push_auth.INGRESS.says(Status.FAULT, "ingress is internal", leg=Leg.REQUEST)
+    hidden = push_auth.UNSEEN.says(Status.UNKNOWN, "hidden", leg=Leg.REQUEST, tells=Hidden())
+    closed = push_auth.INGRESS.says(Status.FAULT, "ingress is internal", leg=Leg.REQUEST, tells=Mended())
     assert adds("push-auth --leg request") and adds("push-auth --leg request", REFUSED)
     assert not adds("push-auth --leg request", hidden)
     assert not adds("push-auth --leg request", closed)
@@ -145,13 +153,15 @@ def test_what_is_sure_has_its_remedy_and_what_is_not_its_check_first() -> None:
 
 
 def test_a_check_that_tells_nothing_is_left_out() -> None:
-    hidden = push_auth.UNSEEN.says(Status.UNKNOWN, "hidden", leg=Leg.REQUEST)
+    hidden = push_auth.UNSEEN.says(Status.UNKNOWN, "hidden", leg=Leg.REQUEST, tells=Hidden())
     probable = live("push-invoker-missing", REFUSED, Confidence.PROBABLE)
     assert offered(probable, findings=[hidden]) == ["runbook show push-invoker-missing"]
 
 
 def test_the_way_back_is_looked_at_where_the_cause_is_on_it() -> None:
-    back = push_auth.REFUSED.says(Status.FAULT, "refused", leg=Leg.COMPLETION, bears=Bears.HOLDS)
+    back = push_auth.REFUSED.says(
+        Status.FAULT, "refused", leg=Leg.COMPLETION, bears=Bears.HOLDS, tells=push_auth.TurnedAway(refused=12)
+    )
     assert offered(live("push-invoker-missing", back, Confidence.PROBABLE, Leg.COMPLETION)) == [
         "push-auth --leg completion",
         "runbook show push-invoker-missing --leg completion",
@@ -160,7 +170,13 @@ def test_the_way_back_is_looked_at_where_the_cause_is_on_it() -> None:
 
 def test_past_what_nothing_names_is_looked_at_what_changed_where_it_happened() -> None:
     worker = evidence("services/worker")
-    errors = processed.ERRORS.says(Status.FAULT, "500", leg=Leg.REQUEST, bears=Bears.HOLDS)
+    errors = processed.ERRORS.says(
+        Status.FAULT,
+        "500",
+        leg=Leg.REQUEST,
+        bears=Bears.HOLDS,
+        tells=processed.Errors(answers=40, recent=40, share=1, status=500),
+    )
     assert offered(unexplained=[errors]) == ["runbook show processed"]
     assert offered(unexplained=[errors], seen=worker) == ["runbook show processed", "changes --leg request"]
     start = requested.FAILED.says(Status.FAULT, "504", bears=Bears.HOLDS)

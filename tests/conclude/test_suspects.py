@@ -16,6 +16,7 @@ from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ServicePro
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import push_auth
 from diagnostics.steps.finding import Finding, Status
+from diagnostics.steps.tells import Mended
 
 NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
 ONSET = NOW - timedelta(minutes=20)
@@ -38,7 +39,7 @@ def change(minutes: float, resource: str = "services/worker", ok: bool = True) -
 def ranked(*changes: Change, log: Unseen | None = None, role: Role = Role.BLOCKS) -> tuple[Suspect, ...]:
     cause = find("push-invoker-missing")
     assert cause is not None
-    finding: Finding = push_auth.INVOKER.says(Status.FAULT, "no invoker", leg=Leg.REQUEST, since=ONSET)
+    finding: Finding = push_auth.INVOKER.says(Status.FAULT, "no invoker", leg=Leg.REQUEST, since=ONSET, tells=Mended())
     live = Live(Share(Match(cause, Leg.REQUEST, (finding,), True), (finding,), ()), role, Confidence.CONFIRMED)
     told = log or ChangeLog(
         source=SOURCE, since=NOW - timedelta(days=7), changes=tuple(sorted(changes, key=lambda c: c.at))
