@@ -35,6 +35,7 @@ from diagnostics.evidence.redact import hashed
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import dead_letter as dead_letters
+from diagnostics.steps import subjects
 from diagnostics.steps.finding import Code, Finding, Kind, Row, Status
 from diagnostics.steps.limits import serving
 from diagnostics.steps.push_auth import may_call, may_mint
@@ -136,12 +137,14 @@ def addressing(
     if settings is None or not settings.push_endpoint:
         return
     named, at = profile.leg(leg), path(settings.push_endpoint)
+    about = subjects.subscription(settings.name)
     if named and named.push_path and named.push_path != at:
         yield PUSH_PATH.says(
             Status.FAULT,
             f"{short(settings.name)} pushes to {at}, and the profile says that the service takes messages at "
             f"{named.push_path}",
             leg=leg,
+            subject=about,
             rests_on=("SubscriptionConfig",),
         )
     if settings.push_account and not settings.audience:
@@ -150,6 +153,7 @@ def addressing(
             f"{short(settings.name)} names no audience, so the token's is the whole push endpoint, path and all: name the "
             "service's own URL",
             leg=leg,
+            subject=about,
             rests_on=("SubscriptionConfig",),
         )
     if isinstance(service, Unseen) or service.settings is None:
@@ -183,6 +187,7 @@ def topic_names(
             Status.WARNING,
             f"{publisher.name} has no {named.topic_env} in its environment, so it publishes to whatever topic its code falls back to",
             leg=leg,
+            subject=subjects.service(publisher.name),
             rests_on=("ServiceConfig", "TopicConfig"),
         )
     elif env[named.topic_env] not in right:
@@ -190,6 +195,7 @@ def topic_names(
             Status.FAULT,
             f"{named.topic_env} of {publisher.name} names another topic than {short(name)}",
             leg=leg,
+            subject=subjects.service(publisher.name),
             rests_on=("ServiceConfig", "TopicConfig"),
         )
 
@@ -209,7 +215,7 @@ def topic_in_force(
     if arrived is None or not arrived.least:
         found = topic_names(leg, profile, topic, coordinator, worker, coordinators, workers)
         yield from (
-            TOPIC_IN_FORCE.says(Status.FAULT, f.says, leg=leg, rests_on=f.rests_on)
+            TOPIC_IN_FORCE.says(Status.FAULT, f.says, leg=leg, subject=f.subject, rests_on=f.rests_on)
             for f in found
             if f.status is Status.FAULT
         )
@@ -228,6 +234,7 @@ def _tagged(
             Status.FAULT,
             f"{short(settings.name)} pushes to the tag {label}, which {target.name} does not have: Cloud Run answers 404",
             leg=leg,
+            subject=subjects.subscription(settings.name),
             rests_on=("SubscriptionConfig", "ServiceConfig"),
         )
         return
@@ -237,6 +244,7 @@ def _tagged(
         f"{short(settings.name)} pushes to the tag {label} of {target.name}, which points to {behind}"
         + (": the next deploy will not reach it" if behind == serves else f"; {serves} serves all else"),
         leg=leg,
+        subject=subjects.subscription(settings.name),
         rests_on=("SubscriptionConfig", "ServiceConfig"),
     )
 
@@ -261,5 +269,6 @@ def _twins(
             f"{names(twins)} pushes the same topic to the same path of {target.name} by another of its URLs: every message is "
             "worked on twice",
             leg=leg,
+            subject=subjects.topic(settings.topic),
             rests_on=("ProjectSubscriptions", "ServiceConfig"),
         )

@@ -20,22 +20,61 @@ from diagnostics.evidence.model import (
     Unseen,
 )
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.finding import Code, Finding, Kind, Status
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Finding, Kind, Status, Telling
+from diagnostics.steps.tells import Tells
 from diagnostics.steps.urls import tag
 from diagnostics.steps.words import clip, clock, count, short
 
-SERVED = Code("changes.served", Stage.PROCESSED, "the revisions that worked on the batch")
-NO_TRAFFIC = Code("changes.no_traffic", Stage.DELIVERED, "the newest revision gets no requests", Kind.MECHANISM)
-NOT_READY = Code(
+
+class Served(Tells, frozen=True, kw_only=True):
+    """Revisions that worked on the batch."""
+
+    revisions: int
+    revisions_: str
+    """Their names, joined by commas."""
+
+
+class Builds(Tells, frozen=True, kw_only=True):
+    """Names of revisions and of their service."""
+
+    serving: str
+    """The one that gets the requests."""
+    newest: str
+    """The one that was built last."""
+    service: str
+
+
+class Tagged(Tells, frozen=True, kw_only=True):
+    """Names of revisions and of their service."""
+
+    serving: str
+    """The one that the tag points to, and so gets the pushes."""
+    newest: str
+    """The one that serves all else."""
+    service: str
+    tag: str
+
+
+SERVED = Telling("changes.served", Stage.PROCESSED, "the revisions that worked on the batch", tells=Served)
+NO_TRAFFIC = Telling(
+    "changes.no_traffic", Stage.DELIVERED, "the newest revision gets no requests", Kind.MECHANISM, tells=Builds
+)
+NOT_READY = Telling(
     "changes.not_ready",
     Stage.DELIVERED,
     "the newest revision did not start, so the one before it serves",
     Kind.MECHANISM,
+    tells=Builds,
 )
-STALE_TAG = Code(
-    "changes.stale_tag", Stage.DELIVERED, "pushes go to a traffic tag that points to an older build", Kind.MECHANISM
+STALE_TAG = Telling(
+    "changes.stale_tag",
+    Stage.DELIVERED,
+    "pushes go to a traffic tag that points to an older build",
+    Kind.MECHANISM,
+    tells=Tagged,
 )
-ROLLED_BACK = Code("changes.rolled_back", Stage.DELIVERED, "traffic was put back on an older revision")
+ROLLED_BACK = Telling("changes.rolled_back", Stage.DELIVERED, "traffic was put back on an older revision", tells=Builds)
 
 _ONE_DEPLOY = timedelta(minutes=5)
 """What the audit log writes of one deploy lies this close to the creation of its revision; Cloud Run gives a start 4 minutes."""
@@ -87,8 +126,8 @@ def served(
             leg=leg,
             since=since,
             rests_on=("ItemMarks", "RequestLog"),
-            numbers={"revisions": len(wrote)},
-            words={"revisions": ",".join(sorted(wrote))},
+            subject=subjects.service(service.name),
+            tells=Served(revisions=len(wrote), revisions_=",".join(sorted(wrote))),
         )
 
 
@@ -101,7 +140,8 @@ def _unserved(
     now: datetime,
 ) -> Iterator[Finding]:
     made = f"{newest.name}, made at {clock(newest.created, now)},"
-    words = {"serving": runs.name, "newest": newest.name, "service": settings.name}
+    tells = Builds(serving=runs.name, newest=newest.name, service=settings.name)
+    about = subjects.service(settings.name)
     if newest.ready == "failed":
         yield NOT_READY.says(
             Status.WARNING,
@@ -110,7 +150,8 @@ def _unserved(
             leg=leg,
             since=newest.created,
             rests_on=("ServiceConfig", "Revisions"),
-            words=words,
+            subject=about,
+            tells=tells,
         )
         return
     if newest.ready == "pending":
@@ -123,7 +164,8 @@ def _unserved(
             leg=leg,
             since=moved,
             rests_on=("ServiceConfig", "Revisions", "ChangeLog"),
-            words=words,
+            subject=about,
+            tells=tells,
         )
         return
     share = sum(t.percent for t in settings.traffic if (t.revision or settings.latest_ready) == newest.name)
@@ -135,7 +177,8 @@ def _unserved(
         leg=leg,
         since=newest.created,
         rests_on=("ServiceConfig", "Revisions"),
-        words=words,
+        subject=about,
+        tells=tells,
     )
 
 
@@ -166,5 +209,6 @@ def _tagged(
             leg=leg,
             since=runs.created,
             rests_on=("SubscriptionConfig", "ServiceConfig", "Revisions"),
-            words={"serving": behind.name, "newest": runs.name, "service": settings.name, "tag": label},
+            subject=subjects.service(settings.name),
+            tells=Tagged(serving=behind.name, newest=runs.name, service=settings.name, tag=label),
         )

@@ -21,14 +21,42 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.finding import Code, Finding, Status
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Finding, Status, Subject, Telling
 from diagnostics.steps.limits import serving
+from diagnostics.steps.tells import Hidden, Tells
 from diagnostics.steps.words import count, latency, span
 
-FITS = Code("limits.capacity", Stage.DELIVERED, "the service can do what came")
-TOO_SMALL = Code("limits.too_small", Stage.DELIVERED, "the service cannot do what comes")
-TOO_SLOW = Code("limits.too_slow", Stage.DELIVERED, "the largest batch takes longer than a batch may take")
-UNSEEN = Code("limits.capacity_unseen", Stage.DELIVERED, "capacity could not be judged")
+
+class Load(Tells, frozen=True, kw_only=True):
+    """What came in the busiest minute, against what the service takes."""
+
+    rate_per_s: float
+    """Pushes a second."""
+    takes_s: float
+    """Seconds that one takes, typically."""
+    needed: float
+    """Requests at once that this comes to."""
+    at_once: int
+    """Requests at once that the service takes."""
+
+
+class Drain(Tells, frozen=True, kw_only=True):
+    """The largest batch of the look-back."""
+
+    items: int
+    drain_s: float
+    """Seconds that it takes at best."""
+    after_s: float
+    """Seconds after which a batch is closed, done or not."""
+
+
+FITS = Telling("limits.capacity", Stage.DELIVERED, "the service can do what came", tells=Load)
+TOO_SMALL = Telling("limits.too_small", Stage.DELIVERED, "the service cannot do what comes", tells=Load)
+TOO_SLOW = Telling(
+    "limits.too_slow", Stage.DELIVERED, "the largest batch takes longer than a batch may take", tells=Drain
+)
+UNSEEN = Telling("limits.capacity_unseen", Stage.DELIVERED, "capacity could not be judged", tells=Hidden)
 
 _RESTS = ("PushCounts", "PushLatencies", "ReceiverTraffic", "ServiceConfig")
 
@@ -53,6 +81,7 @@ def capacity(
     target = service.settings
     if target is None:
         return
+    about = subjects.service(target.name)
     times: ReceiverTraffic | PushLatencies | Unseen = (
         traffic if leg is Leg.REQUEST and profile.worker.service else latencies
     )
@@ -63,7 +92,8 @@ def capacity(
                 f"whether {target.name} can do the work that comes could not be seen: {unseen.says}",
                 leg=leg,
                 rests_on=(unseen.what,),
-                words={"permission": unseen.permission, "mend": unseen.mend, "why": unseen.why.value},
+                subject=about,
+                tells=Hidden.of(unseen),
             )
             return
     assert not isinstance(pushes, Unseen) and not isinstance(times, Unseen)
@@ -73,14 +103,16 @@ def capacity(
             Status.IDLE,
             f"no push was counted lately, so whether {target.name} is large enough stays open until a batch has run",
             leg=leg,
+            subject=about,
             rests_on=_RESTS,
+            tells=Hidden(),
         )
         return
     runs = serving(target, revisions)
     instances = most_instances(target, runs.max_instances)
     at_once = instances * runs.concurrency
     needed = rate * takes
-    numbers = {"rate_per_s": rate, "takes_s": takes, "needed": needed, "at_once": at_once}
+    tells = Load(rate_per_s=rate, takes_s=takes, needed=needed, at_once=at_once)
     figures = (
         f"{rate * 60:.0f} pushes in the busiest minute × {latency(takes)} each = {needed:.1f} at once; {target.name} takes "
         f"{at_once} ({count(instances, 'instance')} × {runs.concurrency})"
@@ -88,12 +120,17 @@ def capacity(
     small = needed > at_once
     if small:
         yield TOO_SMALL.says(
-            Status.WARNING, f"{figures}: the rest is turned away", leg=leg, rests_on=_RESTS, numbers=numbers
+            Status.WARNING,
+            f"{figures}: the rest is turned away",
+            leg=leg,
+            subject=about,
+            rests_on=_RESTS,
+            tells=tells,
         )
-    slow = list(_largest(leg, ledger, profile, at_once, takes)) if leg is Leg.REQUEST else []
+    slow = list(_largest(leg, about, ledger, profile, at_once, takes)) if leg is Leg.REQUEST else []
     yield from slow
     if not small and not slow:
-        yield FITS.says(Status.OK, figures, leg=leg, rests_on=_RESTS, numbers=numbers)
+        yield FITS.says(Status.OK, figures, leg=leg, subject=about, rests_on=_RESTS, tells=tells)
 
 
 def busiest(pushes: PushCounts) -> float:
@@ -119,7 +156,9 @@ def most_instances(target: ServiceSettings, of_revision: int) -> int:
     return min([of_revision] + ([target.max_instances] if target.max_instances else []))
 
 
-def _largest(leg: Leg, ledger: Ledger, profile: PipelineProfile, at_once: int, takes: float) -> Iterator[Finding]:
+def _largest(
+    leg: Leg, about: Subject | None, ledger: Ledger, profile: PipelineProfile, at_once: int, takes: float
+) -> Iterator[Finding]:
     """The largest batch of the look-back against the age at which the coordinator gives a batch up."""
     after = profile.closing.after_s if profile.closing else None
     created = [a.created.numbers.get("expected", 0) for a in ledger.attempts if a.created]
@@ -135,5 +174,6 @@ def _largest(leg: Leg, ledger: Ledger, profile: PipelineProfile, at_once: int, t
             f"{span(after)}, done or not",
             leg=leg,
             rests_on=("BatchMarks", "ReceiverTraffic", "ServiceConfig"),
-            numbers={"items": items, "drain_s": drain, "after_s": after},
+            subject=about,
+            tells=Drain(items=items, drain_s=drain, after_s=after),
         )

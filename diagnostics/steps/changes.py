@@ -9,13 +9,44 @@ from typing import Annotated
 from diagnostics.evidence.model import Change, ChangeLog, Leg, Revisions, RevisionSettings, ServiceConfig, Stage, Unseen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.finding import Code, Finding, Kind, Status
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Code, Finding, Kind, Status, Telling
+from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import clip, clock, count, short
 
-MIN_INSTANCES = Code("changes.min_instances", Stage.DELIVERED, "a deploy lost the minimum of instances", Kind.MECHANISM)
-CHANGED = Code("changes.changed", Stage.REQUESTED, "configuration changed")
+
+class LostMinimum(Tells, frozen=True, kw_only=True):
+    before: int
+    """Instances that were kept warm."""
+    before_: str
+    """The last revision that kept them."""
+    revision: str
+    """The one that serves and keeps none."""
+
+
+class Deployed(Tells, frozen=True, kw_only=True):
+    """Names of revisions."""
+
+    revision: str
+    """The one that serves."""
+    before: str
+    """The one that it is compared with."""
+
+
+class Changed(Tells, frozen=True, kw_only=True):
+    changes: int
+
+
+MIN_INSTANCES = Telling(
+    "changes.min_instances",
+    Stage.DELIVERED,
+    "a deploy lost the minimum of instances",
+    Kind.MECHANISM,
+    tells=LostMinimum,
+)
+CHANGED = Telling("changes.changed", Stage.REQUESTED, "configuration changed", tells=Changed)
 NOTHING = Code("changes.nothing", Stage.REQUESTED, "nothing changed")
-DEPLOYED = Code("changes.deployed", Stage.PROCESSED, "a new revision serves")
+DEPLOYED = Telling("changes.deployed", Stage.PROCESSED, "a new revision serves", tells=Deployed)
 
 
 def changes(
@@ -47,8 +78,8 @@ def changes(
             leg=leg,
             since=serving.created,
             rests_on=("ServiceConfig", "Revisions"),
-            numbers={"before": lost.min_instances},
-            words={"revision": serving.name, "before": lost.name},
+            subject=subjects.service(settings.name),
+            tells=LostMinimum(before=lost.min_instances, before_=lost.name, revision=serving.name),
         )
     since = good_at or (log.since if not isinstance(log, Unseen) else None)
     if since and serving.created > since:
@@ -62,7 +93,8 @@ def changes(
             leg=leg,
             since=serving.created,
             rests_on=("Revisions",),
-            words={"revision": serving.name, "before": before.name},
+            subject=subjects.service(settings.name),
+            tells=Deployed(revision=serving.name, before=before.name),
         )
 
 
@@ -89,7 +121,7 @@ def audit(
             f"{count(len(made), 'change')} since {against}: {listed}",
             since=made[0].at,
             rests_on=("ChangeLog",),
-            numbers={"changes": len(made)},
+            tells=Changed(changes=len(made)),
         )
     elif not log.source.complete:
         yield NOTHING.says(

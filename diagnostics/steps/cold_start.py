@@ -34,7 +34,7 @@ from diagnostics.steps.tells import Hidden, Tells
 from diagnostics.steps.words import at_least, clock, count, latency
 
 
-class Starts(Tells, frozen=True):
+class Starts(Tells, frozen=True, kw_only=True):
     """How instances started since the batch began, in seconds; without any number: none had to."""
 
     startup_s: float | None = None
@@ -44,7 +44,7 @@ class Starts(Tells, frozen=True):
     starts: float | None = None
 
 
-class Slow(Tells, frozen=True):
+class Slow(Tells, frozen=True, kw_only=True):
     """A start-up, in seconds, that outlasts the ack deadline, and the pushes that expired."""
 
     startup_s: float
@@ -56,7 +56,7 @@ class Slow(Tells, frozen=True):
     """All that ran into it."""
 
 
-class TurnedAway(Tells, frozen=True):
+class TurnedAway(Tells, frozen=True, kw_only=True):
     """Pushes that Cloud Run turned away for want of an instance."""
 
     turned_away: int

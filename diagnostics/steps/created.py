@@ -17,7 +17,7 @@ from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import clock, count, span
 
 
-class InTheWay(Tells, frozen=True):
+class InTheWay(Tells, frozen=True, kw_only=True):
     """The batch for whose sake a start was refused, and how it is getting on."""
 
     blocker: str | None = None
@@ -28,7 +28,7 @@ class InTheWay(Tells, frozen=True):
     age_s: float | None = None
 
 
-class Loading(Tells, frozen=True):
+class Loading(Tells, frozen=True, kw_only=True):
     due: float
     """When the start call is ended at the latest, in seconds since 1970."""
 

@@ -32,7 +32,7 @@ from diagnostics.steps.tells import Hidden, Tells
 from diagnostics.steps.words import short
 
 
-class Lacking(Tells, frozen=True):
+class Lacking(Tells, frozen=True, kw_only=True):
     retrying_items: int
     """Items that come round again and again meanwhile."""
     lacking: str

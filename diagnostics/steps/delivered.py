@@ -48,12 +48,12 @@ from diagnostics.steps.tells import Hidden, Tells
 from diagnostics.steps.words import HANDS, between, clock, count, span
 
 
-class Acks(Tells, frozen=True):
+class Acks(Tells, frozen=True, kw_only=True):
     acks: float
     """Pushes that were acked in the window."""
 
 
-class Failing(Tells, frozen=True):
+class Failing(Tells, frozen=True, kw_only=True):
     """How pushes of the last five minutes were answered."""
 
     share: float
@@ -67,14 +67,14 @@ class Failing(Tells, frozen=True):
     """Status codes that the request log shows, the most frequent first."""
 
 
-class Failed(Tells, frozen=True):
+class Failed(Tells, frozen=True, kw_only=True):
     failed: float
     """Pushes that failed in the window, before it was over."""
     statuses: str | None = None
     """As above."""
 
 
-class Late(Tells, frozen=True):
+class Late(Tells, frozen=True, kw_only=True):
     """Pushes that ran into the ack deadline."""
 
     expired: float
@@ -82,13 +82,13 @@ class Late(Tells, frozen=True):
     """Of those in the last five minutes."""
 
 
-class OldBacklog(Tells, frozen=True):
+class OldBacklog(Tells, frozen=True, kw_only=True):
     unacked: float
     age_s: float
     """Age of the oldest unacked message."""
 
 
-class HeldBack(Tells, frozen=True):
+class HeldBack(Tells, frozen=True, kw_only=True):
     """Pushes a minute of the last five, and messages that wait."""
 
     nacks_per_min: float
@@ -96,12 +96,12 @@ class HeldBack(Tells, frozen=True):
     unacked: float
 
 
-class AtWork(Tells, frozen=True):
+class AtWork(Tells, frozen=True, kw_only=True):
     in_flight: float
     """Messages that are with the receiver."""
 
 
-class Redelivered(Tells, frozen=True):
+class Redelivered(Tells, frozen=True, kw_only=True):
     """Pushes since the oldest message came, and messages that wait."""
 
     failed: float
@@ -112,7 +112,7 @@ class Redelivered(Tells, frozen=True):
     """Pushes that were acked meanwhile."""
 
 
-class DeadLettered(Tells, frozen=True):
+class DeadLettered(Tells, frozen=True, kw_only=True):
     """Messages that went to the dead-letter topic."""
 
     dead_lettered: float
@@ -129,7 +129,7 @@ class DeadLettered(Tells, frozen=True):
     """Why most of the batch's had failed."""
 
 
-class Health(Tells, frozen=True):
+class Health(Tells, frozen=True, kw_only=True):
     criteria: str
     """Of the metric delivery_latency_health_score: the one that is bad."""
 

@@ -20,19 +20,62 @@ from diagnostics.evidence.model import (
     Unseen,
 )
 from diagnostics.pipeline.profile import PipelineProfile, ServiceProfile
-from diagnostics.steps.finding import Code, Finding, Status
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Code, Finding, Status, Telling
+from diagnostics.steps.tells import Mended, Tells
 from diagnostics.steps.words import short, span
 
+
+class ItemOverServer(Tells, frozen=True, kw_only=True):
+    item_s: float
+    """Seconds that the application gives an item."""
+    outer_s: float
+    """Seconds after which the server ends it, or Cloud Run."""
+
+
+class ServerOverRun(Tells, frozen=True, kw_only=True):
+    server_s: float
+    """Seconds that the server waits."""
+    run_s: float
+    """Cloud Run's request timeout in seconds."""
+
+
+class RunOverDeadline(Tells, frozen=True, kw_only=True):
+    run_s: float
+    """Cloud Run's request timeout in seconds."""
+    deadline_s: float
+    """The ack deadline in seconds."""
+    mend: str | None = None
+    """The command that raises the deadline, if it can be raised so far."""
+
+
+class Deadline(Tells, frozen=True, kw_only=True):
+    deadline_s: float
+    """The ack deadline in seconds."""
+
+
 IN_ORDER = Code("limits.in_order", Stage.DELIVERED, "the limits in time fit into one another")
-ITEM_OVER_SERVER = Code("limits.item_over_server", Stage.PROCESSED, "an item may take longer than the server lets it")
-SERVER_OVER_RUN = Code("limits.server_over_run", Stage.PROCESSED, "the server waits longer than Cloud Run does")
-RUN_OVER_DEADLINE = Code("limits.run_over_deadline", Stage.DELIVERED, "Cloud Run waits longer than the ack deadline")
-COLD_DEADLINE = Code(
-    "limits.cold_deadline",
-    Stage.DELIVERED,
-    "the ack deadline is no longer than the wait for a start",
+ITEM_OVER_SERVER = Telling(
+    "limits.item_over_server",
+    Stage.PROCESSED,
+    "an item may take longer than the server lets it",
+    tells=ItemOverServer,
 )
-RETRY_AT_ONCE = Code("limits.retry_at_once", Stage.DELIVERED, "no retry policy: what fails comes back at once")
+SERVER_OVER_RUN = Telling(
+    "limits.server_over_run", Stage.PROCESSED, "the server waits longer than Cloud Run does", tells=ServerOverRun
+)
+RUN_OVER_DEADLINE = Telling(
+    "limits.run_over_deadline",
+    Stage.DELIVERED,
+    "Cloud Run waits longer than the ack deadline",
+    tells=RunOverDeadline,
+)
+COLD_DEADLINE = Telling(
+    "limits.cold_deadline", Stage.DELIVERED, "the ack deadline is no longer than the wait for a start", tells=Deadline
+)
+RETRY_AT_ONCE = Telling(
+    "limits.retry_at_once", Stage.DELIVERED, "no retry policy: what fails comes back at once", tells=Mended
+)
 
 _PENDING_S = 10.0
 """A request waits at least this long for an instance to start: max(3.5 × start-up, 10 s) (Cloud Run container contract)."""
@@ -51,10 +94,11 @@ def limits(
         return
     runs = serving(target, revisions)
     stated = profile.worker if leg is Leg.REQUEST else profile.coordinator
-    found = [*_ladder(leg, settings, runs, stated), *_cold(leg, settings, target, runs)]
+    found = [*_ladder(leg, settings, target, runs, stated), *_cold(leg, settings, target, runs)]
     yield from found
     if not found:
-        yield IN_ORDER.says(Status.OK, _order(settings, runs, stated), leg=leg, rests_on=_RESTS)
+        about = subjects.service(target.name)
+        yield IN_ORDER.says(Status.OK, _order(settings, runs, stated), leg=leg, subject=about, rests_on=_RESTS)
 
 
 def retrying(leg: Leg, subscription: SubscriptionConfig) -> Iterator[Finding]:
@@ -72,7 +116,8 @@ def retrying(leg: Leg, subscription: SubscriptionConfig) -> Iterator[Finding]:
         f"{short(settings.name)} has no retry policy, so what fails comes back as soon as possible{burnt}",
         leg=leg,
         rests_on=("SubscriptionConfig",),
-        words={"mend": update(settings.name, "--min-retry-delay=10s", "--max-retry-delay=600s")},
+        subject=subjects.subscription(settings.name),
+        tells=Mended(mend=update(settings.name, "--min-retry-delay=10s", "--max-retry-delay=600s")),
     )
 
 
@@ -94,7 +139,11 @@ _LONGEST_DEADLINE_S = 600.0
 
 
 def _ladder(
-    leg: Leg, settings: SubscriptionSettings, runs: RevisionSettings, stated: ServiceProfile
+    leg: Leg,
+    settings: SubscriptionSettings,
+    target: ServiceSettings,
+    runs: RevisionSettings,
+    stated: ServiceProfile,
 ) -> Iterator[Finding]:
     item, server = stated.item_timeout_s, stated.server_timeout_s
     outer = server if server is not None else runs.timeout_s
@@ -105,7 +154,8 @@ def _ladder(
             f"the application gives an item {span(item)} and {holder} ends it after {span(outer)}, without a word to the program",
             leg=leg,
             rests_on=_RESTS,
-            numbers={"item_s": item, "outer_s": outer},
+            subject=subjects.service(target.name),
+            tells=ItemOverServer(item_s=item, outer_s=outer),
         )
     if server is not None and server >= runs.timeout_s:
         yield SERVER_OVER_RUN.says(
@@ -114,7 +164,8 @@ def _ladder(
             "while the work goes on",
             leg=leg,
             rests_on=_RESTS,
-            numbers={"server_s": server, "run_s": runs.timeout_s},
+            subject=subjects.service(target.name),
+            tells=ServerOverRun(server_s=server, run_s=runs.timeout_s),
         )
     if runs.timeout_s > settings.ack_deadline_s and not stated.start_path:
         yield RUN_OVER_DEADLINE.says(
@@ -124,16 +175,18 @@ def _ladder(
             f"{span(settings.ack_deadline_s)}: what takes longer is pushed again while it is still worked on",
             leg=leg,
             rests_on=_RESTS,
-            numbers={"run_s": runs.timeout_s, "deadline_s": settings.ack_deadline_s},
-            words=_raised(settings, runs),
+            subject=subjects.subscription(settings.name),
+            tells=RunOverDeadline(
+                run_s=runs.timeout_s, deadline_s=settings.ack_deadline_s, mend=_raised(settings, runs)
+            ),
         )
 
 
-def _raised(settings: SubscriptionSettings, runs: RevisionSettings) -> dict[str, str]:
+def _raised(settings: SubscriptionSettings, runs: RevisionSettings) -> str | None:
     """How to raise the ack deadline, if it can be raised so far."""
     if runs.timeout_s > _LONGEST_DEADLINE_S:
-        return {}
-    return {"mend": update(settings.name, f"--ack-deadline={runs.timeout_s:.0f}")}
+        return None
+    return update(settings.name, f"--ack-deadline={runs.timeout_s:.0f}")
 
 
 def _cold(
@@ -147,7 +200,8 @@ def _cold(
             f"and a push may wait {span(_PENDING_S)} and more for one to start",
             leg=leg,
             rests_on=_RESTS,
-            numbers={"deadline_s": settings.ack_deadline_s},
+            subject=subjects.subscription(settings.name),
+            tells=Deadline(deadline_s=settings.ack_deadline_s),
         )
 
 

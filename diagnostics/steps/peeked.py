@@ -15,7 +15,7 @@ from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import count, names, span
 
 
-class Unreadable(Tells, frozen=True):
+class Unreadable(Tells, frozen=True, kw_only=True):
     """Messages that the receiver cannot read."""
 
     messages: int
@@ -25,7 +25,7 @@ class Unreadable(Tells, frozen=True):
     """What the pipeline calls an item."""
 
 
-class Stuck(Tells, frozen=True):
+class Stuck(Tells, frozen=True, kw_only=True):
     messages: int
     attempts: int
     """Most delivery attempts of one; 0: Google does not count them."""
@@ -33,7 +33,7 @@ class Stuck(Tells, frozen=True):
     """What the pipeline calls an item."""
 
 
-class Waiting(Tells, frozen=True):
+class Waiting(Tells, frozen=True, kw_only=True):
     messages: int
 
 

@@ -49,7 +49,7 @@ from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import at_least, between, clock, count, names, span
 
 
-class Repeated(Tells, frozen=True):
+class Repeated(Tells, frozen=True, kw_only=True):
     """Items that failed more than once."""
 
     items: int
@@ -61,7 +61,7 @@ class Repeated(Tells, frozen=True):
     """Failures in the last five minutes."""
 
 
-class AllFail(Tells, frozen=True):
+class AllFail(Tells, frozen=True, kw_only=True):
     """Items that came round since the receiver broke, and those that got through before."""
 
     failed: int
@@ -69,7 +69,7 @@ class AllFail(Tells, frozen=True):
     before: int
 
 
-class Unreadable(Tells, frozen=True):
+class Unreadable(Tells, frozen=True, kw_only=True):
     """Pushes that the program itself answered with a client error that is about the message."""
 
     answers: int
@@ -77,7 +77,7 @@ class Unreadable(Tells, frozen=True):
     """Of those in the last five minutes."""
 
 
-class Errors(Tells, frozen=True):
+class Errors(Tells, frozen=True, kw_only=True):
     """Pushes that the program itself answered with this status."""
 
     answers: int
@@ -88,7 +88,7 @@ class Errors(Tells, frozen=True):
     status: int
 
 
-class Crashing(Tells, frozen=True):
+class Crashing(Tells, frozen=True, kw_only=True):
     exits: int
     """Containers that Cloud Run's lines tell of."""
     refused: int
@@ -99,13 +99,13 @@ class Crashing(Tells, frozen=True):
     """How they die, in words."""
 
 
-class TimedOut(Tells, frozen=True):
+class TimedOut(Tells, frozen=True, kw_only=True):
     answers: int
     timeout_s: float
     """How long the longest took."""
 
 
-class TooLong(Tells, frozen=True):
+class TooLong(Tells, frozen=True, kw_only=True):
     """Pushes over which programs took longer than the ack deadline, in seconds."""
 
     over: int
@@ -116,7 +116,7 @@ class TooLong(Tells, frozen=True):
     """Pushes that ran into the deadline for whatever reason."""
 
 
-class Skipped(Tells, frozen=True):
+class Skipped(Tells, frozen=True, kw_only=True):
     """Items that the worker gave up and acked."""
 
     skipped: int
@@ -128,13 +128,13 @@ class Skipped(Tells, frozen=True):
     """The most frequent one; empty: its lines tell none."""
 
 
-class Fruitless(Tells, frozen=True):
+class Fruitless(Tells, frozen=True, kw_only=True):
     empty: int
     """Items of which nothing came, by their own lines."""
     finished: int
 
 
-class TooFew(Tells, frozen=True):
+class TooFew(Tells, frozen=True, kw_only=True):
     per_min: float
     """Failures a minute in the last five minutes."""
     slots: int | None = None

@@ -32,7 +32,7 @@ from diagnostics.steps.tells import Hidden, Tells
 from diagnostics.steps.words import clock, span
 
 
-class Moved(Tells, frozen=True):
+class Moved(Tells, frozen=True, kw_only=True):
     """How long it is since an item got further, and how long one may take, in seconds."""
 
     idle_s: float

@@ -25,7 +25,7 @@ from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import clip, span
 
 
-class Gated(Tells, frozen=True):
+class Gated(Tells, frozen=True, kw_only=True):
     """Items, by what the gate did with them."""
 
     gated: int
@@ -36,7 +36,7 @@ class Gated(Tells, frozen=True):
     of: int
 
 
-class Empty(Tells, frozen=True):
+class Empty(Tells, frozen=True, kw_only=True):
     unlisted: int
     """Items without a reason that the profile lists as right."""
     gated: int
@@ -44,7 +44,7 @@ class Empty(Tells, frozen=True):
     """Empty: the line tells none."""
 
 
-class NotPublished(Tells, frozen=True):
+class NotPublished(Tells, frozen=True, kw_only=True):
     """Items that could not be published for one reason."""
 
     failed: int
@@ -55,14 +55,14 @@ class NotPublished(Tells, frozen=True):
     """google.rpc.Code as counters name it; empty: the line does not tell."""
 
 
-class StartAtWork(Tells, frozen=True):
+class StartAtWork(Tells, frozen=True, kw_only=True):
     """How long the start call has been at work, and may be; without any number: nothing tells."""
 
     age_s: float | None = None
     limit_s: float | None = None
 
 
-class CutShort(Tells, frozen=True):
+class CutShort(Tells, frozen=True, kw_only=True):
     failed: int
     """Items whose publishing failed, by the coordinator's own lines."""
     limit_s: float

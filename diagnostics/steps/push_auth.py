@@ -43,12 +43,12 @@ from diagnostics.steps.tells import Hidden, Mended, Tells
 from diagnostics.steps.words import clock, count, names, short
 
 
-class TurnedAway(Tells, frozen=True):
+class TurnedAway(Tells, frozen=True, kw_only=True):
     refused: int
     """Pushes that were refused in one way, in its newest spell."""
 
 
-class Foreign(Tells, frozen=True):
+class Foreign(Tells, frozen=True, kw_only=True):
     foreign: int
     """Refusals in the log that are no pushes."""
 

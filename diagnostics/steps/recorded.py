@@ -18,14 +18,14 @@ from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import at_least, between, clip, clock, count
 
 
-class Missing(Tells, frozen=True):
+class Missing(Tells, frozen=True, kw_only=True):
     """Items of a batch that is closed."""
 
     done: int
     missing: int
 
 
-class Waits(Tells, frozen=True):
+class Waits(Tells, frozen=True, kw_only=True):
     """Items of a batch that is open."""
 
     published: int
@@ -36,13 +36,13 @@ class Waits(Tells, frozen=True):
     """Whether anything is on its way, in words."""
 
 
-class Hollow(Tells, frozen=True):
+class Hollow(Tells, frozen=True, kw_only=True):
     wanted: int
     """Items that should have been done."""
     done: int
 
 
-class Unrecorded(Tells, frozen=True):
+class Unrecorded(Tells, frozen=True, kw_only=True):
     """Completions that could not be recorded."""
 
     items: int

@@ -13,12 +13,12 @@ from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import clock, span
 
 
-class Blocked(Tells, frozen=True):
+class Blocked(Tells, frozen=True, kw_only=True):
     blocker: str | None = None
     """Id of the batch that is in the way, as the coordinator names it."""
 
 
-class TimedOut(Tells, frozen=True):
+class TimedOut(Tells, frozen=True, kw_only=True):
     latency_s: float
     """How long the start call took, in seconds."""
 

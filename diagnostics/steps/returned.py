@@ -29,7 +29,7 @@ from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import at_least, between, count, names, short
 
 
-class Unpublished(Tells, frozen=True):
+class Unpublished(Tells, frozen=True, kw_only=True):
     """Completions that could not be published."""
 
     errors: int
@@ -39,17 +39,17 @@ class Unpublished(Tells, frozen=True):
     reason: str
 
 
-class Topic(Tells, frozen=True):
+class Topic(Tells, frozen=True, kw_only=True):
     topic: str
     """That completions go to; empty: no line names it."""
 
 
-class Acks(Tells, frozen=True):
+class Acks(Tells, frozen=True, kw_only=True):
     acks: float
     """Pushes of work that were acked since the batch began."""
 
 
-class NeverPublished(Tells, frozen=True):
+class NeverPublished(Tells, frozen=True, kw_only=True):
     """Items of the batch that were acked without a completion."""
 
     missing: int

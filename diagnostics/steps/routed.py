@@ -26,8 +26,16 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.owed import acked, owed, unreached
-from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Where
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Subject, Telling, Where
+from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import clock, count, short
+
+
+class Filtered(Tells, frozen=True, kw_only=True):
+    dropped: float | None = None
+    """Messages that the filter dropped since the batch began; None: whether they are missed could not be seen."""
+
 
 ROUTED = Code("routed.yes", Stage.ROUTED, "the subscription is attached and pushes to the right service")
 NO_SUBSCRIPTION = Code(
@@ -42,7 +50,9 @@ ORPHAN = Code("routed.orphan", Stage.ROUTED, "the subscription's topic was delet
 OTHER_TOPIC = Code("routed.other_topic", Stage.ROUTED, "the subscription belongs to another topic", Kind.MECHANISM)
 NOT_PUSH = Code("routed.not_push", Stage.ROUTED, "the subscription does not push", Kind.MECHANISM)
 ENDPOINT = Code("routed.endpoint_elsewhere", Stage.ROUTED, "the push endpoint is no URL of the service", Kind.MECHANISM)
-FILTERED = Code("routed.filtered", Stage.ROUTED, "the subscription's filter drops messages", Kind.MECHANISM)
+FILTERED = Telling(
+    "routed.filtered", Stage.ROUTED, "the subscription's filter drops messages", Kind.MECHANISM, tells=Filtered
+)
 SECOND_PUSH = Code(
     "routed.second_push", Stage.ROUTED, "a second subscription pushes to the same endpoint", Kind.MECHANISM
 )
@@ -69,7 +79,7 @@ def routed(
     settings = subscription.settings
     found: list[Finding] = []
 
-    def fault(code: Code, sentence: str, since: datetime | None = None) -> None:
+    def fault(code: Code, sentence: str, about: Subject | None, since: datetime | None = None) -> None:
         found.append(
             code.says(
                 Status.FAULT,
@@ -78,6 +88,7 @@ def routed(
                 bears=bears,
                 held=lost,
                 since=since,
+                subject=about,
                 rests_on=("SubscriptionConfig", "TopicSubscriptions"),
             )
         )
@@ -85,9 +96,10 @@ def routed(
     if settings is None:
         name = ((leg_profile := profile.leg(leg)) and leg_profile.subscription) or "?"
         gone, since = _gone(changes, short(name))
-        fault(SUBSCRIPTION_MISSING, f"subscription {short(name)} does not exist{gone}", since)
+        about = subjects.pushing(profile, leg)
+        fault(SUBSCRIPTION_MISSING, f"subscription {short(name)} does not exist{gone}", about, since)
         if gone.startswith(": expired"):
-            fault(EXPIRED, f"subscription {short(name)} expired", since)
+            fault(EXPIRED, f"subscription {short(name)} expired", about, since)
         others = _others(attached, project, service)
         if not isinstance(attached, Unseen) and not others:
             listed = (
@@ -98,6 +110,7 @@ def routed(
                 f"topic {_topic_name(topic, profile, leg)} {listed}"
                 + (" that pushes to the service" if attached.names else "")
                 + ": what is published is lost",
+                subjects.topic(_topic_name(topic, profile, leg).strip("?")),
                 since,
             )
         elif others:
@@ -106,6 +119,7 @@ def routed(
                     Status.WARNING,
                     f"subscription {', '.join(map(short, others))} pushes to the service instead",
                     leg=leg,
+                    subject=subjects.subscription(others[0]),
                 )
             )
     else:
@@ -118,6 +132,7 @@ def routed(
                 Status.OK,
                 f"{short(settings.name)} → {_target(settings, service)}",
                 leg=leg,
+                subject=subjects.subscription(settings.name),
                 rests_on=("SubscriptionConfig",),
             )
         )
@@ -165,7 +180,13 @@ def _settings(
 ) -> Iterator[Finding]:
     def fault(code: Code, sentence: str) -> Finding:
         return code.says(
-            Status.FAULT, sentence, leg=leg, bears=bears, held=lost, rests_on=("SubscriptionConfig", "ServiceConfig")
+            Status.FAULT,
+            sentence,
+            leg=leg,
+            bears=bears,
+            held=lost,
+            subject=subjects.subscription(settings.name),
+            rests_on=("SubscriptionConfig", "ServiceConfig"),
         )
 
     name = short(settings.name)
@@ -197,7 +218,10 @@ def _settings(
         ]
         if twins:
             yield SECOND_PUSH.says(
-                Status.WARNING, f"{', '.join(map(short, twins))} pushes the same topic to the same endpoint", leg=leg
+                Status.WARNING,
+                f"{', '.join(map(short, twins))} pushes the same topic to the same endpoint",
+                leg=leg,
+                subject=subjects.subscription(twins[0]),
             )
 
 
@@ -229,7 +253,9 @@ def _filtered(
             f"filter {settings.filter} dropped {count(dropped, 'message')}; whether the batch misses them could not be seen, "
             "for it could not be seen how many wait",
             leg=leg,
+            subject=subjects.subscription(settings.name),
             rests_on=("AckCounts", "Backlog"),
+            tells=Filtered(),
         )
         return
     waits = (
@@ -243,7 +269,8 @@ def _filtered(
         leg=leg,
         bears=Bears.HOLDS if lost else Bears.APART,
         held=lost,
-        numbers={"dropped": dropped},
+        subject=subjects.subscription(settings.name),
+        tells=Filtered(dropped=dropped),
         rests_on=("AckCounts", "SubscriptionConfig"),
     )
 

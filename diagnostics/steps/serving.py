@@ -10,15 +10,36 @@ from datetime import datetime
 
 from diagnostics.evidence.model import Leg, Revisions, RevisionSettings, ServiceConfig, ServiceSettings, Stage, Unseen
 from diagnostics.question.ask import Ask, Expected
-from diagnostics.steps.finding import Code, Finding, Status
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Code, Finding, Status, Telling
+from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import clock, span
 
+
+class Behind(Tells, frozen=True, kw_only=True):
+    service: str
+    revision: str
+    """The newest one."""
+    serving: str
+    """The one that serves."""
+
+
+class OldImage(Tells, frozen=True, kw_only=True):
+    service: str
+    revision: str
+    """The one that serves."""
+    image_of: str
+    """The older one whose image it runs."""
+    at: str
+    """When that was made, in words."""
+
+
 NEWEST = Code("serving.newest", Stage.PROCESSED, "the newest revision serves")
-BEHIND = Code("serving.behind", Stage.PROCESSED, "the newest revision gets no traffic")
-NOT_READY = Code("serving.not_ready", Stage.PROCESSED, "the newest revision does not become ready")
+BEHIND = Telling("serving.behind", Stage.PROCESSED, "the newest revision gets no traffic", tells=Behind)
+NOT_READY = Telling("serving.not_ready", Stage.PROCESSED, "the newest revision does not become ready", tells=Behind)
 SPLIT = Code("serving.split", Stage.PROCESSED, "traffic is split between revisions")
 GONE = Code("serving.gone", Stage.PROCESSED, "the service does not exist")
-OLD_IMAGE = Code("serving.old_image", Stage.PROCESSED, "an older image serves under a newer label")
+OLD_IMAGE = Telling("serving.old_image", Stage.PROCESSED, "an older image serves under a newer label", tells=OldImage)
 EXPECTED = Code("serving.expected", Stage.PROCESSED, "what has to be serving")
 
 COMMIT_LABELS = ("commit-sha", "commit_sha", "git-sha", "git-commit")
@@ -32,7 +53,13 @@ def serving(
     """Reads the traffic split, the newest revision's state, labels and image digests."""
     settings = service.settings
     if settings is None:
-        yield GONE.says(Status.FAULT, f"service {service.name} does not exist", leg=leg, rests_on=("ServiceConfig",))
+        yield GONE.says(
+            Status.FAULT,
+            f"service {service.name} does not exist",
+            leg=leg,
+            subject=subjects.service(service.name),
+            rests_on=("ServiceConfig",),
+        )
         return
     listed = () if isinstance(revisions, Unseen) else revisions.revisions
     known = next((r for r in listed if r.name == settings.serving), settings.template)
@@ -59,26 +86,26 @@ def _traffic(
     since = made.created if made else None
     asked = ask.deploy is not None and (not ask.deploy.at or since is None or since >= ask.deploy.at)
     rests = ("ServiceConfig", "Revisions")
-    words = {"service": settings.name, "revision": newest, "serving": settings.serving}
+    tells = Behind(service=settings.name, revision=newest, serving=settings.serving)
+    about = subjects.service(settings.name)
     if newest != settings.latest_ready and asked:
         failed = made is not None and made.ready == "failed"
         why = made.message or made.reason if made else ""
         state = "failed to become ready" if failed else "is not ready yet"
         says = f"{newest} {state}{f' ({why})' if why else ''}; {settings.serving} still serves"
         status = Status.FAULT if failed else Status.UNKNOWN
-        yield NOT_READY.says(status, says, leg=leg, since=since, rests_on=rests, words=words)
+        yield NOT_READY.says(status, says, leg=leg, since=since, subject=about, rests_on=rests, tells=tells)
     elif share == 0 and asked:
         by = f", made {clock(since, now)}," if since else ""
         says = f"{newest}{by} gets no traffic: {settings.serving} serves {settings.name}"
-        yield BEHIND.says(Status.FAULT, says, leg=leg, since=since, rests_on=rests, words=words)
+        yield BEHIND.says(Status.FAULT, says, leg=leg, since=since, subject=about, rests_on=rests, tells=tells)
     elif 0 < share < 100:
         split = ", ".join(f"{name} {percent} %" for name, percent in shares.items() if percent)
-        yield SPLIT.says(Status.OK, f"traffic of {settings.name}: {split}", leg=leg, rests_on=rests)
+        yield SPLIT.says(Status.OK, f"traffic of {settings.name}: {split}", leg=leg, subject=about, rests_on=rests)
     elif share:
         age = f", made {clock(since, now)}" if since else ""
-        yield NEWEST.says(
-            Status.OK, f"{newest} is the newest revision and serves all traffic{age}", leg=leg, rests_on=rests
-        )
+        says = f"{newest} is the newest revision and serves all traffic{age}"
+        yield NEWEST.says(Status.OK, says, leg=leg, subject=about, rests_on=rests)
 
 
 def _old_image(
@@ -105,21 +132,18 @@ def _old_image(
         leg=leg,
         since=here.created,
         rests_on=("Revisions",),
-        words={
-            "service": settings.name,
-            "revision": here.name,
-            "image_of": first.name,
-            "at": clock(first.created, now),
-        },
+        subject=subjects.service(settings.name),
+        tells=OldImage(service=settings.name, revision=here.name, image_of=first.name, at=clock(first.created, now)),
     )
 
 
 def _expected(
     leg: Leg, settings: ServiceSettings, here: RevisionSettings | None, wanted: Expected, now: datetime
 ) -> Iterator[Finding]:
+    about = subjects.service(settings.name)
     if here is None:
         says = f"{settings.serving} serves {settings.name}, and its settings could not be seen"
-        yield EXPECTED.says(Status.UNKNOWN, says, leg=leg, rests_on=("Revisions",))
+        yield EXPECTED.says(Status.UNKNOWN, says, leg=leg, subject=about, rests_on=("Revisions",))
         return
     told = f"{here.name} serves {settings.name}, made {clock(here.created, now)}"
     pairs = []
@@ -136,7 +160,7 @@ def _expected(
             status, says = Status.OK, f"{told}: {what} {found[:19]}, as expected"
         else:
             status, says = Status.FAULT, f"{told}: {what} {found[:19]} instead of {expected[:19]}"
-        yield EXPECTED.says(status, says, leg=leg, rests_on=("ServiceConfig", "Revisions"))
+        yield EXPECTED.says(status, says, leg=leg, subject=about, rests_on=("ServiceConfig", "Revisions"))
 
 
 def commit_of(revision: RevisionSettings) -> str:

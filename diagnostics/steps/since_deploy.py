@@ -28,17 +28,48 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.question.ask import Ask
 from diagnostics.readings.answers import by_class
-from diagnostics.steps.finding import Code, Finding, Status
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Code, Finding, Status, Subject, Telling
+from diagnostics.steps.tells import Hidden, Tells
 from diagnostics.steps.words import clock, count, latency, short, span
 
-SETTLED = Code("since_deploy.settled", Stage.PROCESSED, "what happened after the deploy is visible")
-SETTLING = Code("since_deploy.settling", Stage.PROCESSED, "too early to judge traffic")
+
+class Settles(Tells, frozen=True, kw_only=True):
+    """From when on metrics show what came after the deploy."""
+
+    settles: float
+    """In seconds since 1970."""
+    settle_s: float
+    """Seconds after the deploy."""
+
+
+class Settling(Hidden, frozen=True, kw_only=True):
+    """Likewise, or why that could not be seen."""
+
+    settles: float | None = None
+    settle_s: float | None = None
+
+
+class Lost(Tells, frozen=True, kw_only=True):
+    lost: int
+    """Environment names."""
+
+
+class Shares(Tells, frozen=True, kw_only=True):
+    """Of pushes that fail, 0 to 1."""
+
+    after: float
+    before: float
+
+
+SETTLED = Telling("since_deploy.settled", Stage.PROCESSED, "what happened after the deploy is visible", tells=Settles)
+SETTLING = Telling("since_deploy.settling", Stage.PROCESSED, "too early to judge traffic", tells=Settling)
 DEPLOYED = Code("since_deploy.deployed", Stage.PROCESSED, "what the deploy changed")
-ENV_LOST = Code("since_deploy.env_lost", Stage.PROCESSED, "environment names were lost")
+ENV_LOST = Telling("since_deploy.env_lost", Stage.PROCESSED, "environment names were lost", tells=Lost)
 GRANTS = Code("since_deploy.grants", Stage.PROCESSED, "grants were changed since the deploy")
-ERRORS = Code("since_deploy.errors", Stage.PROCESSED, "a larger share of pushes fails than before")
+ERRORS = Telling("since_deploy.errors", Stage.PROCESSED, "a larger share of pushes fails than before", tells=Shares)
 SLOWER = Code("since_deploy.slower", Stage.PROCESSED, "requests or starts take longer than before")
-UNSEEN = Code("since_deploy.unseen", Stage.PROCESSED, "before and after cannot be compared")
+UNSEEN = Telling("since_deploy.unseen", Stage.PROCESSED, "before and after cannot be compared", tells=Hidden)
 
 CHANCE = 0.01
 
@@ -48,26 +79,35 @@ def settled(now: datetime, ask: Ask, delays: MetricDelays | Unseen) -> Iterator[
     if ask.deploy is None or ask.deploy.at is None:
         return
     made = f"{ask.deploy.revision} was made {clock(ask.deploy.at, now)}"
+    about = subjects.revision(ask.deploy.revision)
     if isinstance(delays, Unseen):
         yield SETTLING.says(
             Status.UNKNOWN,
             f"{made}; from when on its traffic is visible could not be seen: {delays.says}",
             rests_on=("MetricDelays",),
-            words={"permission": delays.permission, "mend": delays.mend, "why": delays.why.value},
+            subject=about,
+            tells=Settling.of(delays),
         )
         return
     at = ask.deploy.at + timedelta(seconds=delays.settle_s)
-    numbers = {"settles": at.timestamp(), "settle_s": delays.settle_s}
     if now < at:
         says = f"{made}; metrics show all of its traffic from {at:%H:%M:%S}Z on ({span(delays.settle_s)} after)"
-        yield SETTLING.says(Status.UNKNOWN, says, since=ask.deploy.at, rests_on=("MetricDelays",), numbers=numbers)
+        yield SETTLING.says(
+            Status.UNKNOWN,
+            says,
+            since=ask.deploy.at,
+            subject=about,
+            rests_on=("MetricDelays",),
+            tells=Settling(settles=at.timestamp(), settle_s=delays.settle_s),
+        )
         return
     yield SETTLED.says(
         Status.OK,
         f"{made}, {span((now - ask.deploy.at).total_seconds())} ago; metrics lag by {span(delays.settle_s)} at most",
         since=ask.deploy.at,
+        subject=about,
         rests_on=("MetricDelays",),
-        numbers=numbers,
+        tells=Settles(settles=at.timestamp(), settle_s=delays.settle_s),
     )
 
 
@@ -86,15 +126,15 @@ def since_deploy(
     """Compares settings, error share, latency and start-up before the deploy and after it."""
     if ask.deploy is None or ask.deploy.at is None or service.settings is None:
         return
-    at = ask.deploy.at
+    at, about = ask.deploy.at, subjects.service(service.name)
     if not isinstance(revisions, Unseen):
         yield from _lost(leg, at, now, service.settings.name, revisions.revisions)
     yield from _grants(leg, at, now, service.name, changes)
-    yield from _errors(leg, at, now, pushes, history)
+    yield from _errors(leg, about, at, now, pushes, history)
     if not isinstance(requests, Unseen):
-        yield from _slower(leg, at, now, "the median request", requests.p50, "ReceiverTraffic")
+        yield from _slower(leg, about, at, now, "the median request", requests.p50, "ReceiverTraffic")
     if not isinstance(capacity, Unseen):
-        yield from _slower(leg, at, now, "the median start-up", capacity.startup_p50, "ReceiverCapacity")
+        yield from _slower(leg, about, at, now, "the median start-up", capacity.startup_p50, "ReceiverCapacity")
 
 
 def _lost(leg: Leg, at: datetime, now: datetime, name: str, listed: Sequence[RevisionSettings]) -> Iterator[Finding]:
@@ -112,7 +152,8 @@ def _lost(leg: Leg, at: datetime, now: datetime, name: str, listed: Sequence[Rev
             leg=leg,
             since=after.created,
             rests_on=("Revisions",),
-            numbers={"lost": len(gone)},
+            subject=subjects.service(name),
+            tells=Lost(lost=len(gone)),
         )
     said = [
         f"{word} {getattr(before, field)} → {getattr(after, field)}"
@@ -127,6 +168,7 @@ def _lost(leg: Leg, at: datetime, now: datetime, name: str, listed: Sequence[Rev
         f"{name}: {after.name}, made {clock(after.created, now)}, differs from {before.name} in {', '.join(said) or 'nothing'}",
         leg=leg,
         since=after.created,
+        subject=subjects.service(name),
         rests_on=("Revisions",),
     )
 
@@ -155,11 +197,17 @@ def _grants(leg: Leg, at: datetime, now: datetime, service: str, changes: Change
     if ours:
         told = "; ".join(f"{clock(c.at, now)} by {c.by}{f' ({c.says})' if c.says else ''}" for c in ours[-3:])
         says = f"grants on {service} were changed since: {told}"
-        yield GRANTS.says(Status.OK, says, leg=leg, since=ours[0].at, rests_on=("ChangeLog",))
+        about = subjects.service(service)
+        yield GRANTS.says(Status.OK, says, leg=leg, since=ours[0].at, subject=about, rests_on=("ChangeLog",))
 
 
 def _errors(
-    leg: Leg, at: datetime, now: datetime, pushes: PushCounts | Unseen, history: PushHistory | Unseen
+    leg: Leg,
+    about: Subject | None,
+    at: datetime,
+    now: datetime,
+    pushes: PushCounts | Unseen,
+    history: PushHistory | Unseen,
 ) -> Iterator[Finding]:
     for hidden in (pushes, history):
         if isinstance(hidden, Unseen):
@@ -168,7 +216,8 @@ def _errors(
                 f"whether more pushes fail than before could not be seen: {hidden.says}",
                 leg=leg,
                 rests_on=(hidden.what,),
-                words={"permission": hidden.permission, "mend": hidden.mend, "why": hidden.why.value},
+                subject=about,
+                tells=Hidden.of(hidden),
             )
             return
     assert not isinstance(pushes, Unseen) and not isinstance(history, Unseen)
@@ -186,12 +235,13 @@ def _errors(
         leg=leg,
         since=at,
         rests_on=("PushCounts", "PushHistory"),
-        numbers={"after": failed / pushed, "before": failed_before / past},
+        subject=about,
+        tells=Shares(after=failed / pushed, before=failed_before / past),
     )
 
 
 def _slower(
-    leg: Leg, at: datetime, now: datetime, what: str, series: Sequence[Series], rests: str
+    leg: Leg, about: Subject | None, at: datetime, now: datetime, what: str, series: Sequence[Series], rests: str
 ) -> Iterator[Finding]:
     """Slower is: each minute since is above every minute before, and there are too many of them for chance."""
     before = [p.value for s in series for p in s.within(until=at)]
@@ -200,7 +250,8 @@ def _slower(
         return
     apart = min(after) > max(before) and 1 / math.comb(len(before) + len(after), len(after)) < CHANCE
     told = f"{what} takes {latency(median(after))} since {clock(at, now)}, {latency(median(before))} before"
-    yield SLOWER.says(Status.ADVICE if apart else Status.OK, told, leg=leg, since=at, rests_on=(rests,))
+    status = Status.ADVICE if apart else Status.OK
+    yield SLOWER.says(status, told, leg=leg, since=at, subject=about, rests_on=(rests,))
 
 
 def _since(series: Sequence[Series], at: datetime) -> list[Series]:

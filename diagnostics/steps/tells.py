@@ -28,7 +28,7 @@ class Tells(Struct, frozen=True, kw_only=True):
 T = TypeVar("T", bound=Tells)
 
 
-class Hidden(Tells, frozen=True):
+class Hidden(Tells, frozen=True, kw_only=True):
     """Why something could not be seen, and what would show it. With nothing in it: nothing was kept from us, it is not known."""
 
     permission: str | None = None
@@ -43,7 +43,7 @@ class Hidden(Tells, frozen=True):
         return cls(permission=unseen.permission, mend=unseen.mend, why=unseen.why.value)
 
 
-class Mended(Tells, frozen=True):
+class Mended(Tells, frozen=True, kw_only=True):
     """What is amiss in a configuration, and the command that mends it."""
 
     mend: str | None = None

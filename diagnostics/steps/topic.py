@@ -18,7 +18,7 @@ from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import clock, count, short
 
 
-class Refused(Tells, frozen=True):
+class Refused(Tells, frozen=True, kw_only=True):
     """Publish requests that were answered with one code since the batch began; without a batch, in the last five minutes."""
 
     refused: float
@@ -28,12 +28,12 @@ class Refused(Tells, frozen=True):
     """google.rpc.Code, as the counter has it."""
 
 
-class Quota(Tells, frozen=True):
+class Quota(Tells, frozen=True, kw_only=True):
     metric: str
     """quota_metric, "?" where it is not labelled."""
 
 
-class Elsewhere(Tells, frozen=True):
+class Elsewhere(Tells, frozen=True, kw_only=True):
     sent: int
     """Items that the coordinator says it published."""
 

@@ -9,12 +9,14 @@ from typing import Annotated
 from diagnostics.evidence.model import Backlog, Leg, PublishCounts, PushCounts, Stage, TopicConfig, Unseen, total
 from diagnostics.question.ask import Ask
 from diagnostics.readings.answers import by_class, last_of
-from diagnostics.steps.finding import Code, Finding, Status
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Code, Finding, Status, Subject, Telling
+from diagnostics.steps.tells import Hidden
 from diagnostics.steps.words import clock, count, short
 
 FLOWS = Code("traffic.flows", Stage.DELIVERED, "messages are published and acknowledged")
 IDLE = Code("traffic.idle", Stage.DELIVERED, "nothing was published")
-UNSURE = Code("traffic.unsure", Stage.DELIVERED, "whether messages get through cannot be told")
+UNSURE = Telling("traffic.unsure", Stage.DELIVERED, "whether messages get through cannot be told", tells=Hidden)
 ONE_WAY = Code("traffic.one_way", Stage.RETURNED, "work is done and nothing comes back")
 
 LONGEST_DEADLINE = timedelta(seconds=600)
@@ -32,29 +34,36 @@ def traffic(
     request: Annotated[PushCounts | Unseen, Leg.REQUEST],
 ) -> Iterator[Finding]:
     """Compares what was published to the leg's topic with what was acked. How pushes fail is for the other steps to say."""
+    about = None if isinstance(topic, Unseen) else subjects.topic(topic.name)
     acks = 0.0 if isinstance(pushes, Unseen) else by_class(pushes.series).get("ack", 0)
     if isinstance(published, Unseen):
         if acks:
-            yield _flows(leg, f"{count(acks, 'push')} acked; what was published could not be seen", "PushCounts")
+            yield _flows(leg, about, f"{count(acks, 'push')} acked; what was published could not be seen", "PushCounts")
         else:
-            yield _unsure(leg, f"what was published could not be seen: {published.says}", published)
+            yield _unsure(leg, about, f"what was published could not be seen: {published.says}", published)
         return
     sent = total(published.messages)
     if sent and acks:
         yield _flows(
-            leg, f"{count(sent, 'message')} published, {count(acks, 'push')} acked", "PublishCounts", "PushCounts"
+            leg,
+            about,
+            f"{count(sent, 'message')} published, {count(acks, 'push')} acked",
+            "PublishCounts",
+            "PushCounts",
         )
         return
     if sent:
         if isinstance(pushes, Unseen):
-            yield _unsure(leg, f"how pushes are answered could not be seen: {pushes.says}", pushes)
+            yield _unsure(leg, about, f"how pushes are answered could not be seen: {pushes.says}", pushes)
         elif not by_class(pushes.series):
             newest = last_of(published.messages)
             at = f", the last by {clock(newest, now)}" if newest else ""
-            yield _unsure(leg, f"{count(sent, 'message')} published{at}, and no push was counted yet", None)
+            yield _unsure(leg, about, f"{count(sent, 'message')} published{at}, and no push was counted yet", None)
         return
     if acks:
-        yield _flows(leg, f"nothing new was published, {count(acks, 'push')} of older messages acked", "PushCounts")
+        yield _flows(
+            leg, about, f"nothing new was published, {count(acks, 'push')} of older messages acked", "PushCounts"
+        )
         return
     yield from _nil(leg, now, ask, published, topic, backlog, request)
 
@@ -72,24 +81,24 @@ def _nil(
     since, until = (ask.deploy.at if ask.deploy else None) or ask.since, published.source.as_of
     if isinstance(topic, Unseen):
         yield _unsure(
-            leg, f"nothing was counted on the topic, and whether it exists could not be seen: {topic.says}", topic
+            leg, None, f"nothing was counted on the topic, and whether it exists could not be seen: {topic.says}", topic
         )
         return
-    name = short(topic.name)
+    name, about = short(topic.name), subjects.topic(topic.name)
     if topic.settings is None:
-        yield _unsure(leg, f"topic {name} does not exist: nothing can be published to it", None)
+        yield _unsure(leg, about, f"topic {name} does not exist: nothing can be published to it", None)
         return
     if since is None or until <= since or not published.source.complete:
-        yield _unsure(leg, f"what is published to {name} can be seen until {clock(until, now)} only", None)
+        yield _unsure(leg, about, f"what is published to {name} can be seen until {clock(until, now)} only", None)
         return
     if isinstance(backlog, Unseen):
         yield _unsure(
-            leg, f"nothing was published, and whether messages wait could not be seen: {backlog.says}", backlog
+            leg, about, f"nothing was published, and whether messages wait could not be seen: {backlog.says}", backlog
         )
         return
     waits = max((s.last.value for s in backlog.undelivered if s.last), default=0.0)
     if waits:
-        yield _unsure(leg, f"nothing was published, {count(waits, 'message')} wait and nothing is pushed", None)
+        yield _unsure(leg, about, f"nothing was published, {count(waits, 'message')} wait and nothing is pushed", None)
         return
     done = (
         0.0 if isinstance(request, Unseen) else by_class(request.series, until=until - LONGEST_DEADLINE).get("ack", 0)
@@ -99,6 +108,7 @@ def _nil(
             Status.WARNING,
             f"{count(done, 'push')} acked by the worker more than 10 min ago and nothing was published to {name}",
             leg=leg,
+            subject=subjects.topic(name),
             rests_on=("PublishCounts", "PushCounts"),
         )
         return
@@ -107,15 +117,16 @@ def _nil(
         f"nothing was published to {name} from {clock(since, now)} to {clock(until, now)}, and nothing waits",
         leg=leg,
         since=since,
+        subject=subjects.topic(name),
         rests_on=("PublishCounts", "TopicConfig", "Backlog"),
     )
 
 
-def _flows(leg: Leg, sentence: str, *rests: str) -> Finding:
-    return FLOWS.says(Status.OK, sentence, leg=leg, rests_on=rests)
+def _flows(leg: Leg, about: Subject | None, sentence: str, *rests: str) -> Finding:
+    return FLOWS.says(Status.OK, sentence, leg=leg, subject=about, rests_on=rests)
 
 
-def _unsure(leg: Leg, sentence: str, unseen: Unseen | None) -> Finding:
-    words = {"permission": unseen.permission, "mend": unseen.mend, "why": unseen.why.value} if unseen else {}
+def _unsure(leg: Leg, about: Subject | None, sentence: str, unseen: Unseen | None) -> Finding:
+    tells = Hidden.of(unseen) if unseen else Hidden()
     rests = (unseen.what,) if unseen else ("PublishCounts",)
-    return UNSURE.says(Status.UNKNOWN, sentence, leg=leg, rests_on=rests, words=words)
+    return UNSURE.says(Status.UNKNOWN, sentence, leg=leg, subject=about, rests_on=rests, tells=tells)

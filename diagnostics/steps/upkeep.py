@@ -17,16 +17,37 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.finding import Code, Finding, Status
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Finding, Status, Telling
 from diagnostics.steps.limits import update
 from diagnostics.steps.run import not_checked
-from diagnostics.steps.tells import Hidden
+from diagnostics.steps.tells import Hidden, Mended, Tells
 from diagnostics.steps.words import count, names, short, span
 
-RETENTION = Code("limits.retention", Stage.DELIVERED, "messages are not kept long")
-EXPIRES = Code("limits.expires", Stage.ROUTED, "the subscription expires when nothing happens")
-DEAD_LETTERS_EXPIRE = Code("limits.dead_letters_expire", Stage.DELIVERED, "the reader of dead letters expires")
-ORPHANS = Code("limits.orphans", Stage.ROUTED, "subscriptions whose topic was deleted lie about")
+
+class Retention(Mended, frozen=True, kw_only=True):
+    retention_s: float
+    """Seconds that a message is kept."""
+    longest_s: float | None = None
+    """Seconds that a batch may take or took, where that is longer."""
+
+
+class Expires(Mended, frozen=True, kw_only=True):
+    expiration_s: float
+    """Seconds without anything happening after which it is deleted."""
+
+
+class Orphans(Tells, frozen=True, kw_only=True):
+    orphans: int
+    """Subscriptions."""
+
+
+RETENTION = Telling("limits.retention", Stage.DELIVERED, "messages are not kept long", tells=Retention)
+EXPIRES = Telling("limits.expires", Stage.ROUTED, "the subscription expires when nothing happens", tells=Expires)
+DEAD_LETTERS_EXPIRE = Telling(
+    "limits.dead_letters_expire", Stage.DELIVERED, "the reader of dead letters expires", tells=Mended
+)
+ORPHANS = Telling("limits.orphans", Stage.ROUTED, "subscriptions whose topic was deleted lie about", tells=Orphans)
 
 _DEFAULT_RETENTION_S = 604800.0
 """Google keeps unacknowledged messages 7 days unless told otherwise (google.pubsub.v1.Subscription)."""
@@ -53,8 +74,8 @@ def upkeep(
             f"{short(settings.name)} is deleted once nothing has happened on it for {span(settings.expiration_s)}",
             leg=leg,
             rests_on=("SubscriptionConfig",),
-            numbers={"expiration_s": settings.expiration_s},
-            words={"mend": update(settings.name, "--expiration-period=never")},
+            subject=subjects.subscription(settings.name),
+            tells=Expires(expiration_s=settings.expiration_s, mend=update(settings.name, "--expiration-period=never")),
         )
     if isinstance(dead, Unseen) or isinstance(project, Unseen):
         return
@@ -67,7 +88,8 @@ def upkeep(
             f"read it for {span(first.expiration_s or 0)}",
             leg=leg,
             rests_on=("DeadLetterTopic", "ProjectSubscriptions"),
-            words={"mend": update(first.name, "--expiration-period=never")},
+            subject=subjects.subscription(first.name),
+            tells=Mended(mend=update(first.name, "--expiration-period=never")),
         )
 
 
@@ -80,7 +102,7 @@ def orphans(project: ProjectSubscriptions) -> Iterator[Finding]:
             f"{count(len(found), 'subscription')} of the project had a topic that was deleted, and can never get a message "
             f"again: {names(found)}",
             rests_on=("ProjectSubscriptions",),
-            numbers={"orphans": len(found)},
+            tells=Orphans(orphans=len(found)),
         )
     if not project.source.complete:
         yield not_checked(orphans).says(
@@ -94,14 +116,15 @@ def orphans(project: ProjectSubscriptions) -> Iterator[Finding]:
 def _retention(leg: Leg, ledger: Ledger, profile: PipelineProfile, settings: SubscriptionSettings) -> Iterator[Finding]:
     kept = settings.retention_s
     longest, whose = _longest(ledger, profile)
+    mend = update(settings.name, "--message-retention-duration=7d")
     if kept < longest:
         yield RETENTION.says(
             Status.WARNING,
             f"{short(settings.name)} keeps a message {span(kept)} and {whose} {span(longest)}: what waits that long is lost",
             leg=leg,
             rests_on=("SubscriptionConfig", "BatchMarks"),
-            numbers={"retention_s": kept, "longest_s": longest},
-            words={"mend": update(settings.name, "--message-retention-duration=7d")},
+            subject=subjects.subscription(settings.name),
+            tells=Retention(retention_s=kept, longest_s=longest, mend=mend),
         )
     elif kept < _DEFAULT_RETENTION_S:
         yield RETENTION.says(
@@ -110,8 +133,8 @@ def _retention(leg: Leg, ledger: Ledger, profile: PipelineProfile, settings: Sub
             f"{span(_DEFAULT_RETENTION_S)}: what an outage holds back longer is lost",
             leg=leg,
             rests_on=("SubscriptionConfig",),
-            numbers={"retention_s": kept},
-            words={"mend": update(settings.name, "--message-retention-duration=7d")},
+            subject=subjects.subscription(settings.name),
+            tells=Retention(retention_s=kept, mend=mend),
         )
 
 

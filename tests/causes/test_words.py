@@ -82,11 +82,11 @@ def test_what_a_cause_says_or_offers_by_name_the_findings_that_it_rests_on_tell(
 # --- the check itself, on codes of one module ------------------------------------------------------------------------
 
 
-class Few(Tells, frozen=True):
+class Few(Tells, frozen=True, kw_only=True):
     items: int
 
 
-class More(Tells, frozen=True):
+class More(Tells, frozen=True, kw_only=True):
     items: int
     blocker: str | None = None
 

@@ -16,7 +16,7 @@ from diagnostics.steps.finding import Code, Finding, ResourceKind, Status, Subje
 from diagnostics.steps.tells import Hidden, Tells
 
 
-class Told(Tells, frozen=True):
+class Told(Tells, frozen=True, kw_only=True):
     pushes: int
     share: float | None = None
     reason: str = ""
