@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.steps import tells as telling
-from diagnostics.steps.tells import Hidden, Mended, T
+from diagnostics.steps.tells import Hidden, Mended, T, Tells
 
 
 class Status(StrEnum):
@@ -73,7 +73,7 @@ class Subject(Struct, frozen=True):
 
 
 class Details(TypedDict, total=False):
-    """What a finding says beside status, sentence and numbers; what is left out is not known, or no item is touched."""
+    """What any finding may say beside status and sentence; what is left out is not known, or no item is touched."""
 
     leg: Leg | None
     subject: Subject | None
@@ -82,8 +82,6 @@ class Details(TypedDict, total=False):
     since: datetime | None
     until: datetime | None
     rests_on: tuple[str, ...]
-    numbers: dict[str, float]
-    words: dict[str, str]
 
 
 class AnyCode(Struct, frozen=True):
@@ -95,10 +93,18 @@ class AnyCode(Struct, frozen=True):
     title: str
     kind: Kind = Kind.NOTE
 
-    def _finding(self, status: Status, sentence: str, details: Details) -> Finding:
+    def _finding(self, status: Status, sentence: str, details: Details, tells: Tells | None = None) -> Finding:
         given: Details = {"leg": None, **details}
         return Finding(
-            code=self.name, stage=self.stage, title=self.title, kind=self.kind, status=status, says=sentence, **given
+            code=self.name,
+            stage=self.stage,
+            title=self.title,
+            kind=self.kind,
+            status=status,
+            says=sentence,
+            numbers=telling.numbers(tells) if tells else {},
+            words=telling.words(tells) if tells else {},
+            **given,
         )
 
 
@@ -115,8 +121,7 @@ class Telling(AnyCode, Generic[T], frozen=True, kw_only=True):
     tells: type[T]
 
     def says(self, status: Status, sentence: str, *, tells: T, **details: Unpack[Details]) -> Finding:
-        details["numbers"], details["words"] = telling.numbers(tells), telling.words(tells)
-        return self._finding(status, sentence, details)
+        return self._finding(status, sentence, details, tells)
 
     def of(self, finding: Finding) -> T | None:
         """What the finding tells, if it is of this code."""

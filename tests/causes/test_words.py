@@ -5,18 +5,12 @@ Which numbers a condition compares, and what a step tells, mypy checks.
 
 from __future__ import annotations
 
-import ast
-import importlib
-import inspect
-import pkgutil
 import string
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-import diagnostics.steps
 from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.model import AllOf, AnyOf, Cause, Has, Over, Predicate, all_of, any_of, none_of
 from diagnostics.conclude.offers import OF_THE_RUN
@@ -24,27 +18,6 @@ from diagnostics.evidence.model import Stage
 from diagnostics.steps import tells as telling
 from diagnostics.steps.finding import AnyCode, Code, Telling
 from diagnostics.steps.tells import Tells
-
-
-def _untyped() -> dict[str, set[str]]:
-    """Code to the names of numbers and words that its module gives findings without a type."""
-    found: dict[str, set[str]] = {}
-    for info in pkgutil.iter_modules(diagnostics.steps.__path__):
-        module = importlib.import_module(f"diagnostics.steps.{info.name}")
-        given = set(_keys(ast.parse(inspect.getsource(module))))
-        for value in vars(module).values():
-            if isinstance(value, AnyCode):
-                found.setdefault(value.name, set()).update(given)
-    return found
-
-
-def _keys(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Dict):
-            yield from (k.value for k in node.keys if isinstance(k, ast.Constant) and isinstance(k.value, str))
-
-
-UNTYPED = _untyped()
 
 
 def _told(predicate: Predicate) -> frozenset[str]:
@@ -60,7 +33,7 @@ def _told(predicate: Predicate) -> frozenset[str]:
 
 
 def _names(code: AnyCode) -> frozenset[str]:
-    return telling.names(code.tells) if isinstance(code, Telling) else frozenset(UNTYPED.get(code.name, ()))
+    return telling.names(code.tells) if isinstance(code, Telling) else frozenset()
 
 
 def _unprovided(cause: Cause) -> set[str]:
