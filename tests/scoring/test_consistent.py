@@ -242,6 +242,17 @@ def test_as_many_as_were_read_is_no_count(agreed: Diagnosis) -> None:
     ]
 
 
+def test_as_many_as_were_read_may_be_a_least_and_so_may_its_shares(agreed: Diagnosis) -> None:
+    cut = {"RequestLog": frozenset({50})}
+
+    def says(sentence: str) -> list[str]:
+        return told(also(agreed, status=Status.OK, says=sentence, kind=Kind.NOTE), cut)
+
+    assert says("at least 50 pushes answered 400 (50) by the application itself") == []
+    assert len(says("50 pushes answered 400 (50) by the application itself")) == 1
+    assert len(says("at least 50 pushes answered 400 (50); 50 items failed")) == 1
+
+
 def test_a_route_that_lost_items_accounts_for_them(agreed: Diagnosis) -> None:
     lost = row(row(agreed, Stage.ROUTED, reached=False, where={"dropped": 15}), Stage.DELIVERED, seen_min=0, seen_max=0)
     later = (Stage.PROCESSED, Stage.RETURNED, Stage.RECORDED)

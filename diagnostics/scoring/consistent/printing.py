@@ -13,6 +13,9 @@ _NONE = re.compile(r"\bNone\b|\bnan\b|<[A-Za-z_.]+ object|\bWhere\.|\bStage\.|\b
 _PRESENT = re.compile(r"\b(is|are|cannot|keeps?|still|now)\b")
 _NOTHING = re.compile(r"\b(?:nothing|none|no \w+) (?:is|are|waits?)\b[^;,]*|none now")
 _COUNT = re.compile(r"(?<![\d.,:/-])(\d+)(?! or more|[\d.,:%/-])")
+_BOUND = re.compile(r"\bat least \d+\b")
+_SHARE = re.compile(r"\(\d+\)")
+"""How many of what was counted answered so: 400 (50)."""
 _ROUND = 50
 """Limits of reads are round."""
 
@@ -48,6 +51,12 @@ def limits(answer: Answer) -> Iterator[str]:
     """As many as were read, where more could not be, is no count."""
     for finding in answer.said.findings:
         read = {n for kind in finding.rests_on for n in answer.cut.get(kind, ()) if n and n % _ROUND == 0}
-        for number in _COUNT.findall(finding.says):
+        for number in _COUNT.findall(_bounded(finding.says)):
             if int(number) in read:
                 yield f"{finding.code} counts {number} in what was read in part: {finding.says}"
+
+
+def _bounded(says: str) -> str:
+    """The sentence without what it says to be a least, and without the shares of that, which can be no more than leasts either."""
+    without = _BOUND.sub("", says)
+    return without if without == says else _SHARE.sub("", without)
