@@ -22,7 +22,8 @@ from diagnostics.evidence.model import (
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Finding, Kind, Status, Telling
-from diagnostics.steps.tells import Tells
+from diagnostics.steps.run import not_checked
+from diagnostics.steps.tells import Hidden, Tells
 from diagnostics.steps.urls import tag
 from diagnostics.steps.words import clip, clock, count, short
 
@@ -98,6 +99,15 @@ def builds(
         yield from _unserved(leg, settings, runs, newer[0], log, now)
     if not isinstance(subscription, Unseen) and subscription.settings is not None:
         yield from _tagged(leg, settings, runs, revisions, subscription.settings.push_endpoint, now)
+    if not revisions.source.complete:
+        yield not_checked(builds).says(
+            Status.UNKNOWN,
+            f"only {count(len(revisions.revisions), 'revision')} of {settings.name} could be read: {revisions.source.note}",
+            leg=leg,
+            subject=subjects.service(settings.name),
+            rests_on=("Revisions",),
+            tells=Hidden(),
+        )
 
 
 def served(

@@ -95,7 +95,8 @@ def dead_letter(
         ),
     )
     if all(need.grant.granted for need in needs) or _works(dead, needs, changes, project.project):
-        yield _binds(leg, about, policy, dead)
+        if not isinstance(topic, Unseen) or _forwarded(dead):
+            yield _binds(leg, about, policy, dead)
         return
     for need in needs:
         if need.grant.unknown:
@@ -115,8 +116,15 @@ class _Need(NamedTuple):
 
 def _topic(leg: Leg, policy: DeadLetterPolicy, topic: DeadLetterTopic | Unseen) -> Iterator[Finding]:
     if isinstance(topic, Unseen):
-        return
-    if not topic.exists:
+        yield UNSEEN.says(
+            Status.UNKNOWN,
+            f"whether dead-letter topic {short(policy.topic)} exists and keeps what it gets could not be seen: {topic.says}",
+            leg=leg,
+            subject=subjects.topic(policy.topic),
+            rests_on=("DeadLetterTopic",),
+            tells=Hidden.of(topic),
+        )
+    elif not topic.exists:
         yield TOPIC_MISSING.says(
             Status.WARNING,
             f"dead-letter topic {short(policy.topic)} does not exist: nothing is ever dead-lettered",
@@ -124,7 +132,7 @@ def _topic(leg: Leg, policy: DeadLetterPolicy, topic: DeadLetterTopic | Unseen) 
             subject=subjects.topic(policy.topic),
             rests_on=("DeadLetterTopic",),
         )
-    elif not topic.subscriptions:
+    elif not topic.subscriptions and topic.source.complete:
         yield NO_READER.says(
             Status.WARNING,
             f"dead-letter topic {short(policy.topic)} has no subscription: dead letters are lost",

@@ -167,3 +167,9 @@ def test_a_topic_that_is_gone_needs_no_grants_and_one_that_nobody_reads_loses_le
     assert statuses(findings(topic=gone, topic_policy=on_topic())) == {"topic_missing": Status.WARNING}
     unread = DeadLetterTopic(source=SOURCE, name="projects/p/topics/dead", exists=True)
     assert statuses(findings(topic=unread)) == {"no_reader": Status.WARNING, "binds": Status.OK}
+
+
+def test_a_topic_that_could_not_be_seen_binds_only_if_dead_letters_went_there() -> None:
+    hidden = unseen("DeadLetterTopic")
+    assert statuses(findings(topic=hidden)) == {"unseen": Status.UNKNOWN}
+    assert statuses(findings(topic=hidden, dead=forwarded(3))) == {"unseen": Status.UNKNOWN, "binds": Status.OK}
