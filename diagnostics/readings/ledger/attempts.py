@@ -104,9 +104,10 @@ class Attempt:
     @property
     def turned_away(self) -> bool:
         """Nothing can have come of it: the coordinator refused to make a batch, or the call never reached it."""
+        refused = self.refused is not None or (self.call is not None and self.call.status == 409)
         if self.marks:
-            return self.refused is not None and not self.batch
-        return self.call is not None and not self.call.reached_app
+            return refused and not self.batch
+        return self.call is not None and (refused or not self.call.reached_app)
 
     @property
     def failed_to_publish(self) -> int:
@@ -120,7 +121,7 @@ class Attempt:
         """Whether its start call can still have been printing lines at this moment."""
         if not self.marks or at < self.marks[0].at - _SLACK:
             return False
-        ended = self.last(Means.PUBLISHED, Means.REFUSED, Means.EMPTY)
+        ended = self.last(Means.PUBLISHED, Means.REFUSED, Means.EMPTY, Means.CLOSED, Means.FORCED)
         if ended and at > ended.at + _SLACK:
             return False
         return not (self.call and at > self.call.at + timedelta(seconds=self.call.latency_s) + _SLACK)

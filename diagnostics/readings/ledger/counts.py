@@ -74,7 +74,7 @@ def _published(ledger: Ledger, evidence: EvidenceSet) -> Count:
     topic = seen(evidence.get(PublishCounts, Leg.REQUEST))
     if ledger.as_asked and topic:
         return _as_asked(ledger, topic)
-    if attempt and topic and ledger.started and attempt.call:
+    if attempt and topic and topic.source.complete and ledger.started and attempt.call:
         ended = attempt.call.at + timedelta(seconds=attempt.call.latency_s)
         if topic.source.as_of >= ended:
             sent = int(total(topic.messages, ledger.started - timedelta(minutes=1)))
@@ -86,12 +86,12 @@ def _as_asked(ledger: Ledger, topic: PublishCounts) -> Count:
     """What was published since the batch began, as the caller says it; more may come until the topic has been silent."""
     assert ledger.started is not None and ledger.expected is not None
     sent = min(int(total(topic.messages, ledger.started - timedelta(minutes=1))), ledger.expected)
-    silent = not total(topic.messages, topic.source.as_of - _SILENT)
+    silent = topic.source.complete and not total(topic.messages, topic.source.as_of - _SILENT)
     return Count(sent, sent if silent else ledger.expected, "topic counter", "topic")
 
 
 def _bound_by_counters(counts: dict[Stage, Count], ledger: Ledger, evidence: EvidenceSet) -> None:
-    """Where no line tells, the subscription's own counters bound how many of our items can have passed."""
+    """Where no line tells, the subscription's own counters bound how many of our items can have passed, if they were seen whole."""
     if ledger.started is None:
         return
     since = ledger.started - timedelta(minutes=1)
@@ -104,7 +104,7 @@ def _bound_by_counters(counts: dict[Stage, Count], ledger: Ledger, evidence: Evi
             passed = reached if leg is Leg.REQUEST else 0  # a completion is back only once it is acked, and none was
             counts[delivered] = Count(least, max(passed, least), "request log", "subscription")
         pushes = seen(evidence.get(PushCounts, leg))
-        if pushes is None:
+        if pushes is None or not pushes.source.complete:
             continue
         acks = int(total(pushes.series, since, response_class="ack"))
         if counts[acked].most is None:
@@ -113,7 +113,7 @@ def _bound_by_counters(counts: dict[Stage, Count], ledger: Ledger, evidence: Evi
             all_pushes = int(total(pushes.series, since))
             counts[delivered] = Count(counts[delivered].least, all_pushes, "push counter", "subscription")
     sent = seen(evidence.get(AckCounts, Leg.REQUEST))
-    if sent and counts[Stage.PROCESSED].most is None:
+    if sent and sent.source.complete and counts[Stage.PROCESSED].most is None:
         acks = int(total(sent.series, since, delivery_type="push"))
         counts[Stage.PROCESSED] = Count(counts[Stage.PROCESSED].least, acks, "ack counter", "subscription")
 

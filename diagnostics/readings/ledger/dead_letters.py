@@ -47,7 +47,7 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
     waited_before = _at(backlog, ledger.started)
     certain = max(
         owed - could_wait if could_wait is not None else 0,
-        messages - waited_before if waited_before is not None else messages,
+        messages - waited_before if waited_before is not None else 0,
         len(spent),
     )
     ours = max(min(certain, messages, owed), 0)
@@ -55,7 +55,7 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
     return DeadLetters(
         messages=messages,
         ours=ours,
-        most=min(messages, missed_most(ledger, leg)),
+        most=min(messages, missed_most(ledger, leg)) if counter.source.complete else missed_most(ledger, leg),
         first=min((p.start for p in points), default=None),
         last=max((p.end for p in points), default=None),
         could_wait=could_wait,
@@ -124,16 +124,16 @@ def _mark(ledger: Ledger, leg: Leg, spent: Sequence[Life], ours: int, owed: int)
 
 
 def _could_wait(backlog: Backlog | None) -> int | None:
-    """How many messages of the batch can still wait: no more than wait at all; None where the backlog was not seen."""
-    if backlog is None:
+    """How many messages of the batch can still wait: no more than wait at all; None where the backlog was not seen whole."""
+    if backlog is None or not backlog.source.complete:
         return None
     waits = max((s.last.value for s in backlog.undelivered if s.last), default=None)
     return None if waits is None else round(waits)
 
 
 def _at(backlog: Backlog | None, moment: datetime) -> int | None:
-    """How many messages waited when the batch began; None where nothing tells."""
-    if backlog is None:
+    """How many messages waited when the batch began, none where no point is so old; None where the backlog was not seen whole."""
+    if backlog is None or not backlog.source.complete:
         return None
     before = [p.value for s in backlog.undelivered for p in s.points if p.end <= moment]
-    return round(before[-1]) if before else None
+    return round(before[-1]) if before else 0

@@ -128,3 +128,19 @@ def test_a_new_start_is_not_taken_for_work_behind_an_older_504() -> None:
 def test_a_refusal_of_the_same_moment_belongs_to_the_call_that_it_refuses() -> None:
     (found,) = attempts([mark(Means.REFUSED, 0), mark(Means.RECEIVED, 0)], [call(0, 0.4, 409)])
     assert found.refused is not None and found.turned_away
+
+
+def test_a_call_that_was_refused_for_another_batch_made_none_though_no_line_tells_of_it() -> None:
+    refused, taken = attempts([], [call(0, 1, status=409), call(60, 1, status=202)])
+    assert (refused.turned_away, taken.turned_away) == (True, False)
+
+
+def test_a_batch_of_which_only_the_close_was_read_takes_no_lines_of_the_next_start() -> None:
+    marks = [
+        mark(Means.CLOSED, 0, batch="A"),
+        mark(Means.RECEIVED, 60),
+        mark(Means.CREATED, 61, batch="B", expected=10),
+        mark(Means.GATE, 62, count=0, of=10),
+    ]
+    found = by_batch(attempts(marks, []))
+    assert found["B"].gate is not None and found["B"].gate.numbers == {"count": 0, "of": 10}

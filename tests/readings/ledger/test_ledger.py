@@ -139,6 +139,14 @@ def test_what_no_log_and_no_counter_of_the_receiver_has_did_not_reach_it(
     assert ledger.counts[Stage.DELIVERED].most == most
 
 
+def test_a_counter_of_which_some_is_missing_bounds_nothing() -> None:
+    cut = replace(SOURCE, complete=False)
+    acks = PushCounts(source=cut, series=(Series(labels={"response_class": "ack"}),))
+    assert (
+        build(evidence(BATCH, items(), (("PushCounts", Leg.REQUEST), acks)), PROFILE).counts[Stage.PROCESSED].most == 3
+    )
+
+
 def test_what_the_batch_state_counts_has_passed_every_stage_before() -> None:
     status = BatchStatus(source=SOURCE, batch="B", exists=True, expected=4, completed=2, closed=False)
     ledger = build(evidence(BATCH, status), PROFILE)
