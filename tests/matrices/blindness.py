@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from diagnostics.causes.catalogue import CATALOGUE
+from diagnostics.evidence.model import EvidenceSet, Key
 from diagnostics.readings.wholeness import wholeness
 from diagnostics.run.investigate import investigate
 from tests.matrices import tables
@@ -55,16 +56,20 @@ def violations(name: str, bundle: Path) -> tuple[int, list[Violation]]:
         except Exception as error:
             found.append(Violation(name, taken, "no answer", f"{type(error).__name__}: {error}", whole, None))
             continue
-        gaps = {kind for kind, _ in wholeness(less.evidence).gaps}
-        said = gaps <= {missing.what for missing in found_blind.unknown}
+        said = gone(case.evidence, less.evidence) <= {(missing.what, missing.leg) for missing in found_blind.unknown}
         found += [Violation(name, taken, rule, more, whole, answer) for rule, more in says_more(whole, answer, said)]
     return tried, found
+
+
+def gone(whole: EvidenceSet, less: EvidenceSet) -> frozenset[Key]:
+    """What was taken away or cut."""
+    return wholeness(less).gaps - wholeness(whole).gaps
 
 
 def says_more(whole: Answer, blind: Answer, said: bool = False) -> Iterator[tuple[str, str]]:
     """What an answer to less evidence says more than the answer to all of it: the rule that it breaks, and with what.
 
-    `said`: it names all that it did not see. That a batch moves ("still running") is no claim about what holds it.
+    `said`: it names all that was taken. That a batch moves ("still running") is no claim about what holds it.
     """
     known = {c.where: c.certainty for c in whole.causes}
     sure = {c.where for c in whole.causes if c.confirmed}

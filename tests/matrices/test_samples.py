@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from diagnostics.evidence.model import Leg
 from diagnostics.run.investigate import Case
 from tests.matrices.answers import Answer, Told
-from tests.matrices.blindness import says_more, violations
+from tests.matrices.blindness import gone, says_more, violations
 from tests.matrices.blinds import blinds
 from tests.matrices.captured import bundles, capture, case_of, scenarios
 from tests.matrices.distractors import DISTRACTORS
@@ -82,6 +83,16 @@ def test_the_judge_of_blindness_can_say_no() -> None:
     )
     assert broken(finishes_alone=True) == ["finishes alone"]
     assert broken(cleared=frozenset({"two", "three"})) == ["cleared"]
+
+
+def test_a_batch_that_is_done_may_leave_a_warning_unsaid_only_if_it_names_what_was_taken(night: Case) -> None:
+    done = structs.replace(ANSWER, status="warning", exit_code=1, state="done", finishes_alone=True, causes=())
+    fine = structs.replace(done, status="ok", exit_code=0)
+    assert [rule for rule, _ in says_more(done, fine, said=False)] == ["all-clear"]
+    assert [rule for rule, _ in says_more(done, fine, said=True)] == []
+    taken, less = next(blinds(night))
+    kind, leg = taken.partition("@")[::2]
+    assert gone(night.evidence, less.evidence) == {(kind, Leg(leg) if leg else None)}
 
 
 @HELD_TO
