@@ -51,14 +51,22 @@ def _holds(share: Share) -> bool:
     return bool(_now(share))
 
 
-def confidence(share: Share, role: Role, unexplained: Iterable[Finding], whole: Wholeness) -> Confidence:
-    """Confirmed: what settles it was seen, and all that could overturn it was seen whole and did not."""
+def confidence(
+    share: Share, role: Role, unexplained: Iterable[Finding], whole: Wholeness, latest: bool = True
+) -> Confidence:
+    """Confirmed: what settles it was seen, and all that could overturn it was seen whole and did not.
+
+    `latest`: no start attempt after the one that was seen can have been hidden. Else what is benign for this one is not sure to be the
+    answer.
+    """
     match = share.match
     if not match.settled:
         return Confidence.POSSIBLE if share.rivals else Confidence.PROBABLE
     if whole.missing(match.cause.overturned_by, match.leg):
         return Confidence.PROBABLE
     if role is Role.BLOCKS and any(_disturbs(f, share) for f in unexplained):
+        return Confidence.PROBABLE
+    if role is Role.BENIGN and not latest:
         return Confidence.PROBABLE
     return Confidence.CONFIRMED
 

@@ -14,7 +14,7 @@ from diagnostics.causes.role import confidence, held, roles
 from diagnostics.evidence.model import STAGES, Leg
 from diagnostics.readings.stakes import Stakes
 from diagnostics.readings.wholeness import Wholeness
-from diagnostics.steps import delivered
+from diagnostics.steps import delivered, requested
 from diagnostics.steps.finding import Bears, Finding, Kind, Status
 
 
@@ -102,8 +102,9 @@ def decide(
     at_stake = stakes or Stakes()
     matches, refuted = fitting(catalogue, findings, legs)
     shares, unexplained = attribute(matches, findings)
+    latest = not any(f.code == requested.LATER.name and f.status is Status.UNKNOWN for f in findings)
     live = [
-        Live(share, role, confidence(share, role, unexplained, whole or Wholeness()), held(share))
+        Live(share, role, confidence(share, role, unexplained, whole or Wholeness(), latest), held(share))
         for share, role in zip(shares, roles(shares, at_stake), strict=True)
     ]
     verdict = Verdict(tuple(sorted(live, key=_rank)), tuple(refuted), tuple(unexplained), at_stake.over)

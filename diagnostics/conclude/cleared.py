@@ -7,11 +7,13 @@ from typing import NamedTuple
 
 from diagnostics.causes.verdict import Verdict
 from diagnostics.conclude.diagnosis import RuledOut
+from diagnostics.conclude.standing import doubts
 from diagnostics.evidence.model import (
     AckCounts,
     Backlog,
     BatchMarks,
     DeadLetterCounts,
+    DeliveryHealth,
     Evidence,
     ItemMarks,
     Leg,
@@ -22,6 +24,7 @@ from diagnostics.evidence.model import (
     ReceiverCapacity,
     RequestLog,
     Stage,
+    StartCalls,
     SubscriptionConfig,
     TopicConfig,
     TopicSubscriptions,
@@ -39,8 +42,8 @@ class _Clearance(NamedTuple):
     """Where something would be seen that speaks against it: unless all of it was seen whole, nothing is cleared."""
 
 
-_DELIVERY = _Clearance("delivery", (PushCounts, Backlog, ItemMarks, DeadLetterCounts))
-_SIGN_IN = _Clearance("sign-in", (RequestLog, PushCounts))
+_DELIVERY = _Clearance("delivery", (PushCounts, Backlog, ItemMarks, DeadLetterCounts, DeliveryHealth))
+_SIGN_IN = _Clearance("sign-in", (RequestLog, PushCounts, SubscriptionConfig))
 _CLEARS = {
     published.ALL.name: _Clearance("publishing", (BatchMarks, PublishCounts, QuotaExceeded)),
     routed.ROUTED.name: _Clearance(
@@ -61,13 +64,20 @@ _BY_ITSELF = frozenset({delivered.OURS.name, delivered.ACKED.name, push_auth.PRO
 """They speak of messages that passed. The others speak of how things are set up: they clear only where something of the batch passed."""
 
 
+_TELLS_OF_BATCHES = frozenset({BatchMarks.__name__, StartCalls.__name__})
+"""Where a start attempt shows: hidden, none that is seen is known to be the one that is asked about."""
+
+
 def ruled_out(ledger: Ledger, findings: Sequence[Finding], verdict: Verdict, whole: Wholeness) -> tuple[RuledOut, ...]:
     """Parts of the pipeline that are cleared, and causes that fit and are refuted, each with the reason."""
     against = [f for f in findings if f.abnormal and f.kind is not Kind.NOTE]
+    known = bool(ledger.asked or ledger.attempt) or not whole.hidden & _TELLS_OF_BATCHES
+    seen = known and not doubts(findings)
     cleared = (
         RuledOut(code=_CLEARS[f.code].of, leg=f.leg, because=f.says)
         for f in findings
-        if f.code in _CLEARS
+        if seen
+        and f.code in _CLEARS
         and f.status is Status.OK
         and not _accused(f, against)
         and _proven(f, ledger)

@@ -11,7 +11,7 @@ from diagnostics.causes.model import Confidence, Role
 from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude import hidden
 from diagnostics.conclude.diagnosis import Forecast, Header, Item, Missing, Named, Recovery, State
-from diagnostics.conclude.standing import moot
+from diagnostics.conclude.standing import doubts, moot
 from diagnostics.evidence.model import (
     STAGES,
     BatchMarks,
@@ -123,6 +123,8 @@ class Teller:
                 again = f"; ask again at {forecast.ask_again_at:%H:%M:%S}Z" if forecast.ask_again_at else ""
                 return f"{name} at {counts}: too early to judge{again}"
             return f"{name} running: {counts}" + self._ailing(verdict)
+        if ledger.closed and (doubt := doubts(findings)):
+            return f"{self._done(name, counts, verdict)}; {doubt[0].says}"
         return f"{name} at {counts}: could not tell whether it moves" + self._suspect(why, findings)
 
     def _idle(self, findings: Sequence[Finding]) -> str:

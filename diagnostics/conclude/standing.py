@@ -33,8 +33,14 @@ _NO_BATCH = (
 )
 
 
-_DOUBTS = (requested.LATER, recorded.OPEN)
+_DOUBTS = (requested.LATER, recorded.OPEN, recorded.CLOSED)
 """What, unknown, leaves it open whether all is well, however well the batch that is seen gets on."""
+
+
+def doubts(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """What leaves it open whether all is well, by name: a later start attempt, what the batch waits for, whether it did its work."""
+    names = {code.name for code in _DOUBTS}
+    return tuple(f for f in findings if f.code in names and f.status is Status.UNKNOWN)
 
 
 def state_of(ledger: Ledger, findings: Sequence[Finding], verdict: Verdict) -> State:
@@ -45,7 +51,7 @@ def state_of(ledger: Ledger, findings: Sequence[Finding], verdict: Verdict) -> S
     if ledger.hollow:
         return State.FAILED
     if ledger.closed or _has(findings, published.EMPTY, statuses=(Status.OK,)):
-        return State.DONE
+        return State.UNKNOWN if doubts(findings) else State.DONE
     if not ledger.batch or ledger.made_none:
         if _has(findings, created.LOADING, statuses=(Status.OK,)):
             return State.RUNNING
@@ -72,7 +78,7 @@ def status_of(command: str, state: State, ledger: Ledger, findings: Sequence[Fin
         return Status.FAULT
     if state is State.UNKNOWN:
         return Status.FAULT if any(f.status is Status.FAULT and f.until is None for f in findings) else Status.UNKNOWN
-    if _has(findings, *_DOUBTS, statuses=(Status.UNKNOWN,)):
+    if doubts(findings):
         return Status.UNKNOWN
     return Status.WARNING if any(f.abnormal for f in findings) else Status.OK
 
@@ -85,7 +91,7 @@ def worst(statuses: Iterable[Status]) -> Status:
 
 def finishes_alone(state: State, verdict: Verdict, ledger: Ledger, findings: Sequence[Finding]) -> bool | None:
     """None: could not tell."""
-    if not verdict.held and state is not State.FAILED and _has(findings, *_DOUBTS, statuses=(Status.UNKNOWN,)):
+    if not verdict.held and state is not State.FAILED and doubts(findings):
         return None
     if state is State.DONE:
         return True

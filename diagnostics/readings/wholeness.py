@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from diagnostics.evidence.model import Evidence, EvidenceSet, Leg, Unseen
+from diagnostics.evidence.model import Evidence, EvidenceSet, Leg, Unseen, Why
 
 
 @dataclass(frozen=True)
@@ -13,6 +13,8 @@ class Wholeness:
     """Which kinds of evidence were hidden or cut short, on which leg."""
 
     gaps: frozenset[tuple[str, Leg | None]] = field(default_factory=frozenset)
+    hidden: frozenset[str] = field(default_factory=frozenset)
+    """Kinds among them that are there to be seen: asked for and configured, and refused, late, gone or cut."""
 
     def missing(self, kinds: Iterable[type[Evidence]], leg: Leg) -> tuple[str, ...]:
         """Names of those kinds that were not seen whole on this leg, or, belonging to none, at all."""
@@ -20,7 +22,12 @@ class Wholeness:
 
 
 def wholeness(evidence: EvidenceSet) -> Wholeness:
-    return Wholeness(frozenset((kind, leg) for (kind, leg), found in evidence.items() if _gap(found)))
+    gaps = [(key, found) for key, found in evidence.items() if _gap(found)]
+    there = (kind for (kind, _), found in gaps if not isinstance(found, Unseen) or found.why not in _NOTHING_THERE)
+    return Wholeness(frozenset(key for key, _ in gaps), frozenset(there))
+
+
+_NOTHING_THERE = (Why.NOT_CONFIGURED, Why.NOT_ASKED, Why.DEPENDS)
 
 
 def _gap(found: Evidence | Unseen) -> bool:

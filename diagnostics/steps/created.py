@@ -91,7 +91,7 @@ def created(
     if ledger.made_none:
         right = ledger.empty_by_design
         yield NONE.says(
-            Status.OK if right else Status.FAULT,
+            Status.UNKNOWN if right and ledger.untold else Status.OK if right else Status.FAULT,
             "the coordinator made no batch, for there was nothing to do",
             bears=Bears.APART if right else Bears.HOLDS,
             rests_on=("BatchMarks",),
@@ -106,8 +106,8 @@ def created(
         )
         yield Row(stage=Stage.CREATED, expected=ledger.expected, status=Status.OK, source="completions")
         return
-    if isinstance(marks, Unseen) or ledger.as_asked or not ledger.proven(Means.CREATED):
-        why = (
+    if ledger.untold or ledger.as_asked or isinstance(marks, Unseen) or not ledger.proven(Means.CREATED):
+        why = ledger.untold or (
             marks.says
             if isinstance(marks, Unseen)
             else "no line that tells of a created batch matched in the look-back"

@@ -239,12 +239,19 @@ def _empty(ledger: Ledger, empty: Mark, gate: Mark | None, noun: str) -> Finding
     reason = empty.words.get("reason", "")
     kept = f"; the gate let {_through(gate)} {noun} through{_reasons(gate)}" if gate and reasons_of(gate) else ""
     unlisted = f"the reason of {ledger.unlisted} of them" if kept else "that reason" if reason else "a reason"
+    right = Status.UNKNOWN if ledger.untold else Status.OK
     return EMPTY.says(
-        Status.OK if ledger.empty_by_design else Status.FAULT if ledger.hollow else Status.WARNING,
+        right if ledger.empty_by_design else Status.FAULT if ledger.hollow else Status.WARNING,
         "the coordinator found nothing to do"
         + (f": {reason}" if reason else "")
         + kept
-        + ("" if ledger.empty_by_design else f"; the profile does not list {unlisted} as right"),
+        + (
+            f"; the profile does not list {unlisted} as right"
+            if not ledger.empty_by_design
+            else f"; whether it kept any back for another reason could not be seen: {ledger.untold}"
+            if ledger.untold
+            else ""
+        ),
         leg=None,
         bears=Bears.APART if ledger.empty_by_design else Bears.HOLDS,
         held=0 if ledger.empty_by_design else ledger.unlisted,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from math import ceil
 
-from diagnostics.evidence.model import BatchMarks, BatchStatus, ItemMarks, Leg, Mark, Means, Stage, Unseen, Why
+from diagnostics.evidence.model import BatchStatus, ItemMarks, Leg, Mark, Means, Stage, StartCalls, Unseen, Why
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.stakes import stakes_of
@@ -92,7 +92,7 @@ def recorded(
     now: datetime,
     status: BatchStatus | Unseen,
     marks: ItemMarks | Unseen,
-    coordinator: BatchMarks | Unseen,
+    calls: StartCalls | Unseen,
 ) -> Iterator[Finding | Row]:
     """Compares completions with batch state, and the state's expectation with what was published at all."""
     here = ledger.counts.get(Stage.RECORDED)
@@ -129,7 +129,7 @@ def recorded(
         source=here.source,
         not_reached=before.most == 0,
     )
-    yield from _closing(ledger, profile, now, _hidden(coordinator))
+    yield from _closing(ledger, profile, now, _hidden(calls))
 
 
 def _errors(ledger: Ledger, marks: ItemMarks, now: datetime, least: int) -> Iterator[Finding]:
@@ -189,6 +189,8 @@ def _closing(ledger: Ledger, profile: PipelineProfile, now: datetime, hidden: st
         yield UNSEEN.says(
             Status.UNKNOWN, "whether the batch is closed could not be seen: no batch state and no line tells it"
         )
+        if few := _too_few(ledger, profile):
+            yield _may_wait(ledger, few, "no batch state tells it")
         yield Row(stage=Stage.CLOSED)
         return
     if ledger.hollow:
@@ -202,9 +204,11 @@ def _closing(ledger: Ledger, profile: PipelineProfile, now: datetime, hidden: st
             yield _forced(ledger, attempt, now)
         else:
             at = f" at {clock(attempt.closed.at, now)}" if attempt.closed else ""
+            untold = ledger.untold if not ledger.done else ""
             yield CLOSED.says(
-                Status.OK,
-                f"closed{at} with {ledger.done} of {ledger.expected}",
+                Status.UNKNOWN if untold else Status.OK,
+                f"closed{at} with {ledger.done} of {ledger.expected}"
+                + (f"; whether there was anything to do could not be seen: {untold}" if untold else ""),
                 subject=subjects.batch(ledger.batch),
                 rests_on=("BatchStatus", "BatchMarks"),
             )
@@ -267,11 +271,11 @@ def _by(ledger: Ledger) -> str:
 
 
 def _open(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: datetime, hidden: str) -> Iterator[Finding]:
-    published = ledger.counts[Stage.PUBLISHED].exact if _told(attempt, ledger, now) else None
-    share = profile.closing.share if profile.closing else 1.0
+    over = _told(attempt, ledger, now)
+    published = ledger.counts[Stage.PUBLISHED].exact if over else None
     expected = ledger.expected
     if expected is not None and published is not None:
-        enough = ceil(expected * share)
+        enough = _enough(expected, profile)
         unpublished = expected - published
         if published < enough:
             done = ledger.done >= published
@@ -296,10 +300,13 @@ def _open(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: datet
                 ),
             )
             return
-    if published is None and hidden:
+    if not over and hidden and (few := _too_few(ledger, profile)):
+        yield _may_wait(ledger, few, hidden)
+        return
+    if published is None and ledger.untold:
         yield OPEN.says(
             Status.UNKNOWN,
-            f"whether enough was published for the batch to close could not be seen: {hidden}",
+            f"whether enough was published for the batch to close could not be seen: {ledger.untold}",
             subject=subjects.batch(ledger.batch),
             rests_on=("BatchMarks",),
         )
@@ -311,11 +318,32 @@ def _open(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: datet
     )
 
 
-def _hidden(marks: BatchMarks | Unseen) -> str:
-    """Why the coordinator's lines about the batch were not all seen; empty where they were, or where the profile names none."""
-    if isinstance(marks, Unseen):
-        return "" if marks.why in (Why.NOT_CONFIGURED, Why.NOT_ASKED) else marks.says
-    return "" if marks.source.complete else marks.source.note
+def _enough(expected: int, profile: PipelineProfile) -> int:
+    return ceil(expected * (profile.closing.share if profile.closing else 1.0))
+
+
+def _too_few(ledger: Ledger, profile: PipelineProfile) -> str:
+    """What was published, where it is not enough for what the batch was made for to close; empty where it is, or is not known."""
+    published, expected = ledger.counts[Stage.PUBLISHED].exact, ledger.expected
+    if published is None or expected is None or published >= _enough(expected, profile):
+        return ""
+    return f"{published} of {expected} were published"
+
+
+def _may_wait(ledger: Ledger, few: str, hidden: str) -> Finding:
+    return OPEN.says(
+        Status.UNKNOWN,
+        f"{few}; whether the batch still waits for the rest could not be seen: {hidden}",
+        subject=subjects.batch(ledger.batch),
+        rests_on=("BatchStatus", "StartCalls"),
+    )
+
+
+def _hidden(calls: StartCalls | Unseen) -> str:
+    """Why the end of the start call may not have been seen; empty where it would have been, or where the profile names no call."""
+    if isinstance(calls, Unseen):
+        return "" if calls.why in (Why.NOT_CONFIGURED, Why.NOT_ASKED) else calls.says
+    return "" if calls.source.complete else calls.source.note
 
 
 def _told(attempt: Attempt, ledger: Ledger, now: datetime) -> bool:

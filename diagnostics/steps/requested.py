@@ -58,7 +58,7 @@ def requested(
     """Reads the start call's status and latency, and the coordinator's word on a refusal."""
     attempt = ledger.attempt
     row = Row(stage=Stage.REQUESTED, basis="items")
-    if not ledger.asked and attempt is not None and (why := _hidden_since(attempt.started, calls, marks, now)):
+    if not ledger.asked and attempt is not None and (why := _hidden_lately(calls, marks, now)):
         yield LATER.says(
             Status.UNKNOWN,
             f"this is the latest start attempt that could be seen; whether there was a later one could not: {why}",
@@ -98,13 +98,13 @@ def requested(
     )
 
 
-def _hidden_since(started: datetime, calls: StartCalls | Unseen, marks: BatchMarks | Unseen, now: datetime) -> str:
-    """Why a start attempt after this one would not have been seen; empty where it would."""
+def _hidden_lately(calls: StartCalls | Unseen, marks: BatchMarks | Unseen, now: datetime) -> str:
+    """Why a start attempt of late would not have been seen, whichever log tells of the latest one that was; empty where it would."""
     for found in (calls, marks):
         if isinstance(found, Unseen):
             if found.why not in (Why.NOT_CONFIGURED, Why.NOT_ASKED, Why.DEPENDS):
                 return found.says
-        elif not found.source.complete and started < found.source.as_of < now - _FRESH:
+        elif not found.source.complete and found.source.as_of < now - _FRESH:
             return found.source.note
     return ""
 

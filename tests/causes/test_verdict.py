@@ -11,7 +11,7 @@ from diagnostics.causes.verdict import Verdict, decide
 from diagnostics.evidence.model import Leg, PushCounts, Stage
 from diagnostics.readings.stakes import Stakes
 from diagnostics.readings.wholeness import Wholeness
-from diagnostics.steps import delivered, push_auth
+from diagnostics.steps import delivered, push_auth, requested
 from diagnostics.steps.finding import AnyCode, Bears, Code, Details, Finding, Kind, Status, Telling
 from diagnostics.steps.tells import Tells
 
@@ -256,6 +256,19 @@ def test_what_could_overturn_it_has_to_be_seen_whole() -> None:
     hidden = Wholeness(frozenset({("PushCounts", Leg.REQUEST)}))
     assert named(verdict([wrong], found(CONFIG)))[0][2] is Confidence.CONFIRMED
     assert named(verdict([wrong], found(CONFIG), whole=hidden))[0][2] is Confidence.PROBABLE
+
+
+def test_what_is_harmless_in_the_attempt_that_was_seen_is_not_sure_to_be_the_answer_where_a_later_one_may_be_hidden() -> (
+    None
+):
+    causes = [cause("harmless", CONFIG, True, benign=True), cause("wrong", OTHER, True)]
+    seen = found(CONFIG), found(OTHER, bears=Bears.HOLDS)
+    hidden = found(requested.LATER, Status.UNKNOWN, leg=None)
+    assert {c for _, _, c in named(verdict(causes, *seen))} == {Confidence.CONFIRMED}
+    assert {n: c for n, _, c in named(verdict(causes, *seen, hidden))} == {
+        "harmless": Confidence.PROBABLE,
+        "wrong": Confidence.CONFIRMED,
+    }
 
 
 def test_a_hundred_causes_and_twenty_findings_are_decided_at_once() -> None:

@@ -10,7 +10,7 @@ from diagnostics.evidence.model import Leg, Stage
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.ledger.ledger import COUNTED, Count
 from diagnostics.readings.wholeness import Wholeness
-from diagnostics.steps import cold_start, push_auth, routed
+from diagnostics.steps import cold_start, push_auth, requested, routed
 from diagnostics.steps.finding import Bears, Finding, Status
 
 NOTHING = Verdict((), (), ())
@@ -57,3 +57,15 @@ def test_what_is_over_speaks_against_nothing() -> None:
 @pytest.mark.parametrize("kind", ["RequestLog", "PushCounts", "ReceiverCapacity"])
 def test_where_the_accuser_could_not_speak_nothing_is_cleared(kind: str) -> None:
     assert cleared(NO_START, gaps=frozenset({(kind, Leg.REQUEST)})) == set()
+
+
+def test_nothing_is_cleared_while_it_is_open_which_attempt_is_the_latest() -> None:
+    later = requested.LATER.says(Status.UNKNOWN, "a later one may be hidden")
+    assert cleared(ROUTED, GRANTED) == {"routing", "sign-in"}
+    assert cleared(ROUTED, GRANTED, later) == set()
+
+
+@pytest.mark.parametrize(("hidden", "codes"), [("StartCalls", set()), ("ServicePolicy", {"routing"})])
+def test_nothing_is_cleared_where_whatever_tells_of_attempts_was_hidden(hidden: str, codes: set[str]) -> None:
+    found = ruled_out(Ledger(), [ROUTED], NOTHING, Wholeness(hidden=frozenset({hidden})))
+    assert {r.code for r in found} == codes

@@ -38,6 +38,11 @@ def test_a_log_that_ends_too_early_may_lack_a_later_one() -> None:
     assert later(cut) == [Status.UNKNOWN]
 
 
+def test_a_log_that_ends_before_the_latest_attempt_that_was_seen_may_lack_a_later_one_too() -> None:
+    cut = StartCalls(source=source(STARTED - timedelta(hours=3), complete=False), calls=())
+    assert later(cut) == [Status.UNKNOWN]
+
+
 def test_what_was_cut_before_the_attempt_hides_no_later_one() -> None:
     assert later(StartCalls(source=source(complete=False), calls=())) == []
 

@@ -1,8 +1,8 @@
 """Batches that the coordinator's own state holds, or that only look held."""
 
-from diagnostics.causes.model import ALWAYS, Cause, Has, all_of, any_of, none_of, ok
+from diagnostics.causes.model import ALWAYS, Cause, Has, all_of, any_of, ok
 from diagnostics.evidence.model import Stage
-from diagnostics.steps import created, published, recorded, requested
+from diagnostics.steps import created, published, recorded
 from diagnostics.steps.finding import Status
 
 CAUSES = (
@@ -46,7 +46,7 @@ CAUSES = (
         says="the batch is closed",
         stage=Stage.CLOSED,
         requires=ok(recorded.CLOSED),
-        decisive=none_of(Has(requested.LATER, (Status.UNKNOWN,))),
+        decisive=ALWAYS,
         refutes=ok(published.EMPTY),
         benign=True,
     ),

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from diagnostics.evidence.model import BatchMarks, BatchStatus, EvidenceSet, ItemMarks, Leg, Means, StartCalls, seen
+from diagnostics.evidence.model import (
+    BatchMarks,
+    BatchStatus,
+    EvidenceSet,
+    ItemMarks,
+    Leg,
+    Means,
+    StartCalls,
+    Unseen,
+    Why,
+    seen,
+)
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger.attempts import Attempt, attempts
 from diagnostics.readings.ledger.counts import counts_of
@@ -67,6 +78,7 @@ def build(
         known_batch=known,
         told=told,
         as_asked=as_asked,
+        untold=untold(evidence.get(BatchMarks), attempt, evidence.now),
         matched=matched,
         activity=activity_of(item_marks.marks if item_marks else ()),
         empty_by_design=by_design(attempt, bool(_closed(attempt, status)), profile),
@@ -81,6 +93,26 @@ def build(
     dead = {leg: dead_letters_of(ledger, evidence, leg) for leg in Leg}
     repeats = (*repeats_of(mine, True, lives), *repeats_of(others, False))
     return replace(ledger, dead_letters=dead, repeats=repeats)
+
+
+_FRESH = timedelta(minutes=2)
+"""Log entries can be read within seconds; what ends before that was cut short."""
+
+
+def untold(marks: BatchMarks | Unseen, attempt: Attempt | None, now: datetime) -> str:
+    """Why lines about this attempt may not have been seen. What was cut before it began hides none."""
+    if isinstance(marks, Unseen):
+        return "" if marks.why in (Why.NOT_CONFIGURED, Why.NOT_ASKED) else marks.says
+    if marks.source.complete or (_from_its_start(marks, attempt) and marks.source.as_of >= now - _FRESH):
+        return ""
+    return marks.source.note or "only part of the coordinator's log was read"
+
+
+def _from_its_start(marks: BatchMarks, attempt: Attempt | None) -> bool:
+    """Whether lines were read back to its beginning: the one with which it begins, or one that is older than its start call."""
+    if attempt is None or attempt.first(Means.RECEIVED) is not None:
+        return attempt is not None
+    return attempt.call is not None and any(m.at < attempt.call.at for m in marks.marks)
 
 
 def _told(attempt: Attempt | None, matched: frozenset[tuple[Means, str]]) -> bool:

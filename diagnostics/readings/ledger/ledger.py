@@ -166,6 +166,8 @@ class Ledger:
     found belongs to the subscription."""
     as_asked: bool = False
     """Its start and its number are the caller's word: what the counters count since then is taken for it."""
+    untold: str = ""
+    """Why lines of the coordinator about the batch may not have been seen; empty: all were, or the profile names none."""
     matched: frozenset[tuple[Means, str]] = frozenset()
     """(marker, batch) pairs that matched in the look-back; batch is empty where the line names none."""
 
@@ -206,7 +208,7 @@ class Ledger:
             return True
         if attempt.published or attempt.failed_to_publish:
             return True
-        return False if self.proven(Means.CREATED) or self.missing_state else None
+        return False if (self.proven(Means.CREATED) and not self.untold) or self.missing_state else None
 
     @property
     def wanted(self) -> int:

@@ -1,0 +1,108 @@
+"""What a batch waits for, and whether it did its work, is said only where what tells it was seen."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from diagnostics.evidence.model import (
+    BatchMarks,
+    BatchStatus,
+    EvidenceSet,
+    Key,
+    Leg,
+    Mark,
+    Means,
+    StartCall,
+    StartCalls,
+    Unseen,
+    Why,
+)
+from diagnostics.readings.ledger import build
+from diagnostics.steps import created, published, recorded
+from diagnostics.steps.finding import Status
+from diagnostics.steps.run import run
+from tests.readings.ledger.test_ledger import BATCH, NOW, PROFILE, SOURCE, START, evidence, mark
+
+CUT = replace(SOURCE, complete=False, note="there is too much")
+EMPTY = (mark(Means.RECEIVED, 0, batch=""), mark(Means.CREATED, 0.1, expected=0), mark(Means.EMPTY, 0.2))
+CLOSED = BatchStatus(source=SOURCE, batch="B", exists=True, expected=0, completed=0, closed=True)
+
+
+def lines(*marks: Mark, cut: bool = False) -> BatchMarks:
+    return BatchMarks(source=CUT if cut else SOURCE, marks=marks)
+
+
+def without(seen: EvidenceSet, kind: type, why: Why = Why.PERMISSION_DENIED) -> EvidenceSet:
+    key: Key = (kind.__name__, None)
+    gone = Unseen(what=kind.__name__, why=why, says=f"{kind.__name__} may not be read")
+    return EvidenceSet({**dict(seen.items()), key: gone}, NOW, seen.lookback, seen.since)
+
+
+def findings(seen: EvidenceSet, batch: str = "B") -> dict[str, Status]:
+    found = run([recorded.recorded, published.published], seen, build(seen, PROFILE, batch), PROFILE, [Leg.REQUEST])
+    return {f.code: f.status for f in found.findings}
+
+
+def closed(seen: EvidenceSet) -> Status:
+    return findings(seen)[recorded.CLOSED.name]
+
+
+def test_a_batch_that_closed_with_nothing_done_is_done_only_where_the_lines_about_it_were_seen() -> None:
+    old = mark(Means.CREATED, -60, batch="A", expected=3)
+    assert closed(evidence(lines(old, *EMPTY), CLOSED)) is Status.OK
+    assert closed(without(evidence(lines(), CLOSED), BatchMarks)) is Status.UNKNOWN
+    assert closed(evidence(lines(EMPTY[-1], cut=True), CLOSED)) is Status.UNKNOWN
+
+
+def test_what_was_cut_before_the_batch_began_hides_nothing_of_it() -> None:
+    assert closed(evidence(lines(*EMPTY, cut=True), CLOSED)) is Status.OK
+
+
+def test_a_profile_without_lines_about_batches_takes_the_batch_state_at_its_word() -> None:
+    assert closed(without(evidence(lines(), CLOSED), BatchMarks, Why.NOT_CONFIGURED)) is Status.OK
+
+
+def test_what_did_its_work_is_done_whatever_lines_are_hidden() -> None:
+    worked = replace(CLOSED, expected=3, completed=3)
+    assert closed(without(evidence(lines(), worked), BatchMarks)) is Status.OK
+
+
+def test_nothing_to_do_is_right_only_if_no_line_about_it_is_missing() -> None:
+    for cut, status in ((False, Status.OK), (True, Status.UNKNOWN)):
+        seen = evidence(lines(*EMPTY[1:], cut=cut), CLOSED)
+        assert findings(seen)[published.EMPTY.name] is status
+
+
+OPEN = BatchStatus(source=SOURCE, batch="B", exists=True, expected=4, completed=1, closed=False)
+CALL = StartCalls(source=SOURCE, calls=(StartCall(at=START, status=202, latency_s=40.0, trace="t"),))
+
+
+def waits(seen: EvidenceSet) -> dict[str, Status]:
+    codes = (recorded.OPEN.name, recorded.WILL_WAIT.name)
+    return {code: status for code, status in findings(seen, "").items() if code in codes}
+
+
+def test_fewer_than_it_expects_is_not_enough_where_batch_state_and_start_call_tell_so() -> None:
+    assert waits(evidence(BATCH, OPEN, CALL)) == {"closed.will_wait": Status.FAULT}
+
+
+def test_without_the_batch_state_nobody_knows_whether_it_waits_for_the_rest() -> None:
+    assert waits(without(evidence(BATCH, CALL), BatchStatus)) == {"closed.open": Status.UNKNOWN}
+
+
+def test_a_start_call_that_was_hidden_may_still_lower_what_the_batch_expects() -> None:
+    just_now = [replace(m, at=m.at + (NOW - START) - timedelta(seconds=40)) for m in BATCH.marks]
+    seen = evidence(lines(*just_now), OPEN, StartCalls(source=SOURCE, calls=()))
+    assert waits(seen) == {"closed.open": Status.OK}
+    assert waits(without(seen, StartCalls)) == {"closed.open": Status.UNKNOWN}
+
+
+def test_a_start_call_made_no_batch_only_where_the_lines_about_it_were_read() -> None:
+    before = (mark(Means.RECEIVED, -60, batch=""), mark(Means.CREATED, -59, batch="A", expected=4))
+    call = StartCalls(source=SOURCE, calls=(StartCall(at=START, status=202, latency_s=2.0),))
+    for cut, status in ((False, Status.FAULT), (True, Status.UNKNOWN)):
+        seen = evidence(BatchMarks(source=replace(CUT, as_of=START) if cut else SOURCE, marks=before), call)
+        found = run([created.created], seen, build(seen, PROFILE), PROFILE, [Leg.REQUEST]).findings
+        assert [(f.code, f.status) for f in found] == [("created.unseen" if cut else "created.missing", status)]
