@@ -17,6 +17,7 @@ from diagnostics.cli import main
 from diagnostics.pipeline import places
 from diagnostics.report import json
 from diagnostics.scoring.world import World, find, opened
+from tests.interruptible import interruptible
 
 ROOT = Path(__file__).parents[2]
 NIGHT = "2026-02-08-backfill-stall"
@@ -228,7 +229,9 @@ def test_lab_list_names_the_scenarios(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_lab_up_says_how_to_reach_it_and_ends_quietly_on_ctrl_c() -> None:
     line = [sys.executable, "-m", "diagnostics.cli.main", "lab", "up", "typical-batch"]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as lab:
+    with interruptible():
+        process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with process as lab:
         assert lab.stdout and lab.stderr
         exported = lab.stdout.readline()
         ready = lab.stderr.readline()

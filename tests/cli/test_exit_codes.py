@@ -21,6 +21,7 @@ import typer
 from diagnostics.cli import main
 from diagnostics.scoring.world import World, find, opened
 from diagnostics.transport.session import Session
+from tests.interruptible import interruptible
 
 FAULT_AND_UNKNOWN = """
 name: fault-and-unknown
@@ -153,7 +154,9 @@ def test_a_signal_while_google_does_not_answer_is_130(tmp_path: Path) -> None:
             "PUBSUB_DIAG_ENDPOINT": lab.running.endpoint,
             "PYTHONPATH": str(Path(__file__).parents[2]),
         }
-        with subprocess.Popen(line, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as run:
+        with interruptible():
+            process = subprocess.Popen(line, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        with process as run:
             assert run.stderr
             assert "reading" in run.stderr.readline()
             run.send_signal(signal.SIGINT)

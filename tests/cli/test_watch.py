@@ -26,6 +26,7 @@ from diagnostics.cli import main
 from diagnostics.conclude.diagnosis import Diagnosis, State
 from diagnostics.run.investigate import Case, investigate
 from diagnostics.scoring.world import World, find, opened
+from tests.interruptible import interruptible
 
 ROOT = Path(__file__).parents[2]
 SAMPLING_PERIOD = timedelta(seconds=60)
@@ -158,14 +159,14 @@ def line_of(*words: str) -> list[str]:
 
 
 def test_ctrl_c_ends_it_with_130(at: Any) -> None:
-    with (
-        at("still-running", pace=1),
-        subprocess.Popen(line_of(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run,
-    ):
-        assert run.stdout
-        assert run.stdout.readline().startswith(b"{")
-        run.send_signal(signal.SIGINT)
-        run.communicate(timeout=60)
+    with at("still-running", pace=1):
+        with interruptible():
+            process = subprocess.Popen(line_of(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with process as run:
+            assert run.stdout
+            assert run.stdout.readline().startswith(b"{")
+            run.send_signal(signal.SIGINT)
+            run.communicate(timeout=60)
     assert run.returncode == 130
 
 

@@ -20,6 +20,7 @@ from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import Fault, load
 from diagnostics.lab.servers.serve import start
 from diagnostics.lab.telemetry.store import Telemetry
+from tests.interruptible import interruptible
 
 HERE = Path(__file__).parent
 PACE = 60.0
@@ -76,13 +77,14 @@ class Killer:
     """The forking process, for many combinations."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.probe.zygote"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=HERE.parent.parent,
-            text=True,
-        )
+        with interruptible():
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.probe.zygote"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                cwd=HERE.parent.parent,
+                text=True,
+            )
 
     def do(self, task: dict[str, Any]) -> int:
         assert self._process.stdin and self._process.stdout
