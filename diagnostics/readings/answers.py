@@ -194,6 +194,8 @@ class Answers:
     """Pushes that were acked, the newest of them."""
     whole: bool
     """Whether the log was read whole. If not, every number is a least one, and the oldest row that was read is no beginning."""
+    fine_whole: bool = False
+    """Whether all that were acked are among `fine`."""
     earlier: tuple[LogRow, ...] = ()
     """Pushes before that moment that were not acked."""
 
@@ -234,6 +236,7 @@ def answers(log: RequestLog | Unseen, since: datetime) -> Answers:
         rows=tuple(r for r in refused if r.at >= since),
         fine=tuple(r for r in pushes if r.status in ACKED and r.at >= since),
         whole=log.source.complete,
+        fine_whole=log.has_all_fine(since),
         earlier=tuple(r for r in refused if r.at < since),
     )
 

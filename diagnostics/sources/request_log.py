@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from diagnostics.evidence.model import LogRow, PlatformLine, PlatformLines, RequestLog, Unseen, Why
+from diagnostics.evidence.model import FINE_AT_MOST, LogRow, PlatformLine, PlatformLines, RequestLog, Unseen, Why
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
@@ -36,8 +36,6 @@ from diagnostics.sources.route import Push, Receiver, Services
 from diagnostics.transport.call import Pages
 from diagnostics.transport.session import Session
 
-FINE = 100
-"""Requests below 300 that are read per service: enough to know that the log is written and that pushes arrive."""
 LINES = 100
 """Platform lines, and likewise ERROR lines, that are kept per service."""
 SEVERITY = {
@@ -61,12 +59,15 @@ def fine_requests(session: Session, pipeline: PipelineProfile, services: Service
     asked = both(between(window.since, window.until), logs(REQUESTS), "httpRequest.status<300")
     query = both(asked, either(f"({of_service(r)})" for r in known))
     found = still_kept(
-        session, window.since, window.until, entries(session, pipeline.project, query, page_size=2 * FINE * len(known))
+        session,
+        window.since,
+        window.until,
+        entries(session, pipeline.project, query, page_size=2 * FINE_AT_MOST * len(known)),
     )
     by_service = {
         r.service: [e for e in found.items if e.resource.labels.get("service_name") == r.service] for r in known
     }
-    return FineRequests(rows={service: _rows(these[:FINE]) for service, these in by_service.items()})
+    return FineRequests(rows={service: _rows(these[:FINE_AT_MOST]) for service, these in by_service.items()})
 
 
 def request_log(

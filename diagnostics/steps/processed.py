@@ -46,7 +46,7 @@ from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Subject, Telling, Where
 from diagnostics.steps.places import may_wait, places
 from diagnostics.steps.tells import Tells
-from diagnostics.steps.words import at_least, between, clock, count, names, span
+from diagnostics.steps.words import at_least, between, clock, count, names, so_many, span
 
 
 class Repeated(Tells, frozen=True, kw_only=True):
@@ -434,9 +434,9 @@ def _skipped(ledger: Ledger, profile: PipelineProfile, marks: ItemMarks | Unseen
     whole = marks.source.complete
     yield SKIPPED.says(
         Status.WARNING if open_ones or most else Status.OK,
-        f"the worker gave up {at_least(whole, _of(len(skipped), finished, profile.item))} and acked them"
+        f"the worker gave up {_of(len(skipped), finished, profile.item, whole)} and acked them"
         + _reasons(x.reason for x in skipped)
-        + ("; no work was done at all" if len(skipped) == finished else "")
+        + ("; no work was done at all" if whole and len(skipped) == finished else "")
         + (f"; {len(open_ones)} of them never came back" if open_ones and len(open_ones) < len(skipped) else ""),
         leg=Leg.REQUEST,
         bears=Bears.SLOWS if open_ones or most else Bears.APART,
@@ -461,7 +461,7 @@ def _fruitless(ledger: Ledger, profile: PipelineProfile, marks: ItemMarks | Unse
         return
     yield FRUITLESS.says(
         Status.WARNING,
-        f"{at_least(marks.source.complete, _of(len(empty), len(counted), profile.item))} finished with no result",
+        f"{_of(len(empty), len(counted), profile.item, marks.source.complete)} finished with no result",
         leg=Leg.REQUEST,
         bears=Bears.SLOWS,
         since=min((x.ended for x in empty if x.ended), default=None) if marks.source.complete else None,
@@ -471,9 +471,11 @@ def _fruitless(ledger: Ledger, profile: PipelineProfile, marks: ItemMarks | Unse
     )
 
 
-def _of(number: int, of: int, item: str) -> str:
-    """all 12 orders, 3 of 12 orders."""
-    return f"all {count(of, item)}" if number == of and of > 1 else f"{number} of {count(of, item)}"
+def _of(number: int, of: int, item: str, whole: bool) -> str:
+    """all 12 orders, 3 of 12 orders; of lines that were not read whole 12 or more orders, 3 or more of 12 orders."""
+    if number == of and of > 1:
+        return f"all {count(of, item)}" if whole else at_least(whole, count(of, item))
+    return f"{so_many(number, whole)} of {count(of, item)}"
 
 
 @dataclass(frozen=True)
@@ -562,7 +564,7 @@ def _unreadable(seen: _Seen, rows: Sequence[LogRow]) -> Finding:
     return UNREADABLE.says(
         Status.FAULT if holds else Status.WARNING if fails else Status.OK,
         f"{at_least(seen.told.whole, count(len(rows), 'push'))} answered {_codes(rows)} by the application itself"
-        + (f", {len(fresh)} of them in the last 5 min" if fails else _ended(seen, rows)),
+        + (_fresh(fresh, rows) if fails else _ended(seen, rows)),
         leg=seen.leg,
         bears=Bears.HOLDS if holds else Bears.APART,
         held=seen.least if holds else 0,
@@ -583,7 +585,7 @@ def _errors(seen: _Seen, answer: Answer) -> Finding:
     return ERRORS.says(
         Status.FAULT if broken else Status.WARNING if fails else Status.OK,
         f"{at_least(seen.told.whole, count(len(rows), 'push'))} answered {answer.status} by the application itself"
-        + (f", {len(fresh)} of them in the last 5 min" if fails and fresh else _ended(seen, rows)),
+        + (_fresh(fresh, rows) if fails and fresh else _ended(seen, rows)),
         leg=seen.leg,
         bears=Bears.HOLDS if holds else Bears.SLOWS if seen.least else Bears.APART,
         held=seen.least if holds else 0,
@@ -646,7 +648,8 @@ def _fine(seen: _Seen) -> Finding:
     begin = clock(seen.told.since, seen.now)
     answered = [r for r in seen.told.fine if r.by is By.APPLICATION]
     if answered:
-        says = f"of the pushes since {begin} the log has {len(answered)} that went well and none that the application refused"
+        fine = so_many(len(answered), seen.told.fine_whole)
+        says = f"of the pushes since {begin} the log has {fine} that went well and none that the application refused"
         return FINE.says(Status.OK, says, leg=seen.leg, subject=seen.service, rests_on=("RequestLog",))
     if seen.recent.acks:
         says = f"pushes are acked, and none since {begin} is in the request log: it does not hold them all"
@@ -665,7 +668,14 @@ def _ended(seen: _Seen, rows: Sequence[LogRow]) -> str:
 
 
 def _codes(rows: Sequence[LogRow]) -> str:
-    return ", ".join(f"{status} ({n})" for status, n in Counter(r.status for r in rows).most_common(3))
+    """404, or 404 (3), 400 (1)."""
+    counts = Counter(r.status for r in rows).most_common(3)
+    return ", ".join(f"{status} ({n})" if len(counts) > 1 else str(status) for status, n in counts)
+
+
+def _fresh(fresh: Sequence[LogRow], rows: Sequence[LogRow]) -> str:
+    """How many of the rows are of the last five minutes."""
+    return f", {'all' if len(fresh) == len(rows) else len(fresh)} of them in the last 5 min"
 
 
 def _row(ledger: Ledger, now: datetime) -> Row:

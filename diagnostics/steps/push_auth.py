@@ -40,7 +40,7 @@ from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Subject, Telling
 from diagnostics.steps.routed import elsewhere
 from diagnostics.steps.tells import Hidden, Mended, Tells
-from diagnostics.steps.words import clock, count, names, short
+from diagnostics.steps.words import at_least, clock, count, names, short
 
 
 class TurnedAway(Tells, frozen=True, kw_only=True):
@@ -295,7 +295,7 @@ def _proven(case: Passage, about: Subject | None) -> Finding:
 
 def _turned(case: Passage, code: Telling[TurnedAway], about: Subject | None, turned: Turned, how: str) -> Finding:
     """Pushes that were turned away: now, some of them, or until then."""
-    many = count(turned.count, "push") + ("" if case.door.whole else " or more")
+    many = at_least(case.door.whole, count(turned.count, "push"))
     quoted = f": “{turned.text[:90]}”" if turned.text else ""
     met = bool(case.started and turned.last >= case.started)
     span_of = f"from {clock(turned.first, case.now)} to {clock(turned.last, case.now)}"

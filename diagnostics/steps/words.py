@@ -50,9 +50,17 @@ def count(number: float, noun: str) -> str:
     return f"{whole} {noun[:-1]}ies" if noun.endswith("y") else f"{whole} {noun}s"
 
 
+def so_many(number: int, whole: bool) -> str:
+    """12; of evidence that was not read whole 12 or more."""
+    return str(number) if whole else f"{number} or more"
+
+
 def at_least(whole: bool, said: str) -> str:
-    """What was counted; of evidence that was not read whole, so many or more."""
-    return said if whole else f"at least {said}"
+    """What was counted, its number first; of evidence that was not read whole, so many or more."""
+    number, _, what = said.partition(" ")
+    if whole:
+        return said
+    return f"{so_many(int(number), whole)} {what}" if number.isdecimal() and number != "1" else f"at least {said}"
 
 
 def between(first: datetime, last: datetime, now: datetime) -> str:

@@ -109,7 +109,7 @@ def test_the_applications_own_429_is_not_cloud_runs() -> None:
 def test_of_a_log_that_was_cut_the_first_refusal_is_no_beginning() -> None:
     told = said(COLD, pushes(remote_server_4xx={2: 3}), log(*away(429, 1, 2, 3), whole=False))
     assert one(cold_start.SATURATED, told).since is None
-    assert "at least 3 pushes" in one(cold_start.SATURATED, told).says
+    assert "3 or more pushes" in one(cold_start.SATURATED, told).says
 
 
 def test_capacity_that_was_not_seen_is_unknown() -> None:

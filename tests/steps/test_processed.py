@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from diagnostics.evidence.model import Leg, PlatformLine, PlatformLines
+from diagnostics.evidence.model import FINE_AT_MOST, Leg, PlatformLine, PlatformLines
 from diagnostics.steps import processed
 from diagnostics.steps.finding import Bears, Finding, Status
 from diagnostics.steps.processed import processed as step
@@ -86,7 +86,7 @@ def test_few_errors_of_the_application_among_many_refusals_of_another_hand_hold_
 def test_of_a_log_that_was_cut_numbers_are_least_ones_and_the_first_row_is_no_beginning() -> None:
     rows = log(*(row(m, 500) for m in (1, 2, 3)), whole=False)
     (cut,) = of(processed.ERRORS, said(rows, pushes(remote_server_5xx={2: 3}), platform()))
-    assert "at least 3 pushes" in cut.says
+    assert "3 or more pushes" in cut.says
     assert cut.since is None
 
 
@@ -194,7 +194,7 @@ def test_a_failed_readiness_check_is_a_crash_without_any_line() -> None:
         said(log(*(row(m, 503, UNREADY) for m in (1, 2))), pushes(remote_server_5xx={2: 2}), unseen("PlatformLines")),
     )
     assert dead.status is Status.FAULT
-    assert "at least 2 times" in dead.says
+    assert "2 or more times" in dead.says
 
 
 def test_crashes_that_were_mended_are_told_as_past() -> None:
@@ -216,7 +216,7 @@ def test_of_lines_that_were_cut_the_oldest_crash_is_no_beginning() -> None:
     died = platform(*((m, "Container called exit(1).") for m in (3, 2, 1)), whole=False)
     dead = one(processed.CRASHING, said(log(), pushes(remote_server_5xx={1: 3}), died))
     assert dead.since is None
-    assert "at least 3 times" in dead.says
+    assert "3 or more times" in dead.says
 
 
 def test_work_that_takes_longer_than_the_deadline_is_told_by_warm_containers() -> None:
@@ -235,3 +235,26 @@ def test_fine_says_how_many_the_log_has_and_no_more() -> None:
     assert "has 2 that went well" in one(processed.FINE, told).says
     silent = said(log(), pushes(ack={1: 2}), platform())
     assert one(processed.FINE, silent).status is Status.UNKNOWN
+
+
+def test_as_many_as_are_read_at_most_are_so_many_or_more() -> None:
+    """A log with exactly so many in the window is told the same: nothing tells the two apart."""
+    newest = [row(n / 10, 200) for n in range(FINE_AT_MOST, 0, -1)]
+    full = said(log(*newest), pushes(ack={10: 200}), platform())
+    assert "has 100 or more that went well" in one(processed.FINE, full).says
+    reaches_back = said(log(row(600, 200), *newest[1:]), pushes(ack={10: 200}), platform())
+    assert "has 99 that went well" in one(processed.FINE, reaches_back).says
+
+
+@pytest.mark.parametrize(
+    ("statuses", "whole", "says"),
+    [
+        ((500, 500, 500), True, "3 pushes answered 500 by the application itself, all of them in the last 5 min"),
+        ((500, 500, 500), False, "3 or more pushes answered 500 by the application itself, all of them in"),
+    ],
+)
+def test_what_was_read_in_part_is_so_many_or_more(statuses: tuple[int, ...], whole: bool, says: str) -> None:
+    told = said(
+        log(*(row(n, s) for n, s in enumerate(statuses, 1)), whole=whole), pushes(remote_server_5xx={2: 3}), platform()
+    )
+    assert says in one(processed.ERRORS, told).says

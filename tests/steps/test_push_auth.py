@@ -361,7 +361,7 @@ def test_401_and_403_are_two_findings_each_with_its_own_time() -> None:
 
 def test_a_log_that_was_cut_gives_no_count_but_a_least_one() -> None:
     found = findings(policy=policy(), log=log(refused(403, NO_SIGN_IN, 28), whole=False))
-    assert "29 pushes or more refused" in one(found, "forbidden").says
+    assert "29 or more pushes refused" in one(found, "forbidden").says
 
 
 def test_refusals_on_a_finished_batch_touch_no_item() -> None:

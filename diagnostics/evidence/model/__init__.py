@@ -32,6 +32,7 @@ from diagnostics.evidence.model.iam import (
     TopicPolicy,
 )
 from diagnostics.evidence.model.logs import (
+    FINE_AT_MOST,
     BatchMarks,
     Change,
     ChangeLog,
@@ -78,6 +79,7 @@ from diagnostics.evidence.model.whole import E, EvidenceSet, Key, seen
 __all__ = [
     "ACKED",
     "DELETED_TOPIC",
+    "FINE_AT_MOST",
     "OUR_USER_AGENT",
     "STAGES",
     "AckCounts",

@@ -152,6 +152,10 @@ class LogRow(Struct, frozen=True, kw_only=True):
         return self.method == "POST" and self.path.split("?")[0] == path and not self.ours and not self.uptime
 
 
+FINE_AT_MOST = 100
+"""So many entries below 300 are read of a service at most: enough to know that its log is written and that pushes arrive."""
+
+
 class RequestLog(Evidence, frozen=True, kw_only=True):
     """Request log of the leg's receiving service in the window, oldest first: every refusal and failure, on any path,
     and a sample of what went well (so that silence can be told from a log that is not written)."""
@@ -161,7 +165,11 @@ class RequestLog(Evidence, frozen=True, kw_only=True):
     refused: tuple[LogRow, ...]
     """Status 300 and up."""
     fine: tuple[LogRow, ...]
-    """Newest entries below 300."""
+    """Newest entries below 300, `FINE_AT_MOST` of them."""
+
+    def has_all_fine(self, since: datetime) -> bool:
+        """Whether all entries below 300 since then were read."""
+        return self.source.complete and (len(self.fine) < FINE_AT_MOST or self.fine[0].at < since)
 
 
 class PlatformLine(Struct, frozen=True, kw_only=True):
