@@ -100,22 +100,25 @@ def _bound_by_counters(counts: dict[Stage, Count], ledger: Ledger, evidence: Evi
         (Leg.COMPLETION, Stage.RETURNED, Stage.RETURNED),
     ):
         if counts[delivered].most is None and (reached := _reached(evidence, leg, since)) is not None:
-            least = counts[delivered].least
             passed = reached if leg is Leg.REQUEST else 0  # a completion is back only once it is acked, and none was
-            counts[delivered] = Count(least, max(passed, least), "request log", "subscription")
+            counts[delivered] = _bounded(counts[delivered], passed, "request log")
         pushes = seen(evidence.get(PushCounts, leg))
         if pushes is None or not pushes.source.complete:
             continue
         acks = int(total(pushes.series, since, response_class="ack"))
         if counts[acked].most is None:
-            counts[acked] = Count(min(counts[acked].least, acks), acks, "push counter", "subscription")
+            counts[acked] = _bounded(counts[acked], acks, "push counter")
         if counts[delivered].most is None:
-            all_pushes = int(total(pushes.series, since))
-            counts[delivered] = Count(counts[delivered].least, all_pushes, "push counter", "subscription")
+            counts[delivered] = _bounded(counts[delivered], int(total(pushes.series, since)), "push counter")
     sent = seen(evidence.get(AckCounts, Leg.REQUEST))
     if sent and sent.source.complete and counts[Stage.PROCESSED].most is None:
         acks = int(total(sent.series, since, delivery_type="push"))
-        counts[Stage.PROCESSED] = Count(counts[Stage.PROCESSED].least, acks, "ack counter", "subscription")
+        counts[Stage.PROCESSED] = _bounded(counts[Stage.PROCESSED], acks, "ack counter")
+
+
+def _bounded(here: Count, counted: int, source: str) -> Count:
+    """At most what a counter of the subscription counts. One that has not yet counted the items that lines name bounds nothing."""
+    return here if counted < here.least else Count(here.least, counted, source, "subscription")
 
 
 _UNANSWERED = frozenset({"internal", "unreachable"})

@@ -124,6 +124,16 @@ def series(kind: str, value: float) -> Series:
     )
 
 
+@pytest.mark.parametrize(("acked", "most"), [(0, 3), (1, 3), (2, 2), (3, 3)])
+def test_lines_that_name_more_items_than_a_late_counter_are_believed(acked: int, most: int) -> None:
+    """The counter bounds what passed only once it has counted all that lines name."""
+    named = [mark(Means.DONE_ITEM, 1, item) for item in ("a", "b")]
+    cut = replace(items(*named), source=replace(SOURCE, complete=False))
+    counter = PushCounts(source=SOURCE, series=(series("ack", acked),))
+    processed = build(evidence(BATCH, cut, (("PushCounts", Leg.REQUEST), counter)), PROFILE).counts[Stage.PROCESSED]
+    assert (processed.least, processed.most) == (2, most)
+
+
 @pytest.mark.parametrize(("counted", "whole", "most"), [(0, True, 0), (2, True, 3), (0, False, 3)])
 def test_what_no_log_and_no_counter_of_the_receiver_has_did_not_reach_it(
     counted: float, whole: bool, most: int
