@@ -121,10 +121,10 @@ class Teller:
                 return f"{name} at {counts} hardly moves{pace}: {why}"
             if not ledger.done:
                 again = f"; ask again at {forecast.ask_again_at:%H:%M:%S}Z" if forecast.ask_again_at else ""
-                return f"{name} at {counts}: too early to judge{again}"
-            return f"{name} running: {counts}" + self._ailing(verdict)
-        if ledger.closed and (doubt := doubts(findings)):
-            return f"{self._done(name, counts, verdict)}; {doubt[0].says}"
+                return f"{name} at {counts}: too early to judge{again}" + _left_open(findings)
+            return f"{name} running: {counts}" + self._ailing(verdict) + _left_open(findings)
+        if ledger.closed and doubts(findings):
+            return self._done(name, counts, verdict) + _left_open(findings)
         return f"{name} at {counts}: could not tell whether it moves" + self._suspect(why, findings)
 
     def _idle(self, findings: Sequence[Finding]) -> str:
@@ -369,6 +369,11 @@ def _undetermined(findings: Sequence[Finding]) -> str:
         if f.status is Status.FAULT and f.bears is Bears.HOLDS and f.until is None and f.code != progress.STALLED.name
     ]
     return "cause undetermined" + (f"; {seen_now[0].says}" if seen_now else "")
+
+
+def _left_open(findings: Sequence[Finding]) -> str:
+    """What keeps an answer about a batch that gets on, or is closed, from being well."""
+    return "".join(f"; {f.says}" for f in doubts(findings)[:1])
 
 
 def _harmless(verdict: Verdict) -> str:

@@ -114,7 +114,7 @@ def stopped_at(rows: Sequence[Row], state: State, verdict: Verdict) -> tuple[Sta
             return row.stage, row.leg
         if row.reached is False and row.stage is not Stage.CLOSED:
             return row.stage, row.leg
-    holding = [f for x in verdict.blocking for f in x.share.explained if f.bears is Bears.HOLDS]
+    holding = [f for x in verdict.blocking for f in x.share.own if f.abnormal and f.bears is Bears.HOLDS]
     if held := [*holding, *verdict.nameless]:
         first = min(held, key=lambda f: _passed(f.stage, f.leg))
         return first.stage, first.leg

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from diagnostics.conclude.standing import lost_once
+from diagnostics.causes.attribute import Share
+from diagnostics.causes.match import Match
+from diagnostics.causes.model import Cause, Confidence, Has, Role
+from diagnostics.causes.verdict import Live, Verdict
+from diagnostics.conclude.diagnosis import State
+from diagnostics.conclude.standing import lost_once, stopped_at
 from diagnostics.evidence.model import Leg, Stage
-from diagnostics.steps.finding import Row
+from diagnostics.steps import processed
+from diagnostics.steps.finding import Bears, Finding, Kind, Row, Status
 
 
 @pytest.mark.parametrize(
@@ -29,3 +35,25 @@ def test_what_a_route_holds_does_not_stand_at_the_next_row_again(
     ]
     routed, delivered, returned = lost_once(rows)
     assert (routed.where, delivered.where, returned.where) == (route, left, next_row)
+
+
+def finding(code: str, stage: Stage, kind: Kind) -> Finding:
+    return Finding(
+        code=code,
+        stage=stage,
+        title=code,
+        leg=Leg.REQUEST,
+        status=Status.FAULT,
+        says=code,
+        bears=Bears.HOLDS,
+        kind=kind,
+    )
+
+
+def test_here_is_where_a_cause_holds_items_and_not_where_that_shows() -> None:
+    """The backlog of the way there grows old, too, where the worker fails; the row with the failing worker is the place to look."""
+    fails = finding("processed.errors", Stage.PROCESSED, Kind.EFFECT)
+    shows = finding("delivered.old_backlog", Stage.DELIVERED, Kind.CONSEQUENCE)
+    cause = Cause(code="c", family="worker", title="t", says="s", stage=Stage.PROCESSED, requires=Has(processed.ERRORS))
+    live = Live(Share(Match(cause, Leg.REQUEST, (fails,), True), (fails,), (shows,)), Role.BLOCKS, Confidence.CONFIRMED)
+    assert stopped_at((), State.STALLED, Verdict((live,), (), ())) == (Stage.PROCESSED, Leg.REQUEST)

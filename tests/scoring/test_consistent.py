@@ -163,6 +163,9 @@ CAUSES: dict[str, Callable[[Diagnosis], Diagnosis]] = {
     "the headline does not say what blocks: gated-batch-never-closes (probable)": lambda d: cause(
         d, confidence=Confidence.PROBABLE
     ),
+    "the answer is unknown, and the headline does not say what of the batch is open": lambda d: replace(
+        also(done(d), status=Status.UNKNOWN), status=Status.UNKNOWN, exit_code=Exit.UNKNOWN
+    ),
     "the headline is sure of a cause, and none blocks": lambda d: cause(d, role=Role.LATENT),
     "is confirmed, and one of start-cut-short": lambda d: cause(d, one_of=("start-cut-short",)),
     "is one of start-cut-short, which is not named": lambda d: cause(d, one_of=("start-cut-short",)),

@@ -74,6 +74,15 @@ def _of_the_subscription(said: Diagnosis) -> bool:
     return sure and said.state is State.UNKNOWN and " cannot be seen: " in said.headline
 
 
+def left_open(answer: Answer) -> Iterator[str]:
+    """Of a batch that gets on or is done the headline says what could not be told, where that makes the answer unknown."""
+    said = answer.said
+    if answer.of_batch and said.status is Status.UNKNOWN and said.state in (State.RUNNING, State.DONE):
+        doubts = [f.says for f in said.findings if f.status is Status.UNKNOWN]
+        if not any(says in said.headline for says in doubts):
+            yield f"the answer is unknown, and the headline does not say what of the batch is open: {said.headline}"
+
+
 def confidence(answer: Answer) -> Iterator[str]:
     for cause in answer.said.causes:
         if cause.one_of and cause.confidence is Confidence.CONFIRMED:

@@ -24,6 +24,7 @@ RULES: tuple[Callable[[Answer], Iterator[str]], ...] = (
     rows.over,
     causes.roles,
     causes.headline,
+    causes.left_open,
     causes.confidence,
     causes.onset,
     causes.ended,

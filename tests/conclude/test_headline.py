@@ -1,0 +1,52 @@
+"""The first line says what the answer rests on: of an answer that is unknown, what was left open."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
+
+from diagnostics.conclude.diagnosis import Diagnosis, Header, State
+from diagnostics.evidence.model import BatchMarks, BatchStatus, EvidenceSet, ItemMarks, Mark, Means, Provenance
+from diagnostics.pipeline.profile import LegProfile, Marker, PipelineProfile
+from diagnostics.question.ask import Ask
+from diagnostics.run.investigate import Case, investigate
+from diagnostics.steps.finding import Status
+
+NOW = datetime(2026, 2, 8, 14, 20, tzinfo=UTC)
+START = NOW - timedelta(minutes=3)
+SOURCE = Provenance(source="test", fetched_at=NOW, as_of=NOW)
+CUT = replace(SOURCE, complete=False, note="the log was read back to 14:15Z")
+PROFILE = PipelineProfile(
+    name="work",
+    project="p",
+    request=LegProfile(subscription="work"),
+    markers=tuple(Marker(means=m, contains=m.value) for m in Means),
+)
+
+
+def answer(marks: Provenance) -> Diagnosis:
+    """Of a batch of which two of four items are done, a minute ago."""
+    created = Mark(means=Means.CREATED, at=START, service="s", batch="B", numbers={"expected": 4})
+    done = tuple(
+        Mark(means=Means.DONE_ITEM, at=NOW - timedelta(minutes=1), service="s", batch="B", item=item) for item in "ab"
+    )
+    seen = (
+        BatchMarks(source=marks, marks=(created,)),
+        ItemMarks(source=SOURCE, since=START, marks=done),
+        BatchStatus(source=SOURCE, batch="B", exists=True, expected=4, completed=2, closed=False),
+    )
+    evidence = EvidenceSet({(type(s).__name__, None): s for s in seen}, NOW, timedelta(days=7), START)
+    header = Header(pipeline="work", project="p", region="", command="batch")
+    return investigate(Case("batch", evidence, PROFILE, Ask(batch="B"), header))
+
+
+def test_a_batch_that_gets_on_and_is_not_known_to_be_well_says_what_was_left_open() -> None:
+    open_ = answer(CUT)
+    assert (open_.state, open_.status, open_.finishes_alone) == (State.RUNNING, Status.UNKNOWN, None)
+    assert open_.headline == (
+        "B running: 2/4; whether enough was published for the batch to close could not be seen: "
+        "the log was read back to 14:15Z"
+    )
+    well = answer(SOURCE)
+    assert (well.state, well.headline) == (State.RUNNING, "B running: 2/4")
