@@ -81,6 +81,14 @@ def lost(attempt: Attempt | None) -> tuple[Lost, ...]:
     return tuple(sorted(found, key=lambda x: -x.items))
 
 
+def given_up(ledger: Ledger) -> bool:
+    """Whether the batch no longer waits for what failed to be published: the coordinator counted what was, and no more is expected."""
+    told = ledger.attempt.published if ledger.attempt else None
+    if told is None or "count" not in told.numbers or not ledger.expected:
+        return False
+    return bool(lost(ledger.attempt)) and ledger.expected <= told.numbers["count"]
+
+
 def overtaken(ledger: Ledger) -> bool:
     """Whether what was put off would have been refused for good all the same: nothing of the batch got through, and more than was put
     off was refused for good after that had ended."""

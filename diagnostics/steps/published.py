@@ -17,7 +17,7 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.ledger.empty import reasons_of
-from diagnostics.readings.refusals import Lost, lost, overtaken
+from diagnostics.readings.refusals import Lost, given_up, lost, overtaken
 from diagnostics.readings.stakes import forgiven
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Telling, Where
@@ -219,7 +219,7 @@ def _as_asked(ledger: Ledger, now: datetime, coordinator: ServiceConfig | Unseen
             rests_on=("PublishCounts",),
         )
     else:
-        yield ALL.says(Status.OK, f"the topic got {here.least} messages or more since the batch began", leg=Leg.REQUEST)
+        yield ALL.says(Status.OK, f"the topic got {here.least} or more messages since the batch began", leg=Leg.REQUEST)
 
 
 def _starting(ledger: Ledger, now: datetime, coordinator: ServiceConfig | Unseen) -> bool:
@@ -267,14 +267,16 @@ def _errors(ledger: Ledger, each: Lost, noun: str) -> Finding:
     of = ledger.expected_at_start or ledger.expected or "an unknown number of"
     reason = clip(each.reason)
     moot = each.put_off and overtaken(ledger)
+    lowered = given_up(ledger)
     return (GAVE_UP if each.put_off else ERRORS).says(
         Status.FAULT,
         f"publishing failed for {each.items} of {of} {noun}"
         + (f": {reason}" if reason else "")
-        + ("; all that came after these was refused for good" if moot else ""),
+        + ("; all that came after these was refused for good" if moot else "")
+        + (f"; the batch was lowered to {ledger.expected} and does not wait for them" if lowered else ""),
         leg=Leg.REQUEST,
-        bears=Bears.SLOWS if moot else Bears.HOLDS,
-        held=0 if moot else each.items,
+        bears=Bears.SLOWS if moot or lowered else Bears.HOLDS,
+        held=0 if moot or lowered else each.items,
         since=each.marks[0].at if each.marks else None,
         rests_on=("BatchMarks",),
         subject=subjects.batch(ledger.batch),

@@ -11,7 +11,7 @@ from diagnostics.evidence.model import Leg, PublishCounts, QuotaExceeded, Stage,
 from diagnostics.readings.answers import RECENT
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.owed import unreached
-from diagnostics.readings.refusals import PUT_OFF, lost, overtaken
+from diagnostics.readings.refusals import PUT_OFF, given_up, lost, overtaken
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Subject, Telling
 from diagnostics.steps.tells import Tells
@@ -73,8 +73,8 @@ def topic(
             Status.FAULT,
             f"topic {short(config.name)} does not exist",
             leg=Leg.REQUEST,
-            bears=_bears(missing),
-            held=missing,
+            bears=Bears.SLOWS if given_up(ledger) else _bears(missing),
+            held=0 if given_up(ledger) else missing,
             subject=subjects.topic(config.name),
             rests_on=("TopicConfig",),
         )
@@ -126,11 +126,13 @@ class _Shares(NamedTuple):
     """Of those that were tried again until the client gave up."""
     moot: bool = False
     """What was put off would have been refused for good all the same."""
+    given_up: bool = False
+    """The batch was lowered to what was published, and waits for none of them."""
 
-    @property
-    def bears(self) -> Bears:
-        """What it means for the batch that some were put off."""
-        return Bears.SLOWS if self.moot else _bears(self.put_off)
+    def holds(self, items: int, put_off: bool) -> tuple[Bears, int]:
+        """What it means for the batch that so many were refused, and how many of those it waits for."""
+        past = self.given_up or (put_off and self.moot)
+        return (Bears.SLOWS if items or put_off else Bears.APART, 0) if past else (_bears(items), items)
 
 
 def _shares(ledger: Ledger, answered: list[_Refused], missing: int) -> _Shares:
@@ -142,19 +144,20 @@ def _shares(ledger: Ledger, answered: list[_Refused], missing: int) -> _Shares:
         by_code = {next(iter(codes)): missing} if len(codes) == 1 else {}
     final = [c for c in (*by_code, *codes) if c and c not in PUT_OFF]
     put_off = sum(n for code, n in by_code.items() if code in PUT_OFF)
-    return _Shares(by_code, put_off or (0 if final else missing), overtaken(ledger))
+    return _Shares(by_code, put_off or (0 if final else missing), overtaken(ledger), given_up(ledger))
 
 
 def _refusal(one: _Refused, share: _Shares, now: datetime, about: Subject | None) -> Finding:
-    held = share.put_off if one.put_off else share.by_code.get(one.code, 0)
-    live = bool(one.recent or held)
+    met = share.put_off if one.put_off else share.by_code.get(one.code, 0)
+    bears, held = share.holds(met, one.put_off)
+    live = bool(one.recent) or (met > 0 and not share.given_up)
     return (DEFERRED if one.put_off else REFUSED).says(
         Status.FAULT if live else Status.OK,
         f"{count(one.count, 'publish request')} refused with {one.code}"
         + ("" if one.recent or not one.until else f", none since {clock(one.until, now)}"),
         leg=Leg.REQUEST,
-        bears=share.bears if one.put_off else _bears(held),
-        held=0 if one.put_off and share.moot else held,
+        bears=bears,
+        held=held,
         since=one.since,
         until=None if live else one.until,
         rests_on=("PublishCounts",),
@@ -170,13 +173,14 @@ def _quota(quota: QuotaExceeded, since: datetime, now: datetime, share: _Shares)
         if not points:
             continue
         metric = one.labels.get("quota_metric", "?")
-        live = points[-1].end > quota.source.as_of - RECENT or share.put_off > 0
+        bears, held = share.holds(share.put_off, True)
+        live = points[-1].end > quota.source.as_of - RECENT or (share.put_off > 0 and not share.given_up)
         yield QUOTA.says(
             Status.FAULT if live else Status.OK,
             f"quota {metric} was exceeded from {clock(points[0].start, now)} to {clock(points[-1].end, now)}",
             leg=Leg.REQUEST,
-            bears=share.bears,
-            held=0 if share.moot else share.put_off,
+            bears=bears,
+            held=held,
             since=points[0].start,
             until=None if live else points[-1].end,
             rests_on=("QuotaExceeded",),

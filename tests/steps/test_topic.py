@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from diagnostics.evidence.model import Evidence, Leg, Mark, Means, PublishCounts, QuotaExceeded, Series
+import pytest
+
+from diagnostics.evidence.model import BatchStatus, Evidence, Leg, Mark, Means, PublishCounts, QuotaExceeded, Series
 from diagnostics.steps import published, topic
 from diagnostics.steps.finding import Bears, Finding, Status
 from diagnostics.steps.published import published as published_step
@@ -67,6 +69,26 @@ def test_refusals_of_others_that_are_over_are_past() -> None:
 
 def lost(*lines: Mark) -> list[Finding]:
     return findings(published_step, batch(60, 60 - len(lines), *lines))
+
+
+def state(expected: int) -> Evidence:
+    return BatchStatus(source=SOURCE, batch="B", exists=True, expected=expected, completed=0, closed=False)
+
+
+@pytest.mark.parametrize(("expected", "holds"), [(60, True), (57, True), (55, False)])
+def test_what_was_refused_holds_nothing_once_the_batch_is_lowered_to_what_was_published(
+    expected: int, holds: bool
+) -> None:
+    refused = DENIED[:5]
+    told = [
+        one(published.ERRORS, findings(published_step, batch(60, 55, *refused), state(expected))),
+        one(
+            topic.REFUSED,
+            findings(step, batch(60, 55, *refused), state(expected), counts(permission_denied={38: 15}), quota()),
+        ),
+    ]
+    assert {(f.bears, f.held) for f in told} == {(Bears.HOLDS, 5) if holds else (Bears.SLOWS, 0)}
+    assert ("was lowered to 55 and does not wait for them" in told[0].says) is not holds
 
 
 def test_the_coordinators_errors_are_apart_too() -> None:
