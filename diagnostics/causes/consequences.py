@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.steps import cold_start as capacity
 from diagnostics.steps import created, delivered, processed, progress, push_auth, recorded, requested
-from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind
+from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Status
 
 _ON_THE_WAY = frozenset({Stage.ROUTED, Stage.DELIVERED, Stage.PROCESSED})
 _BEFORE = frozenset({Stage.REQUESTED, Stage.CREATED, Stage.PUBLISHED})
@@ -103,6 +103,8 @@ def _made(finding: Finding, of: Iterable[Finding]) -> frozenset[str] | None:
 def _can(finding: Finding, source: Finding) -> bool:
     if source.kind is Kind.NOTE or source.stage not in AFTER.get(finding.code, frozenset()):
         return False
+    if source.kind is Kind.MECHANISM and source.status is Status.WARNING and source.bears is Bears.APART:
+        return False  # set up wrong, and no item has met it
     if finding.code == progress.STALLED.name:
         return source.bears is not Bears.APART
     same_leg = finding.leg is source.leg or None in (finding.leg, source.leg)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from diagnostics.causes.model import BOTH, Cause, Confidence, Has, Role, ok
 from diagnostics.causes.verdict import Verdict, decide
 from diagnostics.evidence.model import Leg, PushCounts, Stage
@@ -206,6 +208,24 @@ def test_what_follows_is_of_the_class_that_the_cause_makes() -> None:
     own = found(push_auth.REFUSED, bears=Bears.HOLDS, tells=push_auth.TurnedAway(refused=40))
     assert [f.code for f in verdict([crash], own, late).unexplained] == [delivered.FAILING.name]
     assert verdict([crash], own, refused).unexplained == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "bears", "explained"),
+    [
+        (CONFIG, Status.WARNING, Bears.APART, False),
+        (CONFIG, Status.WARNING, Bears.SLOWS, True),
+        (CONFIG, Status.FAULT, Bears.APART, True),
+        (REFUSED, Status.WARNING, Bears.APART, True),
+    ],
+)
+def test_nothing_follows_from_what_is_set_up_wrong_and_no_item_has_met(
+    kind: Code, status: Status, bears: Bears, explained: bool
+) -> None:
+    """Messages that grow old beside a warning about the set-up have another reason; what happened to messages is one all the same."""
+    old = found(delivered.OLD_BACKLOG, Status.WARNING, tells=delivered.OldBacklog(unacked=3, age_s=9e4))
+    v = verdict([cause("c", kind, True)], found(kind, status, bears), old)
+    assert [f.code for f in v.unexplained] == ([] if explained else [delivered.OLD_BACKLOG.name])
 
 
 def test_the_role_is_by_its_own_findings_not_by_what_others_hold() -> None:

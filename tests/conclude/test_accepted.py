@@ -82,7 +82,7 @@ def test_an_accepted_finding_is_listed_and_does_not_count() -> None:
 
 
 def test_an_accepted_cause_takes_along_what_it_alone_explains() -> None:
-    findings = [found(STORM), found(BACKLOG), found(GRANTS)]
+    findings = [found(STORM), found(BACKLOG), found(GRANTS, bears=Bears.SLOWS)]
     said = sifted(findings, accept("poison-retry-storm"))
     assert codes(said) == {"grants-missing"}
     assert {f.code for f in said.findings} == {GRANTS.name, BACKLOG.name}, "the other cause explains the backlog, too"
