@@ -29,6 +29,22 @@ def unreached(ledger: Ledger, leg: Leg) -> tuple[int, int | None]:
     return ledger.gap(Stage.RETURNED if leg is Leg.COMPLETION else Stage.DELIVERED)
 
 
+def alive(ledger: Ledger, leg: Leg) -> int:
+    """Of what is owed, the items that lie in no dead-letter topic, at least."""
+    dead = ledger.dead(leg).ours if leg is Leg.REQUEST else _dead_unreached(ledger, leg)
+    return max(owed(ledger, leg)[0] - dead, 0)
+
+
+def nowhere(ledger: Ledger, leg: Leg) -> int:
+    """Of those, the items that never reached the receiver's code, at least: on the leg's route, or lost there."""
+    return max(unreached(ledger, leg)[0] - _dead_unreached(ledger, leg), 0)
+
+
+def _dead_unreached(ledger: Ledger, leg: Leg) -> int:
+    """Dead letters that never reached the receiver's code."""
+    return ledger.dead_at(Stage.RETURNED if leg is Leg.COMPLETION else Stage.DELIVERED) if ledger.counts else 0
+
+
 def acked(ledger: Ledger, leg: Leg) -> int:
     """Items of this batch that the leg's receiver has acked, at least."""
     return ledger.counts[Stage.RETURNED if leg is Leg.COMPLETION else Stage.PROCESSED].least if ledger.counts else 0

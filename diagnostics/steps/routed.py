@@ -25,7 +25,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
-from diagnostics.readings.owed import acked, owed, unreached
+from diagnostics.readings.owed import acked, alive, nowhere, owed, unreached
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Subject, Telling, Where
 from diagnostics.steps.tells import Tells
@@ -75,6 +75,7 @@ def routed(
     """Reads the configuration and what a filter dropped; what was lost is counted from what the stage before let through."""
     sent = _sent(ledger, leg)
     lost = owed(ledger, leg)[0] if sent else 0
+    dropped = alive(ledger, leg) if lost else 0
     bears = Bears.HOLDS if lost else Bears.APART
     settings = subscription.settings
     found: list[Finding] = []
@@ -85,8 +86,8 @@ def routed(
                 Status.FAULT,
                 sentence,
                 leg=leg,
-                bears=bears,
-                held=lost,
+                bears=Bears.HOLDS if dropped else Bears.APART,
+                held=dropped,
                 since=since,
                 subject=about,
                 rests_on=("SubscriptionConfig", "TopicSubscriptions"),
@@ -143,20 +144,25 @@ def routed(
         leg=leg,
         reached=not broken,
         basis="config",
-        where=_where(found, unreached(ledger, leg)[0] if lost else 0, dead, ledger) if broken else {},
+        where=_where(found, leg, lost, dead, ledger) if broken else {},
         status=Status.FAULT if broken else Status.OK,
         source=next((f.says for f in found if f.status in (Status.FAULT, Status.OK)), ""),
         not_reached=False,
     )
 
 
-def _where(found: list[Finding], lost: int, dead: DeadLetterCounts | Unseen, ledger: Ledger) -> dict[str, int]:
-    """What no subscription kept is lost; what is pushed to the wrong place, or not at all, is still there or dead-lettered."""
+def _where(
+    found: list[Finding], leg: Leg, owes: int, dead: DeadLetterCounts | Unseen, ledger: Ledger
+) -> dict[str, int]:
+    """What no subscription kept is lost, but for dead letters; what is pushed to the wrong place, or not at all, is still there or
+    dead-lettered."""
     codes = {f.code for f in found if f.status is Status.FAULT}
     kept = Where.WAITING if NOT_PUSH.name in codes else Where.RETRYING
     if not codes <= {ENDPOINT.name, NOT_PUSH.name}:
-        dropped = min(max((f.held for f in found), default=lost), lost)
+        most = nowhere(ledger, leg) if owes else 0
+        dropped = min(max((f.held for f in found), default=most), most)
         return {Where.DROPPED: dropped} if dropped else {}
+    lost = unreached(ledger, leg)[0] if owes else 0
     since = ledger.started - timedelta(minutes=1) if ledger.started else None
     lettered = 0 if isinstance(dead, Unseen) else min(int(total(dead.series, since)), lost)
     return {place: n for place, n in ((Where.DEAD_LETTERED, lettered), (kept, lost - lettered)) if n}
@@ -246,7 +252,7 @@ def _filtered(
     dropped = sum(s.total(since) for s in acks.series if s.labels.get("delivery_type") == "filter")
     if not dropped:
         return
-    missing = unreached(ledger, leg)[0]
+    missing = nowhere(ledger, leg)
     if missing and (isinstance(backlog, Unseen) or not backlog.source.complete):
         yield FILTERED.says(
             Status.UNKNOWN,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from diagnostics.evidence.model import Leg, Stage
-from diagnostics.readings.ledger import Count, Ledger
-from diagnostics.readings.owed import owed, through, unreached
+from diagnostics.readings.ledger import Count, DeadLetters, Ledger
+from diagnostics.readings.owed import alive, nowhere, owed, through, unreached
 
 
 def ledger(published: int, delivered: int | None, processed: int | None, returned: int = 0) -> Ledger:
@@ -39,6 +41,24 @@ def test_owed_is_what_was_published_and_not_acked(
 
 def test_a_completion_is_owed_until_it_is_back() -> None:
     assert owed(ledger(30, 30, 20, returned=15), Leg.COMPLETION) == (5, 5)
+
+
+@pytest.mark.parametrize(
+    ("delivered", "processed", "dead", "is_alive", "is_nowhere"),
+    [
+        (20, 20, 0, 10, 10),
+        (20, 20, 4, 6, 6),
+        (20, 12, 4, 14, 6),
+        (20, 12, 12, 6, 0),
+        (30, 30, 4, 0, 0),
+    ],
+)
+def test_dead_letters_are_neither_lost_nor_on_their_way(
+    delivered: int, processed: int, dead: int, is_alive: int, is_nowhere: int
+) -> None:
+    """No line names them: each may be one that no code took up, so what is lost is so many at least."""
+    here = replace(ledger(30, delivered, processed), dead_letters={Leg.REQUEST: DeadLetters(messages=dead, ours=dead)})
+    assert (alive(here, Leg.REQUEST), nowhere(here, Leg.REQUEST)) == (is_alive, is_nowhere)
 
 
 def test_without_counts_nothing_is_known_to_be_owed() -> None:
