@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -61,77 +62,93 @@ def created(
 ) -> Iterator[Finding | Row]:
     """Reads the coordinator's log and its batch state; for a refused start, the batch that is in the way."""
     attempt = ledger.attempt
-    row = Row(stage=Stage.CREATED, expected=ledger.expected)
     if attempt is None:
         yield Row(stage=Stage.CREATED, not_reached=True, status=Status.UNKNOWN)
-        return
-    exists = attempt.created is not None or (not isinstance(status, Unseen) and status.exists and bool(attempt.batch))
-    if exists:
-        source = f"batch state {clock(attempt.created.at, now)}" if attempt.created else "batch state"
-        many = f"{ledger.expected} {profile.item}s" if ledger.expected is not None else "an unknown number of items"
-        yield CREATED.says(
-            Status.OK,
-            f"batch {attempt.batch} expects {many}",
-            subject=subjects.batch(attempt.batch),
-            rests_on=("BatchMarks", "BatchStatus"),
-        )
-        yield Row(
-            stage=Stage.CREATED,
-            expected=ledger.expected,
-            seen_min=ledger.expected,
-            seen_max=ledger.expected,
-            status=Status.OK,
-            source=source,
-        )
-        return
-    if attempt.refused or (attempt.call and attempt.call.status == 409):
+    elif attempt.created is not None or (not isinstance(status, Unseen) and status.exists and bool(attempt.batch)):
+        yield from _exists(ledger, attempt, profile, now)
+    elif attempt.refused or (attempt.call and attempt.call.status == 409):
         yield from _in_the_way(ledger, attempt, now, items)
         yield Row(stage=Stage.CREATED, expected=None, seen_min=0, seen_max=0, status=Status.FAULT, source="refused")
-        return
-    if ledger.made_none:
-        right = ledger.empty_by_design
-        yield NONE.says(
-            Status.UNKNOWN if right and ledger.untold else Status.OK if right else Status.FAULT,
-            "the coordinator made no batch, for there was nothing to do",
-            bears=Bears.APART if right else Bears.HOLDS,
-            rests_on=("BatchMarks",),
-        )
-        yield Row(
-            stage=Stage.CREATED, not_reached=right, seen_min=0, seen_max=0, status=Status.OK if right else Status.FAULT
-        )
-        return
-    if attempt.batch and ledger.done:
-        yield CREATED.says(
-            Status.OK, f"batch {attempt.batch} exists: items of it came back", subject=subjects.batch(attempt.batch)
-        )
+    elif ledger.made_none:
+        yield from _made_none(ledger, profile)
+    elif attempt.batch and ledger.done:
+        says = f"batch {attempt.batch} exists: items of it came back"
+        yield CREATED.says(Status.OK, says, subject=subjects.batch(attempt.batch))
         yield Row(stage=Stage.CREATED, expected=ledger.expected, status=Status.OK, source="completions")
-        return
-    if ledger.untold or ledger.as_asked or isinstance(marks, Unseen) or not ledger.proven(Means.CREATED):
-        why = ledger.untold or (
-            marks.says
-            if isinstance(marks, Unseen)
-            else "no line that tells of a created batch matched in the look-back"
-        )
-        yield UNSEEN.says(Status.UNKNOWN, f"whether a batch was created could not be seen: {why}")
-        yield row
-        return
-    due = attempt.started + timedelta(seconds=start_limit_s(coordinator))
+    elif why := _unseen(ledger, marks):
+        about = subjects.receiving(profile, Leg.COMPLETION)
+        yield UNSEEN.says(Status.UNKNOWN, f"whether a batch was created could not be seen: {why}", subject=about)
+        yield Row(stage=Stage.CREATED, expected=ledger.expected)
+    else:
+        yield from _none_yet(ledger, attempt, profile, now, start_limit_s(coordinator))
+
+
+def _exists(ledger: Ledger, attempt: Attempt, profile: PipelineProfile, now: datetime) -> Iterator[Finding | Row]:
+    many = f"{ledger.expected} {profile.item}s" if ledger.expected is not None else "an unknown number of items"
+    yield CREATED.says(
+        Status.OK,
+        f"batch {attempt.batch} expects {many}",
+        subject=subjects.batch(attempt.batch),
+        rests_on=("BatchMarks", "BatchStatus"),
+    )
+    yield Row(
+        stage=Stage.CREATED,
+        expected=ledger.expected,
+        seen_min=ledger.expected,
+        seen_max=ledger.expected,
+        status=Status.OK,
+        source=f"batch state {clock(attempt.created.at, now)}" if attempt.created else "batch state",
+    )
+
+
+def _made_none(ledger: Ledger, profile: PipelineProfile) -> Iterator[Finding | Row]:
+    """There was nothing to do, by the coordinator's own word: right where the profile lists its reason."""
+    right = ledger.empty_by_design
+    status = Status.OK if right else Status.FAULT
+    yield NONE.says(
+        Status.UNKNOWN if right and ledger.untold else status,
+        "the coordinator made no batch, for there was nothing to do",
+        bears=Bears.APART if right else Bears.HOLDS,
+        subject=subjects.receiving(profile, Leg.COMPLETION),
+        rests_on=("BatchMarks",),
+    )
+    yield Row(stage=Stage.CREATED, not_reached=right, seen_min=0, seen_max=0, status=status)
+
+
+def _unseen(ledger: Ledger, marks: BatchMarks | Unseen) -> str:
+    """Why nothing would tell of a batch if there were one; empty where something would."""
+    if ledger.untold:
+        return ledger.untold
+    if isinstance(marks, Unseen):
+        return marks.says
+    if ledger.as_asked or not ledger.proven(Means.CREATED):
+        return "no line that tells of a created batch matched in the look-back"
+    return ""
+
+
+def _none_yet(
+    ledger: Ledger, attempt: Attempt, profile: PipelineProfile, now: datetime, limit_s: float
+) -> Iterator[Finding | Row]:
+    """No batch is there: the start call is still at work, or left none."""
+    due = attempt.started + timedelta(seconds=limit_s)
     if attempt.call is None and now < due:
         yield LOADING.says(
             Status.OK,
             f"the start call has been at work for {span((now - attempt.started).total_seconds())} and has made no batch yet; "
             f"Cloud Run ends it at {clock(due, now)}",
             bears=Bears.SLOWS,
+            subject=subjects.receiving(profile, Leg.COMPLETION),
             rests_on=("BatchMarks", "ServiceConfig"),
             tells=Loading(due=due.timestamp()),
         )
-        yield row
+        yield Row(stage=Stage.CREATED, expected=ledger.expected)
         return
     yield MISSING.says(
         Status.FAULT,
         "the start attempt left no batch state" + _how_it_ended(ledger, attempt, now),
         bears=Bears.HOLDS,
         since=attempt.started,
+        subject=subjects.receiving(profile, Leg.COMPLETION),
         rests_on=("BatchMarks", "StartCalls"),
     )
     yield Row(stage=Stage.CREATED, seen_min=0, seen_max=0, status=Status.FAULT, source="coordinator log")
@@ -167,57 +184,90 @@ def _in_the_way(ledger: Ledger, attempt: Attempt, now: datetime, items: ItemMark
             tells=InTheWay(blocker=named or None),
         )
         return
-    ended = blocker.forced or blocker.closed
     steps = [m.at for m in blocker.marks if moves(m)]
     newest = max([blocker.started, *steps, *filter(None, (ledger.activity.get(blocker.batch),))])
-    idle = (now - newest).total_seconds()
-    since = clock(blocker.started, now)
-    about = subjects.batch(blocker.batch)
-    age = (now - blocker.started).total_seconds()
-    if ended and ended.at >= attempt.started:
-        yield ACTIVE_OTHER.says(
-            Status.OK,
-            f"batch {blocker.batch} was open then and was closed at {clock(ended.at, now)}: nothing is in the way any more",
-            until=ended.at,
-            subject=about,
-            tells=InTheWay(blocker=blocker.batch, idle_s=idle, age_s=age),
-        )
-    elif ended:
-        yield STALE_OPEN.says(
-            Status.FAULT,
-            f"batch {blocker.batch}, started {since}, blocks every new start; it was closed at {clock(ended.at, now)}, "
-            "and the coordinator still holds it for active",
-            bears=Bears.HOLDS,
-            since=ended.at,
-            rests_on=("BatchMarks",),
-            subject=about,
-            tells=InTheWay(blocker=blocker.batch, idle=span((now - ended.at).total_seconds()), idle_s=idle, age_s=age),
-        )
-    elif isinstance(items, Unseen) or (idle > _IDLE_S and not _shows_progress(ledger)):
+    other = _Other(blocker, newest, now)
+    ended = blocker.forced or blocker.closed
+    if ended:
+        yield _ended(other, ended.at, attempt.started)
+    elif isinstance(items, Unseen) or (other.idle_s > _IDLE_S and not _shows_progress(ledger)):
         yield STALE_OPEN.says(
             Status.UNKNOWN,
-            f"batch {blocker.batch}, open since {since}, is in the way; its progress could not be seen",
+            f"batch {blocker.batch}, open since {clock(blocker.started, now)}, is in the way; its progress could not be seen",
             bears=Bears.HOLDS,
-            subject=about,
-            tells=InTheWay(blocker=blocker.batch, idle_s=idle, age_s=age),
-        )
-    elif idle > _IDLE_S:
-        yield STALE_OPEN.says(
-            Status.FAULT,
-            f"batch {blocker.batch}, open {since}, has got no further for {span(idle)} and blocks every new start",
-            bears=Bears.HOLDS,
-            since=newest,
-            rests_on=("BatchMarks", "ItemMarks"),
-            subject=about,
-            tells=InTheWay(blocker=blocker.batch, idle=span(idle), idle_s=idle, age_s=age),
+            subject=subjects.batch(blocker.batch),
+            tells=other.tells(),
         )
     else:
-        yield ACTIVE_OTHER.says(
-            Status.OK,
-            f"batch {blocker.batch} is open and got further {span(idle)} ago: the refusal is right",
-            subject=about,
-            tells=InTheWay(blocker=blocker.batch, idle_s=idle, age_s=age),
+        yield _open(other)
+
+
+@dataclass(frozen=True)
+class _Other:
+    """The batch that is in the way, if its start is known."""
+
+    attempt: Attempt
+    newest: datetime
+    """When it last got further."""
+    now: datetime
+
+    @property
+    def idle_s(self) -> float:
+        return (self.now - self.newest).total_seconds()
+
+    def tells(self, idle_s: float | None = None) -> InTheWay:
+        """`idle_s`: seconds for which it can be said to do nothing."""
+        return InTheWay(
+            blocker=self.attempt.batch,
+            idle=None if idle_s is None else span(idle_s),
+            idle_s=self.idle_s,
+            age_s=(self.now - self.attempt.started).total_seconds(),
         )
+
+
+def _ended(other: _Other, at: datetime, refused: datetime) -> Finding:
+    """It is closed: since the start was refused, so nothing is in the way any more; or before, and it was in the way all the same."""
+    name, since, closed = other.attempt.batch, clock(other.attempt.started, other.now), clock(at, other.now)
+    if at >= refused:
+        return ACTIVE_OTHER.says(
+            Status.OK,
+            f"batch {name} was open then and was closed at {closed}: nothing is in the way any more",
+            until=at,
+            subject=subjects.batch(name),
+            tells=other.tells(),
+        )
+    return STALE_OPEN.says(
+        Status.FAULT,
+        f"batch {name}, started {since}, blocks every new start; it was closed at {closed}, "
+        "and the coordinator still holds it for active",
+        bears=Bears.HOLDS,
+        since=at,
+        subject=subjects.batch(name),
+        rests_on=("BatchMarks",),
+        tells=other.tells((other.now - at).total_seconds()),
+    )
+
+
+def _open(other: _Other) -> Finding:
+    """It is open, and its progress is seen."""
+    name = other.attempt.batch
+    if other.idle_s <= _IDLE_S:
+        return ACTIVE_OTHER.says(
+            Status.OK,
+            f"batch {name} is open and got further {span(other.idle_s)} ago: the refusal is right",
+            subject=subjects.batch(name),
+            tells=other.tells(),
+        )
+    return STALE_OPEN.says(
+        Status.FAULT,
+        f"batch {name}, open {clock(other.attempt.started, other.now)}, has got no further for {span(other.idle_s)} "
+        "and blocks every new start",
+        bears=Bears.HOLDS,
+        since=other.newest,
+        subject=subjects.batch(name),
+        rests_on=("BatchMarks", "ItemMarks"),
+        tells=other.tells(other.idle_s),
+    )
 
 
 def _shows_progress(ledger: Ledger) -> bool:

@@ -192,7 +192,8 @@ def _why_fewer(
             subject=subjects.batch(ledger.batch),
         )
     elif not failed and not ledger.gated and here.least:
-        yield ALL.says(Status.OK, f"{here.least} of {ledger.expected or here.least} {noun} published", leg=Leg.REQUEST)
+        says = f"{here.least} of {ledger.expected or here.least} {noun} published"
+        yield ALL.says(Status.OK, says, leg=Leg.REQUEST, subject=subjects.batch(ledger.batch))
 
 
 def _as_asked(ledger: Ledger, now: datetime, coordinator: ServiceConfig | Unseen, noun: str) -> Iterator[Finding]:
@@ -350,6 +351,7 @@ def _no_count(
             Status.UNKNOWN,
             "how many items were published could not be seen: no line that tells it matched for any batch in the look-back",
             leg=Leg.REQUEST,
+            subject=subjects.batch(ledger.batch),
         )
         return
     if ledger.done and least == 0:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import BatchMarks, Leg, Means, Stage, StartCalls, Unseen, Why
+from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import subjects
-from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Telling
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Subject, Telling
 from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import clock, span
 
@@ -53,7 +54,11 @@ _FRESH = timedelta(minutes=2)
 
 
 def requested(
-    ledger: Ledger, now: datetime, calls: StartCalls | Unseen, marks: BatchMarks | Unseen
+    ledger: Ledger,
+    profile: PipelineProfile,
+    now: datetime,
+    calls: StartCalls | Unseen,
+    marks: BatchMarks | Unseen,
 ) -> Iterator[Finding | Row]:
     """Reads the start call's status and latency, and the coordinator's word on a refusal."""
     attempt = ledger.attempt
@@ -82,13 +87,15 @@ def requested(
         yield row
         return
     call, refused = attempt.call, attempt.refused
+    about = subjects.receiving(profile, Leg.COMPLETION)
     when = clock(attempt.started, now) if attempt.seen else ""
     if call is not None:
-        yield _answered(ledger, call.status, call.latency_s, when, call.reached_app)
+        yield _answered(ledger, about, call.status, call.latency_s, when, call.reached_app)
     elif refused is not None:
         yield _conflict(ledger, f"the coordinator refused the start call of {when}")
     elif attempt.first(Means.RECEIVED, Means.CREATED) is not None:
-        yield ACCEPTED.says(Status.OK, f"the coordinator took the start call at {when}", rests_on=("BatchMarks",))
+        says = f"the coordinator took the start call at {when}"
+        yield ACCEPTED.says(Status.OK, says, subject=about, rests_on=("BatchMarks",))
     arrived = bool(attempt.marks) or (call is not None and call.reached_app)
     yield Row(
         stage=Stage.REQUESTED,
@@ -109,11 +116,15 @@ def _hidden_lately(calls: StartCalls | Unseen, marks: BatchMarks | Unseen, now: 
     return ""
 
 
-def _answered(ledger: Ledger, status: int, latency_s: float, when: str, reached_app: bool) -> Finding:
+def _answered(
+    ledger: Ledger, about: Subject | None, status: int, latency_s: float, when: str, reached_app: bool
+) -> Finding:
+    """What the answer to the start call says. It is about the service that takes start calls."""
     took = f"after {span(latency_s)}"
     rests = ("StartCalls",)
     if status < 300:
-        return ACCEPTED.says(Status.OK, f"start call at {when} answered {status} {took}", rests_on=rests)
+        says = f"start call at {when} answered {status} {took}"
+        return ACCEPTED.says(Status.OK, says, subject=about, rests_on=rests)
     if status == 504:
         went_on = ledger.attempt is not None and ledger.attempt.published is not None
         return TIMED_OUT.says(
@@ -123,21 +134,21 @@ def _answered(ledger: Ledger, status: int, latency_s: float, when: str, reached_
             bears=Bears.APART if went_on else Bears.SLOWS,
             since=ledger.started,
             rests_on=rests,
-            subject=subjects.batch(ledger.batch),
+            subject=about,
             tells=TimedOut(latency_s=latency_s),
         )
     if status == 409:
         return _conflict(ledger, f"start call at {when} was answered 409")
     if status in (401, 403):
         who = "the coordinator itself" if reached_app else "Google's front end"
-        return SIGN_IN.says(
-            Status.FAULT, f"start call at {when} was refused with {status} by {who}", bears=Bears.HOLDS, rests_on=rests
-        )
+        says = f"start call at {when} was refused with {status} by {who}"
+        return SIGN_IN.says(Status.FAULT, says, bears=Bears.HOLDS, subject=about, rests_on=rests)
     if status == 503 and reached_app:
         return NOT_READY.says(
             Status.FAULT,
             f"start call at {when} was answered 503 by the coordinator itself",
             bears=Bears.HOLDS,
+            subject=about,
             rests_on=rests,
         )
     empty = ledger.attempt.empty if ledger.attempt else None
@@ -150,6 +161,7 @@ def _answered(ledger: Ledger, status: int, latency_s: float, when: str, reached_
         leg=Leg.COMPLETION,  # the service that takes start calls is the one that takes completions
         bears=Bears.SLOWS if ledger.batch else Bears.HOLDS,
         since=ledger.started,
+        subject=about,
         rests_on=rests,
     )
 

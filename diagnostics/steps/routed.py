@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import (
@@ -73,70 +74,23 @@ def routed(
     changes: ChangeLog | Unseen,
 ) -> Iterator[Finding | Row]:
     """Reads the configuration and what a filter dropped; what was lost is counted from what the stage before let through."""
-    sent = _sent(ledger, leg)
-    lost = owed(ledger, leg)[0] if sent else 0
-    dropped = alive(ledger, leg) if lost else 0
-    bears = Bears.HOLDS if lost else Bears.APART
+    lost = owed(ledger, leg)[0] if _sent(ledger, leg) else 0
+    seen = _Seen(leg, ledger, profile, topic, project, service, lost)
     settings = subscription.settings
-    found: list[Finding] = []
-
-    def fault(code: Code, sentence: str, about: Subject | None, since: datetime | None = None) -> None:
-        found.append(
-            code.says(
-                Status.FAULT,
-                sentence,
-                leg=leg,
-                bears=Bears.HOLDS if dropped else Bears.APART,
-                held=dropped,
-                since=since,
-                subject=about,
-                rests_on=("SubscriptionConfig", "TopicSubscriptions"),
-            )
-        )
-
     if settings is None:
-        name = ((leg_profile := profile.leg(leg)) and leg_profile.subscription) or "?"
-        gone, since = _gone(changes, short(name))
-        about = subjects.pushing(profile, leg)
-        fault(SUBSCRIPTION_MISSING, f"subscription {short(name)} does not exist{gone}", about, since)
-        if gone.startswith(": expired"):
-            fault(EXPIRED, f"subscription {short(name)} expired", about, since)
-        others = _others(attached, project, service)
-        if not isinstance(attached, Unseen) and not others:
-            listed = (
-                f"has {count(len(attached.names), 'other subscription')}" if attached.names else "has no subscription"
-            )
-            fault(
-                NO_SUBSCRIPTION,
-                f"topic {_topic_name(topic, profile, leg)} {listed}"
-                + (" that pushes to the service" if attached.names else "")
-                + ": what is published is lost",
-                subjects.topic(_topic_name(topic, profile, leg).strip("?")),
-                since,
-            )
-        elif others:
+        found = list(_missing(seen, attached, changes))
+    else:
+        found = [*_settings(seen, settings), *_filtered(leg, settings, acks, backlog, ledger)]
+        if not any(f.abnormal for f in found):
             found.append(
-                SECOND_PUSH.says(
-                    Status.WARNING,
-                    f"subscription {', '.join(map(short, others))} pushes to the service instead",
+                ROUTED.says(
+                    Status.OK,
+                    f"{short(settings.name)} → {_target(settings, service)}",
                     leg=leg,
-                    subject=subjects.subscription(others[0]),
+                    subject=subjects.subscription(settings.name),
+                    rests_on=("SubscriptionConfig",),
                 )
             )
-    else:
-        never = lost > 0 and not acked(ledger, leg)
-        found += _settings(leg, settings, topic, project, service, profile, bears, lost, never)
-        found += _filtered(leg, settings, acks, backlog, ledger)
-    if not any(f.abnormal for f in found) and settings is not None:
-        found.append(
-            ROUTED.says(
-                Status.OK,
-                f"{short(settings.name)} → {_target(settings, service)}",
-                leg=leg,
-                subject=subjects.subscription(settings.name),
-                rests_on=("SubscriptionConfig",),
-            )
-        )
     yield from found
     broken = any(f.status is Status.FAULT for f in found)
     yield Row(
@@ -149,6 +103,70 @@ def routed(
         source=next((f.says for f in found if f.status in (Status.FAULT, Status.OK)), ""),
         not_reached=False,
     )
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """One leg, as all parts of this step look at it."""
+
+    leg: Leg
+    ledger: Ledger
+    profile: PipelineProfile
+    topic: TopicConfig | Unseen
+    project: ProjectSubscriptions | Unseen
+    service: ServiceConfig | Unseen
+    lost: int
+    """Items of the batch that a wrong route holds or loses, if there is one."""
+
+    def fault(self, code: Code, sentence: str, about: Subject | None) -> Finding:
+        """A setting that keeps messages from the service."""
+        return code.says(
+            Status.FAULT,
+            sentence,
+            leg=self.leg,
+            bears=Bears.HOLDS if self.lost else Bears.APART,
+            held=self.lost,
+            subject=about,
+            rests_on=("SubscriptionConfig", "ServiceConfig"),
+        )
+
+    def loses(self, code: Code, sentence: str, about: Subject | None, since: datetime | None) -> Finding:
+        """Nothing keeps what is published: it is lost."""
+        dropped = alive(self.ledger, self.leg) if self.lost else 0
+        return code.says(
+            Status.FAULT,
+            sentence,
+            leg=self.leg,
+            bears=Bears.HOLDS if dropped else Bears.APART,
+            held=dropped,
+            since=since,
+            subject=about,
+            rests_on=("SubscriptionConfig", "TopicSubscriptions"),
+        )
+
+
+def _missing(seen: _Seen, attached: TopicSubscriptions | Unseen, changes: ChangeLog | Unseen) -> Iterator[Finding]:
+    """The subscription does not exist: how it went, and whether another one pushes the topic's messages to the service."""
+    named = seen.profile.leg(seen.leg)
+    name = short(named.subscription if named and named.subscription else "?")
+    gone, since = _gone(changes, name)
+    about = subjects.pushing(seen.profile, seen.leg)
+    yield seen.loses(SUBSCRIPTION_MISSING, f"subscription {name} does not exist{gone}", about, since)
+    if gone.startswith(": expired"):
+        yield seen.loses(EXPIRED, f"subscription {name} expired", about, since)
+    others = _others(attached, seen.project, seen.service)
+    if others:
+        yield SECOND_PUSH.says(
+            Status.WARNING,
+            f"subscription {', '.join(map(short, others))} pushes to the service instead",
+            leg=seen.leg,
+            subject=subjects.subscription(others[0]),
+        )
+    elif not isinstance(attached, Unseen):
+        topic, many = _topic_name(seen.topic, seen.profile, seen.leg), len(attached.names)
+        has = f"has {count(many, 'other subscription')} that pushes to the service" if many else "has no subscription"
+        says = f"topic {topic} {has}: what is published is lost"
+        yield seen.loses(NO_SUBSCRIPTION, says, subjects.topic(topic.strip("?")), since)
 
 
 def _where(
@@ -173,62 +191,57 @@ def _sent(ledger: Ledger, leg: Leg) -> int:
     return ledger.counts[stage].least if ledger.counts else 0
 
 
-def _settings(
-    leg: Leg,
-    settings: SubscriptionSettings,
-    topic: TopicConfig | Unseen,
-    project: ProjectSubscriptions | Unseen,
-    service: ServiceConfig | Unseen,
-    profile: PipelineProfile,
-    bears: Bears,
-    lost: int,
-    never: bool,
-) -> Iterator[Finding]:
-    def fault(code: Code, sentence: str) -> Finding:
-        return code.says(
-            Status.FAULT,
-            sentence,
-            leg=leg,
-            bears=bears,
-            held=lost,
-            subject=subjects.subscription(settings.name),
-            rests_on=("SubscriptionConfig", "ServiceConfig"),
-        )
-
-    name = short(settings.name)
+def _settings(seen: _Seen, settings: SubscriptionSettings) -> Iterator[Finding]:
+    """What of the subscription's own settings keeps messages from the service."""
+    name, topic, about = short(settings.name), seen.topic, subjects.subscription(settings.name)
     if settings.topic == DELETED_TOPIC:
-        yield fault(
-            ORPHAN, f"the topic of subscription {name} was deleted; a new topic of that name does not re-attach it"
-        )
+        says = f"the topic of subscription {name} was deleted; a new topic of that name does not re-attach it"
+        yield seen.fault(ORPHAN, says, about)
     elif not isinstance(topic, Unseen) and settings.topic != topic.name:
-        yield fault(
-            OTHER_TOPIC, f"subscription {name} belongs to topic {short(settings.topic)}, not {short(topic.name)}"
-        )
+        says = f"subscription {name} belongs to topic {short(settings.topic)}, not {short(topic.name)}"
+        yield seen.fault(OTHER_TOPIC, says, about)
     if settings.detached:
-        yield fault(DETACHED, f"subscription {name} is detached: its backlog is gone and nothing is pushed")
+        says = f"subscription {name} is detached: its backlog is gone and nothing is pushed"
+        yield seen.fault(DETACHED, says, about)
     if not settings.push_endpoint:
-        yield fault(NOT_PUSH, f"subscription {name} has no push endpoint: messages wait for a puller")
-    elif not isinstance(service, Unseen) and service.settings is not None:
-        if elsewhere(settings, service.settings):
-            host = _host(settings.push_endpoint)
-            yield fault(ENDPOINT, f"push endpoint {host} is no URL of service {service.settings.name}")
-        elif never and (wrong := _wrong_path(settings, profile, leg)):
-            yield fault(ENDPOINT, f"pushes go to path {wrong}, and the service takes them at {_takes(profile, leg)}")
-    elif not isinstance(service, Unseen):
-        yield fault(ENDPOINT, f"Cloud Run service {service.name} does not exist")
-    if not isinstance(project, Unseen) and settings.push_endpoint:
-        twins = [
-            s.name
-            for s in project.subscriptions
-            if s.push_endpoint == settings.push_endpoint and s.name != settings.name and s.topic == settings.topic
-        ]
-        if twins:
-            yield SECOND_PUSH.says(
-                Status.WARNING,
-                f"{', '.join(map(short, twins))} pushes the same topic to the same endpoint",
-                leg=leg,
-                subject=subjects.subscription(twins[0]),
-            )
+        says = f"subscription {name} has no push endpoint: messages wait for a puller"
+        yield seen.fault(NOT_PUSH, says, about)
+        return
+    if wrong := _wrong_endpoint(seen, settings):
+        yield seen.fault(ENDPOINT, wrong, about)
+    yield from _twins(seen, settings)
+
+
+def _wrong_endpoint(seen: _Seen, settings: SubscriptionSettings) -> str:
+    """Why the push endpoint is not where the service takes messages; empty where it is, or where that cannot be told."""
+    service = seen.service
+    if isinstance(service, Unseen):
+        return ""
+    if service.settings is None:
+        return f"Cloud Run service {service.name} does not exist"
+    if elsewhere(settings, service.settings):
+        return f"push endpoint {_host(settings.push_endpoint)} is no URL of service {service.settings.name}"
+    never = seen.lost > 0 and not acked(seen.ledger, seen.leg)
+    if never and (wrong := _wrong_path(settings, seen.profile, seen.leg)):
+        return f"pushes go to path {wrong}, and the service takes them at {_takes(seen.profile, seen.leg)}"
+    return ""
+
+
+def _twins(seen: _Seen, settings: SubscriptionSettings) -> Iterator[Finding]:
+    """Other subscriptions that push the same topic to the same endpoint."""
+    listed = () if isinstance(seen.project, Unseen) else seen.project.subscriptions
+    twins = [
+        s.name
+        for s in listed
+        if s.push_endpoint == settings.push_endpoint and s.name != settings.name and s.topic == settings.topic
+    ]
+    if twins:
+        yield SECOND_PUSH.says(
+            Status.WARNING,
+            f"{', '.join(map(short, twins))} pushes the same topic to the same endpoint",
+            leg=seen.leg,
+            subject=subjects.subscription(twins[0]),
+        )
 
 
 def _wrong_path(settings: SubscriptionSettings, profile: PipelineProfile, leg: Leg) -> str:

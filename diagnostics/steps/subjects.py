@@ -8,8 +8,10 @@ from diagnostics.steps.finding import ResourceKind, Subject
 from diagnostics.steps.words import short
 
 
-def project(name: str) -> Subject | None:
-    return _subject(ResourceKind.PROJECT, name)
+def project_of(resource: str) -> Subject | None:
+    """The project of a resource that is given by its full name: projects/P/…"""
+    collection, _, rest = resource.partition("/")
+    return _subject(ResourceKind.PROJECT, rest.partition("/")[0]) if collection == "projects" else None
 
 
 def topic(name: str) -> Subject | None:

@@ -86,7 +86,8 @@ def topic(
         yield from _elsewhere(ledger, counts, about)
         yield from _quiet(ledger, counts, now, about)
     if not isinstance(quota, Unseen):
-        yield from _quota(quota, since or now - _HOUR, now, share)
+        where = None if isinstance(config, Unseen) else subjects.project_of(config.name)
+        yield from _quota(quota, since or now - _HOUR, now, share, where)
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,9 @@ def _refusal(one: _Refused, share: _Shares, now: datetime, about: Subject | None
     )
 
 
-def _quota(quota: QuotaExceeded, since: datetime, now: datetime, share: _Shares) -> Iterator[Finding]:
+def _quota(
+    quota: QuotaExceeded, since: datetime, now: datetime, share: _Shares, about: Subject | None
+) -> Iterator[Finding]:
     """A quota that was exceeded holds what was put off for want of it, and nothing that was refused for another reason."""
     for one in quota.series:
         points = [p for p in one.within(since) if p.value > 0]
@@ -184,6 +187,7 @@ def _quota(quota: QuotaExceeded, since: datetime, now: datetime, share: _Shares)
             since=points[0].start,
             until=None if live else points[-1].end,
             rests_on=("QuotaExceeded",),
+            subject=about,
             tells=Quota(metric=metric),
         )
 

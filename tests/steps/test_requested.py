@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from diagnostics.evidence.model import BatchMarks, Mark, Means, Provenance, StartCalls, Unseen, Why
+from diagnostics.pipeline.profile import LegProfile, PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.steps.finding import Finding, Status
 from diagnostics.steps.requested import LATER, requested
 
 NOW = datetime(2026, 2, 8, 14, 21, tzinfo=UTC)
 STARTED = NOW - timedelta(hours=5)
+PROFILE = PipelineProfile(name="test", project="p", request=LegProfile(subscription="s"))
 ATTEMPT = Attempt("batch-1", [Mark(at=STARTED, means=Means.CREATED, service="coordinator", batch="batch-1")])
 
 
@@ -21,7 +23,7 @@ def source(as_of: datetime = NOW, complete: bool = True) -> Provenance:
 def later(calls: StartCalls | Unseen, asked: str = "") -> list[Status]:
     ledger = Ledger(attempt=ATTEMPT, asked=asked, known_batch=True if asked else None)
     marks = BatchMarks(source=source(), marks=())
-    said = requested(ledger, NOW, calls, marks)
+    said = requested(ledger, PROFILE, NOW, calls, marks)
     return [f.status for f in said if isinstance(f, Finding) and f.code == LATER.name]
 
 
