@@ -29,11 +29,13 @@ class Fate:
     message: Message
     subscription: str
     met: dict[tuple[str, str], Met] = field(default_factory=dict)
+    late: dict[tuple[str, str], Met] = field(default_factory=dict)
+    """Answers that came after Pub/Sub had hung up: it never heard them."""
     end: str = ""
     """acked | filtered | dead-lettered | dropped (expired, detached, deleted) | purged (by a seek); empty: it waits."""
 
-    def meets(self, at: float, by: str, what: str) -> None:
-        met = self.met.setdefault((by, what), Met(by, what, first=at))
+    def meets(self, at: float, by: str, what: str, late: bool = False) -> None:
+        met = (self.late if late else self.met).setdefault((by, what), Met(by, what, first=at))
         met.times += 1
         met.last = at
 

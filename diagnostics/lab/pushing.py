@@ -120,13 +120,14 @@ class Pusher:
         self._around.deliver(request, lambda response: self._answered(held, delivery, sent, response))
 
     def _answered(self, held: Held, delivery: int, sent: float, response: Response) -> None:
-        if held.state != "pushed" or held.deliveries != delivery:
+        by, what = (response.by or FRONT_END, str(response.status)) if response.status else (NOBODY, "unreachable")
+        late = held.state != "pushed" or held.deliveries != delivery
+        self._backlog.fate(held.message).meets(self._env.now, by, what, late)
+        if late:
             return
         response_class, code = self._filed(response)
         latency = self._env.now - sent
         self._backlog.meters.answered(response_class, code, latency)
-        by, what = (response.by or FRONT_END, str(response.status)) if response.status else (NOBODY, "unreachable")
-        self._backlog.fate(held.message).meets(self._env.now, by, what)
         self.returned()
         if response_class == "ack":
             self.flow.acked()

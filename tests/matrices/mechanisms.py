@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.matrices.truth import START, Answered, Item, Place, Truth
 
@@ -34,6 +34,9 @@ class Mechanism:
     holds_nothing: bool = False
     """It never holds an item by itself."""
 
+    unheard: bool = False
+    """Its answers may come after Pub/Sub has hung up: a push that ran into the deadline met it, too."""
+
     def answered(self, met: Answered, leg: str) -> bool:
         """Whether this answer to a push is its doing."""
         return (
@@ -44,16 +47,27 @@ class Mechanism:
         )
 
     def holds(self, item: Item, leg: str, failing: Iterable[Answered]) -> bool:
-        """Whether it is what holds this item. What waits and was never pushed waits for what others meet."""
+        """Whether it is what holds this item. What waits and was never pushed, or not for as long as all others have met
+        something else, waits for what others meet."""
         if item.place not in self.places or not self.also(item):
             return False
-        if item.last is not None and self.answers:
-            return self.answered(item.last, leg)
+        if item.last is not None and self.answers and (item.last in failing or not self._waits_for(item, failing)):
+            return self.answered(item.last, leg) or (item.last.what == "deadline" and self.came_late(item, leg))
         if item.leg not in self._legs(leg):
             return False
         if not self.answers:
             return True
         return item.place is not Place.DEAD_LETTERED and any(self.answered(met, leg) for met in failing)
+
+    def came_late(self, item: Item, leg: str) -> bool:
+        """Whether pushes of the item met it after Pub/Sub had hung up."""
+        return self.unheard and any(self.answered(met, leg) for met in item.late)
+
+    @staticmethod
+    def _waits_for(item: Item, failing: Iterable[Answered]) -> bool:
+        """Whether what its latest push met is over: it waits, and pushes of its leg have met something else for longer than a message
+        rests."""
+        return item.place is Place.WAITING and any(met.leg == item.leg for met in failing)
 
     def _legs(self, leg: str) -> tuple[str, ...]:
         return (leg,) if leg and len(self.legs) > 1 and not self.anywhere else self.legs
@@ -69,6 +83,7 @@ LEFT_OVER = ("attempts-used-up",)
 SHOWN_BY_ITEMS = ("filter-drops-messages",)
 """Causes whose configuration alone says nothing: there are filters that do their work."""
 AT_THE_DOOR = ("push-invoker-missing", "push-audience-mismatch")
+"""Causes that turn pushes away at one door. Where both stand, each push meets both, and Google says one of them."""
 
 MECHANISMS: dict[str, Mechanism] = {
     "stale-active-batch-blocks-start": Mechanism(frozenset({Place.NOT_STARTED}), r"application 409", legs=REQUEST),
@@ -92,7 +107,7 @@ MECHANISMS: dict[str, Mechanism] = {
     "push-audience-mismatch": Mechanism(STUCK, r"front end 401"),
     "max-instances-saturated": Mechanism(STUCK, r"Cloud Run 429"),
     "cold-start-exceeds-ack-deadline": Mechanism(STUCK, r"Pub/Sub deadline|Cloud Run 50\d"),
-    "worker-crashing": Mechanism(STUCK | {Place.NOT_STARTED}, r"Cloud Run 5\d\d"),
+    "worker-crashing": Mechanism(STUCK | {Place.NOT_STARTED}, r"Cloud Run 5\d\d", unheard=True),
     "poison-retry-storm": Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=True, also=lambda i: not i.refused),
     "every-item-fails": Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=False, also=lambda i: not i.refused),
     "completion-topic-missing": Mechanism(
@@ -139,9 +154,17 @@ def mechanism(code: str, stage: str) -> Mechanism:
     )
 
 
+def _row(truth: Truth, code: str, leg: str, stage: str) -> Mechanism:
+    """The cause's row; of causes that turn pushes away at one door and all stand, each holds what either turns away."""
+    of = mechanism(code, stage)
+    if code in AT_THE_DOOR and all(_stands(truth, one, leg) for one in AT_THE_DOOR):
+        return replace(of, answers="|".join(MECHANISMS[one].answers for one in AT_THE_DOOR))
+    return of
+
+
 def held(truth: Truth, code: str, leg: str, stage: str) -> int:
     """How many items of the batch this cause holds, by the tallies."""
-    of = mechanism(code, stage)
+    of = _row(truth, code, leg, stage)
     if of.must_stand and not _stands(truth, code, leg):
         return 0
     return sum(of.holds(item, leg, truth.failing) for item in truth.items if _missed(truth, item))
@@ -149,11 +172,13 @@ def held(truth: Truth, code: str, leg: str, stage: str) -> int:
 
 def met(truth: Truth, code: str, leg: str, stage: str) -> int:
     """How many items of the batch ever met it, those that it holds among them."""
-    of = mechanism(code, stage)
+    of = _row(truth, code, leg, stage)
     if of.must_stand:
         return held(truth, code, leg, stage)
     return sum(
-        (_missed(truth, item) and of.holds(item, leg, truth.failing)) or any(of.answered(a, leg) for a in item.met)
+        (_missed(truth, item) and of.holds(item, leg, truth.failing))
+        or any(of.answered(a, leg) for a in item.met)
+        or of.came_late(item, leg)
         for item in truth.items
     )
 

@@ -11,9 +11,9 @@ from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import parse
 from diagnostics.lab.telemetry.store import Telemetry
 from tests.matrices.answers import Told
-from tests.matrices.mechanisms import MECHANISMS, borne_out, held, met
+from tests.matrices.mechanisms import AT_THE_DOOR, MECHANISMS, borne_out, held, met
 from tests.matrices.pairs import wrong_role, wrongly_confirmed
-from tests.matrices.truth import Place, Truth, truth_of
+from tests.matrices.truth import Answered, Item, Place, Truth, truth_of
 
 STORY = """
 name: judged
@@ -108,3 +108,46 @@ def test_a_gate_holds_only_what_the_batch_waits_for() -> None:
     assert "12 request gated" in lowered.brief() and "12 request gated" in kept.brief()
     assert held(lowered, "gated-batch-never-closes", "", "") == 0
     assert held(kept, "gated-batch-never-closes", "", "") == 12
+
+
+AUDIENCE = '  - {at: -51m, set_subscription: {subscription: request, audience: "https://else.example.com"}}'
+
+
+def test_two_reasons_to_turn_pushes_away_at_one_door_both_hold_what_it_keeps_out() -> None:
+    both, one = truth(f"{AUDIENCE}\n{REVOKED}"), truth(AUDIENCE)
+    assert {held(both, code, "request", "") for code in AT_THE_DOOR} == {20}
+    assert (held(one, "push-audience-mismatch", "request", ""), held(one, "push-invoker-missing", "request", "")) == (
+        20,
+        0,
+    )
+
+
+EXPIRED, CRASHED, FORBIDDEN = (
+    Answered("request", "Pub/Sub", "deadline"),
+    Answered("request", "Cloud Run", "503"),
+    Answered("request", "front end", "403"),
+)
+
+
+def holding(item: Item, *failing: Answered) -> set[str]:
+    return {code for code, of in MECHANISMS.items() if of.answers and of.holds(item, "request", failing)}
+
+
+def test_a_crash_behind_an_expired_push_is_met() -> None:
+    slow = truth(
+        "  - {at: -50m, deploy: {service: worker, code: poison-refused, startup: 40s, min_instances: 0}}",
+        batch=", payloads: {crash: 2}",
+        pipeline="request: {subscription: {ack_deadline: 20s}}",
+    )
+    assert any((answer.by, answer.what) == ("Cloud Run", "503") for item in slow.items for answer in item.late)
+    expired = Item(name="a", place=Place.WAITING, last=EXPIRED)
+    assert holding(expired, EXPIRED) == {"cold-start-exceeds-ack-deadline"}
+    crashed = structs.replace(expired, late=(CRASHED,))
+    assert holding(crashed, EXPIRED) == {"cold-start-exceeds-ack-deadline", "worker-crashing"}
+
+
+def test_what_waits_waits_for_what_pushes_meet_by_now() -> None:
+    waits = Item(name="a", place=Place.WAITING, last=EXPIRED)
+    assert holding(waits, FORBIDDEN) == {"push-invoker-missing"}
+    assert holding(waits, EXPIRED, FORBIDDEN) == holding(waits) == {"cold-start-exceeds-ack-deadline"}
+    assert holding(structs.replace(waits, place=Place.DEAD_LETTERED), FORBIDDEN) == {"cold-start-exceeds-ack-deadline"}

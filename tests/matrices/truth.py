@@ -18,7 +18,7 @@ from diagnostics.lab.lab import Lab
 from diagnostics.lab.model import Revision, Service, Subscription
 from diagnostics.lab.timeline import BatchRecord
 
-VERSION = 2
+VERSION = 3
 """Of what is told here: plays are kept with it."""
 LEGS = ("request", "completion")
 START = "start"
@@ -89,6 +89,8 @@ class Item(Struct, frozen=True, kw_only=True):
     """What its latest push there met; None: it has not been pushed."""
     met: tuple[Answered, ...] = ()
     """All that its pushes met, on both legs, acknowledgements apart."""
+    late: tuple[Answered, ...] = ()
+    """The same of answers that came after Pub/Sub had hung up: what became of work whose push ran into the deadline."""
     refused: str = ""
     """Code with which Pub/Sub refused to take its completion, or if it never took the item, the item."""
 
@@ -178,12 +180,15 @@ class _Sent:
     def item(self, batch: str, name: str, recorded: bool) -> Item:
         requests = self._requests.get((batch, name), [])
         completions = self._completions.get((batch, name), []) or self._nameless(name, requests)
-        met = tuple(dict.fromkeys((*self._met(requests, "request"), *self._met(completions, "completion"))))
+        met, late = (
+            tuple(dict.fromkeys((*of(requests, "request"), *of(completions, "completion"))))
+            for of in (self._met, self._late)
+        )
         refused = next((p.refused for p in completions or _untaken(requests) if p.refused), "")
         if recorded:
-            return Item(name=name, place=Place.RECORDED, leg="completion", met=met, refused=refused)
+            return Item(name=name, place=Place.RECORDED, leg="completion", met=met, late=late, refused=refused)
         leg, place, last = self._where(requests, completions)
-        return Item(name=name, place=place, leg=leg, last=last, met=met, refused=refused)
+        return Item(name=name, place=place, leg=leg, last=last, met=met, late=late, refused=refused)
 
     def _nameless(self, name: str, requests: list[Published]) -> list[Published]:
         """Completions that lost the name of their batch: this item's, if they came after its request."""
@@ -220,6 +225,12 @@ class _Sent:
             fate = self._fates[leg].get(published.id)
             if fate is not None:
                 yield from (answer for m in fate.met.values() if (answer := self._answer(leg, fate, m)))
+
+    def _late(self, sent: list[Published], leg: str) -> Iterable[Answered]:
+        for published in sent:
+            fate = self._fates[leg].get(published.id)
+            if fate is not None:
+                yield from (answer for m in fate.late.values() if (answer := self._answer(leg, fate, m)))
 
     def answers(self, since: float) -> tuple[Answered, ...]:
         """What pushes of whatever message met since then, acknowledgements apart."""
