@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
 from diagnostics.causes.consequences import AFTER, follows, follows_in_part
@@ -42,10 +42,16 @@ def attribute(matches: Sequence[Match], findings: Sequence[Finding]) -> tuple[li
     left = _unclaimed(direct, (m for m, _ in chosen))
     loose = [f for f in abnormal if f.kind is Kind.CONSEQUENCE and not follows(f, direct)]
     chosen += _cover([*left, *loose], open_ones)
-    own = [(m, rivals, distinct((*m.because, *(f for f in direct if m.claims(f))))) for m, rivals in chosen]
+    taken = {id(f) for f in direct} - {id(f) for f in left}
+    own = [(m, rivals, _own(m, direct, frozenset() if m.settled else taken)) for m, rivals in chosen]
     nobodys = _unclaimed(direct, (m for m, _ in chosen))
     shares = [Share(m, mine, _follow(abnormal, mine), rivals) for m, rivals, mine in own]
     return shares, _unexplained(abnormal, nobodys, shares)
+
+
+def _own(match: Match, direct: Iterable[Finding], taken: Set[int]) -> tuple[Finding, ...]:
+    """What it rests on and claims, but for what is `taken` by causes that are settled."""
+    return tuple(f for f in distinct((*match.because, *(f for f in direct if match.claims(f)))) if id(f) not in taken)
 
 
 def _unclaimed(direct: Iterable[Finding], matches: Iterable[Match]) -> list[Finding]:

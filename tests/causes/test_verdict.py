@@ -127,6 +127,12 @@ def test_a_cause_explains_nothing_that_began_before_it() -> None:
     assert named(v)[0][1] is Role.LATENT
 
 
+def test_what_a_settled_cause_accounts_for_gives_no_role_to_one_that_is_not() -> None:
+    sure, unsure = cause("sure", CONFIG, True, (REFUSED,)), cause("unsure", OTHER, effects=(REFUSED,))
+    v = verdict([sure, unsure], found(CONFIG), found(OTHER), found(REFUSED, bears=Bears.HOLDS))
+    assert [(n, role) for n, role, _ in named(v)] == [("sure", Role.BLOCKS), ("unsure", Role.LATENT)]
+
+
 def test_of_two_indecisive_causes_the_one_that_explains_more_is_taken() -> None:
     narrow, wide = cause("narrow", REFUSED), cause("wide", REFUSED, effects=(SLOW,))
     v = verdict([narrow, wide], found(REFUSED, bears=Bears.HOLDS), found(SLOW, Status.WARNING))
