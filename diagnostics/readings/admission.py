@@ -92,9 +92,10 @@ class Admission:
         return not any(x >= moment for x in newest)
 
 
-def admission(pushes: PushCounts | Unseen, log: RequestLog | Unseen) -> Admission:
-    """Sort what metric and request log tell of pushes into let in and turned away."""
-    rows = _pushes(log)
+def admission(pushes: PushCounts | Unseen, log: RequestLog | Unseen, path: str = "") -> Admission:
+    """Sort what metric and request log tell of pushes into let in and turned away. `path`: to which the subscription pushes now, should
+    that be another one than the profile's."""
+    rows = _pushes(log, path)
     inside = [r for r in rows if r.instance]
     denied = [r for r in rows if _denied(r)]
     acks, client_errors = _points(pushes, "ack"), _points(pushes, "remote_server_4xx")
@@ -123,11 +124,12 @@ def admission(pushes: PushCounts | Unseen, log: RequestLog | Unseen) -> Admissio
     )
 
 
-def _pushes(log: RequestLog | Unseen) -> list[LogRow]:
-    """POSTs on the push path by Pub/Sub; by whomever, should nobody there call himself so."""
+def _pushes(log: RequestLog | Unseen, path: str) -> list[LogRow]:
+    """POSTs on the push paths by Pub/Sub; by whomever, should nobody there call himself so."""
     if isinstance(log, Unseen):
         return []
-    found = [r for r in (*log.refused, *log.fine) if r.pushed_to(log.push_path)]
+    paths = {log.push_path, path} - {""}
+    found = [r for r in (*log.refused, *log.fine) if any(r.pushed_to(at) for at in paths)]
     return [r for r in found if _named(r)] or found
 
 

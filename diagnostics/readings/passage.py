@@ -107,4 +107,13 @@ def passage(
     least, _ = owed(ledger, leg)
     unasked = Unseen(what="ChangeLog", why=Why.NOT_ASKED, says="not asked")
     pause = between_tries(subscription)
-    return Passage(leg, now, least, ledger.started, pause, admission(pushes, log), changes or unasked)
+    return Passage(
+        leg, now, least, ledger.started, pause, admission(pushes, log, _path(subscription)), changes or unasked
+    )
+
+
+def _path(subscription: SubscriptionConfig | Unseen) -> str:
+    """The path of the push endpoint; empty: not known, or there is none."""
+    settings = None if isinstance(subscription, Unseen) else subscription.settings
+    endpoint = settings.push_endpoint if settings else ""
+    return "/" + endpoint.split("://", 1)[-1].partition("/")[2].partition("?")[0] if endpoint else ""

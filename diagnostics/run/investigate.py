@@ -62,7 +62,7 @@ from diagnostics.steps.returned import returned
 from diagnostics.steps.routed import routed
 from diagnostics.steps.serving import serving
 from diagnostics.steps.since_deploy import settled, since_deploy
-from diagnostics.steps.topic import topic
+from diagnostics.steps.topic import may_publish, topic
 from diagnostics.steps.traffic import traffic
 from diagnostics.steps.upkeep import orphans, upkeep
 
@@ -72,6 +72,7 @@ COMMANDS: dict[str, tuple[run.Step, ...]] = {
         created,
         published,
         topic,
+        may_publish,
         topic_in_force,
         routed,
         delivered,

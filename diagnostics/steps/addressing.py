@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from diagnostics.evidence.model import (
@@ -16,6 +16,7 @@ from diagnostics.evidence.model import (
     ProjectInfo,
     ProjectPolicy,
     ProjectSubscriptions,
+    PublishCounts,
     PushAccount,
     PushAccountPolicy,
     Revisions,
@@ -30,10 +31,12 @@ from diagnostics.evidence.model import (
     TopicSubscriptions,
     Unseen,
     Why,
+    total,
 )
 from diagnostics.evidence.redact import hashed
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.refusals import lost
 from diagnostics.steps import dead_letter as dead_letters
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Code, Finding, Kind, Row, Status
@@ -73,6 +76,8 @@ def route(
         attached,
         project,
         service,
+        _NOT_ASKED,
+        _NOT_ASKED,
         _NOT_ASKED,
         _NOT_ASKED,
         _NOT_ASKED,
@@ -205,20 +210,70 @@ def topic_in_force(
     ledger: Ledger,
     profile: PipelineProfile,
     topic: TopicConfig | Unseen,
+    published: PublishCounts | Unseen,
     coordinator: Annotated[ServiceConfig | Unseen, Leg.COMPLETION],
     worker: Annotated[ServiceConfig | Unseen, Leg.REQUEST],
     coordinators: Annotated[Revisions | Unseen, Leg.COMPLETION],
     workers: Annotated[Revisions | Unseen, Leg.REQUEST],
 ) -> Iterator[Finding]:
-    """What `topic_names` finds wrong for certain, unless messages of this batch came out of the topic all the same."""
+    """What `topic_names` finds wrong for certain, unless messages of this batch came out of the topic all the same; and a name that a
+    deploy lost, unless something was published to the topic since."""
+    found = list(topic_names(leg, profile, topic, coordinator, worker, coordinators, workers))
     arrived = ledger.counts.get(Stage.DELIVERED if leg is Leg.REQUEST else Stage.RETURNED)
     if arrived is None or not arrived.least:
-        found = topic_names(leg, profile, topic, coordinator, worker, coordinators, workers)
         yield from (
             TOPIC_IN_FORCE.says(Status.FAULT, f.says, leg=leg, subject=f.subject, rests_on=f.rests_on)
             for f in found
             if f.status is Status.FAULT
         )
+    publisher, revisions = (coordinator, coordinators) if leg is Leg.REQUEST else (worker, workers)
+    if found and not isinstance(publisher, Unseen) and not isinstance(revisions, Unseen):
+        yield from _lost_name(leg, ledger, profile, publisher, revisions, published)
+
+
+def _lost_name(
+    leg: Leg,
+    ledger: Ledger,
+    profile: PipelineProfile,
+    publisher: ServiceConfig,
+    revisions: Revisions,
+    published: PublishCounts | Unseen,
+) -> Iterator[Finding]:
+    """The name of the topic that the revision at work lacks and an older one had."""
+    named = profile.leg(leg)
+    if named is None or publisher.settings is None:
+        return
+    runs = serving(publisher.settings, revisions)
+    had = [r for r in revisions.revisions if r.created < runs.created and named.topic_env in r.env]
+    failed = leg is Leg.REQUEST and any(each.code == "not_found" for each in lost(ledger.attempt))
+    if named.topic_env in runs.env or not had or failed:  # what the code falls back to is not there, say its own errors
+        return
+    last = max(had, key=lambda r: r.created)
+    new = min((r for r in revisions.revisions if last.created < r.created <= runs.created), key=lambda r: r.created)
+    alone = last.env.keys() - new.env.keys() == {named.topic_env}  # a whole environment that was lost is another story
+    if alone and not _took_since(ledger, leg, published, new.created):
+        yield TOPIC_IN_FORCE.says(
+            Status.WARNING,
+            f"{new.name} lost {named.topic_env}, which {last.name} had, so {publisher.name} publishes to whatever topic its code falls "
+            "back to",
+            leg=leg,
+            subject=subjects.service(publisher.name),
+            since=new.created,
+            rests_on=("ServiceConfig", "Revisions", "PublishCounts"),
+        )
+
+
+_LATE = timedelta(minutes=5)
+"""What an older revision had at work when the new one took over is published by then, as a rule."""
+
+
+def _took_since(ledger: Ledger, leg: Leg, published: PublishCounts | Unseen, deploy: datetime) -> bool:
+    """Whether the topic took something, or an item of the batch came out of it, after what the revision before had at work."""
+    after = deploy + _LATE
+    passed = (Stage.DELIVERED,) if leg is Leg.REQUEST else (Stage.RETURNED, Stage.RECORDED)
+    if any(x.got_further and x.got_further > after for x in ledger.lives if x.stage in passed):
+        return True
+    return not isinstance(published, Unseen) and bool(total(published.messages, after))
 
 
 _NOT_ASKED = Unseen(what="", why=Why.NOT_ASKED, says="the configuration alone is looked at")

@@ -510,16 +510,22 @@ def _crashes(seen: _Seen, log: RequestLog | Unseen, lines: PlatformLines | Unsee
         return
     first, newest = dead.times[0], dead.times[-1]
     acks = seen.acks_since(newest)
-    over = seen.now - newest > seen.pause or outlived(dead.number, tally(seen.pushes, first, newest).acks, acks)
-    holds = not over and not acks and not seen.recent.acks
+    untried = _untried(seen, dead, acks)
+    past = seen.now - newest > seen.pause and not untried
+    over = past or outlived(dead.number, tally(seen.pushes, first, newest).acks, acks)
+    meets = _meets(seen, log)
+    holds = not over and meets and not acks and not seen.recent.acks
+    met = meets or any(r.at >= seen.told.since for r in dead.rows)
     why, how, now_how = _why_dead(dead, lines, first)
     revisions = names({x.revision for x in dead.lines if x.revision})
     yield CRASHING.says(
         Status.OK if over else Status.FAULT if holds else Status.WARNING,
         f"containers{f' of {revisions}' if revisions else ''} {how} {at_least(dead.whole, count(dead.number, 'time'))}, the last at "
-        f"{clock(newest, seen.now)}" + (f": {why[:120]}" if why else ""),
+        f"{clock(newest, seen.now)}"
+        + (f": {why[:120]}" if why else "")
+        + ("; no push has come as far since" if untried else ""),
         leg=seen.leg,
-        bears=Bears.APART if not seen.least and not over else Bears.HOLDS if holds else Bears.SLOWS,
+        bears=Bears.HOLDS if holds and seen.least else Bears.SLOWS if met and (seen.least or over) else Bears.APART,
         held=seen.least if holds else 0,
         since=first if dead.whole else None,
         until=newest if over else None,
@@ -527,6 +533,29 @@ def _crashes(seen: _Seen, log: RequestLog | Unseen, lines: PlatformLines | Unsee
         subject=seen.service,
         tells=Crashing(exits=dead.number if dead.lines else 0, refused=len(dead.rows), why=why, how=now_how),
     )
+
+
+def _meets(seen: _Seen, log: RequestLog | Unseen) -> bool:
+    """Whether pushes now come as far as the containers, or may: what is turned away before them, or never sent, they do not hold."""
+    if seen.told.rows:
+        newest = [r for r in seen.told.rows if r.at > seen.told.rows[-1].at - RECENT]
+        return 2 * sum(r.by is By.CLOUD_RUN for r in newest) >= len(newest)
+    if isinstance(seen.pushes, Unseen):
+        return True
+    since = tally(seen.pushes, seen.ledger.started or seen.told.since).refused
+    return bool(since.keys() & _BY_CONTAINERS) or (isinstance(log, Unseen) and bool(since))
+
+
+_BY_CONTAINERS = frozenset({"remote_server_5xx", EXPIRED, "unreachable"})
+"""How pushes are counted that a container which died left without an answer."""
+
+
+def _untried(seen: _Seen, dead: _Deaths, acks: float) -> bool:
+    """Whether messages of the batch met the crash, and all pushes since were turned away before they came to a container."""
+    if acks or not seen.least or not any(r.at >= seen.told.since for r in dead.rows):
+        return False
+    later = [r for r in seen.told.rows if r.at > dead.times[-1]]
+    return bool(later) and all(r.by is By.FRONT_END for r in later)
 
 
 def _why_dead(dead: _Deaths, lines: PlatformLines | Unseen, first: datetime) -> tuple[str, str, str]:

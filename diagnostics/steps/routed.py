@@ -10,10 +10,13 @@ from diagnostics.evidence.model import (
     DELETED_TOPIC,
     AckCounts,
     Backlog,
+    By,
     ChangeLog,
     DeadLetterCounts,
     Leg,
     ProjectSubscriptions,
+    PublishCounts,
+    RequestLog,
     ServiceConfig,
     ServiceSettings,
     Stage,
@@ -25,6 +28,7 @@ from diagnostics.evidence.model import (
     total,
 )
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.answers import RECENT
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.owed import acked, alive, nowhere, owed, unreached
 from diagnostics.steps import subjects
@@ -58,6 +62,9 @@ SECOND_PUSH = Code(
     "routed.second_push", Stage.ROUTED, "a second subscription pushes to the same endpoint", Kind.MECHANISM
 )
 
+_COUNTED = timedelta(minutes=2)
+"""After so long a message that was published would be counted: sampled within a minute, and a minute's slack."""
+
 
 def routed(
     leg: Leg,
@@ -72,15 +79,20 @@ def routed(
     backlog: Backlog | Unseen,
     dead: DeadLetterCounts | Unseen,
     changes: ChangeLog | Unseen,
+    published: PublishCounts | Unseen,
+    log: RequestLog | Unseen,
 ) -> Iterator[Finding | Row]:
-    """Reads the configuration and what a filter dropped; what was lost is counted from what the stage before let through."""
-    lost = owed(ledger, leg)[0] if _sent(ledger, leg) else 0
+    """Reads the configuration and what a filter dropped; what was lost is counted from what the stage before let through, and is no
+    more than the topic took."""
+    lost = _came(ledger, leg, published)
     seen = _Seen(leg, ledger, profile, topic, project, service, lost)
     settings = subscription.settings
     if settings is None:
         found = list(_missing(seen, attached, changes))
     else:
-        found = [*_settings(seen, settings), *_filtered(leg, settings, acks, backlog, ledger)]
+        filtered = list(_filtered(leg, settings, acks, backlog, ledger))
+        kept = max(lost - sum(f.held for f in filtered), 0)  # what a filter drops is never pushed
+        found = [*_settings(seen, settings, kept, log), *filtered]
         if not any(f.abnormal for f in found):
             found.append(
                 ROUTED.says(
@@ -118,21 +130,21 @@ class _Seen:
     lost: int
     """Items of the batch that a wrong route holds or loses, if there is one."""
 
-    def fault(self, code: Code, sentence: str, about: Subject | None) -> Finding:
+    def fault(self, code: Code, sentence: str, about: Subject | None, held: int) -> Finding:
         """A setting that keeps messages from the service."""
         return code.says(
             Status.FAULT,
             sentence,
             leg=self.leg,
-            bears=Bears.HOLDS if self.lost else Bears.APART,
-            held=self.lost,
+            bears=Bears.HOLDS if held else Bears.APART,
+            held=held,
             subject=about,
             rests_on=("SubscriptionConfig", "ServiceConfig"),
         )
 
     def loses(self, code: Code, sentence: str, about: Subject | None, since: datetime | None) -> Finding:
         """Nothing keeps what is published: it is lost."""
-        dropped = alive(self.ledger, self.leg) if self.lost else 0
+        dropped = min(alive(self.ledger, self.leg), self.lost)
         return code.says(
             Status.FAULT,
             sentence,
@@ -186,29 +198,39 @@ def _where(
     return {place: n for place, n in ((Where.DEAD_LETTERED, lettered), (kept, lost - lettered)) if n}
 
 
-def _sent(ledger: Ledger, leg: Leg) -> int:
-    stage = Stage.PUBLISHED if leg is Leg.REQUEST else Stage.PROCESSED
-    return ledger.counts[stage].least if ledger.counts else 0
+def _came(ledger: Ledger, leg: Leg, published: PublishCounts | Unseen) -> int:
+    """Items that the leg owes and that can have come as far as its topic: what is routed wrong has no other on its account."""
+    sent = ledger.counts[Stage.PUBLISHED if leg is Leg.REQUEST else Stage.PROCESSED].least if ledger.counts else 0
+    least = owed(ledger, leg)[0] if sent else 0
+    newest = ledger.last_progress
+    if not least or isinstance(published, Unseen) or ledger.started is None or newest is None:
+        return least
+    if not published.source.complete or published.source.as_of < newest + _COUNTED:
+        return least
+    return min(least, round(total(published.messages, ledger.started - timedelta(minutes=1))))
 
 
-def _settings(seen: _Seen, settings: SubscriptionSettings) -> Iterator[Finding]:
-    """What of the subscription's own settings keeps messages from the service."""
+def _settings(seen: _Seen, settings: SubscriptionSettings, kept: int, log: RequestLog | Unseen) -> Iterator[Finding]:
+    """What of the subscription's own settings keeps messages from the service; it can have kept no more than `kept` of them, and
+    none where it is not attached."""
     name, topic, about = short(settings.name), seen.topic, subjects.subscription(settings.name)
     if settings.topic == DELETED_TOPIC:
         says = f"the topic of subscription {name} was deleted; a new topic of that name does not re-attach it"
-        yield seen.fault(ORPHAN, says, about)
+        yield seen.fault(ORPHAN, says, about, seen.lost)
     elif not isinstance(topic, Unseen) and settings.topic != topic.name:
         says = f"subscription {name} belongs to topic {short(settings.topic)}, not {short(topic.name)}"
-        yield seen.fault(OTHER_TOPIC, says, about)
+        yield seen.fault(OTHER_TOPIC, says, about, seen.lost)
     if settings.detached:
         says = f"subscription {name} is detached: its backlog is gone and nothing is pushed"
-        yield seen.fault(DETACHED, says, about)
+        yield seen.fault(DETACHED, says, about, seen.lost)
+    if settings.detached or settings.topic == DELETED_TOPIC:
+        kept = 0
     if not settings.push_endpoint:
         says = f"subscription {name} has no push endpoint: messages wait for a puller"
-        yield seen.fault(NOT_PUSH, says, about)
+        yield seen.fault(NOT_PUSH, says, about, kept)
         return
     if wrong := _wrong_endpoint(seen, settings):
-        yield seen.fault(ENDPOINT, wrong, about)
+        yield seen.fault(ENDPOINT, wrong, about, 0 if _turned_away(seen, settings, log) else kept)
     yield from _twins(seen, settings)
 
 
@@ -225,6 +247,14 @@ def _wrong_endpoint(seen: _Seen, settings: SubscriptionSettings) -> str:
     if never and (wrong := _wrong_path(settings, seen.profile, seen.leg)):
         return f"pushes go to path {wrong}, and the service takes them at {_takes(seen.profile, seen.leg)}"
     return ""
+
+
+def _turned_away(seen: _Seen, settings: SubscriptionSettings, log: RequestLog | Unseen) -> bool:
+    """Whether Google's front end turned the newest pushes to a wrong path away before any program could say that it has none."""
+    path = _wrong_path(settings, seen.profile, seen.leg)
+    rows = [] if isinstance(log, Unseen) or not path else [r for r in log.refused if r.pushed_to(path)]
+    newest = [r for r in rows if r.at > rows[-1].at - RECENT]
+    return bool(newest) and all(r.by is By.FRONT_END and r.status in (401, 403) for r in newest)
 
 
 def _twins(seen: _Seen, settings: SubscriptionSettings) -> Iterator[Finding]:

@@ -7,8 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple
 
-from diagnostics.evidence.model import Leg, PublishCounts, QuotaExceeded, Stage, TopicConfig, Unseen, total
+from diagnostics.evidence.model import (
+    ChangeLog,
+    Leg,
+    ProjectPolicy,
+    PublishCounts,
+    QuotaExceeded,
+    ServiceConfig,
+    Stage,
+    TopicConfig,
+    Unseen,
+    total,
+)
 from diagnostics.readings.answers import RECENT
+from diagnostics.readings.grants import PUBLISH, holds, taken
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.owed import unreached
 from diagnostics.readings.refusals import PUT_OFF, given_up, lost, overtaken
@@ -43,6 +55,9 @@ DEFERRED = Telling(
     "published.deferred", Stage.PUBLISHED, "Pub/Sub puts publish requests off", Kind.EFFECT, tells=Refused
 )
 QUOTA = Telling("published.quota", Stage.PUBLISHED, "a Pub/Sub quota was exceeded", Kind.MECHANISM, tells=Quota)
+TAKEN = Code(
+    "published.right_taken", Stage.PUBLISHED, "the coordinator's right to publish was taken away", Kind.MECHANISM
+)
 MISSING = Code("published.topic_missing", Stage.PUBLISHED, "the request topic does not exist", Kind.MECHANISM)
 ELSEWHERE = Telling(
     "published.elsewhere",
@@ -88,6 +103,40 @@ def topic(
     if not isinstance(quota, Unseen):
         where = None if isinstance(config, Unseen) else subjects.project_of(config.name)
         yield from _quota(quota, since or now - _HOUR, now, share, where)
+
+
+def may_publish(
+    now: datetime,
+    config: Annotated[TopicConfig | Unseen, Leg.REQUEST],
+    counts: Annotated[PublishCounts | Unseen, Leg.REQUEST],
+    coordinator: Annotated[ServiceConfig | Unseen, Leg.COMPLETION],
+    project: ProjectPolicy | Unseen,
+    changes: ChangeLog | Unseen,
+) -> Iterator[Finding]:
+    """Reads the audit log for a right to publish that was taken from the coordinator, which nobody may have noticed yet: a topic that
+    took a message since, and a grant on the project, show that it publishes all the same."""
+    if isinstance(config, Unseen) or isinstance(changes, Unseen) or isinstance(coordinator, Unseen):
+        return
+    if coordinator.settings is None or not coordinator.settings.template.account:
+        return
+    account = coordinator.settings.template.account
+    member = f"serviceAccount:{account}"
+    about = {f"topics/{short(config.name)}", f"projects/{config.name.split('/')[1]}"}
+    made = [c for c in changes.changes if c.ok and c.resource in about]
+    at = taken(member, PUBLISH, made)
+    given = any(f"add {role} for {member}" in c.says for c in made if at and c.at > at for role in PUBLISH.carried_by)
+    if at is None or given or holds(member, PUBLISH, project).granted:
+        return
+    if isinstance(counts, Unseen) or total(counts.messages, at + timedelta(minutes=1)):
+        return
+    yield TAKEN.says(
+        Status.WARNING,
+        f"{account} lost a role to publish to {short(config.name)} at {clock(at, now)}, and the topic has taken nothing since",
+        leg=Leg.REQUEST,
+        subject=subjects.account(account),
+        since=at,
+        rests_on=("ChangeLog", "PublishCounts", "ProjectPolicy"),
+    )
 
 
 @dataclass(frozen=True)

@@ -141,3 +141,10 @@ def test_quiet_needs_counters_and_three_minutes() -> None:
     assert not Admission().quiet_since(ago(10))
     assert not admission(counts(deadline_exceeded={4: 1}), log()).quiet_since(ago(10))
     assert admission(counts(internal={4: 1}), log()).quiet_since(ago(10))
+
+
+def test_pushes_are_seen_where_the_subscription_sends_them_now() -> None:
+    rows = log(row(1, 403, path="/else"), row(2, 403, path="/else"))
+    assert admission(counts(), rows).turned == {}
+    moved = admission(counts(), rows, "/else")
+    assert (moved.gate, moved.turned[Way.FORBIDDEN].count, moved.foreign) == (Gate.SHUT, 2, ())

@@ -162,7 +162,9 @@ def unseen(kind: str, leg: Leg | None = Leg.REQUEST) -> Legged:
     return (kind, leg), Unseen(what=kind, leg=leg, why=Why.PERMISSION_DENIED, says=f"{kind} may not be read")
 
 
-def findings(step: Step, *found: Evidence | Legged, leg: Leg = Leg.REQUEST) -> list[Finding]:
+def findings(
+    step: Step, *found: Evidence | Legged, leg: Leg = Leg.REQUEST, profile: PipelineProfile = PROFILE
+) -> list[Finding]:
     seen: dict[Key, Evidence | Unseen] = {}
     for one in found:
         if isinstance(one, tuple):
@@ -170,7 +172,7 @@ def findings(step: Step, *found: Evidence | Legged, leg: Leg = Leg.REQUEST) -> l
         else:
             seen[(type(one).__name__, None)] = one
     evidence = EvidenceSet(seen, NOW, timedelta(days=7), ago(BEGAN + 20))
-    said = run([step], evidence, build(evidence, PROFILE), PROFILE, [leg]).findings
+    said = run([step], evidence, build(evidence, profile), profile, [leg]).findings
     return list(said)
 
 

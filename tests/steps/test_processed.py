@@ -188,6 +188,33 @@ def test_containers_that_die_now_hold_the_batch(text: str) -> None:
     assert dead.words["how"]
 
 
+def crash(*found: Legged) -> Finding:
+    died = platform(*((m, "Container called exit(1).") for m in (31, 22, 12, 3)))
+    return one(processed.CRASHING, said(died, *found))
+
+
+def test_containers_that_no_push_comes_to_hold_nothing() -> None:
+    unmet = (
+        crash(log(), pushes()),
+        crash(log(*(row(m, 403, DENIED, "") for m in (1, 2))), pushes(remote_server_4xx={1: 2})),
+    )
+    assert {(dead.status, dead.bears, dead.held) for dead in unmet} == {(Status.WARNING, Bears.APART, 0)}
+    met = crash(log(*(row(m, 503, BROKEN) for m in (1, 2))), pushes(remote_server_5xx={1: 2}))
+    assert (met.status, met.bears, met.held) == (Status.FAULT, Bears.HOLDS, 2)
+    assert crash(unseen("RequestLog"), pushes(remote_server_5xx={1: 2})).bears is Bears.HOLDS
+
+
+def test_a_crash_is_not_over_while_all_pushes_since_are_turned_away_before_it() -> None:
+    met, died = row(38, 503, BROKEN), platform((38, "Container called exit(1)."))
+    shut = one(
+        processed.CRASHING,
+        said(log(met, *(row(m, 403, DENIED, "") for m in range(1, 30))), pushes(remote_server_4xx={1: 9}), died),
+    )
+    assert (shut.status, shut.bears, shut.until) == (Status.WARNING, Bears.SLOWS, None)
+    gone = one(processed.CRASHING, said(log(met, row(20, 500)), pushes(remote_server_5xx={20: 1}), died))
+    assert (gone.status, gone.until) == (Status.OK, ago(38))
+
+
 def test_a_failed_readiness_check_is_a_crash_without_any_line() -> None:
     dead = one(
         processed.CRASHING,

@@ -2,7 +2,7 @@
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, all_of, any_of
 from diagnostics.evidence.model import AckCounts, Backlog, Stage
-from diagnostics.steps import push_auth, routed
+from diagnostics.steps import routed
 
 CAUSES = (
     Cause(
@@ -55,11 +55,6 @@ CAUSES = (
         legs=BOTH,
         requires=Has(routed.ENDPOINT),
         decisive=ALWAYS,
-        effects=(
-            push_auth.REFUSED,
-            push_auth.FORBIDDEN,
-            push_auth.SILENT,
-        ),
         next=("pubsub-diag runbook show push-endpoint-wrong", "pubsub-diag changes --leg {leg}"),
     ),
 )

@@ -1,0 +1,149 @@
+"""What is routed wrong holds no more than came to the topic and was kept; and who publishes without right or name, before it is tried."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from diagnostics.evidence.model import (
+    AckCounts,
+    Change,
+    ChangeLog,
+    Evidence,
+    Leg,
+    ProjectPolicy,
+    PublishCounts,
+    Revisions,
+    RevisionSettings,
+    ServiceConfig,
+    ServiceSettings,
+    SubscriptionConfig,
+    TopicConfig,
+    TopicSettings,
+)
+from diagnostics.pipeline.profile import LegProfile
+from diagnostics.steps import addressing, routed, topic
+from diagnostics.steps.finding import Bears, Finding, Status
+from tests.steps.built import (
+    PROFILE,
+    SOURCE,
+    Legged,
+    ago,
+    backlog,
+    batch,
+    findings,
+    log,
+    of,
+    one,
+    pushes,
+    row,
+    series,
+    service,
+    subscription,
+)
+
+TOPIC = "projects/p/topics/t"
+
+
+def took(messages: dict[float, float], leg: Leg = Leg.REQUEST) -> Legged:
+    return ("PublishCounts", leg), PublishCounts(source=SOURCE, messages=(series(messages),), requests=())
+
+
+def changed(**settings: Any) -> Legged:
+    key, config = subscription()
+    assert isinstance(config, SubscriptionConfig) and config.settings is not None
+    return key, SubscriptionConfig(source=SOURCE, settings=msgspec.structs.replace(config.settings, **settings))
+
+
+def said(*found: Evidence | Legged) -> list[Finding]:
+    return findings(routed.routed, batch(10), service(), pushes(), backlog(0, 0), *found)
+
+
+def test_a_detached_subscription_lost_no_more_than_the_topic_took() -> None:
+    all_, none, some = (
+        one(routed.DETACHED, said(changed(detached=True), took({at: n}))) for at, n in ((39.0, 10.0), (50, 9), (39, 4))
+    )
+    assert (all_.bears, all_.held, some.held) == (Bears.HOLDS, 10, 4)
+    assert (none.status, none.bears, none.held) == (Status.FAULT, Bears.APART, 0)
+
+
+def test_a_counter_that_was_not_seen_takes_nothing_off() -> None:
+    assert one(routed.DETACHED, said(changed(detached=True))).held == 10
+
+
+def test_what_a_filter_dropped_waits_for_no_puller() -> None:
+    dropped = ("AckCounts", Leg.REQUEST), AckCounts(source=SOURCE, series=(series({39: 10}, delivery_type="filter"),))
+    told = said(changed(push_endpoint="", filter="attributes.a"), took({39: 10}), dropped)
+    assert (one(routed.FILTERED, told).held, one(routed.NOT_PUSH, told).held) == (10, 0)
+
+
+def astray(*statuses: int) -> Finding:
+    rows = [msgspec.structs.replace(row(m, status, instance=""), path="/else") for m, status in enumerate(statuses, 1)]
+    profile = msgspec.structs.replace(PROFILE, request=LegProfile(subscription="s", push_path="/push"))
+    found = (batch(10), service(), pushes(), backlog(10, 39), took({39: 10}), log(*rows))
+    moved = changed(push_endpoint="https://w.run.app/else")
+    return one(routed.ENDPOINT, findings(routed.routed, *found, moved, profile=profile))
+
+
+def test_a_wrong_path_holds_nothing_that_is_turned_away_at_the_door() -> None:
+    assert (astray(401, 401).bears, astray(401, 401).held) == (Bears.APART, 0)
+    assert (astray(404, 404).bears, astray(404, 404).held) == (Bears.HOLDS, 10)
+
+
+# --- what publishes next --------------------------------------------------------------------------------------------------
+
+
+def runs(leg: Leg, *revisions: tuple[str, float, dict[str, str]]) -> list[Legged]:
+    """Revisions, newest first, by name, age in minutes and environment."""
+    made = tuple(RevisionSettings(name=n, created=ago(m), env=env, account="c@p") for n, m, env in revisions)
+    settings = ServiceSettings(
+        name="c", region="r", uri="https://c.run.app", urls=(), template=made[0], latest_ready=made[0].name
+    )
+    return [
+        (("ServiceConfig", leg), ServiceConfig(source=SOURCE, name="c", settings=settings)),
+        (("Revisions", leg), Revisions(source=SOURCE, revisions=made)),
+    ]
+
+
+TO = ("TopicConfig", Leg.REQUEST), TopicConfig(source=SOURCE, name=TOPIC, settings=TopicSettings(name=TOPIC))
+
+
+def named(*found: Legged, lost: float = 30) -> list[Finding]:
+    profile = msgspec.structs.replace(PROFILE, request=LegProfile(subscription="s", topic="t", topic_env="T"))
+    deployed = runs(Leg.COMPLETION, ("c-3", 10, {}), ("c-2", lost, {}), ("c-1", 900, {"T": "x"}))
+    return of(
+        addressing.TOPIC_IN_FORCE,
+        findings(addressing.topic_in_force, batch(10), TO, *deployed, *found, profile=profile),
+    )
+
+
+def test_a_name_that_a_deploy_lost_is_told_until_the_topic_takes_something() -> None:
+    (lost,) = named(took({39: 10}))
+    assert (lost.status, lost.bears, lost.since) == (Status.WARNING, Bears.APART, ago(30))
+    assert named(took({39: 10, 24: 1})) == []
+    assert len(named(took({39: 10, 26: 1}))) == 1, "that the older revision may have had at work"
+
+
+def taken(says: str, *more: Change, counted: dict[float, float] | None = None) -> list[Finding]:
+    changes = (
+        Change(at=ago(30), api="pubsub.googleapis.com", method="SetIamPolicy", resource="topics/t", by="x", says=says),
+        *more,
+    )
+    audit = ChangeLog(source=SOURCE, since=ago(9999), changes=changes)
+    policy = ProjectPolicy(source=SOURCE, resource="projects/p", bindings=())
+    coordinator = runs(Leg.COMPLETION, ("c-1", 900, {}))
+    return of(
+        topic.TAKEN,
+        findings(topic.may_publish, batch(10), TO, audit, policy, took(counted or {39: 10}), *coordinator),
+    )
+
+
+def test_a_right_to_publish_that_was_taken_is_told_until_something_is_published() -> None:
+    gone = "remove roles/pubsub.publisher for serviceAccount:c@p"
+    back = Change(
+        at=ago(20), api="", method="SetIamPolicy", resource="topics/t", by="x", says=gone.replace("remove", "add")
+    )
+    (found,) = taken(gone)
+    assert (found.status, found.bears, found.since) == (Status.WARNING, Bears.APART, ago(30))
+    assert taken(gone, counted={20: 1}) == taken(gone, back) == taken(gone.replace("c@p", "d@p")) == []
