@@ -13,6 +13,7 @@ from diagnostics.evidence.model import (
     PushLatencies,
     ReceiverTraffic,
     Revisions,
+    RevisionSettings,
     Series,
     ServiceConfig,
     ServiceSettings,
@@ -108,7 +109,20 @@ def capacity(
             tells=Hidden(),
         )
         return
-    runs = serving(target, revisions)
+    yield from _judged(leg, ledger, profile, target, serving(target, revisions), rate, takes)
+
+
+def _judged(
+    leg: Leg,
+    ledger: Ledger,
+    profile: PipelineProfile,
+    target: ServiceSettings,
+    runs: RevisionSettings,
+    rate: float,
+    takes: float,
+) -> Iterator[Finding]:
+    """What comes (pushes a second, seconds each) and the largest batch against what the service takes at once."""
+    about = subjects.service(target.name)
     instances = most_instances(target, runs.max_instances)
     at_once = instances * runs.concurrency
     needed = rate * takes

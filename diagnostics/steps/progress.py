@@ -80,9 +80,7 @@ def progress(
             tells=Hidden.of(marks),
         )
         return
-    patience = patience_s(request, capacity)
-    newest = ledger.last_progress
-    if newest is None:
+    if ledger.last_progress is None:
         yield UNSEEN.says(
             Status.UNKNOWN,
             "no line and no batch state tells when an item last got further",
@@ -90,16 +88,28 @@ def progress(
             tells=Hidden(),
         )
         return
+    at_work = _start_at_work(ledger, coordinator)
+    yield _moved(ledger, profile, now, ledger.last_progress, patience_s(request, capacity), at_work)
+
+
+def _moved(
+    ledger: Ledger,
+    profile: PipelineProfile,
+    now: datetime,
+    newest: datetime,
+    patience: float,
+    at_work: datetime | None,
+) -> Finding:
+    """Whether the newest progress is longer ago than one item may take, in seconds; `at_work`: until when the start call may publish."""
     idle = (now - newest).total_seconds()
     due = newest + timedelta(seconds=patience)
-    at_work = _start_at_work(ledger, coordinator)
     if at_work is not None:
         due = max(due, at_work)
     tells = Moved(idle_s=idle, patience_s=patience, due=due.timestamp())
     about = subjects.batch(ledger.batch)
     last = f"the newest progress is of {clock(newest, now)}, {span(idle)} ago"
     if now > due:
-        yield STALLED.says(
+        return STALLED.says(
             Status.FAULT,
             f"{last}; one item may take {span(patience)} (start-up, ack deadline and a retry)",
             bears=Bears.HOLDS,
@@ -108,16 +118,15 @@ def progress(
             subject=about,
             tells=tells,
         )
-    elif ledger.done:
-        yield PROGRESSING.says(
+    if ledger.done:
+        return PROGRESSING.says(
             Status.OK,
             f"{ledger.done} of {ledger.expected or '?'} {profile.item}s done; {last}",
             subject=about,
             tells=tells,
         )
-    else:
-        why = "the start call is still at work" if at_work and now < at_work else f"one item may take {span(patience)}"
-        yield TOO_EARLY.says(Status.OK, f"nothing has come back yet; {last}, and {why}", subject=about, tells=tells)
+    why = "the start call is still at work" if at_work and now < at_work else f"one item may take {span(patience)}"
+    return TOO_EARLY.says(Status.OK, f"nothing has come back yet; {last}, and {why}", subject=about, tells=tells)
 
 
 def _as_asked(

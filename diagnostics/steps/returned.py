@@ -166,41 +166,10 @@ def _found(
     least: int,
 ) -> Iterator[Finding]:
     errors = [] if isinstance(marks, Unseen) else [m for m in marks.marks if m.means is Means.COMPLETION_ERROR]
-    begin = ledger.started
-    ours = [m for m in errors if begin is None or m.at >= begin]
-    held = _unpublished(ledger, ours, least)
-    bears = Bears.HOLDS if held else Bears.APART
+    ours = [m for m in errors if ledger.started is None or m.at >= ledger.started]
     if ours:
-        named = next((m.words["topic"] for m in reversed(ours) if m.words.get("topic")), "")
-        missing = [m for m in ours if _not_found(m)]
-        many = len({m.item for m in ours if m.item}) + sum(1 for m in ours if not m.item)
         whole = not isinstance(marks, Unseen) and marks.source.complete
-        yield ERRORS.says(
-            Status.FAULT if held else Status.OK,
-            f"{at_least(whole, count(many, 'completion'))} could not be published {between(ours[0].at, ours[-1].at, now)}"
-            + (f": {_reason(ours[-1])}" if _reason(ours[-1]) else ""),
-            leg=Leg.COMPLETION,
-            bears=bears,
-            held=held,
-            since=ours[0].at if whole else None,
-            until=None if held else ours[-1].at,
-            rests_on=("ItemMarks",),
-            subject=subjects.topic(named) or subjects.receiving(profile, Leg.REQUEST),
-            tells=Unpublished(errors=many, topic=named, reason=_reason(ours[-1])),
-        )
-        if missing:
-            yield TOPIC_MISSING.says(
-                Status.FAULT,
-                f"the worker publishes completions to topic {named or '?'}, which does not exist"
-                + (f"; the pipeline's is {short(topic.name)}" if not isinstance(topic, Unseen) else ""),
-                leg=Leg.COMPLETION,
-                bears=bears,
-                held=held,
-                since=missing[0].at,
-                rests_on=("ItemMarks", "TopicConfig"),
-                subject=subjects.topic(named),
-                tells=Topic(topic=named),
-            )
+        yield from _errors(ours, whole, _unpublished(ledger, ours, least), topic, profile, now)
     if not isinstance(topic, Unseen) and topic.settings is None:
         yield TOPIC_MISSING.says(
             Status.FAULT,
@@ -212,14 +181,65 @@ def _found(
             subject=subjects.topic(topic.name),
             tells=Topic(topic=short(topic.name)),
         )
-    if isinstance(sent, Unseen) or isinstance(work, Unseen) or begin is None:
+    if not isinstance(sent, Unseen) and not isinstance(work, Unseen):
+        yield from _unsent(ledger, profile, topic, sent, work, least, told=bool(errors))
+
+
+def _errors(
+    ours: list[Mark], whole: bool, held: int, topic: TopicConfig | Unseen, profile: PipelineProfile, now: datetime
+) -> Iterator[Finding]:
+    """The worker's own lines about completions that it could not publish, and the topic that they name, if there is none."""
+    named = next((m.words["topic"] for m in reversed(ours) if m.words.get("topic")), "")
+    many = len({m.item for m in ours if m.item}) + sum(1 for m in ours if not m.item)
+    bears = Bears.HOLDS if held else Bears.APART
+    yield ERRORS.says(
+        Status.FAULT if held else Status.OK,
+        f"{at_least(whole, count(many, 'completion'))} could not be published {between(ours[0].at, ours[-1].at, now)}"
+        + (f": {_reason(ours[-1])}" if _reason(ours[-1]) else ""),
+        leg=Leg.COMPLETION,
+        bears=bears,
+        held=held,
+        since=ours[0].at if whole else None,
+        until=None if held else ours[-1].at,
+        rests_on=("ItemMarks",),
+        subject=subjects.topic(named) or subjects.receiving(profile, Leg.REQUEST),
+        tells=Unpublished(errors=many, topic=named, reason=_reason(ours[-1])),
+    )
+    missing = [m for m in ours if _not_found(m)]
+    if missing:
+        yield TOPIC_MISSING.says(
+            Status.FAULT,
+            f"the worker publishes completions to topic {named or '?'}, which does not exist"
+            + (f"; the pipeline's is {short(topic.name)}" if not isinstance(topic, Unseen) else ""),
+            leg=Leg.COMPLETION,
+            bears=bears,
+            held=held,
+            since=missing[0].at,
+            rests_on=("ItemMarks", "TopicConfig"),
+            subject=subjects.topic(named),
+            tells=Topic(topic=named),
+        )
+
+
+def _unsent(
+    ledger: Ledger,
+    profile: PipelineProfile,
+    topic: TopicConfig | Unseen,
+    sent: PublishCounts,
+    work: PushCounts,
+    least: int,
+    told: bool,
+) -> Iterator[Finding]:
+    """Work that was acked and of which the topic has nothing, or less than it should. `told`: the worker says why itself."""
+    begin = ledger.started
+    if begin is None:
         return
     since = begin - timedelta(minutes=1)
     until = sent.source.as_of - timedelta(minutes=1)
     acks = by_class(work.series, since, until).get("ack", 0)
     published = round(total(sent.messages, since))
-    given_up = list(_never_published(ledger, sent, published, least, profile)) if not errors else []
-    if published or any(told.unskipped == 0 for told in MISSING.told(given_up)):
+    given_up = [] if told else list(_never_published(ledger, sent, published, least, profile))
+    if published or any(never.unskipped == 0 for never in MISSING.told(given_up)):
         yield from given_up
     elif acks and sent.source.as_of - begin > timedelta(minutes=3):
         yield NONE_PUBLISHED.says(
