@@ -54,12 +54,12 @@ def _masked(fields: list[tuple[Path, str]], mask: Any) -> list[tuple[Path, str]]
 
 
 def _leaves(value: Any, salt: str, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """(path, value) of every field of a request."""
+    """(path, value) of every field of a request, by name: a message has its fields in another order in every run."""
     if isinstance(value, dict):
         if path and {"name", "value"} <= value.keys():
             yield (*path, str(value["name"])), f"#{hashed(str(value['value']), salt)}"
             return
-        for key, inner in value.items():
+        for key, inner in sorted(value.items()):
             if key not in NOT_CHANGES:
                 yield from _leaves(inner, salt, (*path, key.rpartition("/")[2]))
     elif isinstance(value, list):

@@ -43,6 +43,12 @@ def test_values_of_environments_are_hashed() -> None:
     assert "hunter2" not in said
 
 
+def test_a_change_reads_the_same_in_every_run() -> None:
+    names = ("timeoutSeconds", "maxScale", "image", "cpu", "ingress", "memory", "concurrency")
+    request = {"service": {"spec": {name: name.lower() for name in names}}}
+    assert says(request=request) == ", ".join(f"{name}={name.lower()}" for name in sorted(names))
+
+
 def test_roles_given_and_taken_are_said_in_both_forms() -> None:
     delta = {
         "bindingDeltas": [
