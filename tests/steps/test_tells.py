@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 import diagnostics.steps
-from diagnostics.evidence.model import Stage
+from diagnostics.causes.model import Board, Over
+from diagnostics.evidence.model import Leg, Stage
 from diagnostics.steps import tells as telling
 from diagnostics.steps.finding import Code, Finding, ResourceKind, Status, Subject, Telling
 from diagnostics.steps.tells import Hidden, Tells
@@ -59,6 +60,30 @@ def test_a_finding_without_what_its_code_has_to_tell_is_an_error() -> None:
     said = msgspec.structs.replace(CODE.says(Status.FAULT, "said", tells=ALL), numbers={})
     with pytest.raises(msgspec.ValidationError, match="pushes"):
         CODE.of(said)
+
+
+def test_what_is_misspelt_missing_or_not_declared_is_a_type_error() -> None:
+    """For mypy these are errors, and each `type: ignore` that hides none is one itself; here they are what happens all the same."""
+    board = Board([CODE.says(Status.FAULT, "said", tells=ALL)], Leg.REQUEST)
+    with pytest.raises(TypeError):
+        Told(pushes=3, shares=0.5)  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        Told(share=0.5)  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        CODE.says(Status.FAULT, "said")  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        OTHER.says(Status.FAULT, "said", tells=ALL)  # type: ignore[call-arg]
+    with pytest.raises(AttributeError):
+        Over(CODE, lambda told: told.shares, 0.1).match(board)  # type: ignore[attr-defined]
+    CODE.says(Status.FAULT, "said", tells=Hidden())  # type: ignore[arg-type]
+
+
+def test_a_condition_holds_for_a_number_that_was_seen_and_is_over_the_bound() -> None:
+    said = CODE.says(Status.FAULT, "said", tells=Told(pushes=3))
+    board = Board([said, OTHER.says(Status.FAULT, "else")], Leg.REQUEST)
+    assert Over(CODE, lambda told: told.pushes, 2).match(board) == (said,)
+    assert Over(CODE, lambda told: told.pushes, 3).match(board) is None
+    assert Over(CODE, lambda told: told.share, -1).match(board) is None
 
 
 def test_why_it_is_hidden_and_what_mends_it_is_told_of_any_finding() -> None:
