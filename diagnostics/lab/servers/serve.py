@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from types import TracebackType
 
 from diagnostics.lab.lab import Lab
@@ -82,7 +83,7 @@ def start(
     cloud = Cloud(
         lab=lab,
         telemetry=telemetry,
-        tokens=Tokens(),
+        tokens=_tokens(),
         log_reads=Quota(log_reads_per_minute, quota_clock),
         caller=caller_of(lab.world),
         held=held_by_caller(lab.scenario.caller.lacks, lab.scenario.caller.holds),
@@ -93,6 +94,12 @@ def start(
     front.start()
     web.start()
     return RunningLab(front.port, web.port, front, web, record)
+
+
+@cache
+def _tokens() -> Tokens:
+    """One signing key for all labs of a process: to make it takes as long as to play a short scenario."""
+    return Tokens()
 
 
 def main() -> None:
