@@ -19,8 +19,6 @@ from diagnostics.readings.answers import RECENT
 _MINUTE = timedelta(minutes=1)
 _CHANCE = 0.01
 """What has less than this chance is taken for a change, not for a streak."""
-PUBSUB_AGENTS = ("APIs-Google", "CloudPubSub-Google")
-"""How Pub/Sub's pushes name themselves."""
 
 
 class Gate(StrEnum):
@@ -95,7 +93,7 @@ class Admission:
 def admission(pushes: PushCounts | Unseen, log: RequestLog | Unseen, path: str = "") -> Admission:
     """Sort what metric and request log tell of pushes into let in and turned away. `path`: to which the subscription pushes now, should
     that be another one than the profile's."""
-    rows = _pushes(log, path)
+    rows = () if isinstance(log, Unseen) else log.pushes(path)
     inside = [r for r in rows if r.instance]
     denied = [r for r in rows if _denied(r)]
     acks, client_errors = _points(pushes, "ack"), _points(pushes, "remote_server_4xx")
@@ -122,19 +120,6 @@ def admission(pushes: PushCounts | Unseen, log: RequestLog | Unseen, path: str =
         foreign=() if isinstance(log, Unseen) else tuple(r for r in log.refused if _denied(r) and r not in denied),
         whole=whole,
     )
-
-
-def _pushes(log: RequestLog | Unseen, path: str) -> list[LogRow]:
-    """POSTs on the push paths by Pub/Sub; by whomever, should nobody there call himself so."""
-    if isinstance(log, Unseen):
-        return []
-    paths = {log.push_path, path} - {""}
-    found = [r for r in (*log.refused, *log.fine) if any(r.pushed_to(at) for at in paths)]
-    return [r for r in found if _named(r)] or found
-
-
-def _named(row: LogRow) -> bool:
-    return row.user_agent.startswith(PUBSUB_AGENTS)
 
 
 def _denied(row: LogRow) -> bool:

@@ -229,7 +229,7 @@ def answers(log: RequestLog | Unseen, since: datetime) -> Answers:
     """The pushes in the log since then, those of other callers and other paths left out."""
     if isinstance(log, Unseen):
         return NOTHING
-    pushes = sorted((r for r in (*log.refused, *log.fine) if r.pushed_to(log.push_path)), key=lambda r: r.at)
+    pushes = sorted(log.pushes(), key=lambda r: r.at)
     refused = [r for r in pushes if r.status not in ACKED]
     return Answers(
         since=since,

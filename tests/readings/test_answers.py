@@ -201,3 +201,14 @@ def test_what_waits_for_its_next_try_goes_on_until_it_would_have_come() -> None:
     nothing = pushes()
     assert going(row(500, minutes_ago=8), seen=nothing)
     assert not going(row(500, minutes_ago=12), seen=nothing)
+
+
+def test_a_call_by_another_hand_beside_pushes_is_no_push() -> None:
+    """Nobody documents how pushes name themselves: where none does so as it is known, all that come to the path are taken for pushes."""
+    push, curl = row(400, user_agent="CloudPubSub-Google"), row(400, user_agent="curl/8.5", minutes_ago=2)
+
+    def called(*rows: LogRow) -> tuple[LogRow, ...]:
+        return answers(RequestLog(source=SOURCE, push_path="/push", refused=rows, fine=()), NOW - HOUR).rows
+
+    assert called(push, curl) == (push,)
+    assert called(curl) == (curl,)

@@ -148,9 +148,12 @@ class LogRow(Struct, frozen=True, kw_only=True):
         return "UptimeChecks" in self.user_agent
 
     def pushed_to(self, path: str) -> bool:
-        """Whether it is a push to this path: pushes are POST, and their user agents have changed over the years."""
+        """Whether it may be a push to this path: pushes are POST, and neither an uptime check nor a call of this tool."""
         return self.method == "POST" and self.path.split("?")[0] == path and not self.ours and not self.uptime
 
+
+PUSHERS = ("APIs-Google", "CloudPubSub")
+"""In the user agents of pushes, as public logs have them: Google documents none, and they have changed over the years."""
 
 FINE_AT_MOST = 100
 """So many entries below 300 are read of a service at most: enough to know that its log is written and that pushes arrive."""
@@ -166,6 +169,14 @@ class RequestLog(Evidence, frozen=True, kw_only=True):
     """Status 300 and up."""
     fine: tuple[LogRow, ...]
     """Newest entries below 300, `FINE_AT_MOST` of them."""
+
+    def pushes(self, path: str = "") -> tuple[LogRow, ...]:
+        """The entries that are pushes, to the path of the profile or to this one. A person or a scanner may call them, too: where
+        entries have the user agent of pushes as it is known, those of another are no pushes."""
+        paths = {self.push_path, path} - {""}
+        called = tuple(r for r in (*self.refused, *self.fine) if any(r.pushed_to(at) for at in paths))
+        known = tuple(r for r in called if any(name in r.user_agent for name in PUSHERS))
+        return known or called
 
     def has_all_fine(self, since: datetime) -> bool:
         """Whether all entries below 300 since then were read."""
