@@ -11,7 +11,7 @@ from diagnostics.causes.verdict import Verdict
 from diagnostics.conclude.diagnosis import Exit, Forecast, State
 from diagnostics.evidence.model import STAGES, Leg, Stage
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps import created, progress, published, recorded, requested
+from diagnostics.steps import created, delivered, progress, published, recorded, requested
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Row, Status, Where
 
 EXITS = {
@@ -98,7 +98,8 @@ def finishes_alone(state: State, verdict: Verdict, ledger: Ledger, findings: Seq
     if verdict.held or state is State.FAILED:
         return False
     if state is State.RUNNING:
-        return True if ledger.expected is not None else None
+        lost = _has(findings, delivered.DEAD_LETTERED, statuses=(Status.WARNING,))  # of this batch, it may be
+        return None if ledger.expected is None or lost else True
     return None
 
 

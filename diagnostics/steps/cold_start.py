@@ -284,7 +284,7 @@ def _turned_away(seen: _Seen, subscription: SubscriptionConfig | Unseen) -> Iter
     elif not now:
         yield _drained(seen, away, flowing)
     elif lately(full, seen.now):
-        yield _saturated(seen, full, flowing)
+        yield _saturated(seen, full, flowing, _run_out(seen, full, subscription))
     else:
         yield _cannot_scale(seen, [r for r in away if r.status == 500], flowing)
 
@@ -348,15 +348,31 @@ def _drained(seen: _Seen, away: Sequence[LogRow], flowing: bool) -> Finding:
     )
 
 
-def _saturated(seen: _Seen, full: Sequence[LogRow], flowing: bool) -> Finding:
+def _run_out(seen: _Seen, full: Sequence[LogRow], subscription: SubscriptionConfig | Unseen) -> int:
+    """Attempts that a message has, where so many pushes are turned away for one that gets through that most messages run out of them;
+    0 where they do not, or where nothing was dead-lettered yet."""
+    settings = None if isinstance(subscription, Unseen) else subscription.settings
+    if settings is None or settings.dead_letter is None or not seen.ledger.dead(seen.leg).messages:
+        return 0
+    attempts = settings.dead_letter.max_attempts
+    return attempts if len(lately(full, seen.now)) > attempts * recent(seen.pushes).acks else 0
+
+
+def _saturated(seen: _Seen, full: Sequence[LogRow], flowing: bool, run_out: int) -> Finding:
+    through = flowing and not run_out
+    rest = (
+        f"; each refusal is one of {run_out} attempts, and few get through before"
+        if run_out
+        else "; others get through"
+    )
     return SATURATED.says(
-        Status.WARNING if flowing else Status.FAULT,
+        Status.WARNING if through else Status.FAULT,
         f"{at_least(seen.told.whole, count(len(lately(full, seen.now)), 'push'))} turned away with 429 “{_SENTENCE}” in the last 5 min; "
         + _running(seen)
-        + ("; others get through" if flowing else ""),
+        + (rest if flowing else ""),
         leg=seen.leg,
-        bears=Bears.SLOWS if flowing or not seen.least else Bears.HOLDS,
-        held=0 if flowing else seen.least,
+        bears=Bears.SLOWS if through or not seen.least else Bears.HOLDS,
+        held=0 if through else seen.least,
         since=seen.told.begin(full),
         rests_on=("RequestLog", "ReceiverCapacity", "ServiceConfig"),
         subject=seen.service,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from diagnostics.evidence.model import LogRow
+import pytest
+from msgspec.structs import replace
+
+from diagnostics.evidence.model import Backlog, DeadLetterCounts, DeadLetterPolicy, Leg, LogRow, SubscriptionConfig
 from diagnostics.steps import cold_start
 from diagnostics.steps.cold_start import cold_start as step
 from diagnostics.steps.finding import Bears, Finding, Status
 from tests.steps.built import (
+    SOURCE,
     UNAVAILABLE,
     Legged,
     ago,
@@ -21,6 +25,7 @@ from tests.steps.built import (
     one,
     pushes,
     row,
+    series,
     service,
     subscription,
     unseen,
@@ -87,6 +92,29 @@ def test_turned_away_now_and_others_get_through() -> None:
     told = said(COLD, pushes(remote_server_4xx={2: 3}, ack={1: 1}), log(*away(429, 1, 2, 3)))
     full = one(cold_start.SATURATED, told)
     assert (full.status, full.bears, full.held) == (Status.WARNING, Bears.SLOWS, 0)
+
+
+@pytest.mark.parametrize(("attempts", "went", "holds"), [(5, 2, True), (5, 0, False), (20, 2, False)])
+def test_what_runs_out_of_attempts_before_it_gets_through_is_held(attempts: int, went: int, holds: bool) -> None:
+    """Twelve are turned away for one that gets through: with five attempts most go to the dead-letter topic first."""
+    key, config = subscription()
+    assert isinstance(config, SubscriptionConfig)
+    assert config.settings is not None
+    limited = replace(config.settings, dead_letter=DeadLetterPolicy(topic="projects/p/topics/d", max_attempts=attempts))
+    (backlog_key, waits) = backlog(8, 90)
+    assert isinstance(waits, Backlog)
+    before = replace(waits, undelivered=(series({60: 3, 0: 8}),))  # so that the dead letters may be older ones
+    letters = DeadLetterCounts(source=SOURCE, series=(series({20: went}),) if went else ())
+    told = said(
+        COLD,
+        (key, replace(config, settings=limited)),
+        (("DeadLetterCounts", Leg.REQUEST), letters),
+        (backlog_key, before),
+        pushes(remote_server_4xx={2: 12}, ack={1: 1}),
+        log(*away(429, *(n / 10 for n in range(1, 13)))),
+    )
+    full = one(cold_start.SATURATED, told)
+    assert (full.bears is Bears.HOLDS, full.status is Status.FAULT) == (holds, holds)
 
 
 def test_turned_away_lately_and_outlived_is_drained() -> None:
