@@ -29,6 +29,16 @@ def unreached(ledger: Ledger, leg: Leg) -> tuple[int, int | None]:
     return ledger.gap(Stage.RETURNED if leg is Leg.COMPLETION else Stage.DELIVERED)
 
 
+def absent(ledger: Ledger) -> int:
+    """Published items that the request subscription never had, at least: neither acked, nor waiting, nor dead-lettered. Pushes do not
+    count here: those of a few old messages that come round may be more than the batch has items."""
+    dead = ledger.dead(Leg.REQUEST)
+    most = ledger.counts[Stage.PROCESSED].most if ledger.counts else None
+    if most is None or dead.could_wait is None or not dead.counted:
+        return 0
+    return max(ledger.before(Stage.DELIVERED).least - most - dead.could_wait - dead.most, 0)
+
+
 def alive(ledger: Ledger, leg: Leg) -> int:
     """Of what is owed, the items that lie in no dead-letter topic, at least."""
     dead = ledger.dead(leg).ours if leg is Leg.REQUEST else _dead_unreached(ledger, leg)

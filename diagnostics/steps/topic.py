@@ -22,7 +22,7 @@ from diagnostics.evidence.model import (
 from diagnostics.readings.answers import RECENT
 from diagnostics.readings.grants import PUBLISH, holds, taken
 from diagnostics.readings.ledger import Ledger
-from diagnostics.readings.owed import unreached
+from diagnostics.readings.owed import absent, unreached
 from diagnostics.readings.refusals import PUT_OFF, given_up, lost, overtaken
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Subject, Telling
@@ -242,7 +242,7 @@ def _quota(
 
 
 def _elsewhere(ledger: Ledger, counts: PublishCounts, about: Subject | None) -> Iterator[Finding]:
-    """The coordinator counted its publishes, its topic counted none, and none came out of it: they went to another topic.
+    """The coordinator counted its publishes, its topic counted none, and hardly any came out of it: they went to another topic.
 
     An absent series is not zero, so this alone can never be more than probable.
     """
@@ -250,8 +250,8 @@ def _elsewhere(ledger: Ledger, counts: PublishCounts, about: Subject | None) -> 
     sent = ledger.counts[Stage.PUBLISHED].exact if ledger.counts else None
     if told is None or not sent or ledger.started is None or counts.source.as_of < told.at + timedelta(minutes=2):
         return
-    missing, _ = unreached(ledger, Leg.REQUEST)
-    if missing < sent or total(counts.messages, ledger.started - timedelta(minutes=1)):
+    missing = max(unreached(ledger, Leg.REQUEST)[0], absent(ledger))
+    if 2 * missing <= sent or total(counts.messages, ledger.started - timedelta(minutes=1)):
         return
     yield ELSEWHERE.says(
         Status.FAULT,

@@ -8,7 +8,7 @@ import pytest
 
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.readings.ledger import Count, DeadLetters, Ledger
-from diagnostics.readings.owed import alive, nowhere, owed, through, unreached
+from diagnostics.readings.owed import absent, alive, nowhere, owed, through, unreached
 
 
 def ledger(published: int, delivered: int | None, processed: int | None, returned: int = 0) -> Ledger:
@@ -64,3 +64,22 @@ def test_dead_letters_are_neither_lost_nor_on_their_way(
 def test_without_counts_nothing_is_known_to_be_owed() -> None:
     assert owed(Ledger(), Leg.REQUEST) == (0, None)
     assert not through(Ledger(), Leg.REQUEST)
+
+
+@pytest.mark.parametrize(
+    ("processed", "waits", "dead", "counted", "is_absent"),
+    [
+        (0, 2, 0, True, 28),
+        (4, 2, 3, True, 21),
+        (0, None, 0, True, 0),
+        (None, 2, 0, True, 0),
+        (0, 2, 0, False, 0),
+        (20, 25, 0, True, 0),
+    ],
+)
+def test_what_is_neither_acked_nor_waits_nor_is_dead_lettered_never_came(
+    processed: int | None, waits: int | None, dead: int, counted: bool, is_absent: int
+) -> None:
+    """Of 30, whatever was pushed: old messages that come round are pushed more often than the batch has items."""
+    letters = DeadLetters(messages=dead, most=dead, could_wait=waits, counted=counted)
+    assert absent(replace(ledger(30, None, processed), dead_letters={Leg.REQUEST: letters})) == is_absent
