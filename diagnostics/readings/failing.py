@@ -41,6 +41,8 @@ class Item:
     reason: str
     others: int
     """Items that were taken up after it and got through before its last failure."""
+    through: int = 0
+    """Items that got through on the revision on which it fails."""
     times: tuple[datetime, ...] = ()
     """When it failed."""
 
@@ -86,6 +88,7 @@ class _Try:
     taken: datetime
     at: datetime
     reason: str
+    revision: str = ""
 
 
 def failing(ledger: Ledger, marks: ItemMarks | Unseen, pushes: PushCounts | Unseen) -> Failing:
@@ -115,7 +118,9 @@ def _tries(marks: Iterable[Mark], ours: bool) -> Iterable[_Try]:
             taken[key] = mark.at
         elif mark.means is Means.FAILED_ITEM or mark.means in _GOOD:
             begin = taken.pop(key, mark.at)
-            yield _Try(mark.item, ours, mark.means in _GOOD, begin, mark.at, mark.words.get("reason", ""))
+            yield _Try(
+                mark.item, ours, mark.means in _GOOD, begin, mark.at, mark.words.get("reason", ""), mark.revision
+            )
 
 
 def _open(tries: Sequence[_Try]) -> list[Item]:
@@ -137,8 +142,11 @@ def _item(tries: Sequence[_Try], run: Sequence[_Try]) -> Item:
         for t in tries
         if t.good and first.taken < t.taken and t.at < last.at and (t.name, t.ours) != (first.name, first.ours)
     }
+    through = {(t.name, t.ours) for t in tries if t.good and t.revision == last.revision}
     times = tuple(t.at for t in run)
-    return Item(first.name, first.ours, len(run), first.taken, first.at, last.at, last.reason, len(others), times)
+    return Item(
+        first.name, first.ours, len(run), first.taken, first.at, last.at, last.reason, len(others), len(through), times
+    )
 
 
 def _again(item: Item, tries: Sequence[_Try], items: Sequence[Item]) -> bool:

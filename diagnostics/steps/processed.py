@@ -40,7 +40,7 @@ from diagnostics.readings.answers import (
 )
 from diagnostics.readings.expired import EXPIRED, work
 from diagnostics.readings.failing import Broken, Failing, Item, failing
-from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.ledger import Ledger, Life
 from diagnostics.readings.owed import owed, through
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Subject, Telling, Where
@@ -57,8 +57,17 @@ class Repeated(Tells, frozen=True, kw_only=True):
     """Of all of them together."""
     others: int | None = None
     """Other items that got through since each of them came round, at least."""
+    through: int | None = None
+    """Other items that got through on the revision on which these fail, at least."""
+    beside: int | None = None
+    """Items of the batch that have not got through either, and do not fail so."""
     recent: int | None = None
     """Failures in the last five minutes."""
+
+
+def rare(told: Repeated) -> float | None:
+    """How many items got through for each that fails, where these are all that is left; None where it is not."""
+    return told.through / told.items if told.through is not None and told.beside == 0 else None
 
 
 class AllFail(Tells, frozen=True, kw_only=True):
@@ -261,6 +270,12 @@ class _Seen:
         """Items of the batch that this receiver has not acked."""
         return owed(self.ledger, self.leg)[0]
 
+    @property
+    def kept_away(self) -> int:
+        """Of those, the items that no line tells of having come round within the longest pause."""
+        lately = sum(1 for x in self.ledger.lives if x.stage is Stage.DELIVERED and _within(x, self.now, self.pause))
+        return max(self.least - lately, 0)
+
     def acks_since(self, at: datetime) -> float:
         """Pushes that were acked after the minute that holds this moment, by the counters."""
         return tally(self.pushes, at + timedelta(minutes=1)).acks
@@ -299,13 +314,15 @@ def _items(seen: _Seen, found: Failing, service: ServiceConfig | Unseen) -> Iter
 def _repeating(
     seen: _Seen, found: Failing, items: Sequence[Item], service: ServiceConfig | Unseen
 ) -> Iterator[Finding]:
-    """Items that come round and fail. Those of the batch are held; others hold it while they fail more often than pushes get through."""
+    """Items that come round and fail. Those of the batch are held; others keep away what does not come round
+    while they fail more often than pushes get through."""
     if sum(i.failures for i in items) < _AGAIN:
         return
     ours = items[0].ours
     fail_now = found.lately(ours, seen.now - RECENT)
-    holds = ours or (seen.least > 0 and fail_now > seen.recent.acks and 2 * fail_now >= seen.recent.nacks)
-    held = (len(items) if ours else seen.least) if holds else 0
+    kept_away = seen.kept_away
+    holds = ours or (kept_away > 0 and fail_now > seen.recent.acks and 2 * fail_now >= seen.recent.nacks)
+    held = (len(items) if ours else kept_away) if holds else 0
     yield REPEATS.says(
         Status.FAULT if holds else Status.WARNING,
         f"{_repeats_told(seen, found, items)}; others get through",
@@ -379,7 +396,12 @@ def _unsure(seen: _Seen, found: Failing, items: Sequence[Item]) -> Iterator[Find
         since=min(i.first for i in items) if found.whole else None,
         rests_on=("ItemMarks",),
         subject=seen.service,
-        tells=Repeated(items=len(items), failures=sum(i.failures for i in items)),
+        tells=Repeated(
+            items=len(items),
+            failures=sum(i.failures for i in items),
+            through=min(i.through for i in items),
+            beside=max(seen.least - len(items), 0),
+        ),
     )
 
 
@@ -726,12 +748,16 @@ def _row(ledger: Ledger, now: datetime) -> Row:
     )
 
 
+def _within(life: Life, now: datetime, pause: timedelta) -> bool:
+    return life.last is not None and now - life.last <= pause
+
+
 def _where(ledger: Ledger, now: datetime, lacks: int) -> dict[str, int]:
     """Where items are that reached the worker and were not acked: by their own lines, bounded by what can still wait."""
     dead = ledger.dead_at(Stage.PROCESSED)
     pause = ledger.dead(Leg.REQUEST).pause
     open_ones = [x for x in ledger.lives if x.stage is Stage.DELIVERED and not x.dead_lettered]
-    lately = [x for x in open_ones if x.last is not None and now - x.last <= pause]
+    lately = [x for x in open_ones if _within(x, now, pause)]
     failing = sum(1 for x in lately if x.failures)
     silent = len(open_ones) - len(lately)
     rest = lacks - dead - len(lately)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from diagnostics.evidence.model import FINE_AT_MOST, Leg, PlatformLine, PlatformLines
+from diagnostics.evidence.model import FINE_AT_MOST, Leg, Means, PlatformLine, PlatformLines
 from diagnostics.steps import processed
 from diagnostics.steps.finding import Bears, Finding, Status
 from diagnostics.steps.processed import processed as step
@@ -25,6 +25,7 @@ from tests.steps.built import (
     findings,
     lines,
     log,
+    mark,
     of,
     one,
     pushes,
@@ -149,6 +150,20 @@ def test_one_item_alone_that_fails_last_leaves_it_open() -> None:
     unsure = one(processed.FAIL, told)
     assert (unsure.status, unsure.bears, unsure.held) == (Status.FAULT, Bears.HOLDS, 1)
     assert of(processed.REPEATS, told) == []
+    repeated = processed.FAIL.of(unsure)
+    assert repeated is not None
+    assert (repeated.through, repeated.beside, processed.rare(repeated)) == (9, 0, 9)
+
+
+@pytest.mark.parametrize(
+    ("through", "beside", "each"), [(26, 3, None), (26, 0, 13), (26, None, None), (None, 0, None), (0, 0, 0)]
+)
+def test_those_that_fail_last_are_rare_only_where_nothing_else_is_left(
+    through: int | None, beside: int | None, each: float | None
+) -> None:
+    """Had the receiver broken at some moment, others would be left, too."""
+    told = processed.Repeated(items=2, failures=8, through=through, beside=beside)
+    assert processed.rare(told) == each
 
 
 FOREIGN = lines(*EIGHT, *failed("x", 29, 26, 20, 1, batch="old"), *failed("y", 28, 24, 19, 2, batch="old"))
@@ -160,6 +175,18 @@ def test_others_hold_the_batch_by_their_own_failures_now() -> None:
         said(log(row(1, 500), row(2, 500)), pushes(remote_server_5xx={1: 2}, ack={24: 8}), platform(), items=FOREIGN),
     )
     assert (storm.bears, storm.held, storm.since) == (Bears.HOLDS, 2, None)
+
+
+def test_others_keep_nothing_away_that_comes_round_itself() -> None:
+    ours = (mark(Means.STARTED_ITEM, 3, "a"), mark(Means.STARTED_ITEM, 4, "b"))
+    told = said(
+        log(row(1, 500), row(2, 500)),
+        pushes(remote_server_5xx={1: 2}, ack={24: 8}),
+        platform(),
+        items=lines(*EIGHT, *failed("x", 29, 26, 20, 1, batch="old"), *failed("y", 28, 24, 19, 2, batch="old"), *ours),
+    )
+    storm = one(processed.REPEATS, told)
+    assert (storm.status, storm.bears, storm.held) == (Status.WARNING, Bears.APART, 0)
 
 
 def test_others_hold_nothing_where_another_hand_refuses_the_pushes() -> None:

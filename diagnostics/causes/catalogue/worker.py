@@ -4,6 +4,9 @@ from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, Over, all_of, any
 from diagnostics.evidence.model import BatchMarks, ItemMarks, PushCounts, Stage
 from diagnostics.steps import dead_letter, delivered, peeked, processed, requested
 
+_RARE = 9
+"""So many got through for each that fails: had the receiver broken at some moment, it would hardly be before the very last of ten."""
+
 CAUSES = (
     Cause(
         code="poison-retry-storm",
@@ -13,6 +16,7 @@ CAUSES = (
         stage=Stage.PROCESSED,
         requires=any_of(
             Has(processed.REPEATS),
+            Over(processed.FAIL, processed.rare, _RARE),
             Has(delivered.REDELIVERED),
             all_of(Has(processed.UNREADABLE), Has(delivered.OLD_BACKLOG)),
             Has(peeked.UNREADABLE),
