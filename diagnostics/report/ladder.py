@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 from diagnostics.conclude import standing
 from diagnostics.conclude.diagnosis import Diagnosis
@@ -37,6 +38,14 @@ def render(diagnosis: Diagnosis, layout: Layout, every_row: bool = False) -> str
     ]
     head = ["stage", f"of {items}" if items is not None else "items", "where the rest is", "", "seen in"]
     return layout.table(head, rows, right=[1]).replace(HERE, layout.paint(HERE, "fault"))
+
+
+def places(rows: Iterable[Row]) -> Counter[Where]:
+    """How many items are in each place: an item stays behind at one row."""
+    counted: Counter[Where] = Counter()
+    for row in rows:
+        counted.update({Where(place): n for place, n in row.where.items() if place in set(Where)})
+    return counted
 
 
 def seen(row: Row, items: int | None = None) -> str:

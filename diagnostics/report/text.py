@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -12,7 +11,7 @@ from diagnostics.evidence.model import Leg, Why
 from diagnostics.report import ladder, levels
 from diagnostics.report.escape import clean_all
 from diagnostics.report.layout import Layout, clock
-from diagnostics.steps.finding import Finding, Kind, Row, Status, Where
+from diagnostics.steps.finding import Finding, Kind, Status, Where
 from diagnostics.steps.words import clip, span
 
 GUTTER = 11
@@ -109,7 +108,7 @@ def _accounts(said: Diagnosis) -> str:
     batch = said.batch
     if batch is None:
         return ""
-    where = _where(said.ladder)
+    where = ladder.places(said.ladder)
     parts = [
         f"{'?' if batch.done is None else batch.done} done",
         *(f"{where[w]} {ladder.WORDS[w]}" for w in Where if where[w]),
@@ -128,12 +127,6 @@ def _accounts(said: Diagnosis) -> str:
         gone = where[Where.DROPPED] + where[Where.DEAD_LETTERED] + where[Where.SKIPPED]
         parts += ["none lost"] if not gone else []
     return ", ".join(parts) + "."
-
-
-def _where(rows: Iterable[Row]) -> Counter[Where]:
-    return Counter({Where(w): 0 for w in Where}) + sum(
-        (Counter({Where(w): n for w, n in row.where.items() if w in set(Where)}) for row in rows), Counter[Where]()
-    )
 
 
 def _header(said: Diagnosis, layout: Layout) -> str:

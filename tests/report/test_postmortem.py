@@ -39,6 +39,7 @@ from diagnostics.report.postmortem.build import LONGEST, build
 from diagnostics.report.postmortem.curves import COLUMNS, thinned
 from diagnostics.report.postmortem.model import Postmortem
 from diagnostics.report.postmortem.timeline import MOST
+from diagnostics.steps.finding import Row
 from tests.report.postmortems import BATCH, OLD, at, concluded, hostile, mended, night, with_evidence
 
 EVIL = (
@@ -132,6 +133,17 @@ def test_a_look_that_saw_it_done_gives_end_and_mitigation_as_a_range() -> None:
     assert (end.not_before, end.at) == (seen, seen + timedelta(minutes=30))
     assert [e.mark for e in said.timeline if e.mark][-1] in ("END OF IMPACT", "MITIGATED")
     assert next(n.value for n in said.impact if n.name == "items late") == "166"
+
+
+def test_what_lies_in_one_place_at_two_stages_is_counted_together() -> None:
+    """Four dead letters on the way there and three on the way back are seven."""
+    ladder = (
+        Row(stage=Stage.DELIVERED, leg=Leg.REQUEST, where={"dead_lettered": 4}),
+        Row(stage=Stage.RETURNED, leg=Leg.COMPLETION, where={"dead_lettered": 3}),
+    )
+    said = build([at(night(), concluded(night()).as_of, ladder=ladder)])
+    assert next(n.value for n in said.impact if n.name == "items dead-lettered") == "7"
+    assert any(left.startswith("7 items dead-lettered") for left in said.residue)
 
 
 def test_a_look_at_the_past_is_not_when_it_was_noticed() -> None:

@@ -113,13 +113,10 @@ def _impact(seen: Seen) -> Iterator[Number]:
     if first and first.done is not None and done is not None and seen.last.as_of > seen.troubled[0].as_of:
         says = f"at least: done after {seen.troubled[0].as_of:%H:%M}Z, the first look that saw it in trouble"
         yield Number(name="items late", value=str(max(done - first.done, 0)), says=says)
-    where: dict[str, int] = {}
-    for row in seen.worst.ladder:
-        for place, n in row.where.items():
-            where[place] = max(where.get(place, 0), n)
+    where = ladder.places(seen.worst.ladder)
     for place in Where:
-        if where.get(place) or place in (Where.DROPPED, Where.DEAD_LETTERED):
-            value = str(where[place]) if where.get(place) else "none seen"
+        if where[place] or place in (Where.DROPPED, Where.DEAD_LETTERED):
+            value = str(where[place]) if where[place] else "none seen"
             yield Number(name=f"items {ladder.WORDS[place]}", value=value, says=f"at {seen.worst.as_of:%H:%M}Z")
     dates = sorted({*(m.date for m in seen.items if m.date), *_DATE.findall(seen.batch.replace("_", " "))})
     if seen.attempt and seen.attempt.date:

@@ -9,7 +9,7 @@ from diagnostics.causes.model import Confidence, Role
 from diagnostics.conclude.diagnosis import Diagnosis, Missing, Named
 from diagnostics.evidence.model import Evidence, Leg, Why
 from diagnostics.keep.bundle import Bundle
-from diagnostics.report.ladder import WORDS
+from diagnostics.report.ladder import WORDS, places
 from diagnostics.report.postmortem.merged import Seen
 from diagnostics.report.postmortem.model import Action, Cause, Gap, Hypothesis, Moment, Trigger
 from diagnostics.steps.finding import Where
@@ -179,17 +179,14 @@ def trigger(seen: Seen, start: Moment) -> Trigger:
 def residue(seen: Seen, start: Moment) -> tuple[str, ...]:
     """What the incident and its mending left behind or lost."""
     last = next((d for d in reversed(seen.said) if d.ladder), seen.last)
-    where: dict[str, int] = {}
-    for row in last.ladder:
-        for place, n in row.where.items():
-            where[place] = max(where.get(place, 0), n)
+    where = places(last.ladder)
     left = []
     lost = (Where.DROPPED, "filtered, expired, purged or published where nobody listens: they do not come back")
     dead = (Where.DEAD_LETTERED, "they do not come back by themselves: replay them")
     gated = (Where.GATED, "nobody published them: start again if they were wanted")
     skipped = (Where.SKIPPED, "the worker gave them up and reported nothing: decide what becomes of them")
     for place, then in (lost, dead, gated, skipped):
-        if where.get(place):
+        if where[place]:
             left.append(f"{count(where[place], 'item')} {WORDS[place]}; {then}")
     recovery = last.recovery
     if recovery.resubmit_count:
