@@ -12,7 +12,7 @@ from diagnostics.conclude.diagnosis import Exit, Forecast, State
 from diagnostics.evidence.model import STAGES, Leg, Stage
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import created, delivered, progress, published, recorded, requested
-from diagnostics.steps.finding import AnyCode, Bears, Finding, Row, Status, Where
+from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Row, Status, Where
 
 EXITS = {
     Status.OK: Exit.OK,
@@ -108,19 +108,44 @@ def stopped_at(rows: Sequence[Row], state: State, verdict: Verdict) -> tuple[Sta
     if state not in (State.STALLED, State.FAILED) and not verdict.held:
         return None, None
     ordered = in_order(rows)
+    own = [f for x in verdict.blocking for f in x.share.own if f.abnormal and f.bears is Bears.HOLDS]
+    holding = [*own, *verdict.nameless]
     for row in ordered:
         if row.not_reached:
             continue
         if row.where and row.status in (Status.FAULT, Status.WARNING):
-            return row.stage, row.leg
+            behind = _waits_behind(row, ordered, holding)
+            return (behind or row).stage, (behind or row).leg
         if row.reached is False and row.stage is not Stage.CLOSED:
             return row.stage, row.leg
-    holding = [f for x in verdict.blocking for f in x.share.own if f.abnormal and f.bears is Bears.HOLDS]
-    if held := [*holding, *verdict.nameless]:
-        first = min(held, key=lambda f: _passed(f.stage, f.leg))
+    if holding:
+        first = min(holding, key=lambda f: _passed(f.stage, f.leg))
         return first.stage, first.leg
     faulty = next((r for r in ordered if r.status is Status.FAULT and not r.not_reached), None)
     return (faulty.stage, faulty.leg) if faulty else (None, None)
+
+
+_COMING = frozenset({Where.WAITING, Where.IN_FLIGHT, Where.RETRYING})
+"""Places that an item leaves by itself as soon as nothing is in its way."""
+_TAKEN_UP = {Stage.DELIVERED: Stage.PROCESSED, Stage.RETURNED: Stage.RECORDED}
+"""What comes by a push, and what the receiver does with it: where that fails, what comes behind it waits."""
+
+
+def _waits_behind(row: Row, rows: Iterable[Row], holding: Sequence[Finding]) -> Row | None:
+    """The row of the receiver's own work, if that is what is in the way of all that has yet to come to it."""
+    work = next((r for r in rows if r.stage is _TAKEN_UP.get(row.stage) and not r.not_reached), None)
+    if work is None or not work.where or not set(row.where) <= _COMING:
+        return None
+    at = [_has_them(f) for f in holding if f.kind is not Kind.CONSEQUENCE]
+    return work if work.stage in at and all(STAGES.index(s) > STAGES.index(row.stage) for s in at) else None
+
+
+def _has_them(finding: Finding) -> Stage:
+    """Where the items are that it holds: what the coordinator fails on came back to it, and of pushes that ran into the deadline nothing
+    but a slow start says that no code had them."""
+    if finding.code == delivered.DEADLINE.name or finding.stage is Stage.PROCESSED:
+        return Stage.RECORDED if finding.leg is Leg.COMPLETION else Stage.PROCESSED
+    return finding.stage
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from diagnostics.causes.attribute import Share
@@ -11,8 +12,8 @@ from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude.diagnosis import State
 from diagnostics.conclude.standing import lost_once, stopped_at
 from diagnostics.evidence.model import Leg, Stage
-from diagnostics.steps import processed
-from diagnostics.steps.finding import Bears, Finding, Kind, Row, Status
+from diagnostics.steps import delivered, processed
+from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Row, Status
 
 
 @pytest.mark.parametrize(
@@ -57,3 +58,52 @@ def test_here_is_where_a_cause_holds_items_and_not_where_that_shows() -> None:
     cause = Cause(code="c", family="worker", title="t", says="s", stage=Stage.PROCESSED, requires=Has(processed.ERRORS))
     live = Live(Share(Match(cause, Leg.REQUEST, (fails,), True), (fails,), (shows,)), Role.BLOCKS, Confidence.CONFIRMED)
     assert stopped_at((), State.STALLED, Verdict((live,), (), ())) == (Stage.PROCESSED, Leg.REQUEST)
+
+
+@pytest.mark.parametrize(
+    ("coming", "work", "found", "here"),
+    [
+        ({"retrying": 44}, {"retrying": 21}, (Stage.RECORDED, None), Stage.RECORDED),
+        ({"retrying": 44}, {"retrying": 21}, (Stage.PROCESSED, Leg.COMPLETION), Stage.RECORDED),
+        ({"retrying": 44}, {}, (Stage.PROCESSED, Leg.COMPLETION), Stage.RETURNED),
+        ({"retrying": 44}, {"retrying": 21}, (Stage.DELIVERED, Leg.COMPLETION), Stage.RETURNED),
+        ({"retrying": 40, "dead_lettered": 4}, {"retrying": 21}, (Stage.RECORDED, None), Stage.RETURNED),
+    ],
+)
+def test_what_waits_behind_refusals_is_not_where_the_batch_stopped(
+    coming: dict[str, int], work: dict[str, int], found: tuple[Stage, Leg | None], here: Stage
+) -> None:
+    """Completions that the coordinator takes and cannot record hold back those behind them; what never gets to it is another matter."""
+    rows = (
+        Row(stage=Stage.RETURNED, leg=Leg.COMPLETION, where=coming, status=Status.WARNING),
+        Row(stage=Stage.RECORDED, where=work, status=Status.WARNING),
+    )
+    stage, leg = found
+    own = msgspec.structs.replace(finding("f", stage, Kind.EFFECT), leg=leg)
+    assert stopped_at(rows, State.STALLED, Verdict((), (), (own,)))[0] is here
+
+
+def stalled(*holding: AnyCode, waits: str = "waiting") -> tuple[Stage | None, Leg | None]:
+    """Where a batch of 55 stopped of which 7 never reached the worker, by what holds it and nothing accounts for."""
+    rows = (
+        Row(stage=Stage.DELIVERED, leg=Leg.REQUEST, where={waits: 7}, status=Status.FAULT),
+        Row(stage=Stage.PROCESSED, leg=Leg.REQUEST, where={"retrying": 48}, status=Status.WARNING),
+    )
+    found = tuple(finding(code.name, code.stage, code.kind) for code in holding)
+    return stopped_at(rows, State.STALLED, Verdict((), (), found))
+
+
+@pytest.mark.parametrize(
+    ("holding", "here"),
+    [
+        ((processed.ALL_FAIL,), Stage.PROCESSED),
+        ((processed.ALL_FAIL, delivered.HELD_BACK), Stage.PROCESSED),
+        ((delivered.DEADLINE,), Stage.PROCESSED),
+        ((delivered.UNREACHABLE, processed.ALL_FAIL), Stage.DELIVERED),
+        ((delivered.UNREACHABLE,), Stage.DELIVERED),
+        ((), Stage.DELIVERED),
+    ],
+)
+def test_the_row_does_not_depend_on_how_many_came_to_the_worker(holding: tuple[AnyCode, ...], here: Stage) -> None:
+    assert stalled(*holding) == (here, Leg.REQUEST)
+    assert stalled(*holding, waits="dropped") == (Stage.DELIVERED, Leg.REQUEST), "what is lost waits for nothing"
