@@ -67,22 +67,8 @@ def route(
     service: ServiceConfig | Unseen,
 ) -> Iterator[Finding]:
     """What `routed` finds in the configuration."""
-    said = routed(
-        leg,
-        ledger,
-        profile,
-        subscription,
-        topic,
-        attached,
-        project,
-        service,
-        _NOT_ASKED,
-        _NOT_ASKED,
-        _NOT_ASKED,
-        _NOT_ASKED,
-        _NOT_ASKED,
-        _NOT_ASKED,
-    )
+    traffic = dict.fromkeys(("acks", "backlog", "dead", "changes", "published", "log"), _NOT_ASKED)
+    said = routed(leg, ledger, profile, subscription, topic, attached, project, service, **traffic)
     yield from (f for f in said if not isinstance(f, Row))
 
 

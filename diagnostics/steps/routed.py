@@ -130,6 +130,11 @@ class _Seen:
     lost: int
     """Items of the batch that a wrong route holds or loses, if there is one."""
 
+    @property
+    def dropped(self) -> int:
+        """Of those the ones that are nowhere else, where nothing keeps them."""
+        return min(alive(self.ledger, self.leg), self.lost)
+
     def fault(self, code: Code, sentence: str, about: Subject | None, held: int) -> Finding:
         """A setting that keeps messages from the service."""
         return code.says(
@@ -144,13 +149,12 @@ class _Seen:
 
     def loses(self, code: Code, sentence: str, about: Subject | None, since: datetime | None) -> Finding:
         """Nothing keeps what is published: it is lost."""
-        dropped = min(alive(self.ledger, self.leg), self.lost)
         return code.says(
             Status.FAULT,
             sentence,
             leg=self.leg,
-            bears=Bears.HOLDS if dropped else Bears.APART,
-            held=dropped,
+            bears=Bears.HOLDS if self.dropped else Bears.APART,
+            held=self.dropped,
             since=since,
             subject=about,
             rests_on=("SubscriptionConfig", "TopicSubscriptions"),
@@ -216,13 +220,13 @@ def _settings(seen: _Seen, settings: SubscriptionSettings, kept: int, log: Reque
     name, topic, about = short(settings.name), seen.topic, subjects.subscription(settings.name)
     if settings.topic == DELETED_TOPIC:
         says = f"the topic of subscription {name} was deleted; a new topic of that name does not re-attach it"
-        yield seen.fault(ORPHAN, says, about, seen.lost)
+        yield seen.fault(ORPHAN, says, about, seen.dropped)
     elif not isinstance(topic, Unseen) and settings.topic != topic.name:
         says = f"subscription {name} belongs to topic {short(settings.topic)}, not {short(topic.name)}"
-        yield seen.fault(OTHER_TOPIC, says, about, seen.lost)
+        yield seen.fault(OTHER_TOPIC, says, about, seen.dropped)
     if settings.detached:
         says = f"subscription {name} is detached: its backlog is gone and nothing is pushed"
-        yield seen.fault(DETACHED, says, about, seen.lost)
+        yield seen.fault(DETACHED, says, about, seen.dropped)
     if settings.detached or settings.topic == DELETED_TOPIC:
         kept = 0
     if not settings.push_endpoint:
