@@ -10,11 +10,13 @@ from diagnostics.evidence.model import (
     Leg,
     Mark,
     Means,
+    PublishCounts,
     ServiceConfig,
     Stage,
     Unseen,
 )
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.arrived import astray
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.ledger.empty import reasons_of
 from diagnostics.readings.refusals import Lost, given_up, lost, overtaken
@@ -107,8 +109,10 @@ def published(
     profile: PipelineProfile,
     now: datetime,
     coordinator: Annotated[ServiceConfig | Unseen, Leg.COMPLETION],
+    counts: Annotated[PublishCounts | Unseen, Leg.REQUEST],
 ) -> Iterator[Finding | Row]:
-    """Reads the coordinator's own count first; the topic's counter bounds it, for other batches publish there, too."""
+    """Reads the coordinator's own count first; the topic's counter bounds it, for other batches publish there, too. Of what the topic
+    never had `topic` tells; this row is where it stays behind."""
     attempt = ledger.attempt
     here = ledger.counts.get(Stage.PUBLISHED)
     if attempt is None or here is None or attempt.turned_away or (ledger.made is False and attempt.empty is None):
@@ -123,6 +127,7 @@ def published(
     status = next(
         s for s in (Status.FAULT, Status.WARNING, Status.UNKNOWN, Status.OK) if s in statuses or s is Status.OK
     )
+    lost_way = astray(ledger, counts)
     yield Row(
         stage=Stage.PUBLISHED,
         leg=Leg.REQUEST,
@@ -139,9 +144,9 @@ def published(
             if number
         },
         basis=here.basis,
-        status=status,
+        status=Status.FAULT if lost_way else status,
         source=here.source,
-        note=_gate_told(attempt),
+        note="; ".join(x for x in (_gate_told(attempt), "none came onto the topic" if lost_way else "") if x),
     )
 
 

@@ -29,8 +29,9 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.answers import RECENT
+from diagnostics.readings.arrived import owed_here
 from diagnostics.readings.ledger import Ledger
-from diagnostics.readings.owed import acked, alive, nowhere, owed, unreached
+from diagnostics.readings.owed import acked, alive, nowhere, unreached
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Subject, Telling, Where
 from diagnostics.steps.tells import Tells
@@ -62,9 +63,6 @@ SECOND_PUSH = Code(
     "routed.second_push", Stage.ROUTED, "a second subscription pushes to the same endpoint", Kind.MECHANISM
 )
 
-_COUNTED = timedelta(minutes=2)
-"""After so long a message that was published would be counted: sampled within a minute, and a minute's slack."""
-
 
 def routed(
     leg: Leg,
@@ -84,7 +82,7 @@ def routed(
 ) -> Iterator[Finding | Row]:
     """Reads the configuration and what a filter dropped; what was lost is counted from what the stage before let through, and is no
     more than the topic took."""
-    lost = _came(ledger, leg, published)
+    lost = owed_here(ledger, leg, published)
     seen = _Seen(leg, ledger, profile, topic, project, service, lost)
     settings = subscription.settings
     if settings is None:
@@ -200,18 +198,6 @@ def _where(
     since = ledger.started - timedelta(minutes=1) if ledger.started else None
     lettered = 0 if isinstance(dead, Unseen) else min(int(total(dead.series, since)), lost)
     return {place: n for place, n in ((Where.DEAD_LETTERED, lettered), (kept, lost - lettered)) if n}
-
-
-def _came(ledger: Ledger, leg: Leg, published: PublishCounts | Unseen) -> int:
-    """Items that the leg owes and that can have come as far as its topic: what is routed wrong has no other on its account."""
-    sent = ledger.counts[Stage.PUBLISHED if leg is Leg.REQUEST else Stage.PROCESSED].least if ledger.counts else 0
-    least = owed(ledger, leg)[0] if sent else 0
-    newest = ledger.last_progress
-    if not least or isinstance(published, Unseen) or ledger.started is None or newest is None:
-        return least
-    if not published.source.complete or published.source.as_of < newest + _COUNTED:
-        return least
-    return min(least, round(total(published.messages, ledger.started - timedelta(minutes=1))))
 
 
 def _settings(seen: _Seen, settings: SubscriptionSettings, kept: int, log: RequestLog | Unseen) -> Iterator[Finding]:

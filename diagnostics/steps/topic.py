@@ -20,9 +20,9 @@ from diagnostics.evidence.model import (
     total,
 )
 from diagnostics.readings.answers import RECENT
+from diagnostics.readings.arrived import astray
 from diagnostics.readings.grants import PUBLISH, holds, taken
 from diagnostics.readings.ledger import Ledger
-from diagnostics.readings.owed import absent, unreached
 from diagnostics.readings.refusals import PUT_OFF, given_up, lost, overtaken
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Subject, Telling
@@ -242,17 +242,11 @@ def _quota(
 
 
 def _elsewhere(ledger: Ledger, counts: PublishCounts, about: Subject | None) -> Iterator[Finding]:
-    """The coordinator counted its publishes, its topic counted none, and hardly any came out of it: they went to another topic.
-
-    An absent series is not zero, so this alone can never be more than probable.
-    """
-    told = ledger.attempt.published if ledger.attempt else None
-    sent = ledger.counts[Stage.PUBLISHED].exact if ledger.counts else None
-    if told is None or not sent or ledger.started is None or counts.source.as_of < told.at + timedelta(minutes=2):
+    """What the coordinator says that it published, and its topic never had, went to another topic; never more than probably."""
+    missing, told = astray(ledger, counts), ledger.attempt.published if ledger.attempt else None
+    if not missing or told is None:
         return
-    missing = max(unreached(ledger, Leg.REQUEST)[0], absent(ledger))
-    if 2 * missing <= sent or total(counts.messages, ledger.started - timedelta(minutes=1)):
-        return
+    sent = ledger.counts[Stage.PUBLISHED].least
     yield ELSEWHERE.says(
         Status.FAULT,
         f"the coordinator says that it published {sent}; the topic's own counter shows none of them",

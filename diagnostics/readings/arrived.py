@@ -1,0 +1,52 @@
+"""What arrived on a leg's topic: what did not, no route can hold and no subscription can lose.
+
+The counter belongs to the whole topic. It bounds what of the batch can have come, once it goes further than the batch's publishing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from diagnostics.evidence.model import Leg, PublishCounts, Stage, Unseen, total
+from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.owed import absent, owed, unreached
+
+COUNTED = timedelta(minutes=2)
+"""After so long a message that was published would be counted: sampled within a minute, and a minute's slack."""
+
+
+def arrived(ledger: Ledger, leg: Leg, counts: PublishCounts | Unseen) -> int | None:
+    """So many items of the batch can have come onto the leg's topic, at most; None: nothing bounds them."""
+    newest = _published(ledger, leg)
+    if isinstance(counts, Unseen) or ledger.started is None or newest is None:
+        return None
+    if not counts.source.complete or counts.source.as_of < newest + COUNTED:
+        return None
+    return round(total(counts.messages, ledger.started - timedelta(minutes=1)))
+
+
+def _published(ledger: Ledger, leg: Leg) -> datetime | None:
+    """When the newest item of the batch was published to the leg's topic, at the latest; None: not known."""
+    told = ledger.attempt.published if ledger.attempt and leg is Leg.REQUEST else None
+    return told.at if told else ledger.last_progress
+
+
+def owed_here(ledger: Ledger, leg: Leg, counts: PublishCounts | Unseen) -> int:
+    """Items that the leg owes and that can have come onto its topic: what is routed wrong has no other on its account."""
+    sent = ledger.counts[Stage.PUBLISHED if leg is Leg.REQUEST else Stage.PROCESSED].least if ledger.counts else 0
+    least = owed(ledger, leg)[0] if sent else 0
+    most = arrived(ledger, leg, counts)
+    return least if most is None else min(least, most)
+
+
+def astray(ledger: Ledger, counts: PublishCounts | Unseen) -> int:
+    """Items that the coordinator says it published and that never came onto the request topic, at least: its counter shows none of
+    them, and hardly any came out of it. An absent series is not zero, so this alone is never certain."""
+    told = ledger.attempt.published if ledger.attempt else None
+    sent = ledger.counts[Stage.PUBLISHED].exact if ledger.counts else None
+    if told is None or not sent or ledger.started is None or isinstance(counts, Unseen):
+        return 0
+    if counts.source.as_of < told.at + COUNTED or total(counts.messages, ledger.started - timedelta(minutes=1)):
+        return 0
+    missing = max(unreached(ledger, Leg.REQUEST)[0], absent(ledger))
+    return missing if 2 * missing > sent else 0
