@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from diagnostics.evidence.model import Leg, Stage
+from diagnostics.steps import closed, created, delivered, processed, progress, push_auth, requested
 from diagnostics.steps import cold_start as capacity
-from diagnostics.steps import created, delivered, processed, progress, push_auth, recorded, requested
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Status
 
 _ON_THE_WAY = frozenset({Stage.ROUTED, Stage.DELIVERED, Stage.PROCESSED})
@@ -27,9 +27,9 @@ _AFTER: dict[AnyCode, frozenset[Stage]] = {
     delivered.DEAD_LETTERED: _ON_THE_WAY | {Stage.RECORDED},
     created.MISSING: frozenset({Stage.REQUESTED, Stage.PROCESSED}),
     requested.REFUSED: frozenset({Stage.CREATED}),
-    recorded.WAITS_FOR_UNPUBLISHED: _BEFORE,
-    recorded.WILL_WAIT: _BEFORE,
-    recorded.HOLLOW: frozenset(Stage),
+    closed.WAITS_FOR_UNPUBLISHED: _BEFORE,
+    closed.WILL_WAIT: _BEFORE,
+    closed.HOLLOW: frozenset(Stage),
     progress.STALLED: frozenset(Stage),
 }
 """A consequence, and the stages whose mechanisms and effects it can follow from."""

@@ -9,8 +9,9 @@ from msgspec import Struct
 
 from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.consequences import AFTER
-from diagnostics.steps import push_auth, serving, since_deploy, topic, traffic
+from diagnostics.steps import push_auth, serving, since_deploy, traffic
 from diagnostics.steps.finding import Finding, Status
+from diagnostics.steps.published import topic
 
 
 class Claim(StrEnum):

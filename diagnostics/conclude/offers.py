@@ -131,7 +131,7 @@ class Offers:
     def _reading(self, finding: Finding) -> list[str]:
         """Where to read on about a finding that no cause accounts for, and what looks at it alone."""
         step, leg = finding.code.partition(".")[0], finding.leg or Leg.REQUEST
-        page = self.fill(f"pubsub-diag runbook show {_PAGES.get(step, step)}", leg, ())
+        page = self.fill(f"pubsub-diag runbook show {step}", leg, ())
         return [page, *self._worth(_PARTS.get(step, ()), leg)]
 
     def _looking(self, state: State, verdict: Verdict, here: tuple[Stage | None, Leg | None]) -> list[str]:
@@ -188,6 +188,3 @@ class Offers:
 OF_THE_RUN = ("batch", "leg", "project", "subscription", "account")
 """What a command may have in braces whatever was found; all else the findings have to tell that the cause rests on."""
 _NOT_KNOWN = {"blocker": "BATCH_ID"}
-
-_PAGES = {"closed": "recorded", "peeked": "probe"}
-"""Where the page of a step has another name than the codes of its findings."""

@@ -11,7 +11,7 @@ from diagnostics.causes.verdict import Verdict
 from diagnostics.conclude.diagnosis import Exit, Forecast, State
 from diagnostics.evidence.model import STAGES, Leg, Stage
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps import created, delivered, progress, published, recorded, requested
+from diagnostics.steps import closed, created, delivered, progress, published, requested
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Row, Status, Where
 
 EXITS = {
@@ -33,7 +33,7 @@ _NO_BATCH = (
 )
 
 
-_DOUBTS = (requested.LATER, recorded.OPEN, recorded.CLOSED)
+_DOUBTS = (requested.LATER, closed.OPEN, closed.CLOSED)
 """What, unknown, leaves it open whether all is well, however well the batch that is seen gets on."""
 
 

@@ -41,20 +41,23 @@ from diagnostics.readings.ledger import Ledger, build
 from diagnostics.readings.stakes import stakes_of
 from diagnostics.readings.wholeness import wholeness
 from diagnostics.steps import run
-from diagnostics.steps.addressing import addressing, route, sign_in, topic_in_force, topic_names
-from diagnostics.steps.addressing import dead_letter as dead_letter_setup
-from diagnostics.steps.builds import builds, served
-from diagnostics.steps.capacity import capacity
 from diagnostics.steps.changes import audit, changes
+from diagnostics.steps.changes.builds import builds, served
+from diagnostics.steps.closed import closed
 from diagnostics.steps.cold_start import cold_start
 from diagnostics.steps.created import created
 from diagnostics.steps.dead_letter import dead_letter
 from diagnostics.steps.delivered import delivered
 from diagnostics.steps.limits import limits, retrying
+from diagnostics.steps.limits.addressing import addressing, route, sign_in, topic_in_force, topic_names
+from diagnostics.steps.limits.addressing import dead_letter as dead_letter_setup
+from diagnostics.steps.limits.capacity import capacity
+from diagnostics.steps.limits.upkeep import orphans, upkeep
 from diagnostics.steps.peeked import peeked
 from diagnostics.steps.processed import processed
 from diagnostics.steps.progress import progress
 from diagnostics.steps.published import published
+from diagnostics.steps.published.topic import may_publish, topic
 from diagnostics.steps.push_auth import may_call, may_mint, push_auth
 from diagnostics.steps.recorded import recorded
 from diagnostics.steps.requested import requested
@@ -62,9 +65,7 @@ from diagnostics.steps.returned import returned
 from diagnostics.steps.routed import routed
 from diagnostics.steps.serving import serving
 from diagnostics.steps.since_deploy import settled, since_deploy
-from diagnostics.steps.topic import may_publish, topic
 from diagnostics.steps.traffic import traffic
-from diagnostics.steps.upkeep import orphans, upkeep
 
 COMMANDS: dict[str, tuple[run.Step, ...]] = {
     "batch": (
@@ -85,6 +86,7 @@ COMMANDS: dict[str, tuple[run.Step, ...]] = {
         processed,
         returned,
         recorded,
+        closed,
         progress,
         changes,
         builds,

@@ -14,7 +14,7 @@ from diagnostics.question.ask import Ask
 from diagnostics.run.look import look
 from diagnostics.sources.pubsub import project_subscriptions
 from diagnostics.steps.finding import Finding
-from diagnostics.steps.upkeep import ORPHANS, orphans
+from diagnostics.steps.limits.upkeep import ORPHANS, orphans
 from diagnostics.transport.session import Session, together
 
 AT_ONCE = 4

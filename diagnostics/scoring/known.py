@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import difflib
-import importlib
-import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-import diagnostics.steps
 from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.lab.document import Path
 from diagnostics.run.investigate import COMMANDS
 from diagnostics.scoring.pattern import expression
-from diagnostics.steps.finding import AnyCode, Where
+from diagnostics.steps.finding import Where
+from diagnostics.steps.rooms import codes
 from diagnostics.steps.run import not_checked
 
 if TYPE_CHECKING:
@@ -59,11 +57,7 @@ def causes() -> dict[str, tuple[Leg, ...]]:
 @cache
 def findings() -> frozenset[str]:
     """Code of each finding that any step can state."""
-    modules = [
-        importlib.import_module(f"diagnostics.steps.{m.name}") for m in pkgutil.iter_modules(diagnostics.steps.__path__)
-    ]
-    stated = {value.name for module in modules for value in vars(module).values() if isinstance(value, AnyCode)}
-    return frozenset(stated | {not_checked(step).name for steps in COMMANDS.values() for step in steps})
+    return frozenset(codes().keys() | {not_checked(step).name for steps in COMMANDS.values() for step in steps})
 
 
 def typos(expected: Expected) -> Iterator[Typo]:

@@ -8,8 +8,9 @@ from diagnostics.causes.model import Confidence, Role
 from diagnostics.conclude.diagnosis import Diagnosis, Exit, Named, State
 from diagnostics.pipeline.load import profile_of
 from diagnostics.pipeline.profile import PipelineProfile
-from diagnostics.steps import addressing, limits, upkeep
+from diagnostics.steps import limits
 from diagnostics.steps.finding import Status
+from diagnostics.steps.limits import addressing, upkeep
 
 STATED = frozenset(
     code.name

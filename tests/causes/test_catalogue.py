@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-
-import diagnostics.steps
 from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.consequences import AFTER
 from diagnostics.causes.model import Predicate
-from diagnostics.steps.finding import AnyCode, Kind
-
-
-def codes() -> dict[str, AnyCode]:
-    found: dict[str, AnyCode] = {}
-    for module in pkgutil.iter_modules(diagnostics.steps.__path__):
-        for value in vars(importlib.import_module(f"diagnostics.steps.{module.name}")).values():
-            if isinstance(value, AnyCode):
-                assert found.setdefault(value.name, value) == value, f"{value.name} is used twice"
-    return found
+from diagnostics.steps.finding import Kind
+from diagnostics.steps.rooms import codes
 
 
 def used() -> set[str]:
@@ -45,13 +33,6 @@ def test_what_a_cause_does_is_a_mechanism_or_an_effect() -> None:
     known = codes()
     kinds = {known[c.name].kind for cause in CATALOGUE for c in (*cause.effects, *cause.elsewhere)}
     assert kinds <= {Kind.MECHANISM, Kind.EFFECT}
-
-
-def test_a_code_is_named_after_its_step() -> None:
-    for module in pkgutil.iter_modules(diagnostics.steps.__path__):
-        for value in vars(importlib.import_module(f"diagnostics.steps.{module.name}")).values():
-            if isinstance(value, AnyCode):
-                assert "." in value.name
 
 
 def test_cause_codes_are_unique_and_their_wording_is_a_clause() -> None:

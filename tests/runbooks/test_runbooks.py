@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import re
 import shlex
 from typing import Any
@@ -11,7 +9,6 @@ from typing import Any
 import pytest
 import typer
 
-import diagnostics.steps
 from diagnostics.causes.catalogue import CATALOGUE, find
 from diagnostics.causes.consequences import AFTER
 from diagnostics.causes.model import Cause
@@ -19,7 +16,7 @@ from diagnostics.cli import main
 from diagnostics.lab.query import logging as lql
 from diagnostics.lab.telemetry.metrics import METRICS
 from diagnostics.runbook import pages as runbook
-from diagnostics.steps.finding import AnyCode
+from diagnostics.steps.rooms import codes
 from tests.runbooks.pages import KNOWN, YOURS, Page, commands, diag_lines, gcloud_lines, pages, promql
 
 CAUSES = pages("causes")
@@ -28,20 +25,9 @@ ALL = [*CAUSES, *STEPS]
 
 CAUSE_SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation", "Verify", "Escalate", "Prevent"]
 STEP_SECTIONS = ["What it asks", "What it reads", "Findings", "By hand"]
-SHARED = {"closed": "recorded", "peeked": "probe"}
-"""Findings that stand in another step's runbook than their own prefix says."""
 
 
-def _codes() -> dict[str, AnyCode]:
-    """Every finding code there is, by name."""
-    modules = [
-        importlib.import_module(f"diagnostics.steps.{m.name}") for m in pkgutil.iter_modules(diagnostics.steps.__path__)
-    ]
-    found = [value for module in modules for value in vars(module).values() if isinstance(value, AnyCode)]
-    return {code.name: code for code in found}
-
-
-CODES = _codes()
+CODES = codes()
 PREFIXES = {name.partition(".")[0] for name in CODES}
 
 
@@ -68,7 +54,7 @@ def test_every_cause_has_its_runbook_and_no_runbook_lacks_its_cause() -> None:
 
 
 def test_every_finding_has_its_step_and_no_step_lacks_findings() -> None:
-    assert {str(p) for p in STEPS} == {SHARED.get(prefix, prefix) for prefix in PREFIXES}
+    assert {str(p) for p in STEPS} == PREFIXES
 
 
 @pytest.mark.parametrize("page", ALL, ids=str)
@@ -225,7 +211,7 @@ def test_sections_of_a_step_are_in_order(page: Page) -> None:
 def test_a_step_explains_each_of_its_findings_once(page: Page) -> None:
     rows = [line for line in page.sections["Findings"].splitlines() if line.startswith("| `")]
     listed = [row.split("`")[1] for row in rows]
-    own = {name for name in CODES if SHARED.get(p := name.partition(".")[0], p) == str(page)}
+    own = {name for name in CODES if name.partition(".")[0] == str(page)}
     assert sorted(listed) == sorted(own)
 
 

@@ -26,11 +26,11 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ServiceProfile
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps.addressing import addressing
-from diagnostics.steps.capacity import capacity
 from diagnostics.steps.finding import Finding, Status
 from diagnostics.steps.limits import limits
-from diagnostics.steps.upkeep import upkeep
+from diagnostics.steps.limits.addressing import addressing
+from diagnostics.steps.limits.capacity import capacity
+from diagnostics.steps.limits.upkeep import upkeep
 from diagnostics.steps.urls import host, path, tag, untagged
 
 NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)

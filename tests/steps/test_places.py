@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from diagnostics.evidence.model import BatchMarks, BatchStatus, EvidenceSet, ItemMarks, Leg, Mark, Means, Stage, Unseen
 from diagnostics.readings.ledger import build
-from diagnostics.steps import created, delivered, processed, published, recorded, returned
+from diagnostics.steps import closed, created, delivered, processed, published, recorded, returned
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Row, Status, Where
 from diagnostics.steps.places import places
 from diagnostics.steps.run import Step, run
@@ -162,7 +162,7 @@ def test_recorded_by_now_is_past() -> None:
     assert (why.status, why.until) == (Status.OK, START + timedelta(minutes=15))
 
 
-def closed(done: int, expected: int = 100) -> EvidenceSet:
+def ended(done: int, expected: int = 100) -> EvidenceSet:
     marks = BatchMarks(
         source=SOURCE,
         marks=(mark(Means.CREATED, 0.1, expected=expected), mark(Means.PUBLISHED, 0.5, count=expected, of=expected)),
@@ -173,12 +173,12 @@ def closed(done: int, expected: int = 100) -> EvidenceSet:
 
 
 def test_closed_by_whom_no_line_tells_is_never_simply_closed() -> None:
-    assert finding(recorded.recorded, closed(0), recorded.HOLLOW).status is Status.FAULT
-    short = finding(recorded.recorded, closed(20), recorded.FORCED)
+    assert finding(closed.closed, ended(0), closed.HOLLOW).status is Status.FAULT
+    short = finding(closed.closed, ended(20), closed.FORCED)
     assert (short.status, short.held) == (Status.WARNING, 80)
     assert "20 of 100 done; no line tells who closed it" in short.says
-    assert recorded.CLOSED.name not in codes(recorded.recorded, closed(20))
-    assert recorded.CLOSED.name in codes(recorded.recorded, closed(100))
+    assert closed.CLOSED.name not in codes(closed.closed, ended(20))
+    assert closed.CLOSED.name in codes(closed.closed, ended(100))
 
 
 def refused(*item_lines: Mark) -> EvidenceSet:

@@ -23,8 +23,10 @@ from diagnostics.evidence.model import (
     TopicSettings,
 )
 from diagnostics.pipeline.profile import LegProfile
-from diagnostics.steps import addressing, routed, topic
+from diagnostics.steps import routed
 from diagnostics.steps.finding import Bears, Finding, Status
+from diagnostics.steps.limits import addressing
+from diagnostics.steps.published import topic
 from tests.steps.built import (
     PROFILE,
     SOURCE,

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from typing import Any, get_args
 
 import msgspec
 import pytest
 
-import diagnostics.steps
 from diagnostics.causes.model import Board, Over
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.steps import tells as telling
 from diagnostics.steps.finding import Code, Finding, ResourceKind, Status, Subject, Telling
+from diagnostics.steps.rooms import codes
 from diagnostics.steps.tells import Hidden, Tells
 
 
@@ -100,10 +98,7 @@ def test_the_subject_is_part_of_the_json() -> None:
 
 
 def _declared() -> dict[str, Telling[Any]]:
-    modules = [
-        importlib.import_module(f"diagnostics.steps.{m.name}") for m in pkgutil.iter_modules(diagnostics.steps.__path__)
-    ]
-    return {v.name: v for m in modules for v in vars(m).values() if isinstance(v, Telling)}
+    return {name: code for name, code in codes().items() if isinstance(code, Telling)}
 
 
 @pytest.mark.parametrize("code", _declared().values(), ids=lambda code: code.name)

@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 
 from diagnostics.evidence.model import BatchStatus, Evidence, Leg, Mark, Means, PublishCounts, QuotaExceeded, Series
-from diagnostics.steps import published, topic
+from diagnostics.steps import published
 from diagnostics.steps.finding import Bears, Finding, Status
 from diagnostics.steps.published import published as published_step
-from diagnostics.steps.topic import topic as step
+from diagnostics.steps.published import topic
+from diagnostics.steps.published.topic import topic as step
 from tests.steps.built import BEGAN, SOURCE, Legged, ago, batch, findings, mark, of, one, series
 
 

@@ -2,8 +2,9 @@
 
 from diagnostics.causes.model import ALWAYS, Cause, Has, Over, any_of, none_of
 from diagnostics.evidence.model import Leg, Stage
-from diagnostics.steps import addressing, processed, recorded, returned
+from diagnostics.steps import processed, recorded, returned
 from diagnostics.steps.finding import Status
+from diagnostics.steps.limits import addressing
 
 CAUSES = (
     Cause(

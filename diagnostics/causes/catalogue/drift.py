@@ -2,7 +2,8 @@
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, any_of
 from diagnostics.evidence.model import ChangeLog, Stage
-from diagnostics.steps import builds, changes, cold_start
+from diagnostics.steps import changes, cold_start
+from diagnostics.steps.changes import builds
 
 CAUSES = (
     Cause(

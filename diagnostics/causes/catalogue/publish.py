@@ -2,7 +2,9 @@
 
 from diagnostics.causes.model import Cause, Has, Over, all_of, any_of, none_of
 from diagnostics.evidence.model import BatchMarks, Stage, StartCalls
-from diagnostics.steps import addressing, published, requested, topic
+from diagnostics.steps import published, requested
+from diagnostics.steps.limits import addressing
+from diagnostics.steps.published import topic
 
 EFFECTS = (
     requested.TIMED_OUT,

@@ -3,7 +3,8 @@
 from diagnostics.causes.catalogue.publish import EFFECTS
 from diagnostics.causes.model import ALWAYS, Cause, Has
 from diagnostics.evidence.model import Stage
-from diagnostics.steps import published, topic
+from diagnostics.steps import published
+from diagnostics.steps.published import topic
 
 CAUSES = (
     Cause(

@@ -2,7 +2,7 @@
 
 from diagnostics.causes.model import ALWAYS, Cause, Has, all_of, any_of, ok
 from diagnostics.evidence.model import Stage
-from diagnostics.steps import created, published, recorded
+from diagnostics.steps import closed, created, published
 from diagnostics.steps.finding import Status
 
 CAUSES = (
@@ -12,7 +12,7 @@ CAUSES = (
         title="A gated batch that never closes",
         says="{rest}: the gate let {passed} of {of} through, the batch still expects {expected}",
         stage=Stage.CLOSED,
-        requires=all_of(any_of(Has(recorded.WAITS_FOR_UNPUBLISHED), Has(recorded.WILL_WAIT)), Has(published.GATED)),
+        requires=all_of(any_of(Has(closed.WAITS_FOR_UNPUBLISHED), Has(closed.WILL_WAIT)), Has(published.GATED)),
         decisive=ALWAYS,
         effects=(published.FEWER,),
         next=("pubsub-diag runbook show gated-batch-never-closes", "pubsub-diag batch {batch} --items"),
@@ -45,7 +45,7 @@ CAUSES = (
         title="The batch is done",
         says="the batch is closed",
         stage=Stage.CLOSED,
-        requires=ok(recorded.CLOSED),
+        requires=ok(closed.CLOSED),
         decisive=ALWAYS,
         refutes=ok(published.EMPTY),
         benign=True,

@@ -20,7 +20,7 @@ from diagnostics.evidence.model import (
     Why,
 )
 from diagnostics.readings.ledger import build
-from diagnostics.steps import created, published, recorded
+from diagnostics.steps import closed, created, published, recorded
 from diagnostics.steps.finding import Status
 from diagnostics.steps.run import run
 from tests.readings.ledger.test_ledger import BATCH, NOW, PROFILE, SOURCE, START, evidence, mark
@@ -41,32 +41,38 @@ def without(seen: EvidenceSet, kind: type, why: Why = Why.PERMISSION_DENIED) -> 
 
 
 def findings(seen: EvidenceSet, batch: str = "B") -> dict[str, Status]:
-    found = run([recorded.recorded, published.published], seen, build(seen, PROFILE, batch), PROFILE, [Leg.REQUEST])
+    found = run(
+        [recorded.recorded, closed.closed, published.published],
+        seen,
+        build(seen, PROFILE, batch),
+        PROFILE,
+        [Leg.REQUEST],
+    )
     return {f.code: f.status for f in found.findings}
 
 
-def closed(seen: EvidenceSet) -> Status:
-    return findings(seen)[recorded.CLOSED.name]
+def of_closing(seen: EvidenceSet) -> Status:
+    return findings(seen)[closed.CLOSED.name]
 
 
 def test_a_batch_that_closed_with_nothing_done_is_done_only_where_the_lines_about_it_were_seen() -> None:
     old = mark(Means.CREATED, -60, batch="A", expected=3)
-    assert closed(evidence(lines(old, *EMPTY), CLOSED)) is Status.OK
-    assert closed(without(evidence(lines(), CLOSED), BatchMarks)) is Status.UNKNOWN
-    assert closed(evidence(lines(EMPTY[-1], cut=True), CLOSED)) is Status.UNKNOWN
+    assert of_closing(evidence(lines(old, *EMPTY), CLOSED)) is Status.OK
+    assert of_closing(without(evidence(lines(), CLOSED), BatchMarks)) is Status.UNKNOWN
+    assert of_closing(evidence(lines(EMPTY[-1], cut=True), CLOSED)) is Status.UNKNOWN
 
 
 def test_what_was_cut_before_the_batch_began_hides_nothing_of_it() -> None:
-    assert closed(evidence(lines(*EMPTY, cut=True), CLOSED)) is Status.OK
+    assert of_closing(evidence(lines(*EMPTY, cut=True), CLOSED)) is Status.OK
 
 
 def test_a_profile_without_lines_about_batches_takes_the_batch_state_at_its_word() -> None:
-    assert closed(without(evidence(lines(), CLOSED), BatchMarks, Why.NOT_CONFIGURED)) is Status.OK
+    assert of_closing(without(evidence(lines(), CLOSED), BatchMarks, Why.NOT_CONFIGURED)) is Status.OK
 
 
 def test_what_did_its_work_is_done_whatever_lines_are_hidden() -> None:
     worked = replace(CLOSED, expected=3, completed=3)
-    assert closed(without(evidence(lines(), worked), BatchMarks)) is Status.OK
+    assert of_closing(without(evidence(lines(), worked), BatchMarks)) is Status.OK
 
 
 def test_nothing_to_do_is_right_only_if_no_line_about_it_is_missing() -> None:
@@ -80,7 +86,7 @@ CALL = StartCalls(source=SOURCE, calls=(StartCall(at=START, status=202, latency_
 
 
 def waits(seen: EvidenceSet) -> dict[str, Status]:
-    codes = (recorded.OPEN.name, recorded.WILL_WAIT.name)
+    codes = (closed.OPEN.name, closed.WILL_WAIT.name)
     return {code: status for code, status in findings(seen, "").items() if code in codes}
 
 
