@@ -6,8 +6,10 @@ Dead letters count, too: what turned them away still has them on its account (`L
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from diagnostics.evidence.model import Leg, Stage
-from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.ledger import Ledger, missed_most
 
 
 def owed(ledger: Ledger, leg: Leg) -> tuple[int, int | None]:
@@ -58,6 +60,16 @@ def _dead_unreached(ledger: Ledger, leg: Leg) -> int:
 def acked(ledger: Ledger, leg: Leg) -> int:
     """Items of this batch that the leg's receiver has acked, at least."""
     return ledger.counts[Stage.RETURNED if leg is Leg.COMPLETION else Stage.PROCESSED].least if ledger.counts else 0
+
+
+def spent(ledger: Ledger, leg: Leg, now: datetime, last: datetime) -> bool:
+    """Whether what pushes met on this leg, the last one then, is over for the batch because it has nothing left to be pushed: all that
+    the leg has not brought to an end lies in the dead-letter topic, or nothing waits at all; and a message that was still to be
+    pushed would have been tried again since."""
+    dead = ledger.dead(leg)
+    if now - last <= dead.pause:
+        return False
+    return dead.could_wait == 0 or 0 < missed_most(ledger, leg) <= dead.ours
 
 
 def through(ledger: Ledger, leg: Leg) -> bool:

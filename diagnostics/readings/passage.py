@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from diagnostics.evidence.model import Change, ChangeLog, Leg, PushCounts, RequestLog, SubscriptionConfig, Unseen, Why
 from diagnostics.readings.admission import Admission, Gate, Turned, Way, admission
 from diagnostics.readings.ledger import Ledger
-from diagnostics.readings.owed import owed
+from diagnostics.readings.owed import owed, spent
 from diagnostics.readings.pace import between_tries
 
 _SLACK = timedelta(minutes=2)
@@ -41,6 +41,7 @@ class Passage:
     """From one try of a message to the next at most: what was refused before and not since is not refused now."""
     door: Admission
     changes: ChangeLog | Unseen
+    ledger: Ledger
 
     @property
     def gets_in(self) -> bool:
@@ -59,6 +60,11 @@ class Passage:
             return False
         met = bool(self.least and self.started and turned.last >= self.started)
         return met or self.now - turned.last <= self.pause
+
+    def spent(self, turned: Turned) -> bool:
+        """Whether it lasted until the batch had nothing left to be pushed: it holds no push of the batch any more, though what brought
+        it about may still be there."""
+        return self.lasts(turned) and spent(self.ledger, self.leg, self.now, turned.last)
 
     def stops(self, *ways: Way) -> bool:
         """Whether pushes are turned away in one of these ways, or in a way that could not be seen, and none gets in."""
@@ -107,9 +113,8 @@ def passage(
     least, _ = owed(ledger, leg)
     unasked = Unseen(what="ChangeLog", why=Why.NOT_ASKED, says="not asked")
     pause = between_tries(subscription)
-    return Passage(
-        leg, now, least, ledger.started, pause, admission(pushes, log, _path(subscription)), changes or unasked
-    )
+    door = admission(pushes, log, _path(subscription))
+    return Passage(leg, now, least, ledger.started, pause, door, changes or unasked, ledger)
 
 
 def _path(subscription: SubscriptionConfig | Unseen) -> str:

@@ -46,6 +46,8 @@ from diagnostics.steps.words import at_least, clock, count, names, short
 class TurnedAway(Tells, frozen=True, kw_only=True):
     refused: int
     """Pushes that were refused in one way, in its newest spell."""
+    spent: int | None = None
+    """Items of the batch that were refused so until none of it was left to be pushed; None: it was not until then."""
 
 
 class Foreign(Tells, frozen=True, kw_only=True):
@@ -299,8 +301,11 @@ def _turned(case: Passage, code: Telling[TurnedAway], about: Subject | None, tur
     quoted = f": “{turned.text[:90]}”" if turned.text else ""
     met = bool(case.started and turned.last >= case.started)
     span_of = f"from {clock(turned.first, case.now)} to {clock(turned.last, case.now)}"
-    if not case.lasts(turned):
+    spent = case.spent(turned)
+    if spent or not case.lasts(turned):
         since = "and pushes have got in since" if case.door.proven else "and none of its kind since"
+        if spent:
+            since = "and nothing of this batch was left to be pushed after that"
         return code.says(
             Status.OK,
             f"{many} {_were(turned)} {how} {span_of}, {since}{quoted}",
@@ -310,7 +315,7 @@ def _turned(case: Passage, code: Telling[TurnedAway], about: Subject | None, tur
             until=turned.last,
             subject=about,
             rests_on=_RESTS,
-            tells=TurnedAway(refused=turned.count),
+            tells=TurnedAway(refused=turned.count, spent=case.least if spent else None),
         )
     shut = case.door.gate is Gate.SHUT
     bears = Bears.APART if not case.least else Bears.HOLDS if shut else Bears.SLOWS

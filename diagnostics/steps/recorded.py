@@ -46,7 +46,7 @@ def recorded(
     least, _ = ledger.gap(Stage.RECORDED)
     errors = [] if isinstance(marks, Unseen) else list(_errors(ledger, marks, now, least))
     yield from errors
-    silent = least - sum(f.held for f in errors)
+    silent = least - max(sum(f.held for f in errors), ledger.dead_at(Stage.RECORDED))
     if silent > 0 and not isinstance(status, Unseen) and settled(ledger, now):
         yield BEHIND.says(
             Status.FAULT,
@@ -74,7 +74,8 @@ def recorded(
 
 
 def _errors(ledger: Ledger, marks: ItemMarks, now: datetime, least: int) -> Iterator[Finding]:
-    """The coordinator's own word on why completions could not be recorded: current while items of this batch wait for it."""
+    """The coordinator's own word on why completions could not be recorded: current while items of this batch wait for it. What used up
+    its attempts waits for that no more: it lies in the dead-letter topic, and is not pushed again."""
     ours = {x.name for x in ledger.lives}
     errors = [m for m in marks.marks if m.means is Means.RECORD_ERROR and _of_this(m, ledger, ours)]
     if not errors:
@@ -84,14 +85,22 @@ def _errors(ledger: Ledger, marks: ItemMarks, now: datetime, least: int) -> Iter
     reasons = Counter(m.words["reason"] for m in errors if m.words.get("reason"))
     told = f": {', '.join(clip(reason) for reason, _ in reasons.most_common(2))}" if reasons else ""
     first, last = errors[0].at, errors[-1].at
+    dead = ledger.dead(Leg.COMPLETION)
+    put_aside = 0 < least <= ledger.dead_at(Stage.RECORDED) and now - last > dead.pause
+    over = put_aside or not least
+    ended = (
+        "none since, and what was not recorded is dead-lettered"
+        if put_aside
+        else "all that came back are recorded by now"
+    )
     yield RECORD_ERRORS.says(
-        Status.FAULT if least else Status.OK,
+        Status.OK if over else Status.FAULT,
         f"{at_least(marks.source.complete, count(many, 'completion'))} could not be recorded {between(first, last, now)}{told}"
-        + ("" if least else "; all that came back are recorded by now"),
-        bears=Bears.HOLDS if least else Bears.SLOWS,
-        held=min(least, many),
+        + (f"; {ended}" if over else ""),
+        bears=Bears.SLOWS if over else Bears.HOLDS,
+        held=0 if over else min(least, many),
         since=first if marks.source.complete else None,
-        until=None if least else last,
+        until=last if over else None,
         rests_on=("ItemMarks",),
         subject=subjects.batch(ledger.batch),
         tells=Unrecorded(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.readings.ledger import Count, DeadLetters, Ledger
-from diagnostics.readings.owed import absent, alive, nowhere, owed, through, unreached
+from diagnostics.readings.owed import absent, alive, nowhere, owed, spent, through, unreached
 
 
 def ledger(published: int, delivered: int | None, processed: int | None, returned: int = 0) -> Ledger:
@@ -59,6 +60,36 @@ def test_dead_letters_are_neither_lost_nor_on_their_way(
     """No line names them: each may be one that no code took up, so what is lost is so many at least."""
     here = replace(ledger(30, delivered, processed), dead_letters={Leg.REQUEST: DeadLetters(messages=dead, ours=dead)})
     assert (alive(here, Leg.REQUEST), nowhere(here, Leg.REQUEST)) == (is_alive, is_nowhere)
+
+
+NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("dead", "could_wait", "minutes", "is_spent"),
+    [
+        (10, None, 30, True),
+        (9, None, 30, False),
+        (9, 1, 30, False),
+        (0, 0, 30, True),
+        (0, None, 30, False),
+        (10, 0, 20, False),
+    ],
+)
+def test_what_pushes_met_is_over_once_nothing_of_the_batch_is_left_to_be_pushed(
+    dead: int, could_wait: int | None, minutes: int, is_spent: bool
+) -> None:
+    """Ten of thirty are missing: all dead-lettered, or none waits, and a message would have been tried again since."""
+    went = DeadLetters(messages=dead, ours=dead, could_wait=could_wait, pause=timedelta(minutes=25))
+    here = replace(ledger(30, 20, 20, returned=20), dead_letters={Leg.REQUEST: went})
+    assert spent(here, Leg.REQUEST, NOW, NOW - timedelta(minutes=minutes)) is is_spent
+
+
+def test_what_is_not_known_to_be_owed_is_not_known_to_be_spent() -> None:
+    went = DeadLetters(messages=4, ours=4)
+    here = replace(ledger(30, None, None), dead_letters={Leg.REQUEST: went})
+    assert not spent(here, Leg.REQUEST, NOW, NOW - timedelta(hours=2))
+    assert not spent(Ledger(), Leg.REQUEST, NOW, NOW - timedelta(hours=2))
 
 
 def test_without_counts_nothing_is_known_to_be_owed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -40,7 +41,7 @@ from diagnostics.evidence.model import (
     Unseen,
     Why,
 )
-from diagnostics.readings.ledger import Attempt, Count, Ledger
+from diagnostics.readings.ledger import Attempt, Count, DeadLetters, Ledger
 from diagnostics.readings.stakes import Stakes
 from diagnostics.steps.finding import Bears, Finding, Status
 from diagnostics.steps.push_auth import may_call, may_mint, push_auth
@@ -342,6 +343,25 @@ def test_refusals_that_used_up_the_batch_still_hold_it() -> None:
     found = findings(ledger=batch(120), policy=policy(), log=log(refused(403, NO_SIGN_IN, 118, 105)))
     assert one(found, "forbidden").bears is Bears.HOLDS
     assert named(found) == {INVOKER: (Role.BLOCKS, SURE)}
+
+
+def put_aside(started: float = 120) -> Ledger:
+    """A batch of forty, all in the dead-letter topic."""
+    return replace(batch(started), dead_letters={Leg.REQUEST: DeadLetters(messages=40, ours=40, could_wait=0)})
+
+
+def test_refusals_that_used_up_the_batch_are_over_and_what_is_set_up_wrong_is_not() -> None:
+    spent: dict[str, Any] = {"ledger": put_aside(), "log": log(refused(403, NO_SIGN_IN, 118, 105))}
+    healed, lasting = findings(**spent), findings(**spent, policy=policy())
+    assert (one(healed, "forbidden").status, one(healed, "forbidden").until) == (Status.OK, ago(105))
+    assert named(healed) == {}
+    assert one(lasting, "invoker").bears is Bears.HOLDS
+    assert named(lasting) == {INVOKER: (Role.BLOCKS, SURE)}
+
+
+def test_refusals_of_just_now_are_not_over_though_the_batch_is_used_up() -> None:
+    found = findings(ledger=put_aside(), log=log(refused(403, NO_SIGN_IN, 118, 4)))
+    assert one(found, "forbidden").bears is Bears.HOLDS
 
 
 def test_refusals_beside_pushes_that_get_in_slow_and_do_not_hold() -> None:

@@ -1,9 +1,13 @@
 """Pushes that are refused before they reach code."""
 
-from diagnostics.causes.model import BOTH, Cause, Has, all_of, ok
+from diagnostics.causes.model import BOTH, Cause, Has, Over, all_of, any_of, ok
 from diagnostics.evidence.model import ProjectPolicy, ServiceConfig, ServicePolicy, Stage, SubscriptionConfig
 from diagnostics.steps import push_auth
 from diagnostics.steps.finding import Status
+
+_FORBIDDEN = any_of(Has(push_auth.FORBIDDEN), Over(push_auth.FORBIDDEN, lambda told: told.spent, 0))
+_REFUSED = any_of(Has(push_auth.REFUSED), Over(push_auth.REFUSED, lambda told: told.spent, 0))
+"""Refused so now, or until nothing of the batch was left to be pushed: what is set up wrong is to blame as long as it is."""
 
 CAUSES = (
     Cause(
@@ -14,7 +18,7 @@ CAUSES = (
         stage=Stage.DELIVERED,
         legs=BOTH,
         requires=Has(push_auth.INVOKER),
-        decisive=all_of(Has(push_auth.INVOKER, (Status.FAULT,)), Has(push_auth.FORBIDDEN)),
+        decisive=all_of(Has(push_auth.INVOKER, (Status.FAULT,)), _FORBIDDEN),
         effects=(push_auth.FORBIDDEN,),
         refutes=ok(push_auth.PROVEN),
         overturned_by=(ServicePolicy, ProjectPolicy),
@@ -29,7 +33,7 @@ CAUSES = (
         stage=Stage.DELIVERED,
         legs=BOTH,
         requires=Has(push_auth.AUDIENCE),
-        decisive=Has(push_auth.REFUSED),
+        decisive=_REFUSED,
         effects=(push_auth.REFUSED,),
         refutes=ok(push_auth.PROVEN),
         overturned_by=(SubscriptionConfig, ServiceConfig),
