@@ -56,8 +56,8 @@ def confidence(
 ) -> Confidence:
     """Confirmed: what settles it was seen, and all that could overturn it was seen whole and did not.
 
-    `latest`: no start attempt after the one that was seen can have been hidden. Else what is benign for this one is not sure to be the
-    answer.
+    `latest`: no start attempt after the one that was seen can have been hidden. Else what is benign for this one, or touches none of
+    its items, is not sure to be the answer.
     """
     match = share.match
     if not match.settled:
@@ -66,7 +66,7 @@ def confidence(
         return Confidence.PROBABLE
     if role is Role.BLOCKS and any(_disturbs(f, share) for f in unexplained):
         return Confidence.PROBABLE
-    if role is Role.BENIGN and not latest:
+    if role in (Role.BENIGN, Role.LATENT) and not latest:
         return Confidence.PROBABLE
     return Confidence.CONFIRMED
 

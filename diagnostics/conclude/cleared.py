@@ -83,8 +83,17 @@ def ruled_out(ledger: Ledger, findings: Sequence[Finding], verdict: Verdict, who
         and _proven(f, ledger)
         and not whole.missing(_CLEARS[f.code].whole, f.leg or Leg.REQUEST)
     )
-    refuted = (RuledOut(code=r.cause.code, leg=r.leg, because=r.against[0].says) for r in verdict.refuted)
+    refuted = (
+        RuledOut(code=r.cause.code, leg=r.leg, because=r.against[0].says)
+        for r in verdict.refuted
+        if not any(_in_part(f, r.leg, whole) for f in r.against)
+    )
     return tuple(_first((*cleared, *refuted)))
+
+
+def _in_part(finding: Finding, leg: Leg, whole: Wholeness) -> bool:
+    """Whether it rests on something that was seen in part: what came after that part may say the opposite."""
+    return any({(kind, finding.leg or leg), (kind, None)} & whole.cut for kind in finding.rests_on)
 
 
 def _accused(finding: Finding, against: Iterable[Finding]) -> bool:

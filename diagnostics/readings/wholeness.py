@@ -15,6 +15,8 @@ class Wholeness:
     gaps: frozenset[tuple[str, Leg | None]] = field(default_factory=frozenset)
     hidden: frozenset[str] = field(default_factory=frozenset)
     """Kinds among them that are there to be seen: asked for and configured, and refused, late, gone or cut."""
+    cut: frozenset[tuple[str, Leg | None]] = field(default_factory=frozenset)
+    """Those of which a part was seen: what rests on that part may rest on what is no longer so."""
 
     def missing(self, kinds: Iterable[type[Evidence]], leg: Leg) -> tuple[str, ...]:
         """Names of those kinds that were not seen whole on this leg, or, belonging to none, at all."""
@@ -24,7 +26,8 @@ class Wholeness:
 def wholeness(evidence: EvidenceSet) -> Wholeness:
     gaps = [(key, found) for key, found in evidence.items() if _gap(found)]
     there = (kind for (kind, _), found in gaps if not isinstance(found, Unseen) or found.why not in _NOTHING_THERE)
-    return Wholeness(frozenset(key for key, _ in gaps), frozenset(there))
+    cut = (key for key, found in gaps if not isinstance(found, Unseen))
+    return Wholeness(frozenset(key for key, _ in gaps), frozenset(there), frozenset(cut))
 
 
 _NOTHING_THERE = (Why.NOT_CONFIGURED, Why.NOT_ASKED, Why.DEPENDS)

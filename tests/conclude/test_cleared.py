@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from diagnostics.causes.match import Refuted
 from diagnostics.causes.verdict import Verdict
 from diagnostics.conclude.cleared import ruled_out
 from diagnostics.evidence.model import Leg, Stage
@@ -12,6 +13,7 @@ from diagnostics.readings.ledger.ledger import COUNTED, Count
 from diagnostics.readings.wholeness import Wholeness
 from diagnostics.steps import cold_start, push_auth, requested, routed
 from diagnostics.steps.finding import Bears, Finding, Status
+from tests.causes.test_verdict import cause
 
 NOTHING = Verdict((), (), ())
 ROUTED = routed.ROUTED.says(Status.OK, "requests → worker", leg=Leg.REQUEST)
@@ -69,3 +71,19 @@ def test_nothing_is_cleared_while_it_is_open_which_attempt_is_the_latest() -> No
 def test_nothing_is_cleared_where_whatever_tells_of_attempts_was_hidden(hidden: str, codes: set[str]) -> None:
     found = ruled_out(Ledger(), [ROUTED], NOTHING, Wholeness(hidden=frozenset({hidden})))
     assert {r.code for r in found} == codes
+
+
+@pytest.mark.parametrize(
+    ("whole", "codes"),
+    [
+        (Wholeness(), {"no-grant"}),
+        (Wholeness(gaps=frozenset({("RequestLog", Leg.REQUEST)})), {"no-grant"}),
+        (Wholeness(cut=frozenset({("PushCounts", Leg.REQUEST)})), set()),
+        (Wholeness(cut=frozenset({("PushCounts", Leg.COMPLETION)})), {"no-grant"}),
+    ],
+)
+def test_a_cause_is_ruled_out_only_by_what_was_seen_to_its_end(whole: Wholeness, codes: set[str]) -> None:
+    proven = push_auth.PROVEN.says(Status.OK, "9 acked", leg=Leg.REQUEST, rests_on=("PushCounts", "RequestLog"))
+    refuted = Refuted(cause("no-grant", push_auth.INVOKER), Leg.REQUEST, (proven,))
+    found = ruled_out(ledger(120), [proven], Verdict((), (refuted,), ()), whole)
+    assert {r.code for r in found} - {"sign-in"} == codes

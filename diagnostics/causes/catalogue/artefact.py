@@ -1,7 +1,7 @@
 """What looks like a stall and is none."""
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, any_of, ok
-from diagnostics.evidence.model import PushCounts, RequestLog, Stage
+from diagnostics.evidence.model import PushCounts, RequestLog, Stage, SubscriptionConfig
 from diagnostics.steps import created, delivered, push_auth
 from diagnostics.steps import progress as p
 
@@ -18,6 +18,7 @@ CAUSES = (
         overturned_by=(
             PushCounts,
             RequestLog,
+            SubscriptionConfig,
         ),
         benign=True,
     ),

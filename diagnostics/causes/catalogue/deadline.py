@@ -1,7 +1,7 @@
 """Work that does not fit into the ack deadline."""
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Over
-from diagnostics.evidence.model import Stage
+from diagnostics.evidence.model import PushCounts, ReceiverCapacity, RequestLog, Stage
 from diagnostics.steps import cold_start, delivered
 
 CAUSES = (
@@ -15,6 +15,7 @@ CAUSES = (
         requires=Over(cold_start.TOO_SLOW, lambda told: told.expired, 0),
         decisive=ALWAYS,
         effects=(delivered.DEADLINE,),
+        overturned_by=(PushCounts, ReceiverCapacity, RequestLog),
         settled_by=("pubsub-diag cold-start --leg {leg}",),
         next=("pubsub-diag runbook show cold-start-exceeds-ack-deadline",),
     ),
