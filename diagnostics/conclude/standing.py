@@ -114,7 +114,7 @@ def stopped_at(rows: Sequence[Row], state: State, verdict: Verdict) -> tuple[Sta
         if row.not_reached:
             continue
         if row.where and row.status in (Status.FAULT, Status.WARNING):
-            behind = _waits_behind(row, ordered, holding)
+            behind = _waits_behind(row, ordered, [*holding, *verdict.unexplained])
             return (behind or row).stage, (behind or row).leg
         if row.reached is False and row.stage is not Stage.CLOSED:
             return row.stage, row.leg
@@ -128,16 +128,23 @@ def stopped_at(rows: Sequence[Row], state: State, verdict: Verdict) -> tuple[Sta
 _COMING = frozenset({Where.WAITING, Where.IN_FLIGHT, Where.RETRYING})
 """Places that an item leaves by itself as soon as nothing is in its way."""
 _TAKEN_UP = {Stage.DELIVERED: Stage.PROCESSED, Stage.RETURNED: Stage.RECORDED}
-"""What comes by a push, and what the receiver does with it: where that fails, what comes behind it waits."""
+"""What comes by a push: where the receiver fails on what it took up, what comes behind it waits."""
 
 
 def _waits_behind(row: Row, rows: Iterable[Row], holding: Sequence[Finding]) -> Row | None:
-    """The row of the receiver's own work, if that is what is in the way of all that has yet to come to it."""
-    work = next((r for r in rows if r.stage is _TAKEN_UP.get(row.stage) and not r.not_reached), None)
-    if work is None or not work.where or not set(row.where) <= _COMING:
+    """The next row at which items stay, if what the receiver does with a push, on whichever leg that shows, is what is in the way of all
+    that has yet to come to it: how many those are depends on the size of the batch."""
+    taken_up = _TAKEN_UP.get(row.stage)
+    if taken_up is None or not set(row.where) <= _COMING:
         return None
-    at = [_has_them(f) for f in holding if f.kind is not Kind.CONSEQUENCE]
-    return work if work.stage in at and all(STAGES.index(s) > STAGES.index(row.stage) for s in at) else None
+    here = _passed(row.stage, row.leg)
+    later = (r for r in rows if _passed(r.stage, r.leg) > here and r.stage is not Stage.CLOSED)
+    work = next((r for r in later if not r.not_reached and r.where), None)
+    at = [_passed(_has_them(f), f.leg) for f in holding if f.kind is not Kind.CONSEQUENCE and f.bears is Bears.HOLDS]
+    if work is None or not at or min(at) <= here or _passed(work.stage, work.leg) not in at:
+        return None
+    unclear = any(f.kind is Kind.CONSEQUENCE and f.leg is row.leg and f.bears is Bears.HOLDS for f in holding)
+    return None if unclear and work.stage is not taken_up else work
 
 
 def _has_them(finding: Finding) -> Stage:

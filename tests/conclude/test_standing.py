@@ -107,3 +107,25 @@ def stalled(*holding: AnyCode, waits: str = "waiting") -> tuple[Stage | None, Le
 def test_the_row_does_not_depend_on_how_many_came_to_the_worker(holding: tuple[AnyCode, ...], here: Stage) -> None:
     assert stalled(*holding) == (here, Leg.REQUEST)
     assert stalled(*holding, waits="dropped") == (Stage.DELIVERED, Leg.REQUEST), "what is lost waits for nothing"
+
+
+@pytest.mark.parametrize(
+    ("found", "here"),
+    [
+        ((), (Stage.RETURNED, Leg.COMPLETION)),
+        ((delivered.HELD_BACK,), (Stage.DELIVERED, Leg.REQUEST)),
+        ((delivered.UNREACHABLE,), (Stage.DELIVERED, Leg.REQUEST)),
+    ],
+)
+def test_pushes_that_wait_behind_completions_that_cannot_be_sent_stopped_at_these(
+    found: tuple[AnyCode, ...], here: tuple[Stage, Leg | None]
+) -> None:
+    """The worker refuses what it cannot report. What nothing accounts for on the way to it is another matter."""
+    rows = (
+        Row(stage=Stage.DELIVERED, leg=Leg.REQUEST, where={"waiting": 21}, status=Status.FAULT),
+        Row(stage=Stage.PROCESSED, leg=Leg.REQUEST, status=Status.OK),
+        Row(stage=Stage.RETURNED, leg=Leg.COMPLETION, where={"retrying": 18, "dropped": 6}, status=Status.FAULT),
+    )
+    lost = msgspec.structs.replace(finding("lost", Stage.RETURNED, Kind.EFFECT), leg=Leg.COMPLETION)
+    more = (finding(code.name, code.stage, code.kind) for code in found)
+    assert stopped_at(rows, State.STALLED, Verdict((), (), (lost, *more))) == here
