@@ -205,7 +205,7 @@ class Suspect(Struct, frozen=True, kw_only=True):
     by: str
     says: str
     cause: str
-    """Code of the cause that it fits."""
+    """Code of the cause that it fits; of the finding, where no cause of the catalogue has its name."""
     leg: Leg | None = None
     before_s: float | None = None
     """Seconds before the cause began; None: when that was is not known."""

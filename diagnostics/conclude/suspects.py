@@ -25,6 +25,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
+from diagnostics.steps.finding import Finding, Kind
 from diagnostics.steps.words import short
 
 MOST = 5
@@ -54,12 +55,16 @@ ABOUT: dict[str, tuple[str, ...]] = {
 def suspects(evidence: EvidenceSet, profile: PipelineProfile, ledger: Ledger, verdict: Verdict) -> tuple[Suspect, ...]:
     """At most five, the best fit first; empty when the audit logs were not seen. What blocks is asked about before all else."""
     log = seen(evidence.get(ChangeLog))
-    live = list(verdict.blocking) or [x for role in (Role.WORSENS, Role.LATENT) for x in verdict.live if x.role is role]
-    if log is None or not live:
+    nameless = [f for f in verdict.nameless if f.kind is Kind.MECHANISM]
+    live = list(verdict.blocking)
+    if not live and not nameless:
+        live = [x for role in (Role.WORSENS, Role.LATENT) for x in verdict.live if x.role is role]
+    if log is None or not (live or nameless):
         return ()
     since = ledger.last_good.started if ledger.last_good else log.since
     made = [c for c in log.changes if c.ok and c.at >= since]
     ranked = [found for one in live for found in _of(one, made, evidence, profile, ledger.last_progress)]
+    ranked += [found for one in nameless for found in _of_nobody(one, made)]
     kept: dict[tuple[datetime, str, str], Suspect] = {}
     for suspect in ranked:
         kept.setdefault((suspect.at, suspect.method, suspect.resource), suspect)
@@ -82,16 +87,34 @@ def _of(
         idle = _idle(match.leg, evidence)
         fitting = [c for c in fitting if not (c.resource == resources.get(SERVICE) and _of_revision(c, idle))]
     for change in sorted(fitting, key=lambda c: c.at, reverse=True):
-        yield Suspect(
-            at=change.at,
-            method=change.method,
-            resource=change.resource,
-            by=change.by,
-            says=change.says,
-            cause=match.cause.code,
-            leg=match.leg if match.names_leg else None,
-            before_s=max((onset - change.at).total_seconds(), 0.0) if onset else None,
-        )
+        before = max((onset - change.at).total_seconds(), 0.0) if onset else None
+        yield _suspect(change, match.cause.code, match.leg if match.names_leg else None, before)
+
+
+def _of_nobody(finding: Finding, made: Iterable[Change]) -> Iterator[Suspect]:
+    """The changes that fit a setting that holds the batch and has no cause of the catalogue to its name: of the resource that it is
+    about, and before it began."""
+    subject, since = finding.subject, finding.since
+    if subject is None or since is None:
+        return
+    of = f"{subject.kind.value}s/{subject.name}"
+    for change in sorted(made, key=lambda c: c.at, reverse=True):
+        if change.resource == of and change.at <= since + _SLACK:
+            before = max((since - change.at).total_seconds(), 0.0)
+            yield _suspect(change, finding.code, finding.leg, before)
+
+
+def _suspect(change: Change, cause: str, leg: Leg | None, before_s: float | None) -> Suspect:
+    return Suspect(
+        at=change.at,
+        method=change.method,
+        resource=change.resource,
+        by=change.by,
+        says=change.says,
+        cause=cause,
+        leg=leg,
+        before_s=before_s,
+    )
 
 
 def about(family: str, leg: Leg, evidence: EvidenceSet, profile: PipelineProfile) -> frozenset[str]:

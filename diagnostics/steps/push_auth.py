@@ -32,6 +32,7 @@ from diagnostics.evidence.model import (
     Unseen,
     total,
 )
+from diagnostics.readings.addresses import host_of, is_own
 from diagnostics.readings.admission import Gate, Turned, Way
 from diagnostics.readings.grants import INVOKE, MINT, Grant, Held, hidden, holds, taken
 from diagnostics.readings.ledger import Ledger
@@ -392,13 +393,14 @@ def _live(case: Passage, about: Subject | None, live: LiveHealth) -> Finding:
 
 def _ingress(case: Passage, settings: SubscriptionSettings, target: ServiceSettings) -> Iterator[Finding]:
     about, subject = About(frozenset({f"services/{target.name}"})), subjects.service(target.name)
-    closed = []
+    closed: list[tuple[str, tuple[str, ...]]] = []
     if target.default_uri_disabled and ".run.app" in settings.push_endpoint:
-        closed.append(f"the default URL of {target.name} is switched off: pushes get a 404 that no log shows")
+        says = f"the default URL of {target.name} is switched off: pushes get a 404 that no log shows"
+        closed.append((says, ("defaulturi", "default-url")))
     if target.ingress == "none":
-        closed.append(f"ingress of {target.name} admits nobody")
-    for says in closed:
-        since = case.changed(about, ("ingress", "defaulturi"), Way.UNLOGGED)
+        closed.append((f"ingress of {target.name} admits nobody", ("ingress",)))
+    for says, words in closed:
+        since = case.changed(about, words, Way.UNLOGGED)
         yield from _judged(
             case, _Wrong(INGRESS, says, ("ServiceConfig",), about, subject, (Way.UNLOGGED,), since=since)
         )
@@ -461,9 +463,9 @@ def _accepts(target: ServiceSettings, audience: str, strict: bool) -> bool:
     """
     if audience in target.custom_audiences:
         return True
-    known = {u.split("://", 1)[-1].split("/", 1)[0].lower() for u in (*target.urls, target.uri)}
     host, _, path = audience.removeprefix("https://").partition("/")
-    return audience.startswith("https://") and host.lower() in known and not (strict and path)
+    own = "---" not in host and is_own(target, host_of(audience))
+    return audience.startswith("https://") and own and not (strict and path)
 
 
 def _invoker(

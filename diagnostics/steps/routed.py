@@ -28,6 +28,7 @@ from diagnostics.evidence.model import (
     total,
 )
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.addresses import host_of, is_own
 from diagnostics.readings.answers import RECENT
 from diagnostics.readings.arrived import owed_here
 from diagnostics.readings.ledger import Ledger
@@ -232,7 +233,7 @@ def _wrong_endpoint(seen: _Seen, settings: SubscriptionSettings) -> str:
     if service.settings is None:
         return f"Cloud Run service {service.name} does not exist"
     if elsewhere(settings, service.settings):
-        return f"push endpoint {_host(settings.push_endpoint)} is no URL of service {service.settings.name}"
+        return f"push endpoint {host_of(settings.push_endpoint)} is no URL of service {service.settings.name}"
     never = seen.lost > 0 and not acked(seen.ledger, seen.leg)
     if never and (wrong := _wrong_path(settings, seen.profile, seen.leg)):
         return f"pushes go to path {wrong}, and the service takes them at {_takes(seen.profile, seen.leg)}"
@@ -325,8 +326,9 @@ def _others(
         or not service.settings
     ):
         return []
-    hosts = {_host(u) for u in (*service.settings.urls, service.settings.uri)}
-    return [s.name for s in project.subscriptions if s.name in attached.names and _host(s.push_endpoint) in hosts]
+    target = service.settings
+    attached_ones = [s for s in project.subscriptions if s.name in attached.names and s.push_endpoint]
+    return [s.name for s in attached_ones if is_own(target, host_of(s.push_endpoint))]
 
 
 def _gone(changes: ChangeLog | Unseen, name: str) -> tuple[str, datetime | None]:
@@ -344,8 +346,8 @@ def _gone(changes: ChangeLog | Unseen, name: str) -> tuple[str, datetime | None]
 
 def elsewhere(settings: SubscriptionSettings, target: ServiceSettings) -> bool:
     """Whether the push endpoint is the run.app address of another service; a domain of one's own may lead anywhere."""
-    host = _host(settings.push_endpoint)
-    return host.endswith(".run.app") and host.split("---")[-1] not in {_host(u) for u in (*target.urls, target.uri)}
+    host = host_of(settings.push_endpoint)
+    return host.endswith(".run.app") and not is_own(target, host)
 
 
 def _topic_name(topic: TopicConfig | Unseen, profile: PipelineProfile, leg: Leg) -> str:
@@ -361,7 +363,3 @@ def _target(settings: SubscriptionSettings, service: ServiceConfig | Unseen) -> 
         return settings.push_endpoint
     path = settings.push_endpoint.split("://", 1)[-1].partition("/")[2]
     return f"{service.settings.name} /{path}"
-
-
-def _host(url: str) -> str:
-    return url.split("://", 1)[-1].split("/", 1)[0].lower()

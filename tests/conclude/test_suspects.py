@@ -15,7 +15,7 @@ from diagnostics.evidence.model import Change, ChangeLog, Evidence, EvidenceSet,
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ServiceProfile
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import push_auth
-from diagnostics.steps.finding import Finding, Status
+from diagnostics.steps.finding import Bears, Finding, ResourceKind, Status, Subject
 from diagnostics.steps.tells import Mended
 
 NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
@@ -77,6 +77,28 @@ def test_nothing_is_suspected_where_nothing_is_wrong_or_the_log_was_not_seen() -
 
 def test_five_are_enough() -> None:
     assert len(ranked(*(change(n) for n in range(3, 20)))) == 5
+
+
+def test_a_setting_that_no_cause_names_is_changed_by_somebody_too() -> None:
+    """Only what was changed of that very resource, before it began."""
+    shut = push_auth.INGRESS.says(
+        Status.FAULT,
+        "shut",
+        leg=Leg.REQUEST,
+        bears=Bears.HOLDS,
+        held=3,
+        since=ONSET,
+        subject=Subject(ResourceKind.SERVICE, "worker"),
+        tells=Mended(),
+    )
+    made = (change(30), change(40, "services/coordinator"), change(-10))
+    log = ChangeLog(source=SOURCE, since=NOW - timedelta(days=7), changes=made)
+    evidence = EvidenceSet(
+        {("ChangeLog", None): log}, now=NOW, lookback=timedelta(days=7), since=NOW - timedelta(hours=6)
+    )
+    (found,) = suspects(evidence, PROFILE, Ledger(), Verdict((), (), (shut,)))
+    assert (found.cause, found.resource, found.before_s) == ("push_auth.ingress", "services/worker", 1800)
+    assert suspects(evidence, PROFILE, Ledger(), Verdict((), (), (shut,), over=True)) == ()
 
 
 def test_every_family_of_causes_is_considered() -> None:
