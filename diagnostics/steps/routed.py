@@ -30,7 +30,7 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.addresses import host_of, is_own
 from diagnostics.readings.answers import RECENT
-from diagnostics.readings.arrived import owed_here
+from diagnostics.readings.arrived import COUNTED, owed_here
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.owed import acked, alive, nowhere, unreached
 from diagnostics.steps import subjects
@@ -90,9 +90,11 @@ def routed(
         found = list(_missing(seen, attached, changes))
     else:
         filtered = list(_filtered(leg, settings, acks, backlog, ledger))
+        if isinstance(acks, Unseen):
+            filtered = list(_filters_unseen(seen, settings, acks, changes, log))
         kept = max(lost - sum(f.held for f in filtered), 0)  # what a filter drops is never pushed
         found = [*_settings(seen, settings, kept, log), *filtered]
-        if not any(f.abnormal for f in found):
+        if not any(f.abnormal or f.status is Status.UNKNOWN for f in found):
             found.append(
                 ROUTED.says(
                     Status.OK,
@@ -104,14 +106,16 @@ def routed(
             )
     yield from found
     broken = any(f.status is Status.FAULT for f in found)
+    unsure = [f for f in found if f.code == FILTERED.name and f.status in (Status.UNKNOWN, Status.WARNING)]
+    told = (Status.FAULT,) if broken else (Status.UNKNOWN, Status.WARNING) if unsure else (Status.OK,)
     yield Row(
         stage=Stage.ROUTED,
         leg=leg,
-        reached=not broken,
+        reached=False if broken else None if unsure else True,
         basis="config",
         where=_where(found, leg, lost, dead, ledger) if broken else {},
-        status=Status.FAULT if broken else Status.OK,
-        source=next((f.says for f in found if f.status in (Status.FAULT, Status.OK)), ""),
+        status=Status.FAULT if broken else max((f.status for f in unsure), key=told.index, default=Status.OK),
+        source=next((f.says for f in found if f.status in told), ""),
         not_reached=False,
     )
 
@@ -313,6 +317,55 @@ def _filtered(
         tells=Filtered(dropped=dropped),
         rests_on=("AckCounts", "SubscriptionConfig"),
     )
+
+
+def _filters_unseen(
+    seen: _Seen,
+    settings: SubscriptionSettings,
+    acks: Unseen,
+    changes: ChangeLog | Unseen,
+    log: RequestLog | Unseen,
+) -> Iterator[Finding]:
+    """A filter of which nobody counts what it drops clears nothing. It is suspected where the batch had time to be pushed, no push of it
+    is known, and no good batch is known to have come through the same filter."""
+    ledger, leg = seen.ledger, seen.leg
+    least, most = unreached(ledger, leg)
+    if not settings.filter or not ledger.told or most == 0:
+        return
+    passed = ledger.last_good is not None and not _made_since(changes, settings, ledger.last_good.started)
+    suspected = not passed and _never_pushed(ledger, leg, settings, log)
+    before = "; the last good batch came through it" if passed else ""
+    yield FILTERED.says(
+        Status.WARNING if suspected else Status.UNKNOWN,
+        f"the subscription has the filter {settings.filter}; what it drops could not be seen: {acks.says}{before}"
+        + ("; nothing of the batch is known to have been pushed" if suspected else ""),
+        leg=leg,
+        bears=Bears.HOLDS if suspected else Bears.APART,
+        held=least if suspected else 0,
+        subject=subjects.subscription(settings.name),
+        tells=Filtered(),
+        rests_on=("SubscriptionConfig", "RequestLog"),
+    )
+
+
+def _made_since(changes: ChangeLog | Unseen, settings: SubscriptionSettings, moment: datetime) -> bool:
+    """Whether the subscription may have been made anew since then: a filter cannot be changed, only made."""
+    if isinstance(changes, Unseen) or changes.since > moment or not changes.source.complete:
+        return True
+    mine = (c for c in changes.changes if c.ok and c.at >= moment and short(c.resource) == short(settings.name))
+    return any(c.method == "CreateSubscription" for c in mine)
+
+
+def _never_pushed(ledger: Ledger, leg: Leg, settings: SubscriptionSettings, log: RequestLog | Unseen) -> bool:
+    """Whether the request log, read whole, has no push since the batch came, though there was time to answer one."""
+    newest = ledger.last_progress
+    if isinstance(log, Unseen) or not log.source.complete or ledger.started is None or newest is None:
+        return False
+    time_for_one = timedelta(seconds=settings.ack_deadline_s) + COUNTED
+    came = ledger.counts[Stage.PUBLISHED if leg is Leg.REQUEST else Stage.PROCESSED].least
+    reached = ledger.counts[Stage.DELIVERED if leg is Leg.REQUEST else Stage.RETURNED].least
+    pushed = any(r.at >= ledger.started for r in log.pushes())
+    return came > 0 and not reached and not pushed and log.source.as_of > newest + time_for_one
 
 
 def _others(
