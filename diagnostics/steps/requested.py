@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import BatchMarks, Leg, Means, Stage, StartCalls, Unseen, Why
 from diagnostics.pipeline.profile import PipelineProfile
-from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Subject, Telling
 from diagnostics.steps.tells import Tells
@@ -61,48 +61,54 @@ def requested(
     marks: BatchMarks | Unseen,
 ) -> Iterator[Finding | Row]:
     """Reads the start call's status and latency, and the coordinator's word on a refusal."""
-    attempt = ledger.attempt
-    row = Row(stage=Stage.REQUESTED, basis="items")
+    attempt, about = ledger.attempt, subjects.receiving(profile, Leg.COMPLETION)
     if not ledger.asked and attempt is not None and (why := _hidden_lately(calls, marks, now)):
         yield LATER.says(
             Status.UNKNOWN,
             f"this is the latest start attempt that could be seen; whether there was a later one could not: {why}",
+            subject=about,
             rests_on=("StartCalls", "BatchMarks"),
         )
     if ledger.known_batch is False:
         log = "" if isinstance(marks, Unseen) else "no line of the coordinator's log names this batch, and "
-        yield UNKNOWN_BATCH.says(Status.UNKNOWN, f"{log}the batch state does not know it")
-        yield row
-        return
-    if attempt is None:
-        if isinstance(calls, Unseen) and isinstance(marks, Unseen):
-            yield NONE.says(Status.UNKNOWN, f"start calls could not be seen: {calls.says}")
-        elif isinstance(marks, Unseen):
-            yield NONE.says(
-                Status.UNKNOWN, f"no start call in the look-back; lines of batches could not be seen: {marks.says}"
-            )
-        else:
-            which = "no line names this batch, and no start call is known to be its" if ledger.asked else ""
-            yield NONE.says(Status.UNKNOWN, which or "no start call and no batch in the look-back")
-        yield row
-        return
-    call, refused = attempt.call, attempt.refused
-    about = subjects.receiving(profile, Leg.COMPLETION)
-    when = clock(attempt.started, now) if attempt.seen else ""
-    if call is not None:
-        yield _answered(ledger, about, call.status, call.latency_s, when, call.reached_app)
-    elif refused is not None:
+        says = f"{log}the batch state does not know it"
+        yield UNKNOWN_BATCH.says(Status.UNKNOWN, says, subject=subjects.batch(ledger.asked))
+        yield Row(stage=Stage.REQUESTED, basis="items")
+    elif attempt is None:
+        yield NONE.says(Status.UNKNOWN, _none(ledger, calls, marks), subject=about)
+        yield Row(stage=Stage.REQUESTED, basis="items")
+    else:
+        when = clock(attempt.started, now) if attempt.seen else ""
+        yield from _taken(ledger, attempt, about, when)
+        arrived = bool(attempt.marks) or (attempt.call is not None and attempt.call.reached_app)
+        yield Row(
+            stage=Stage.REQUESTED,
+            reached=arrived if attempt.call or attempt.marks else None,
+            status=Status.OK if arrived else Status.FAULT if attempt.call else Status.UNKNOWN,
+            source=f"as asked: {when}" if ledger.as_asked else f"start call {when}" if when else "",
+        )
+
+
+def _none(ledger: Ledger, calls: StartCalls | Unseen, marks: BatchMarks | Unseen) -> str:
+    """Why no start call is known, in words."""
+    if isinstance(marks, Unseen):
+        if isinstance(calls, Unseen):
+            return f"start calls could not be seen: {calls.says}"
+        return f"no start call in the look-back; lines of batches could not be seen: {marks.says}"
+    if ledger.asked:
+        return "no line names this batch, and no start call is known to be its"
+    return "no start call and no batch in the look-back"
+
+
+def _taken(ledger: Ledger, attempt: Attempt, about: Subject | None, when: str) -> Iterator[Finding]:
+    """What became of the start call, by its own entry in the log; failing that, by the coordinator's lines."""
+    if attempt.call is not None:
+        yield _answered(ledger, about, attempt.call.status, attempt.call.latency_s, when, attempt.call.reached_app)
+    elif attempt.refused is not None:
         yield _conflict(ledger, f"the coordinator refused the start call of {when}")
     elif attempt.first(Means.RECEIVED, Means.CREATED) is not None:
         says = f"the coordinator took the start call at {when}"
         yield ACCEPTED.says(Status.OK, says, subject=about, rests_on=("BatchMarks",))
-    arrived = bool(attempt.marks) or (call is not None and call.reached_app)
-    yield Row(
-        stage=Stage.REQUESTED,
-        reached=arrived if call or attempt.marks else None,
-        status=Status.OK if arrived else Status.FAULT if call else Status.UNKNOWN,
-        source=f"as asked: {when}" if ledger.as_asked else f"start call {when}" if when else "",
-    )
 
 
 def _hidden_lately(calls: StartCalls | Unseen, marks: BatchMarks | Unseen, now: datetime) -> str:
@@ -151,18 +157,22 @@ def _answered(
             subject=about,
             rests_on=rests,
         )
+    return _failed(ledger, about, f"start call at {when} was answered {status} {took}", reached_app)
+
+
+def _failed(ledger: Ledger, about: Subject | None, what: str, reached_app: bool) -> Finding:
     empty = ledger.attempt.empty if ledger.attempt else None
     reason = empty.words.get("reason", "") if empty else ""
     return FAILED.says(
         Status.FAULT,
-        f"start call at {when} was answered {status} {took}"
+        what
         + (" by the coordinator itself" if reached_app else " and never reached a container")
         + (f": {reason}" if reason else ""),
         leg=Leg.COMPLETION,  # the service that takes start calls is the one that takes completions
         bears=Bears.SLOWS if ledger.batch else Bears.HOLDS,
         since=ledger.started,
         subject=about,
-        rests_on=rests,
+        rests_on=("StartCalls",),
     )
 
 

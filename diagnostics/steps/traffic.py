@@ -44,28 +44,27 @@ def traffic(
         return
     sent = total(published.messages)
     if sent and acks:
-        yield _flows(
-            leg,
-            about,
-            f"{count(sent, 'message')} published, {count(acks, 'push')} acked",
-            "PublishCounts",
-            "PushCounts",
-        )
-        return
-    if sent:
-        if isinstance(pushes, Unseen):
-            yield _unsure(leg, about, f"how pushes are answered could not be seen: {pushes.says}", pushes)
-        elif not by_class(pushes.series):
-            newest = last_of(published.messages)
-            at = f", the last by {clock(newest, now)}" if newest else ""
-            yield _unsure(leg, about, f"{count(sent, 'message')} published{at}, and no push was counted yet", None)
-        return
-    if acks:
-        yield _flows(
-            leg, about, f"nothing new was published, {count(acks, 'push')} of older messages acked", "PushCounts"
-        )
-        return
-    yield from _nil(leg, now, ask, published, topic, backlog, request)
+        says = f"{count(sent, 'message')} published, {count(acks, 'push')} acked"
+        yield _flows(leg, about, says, "PublishCounts", "PushCounts")
+    elif sent:
+        yield from _unanswered(leg, about, now, published, pushes)
+    elif acks:
+        says = f"nothing new was published, {count(acks, 'push')} of older messages acked"
+        yield _flows(leg, about, says, "PushCounts")
+    else:
+        yield from _nil(leg, now, ask, published, topic, backlog, request)
+
+
+def _unanswered(
+    leg: Leg, about: Subject | None, now: datetime, published: PublishCounts, pushes: PushCounts | Unseen
+) -> Iterator[Finding]:
+    """Something was published and nothing acked. What was answered otherwise is for the other steps to say."""
+    if isinstance(pushes, Unseen):
+        yield _unsure(leg, about, f"how pushes are answered could not be seen: {pushes.says}", pushes)
+    elif not by_class(pushes.series):
+        newest, sent = last_of(published.messages), total(published.messages)
+        at = f", the last by {clock(newest, now)}" if newest else ""
+        yield _unsure(leg, about, f"{count(sent, 'message')} published{at}, and no push was counted yet", None)
 
 
 def _nil(
@@ -80,46 +79,43 @@ def _nil(
     """Nothing was counted as published. That is idle only if it would have been seen, and nothing waits."""
     since, until = (ask.deploy.at if ask.deploy else None) or ask.since, published.source.as_of
     if isinstance(topic, Unseen):
-        yield _unsure(
-            leg, None, f"nothing was counted on the topic, and whether it exists could not be seen: {topic.says}", topic
-        )
+        says = f"nothing was counted on the topic, and whether it exists could not be seen: {topic.says}"
+        yield _unsure(leg, None, says, topic)
         return
     name, about = short(topic.name), subjects.topic(topic.name)
     if topic.settings is None:
         yield _unsure(leg, about, f"topic {name} does not exist: nothing can be published to it", None)
-        return
-    if since is None or until <= since or not published.source.complete:
+    elif since is None or until <= since or not published.source.complete:
         yield _unsure(leg, about, f"what is published to {name} can be seen until {clock(until, now)} only", None)
-        return
-    if isinstance(backlog, Unseen):
-        yield _unsure(
-            leg, about, f"nothing was published, and whether messages wait could not be seen: {backlog.says}", backlog
-        )
-        return
-    waits = max((s.last.value for s in backlog.undelivered if s.last), default=0.0)
-    if waits:
+    elif isinstance(backlog, Unseen):
+        says = f"nothing was published, and whether messages wait could not be seen: {backlog.says}"
+        yield _unsure(leg, about, says, backlog)
+    elif waits := max((s.last.value for s in backlog.undelivered if s.last), default=0.0):
         yield _unsure(leg, about, f"nothing was published, {count(waits, 'message')} wait and nothing is pushed", None)
-        return
-    done = (
-        0.0 if isinstance(request, Unseen) else by_class(request.series, until=until - LONGEST_DEADLINE).get("ack", 0)
-    )
-    if leg is Leg.COMPLETION and done:
+    elif leg is Leg.COMPLETION and (done := _done(request, until)):
         yield ONE_WAY.says(
             Status.WARNING,
             f"{count(done, 'push')} acked by the worker more than 10 min ago and nothing was published to {name}",
             leg=leg,
-            subject=subjects.topic(name),
+            subject=about,
             rests_on=("PublishCounts", "PushCounts"),
         )
-        return
-    yield IDLE.says(
-        Status.IDLE,
-        f"nothing was published to {name} from {clock(since, now)} to {clock(until, now)}, and nothing waits",
-        leg=leg,
-        since=since,
-        subject=subjects.topic(name),
-        rests_on=("PublishCounts", "TopicConfig", "Backlog"),
-    )
+    else:
+        yield IDLE.says(
+            Status.IDLE,
+            f"nothing was published to {name} from {clock(since, now)} to {clock(until, now)}, and nothing waits",
+            leg=leg,
+            since=since,
+            subject=about,
+            rests_on=("PublishCounts", "TopicConfig", "Backlog"),
+        )
+
+
+def _done(request: PushCounts | Unseen, until: datetime) -> float:
+    """Pushes to the worker that were acked so long ago that something should have come of them."""
+    if isinstance(request, Unseen):
+        return 0.0
+    return by_class(request.series, until=until - LONGEST_DEADLINE).get("ack", 0)
 
 
 def _flows(leg: Leg, about: Subject | None, sentence: str, *rests: str) -> Finding:
