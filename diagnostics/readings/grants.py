@@ -145,6 +145,19 @@ def taken(member: str, permission: Permission, changes: Iterable[Change]) -> dat
     return max((c.at for c in changes if c.ok and any(words in c.says for words in said)), default=None)
 
 
+def given(member: str, permission: Permission, changes: Iterable[Change]) -> datetime | None:
+    """When a role with this permission was last given to the member, as far as these changes tell."""
+    said = [f"add {role} for {member}" for role in permission.carried_by]
+    return max((c.at for c in changes if c.ok and any(words in c.says for words in said)), default=None)
+
+
+def revoked(member: str, permission: Permission, changes: Iterable[Change]) -> datetime | None:
+    """When a role with this permission was last taken from the member, if none was given to it since."""
+    made = list(changes)
+    at, back = taken(member, permission, made), given(member, permission, made)
+    return at if at and not (back and back > at) else None
+
+
 def hidden(unseen: Unseen) -> Grant:
     """What is not seen cannot be told."""
     return Grant(Held.UNKNOWN, unseen.says, unseen.what, unseen.permission, unseen.mend)

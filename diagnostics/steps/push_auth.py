@@ -6,12 +6,13 @@ fault where pushes get in, and only a refusal of the right kind settles that it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import (
     By,
+    Change,
     ChangeLog,
     Leg,
     LiveHealth,
@@ -34,7 +35,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.readings.addresses import host_of, is_own
 from diagnostics.readings.admission import Gate, Turned, Way
-from diagnostics.readings.grants import INVOKE, MINT, Grant, Held, hidden, holds, taken
+from diagnostics.readings.grants import INVOKE, MINT, Grant, Held, given, hidden, holds, revoked, taken
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.passage import About, Passage, passage
 from diagnostics.steps import subjects
@@ -130,6 +131,10 @@ UNSEEN = Telling("push_auth.unseen", Stage.DELIVERED, "sign-in could not be chec
 
 _TOKEN_LIFE = timedelta(hours=1)
 """Pub/Sub may use a token for so long: until then pushes get in with what was right when it was minted."""
+_AUDITED = timedelta(minutes=2)
+"""An audit entry is written when a call ends."""
+_IN_FORCE = timedelta(minutes=7)
+"""So long a change of IAM may take until it is in force (IAM: access change propagation)."""
 
 
 def push_auth(
@@ -490,29 +495,47 @@ def _invoker(
     elif not case.vouched:
         says = f"whether {account} may invoke {target.name} could not be told"
         yield _cannot_tell(case, subjects.service(target.name), says, answer)
-        if case.stops(Way.FORBIDDEN) and _lacks(case.door.turned.get(Way.FORBIDDEN)):
-            yield _presumed(case, wrong, target)
+        if case.stops(Way.FORBIDDEN) and (why := _why_presumed(case, account, target, case.made(about))):
+            yield _presumed(case, wrong, why)
 
 
 _GRANTS = frozenset({"SetIamPolicy", "CreateService", "DeleteService"})
 
 
-def _lacks(forbidden: Turned | None) -> bool:
+def _lacks(forbidden: Turned) -> bool:
     """Whether Google says that the caller lacks the right. The other sentence it has is also said where there is no token."""
-    return forbidden is not None and not forbidden.over and "does not have permission" in forbidden.text
+    return "does not have permission" in forbidden.text
 
 
-def _presumed(case: Passage, wrong: _Wrong, target: ServiceSettings) -> Finding:
-    """What no policy tells and the refusals do: weaker than a grant that was looked for and not found."""
+def _why_presumed(case: Passage, account: str, target: ServiceSettings, made: Sequence[Change]) -> str:
+    """Why it is likely that the right lacks though no policy tells: Google says so, or forbids all pushes since a role was taken from
+    the account. Empty: it is not, or the role was given back after the last refusal."""
+    forbidden, member = case.door.turned.get(Way.FORBIDDEN), _member(account)
+    back = given(member, INVOKE, made)
+    if forbidden is None or forbidden.over or (back and back > forbidden.last):
+        return ""
+    at, newest = revoked(member, INVOKE, made), case.door.newest_in
+    if at and at <= forbidden.first + _AUDITED and not (newest and newest > at + _IN_FORCE):
+        return (
+            f"{account} lost a role to call {target.name} at {clock(at, case.now)}, and no push got in since; "
+            "whether another grant lets it in the policies do not tell"
+        )
+    if _lacks(forbidden):
+        return f"Google's front end says that the push account has no permission to call {target.name}; the policies do not tell"
+    return ""
+
+
+def _presumed(case: Passage, wrong: _Wrong, says: str) -> Finding:
+    """What no policy tells, and refusals or the audit log do: weaker than a grant that was looked for and not found."""
     return INVOKER.says(
         Status.WARNING,
-        f"Google's front end says that the push account has no permission to call {target.name}; the policies do not tell",
+        says,
         leg=case.leg,
         bears=Bears.HOLDS if case.least else Bears.APART,
         held=case.least,
         since=wrong.since,
         subject=wrong.subject,
-        rests_on=("RequestLog",),
+        rests_on=("RequestLog", "ChangeLog"),
         tells=Mended(),
     )
 

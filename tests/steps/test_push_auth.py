@@ -278,6 +278,43 @@ def test_a_group_that_is_let_in_and_403s_for_lack_of_the_right_is_likely_at_most
     assert named(found) == {INVOKER: (Role.BLOCKS, LIKELY)}
 
 
+GROUP = Binding(role="roles/run.invoker", members=("group:person-1f0c",))
+TOOK = (50.0, "services/worker", "SetIamPolicy", f"remove roles/run.invoker for {ACCOUNT}")
+
+
+def test_a_role_that_was_taken_and_403s_since_then_is_likely_whatever_google_says() -> None:
+    found = findings(
+        policy=policy(GROUP), log=log(answered(60, 51), refused(403, NO_SIGN_IN, 28)), changes=changes(TOOK)
+    )
+    assert named(found) == {INVOKER: (Role.BLOCKS, LIKELY)}
+    assert one(found, "invoker").since == ago(50)
+
+
+@pytest.mark.parametrize(
+    ("made", "rows"),
+    [
+        ((), answered(60, 51)),
+        ((TOOK,), answered(60, 31)),
+        ((TOOK, (40.0, "services/worker", "SetIamPolicy", f"add roles/run.invoker for {ACCOUNT}")), answered(60, 51)),
+        (((50.0, "services/other", "SetIamPolicy", f"remove roles/run.invoker for {ACCOUNT}"),), answered(60, 51)),
+        (((20.0, "services/worker", "SetIamPolicy", f"remove roles/run.invoker for {ACCOUNT}"),), answered(60, 51)),
+    ],
+    ids=("none taken", "pushes got in since", "given back", "of another service", "taken after the first refusal"),
+)
+def test_a_sentence_that_may_mean_no_token_is_not_taken_for_a_missing_role_by_itself(
+    made: tuple[tuple[float, str, str, str], ...], rows: list[LogRow]
+) -> None:
+    found = findings(policy=policy(GROUP), log=log(rows, refused(403, NO_SIGN_IN, 28)), changes=changes(*made))
+    assert named(found) == {}
+
+
+def test_refusals_that_ended_before_the_role_was_given_back_accuse_nobody() -> None:
+    back = (8.0, "services/worker", "SetIamPolicy", f"add roles/run.invoker for {ACCOUNT}")
+    spent = log(refused(403, NO_PERMISSION, 28, 10))
+    assert named(findings(policy=policy(GROUP), log=spent)) == {INVOKER: (Role.BLOCKS, LIKELY)}
+    assert named(findings(policy=policy(GROUP), log=spent, changes=changes(back))) == {}
+
+
 def test_a_missing_grant_without_the_log_is_likely_at_most() -> None:
     found = findings(policy=policy(), pushes=pushes(range(3, 29), remote_server_4xx=2), log=unseen("RequestLog"))
     assert named(found) == {INVOKER: (Role.BLOCKS, LIKELY)}

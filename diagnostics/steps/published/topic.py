@@ -21,7 +21,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.readings.answers import RECENT
 from diagnostics.readings.arrived import astray
-from diagnostics.readings.grants import PUBLISH, holds, taken
+from diagnostics.readings.grants import PUBLISH, holds, revoked
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.refusals import PUT_OFF, given_up, lost, overtaken
 from diagnostics.steps import subjects
@@ -123,9 +123,8 @@ def may_publish(
     member = f"serviceAccount:{account}"
     about = {f"topics/{short(config.name)}", f"projects/{config.name.split('/')[1]}"}
     made = [c for c in changes.changes if c.ok and c.resource in about]
-    at = taken(member, PUBLISH, made)
-    given = any(f"add {role} for {member}" in c.says for c in made if at and c.at > at for role in PUBLISH.carried_by)
-    if at is None or given or holds(member, PUBLISH, project).granted:
+    at = revoked(member, PUBLISH, made)
+    if at is None or holds(member, PUBLISH, project).granted:
         return
     if isinstance(counts, Unseen) or total(counts.messages, at + timedelta(minutes=1)):
         return
