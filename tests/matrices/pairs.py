@@ -40,6 +40,9 @@ NOT_NAMED, WRONG, ROLE, FALSE_OK, NO_ANSWER = "not named", "wrong confirmed", "r
 UNMET = "latent not named"
 """Nothing of the batch met it, but it is there: old messages meet it, or the configuration shows it."""
 
+LEFT_OVER_SEEN = "delivered.dead_lettered"
+"""What an answer has to tell all the same where another cause covers the one that accounts for what is left over."""
+
 
 class Pair(NamedTuple):
     a: Single
@@ -169,7 +172,14 @@ def judge(pair: Pair, file: Path) -> Judged:
         fault
         for fault, other in zip(faults, reversed(faults), strict=True)
         if fault in missing
-        and (not there(truth, fault) or covered(truth, fault.code, fault.leg, other.code or other.finding, other.leg))
+        and (
+            not there(truth, fault)
+            or (
+                covered(truth, fault.code, fault.leg, other.code or other.finding, other.leg)
+                and other not in missing
+                and _tells(diagnosis, LEFT_OVER_SEEN)
+            )
+        )
     ]
     wrong = [
         *((NOT_NAMED if touched(truth, fault) else UNMET, str(fault)) for fault in missing if fault not in unmet),
@@ -195,7 +205,7 @@ def named(fault: Fault, answer: Answer, diagnosis: Diagnosis, truth: Truth) -> b
     if over and any(told.code == over for told in answer.causes):
         return True
     if fault.finding:
-        return any(f.code == fault.finding and f.abnormal for f in diagnosis.findings)
+        return _tells(diagnosis, fault.finding)
     return any(_is(told, fault) or fault.code in told.one_of for told in answer.causes if not told.benign)
 
 
@@ -220,6 +230,10 @@ def wrong_role(told: Told, truth: Truth) -> str:
     if told.role == "latent":
         return f"{told}: it holds {holds} items" if holds else ""
     return "" if met(truth, told.code, told.leg, told.stage) else f"{told}: no item met it"
+
+
+def _tells(diagnosis: Diagnosis, finding: str) -> bool:
+    return any(f.code == finding and f.abnormal for f in diagnosis.findings)
 
 
 def _is(told: Told, fault: Fault) -> bool:
