@@ -22,7 +22,7 @@ from diagnostics.evidence.model import (
     SubscriptionConfig,
     Unseen,
 )
-from diagnostics.readings.answers import RECENT, Answers, answers, goes_on, lately, recent, tally
+from diagnostics.readings.answers import RECENT, Answers, answers, goes_on, last_of, lately, recent, tally
 from diagnostics.readings.expired import EXPIRED, at_starts, peak, work
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.owed import owed
@@ -233,11 +233,13 @@ def _too_slow(
     seen: _Seen, capacity: ReceiverCapacity, deadline_s: float, figures: str, startup: float, starts: float
 ) -> Finding:
     """The start outlasts the deadline. Pushes that ran into it are its doing where starts can account for most of them, and programs
-    do not take longer than the deadline themselves."""
+    do not take longer than the deadline themselves; once nothing runs into it any more, those that starts can account for."""
     late = at_starts(seen.pushes, capacity, deadline_s, seen.since - _FIRST_START, seen.settings.template.concurrency)
     took = work(seen.told, capacity, deadline_s)
-    expired = late.count if 2 * late.count > late.all and not took.most else 0.0
-    current = bool(expired) and late.until is not None and _goes_on(seen, late.until, deadline_s)
+    newest = None if isinstance(seen.pushes, Unseen) else last_of(seen.pushes.series, response_class=EXPIRED)
+    past = newest is not None and not _goes_on(seen, newest, deadline_s)
+    expired = late.count if (2 * late.count > late.all or past) and not took.most else 0.0
+    current = bool(expired) and not past and late.until is not None and _goes_on(seen, late.until, deadline_s)
     holds = current and seen.least > 0 and not recent(seen.pushes).acks
     return TOO_SLOW.says(
         Status.FAULT if holds else Status.WARNING,

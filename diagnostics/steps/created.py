@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from diagnostics.evidence.model import BatchMarks, BatchStatus, ItemMarks, Leg, Means, ServiceConfig, Stage, Unseen
+from diagnostics.evidence.model import (
+    BatchMarks,
+    BatchStatus,
+    ItemMarks,
+    Leg,
+    Means,
+    PushCounts,
+    ServiceConfig,
+    Stage,
+    Unseen,
+)
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.answers import ACK, last_of
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.ledger.ledger import moves
 from diagnostics.steps import subjects
@@ -59,15 +70,18 @@ def created(
     status: BatchStatus | Unseen,
     items: ItemMarks | Unseen,
     coordinator: Annotated[ServiceConfig | Unseen, Leg.COMPLETION],
+    work: Annotated[PushCounts | Unseen, Leg.REQUEST],
+    back: Annotated[PushCounts | Unseen, Leg.COMPLETION],
 ) -> Iterator[Finding | Row]:
-    """Reads the coordinator's log and its batch state; for a refused start, the batch that is in the way."""
+    """Reads the coordinator's log and its batch state; for a refused start, the batch that is in the way, and whether pushes of either
+    leg were acked since: without an ack no item gets further."""
     attempt = ledger.attempt
     if attempt is None:
         yield Row(stage=Stage.CREATED, not_reached=True, status=Status.UNKNOWN)
     elif attempt.created is not None or (not isinstance(status, Unseen) and status.exists and bool(attempt.batch)):
         yield from _exists(ledger, attempt, profile, now)
     elif attempt.refused or (attempt.call and attempt.call.status == 409):
-        yield from _in_the_way(ledger, attempt, now, items)
+        yield from _in_the_way(ledger, attempt, now, items, (work, back))
         yield Row(stage=Stage.CREATED, expected=None, seen_min=0, seen_max=0, status=Status.FAULT, source="refused")
     elif ledger.made_none:
         yield from _made_none(ledger, profile)
@@ -172,7 +186,13 @@ def _how_it_ended(ledger: Ledger, attempt: Attempt, now: datetime) -> str:
     return f": the call ended in {status} after {span(attempt.call.latency_s)}{told}{earlier if status >= 400 else ''}"
 
 
-def _in_the_way(ledger: Ledger, attempt: Attempt, now: datetime, items: ItemMarks | Unseen) -> Iterator[Finding]:
+def _in_the_way(
+    ledger: Ledger,
+    attempt: Attempt,
+    now: datetime,
+    items: ItemMarks | Unseen,
+    pushes: tuple[PushCounts | Unseen, PushCounts | Unseen],
+) -> Iterator[Finding]:
     named = attempt.refused.words.get("blocker", "") if attempt.refused else ""
     blocker = _blocker(ledger, attempt, named)
     if blocker is None:
@@ -190,6 +210,8 @@ def _in_the_way(ledger: Ledger, attempt: Attempt, now: datetime, items: ItemMark
     ended = blocker.forced or blocker.closed
     if ended:
         yield _ended(other, ended.at, attempt.started)
+    elif (moved := _last_ack(other, pushes)) and (now - moved).total_seconds() > _IDLE_S:
+        yield _open(replace(other, newest=moved))
     elif isinstance(items, Unseen) or (other.idle_s > _IDLE_S and not _shows_progress(ledger)):
         yield STALE_OPEN.says(
             Status.UNKNOWN,
@@ -223,6 +245,15 @@ class _Other:
             idle_s=self.idle_s,
             age_s=(self.now - self.attempt.started).total_seconds(),
         )
+
+
+def _last_ack(other: _Other, pushes: tuple[PushCounts | Unseen, PushCounts | Unseen]) -> datetime | None:
+    """The last moment at which an item of that batch can have got further, by the acks on both legs; None where they were not seen."""
+    seen = [p for p in pushes if not isinstance(p, Unseen) and p.source.complete]
+    if len(seen) < len(pushes):
+        return None
+    acks = [at for p in seen if (at := last_of(p.series, other.newest, response_class=ACK))]
+    return max([other.newest, *acks])
 
 
 def _ended(other: _Other, at: datetime, refused: datetime) -> Finding:

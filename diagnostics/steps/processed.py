@@ -76,6 +76,8 @@ class AllFail(Tells, frozen=True, kw_only=True):
     failed: int
     tried: int
     before: int
+    picked_from: int = 0
+    """Items of the batch of which a gate let only the lesser part through: what is left is no fair sample. 0: it did not."""
 
 
 class Unreadable(Tells, frozen=True, kw_only=True):
@@ -203,6 +205,8 @@ UNSEEN = Code("processed.unseen", Stage.PROCESSED, "what the receiver answers co
 _ABOUT_CALLS = (401, 403, 404, 405, 429)
 """Client errors that say something of the call or of the moment, and nothing of the message."""
 _PRINTED = ("stderr", "stdout")
+_VISIBLE = timedelta(minutes=5)
+"""Backlogs are visible after at most this long (four minutes, and a sample)."""
 _AGAIN = 3
 """Fewer failures than this of all items together are a retry, and no coming back again and again."""
 
@@ -267,8 +271,15 @@ class _Seen:
 
     @property
     def least(self) -> int:
-        """Items of the batch that this receiver has not acked."""
-        return owed(self.ledger, self.leg)[0]
+        """Items of the batch that this receiver has not acked and that can come to it: they wait in the subscription, or its refusals
+        made them dead letters. Where nothing left the subscription since the batch began, what waited before is no item of it."""
+        owes, _ = owed(self.ledger, self.leg)
+        dead, began, newest = self.ledger.dead(self.leg), self.ledger.started, self.ledger.last_progress
+        if dead.could_wait is None or began is None or (newest is not None and self.now - newest <= _VISIBLE):
+            return owes
+        still = not isinstance(self.pushes, Unseen) and dead.counted and not dead.messages
+        still = still and not tally(self.pushes, began - timedelta(minutes=1)).acks
+        return min(owes, max(dead.could_wait - (dead.waited or 0 if still else 0), 0) + dead.ours)
 
     @property
     def kept_away(self) -> int:
@@ -423,8 +434,19 @@ def _all_fail(seen: _Seen, broken: Broken) -> Finding:
         until=broken.last if over else None,
         rests_on=("ItemMarks", "PushCounts"),
         subject=seen.service,
-        tells=AllFail(failed=len(broken.items), tried=len(broken.items), before=broken.before),
+        tells=AllFail(
+            failed=len(broken.items),
+            tried=len(broken.items),
+            before=broken.before,
+            picked_from=_picked_from(seen.ledger),
+        ),
     )
+
+
+def _picked_from(ledger: Ledger) -> int:
+    """How many items a gate had before it, if it kept most of them back."""
+    gated, passed = ledger.gated or 0, ledger.counts[Stage.PUBLISHED].most
+    return gated + passed if passed is not None and gated > passed else 0
 
 
 def _too_few(seen: _Seen, fail_now: int, service: ServiceConfig | Unseen) -> Finding:
@@ -611,7 +633,9 @@ def _answers(seen: _Seen) -> Iterator[Finding]:
 def _unreadable(seen: _Seen, rows: Sequence[LogRow]) -> Finding:
     fails = seen.fails(rows)
     fresh = lately(rows, seen.now)
-    holds = fails and seen.least > 0 and len(fresh) > seen.recent.acks and 2 * len(fresh) >= seen.recent.nacks
+    readable = through(seen.ledger, seen.leg)  # of what a program took up, each message was read
+    holds = fails and seen.least > 0 and not readable
+    holds = holds and len(fresh) > seen.recent.acks and 2 * len(fresh) >= seen.recent.nacks
     return UNREADABLE.says(
         Status.FAULT if holds else Status.WARNING if fails else Status.OK,
         f"{at_least(seen.told.whole, count(len(rows), 'push'))} answered {_codes(rows)} by the application itself"

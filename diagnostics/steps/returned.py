@@ -182,7 +182,7 @@ def _found(
             tells=Topic(topic=short(topic.name)),
         )
     if not isinstance(sent, Unseen) and not isinstance(work, Unseen):
-        yield from _unsent(ledger, profile, topic, sent, work, least, told=bool(errors))
+        yield from _unsent(ledger, profile, topic, sent, work, least, ours)
 
 
 def _errors(
@@ -228,9 +228,9 @@ def _unsent(
     sent: PublishCounts,
     work: PushCounts,
     least: int,
-    told: bool,
+    errors: list[Mark],
 ) -> Iterator[Finding]:
-    """Work that was acked and of which the topic has nothing, or less than it should. `told`: the worker says why itself."""
+    """Work that was acked and of which the topic has nothing, or less than it should. `errors`: the worker's own lines that say why."""
     begin = ledger.started
     if begin is None:
         return
@@ -238,7 +238,9 @@ def _unsent(
     until = sent.source.as_of - timedelta(minutes=1)
     acks = by_class(work.series, since, until).get("ack", 0)
     published = round(total(sent.messages, since))
-    given_up = [] if told else list(_never_published(ledger, sent, published, least, profile))
+    given_up = [] if errors else list(_never_published(ledger, sent, published, least, profile))
+    if not given_up:
+        yield from _skipped_alone(ledger, sent, least, errors, profile)
     if published or any(never.unskipped == 0 for never in MISSING.told(given_up)):
         yield from given_up
     elif acks and sent.source.as_of - begin > timedelta(minutes=3):
@@ -264,12 +266,44 @@ def _never_published(
     never = min(least, len(finished) - published)
     if never <= 0 or newest is None or sent.source.as_of <= newest:
         return
-    open_ones = [x for x in finished if x.stage is Stage.PROCESSED]
+    yield _missing([x for x in finished if x.stage is Stage.PROCESSED], never, profile)
+
+
+def _skipped_alone(
+    ledger: Ledger, sent: PublishCounts, least: int, errors: list[Mark], profile: PipelineProfile
+) -> Iterator[Finding]:
+    """Items that the worker gave up are all that is missing, or all of which it does not say that it could not report them. Where the way
+    back is open and nothing waits on it, or nothing was published at all, they were never reported, however often others were."""
+    open_ones = [x for x in ledger.lives if (x.done or x.skipped) and x.stage is Stage.PROCESSED]
+    silent = [x for x in open_ones if x.skipped and not x.done and not x.completion_failed]
+    ended = [x.ended for x in silent if x.ended]
+    if not ended or sent.source.as_of < max(ended) + _SETTLED:
+        return
+    failed = len(open_ones) - len(silent)
+    unnamed = sum(1 for x in open_ones if x not in silent and not x.completion_failed)
+    if unnamed != sum(1 for m in errors if not m.item):
+        return  # a line that names no item may be of any; where there is one for each of the others, it adds up
+    passed = (Stage.RETURNED, Stage.RECORDED)
+    came = any(x.got_further and x.got_further > min(ended) for x in ledger.lives if x.stage in passed)
+    back = ledger.dead(Leg.COMPLETION)
+    none_sent = ledger.started and not total(sent.messages, ledger.started - timedelta(minutes=1))
+    if not least:
+        return
+    if (failed and none_sent) or (came and back.could_wait == 0 and not back.most):
+        yield _missing(silent, min(len(silent), least), profile)
+
+
+_SETTLED = timedelta(minutes=3)
+"""After so long a completion that was published would have come back, or be counted as waiting."""
+
+
+def _missing(open_ones: list[Life], never: int, profile: PipelineProfile) -> Finding:
+    """So many of these were acked and never reported."""
     skipped = [x for x in open_ones if x.skipped]
     why = Counter(x.reason for x in skipped if x.reason)
     reasons = f" ({', '.join(f'{n} {reason}' for reason, n in why.most_common(3))})" if why else ""
     told = f", {len(skipped)} of them given up by the worker{reasons}" if skipped else ""
-    yield MISSING.says(
+    return MISSING.says(
         Status.FAULT,
         f"{count(never, profile.item)} acked and no completion published for them{told}: {names(x.name for x in open_ones)}",
         leg=Leg.COMPLETION,

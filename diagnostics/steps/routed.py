@@ -245,11 +245,12 @@ def _wrong_endpoint(seen: _Seen, settings: SubscriptionSettings) -> str:
 
 
 def _turned_away(seen: _Seen, settings: SubscriptionSettings, log: RequestLog | Unseen) -> bool:
-    """Whether Google's front end turned the newest pushes to a wrong path away before any program could say that it has none."""
+    """Whether the newest pushes to a wrong path came to no program that could say that it has none: turned away by Google's front end,
+    or ended by Cloud Run."""
     path = _wrong_path(settings, seen.profile, seen.leg)
     rows = [] if isinstance(log, Unseen) or not path else [r for r in log.refused if r.pushed_to(path)]
     newest = [r for r in rows if r.at > rows[-1].at - RECENT]
-    return bool(newest) and all(r.by is By.FRONT_END and r.status in (401, 403) for r in newest)
+    return bool(newest) and all(r.by is not By.APPLICATION for r in newest)
 
 
 def _twins(seen: _Seen, settings: SubscriptionSettings) -> Iterator[Finding]:

@@ -69,6 +69,14 @@ def test_two_starts_do_not_account_for_what_expires_all_the_time() -> None:
     assert late.numbers["all_expired"] == 228
 
 
+def test_two_starts_account_for_what_expired_at_them_once_nothing_expires_any_more() -> None:
+    expired = pushes(deadline_exceeded=dict.fromkeys(range(20, 39), 6.0), ack=dict.fromkeys(range(5, 39), 6.0))
+    late = one(cold_start.TOO_SLOW, said(capacity({38: 2}, took_s=27), expired, log()))
+    assert 0 < late.numbers["expired"] < late.numbers["all_expired"]
+    assert (late.status, late.bears, late.held) == (Status.WARNING, Bears.SLOWS, 0)
+    assert late.until is not None
+
+
 def test_where_work_itself_takes_longer_the_start_owns_nothing() -> None:
     warm = log(*(row(m, 200, latency_s=90) for m in (30, 20, 10)))
     late = one(cold_start.TOO_SLOW, said(capacity({2: 2}, took_s=27), pushes(deadline_exceeded={2: 5}), warm))

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
-from diagnostics.evidence.model import FINE_AT_MOST, Leg, Means, PlatformLine, PlatformLines
+from diagnostics.evidence.model import (
+    FINE_AT_MOST,
+    Backlog,
+    DeadLetterCounts,
+    Leg,
+    Mark,
+    Means,
+    PlatformLine,
+    PlatformLines,
+)
 from diagnostics.steps import processed
 from diagnostics.steps.finding import Bears, Finding, Status
 from diagnostics.steps.processed import processed as step
 from tests.steps.built import (
+    BEGAN,
     BROKEN,
     CUT,
     DENIED,
@@ -30,6 +41,7 @@ from tests.steps.built import (
     one,
     pushes,
     row,
+    series,
     service,
     subscription,
     unseen,
@@ -312,3 +324,38 @@ def test_what_was_read_in_part_is_so_many_or_more(statuses: tuple[int, ...], who
         log(*(row(n, s) for n, s in enumerate(statuses, 1)), whole=whole), pushes(remote_server_5xx={2: 3}), platform()
     )
     assert says in one(processed.ERRORS, told).says
+
+
+def test_what_fails_holds_nothing_that_cannot_have_come_to_it() -> None:
+    """Two old messages are refused, and nothing else waits: the batch lost its own on the way."""
+    refused = [row(m, 400) for m in range(1, 38, 3)]
+    counted = pushes(remote_server_4xx=dict.fromkeys(range(1, 38, 3), 1.0))
+    waits = Backlog(
+        source=SOURCE, undelivered=(series({41: 2, 0: 2}),), oldest_age_s=(series({0: 9e4}),), outstanding=()
+    )
+    letters = DeadLetterCounts(source=SOURCE, series=())
+
+    def unreadable(backlog_: Backlog) -> Finding:
+        found = (log(*refused), counted, platform(), (("DeadLetterCounts", Leg.REQUEST), letters))
+        return one(processed.UNREADABLE, findings(step, TEN, lines(), (("Backlog", Leg.REQUEST), backlog_), *found))
+
+    lost, kept = unreadable(waits), unreadable(structs.replace(waits, undelivered=(series({41: 2, 0: 12}),)))
+    assert (lost.bears, lost.held) == (Bears.APART, 0)
+    assert (kept.bears, kept.held) == (Bears.HOLDS, 10)
+
+
+def test_of_what_a_gate_picked_out_all_that_fail_are_no_fair_sample() -> None:
+    items = lines(*failed("a", 30, 20, 2), *failed("b", 29, 19, 1))
+
+    def broken(*gate: Mark) -> Finding:
+        begun = batch(20, 2, *gate)
+        found = (items, log(row(1, 500)), pushes(remote_server_5xx={1: 2}), platform())
+        return one(processed.ALL_FAIL, findings(step, begun, *found))
+
+    picked = mark(Means.GATE, BEGAN - 0.2, count=2, of=20)
+    half = mark(Means.GATE, BEGAN - 0.2, count=2, of=4)
+    assert (
+        broken(picked).numbers["picked_from"],
+        broken(half).numbers["picked_from"],
+        broken().numbers["picked_from"],
+    ) == (20, 0, 0)

@@ -28,6 +28,7 @@ from diagnostics.steps.finding import Bears, Finding, Status
 from diagnostics.steps.limits import addressing
 from diagnostics.steps.published import topic
 from tests.steps.built import (
+    BROKEN,
     PROFILE,
     SOURCE,
     Legged,
@@ -81,15 +82,21 @@ def test_what_a_filter_dropped_waits_for_no_puller() -> None:
 
 
 def astray(*statuses: int) -> Finding:
-    rows = [msgspec.structs.replace(row(m, status, instance=""), path="/else") for m, status in enumerate(statuses, 1)]
+    rows = [
+        msgspec.structs.replace(
+            row(m, status, BROKEN if status == 503 else "", "i1" if status > 403 else ""), path="/else"
+        )
+        for m, status in enumerate(statuses, 1)
+    ]
     profile = msgspec.structs.replace(PROFILE, request=LegProfile(subscription="s", push_path="/push"))
     found = (batch(10), service(), pushes(), backlog(10, 39), took({39: 10}), log(*rows))
     moved = changed(push_endpoint="https://w.run.app/else")
     return one(routed.ENDPOINT, findings(routed.routed, *found, moved, profile=profile))
 
 
-def test_a_wrong_path_holds_nothing_that_is_turned_away_at_the_door() -> None:
+def test_a_wrong_path_holds_nothing_that_comes_to_no_program() -> None:
     assert (astray(401, 401).bears, astray(401, 401).held) == (Bears.APART, 0)
+    assert (astray(503, 503).bears, astray(503, 503).held) == (Bears.APART, 0)
     assert (astray(404, 404).bears, astray(404, 404).held) == (Bears.HOLDS, 10)
 
 

@@ -104,3 +104,13 @@ def test_a_line_that_does_not_tell_why_is_an_error_without_an_answer() -> None:
     told = lost(*errors("something went wrong", 0, 3))
     assert one(published.ERRORS, told).numbers["answered"] == 0
     assert of(published.GAVE_UP, told) == []
+
+
+def test_a_quota_that_cost_items_is_told_though_the_batch_was_lowered_by_them() -> None:
+    given_up = errors("504 Timeout", 0, 5)
+    marks = batch(60, 55, *given_up)
+    lowered = BatchStatus(source=SOURCE, batch="B", exists=True, expected=55)
+    told = findings(step, marks, lowered, counts(resource_exhausted={39: 15}), quota(39))
+    exceeded = one(topic.QUOTA, told)
+    assert (exceeded.status, exceeded.bears, exceeded.held) == (Status.WARNING, Bears.SLOWS, 0)
+    assert exceeded.until is not None

@@ -1,6 +1,6 @@
 """Receivers that answer, but not with an ack."""
 
-from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, Over, all_of, any_of, none_of, ok
+from diagnostics.causes.model import BOTH, Cause, Has, Over, all_of, any_of, none_of, ok
 from diagnostics.evidence.model import BatchMarks, ItemMarks, PushCounts, Stage
 from diagnostics.steps import dead_letter, delivered, peeked, processed, requested
 
@@ -45,7 +45,8 @@ CAUSES = (
         says="all {failed} items that came round failed and nothing was acked: the worker or what it calls is broken, not the messages",
         stage=Stage.PROCESSED,
         requires=all_of(Has(processed.ALL_FAIL), none_of(Has(processed.CRASHING))),
-        decisive=ALWAYS,
+        # Of the few that a gate let through, all may be such as no worker can do.
+        decisive=none_of(Over(processed.ALL_FAIL, lambda told: told.picked_from, 0)),
         overturned_by=(PushCounts,),
         effects=(
             dead_letter.TOPIC_MISSING,

@@ -38,13 +38,13 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
         return DeadLetters(pause=still)
     begin = ledger.started - timedelta(minutes=1)
     could_wait = _could_wait(backlog)
+    waited_before = _at(backlog, ledger.started)
     if counter is None:
-        return DeadLetters(pause=still, could_wait=could_wait)
+        return DeadLetters(pause=still, could_wait=could_wait, waited=waited_before)
     points = [p for s in counter.series for p in s.within(begin) if p.value > 0]
     messages = round(sum(p.value for p in points))
     owed = missed(ledger, leg)
     spent = _spent(ledger, evidence.now, leg, limits, could_wait, still)
-    waited_before = _at(backlog, ledger.started)
     certain = max(
         owed - could_wait if could_wait is not None else 0,
         messages - waited_before if waited_before is not None else 0,
@@ -59,6 +59,7 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
         first=min((p.start for p in points), default=None),
         last=max((p.end for p in points), default=None),
         could_wait=could_wait,
+        waited=waited_before,
         pause=still,
         counted=True,
     )

@@ -126,6 +126,8 @@ class DeadLetters:
     """Whether Pub/Sub's counter was seen."""
     could_wait: int | None = None
     """So many messages of the batch can still wait in the subscription; None: not seen."""
+    waited: int | None = None
+    """So many messages waited there when the batch began; None: not seen."""
     pause: timedelta = timedelta(minutes=25)
     """The longest time between two tries of a message that is still pushed."""
 

@@ -218,7 +218,8 @@ def _refusal(one: _Refused, share: _Shares, now: datetime, about: Subject | None
 def _quota(
     quota: QuotaExceeded, since: datetime, now: datetime, share: _Shares, about: Subject | None
 ) -> Iterator[Finding]:
-    """A quota that was exceeded holds what was put off for want of it, and nothing that was refused for another reason."""
+    """A quota that was exceeded holds what was put off for want of it, and nothing that was refused for another reason. Once the batch
+    is lowered to what got through, it is past, and what it cost stays told."""
     for one in quota.series:
         points = [p for p in one.within(since) if p.value > 0]
         if not points:
@@ -227,7 +228,7 @@ def _quota(
         bears, held = share.holds(share.put_off, True)
         live = points[-1].end > quota.source.as_of - RECENT or (share.put_off > 0 and not share.given_up)
         yield QUOTA.says(
-            Status.FAULT if live else Status.OK,
+            Status.FAULT if live else Status.WARNING if share.put_off else Status.OK,
             f"quota {metric} was exceeded from {clock(points[0].start, now)} to {clock(points[-1].end, now)}",
             leg=Leg.REQUEST,
             bears=bears,
