@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from diagnostics.conclude.standing import worst
 from diagnostics.evidence.model import ChangeLog, EvidenceSet, Leg, Why, seen
 from diagnostics.steps import changes, push_auth
 from diagnostics.steps.finding import Finding, Kind, Status
@@ -56,6 +57,8 @@ class Adding:
         if part is None or name == self._command:
             return part is None
         of = [f for f in self._findings if f.code.partition(".")[0] in part.steps and _is_of(f, leg_of(command))]
+        if worst(f.status for f in of) is Status.UNKNOWN:
+            return False  # it could not tell, and says so with its exit code
         if name == "changes":
             return self._changed(about) or any(self._is_new(f) for f in of if f.code != changes.NOTHING.name)
         return any(self._is_new(f) for f in of) or (part.calls and not any(_keeps_out(f) for f in of))

@@ -95,6 +95,8 @@ def test_a_part_is_worth_it_for_what_the_answer_leaves_out() -> None:
     assert adds("worker", FINE)
     assert not adds("worker"), "nothing was found"
     assert adds("delivery --leg request", FAILING), "a consequence is printed by its title"
+    assert not adds("worker --leg request", FINE, UNSEEN), "it could not tell how it stands, whatever else it says"
+    assert adds("worker --leg request", FINE, UNSEEN, ERRORS)
 
 
 def test_a_part_is_not_offered_by_itself() -> None:
