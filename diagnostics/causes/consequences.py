@@ -100,12 +100,18 @@ def _made(finding: Finding, of: Iterable[Finding]) -> frozenset[str] | None:
     return frozenset[str]().union(*(CLASSES.get(f.code, _ANY) for f in sources)) if sources else None
 
 
+_OF_THE_BATCH = frozenset(
+    code.name for code in (progress.STALLED, closed.HOLLOW, closed.WAITS_FOR_UNPUBLISHED, closed.WILL_WAIT)
+)
+"""What becomes of a batch: it follows from nothing that none of its items has met."""
+
+
 def _can(finding: Finding, source: Finding) -> bool:
     if source.kind is Kind.NOTE or source.stage not in AFTER.get(finding.code, frozenset()):
         return False
     if source.kind is Kind.MECHANISM and source.status is Status.WARNING and source.bears is Bears.APART:
         return False  # set up wrong, and no item has met it
-    if finding.code == progress.STALLED.name:
+    if finding.code in _OF_THE_BATCH:
         return source.bears is not Bears.APART
     same_leg = finding.leg is source.leg or None in (finding.leg, source.leg)
     started = finding.code == created.MISSING.name and source.leg is Leg.COMPLETION  # it takes start calls, too

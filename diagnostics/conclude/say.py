@@ -199,7 +199,7 @@ class Teller:
     def named(self, live: Live, remedy: tuple[str, ...]) -> Named:
         match, share = live.match, live.share
         because = _sentences((*match.because, *share.own))
-        seen_at_work = live.met or any(f.kind is Kind.EFFECT and f.abnormal for f in share.own)
+        seen_at_work = live.met or any(f.kind is not Kind.MECHANISM and f.abnormal for f in share.own)
         at_work = seen_at_work or live.role in (Role.BLOCKS, Role.WORSENS)  # what nothing meets has no consequences
         return Named(
             code=match.cause.code,

@@ -13,7 +13,7 @@ from diagnostics.causes.verdict import Verdict, decide
 from diagnostics.evidence.model import Leg, PushCounts, Stage
 from diagnostics.readings.stakes import Stakes
 from diagnostics.readings.wholeness import Wholeness
-from diagnostics.steps import delivered, push_auth, requested
+from diagnostics.steps import closed, delivered, push_auth, requested
 from diagnostics.steps.finding import AnyCode, Bears, Code, Details, Finding, Kind, Status, Telling
 from diagnostics.steps.tells import Tells
 
@@ -232,6 +232,15 @@ def test_nothing_follows_from_what_is_set_up_wrong_and_no_item_has_met(
     old = found(delivered.OLD_BACKLOG, Status.WARNING, tells=delivered.OldBacklog(unacked=3, age_s=9e4))
     v = verdict([cause("c", kind, True)], found(kind, status, bears), old)
     assert [f.code for f in v.unexplained] == ([] if explained else [delivered.OLD_BACKLOG.name])
+
+
+@pytest.mark.parametrize(("bears", "explained"), [(Bears.HOLDS, True), (Bears.APART, False)])
+def test_what_becomes_of_the_batch_does_not_follow_from_what_none_of_its_items_has_met(
+    bears: Bears, explained: bool
+) -> None:
+    hollow = found(closed.HOLLOW, bears=Bears.HOLDS, leg=None, tells=closed.Hollow(wanted=62, done=0))
+    v = verdict([cause("c", CONFIG, True)], found(CONFIG, bears=bears), hollow)
+    assert [f.code for f in v.unexplained] == ([] if explained else [closed.HOLLOW.name])
 
 
 def test_the_role_is_by_its_own_findings_not_by_what_others_hold() -> None:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from msgspec.structs import replace
 
+from diagnostics.causes.attribute import Share
+from diagnostics.causes.match import Match
+from diagnostics.causes.model import Cause, Confidence, Has, Role
+from diagnostics.causes.verdict import Live
 from diagnostics.conclude.diagnosis import Diagnosis, Header, State
-from diagnostics.evidence.model import BatchMarks, BatchStatus, EvidenceSet, ItemMarks, Mark, Means, Provenance
+from diagnostics.conclude.say import Teller
+from diagnostics.evidence.model import BatchMarks, BatchStatus, EvidenceSet, ItemMarks, Leg, Mark, Means, Provenance
 from diagnostics.pipeline.profile import LegProfile, Marker, PipelineProfile
 from diagnostics.question.ask import Ask
+from diagnostics.readings.ledger import Ledger
 from diagnostics.run.investigate import Case, investigate
-from diagnostics.steps.finding import Status
+from diagnostics.steps import dead_letter, delivered
+from diagnostics.steps.finding import AnyCode, Finding, Status
 
 NOW = datetime(2026, 2, 8, 14, 20, tzinfo=UTC)
 START = NOW - timedelta(minutes=3)
@@ -50,3 +58,21 @@ def test_a_batch_that_gets_on_and_is_not_known_to_be_well_says_what_was_left_ope
     )
     well = answer(SOURCE)
     assert (well.state, well.headline) == (State.RUNNING, "B running: 2/4")
+
+
+def finding(code: AnyCode) -> Finding:
+    return Finding(
+        code=code.name, stage=code.stage, title=code.title, leg=Leg.REQUEST, status=Status.WARNING, says=code.title,
+        kind=code.kind,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("rests_on", "printed"), [(delivered.REDELIVERED, True), (dead_letter.GRANTS, False)])
+def test_what_follows_stands_with_a_cause_that_messages_meet(rests_on: AnyCode, printed: bool) -> None:
+    """That the same pushes fail over and over is seen of messages; that a grant is missing is not."""
+    own, after = finding(rests_on), finding(delivered.OLD_BACKLOG)
+    cause = Cause(code="c", family="worker", title="t", says="s", stage=own.stage, requires=Has(rests_on))
+    live = Live(Share(Match(cause, Leg.REQUEST, (own,), False), (own,), (after,)), Role.LATENT, Confidence.PROBABLE)
+    header = Header(pipeline="work", project="p", region="")
+    teller = Teller(PROFILE, EvidenceSet({}, NOW, timedelta(days=7), START), Ledger(), header, NOW)
+    assert teller.named(live, ()).hence == ((after.says,) if printed else ())

@@ -25,7 +25,7 @@ from diagnostics.steps.finding import Finding, Kind, Status, Telling
 from diagnostics.steps.run import not_checked
 from diagnostics.steps.tells import Hidden, Tells
 from diagnostics.steps.urls import tag
-from diagnostics.steps.words import clip, clock, count, short
+from diagnostics.steps.words import at_least, clip, clock, count, short
 
 
 class Served(Tells, frozen=True, kw_only=True):
@@ -120,16 +120,18 @@ def served(
     """Counts what each revision wrote since the batch began: lines about items, and pushes in the request log."""
     if ledger.started is None or service.settings is None:
         return
-    since = ledger.started
+    since, whole = ledger.started, True
     wrote: Counter[str] = Counter()
     if not isinstance(marks, Unseen):
+        whole = marks.source.complete
         role = "worker" if leg is Leg.REQUEST else "coordinator"
         wrote.update(m.revision for m in marks.marks if m.service == role and m.at >= since and m.revision)
     if not wrote and not isinstance(requests, Unseen):
+        whole = requests.has_all_fine(since)
         pushes = (r for r in (*requests.refused, *requests.fine) if r.path.split("?")[0] == requests.push_path)
         wrote.update(r.revision for r in pushes if r.instance and r.at >= since and r.revision)
     if wrote:
-        listed = ", ".join(f"{name} ({count(n, 'line')})" for name, n in wrote.most_common(4))
+        listed = ", ".join(f"{name} ({at_least(whole, count(n, 'line'))})" for name, n in wrote.most_common(4))
         yield SERVED.says(
             Status.OK,
             f"since the batch began {service.name} ran as {listed}",
