@@ -103,26 +103,51 @@ def finishes_alone(state: State, verdict: Verdict, ledger: Ledger, findings: Seq
     return None
 
 
-def stopped_at(rows: Sequence[Row], state: State, verdict: Verdict) -> tuple[Stage | None, Leg | None]:
-    """The first row at which items of this batch stay behind; nowhere while all is well."""
+def stopped_at(
+    rows: Sequence[Row], state: State, verdict: Verdict, forgiven: int = 0
+) -> tuple[Stage | None, Leg | None]:
+    """The first row at which what holds the batch keeps items back, or that lacks more than the `forgiven` items without which the
+    batch closes, failing that any that lacks some; nowhere while all is well."""
     if state not in (State.STALLED, State.FAILED) and not verdict.held:
         return None, None
-    ordered = in_order(rows)
-    own = [f for x in verdict.blocking for f in x.share.own if f.abnormal and f.bears is Bears.HOLDS]
-    holding = [*own, *verdict.nameless]
+    ordered = [row for row in in_order(rows) if not row.not_reached]
+    held = _holding(verdict, forgiven)
+    own = [f for f in held if f.kind is not Kind.CONSEQUENCE]
     for row in ordered:
-        if row.not_reached:
-            continue
-        if row.where and row.status in (Status.FAULT, Status.WARNING):
-            behind = _waits_behind(row, ordered, [*holding, *verdict.unexplained])
-            return (behind or row).stage, (behind or row).leg
-        if row.reached is False and row.stage is not Stage.CLOSED:
+        if (_lacks(row) or row.status is Status.FAULT) and any(_at(row, f) for f in own):
             return row.stage, row.leg
-    if holding:
-        first = min(holding, key=lambda f: _passed(f.stage, f.leg))
+        if _lacks(row) and (row.reached is False or sum(row.where.values()) > forgiven):
+            here = _waits_behind(row, ordered, [*held, *verdict.unexplained]) or row
+            return here.stage, here.leg
+    if few := next((row for row in ordered if _lacks(row)), None):
+        return few.stage, few.leg
+    if held:
+        first = min(held, key=lambda f: _passed(f.stage, f.leg))
         return first.stage, first.leg
-    faulty = next((r for r in ordered if r.status is Status.FAULT and not r.not_reached), None)
+    faulty = next((r for r in ordered if r.status is Status.FAULT), None)
     return (faulty.stage, faulty.leg) if faulty else (None, None)
+
+
+def _lacks(row: Row) -> bool:
+    """Whether items stay behind at it."""
+    if row.where and row.status in (Status.FAULT, Status.WARNING):
+        return True
+    return row.reached is False and row.stage is not Stage.CLOSED
+
+
+def _holding(verdict: Verdict, forgiven: int) -> list[Finding]:
+    """What holds the batch now; without what holds no more than is forgiven, where something holds more."""
+    found = [f for x in verdict.blocking for f in x.share.own if f.abnormal and f.bears is Bears.HOLDS]
+    found += verdict.nameless
+    found = [f for f in found if f.until is None] or found
+    return [f for f in found if not 0 < f.held <= forgiven] or found
+
+
+def _at(row: Row, finding: Finding) -> bool:
+    """Whether what the finding holds stays behind at this row. What a push of the completion leg meets keeps it from its return."""
+    back = finding.leg is Leg.COMPLETION and finding.stage is Stage.DELIVERED
+    stage = Stage.RETURNED if back else _has_them(finding)
+    return row.stage is stage and (row.leg is finding.leg or None in (row.leg, finding.leg))
 
 
 _COMING = frozenset({Where.WAITING, Where.IN_FLIGHT, Where.RETRYING})

@@ -194,14 +194,15 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
     whole = command in ("batch", "watch")
     known = catalogue if ledger.known_batch is not False else ()
     seen_whole = wholeness(evidence)
-    verdict = decide(known, said.findings, present, stakes_of(ledger, profile), seen_whole)
+    at_stake = stakes_of(ledger, profile)
+    verdict = decide(known, said.findings, present, at_stake, seen_whole)
     state = state_of(ledger, said.findings, verdict)
     sifted = sift(profile.accepted, said.findings, verdict, now)
     findings, verdict = sifted.findings, sifted.verdict
     status = status_of(command, state, ledger, sifted.counted, verdict)
     levels = health.levels(sifted.counted, ask.require) if command == "health" else ()
     status = health.status_of_levels(levels) if levels else status
-    here, here_leg = stopped_at(rows, state, verdict) if whole else (None, None)
+    here, here_leg = stopped_at(rows, state, verdict, at_stake.forgiven) if whole else (None, None)
     alone = finishes_alone(state, verdict, ledger, findings)
     expected = forecast(state, alone, said.findings, ledger, now)
     teller = say.Teller(profile, evidence, ledger, header, now)

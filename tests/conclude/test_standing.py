@@ -38,12 +38,13 @@ def test_what_a_route_holds_does_not_stand_at_the_next_row_again(
     assert (routed.where, delivered.where, returned.where) == (route, left, next_row)
 
 
-def finding(code: str, stage: Stage, kind: Kind) -> Finding:
+def finding(code: str, stage: Stage, kind: Kind, leg: Leg | None = Leg.REQUEST, held: int = 0) -> Finding:
     return Finding(
         code=code,
         stage=stage,
         title=code,
-        leg=Leg.REQUEST,
+        leg=leg,
+        held=held,
         status=Status.FAULT,
         says=code,
         bears=Bears.HOLDS,
@@ -129,3 +130,35 @@ def test_pushes_that_wait_behind_completions_that_cannot_be_sent_stopped_at_thes
     lost = msgspec.structs.replace(finding("lost", Stage.RETURNED, Kind.EFFECT), leg=Leg.COMPLETION)
     more = (finding(code.name, code.stage, code.kind) for code in found)
     assert stopped_at(rows, State.STALLED, Verdict((), (), (lost, *more))) == here
+
+
+def blocking(*own: Finding) -> Verdict:
+    cause = Cause(code="c", family="worker", title="t", says="s", stage=Stage.PROCESSED, requires=Has(processed.ERRORS))
+    leg = own[0].leg or Leg.REQUEST
+    return Verdict((Live(Share(Match(cause, leg, own, True), own, ()), Role.BLOCKS, Confidence.CONFIRMED),), (), ())
+
+
+FEW_THEN_ALL = (
+    Row(stage=Stage.CREATED, seen_min=100, seen_max=100, status=Status.OK),
+    Row(stage=Stage.PROCESSED, leg=Leg.REQUEST, where={"retrying": 3}, status=Status.WARNING),
+    Row(stage=Stage.RETURNED, leg=Leg.COMPLETION, where={"waiting": 97}, status=Status.FAULT),
+)
+
+
+def test_what_the_closing_rule_forgives_is_not_where_it_stopped() -> None:
+    """Three items that fail for good do not hold a batch that closes without five; what keeps all others from coming back does."""
+    refused = finding("push_auth.forbidden", Stage.DELIVERED, Kind.EFFECT, Leg.COMPLETION, 97)
+    assert stopped_at(FEW_THEN_ALL, State.STALLED, blocking(refused), 5) == (Stage.RETURNED, Leg.COMPLETION)
+    unknown = Verdict((), (), ())
+    assert stopped_at(FEW_THEN_ALL, State.STALLED, unknown, 5) == (Stage.RETURNED, Leg.COMPLETION)
+    assert stopped_at(FEW_THEN_ALL, State.STALLED, unknown, 0) == (Stage.PROCESSED, Leg.REQUEST)
+    assert stopped_at(FEW_THEN_ALL[:2], State.STALLED, unknown, 5) == (Stage.PROCESSED, Leg.REQUEST)
+
+
+def test_a_batch_that_was_never_made_stopped_there_whatever_is_wrong_behind() -> None:
+    rows = (
+        Row(stage=Stage.CREATED, seen_min=0, seen_max=0, status=Status.FAULT),
+        Row(stage=Stage.ROUTED, leg=Leg.REQUEST, reached=False, status=Status.FAULT),
+    )
+    refused = finding("requested.refused", Stage.CREATED, Kind.EFFECT, None)
+    assert stopped_at(rows, State.FAILED, blocking(refused)) == (Stage.CREATED, None)
