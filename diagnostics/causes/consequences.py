@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from diagnostics.evidence.model import Leg, Stage
-from diagnostics.steps import closed, created, delivered, processed, progress, push_auth, requested
+from diagnostics.steps import closed, created, delivered, processed, progress, push_auth
 from diagnostics.steps import cold_start as capacity
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Status
 
@@ -26,7 +26,6 @@ _AFTER: dict[AnyCode, frozenset[Stage]] = {
     delivered.HEALTH: _ON_THE_WAY,
     delivered.DEAD_LETTERED: _ON_THE_WAY | {Stage.RECORDED},
     created.MISSING: frozenset({Stage.REQUESTED, Stage.PROCESSED}),
-    requested.REFUSED: frozenset({Stage.CREATED}),
     closed.WAITS_FOR_UNPUBLISHED: _BEFORE,
     closed.WILL_WAIT: _BEFORE,
     closed.HOLLOW: frozenset(Stage),

@@ -58,7 +58,8 @@ def batch_status(
         raise NotSeen(
             Why.NOT_CONFIGURED, "the profile does not say where batch state is", mend="add batch_state to the profile"
         )
-    batch = ask.batch or latest_batch(() if isinstance(marks, Unseen) else marks.marks)
+    told = () if isinstance(marks, Unseen) else marks.marks
+    batch = ask.batch or latest_batch(told) or in_the_way(told)
     if not batch:
         mend = "name the batch: pubsub-diag batch BATCH_ID"
         if isinstance(marks, Unseen):
@@ -69,8 +70,7 @@ def batch_status(
     today = status_of(session, state, coordinator.url, batch)
     if not ask.past(session.now):
         return today
-    before = () if isinstance(marks, Unseen) else marks.marks
-    return batch_then(session, pipeline, services, today, before, ask.end(session.now))
+    return batch_then(session, pipeline, services, today, told, ask.end(session.now))
 
 
 def latest_batch(marks: tuple[Mark, ...]) -> str:
@@ -81,6 +81,12 @@ def latest_batch(marks: tuple[Mark, ...]) -> str:
         if mark.means is Means.RECEIVED:
             return ""
     return ""
+
+
+def in_the_way(marks: tuple[Mark, ...]) -> str:
+    """The batch for whose sake the latest start attempt was refused; empty where it was not, or where the refusal names none."""
+    last = next((m for m in reversed(marks) if m.means in (Means.REFUSED, Means.CREATED)), None)
+    return last.words.get("blocker", "") if last and last.means is Means.REFUSED else ""
 
 
 def status_of(session: Session, state: BatchStateProfile, url: str, batch: str) -> BatchStatus:

@@ -81,7 +81,7 @@ def created(
     elif attempt.created is not None or (not isinstance(status, Unseen) and status.exists and bool(attempt.batch)):
         yield from _exists(ledger, attempt, profile, now)
     elif attempt.refused or (attempt.call and attempt.call.status == 409):
-        yield from _in_the_way(ledger, attempt, now, items, (work, back))
+        yield from _in_the_way(ledger, attempt, now, items, status, (work, back))
         yield Row(stage=Stage.CREATED, expected=None, seen_min=0, seen_max=0, status=Status.FAULT, source="refused")
     elif ledger.made_none:
         yield from _made_none(ledger, profile)
@@ -191,6 +191,7 @@ def _in_the_way(
     attempt: Attempt,
     now: datetime,
     items: ItemMarks | Unseen,
+    status: BatchStatus | Unseen,
     pushes: tuple[PushCounts | Unseen, PushCounts | Unseen],
 ) -> Iterator[Finding]:
     named = attempt.refused.words.get("blocker", "") if attempt.refused else ""
@@ -210,6 +211,8 @@ def _in_the_way(
     ended = blocker.forced or blocker.closed
     if ended:
         yield _ended(other, ended.at, attempt.started)
+    elif _none_done(status, blocker):
+        yield _open(other, "nothing of it is done, as the batch state counts")
     elif (moved := _last_ack(other, pushes)) and (now - moved).total_seconds() > _IDLE_S:
         yield _open(replace(other, newest=moved))
     elif isinstance(items, Unseen) or (other.idle_s > _IDLE_S and not _shows_progress(ledger)):
@@ -279,8 +282,15 @@ def _ended(other: _Other, at: datetime, refused: datetime) -> Finding:
     )
 
 
-def _open(other: _Other) -> Finding:
-    """It is open, and its progress is seen."""
+def _none_done(status: BatchStatus | Unseen, blocker: Attempt) -> bool:
+    """Whether the batch state counts nothing as done of a batch that it holds open: whatever lines tell, it got no further."""
+    if isinstance(status, Unseen) or status.batch != blocker.batch:
+        return False
+    return status.exists and not status.closed and status.completed == 0
+
+
+def _open(other: _Other, counted: str = "") -> Finding:
+    """It is open, and its progress is seen. `counted`: what the batch state says of it."""
     name = other.attempt.batch
     if other.idle_s <= _IDLE_S:
         return ACTIVE_OTHER.says(
@@ -291,12 +301,12 @@ def _open(other: _Other) -> Finding:
         )
     return STALE_OPEN.says(
         Status.FAULT,
-        f"batch {name}, open {clock(other.attempt.started, other.now)}, has got no further for {span(other.idle_s)} "
-        "and blocks every new start",
+        f"batch {name}, open since {clock(other.attempt.started, other.now)}, has got no further for {span(other.idle_s)} "
+        "and blocks every new start" + (f": {counted}" if counted else ""),
         bears=Bears.HOLDS,
         since=other.newest,
         subject=subjects.batch(name),
-        rests_on=("BatchMarks", "ItemMarks"),
+        rests_on=("BatchMarks", "BatchStatus" if counted else "ItemMarks"),
         tells=other.tells(other.idle_s),
     )
 

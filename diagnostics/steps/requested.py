@@ -29,7 +29,7 @@ REFUSED = Telling(
     "requested.refused",
     Stage.CREATED,
     "the coordinator refused to start: another batch is active",
-    Kind.CONSEQUENCE,
+    Kind.EFFECT,
     tells=Blocked,
 )
 NOT_READY = Code(

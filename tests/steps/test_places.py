@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from msgspec.structs import replace
 
 from diagnostics.evidence.model import BatchMarks, BatchStatus, EvidenceSet, ItemMarks, Leg, Mark, Means, Stage, Unseen
@@ -181,11 +182,12 @@ def test_closed_by_whom_no_line_tells_is_never_simply_closed() -> None:
     assert closed.CLOSED.name in codes(closed.closed, ended(100))
 
 
-def refused(*item_lines: Mark) -> EvidenceSet:
+def refused(*item_lines: Mark, status: BatchStatus | None = None) -> EvidenceSet:
     first = (mark(Means.CREATED, -60, batch="A", expected=9), mark(Means.PUBLISHED, -59, batch="A", count=9, of=9))
     again = replace(mark(Means.RECEIVED, 17, batch=""), trace="another")
     no = replace(again, means=Means.REFUSED, words={"blocker": "A"})
-    return evidence(BatchMarks(source=SOURCE, marks=(*first, again, no)), items(*item_lines))
+    seen = (BatchMarks(source=SOURCE, marks=(*first, again, no)), items(*item_lines))
+    return evidence(*seen, *((status,) if status else ()))
 
 
 def test_a_batch_in_the_way_that_only_retries_is_stuck() -> None:
@@ -199,6 +201,22 @@ def test_a_batch_in_the_way_that_only_retries_is_stuck() -> None:
 
 def test_where_no_line_of_progress_names_a_batch_it_could_not_be_told() -> None:
     assert finding(created.created, refused(), created.STALE_OPEN).status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("about", "done", "closed", "status"),
+    [
+        ("A", 0, False, Status.FAULT),
+        ("A", 3, False, Status.UNKNOWN),  # when they were done, no count tells
+        ("A", 0, True, Status.UNKNOWN),
+        ("OTHER", 0, False, Status.UNKNOWN),
+    ],
+)
+def test_a_batch_in_the_way_of_which_nothing_is_done_never_got_further(
+    about: str, done: int, closed: bool, status: Status
+) -> None:
+    state = BatchStatus(source=SOURCE, batch=about, exists=True, expected=9, completed=done, closed=closed)
+    assert finding(created.created, refused(status=state), created.STALE_OPEN).status is status
 
 
 def test_a_batch_that_never_was_has_nothing_published_and_nothing_cut_short() -> None:

@@ -1,8 +1,8 @@
 """Batches that the coordinator's own state holds, or that only look held."""
 
-from diagnostics.causes.model import ALWAYS, Cause, Has, all_of, any_of, ok
+from diagnostics.causes.model import ALWAYS, Cause, Has, Over, all_of, any_of, ok
 from diagnostics.evidence.model import Stage
-from diagnostics.steps import closed, created, published
+from diagnostics.steps import closed, created, published, requested
 from diagnostics.steps.finding import Status
 
 CAUSES = (
@@ -23,8 +23,12 @@ CAUSES = (
         title="A stale batch blocks every new start",
         says="batch {blocker} has done nothing for {idle} and still counts as active, so the start call was refused",
         stage=Stage.CREATED,
-        requires=Has(created.STALE_OPEN, (Status.FAULT, Status.UNKNOWN)),
+        requires=any_of(
+            Has(created.STALE_OPEN),
+            all_of(Has(created.STALE_OPEN, (Status.UNKNOWN,)), Over(created.STALE_OPEN, lambda told: told.age_s, 3600)),
+        ),
         decisive=Has(created.STALE_OPEN),
+        effects=(requested.REFUSED,),
         settled_by=("pubsub-diag batches",),
         next=("pubsub-diag batch {blocker}", "pubsub-diag runbook show stale-active-batch-blocks-start"),
     ),
@@ -34,7 +38,7 @@ CAUSES = (
         title="Another batch is still running",
         says="the start call was refused because batch {blocker} is at work, and that one gets further",
         stage=Stage.CREATED,
-        requires=ok(created.ACTIVE_OTHER),
+        requires=all_of(ok(created.ACTIVE_OTHER), Has(requested.REFUSED)),
         decisive=ALWAYS,
         next=("pubsub-diag batch {blocker}",),
         benign=True,
