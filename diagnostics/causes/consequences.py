@@ -9,8 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from diagnostics.evidence.model import Leg, Stage
-from diagnostics.steps import closed, created, delivered, processed, progress, push_auth
+from diagnostics.steps import (
+    changes,
+    closed,
+    created,
+    dead_letter,
+    delivered,
+    peeked,
+    processed,
+    progress,
+    push_auth,
+    recorded,
+    routed,
+)
 from diagnostics.steps import cold_start as capacity
+from diagnostics.steps.changes import builds
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Status
 
 _ON_THE_WAY = frozenset({Stage.ROUTED, Stage.DELIVERED, Stage.PROCESSED})
@@ -39,7 +52,30 @@ _ANY = frozenset({"remote_server_4xx", "remote_server_5xx", "deadline_exceeded",
 _ANSWERED = frozenset({"remote_server_4xx", "remote_server_5xx", "invalid"})
 _4XX, _5XX, _LATE = frozenset({"remote_server_4xx"}), frozenset({"remote_server_5xx"}), frozenset({"deadline_exceeded"})
 
+_NONE = frozenset[str]()
 _CLASSES: dict[AnyCode, frozenset[str]] = {
+    builds.NO_TRAFFIC: _ANY,
+    builds.NOT_READY: _ANY,
+    builds.STALE_TAG: _ANY,
+    changes.MIN_INSTANCES: _4XX | _5XX | _LATE,
+    dead_letter.TOPIC_MISSING: _NONE,
+    dead_letter.NO_READER: _NONE,
+    dead_letter.GRANTS: _NONE,
+    peeked.UNREADABLE: _ANSWERED,
+    peeked.STUCK: _ANY,
+    push_auth.LIVE: _ANSWERED | {"unreachable"},
+    routed.NO_SUBSCRIPTION: _NONE,
+    routed.SUBSCRIPTION_MISSING: _NONE,
+    routed.EXPIRED: _NONE,
+    routed.DETACHED: _NONE,
+    routed.ORPHAN: _NONE,
+    routed.OTHER_TOPIC: _NONE,
+    routed.NOT_PUSH: _NONE,
+    routed.ENDPOINT: _ANY,
+    routed.FILTERED: _NONE,
+    routed.SECOND_PUSH: _NONE,
+    recorded.BEHIND: _NONE,
+    recorded.RECORD_ERRORS: _ANSWERED | _LATE,
     push_auth.REFUSED: _4XX,
     push_auth.FORBIDDEN: _4XX,
     push_auth.IAP: _4XX,
@@ -64,10 +100,12 @@ _CLASSES: dict[AnyCode, frozenset[str]] = {
     processed.CRASHING: _5XX | _LATE | {"unreachable"},
     processed.TIMED_OUT: _5XX | _LATE,
     processed.TOO_LONG: _LATE,
-    processed.SKIPPED: frozenset(),
+    processed.SKIPPED: _NONE,
+    processed.FRUITLESS: _NONE,
 }
 CLASSES = {code.name: classes for code, classes in _CLASSES.items()}
-"""The `response_class` that pushes get by each: a consequence of another class is not its doing. Left out: any."""
+"""The `response_class` that pushes get by each: a consequence of another class is not its doing. What stands between the topic and the
+record has its row, be it that it answers no push."""
 
 _FEW = 0.1
 """A class with a smaller share of the failing pushes is noise of the platform: every deploy makes a few."""

@@ -294,8 +294,14 @@ class _Seen:
     def fails(self, rows: Sequence[LogRow]) -> bool:
         """Whether pushes are still answered like these."""
         return goes_on(rows, self.told, self.pushes, self.now, self.pause) and (
-            rows[-1].at > self.now - RECENT or self.least > 0
+            rows[-1].at > self._counted_now or self.least > 0
         )
+
+    @property
+    def _counted_now(self) -> datetime:
+        """Since when pushes count as of now: counters that still call them failing are older than the log."""
+        at = self.now if isinstance(self.pushes, Unseen) else min(self.now, self.pushes.source.as_of)
+        return (at if self.recent.nacks else self.now) - RECENT
 
     def holds(self, rows: Sequence[LogRow]) -> bool:
         """Whether these answers stop the batch: it is owed, nothing is acked, and no other hand refuses more."""
@@ -639,7 +645,7 @@ def _unreadable(seen: _Seen, rows: Sequence[LogRow]) -> Finding:
     return UNREADABLE.says(
         Status.FAULT if holds else Status.WARNING if fails else Status.OK,
         f"{at_least(seen.told.whole, count(len(rows), 'push'))} answered {_codes(rows)} by the application itself"
-        + (_fresh(fresh, rows) if fails else _ended(seen, rows)),
+        + _lately(seen, rows, fresh, fails),
         leg=seen.leg,
         bears=Bears.HOLDS if holds else Bears.APART,
         held=seen.least if holds else 0,
@@ -660,7 +666,7 @@ def _errors(seen: _Seen, answer: Answer) -> Finding:
     return ERRORS.says(
         Status.FAULT if broken else Status.WARNING if fails else Status.OK,
         f"{at_least(seen.told.whole, count(len(rows), 'push'))} answered {answer.status} by the application itself"
-        + (_fresh(fresh, rows) if fails and fresh else _ended(seen, rows)),
+        + _lately(seen, rows, fresh, fails),
         leg=seen.leg,
         bears=Bears.HOLDS if holds else Bears.SLOWS if seen.least else Bears.APART,
         held=seen.least if holds else 0,
@@ -738,19 +744,17 @@ def _fine(seen: _Seen) -> Finding:
     )
 
 
-def _ended(seen: _Seen, rows: Sequence[LogRow]) -> str:
-    return f", none since {clock(rows[-1].at, seen.now)}"
-
-
 def _codes(rows: Sequence[LogRow]) -> str:
     """404, or 404 (3), 400 (1)."""
     counts = Counter(r.status for r in rows).most_common(3)
     return ", ".join(f"{status} ({n})" if len(counts) > 1 else str(status) for status, n in counts)
 
 
-def _fresh(fresh: Sequence[LogRow], rows: Sequence[LogRow]) -> str:
-    """How many of the rows are of the last five minutes."""
-    return f", {'all' if len(fresh) == len(rows) else len(fresh)} of them in the last 5 min"
+def _lately(seen: _Seen, rows: Sequence[LogRow], fresh: Sequence[LogRow], fails: bool) -> str:
+    """How many of the rows are of the last five minutes; of which none is, whether more are to be expected."""
+    if fails and fresh:
+        return f", {'all' if len(fresh) == len(rows) else len(fresh)} of them in the last 5 min"
+    return f", {'the last at' if fails else 'none since'} {clock(rows[-1].at, seen.now)}"
 
 
 def _row(ledger: Ledger, now: datetime) -> Row:

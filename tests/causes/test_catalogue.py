@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from diagnostics.causes.catalogue import CATALOGUE
-from diagnostics.causes.consequences import AFTER
+from diagnostics.causes.consequences import AFTER, CLASSES
 from diagnostics.causes.model import Predicate
 from diagnostics.steps.finding import Kind
 from diagnostics.steps.rooms import codes
@@ -33,6 +33,14 @@ def test_what_a_cause_does_is_a_mechanism_or_an_effect() -> None:
     known = codes()
     kinds = {known[c.name].kind for cause in CATALOGUE for c in (*cause.effects, *cause.elsewhere)}
     assert kinds <= {Kind.MECHANISM, Kind.EFFECT}
+
+
+def test_of_all_that_pushes_can_meet_it_stands_how_they_are_answered() -> None:
+    """What has no row would be taken to answer them in every way, and so hide what is wrong."""
+    on_the_way = AFTER["delivered.failing"]
+    met = {c.name for c in codes().values() if c.kind in (Kind.MECHANISM, Kind.EFFECT) and c.stage in on_the_way}
+    assert met == set(CLASSES)
+    assert not CLASSES["dead_letter.grants"]
 
 
 def test_cause_codes_are_unique_and_their_wording_is_a_clause() -> None:

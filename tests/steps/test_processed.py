@@ -14,6 +14,7 @@ from diagnostics.evidence.model import (
     Means,
     PlatformLine,
     PlatformLines,
+    PushCounts,
 )
 from diagnostics.steps import processed
 from diagnostics.steps.finding import Bears, Finding, Status
@@ -86,6 +87,28 @@ def test_errors_that_are_outlived_are_told_as_past() -> None:
     )
     assert (past.status, past.until) == (Status.OK, ago(29))
     assert "none since" in past.says
+
+
+@pytest.mark.parametrize(
+    ("last", "counted", "status", "says"),
+    [
+        (7, 6, Status.WARNING, "the last at 13:53Z"),
+        (7, 0, Status.OK, "none since 13:53Z"),  # the counters see the last minutes, too, and nothing fails there
+        (14, 6, Status.OK, "none since 13:46Z"),
+    ],
+)
+def test_what_the_counters_still_call_failing_is_not_past_by_the_log(
+    last: int, counted: int, status: Status, says: str
+) -> None:
+    """Messages of others that the receiver cannot read, once in a few minutes, beside a batch that is done."""
+    key, shown = pushes(remote_server_4xx={last - 1: 1, last + 8: 1})
+    assert isinstance(shown, PushCounts)
+    as_counted = structs.replace(shown, source=structs.replace(SOURCE, as_of=ago(counted)))
+    rows = log(row(last, 400), row(last + 9, 400))
+    told = findings(step, batch(8), lines(*EIGHT), subscription(backoff_s=600), service(), rows, (key, as_counted))
+    bad = one(processed.UNREADABLE, told)
+    assert (bad.status, bad.bears) == (status, Bears.APART)
+    assert says in bad.says
 
 
 def test_few_errors_of_the_application_among_many_refusals_of_another_hand_hold_nothing() -> None:
