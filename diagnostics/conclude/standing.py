@@ -212,9 +212,13 @@ def _without(row: Row, told: Mapping[str, int]) -> Row:
     return msgspec.structs.replace(row, where={place: number for place, number in where.items() if number})
 
 
+_MINUTE = timedelta(minutes=1)
+"""By when a batch is done is told in full minutes, and never as one that has begun."""
+
+
 def forecast(state: State, alone: bool | None, findings: Sequence[Finding], ledger: Ledger, now: datetime) -> Forecast:
     """When to ask again, and how fast the batch drains: by the items of its last ten minutes, if they are too few by all. By when
-    it is done is said only of what finishes alone."""
+    it is done is said only of what finishes alone, and as long as that pace holds."""
     if state is not State.RUNNING:
         return Forecast()
     due = next((at for f in findings if (at := _due(f)) is not None), None)
@@ -231,8 +235,17 @@ def forecast(state: State, alone: bool | None, findings: Sequence[Finding], ledg
     minutes = max((now - begin).total_seconds() / 60, 0.5)
     rate = len(newest) / minutes
     left = max(ledger.expected - ledger.done, 0)
-    done_by = now + timedelta(minutes=left / rate) if alone else None
+    done_by = _done_by(now, newest[-1], timedelta(minutes=left / rate)) if alone else None
     return Forecast(done_by=done_by, ask_again_at=ask_again, rate_per_min=round(rate, 2))
+
+
+def _done_by(now: datetime, newest: datetime, needs: timedelta) -> datetime | None:
+    """The full minute by which the rest is done; None where all of it should have come by now at the pace of those that did: it takes
+    longer than they took."""
+    if now - newest > needs:
+        return None
+    due = now + needs
+    return due if due == due.replace(second=0, microsecond=0) else due.replace(second=0, microsecond=0) + _MINUTE
 
 
 def moot(finding_stage: Stage, ledger: Ledger, state: State) -> bool:

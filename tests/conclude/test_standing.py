@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import msgspec
 import pytest
 
@@ -10,8 +12,10 @@ from diagnostics.causes.match import Match
 from diagnostics.causes.model import Cause, Confidence, Has, Role
 from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude.diagnosis import State
-from diagnostics.conclude.standing import lost_once, stopped_at
+from diagnostics.conclude.standing import forecast, lost_once, stopped_at
 from diagnostics.evidence.model import Leg, Stage
+from diagnostics.readings.ledger import Attempt, Ledger
+from diagnostics.readings.ledger.ledger import Count, Life
 from diagnostics.steps import delivered, processed
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Row, Status
 
@@ -162,3 +166,26 @@ def test_a_batch_that_was_never_made_stopped_there_whatever_is_wrong_behind() ->
     )
     refused = finding("requested.refused", Stage.CREATED, Kind.EFFECT, None)
     assert stopped_at(rows, State.FAILED, blocking(refused)) == (Stage.CREATED, None)
+
+
+@pytest.mark.parametrize(
+    ("newest_s", "left", "due"),
+    [
+        (30, 10, "14:11:00"),
+        (30, 1, "14:02:00"),  # within this minute, which has begun
+        (240, 1, None),  # the one that is left takes longer than all others did: their pace says nothing of it
+    ],
+)
+def test_by_when_it_is_done_is_never_a_time_that_is_past(newest_s: int, left: int, due: str | None) -> None:
+    """Ten items came back within ten minutes, the newest so many seconds ago."""
+    now = datetime(2026, 2, 8, 14, 1, tzinfo=UTC) - timedelta(seconds=15)
+    back = [Life(name=str(n), stage=Stage.RETURNED, last=now - timedelta(seconds=newest_s + n)) for n in range(10)]
+    ledger = Ledger(
+        attempt=Attempt(batch="B", begun=now - timedelta(minutes=20)),
+        expected=10 + left,
+        counts={s: Count(10, 10) for s in (Stage.RETURNED, Stage.RECORDED)},
+        lives=tuple(back),
+    )
+    found = forecast(State.RUNNING, True, (), ledger, now).done_by
+    assert (found and f"{found:%H:%M:%S}") == due
+    assert found is None or found > now
