@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated
 
 from diagnostics.evidence.model import (
     By,
@@ -222,7 +221,7 @@ def processed(
     pushes: PushCounts | Unseen,
     capacity: ReceiverCapacity | Unseen,
     subscription: SubscriptionConfig | Unseen,
-    service: Annotated[ServiceConfig | Unseen, Leg.REQUEST],
+    service: ServiceConfig | Unseen,
 ) -> Iterator[Finding | Row]:
     """Reads who answered in the request log, the marker lines of items, and Cloud Run's own lines about containers."""
     pause = ledger.dead(leg).pause
@@ -243,7 +242,7 @@ def processed(
         return
     yield from _crashes(seen, log, lines)
     if not isinstance(log, Unseen):
-        yield from _answers(seen)
+        yield from _answers(seen, service)
         yield from _too_long(seen, capacity, subscription)
 
 
@@ -620,7 +619,7 @@ def _why_dead(dead: _Deaths, lines: PlatformLines | Unseen, first: datetime) -> 
     return said, "exited or failed to start", "exit or never start"
 
 
-def _answers(seen: _Seen) -> Iterator[Finding]:
+def _answers(seen: _Seen, service: ServiceConfig | Unseen) -> Iterator[Finding]:
     """The program's own answers, by what they say of the message; and requests that Cloud Run ended because they took too long."""
     own = seen.told.of(By.APPLICATION)
     if not own:
@@ -633,7 +632,7 @@ def _answers(seen: _Seen) -> Iterator[Finding]:
             yield _errors(seen, answer)
     cut_off = seen.told.of(By.CLOUD_RUN, ended=(Ended.TIMED_OUT,))
     if cut_off:
-        yield _timed_out(seen, cut_off)
+        yield _timed_out(seen, cut_off, service)
 
 
 def _unreadable(seen: _Seen, rows: Sequence[LogRow]) -> Finding:
@@ -678,14 +677,15 @@ def _errors(seen: _Seen, answer: Answer) -> Finding:
     )
 
 
-def _timed_out(seen: _Seen, rows: Sequence[LogRow]) -> Finding:
-    """Cloud Run ended them itself, when they had taken as long as a request may."""
+def _timed_out(seen: _Seen, rows: Sequence[LogRow], service: ServiceConfig | Unseen) -> Finding:
+    """Cloud Run ended them itself, when they had taken as long as a request may; what they took longer they waited for an instance."""
     fails = seen.fails(rows)
     holds = fails and seen.holds(rows)
     longest = max(r.latency_s for r in rows)
     return TIMED_OUT.says(
         Status.OK if not fails else Status.FAULT if holds else Status.WARNING,
-        f"Cloud Run ended {at_least(seen.told.whole, count(len(rows), 'push'))} with 504 after {span(longest)}, the request timeout"
+        f"Cloud Run ended {at_least(seen.told.whole, count(len(rows), 'push'))} with 504 after {span(longest)}, "
+        + _limit_told(service, longest)
         + ("" if fails else f", none since {clock(rows[-1].at, seen.now)}"),
         leg=seen.leg,
         bears=Bears.HOLDS if holds else Bears.SLOWS if seen.least else Bears.APART,
@@ -696,6 +696,14 @@ def _timed_out(seen: _Seen, rows: Sequence[LogRow]) -> Finding:
         subject=subjects.answer(504, By.CLOUD_RUN),
         tells=TimedOut(answers=len(rows), timeout_s=longest),
     )
+
+
+def _limit_told(service: ServiceConfig | Unseen, longest_s: float) -> str:
+    """The request timeout, by its own number where the longest request took another."""
+    limit_s = None if isinstance(service, Unseen) or service.settings is None else service.settings.template.timeout_s
+    if limit_s is None or span(limit_s) == span(longest_s) or limit_s > longest_s:
+        return "the request timeout"
+    return f"over the request timeout of {span(limit_s)}"
 
 
 def _too_long(

@@ -144,7 +144,14 @@ def test_requests_that_end_at_the_timeout_are_cloud_runs() -> None:
     rows = [row(m, 504, TIMED_OUT, latency_s=300) for m in (1, 2)]
     ended = one(processed.TIMED_OUT, said(log(*rows), pushes(remote_server_5xx={2: 2}), platform()))
     assert (ended.status, ended.bears, ended.held) == (Status.FAULT, Bears.HOLDS, 2)
-    assert "5 min" in ended.says
+    assert "after 5 min, the request timeout" in ended.says
+
+
+def test_what_a_request_took_beyond_the_timeout_it_waited() -> None:
+    """Cloud Run counts the timeout from the moment a container has it, the log the whole time."""
+    rows = [row(m, 504, TIMED_OUT, latency_s=379) for m in (1, 2)]
+    ended = one(processed.TIMED_OUT, said(log(*rows), pushes(remote_server_5xx={2: 2}), platform()))
+    assert "after 6 min, over the request timeout of 5 min" in ended.says
 
 
 def test_the_same_few_while_others_get_through() -> None:
