@@ -307,7 +307,9 @@ def _tells(seen: _Seen, away: Sequence[LogRow], burnt: int | None = None) -> Tur
 
 
 def _busy(seen: _Seen) -> float | None:
-    return None if isinstance(seen.capacity, Unseen) else _instances(seen.capacity, seen.since)
+    """The most instances that ran; None where that was not seen, or was before the service's maximum was lowered below it."""
+    most = None if isinstance(seen.capacity, Unseen) else _instances(seen.capacity, seen.since)
+    return None if most is None or most > _limit(seen.settings) else most
 
 
 def _running(seen: _Seen) -> str:

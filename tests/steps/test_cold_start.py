@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from diagnostics.evidence.model import Backlog, DeadLetterCounts, DeadLetterPolicy, Leg, LogRow, SubscriptionConfig
+from diagnostics.evidence.model import (
+    Backlog,
+    DeadLetterCounts,
+    DeadLetterPolicy,
+    Leg,
+    LogRow,
+    ReceiverCapacity,
+    SubscriptionConfig,
+)
 from diagnostics.steps import cold_start
 from diagnostics.steps.cold_start import cold_start as step
 from diagnostics.steps.finding import Bears, Finding, Status
@@ -88,6 +96,18 @@ def away(status: int, *minutes: float) -> tuple[LogRow, ...]:
 
 
 COLD = capacity({38: 2}, took_s=5)
+
+
+@pytest.mark.parametrize(
+    ("most", "says"),
+    [(3, "2 of at most 3 instances ran"), (1, "429 “no available instance” in the last 5 min; at most 1")],
+)
+def test_more_instances_than_may_run_now_ran_before_that_was_lowered(most: int, says: str) -> None:
+    key, seen = COLD
+    assert isinstance(seen, ReceiverCapacity)
+    two = replace(seen, instances=(series(dict.fromkeys(range(40), 2), state="active"),))
+    told = said((key, two), service(most=most), pushes(remote_server_4xx={2: 9}, ack={2: 3}), log(*away(429, 1, 2, 3)))
+    assert says in one(cold_start.SATURATED, told).says
 
 
 def test_turned_away_now_and_nothing_gets_through() -> None:
