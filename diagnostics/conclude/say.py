@@ -157,9 +157,21 @@ class Teller:
             return f"{name} is empty by design" + self._ailing(verdict)
         ledger = self._ledger
         forced = bool(ledger.forced) or ledger.short > stakes_of(ledger, self._profile).forgiven
-        how = f"was closed at {counts} with work missing" if forced else f"done: {counts}"
+        how = self._cut_off(counts) if forced else f"done: {counts}"
         begun = f", started {clock(self._ledger.started, self._now)}" if self._ledger.started else ""
         return f"{name} {how}{begun}" + self._ailing(verdict)
+
+    def _cut_off(self, counts: str) -> str:
+        """How much was done when it was closed by hand or by age; where only what is done by now is known, that."""
+        ledger = self._ledger
+        if ledger.closed_with is not None and ledger.closed_with < ledger.done:
+            late = ledger.done - ledger.closed_with
+            return (
+                f"was closed with work missing: {ledger.closed_with} of {ledger.expected}, and {late} came after that"
+            )
+        if ledger.forced and not ledger.short:
+            return f"was closed by hand or by age: {counts} by now"
+        return f"was closed at {counts} with work missing"
 
     def _ailing(self, verdict: Verdict) -> str:
         sick = [clause(x.match) for x in verdict.live if x.role in (Role.WORSENS, Role.LATENT)]

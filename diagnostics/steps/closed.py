@@ -143,17 +143,30 @@ def _hollow(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: dat
 def _forced(ledger: Ledger, attempt: Attempt, now: datetime) -> Finding:
     """Closed with more missing than its closing rule forgives, or by a line that says so."""
     closed = attempt.forced or attempt.closed
+    done = ledger.done if ledger.closed_with is None else ledger.closed_with
+    missing = max(ledger.short, (ledger.expected or 0) - done)
     return FORCED.says(
         Status.WARNING,
-        f"the batch was closed{f' at {clock(closed.at, now)}' if closed else ''} with {ledger.done} of {ledger.expected} done"
-        + (_by(ledger) or "; no line tells who closed it"),
+        f"the batch was closed{f' at {clock(closed.at, now)}' if closed else ''}{_with(ledger)}",
         bears=Bears.SLOWS,
-        held=ledger.short,
+        held=missing,
         since=closed.at if closed else None,
         rests_on=("BatchMarks", "BatchStatus"),
         subject=subjects.batch(ledger.batch),
-        tells=Missing(done=ledger.done, missing=ledger.short),
+        tells=Missing(done=done, missing=missing),
     )
+
+
+def _with(ledger: Ledger) -> str:
+    """How much was done when it was closed, as far as that is told, and why; what was done later was not there yet."""
+    why = _by(ledger) or "; no line tells who closed it"
+    of = f"of {ledger.expected}"
+    if ledger.closed_with is not None:
+        later = ledger.done - ledger.closed_with
+        return f" with {ledger.closed_with} {of} done{why}" + (f"; {later} came after that" if later else "")
+    if ledger.attempt and ledger.attempt.forced:
+        return f"{why}; {ledger.done} {of} are done by now"
+    return f" with {ledger.done} {of} done{why}"
 
 
 def _by(ledger: Ledger) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from msgspec.structs import replace
 
 from diagnostics.evidence.model import (
@@ -112,3 +113,23 @@ def test_a_start_call_made_no_batch_only_where_the_lines_about_it_were_read() ->
         seen = evidence(BatchMarks(source=replace(CUT, as_of=START) if cut else SOURCE, marks=before), call)
         found = run([created.created], seen, build(seen, PROFILE), PROFILE, [Leg.REQUEST]).findings
         assert [(f.code, f.status) for f in found] == [("created.unseen" if cut else "created.missing", status)]
+
+
+@pytest.mark.parametrize(
+    ("counted", "done", "says"),
+    [
+        (3, 3, "closed at 14:12Z with 3 of 4 done (TIMED OUT)"),
+        (3, 4, "closed at 14:12Z with 3 of 4 done (TIMED OUT); 1 came after that"),
+        (None, 4, "closed at 14:12Z (TIMED OUT); 4 of 4 are done by now"),
+    ],
+)
+def test_what_came_after_it_was_closed_was_not_there_yet(counted: int | None, done: int, says: str) -> None:
+    numbers = {} if counted is None else {"count": counted, "of": 4}
+    by_age = replace(mark(Means.FORCED, 10), numbers=numbers, words={"reason": "TIMED OUT"})
+    status = replace(CLOSED, expected=4, completed=done, forced="TIMED OUT")
+    seen = evidence(lines(*BATCH.marks, by_age), status)
+    told_of = run([closed.closed], seen, build(seen, PROFILE, "B"), PROFILE, [Leg.REQUEST]).findings
+    (found,) = [f for f in told_of if f.code == closed.FORCED.name]
+    assert says in found.says
+    told = closed.FORCED.of(found)
+    assert told is not None and told.missing == (0 if counted is None else 1)

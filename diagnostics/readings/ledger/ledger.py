@@ -244,6 +244,13 @@ class Ledger:
         return max(self.expected - max(most, self.done), 0)
 
     @property
+    def closed_with(self) -> int | None:
+        """Items that were done when it was closed by hand or by age, as the line tells that did it; None: none counts them."""
+        forced = self.attempt.forced if self.attempt else None
+        count = forced.numbers.get("count") if forced else None
+        return None if count is None else min(count, self.done)
+
+    @property
     def fruitless(self) -> int:
         """Items that count as finished and brought nothing, as far as lines name them."""
         return sum(1 for x in self.lives if x.fruitless)
