@@ -94,6 +94,7 @@ _CLASSES: dict[AnyCode, frozenset[str]] = {
     capacity.SWITCHED_OFF: _4XX | _5XX,
     processed.UNREADABLE: _4XX,
     processed.ERRORS: _ANSWERED,
+    processed.UNREPORTED: _5XX,
     processed.REPEATS: _ANSWERED,
     processed.ALL_FAIL: _ANSWERED,
     processed.FAIL: _ANSWERED,

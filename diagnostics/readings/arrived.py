@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import Leg, PublishCounts, Stage, Unseen, total
 from diagnostics.readings.ledger import Ledger
-from diagnostics.readings.owed import absent, owed, unreached
+from diagnostics.readings.owed import absent, acked, owed, unreached
 
 COUNTED = timedelta(minutes=2)
 """After so long a message that was published would be counted: sampled within a minute, and a minute's slack."""
@@ -32,11 +32,12 @@ def _published(ledger: Ledger, leg: Leg) -> datetime | None:
 
 
 def owed_here(ledger: Ledger, leg: Leg, counts: PublishCounts | Unseen) -> int:
-    """Items that the leg owes and that can have come onto its topic: what is routed wrong has no other on its account."""
+    """Items that the leg owes and that can have come onto its topic, besides those that came through: what is routed wrong has no
+    other on its account."""
     sent = ledger.counts[Stage.PUBLISHED if leg is Leg.REQUEST else Stage.PROCESSED].least if ledger.counts else 0
     least = owed(ledger, leg)[0] if sent else 0
     most = arrived(ledger, leg, counts)
-    return least if most is None else min(least, most)
+    return least if most is None else min(least, max(most - acked(ledger, leg), 0))
 
 
 def astray(ledger: Ledger, counts: PublishCounts | Unseen) -> int:

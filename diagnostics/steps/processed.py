@@ -14,6 +14,7 @@ from diagnostics.evidence.model import (
     ItemMarks,
     Leg,
     LogRow,
+    Means,
     PlatformLine,
     PlatformLines,
     PushCounts,
@@ -175,6 +176,13 @@ CRASHING = Telling(
     "processed.crashing", Stage.PROCESSED, "containers exit or cannot start", Kind.EFFECT, tells=Crashing
 )
 ERRORS = Telling("processed.errors", Stage.PROCESSED, "the receiver answers with errors", Kind.EFFECT, tells=Errors)
+UNREPORTED = Telling(
+    "processed.unreported",
+    Stage.PROCESSED,
+    "the worker answers with an error where it could not publish the completion",
+    Kind.EFFECT,
+    tells=Errors,
+)
 TIMED_OUT = Telling(
     "processed.timed_out",
     Stage.PROCESSED,
@@ -242,7 +250,7 @@ def processed(
         return
     yield from _crashes(seen, log, lines)
     if not isinstance(log, Unseen):
-        yield from _answers(seen, service)
+        yield from _answers(seen, service, marks)
         yield from _too_long(seen, capacity, subscription)
 
 
@@ -619,7 +627,7 @@ def _why_dead(dead: _Deaths, lines: PlatformLines | Unseen, first: datetime) -> 
     return said, "exited or failed to start", "exit or never start"
 
 
-def _answers(seen: _Seen, service: ServiceConfig | Unseen) -> Iterator[Finding]:
+def _answers(seen: _Seen, service: ServiceConfig | Unseen, marks: ItemMarks | Unseen) -> Iterator[Finding]:
     """The program's own answers, by what they say of the message; and requests that Cloud Run ended because they took too long."""
     own = seen.told.of(By.APPLICATION)
     if not own:
@@ -629,7 +637,7 @@ def _answers(seen: _Seen, service: ServiceConfig | Unseen) -> Iterator[Finding]:
         yield _unreadable(seen, unreadable)
     for answer in seen.told.apart():
         if answer.by is By.APPLICATION and not (400 <= answer.status < 500 and answer.status not in _ABOUT_CALLS):
-            yield _errors(seen, answer)
+            yield _errors(seen, answer, UNREPORTED if _unreported(seen, answer, marks) else ERRORS)
     cut_off = seen.told.of(By.CLOUD_RUN, ended=(Ended.TIMED_OUT,))
     if cut_off:
         yield _timed_out(seen, cut_off, service)
@@ -656,15 +664,32 @@ def _unreadable(seen: _Seen, rows: Sequence[LogRow]) -> Finding:
     )
 
 
-def _errors(seen: _Seen, answer: Answer) -> Finding:
+_NEARLY_ALL = 0.9
+
+
+def _unreported(seen: _Seen, answer: Answer, marks: ItemMarks | Unseen) -> bool:
+    """Whether the worker's lines tell of a completion that could not be published for nearly each of these answers: then these are of
+    work that was done, and comes again for want of a way to say so."""
+    if seen.leg is not Leg.REQUEST or isinstance(marks, Unseen) or answer.status < 500:
+        return False
+    failed = [m for m in marks.marks if m.means is Means.COMPLETION_ERROR and m.at >= answer.rows[0].at - _MARGIN]
+    return len(failed) >= _NEARLY_ALL * len(answer.rows)
+
+
+_MARGIN = timedelta(minutes=1)
+"""A request's time in the log may be its begin or its end."""
+
+
+def _errors(seen: _Seen, answer: Answer, code: Telling[Errors]) -> Finding:
     rows = answer.rows
     fails, fresh = seen.fails(rows), lately(rows, seen.now)
     holds = fails and seen.holds(seen.told.of(By.APPLICATION))
     share = len(fresh) / max(len(fresh) + seen.recent.acks, 1)
     broken = fails and not seen.recent.acks and not through(seen.ledger, seen.leg)
-    return ERRORS.says(
+    after = ", having failed to publish the completion" if code is UNREPORTED else ""
+    return code.says(
         Status.FAULT if broken else Status.WARNING if fails else Status.OK,
-        f"{at_least(seen.told.whole, count(len(rows), 'push'))} answered {answer.status} by the application itself"
+        f"{at_least(seen.told.whole, count(len(rows), 'push'))} answered {answer.status} by the application itself{after}"
         + _lately(seen, rows, fresh, fails),
         leg=seen.leg,
         bears=Bears.HOLDS if holds else Bears.SLOWS if seen.least else Bears.APART,

@@ -139,7 +139,7 @@ def _where(
     open_ones = [x for x in ledger.lives if x.stage is Stage.PROCESSED]
     never = max((f.held for f in found if f.status is Status.FAULT), default=0)
     skipped = min(sum(1 for x in open_ones if x.skipped and not x.done), never)
-    again = [x for x in open_ones if x.nacked_completion]
+    again = [x for x in open_ones if ledger.comes_again(x)]
     dead = ledger.dead_at(Stage.RETURNED) + sum(1 for x in again if x.dead_lettered)
     retried = (
         [] if isinstance(back, Unseen) else [k for k in by_class(back.series, back.source.as_of - RECENT) if k != "ack"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from diagnostics.evidence.model import Leg, Mark, Means, Stage
 from diagnostics.readings.ledger.attempts import Attempt
@@ -87,9 +88,14 @@ class Life:
         return None if self.stage is Stage.DELIVERED else self.got_further
 
     @property
+    def unreported(self) -> bool:
+        """Its completion could not be published, and has not been since."""
+        return self.completion_failed and self.stage is Stage.PROCESSED
+
+    @property
     def nacked_completion(self) -> bool:
         """Its completion could not be published, and the worker did not ack it: it was pushed again."""
-        return self.completion_failed and self.stage is Stage.PROCESSED and self.starts > 1
+        return self.unreported and self.starts > 1
 
     @property
     def fruitless(self) -> bool:
@@ -274,10 +280,20 @@ class Ledger:
 
     @property
     def last_progress(self) -> datetime | None:
-        """The newest moment at which an item of this batch was finished or got further on its way back, or the publishing ended."""
-        times = [at for x in self.lives if (at := x.moved)]
+        """The newest moment at which an item of this batch was finished or got further on its way back, or the publishing ended. Where
+        the worker does not ack what it cannot report, that is done again, and is no progress."""
+        times = [at for x in self.lives if not self.comes_again(x) and (at := x.moved)]
         times += [m.at for m in self.attempt.marks if moves(m)] if self.attempt else []
         return max(times, default=None)
+
+    @cached_property
+    def _nacks(self) -> bool:
+        return any(x.nacked_completion for x in self.lives)
+
+    def comes_again(self, life: Life) -> bool:
+        """Whether it is done and will be pushed again, for its completion could not be published: a worker that does not ack one such
+        item acks none of them."""
+        return life.unreported and self._nacks
 
     def dead(self, leg: Leg) -> DeadLetters:
         return self.dead_letters.get(leg, DeadLetters())
