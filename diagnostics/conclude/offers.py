@@ -10,6 +10,7 @@ from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude import hidden
 from diagnostics.conclude.adding import Adding, leg_of
 from diagnostics.conclude.diagnosis import Missing, State
+from diagnostics.conclude.standing import doubts
 from diagnostics.conclude.suspects import about
 from diagnostics.evidence.model import EvidenceSet, Leg, Stage, SubscriptionConfig, seen
 from diagnostics.pipeline.profile import PipelineProfile
@@ -65,6 +66,7 @@ class Offers:
         self._profile = profile
         self._evidence = evidence
         self._ledger = ledger
+        self._doubtful = bool(doubts(findings))
         self._adding = Adding(command, findings, printed, evidence)
 
     def next(
@@ -79,7 +81,8 @@ class Offers:
             *(self._page(x) for x in verdict.live if x.role in (Role.WORSENS, Role.LATENT)),
             *(c for f in verdict.unexplained for c in self._reading(f)[:1]),
         ]
-        if self._command == "batch" and not steps and state in (State.STALLED, State.FAILED, State.UNKNOWN):
+        unsure = self._doubtful or state in (State.STALLED, State.FAILED, State.UNKNOWN)
+        if self._command == "batch" and not steps and unsure:
             steps = [self.fill(_ALL, Leg.REQUEST, ())]
         return tuple(dict.fromkeys(steps))[:_MOST]
 

@@ -208,11 +208,11 @@ class Teller:
         held = [f for f in findings if f.bears is Bears.HOLDS]
         return held[0].says if held else "no reason was found"
 
-    def named(self, live: Live, remedy: tuple[str, ...]) -> Named:
+    def named(self, live: Live, remedy: tuple[str, ...], others: Iterable[Live] = ()) -> Named:
         match, share = live.match, live.share
         because = _sentences((*match.because, *share.own))
-        seen_at_work = live.met or any(f.kind is not Kind.MECHANISM and f.abnormal for f in share.own)
-        at_work = seen_at_work or live.role in (Role.BLOCKS, Role.WORSENS)  # what nothing meets has no consequences
+        elsewhere = {id(f) for x in others if x is not live and _at_work(x) for f in x.share.follows}
+        hence = share.follows if _at_work(live) else [f for f in share.follows if id(f) not in elsewhere]
         return Named(
             code=match.cause.code,
             title=match.cause.title,
@@ -224,7 +224,7 @@ class Teller:
             until=live.until,
             says=clause(match),
             because=because,
-            hence=tuple(says for says in _sentences(share.follows) if says not in because) if at_work else (),
+            hence=tuple(says for says in _sentences(hence) if says not in because),
             against=self._against(match.leg, match.cause.stage),
             one_of=share.rivals,
             active=hidden.active(live, self._ledger),
@@ -381,6 +381,12 @@ def _undetermined(findings: Sequence[Finding]) -> str:
         if f.status is Status.FAULT and f.bears is Bears.HOLDS and f.until is None and f.code != progress.STALLED.name
     ]
     return "cause undetermined" + (f"; {seen_now[0].says}" if seen_now else "")
+
+
+def _at_work(live: Live) -> bool:
+    """Whether messages meet it. What nothing meets has consequences only where nothing that is at work has them."""
+    seen = live.met or any(f.kind is not Kind.MECHANISM and f.abnormal for f in live.share.own)
+    return seen or live.role in (Role.BLOCKS, Role.WORSENS)
 
 
 def _left_open(findings: Sequence[Finding]) -> str:

@@ -208,7 +208,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
     teller = say.Teller(profile, evidence, ledger, header, now)
     cleared = ruled_out(ledger, findings, verdict, seen_whole)
     offers = Offers(command, profile, evidence, ledger, said.findings, [r.because for r in cleared])
-    named = tuple(teller.named(x, offers.of(x)) for x in verdict.live)
+    named = tuple(teller.named(x, offers.of(x), verdict.live) for x in verdict.live)
     unknown = teller.missing(said.findings, state, verdict)
     return Diagnosis(
         status=status,

@@ -18,7 +18,7 @@ from diagnostics.pipeline.profile import LegProfile, Marker, PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.readings.ledger import Ledger
 from diagnostics.run.investigate import Case, investigate
-from diagnostics.steps import dead_letter, delivered
+from diagnostics.steps import dead_letter, delivered, processed
 from diagnostics.steps.finding import AnyCode, Finding, Status
 
 NOW = datetime(2026, 2, 8, 14, 20, tzinfo=UTC)
@@ -52,6 +52,7 @@ def answer(marks: Provenance) -> Diagnosis:
 def test_a_batch_that_gets_on_and_is_not_known_to_be_well_says_what_was_left_open() -> None:
     open_ = answer(CUT)
     assert (open_.state, open_.status, open_.finishes_alone) == (State.RUNNING, Status.UNKNOWN, None)
+    assert open_.next, "what was left open can be looked at"
     assert open_.headline == (
         "B running: 2/4; whether enough was published for the batch to close could not be seen: "
         "the log was read back to 14:15Z"
@@ -73,6 +74,9 @@ def test_what_follows_stands_with_a_cause_that_messages_meet(rests_on: AnyCode, 
     own, after = finding(rests_on), finding(delivered.OLD_BACKLOG)
     cause = Cause(code="c", family="worker", title="t", says="s", stage=own.stage, requires=Has(rests_on))
     live = Live(Share(Match(cause, Leg.REQUEST, (own,), False), (own,), (after,)), Role.LATENT, Confidence.PROBABLE)
+    storm = finding(processed.REPEATS)
+    at_work = Live(Share(live.match, (storm,), (after,)), Role.LATENT, Confidence.PROBABLE)
     header = Header(pipeline="work", project="p", region="")
     teller = Teller(PROFILE, EvidenceSet({}, NOW, timedelta(days=7), START), Ledger(), header, NOW)
-    assert teller.named(live, ()).hence == ((after.says,) if printed else ())
+    assert teller.named(live, (), (live, at_work)).hence == ((after.says,) if printed else ())
+    assert teller.named(live, (), (live,)).hence == (after.says,), "it stands nowhere else, and nothing found is hidden"
