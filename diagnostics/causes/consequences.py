@@ -61,6 +61,7 @@ _CLASSES: dict[AnyCode, frozenset[str]] = {
     dead_letter.TOPIC_MISSING: _NONE,
     dead_letter.NO_READER: _NONE,
     dead_letter.GRANTS: _NONE,
+    dead_letter.UNBOUND: _NONE,
     peeked.UNREADABLE: _ANSWERED,
     peeked.STUCK: _ANY,
     push_auth.LIVE: _ANSWERED | {"unreachable"},

@@ -246,16 +246,27 @@ class Teller:
         )
         no_batch = not self._ledger.batch and (self._ledger.attempt is not None or self._header.command != "batch")
         stages = {what: f.stage for f in findings if f.status is Status.UNKNOWN for what in f.rests_on}
+        would_settle = {
+            (what, f.leg)
+            for x in verdict.live
+            if not x.match.settled
+            for f in x.match.because
+            if f.status is Status.UNKNOWN
+            for what in f.rests_on
+        }
         gone = [u for u in self._evidence.unseen() if u.why is not Why.NOT_ASKED]
         gone = [u for u in gone if not (u.why is Why.NOT_CONFIGURED and u.what.startswith("Live"))]
         return tuple(
             Missing.of(
                 u,
-                matters=not settled
-                and u.why is not Why.NOT_CONFIGURED
-                and not (no_batch and u.what == BatchStatus.__name__)
-                and not (self._header.command == "lint" and u.what == BatchMarks.__name__ and not u.permission)
-                and not moot(stages.get(u.what, Stage.REQUESTED), self._ledger, state),
+                matters=(u.what, u.leg) in would_settle
+                or (
+                    not settled
+                    and u.why is not Why.NOT_CONFIGURED
+                    and not (no_batch and u.what == BatchStatus.__name__)
+                    and not (self._header.command == "lint" and u.what == BatchMarks.__name__ and not u.permission)
+                    and not moot(stages.get(u.what, Stage.REQUESTED), self._ledger, state)
+                ),
                 would_say=WOULD_SAY.get(u.what, ""),
             )
             for u in gone

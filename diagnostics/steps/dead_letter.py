@@ -29,7 +29,7 @@ from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Subject, Telling
 from diagnostics.steps.tells import Hidden, Tells
-from diagnostics.steps.words import short
+from diagnostics.steps.words import count, short
 
 
 class Lacking(Tells, frozen=True, kw_only=True):
@@ -37,6 +37,16 @@ class Lacking(Tells, frozen=True, kw_only=True):
     """Items that come round again and again meanwhile."""
     lacking: str
     """Roles and what they lack on, in words."""
+
+
+class Unbound(Tells, frozen=True, kw_only=True):
+    """Items of the batch that failed far more often than their subscription allows, and are in no dead-letter topic."""
+
+    items: int
+    most: int
+    """How often the one that failed most did."""
+    allowed: int
+    """Delivery attempts, after which a message is to go to the dead-letter topic."""
 
 
 BINDS = Code("dead_letter.binds", Stage.DELIVERED, "the dead-letter setup binds")
@@ -51,6 +61,13 @@ GRANTS = Telling(
     "Google's Pub/Sub agent lacks a grant that dead-lettering needs",
     Kind.MECHANISM,
     tells=Lacking,
+)
+UNBOUND = Telling(
+    "dead_letter.unbound",
+    Stage.DELIVERED,
+    "messages fail far more often than is allowed and are not dead-lettered",
+    Kind.EFFECT,
+    tells=Unbound,
 )
 UNSEEN = Telling("dead_letter.unseen", Stage.DELIVERED, "the dead-letter grants could not be seen", tells=Hidden)
 
@@ -103,6 +120,8 @@ def dead_letter(
             yield _cannot_tell(leg, about, need.grant)
     if lacking := [need for need in needs if need.grant.missing]:
         yield _lacks(leg, about, ledger, project, lacking, changes)
+    elif leg is Leg.REQUEST:
+        yield from _unbound(about, ledger, policy, changes, short(settings.name))
 
 
 class _Need(NamedTuple):
@@ -194,6 +213,39 @@ def _lacks(
         rests_on=("SubscriptionConfig", "DeadLetterTopicPolicy", "SubscriptionPolicy", "ProjectPolicy"),
         subject=about,
         tells=Lacking(retrying_items=len({r.name for r in ledger.repeats}), lacking=what),
+    )
+
+
+_FAR_MORE = 3
+"""Attempts are counted only nearly, and an item may come in more messages than one: so many times what is allowed is no such slip."""
+
+
+def _unbound(
+    about: Subject | None, ledger: Ledger, policy: DeadLetterPolicy, changes: ChangeLog | Unseen, name: str
+) -> Iterator[Finding]:
+    """That dead-lettering does not bind shows in items that come round for ever, whatever policy is hidden. What failed before the
+    subscription was changed may have been allowed more."""
+    made = () if isinstance(changes, Unseen) else changes.changes
+    changed = max((c.at for c in made if c.ok and c.resource == f"subscriptions/{name}"), default=None)
+    for_ever = [
+        life
+        for life in ledger.lives
+        if life.failures > _FAR_MORE * policy.max_attempts
+        and not life.dead_lettered
+        and (changed is None or (life.first is not None and life.first > changed))
+    ]
+    if not for_ever:
+        return
+    most = max(life.failures for life in for_ever)
+    yield UNBOUND.says(
+        Status.WARNING,
+        f"{count(len(for_ever), 'item')} failed up to {most} times where {policy.max_attempts} attempts are allowed, and none of them was "
+        "dead-lettered: attempts are not counted",
+        leg=Leg.REQUEST,
+        bears=Bears.SLOWS,
+        rests_on=("ItemMarks", "SubscriptionConfig"),
+        subject=about,
+        tells=Unbound(items=len(for_ever), most=most, allowed=policy.max_attempts),
     )
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from diagnostics.evidence.model import (
     Binding,
@@ -29,6 +30,7 @@ from diagnostics.evidence.model import (
     Why,
 )
 from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.ledger.ledger import Life
 from diagnostics.steps.dead_letter import dead_letter
 from diagnostics.steps.finding import Finding, Status
 
@@ -74,7 +76,7 @@ def revoked(minutes: int) -> ChangeLog:
     return ChangeLog(source=SOURCE, since=NOW - timedelta(days=1), changes=(change,))
 
 
-def findings(**given: Any) -> list[Finding]:
+def findings(ledger: Ledger | None = None, **given: Any) -> list[Finding]:
     """By default both grants are there, on topic and subscription, and nothing was dead-lettered or changed."""
     settings = SubscriptionSettings(
         name="projects/p/subscriptions/s",
@@ -91,7 +93,7 @@ def findings(**given: Any) -> list[Finding]:
         "dead": DeadLetterCounts(source=SOURCE, series=()),
         "changes": ChangeLog(source=SOURCE, since=NOW - timedelta(days=1), changes=()),
     }
-    return list(dead_letter(Leg.REQUEST, Ledger(), **(seen | given)))
+    return list(dead_letter(Leg.REQUEST, ledger or Ledger(), **(seen | given)))
 
 
 def statuses(found: Iterable[Finding]) -> dict[str, Status]:
@@ -173,3 +175,25 @@ def test_a_topic_that_could_not_be_seen_binds_only_if_dead_letters_went_there() 
     hidden = unseen("DeadLetterTopic")
     assert statuses(findings(topic=hidden)) == {"unseen": Status.UNKNOWN}
     assert statuses(findings(topic=hidden, dead=forwarded(3))) == {"unseen": Status.UNKNOWN, "binds": Status.OK}
+
+
+@pytest.mark.parametrize(
+    ("failures", "lettered", "changed", "said"),
+    [(16, False, False, True), (15, False, False, False), (16, True, False, False), (16, False, True, False)],
+)
+def test_items_that_fail_for_ever_show_that_it_does_not_bind_whatever_policy_is_hidden(
+    failures: int, lettered: bool, changed: bool, said: bool
+) -> None:
+    """Five attempts are allowed. What failed before the subscription was changed may have been allowed more."""
+    begun = NOW - timedelta(minutes=40)
+    life = Life(name="a", failures=failures, first=begun, dead_lettered=lettered)
+    change = structs.replace(
+        revoked(35).changes[0], method="UpdateSubscription", resource="subscriptions/s", says="max attempts 100 → 5"
+    )
+    found = findings(
+        Ledger(lives=(life,)),
+        subscription_policy=unseen("SubscriptionPolicy"),
+        changes=structs.replace(revoked(0), changes=(change,) if changed else ()),
+    )
+    wanted = {"unseen": Status.UNKNOWN} | ({"unbound": Status.WARNING} if said else {})
+    assert statuses(found) == wanted

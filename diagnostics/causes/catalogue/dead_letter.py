@@ -1,6 +1,6 @@
 """Dead letters that do not go where they should."""
 
-from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, NothingHolds
+from diagnostics.causes.model import BOTH, Cause, Has, NothingHolds, all_of, any_of
 from diagnostics.evidence.model import (
     Backlog,
     DeadLetterTopicPolicy,
@@ -27,8 +27,10 @@ CAUSES = (
         says="Google's Pub/Sub agent lacks a grant, so delivery attempts are not counted and bad messages never leave",
         stage=Stage.DELIVERED,
         legs=BOTH,
-        requires=Has(dead_letter.GRANTS),
-        decisive=ALWAYS,
+        requires=any_of(
+            Has(dead_letter.GRANTS), all_of(Has(dead_letter.UNBOUND), Has(dead_letter.UNSEEN, (Status.UNKNOWN,)))
+        ),
+        decisive=Has(dead_letter.GRANTS),
         effects=(processed.REPEATS,),
         overturned_by=(DeadLetterTopicPolicy, SubscriptionPolicy, ProjectPolicy),
         never_blocks=True,
