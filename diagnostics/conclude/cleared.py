@@ -54,7 +54,7 @@ _CLEARS = {
     push_auth.PROVEN.name: _SIGN_IN,
     push_auth.GRANTED.name: _SIGN_IN,
     cold_start.FINE.name: _Clearance(
-        "cold start", (ReceiverCapacity, RequestLog, PushCounts, DeadLetterCounts, BatchMarks, ItemMarks)
+        "cold start", (ReceiverCapacity, RequestLog, PushCounts, Backlog, DeadLetterCounts, BatchMarks, ItemMarks)
     ),
     processed.STORM_SMALL.name: _Clearance("the failing messages", (ItemMarks, RequestLog, PushCounts)),
 }

@@ -1,7 +1,7 @@
 """Work that is done and of which the coordinator never hears."""
 
 from diagnostics.causes.model import ALWAYS, Cause, Has, Over, any_of, none_of
-from diagnostics.evidence.model import Leg, Stage
+from diagnostics.evidence.model import BatchMarks, DeadLetterCounts, Leg, Stage
 from diagnostics.steps import processed, recorded, returned
 from diagnostics.steps.finding import Status
 from diagnostics.steps.limits import addressing
@@ -41,6 +41,8 @@ CAUSES = (
         legs=(Leg.COMPLETION,),
         requires=Has(recorded.RECORD_ERRORS, (Status.FAULT,)),
         decisive=ALWAYS,
+        # Where what could not be recorded was dead-lettered, the refusals are past: attempts are used up, and nothing fails any more.
+        overturned_by=(BatchMarks, DeadLetterCounts),
         effects=(recorded.BEHIND, processed.ERRORS),
         next=("pubsub-diag runbook show completions-not-recorded", "pubsub-diag worker --leg completion"),
     ),
