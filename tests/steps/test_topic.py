@@ -6,7 +6,17 @@ from datetime import timedelta
 
 import pytest
 
-from diagnostics.evidence.model import BatchStatus, Evidence, Leg, Mark, Means, PublishCounts, QuotaExceeded, Series
+from diagnostics.evidence.model import (
+    BatchMarks,
+    BatchStatus,
+    Evidence,
+    Leg,
+    Mark,
+    Means,
+    PublishCounts,
+    QuotaExceeded,
+    Series,
+)
 from diagnostics.steps import published
 from diagnostics.steps.finding import Bears, Finding, Status
 from diagnostics.steps.published import published as published_step
@@ -114,3 +124,12 @@ def test_a_quota_that_cost_items_is_told_though_the_batch_was_lowered_by_them() 
     exceeded = one(topic.QUOTA, told)
     assert (exceeded.status, exceeded.bears, exceeded.held) == (Status.WARNING, Bears.SLOWS, 0)
     assert exceeded.until is not None
+
+
+def test_a_quota_holds_nothing_where_nothing_was_refused() -> None:
+    marks = (mark(Means.RECEIVED, BEGAN, batch=""), mark(Means.CREATED, BEGAN, expected=60))
+    begun = BatchMarks(source=SOURCE, marks=marks)
+    exceeded = one(topic.QUOTA, findings(step, begun, counts(), quota(39)))
+    assert (exceeded.status, exceeded.held) == (Status.OK, 0)
+    refused = one(topic.QUOTA, findings(step, batch(60, 0), counts(resource_exhausted={39: 60}), quota(39)))
+    assert (refused.status, refused.held) == (Status.FAULT, 60)

@@ -94,7 +94,7 @@ def topic(
             rests_on=("TopicConfig",),
         )
     answered = [] if isinstance(counts, Unseen) else _refused(counts, since)
-    share = _shares(ledger, answered, missing)
+    share = _shares(ledger, answered, missing, counted=not isinstance(counts, Unseen) and counts.source.complete)
     about = None if isinstance(config, Unseen) else subjects.topic(config.name)
     if not isinstance(counts, Unseen):
         yield from (_refusal(one, share, now, about) for one in answered)
@@ -184,7 +184,7 @@ class _Shares(NamedTuple):
         return (Bears.SLOWS if items or put_off else Bears.APART, 0) if past else (_bears(items), items)
 
 
-def _shares(ledger: Ledger, answered: list[_Refused], missing: int) -> _Shares:
+def _shares(ledger: Ledger, answered: list[_Refused], missing: int, counted: bool) -> _Shares:
     """What the coordinator's lines say of each code. Where they say nothing, and all refusals are of one code, it is that one's doing."""
     told = lost(ledger.attempt)
     by_code = {each.code: each.items for each in told}
@@ -193,6 +193,8 @@ def _shares(ledger: Ledger, answered: list[_Refused], missing: int) -> _Shares:
         by_code = {next(iter(codes)): missing} if len(codes) == 1 else {}
     final = [c for c in (*by_code, *codes) if c and c not in PUT_OFF]
     put_off = sum(n for code, n in by_code.items() if code in PUT_OFF)
+    if counted and not codes and not told:
+        return _Shares(by_code, 0, overtaken(ledger), given_up(ledger))  # nothing was refused at all
     return _Shares(by_code, put_off or (0 if final else missing), overtaken(ledger), given_up(ledger))
 
 
