@@ -1,13 +1,14 @@
-"""Which change may have brought it about: those since the last good batch, ranked by how well they fit a cause that was found.
+"""Which change may have brought it about: those since the last good batch, ranked by how well they fit what was found.
 
-A change fits if it is of a resource that the cause is about and was made before the cause began; of those, the last one first.
+A change fits if it is of a resource that the cause is about and was made before the cause began; of those, the last one first. A
+fault that no cause accounts for has its change, too: of what its step looks at, and of a kind that can bring such a fault about.
 What was refused changed nothing, what came later cannot have been it, and a deploy whose revision gets no requests is in force
 nowhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
 from diagnostics.causes.model import Role
@@ -25,6 +26,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
+from diagnostics.steps import progress
 from diagnostics.steps.finding import Finding, Kind
 from diagnostics.steps.words import short
 
@@ -52,19 +54,52 @@ ABOUT: dict[str, tuple[str, ...]] = {
 """Family of causes to what they are about, on their leg. What is in no row (quota, artefact) no change brings about."""
 
 
+OF_CAUSE = {"attempts-used-up": (SERVICE, SUBSCRIPTION, ACCOUNT, PROJECT)}
+"""The same of a cause that is about other things than its family: whatever refuses pushes uses up their attempts."""
+
+OF_STEP: dict[str, tuple[str, ...]] = {
+    "published": (PUBLISHER, TOPIC, PROJECT),
+    "requested": (PUBLISHER,),
+    "created": (PUBLISHER,),
+    "routed": (SUBSCRIPTION, TOPIC),
+    "delivered": (SUBSCRIPTION, SERVICE),
+    "push_auth": (SERVICE, SUBSCRIPTION, ACCOUNT, PROJECT),
+    "cold_start": (SERVICE,),
+    "processed": (SERVICE,),
+    "dead_letter": (SUBSCRIPTION, DEAD_LETTER, PROJECT),
+    "returned": (PUBLISHER, TOPIC, SUBSCRIPTION, PROJECT),
+    "recorded": (SERVICE,),
+    "progress": (SUBSCRIPTION, TOPIC, SERVICE),
+}
+"""Step to what its findings are about, on their leg; of both, where they name none. `returned` and `recorded`
+look at the way back, whichever leg they name."""
+
+_WAY_BACK = ("returned", "recorded")
+OF_GRANTS: dict[str, tuple[str, ...]] = {
+    "published": (TOPIC, PROJECT),
+    "push_auth": (SERVICE, ACCOUNT, PROJECT),
+    "dead_letter": (SUBSCRIPTION, DEAD_LETTER, PROJECT),
+    "returned": (TOPIC, PROJECT),
+}
+"""Step to what its findings want a grant on. Grants on anything else do nothing to them."""
+
+
 def suspects(evidence: EvidenceSet, profile: PipelineProfile, ledger: Ledger, verdict: Verdict) -> tuple[Suspect, ...]:
     """At most five, the best fit first; empty when the audit logs were not seen. What blocks is asked about before all else."""
     log = seen(evidence.get(ChangeLog))
-    nameless = [f for f in verdict.nameless if f.kind is Kind.MECHANISM]
-    live = list(verdict.blocking)
+    live, nameless = list(verdict.blocking), list(verdict.nameless)
     if not live and not nameless:
         live = [x for role in (Role.WORSENS, Role.LATENT) for x in verdict.live if x.role is role]
+        nameless = [] if verdict.over else [f for f in verdict.unexplained if f.until is None]
     if log is None or not (live or nameless):
         return ()
     since = ledger.last_good.started if ledger.last_good else log.since
-    made = [c for c in log.changes if c.ok and c.at >= since]
+    made = [c for c in log.changes if c.ok and c.at >= since and not _only_gives(c)]
     ranked = [found for one in live for found in _of(one, made, evidence, profile, ledger.last_progress)]
-    ranked += [found for one in nameless for found in _of_nobody(one, made)]
+    begun = [c for c in made if ledger.started and c.at >= ledger.started]
+    for one in nameless:
+        stall = one.code == progress.STALLED.name
+        ranked += _of_nobody(one, begun if stall else made, evidence, profile)
     kept: dict[tuple[datetime, str, str], Suspect] = {}
     for suspect in ranked:
         kept.setdefault((suspect.at, suspect.method, suspect.resource), suspect)
@@ -80,7 +115,8 @@ def _of(
     """
     match = live.match
     onset, resources = live.since, resources_of(match.leg, evidence, profile)
-    of = about(match.cause.family, match.leg, evidence, profile)
+    kinds = OF_CAUSE.get(match.cause.code) or ABOUT.get(match.cause.family, ())
+    of = frozenset(name for kind, name in resources.items() if kind in kinds)
     latest = onset or (progress if live.role is Role.BLOCKS else None)
     fitting = [c for c in made if c.resource in of and (latest is None or c.at <= latest + _SLACK)]
     if match.cause.family != "drift":
@@ -91,17 +127,48 @@ def _of(
         yield _suspect(change, match.cause.code, match.leg if match.names_leg else None, before)
 
 
-def _of_nobody(finding: Finding, made: Iterable[Change]) -> Iterator[Suspect]:
-    """The changes that fit a setting that holds the batch and has no cause of the catalogue to its name: of the resource that it is
-    about, and before it began."""
-    subject, since = finding.subject, finding.since
-    if subject is None or since is None:
+def _of_nobody(
+    finding: Finding, made: Iterable[Change], evidence: EvidenceSet, profile: PipelineProfile
+) -> Iterator[Suspect]:
+    """The changes that fit what was found and no cause of the catalogue accounts for, the last one before it began first: of the
+    resource that a setting is about, or of those that can have such an effect."""
+    since = finding.since
+    if since is None:
         return
-    of = f"{subject.kind.value}s/{subject.name}"
+    setting = finding.kind is Kind.MECHANISM and finding.subject is not None
+    fits = _of_subject(finding) if setting else _of_effect(finding, evidence, profile)
     for change in sorted(made, key=lambda c: c.at, reverse=True):
-        if change.resource == of and change.at <= since + _SLACK:
+        if change.at <= since + _SLACK and fits(change):
             before = max((since - change.at).total_seconds(), 0.0)
             yield _suspect(change, finding.code, finding.leg, before)
+
+
+def _of_subject(finding: Finding) -> Callable[[Change], bool]:
+    subject = finding.subject
+    of = f"{subject.kind.value}s/{subject.name}" if subject else ""
+    return lambda change: change.resource == of
+
+
+def _of_effect(finding: Finding, evidence: EvidenceSet, profile: PipelineProfile) -> Callable[[Change], bool]:
+    step = finding.code.partition(".")[0]
+    legs = (Leg.COMPLETION,) if step in _WAY_BACK else (finding.leg,) if finding.leg else tuple(Leg)
+    parts = [(resources_of(leg, evidence, profile), _idle(leg, evidence)) for leg in legs]
+
+    def named(kinds: dict[str, tuple[str, ...]]) -> set[str]:
+        return {name for resources, _ in parts for kind, name in resources.items() if kind in kinds.get(step, ())}
+
+    of, of_grants = named(OF_STEP), named(OF_GRANTS)
+
+    def fits(change: Change) -> bool:
+        idle = any(change.resource == found.get(SERVICE) and _of_revision(change, at) for found, at in parts)
+        return change.resource in (of_grants if change.method == "SetIamPolicy" else of) and not idle
+
+    return fits
+
+
+def _only_gives(change: Change) -> bool:
+    """Whether it gave rights and took none: that breaks nothing."""
+    return change.method == "SetIamPolicy" and "add " in change.says and "remove " not in change.says
 
 
 def _suspect(change: Change, cause: str, leg: Leg | None, before_s: float | None) -> Suspect:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from diagnostics.causes.attribute import Share
 from diagnostics.causes.catalogue import CATALOGUE, find
 from diagnostics.causes.match import Match
@@ -13,8 +15,8 @@ from diagnostics.conclude.diagnosis import Suspect
 from diagnostics.conclude.suspects import ABOUT, suspects
 from diagnostics.evidence.model import Change, ChangeLog, Evidence, EvidenceSet, Key, Leg, Provenance, Unseen, Why
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ServiceProfile
-from diagnostics.readings.ledger import Ledger
-from diagnostics.steps import push_auth
+from diagnostics.readings.ledger import Attempt, Ledger
+from diagnostics.steps import progress, push_auth, returned
 from diagnostics.steps.finding import Bears, Finding, ResourceKind, Status, Subject
 from diagnostics.steps.tells import Mended
 
@@ -30,10 +32,16 @@ PROFILE = PipelineProfile(
 )
 
 
-def change(minutes: float, resource: str = "services/worker", ok: bool = True) -> Change:
+def change(
+    minutes: float,
+    resource: str = "services/worker",
+    ok: bool = True,
+    says: str = "",
+    method: str = "SetIamPolicy",
+) -> Change:
     """A change so many minutes before the onset."""
     at = ONSET - timedelta(minutes=minutes)
-    return Change(at=at, api="run.googleapis.com", method="SetIamPolicy", resource=resource, by="ci", ok=ok)
+    return Change(at=at, api="run.googleapis.com", method=method, resource=resource, by="ci", ok=ok, says=says)
 
 
 def ranked(*changes: Change, log: Unseen | None = None, role: Role = Role.BLOCKS) -> tuple[Suspect, ...]:
@@ -99,6 +107,42 @@ def test_a_setting_that_no_cause_names_is_changed_by_somebody_too() -> None:
     (found,) = suspects(evidence, PROFILE, Ledger(), Verdict((), (), (shut,)))
     assert (found.cause, found.resource, found.before_s) == ("push_auth.ingress", "services/worker", 1800)
     assert suspects(evidence, PROFILE, Ledger(), Verdict((), (), (shut,), over=True)) == ()
+
+
+def of_fault(fault: Finding, *made: Change, ledger: Ledger | None = None) -> list[str]:
+    """What is suspected where a fault is all that was found: methods and resources."""
+    log = ChangeLog(source=SOURCE, since=NOW - timedelta(days=7), changes=tuple(sorted(made, key=lambda c: c.at)))
+    evidence = EvidenceSet(
+        {("ChangeLog", None): log}, now=NOW, lookback=timedelta(days=7), since=NOW - timedelta(hours=6)
+    )
+    return [
+        f"{s.method} {s.resource}" for s in suspects(evidence, WAY_BACK, ledger or Ledger(), Verdict((), (), (fault,)))
+    ]
+
+
+WAY_BACK = msgspec.structs.replace(PROFILE, completion=LegProfile(subscription="back", topic="done"))
+
+
+def test_what_no_cause_accounts_for_was_changed_by_somebody_too() -> None:
+    told = returned.Unpublished(errors=9, topic="done", reason="403")
+    refused = returned.ERRORS.says(Status.FAULT, "refused", bears=Bears.HOLDS, held=9, since=ONSET, tells=told)
+    taken = change(30, "topics/done", says="remove roles/pubsub.publisher for serviceAccount:w")
+    given = change(5, "topics/done", says="add roles/pubsub.publisher for serviceAccount:other")
+    others = (change(20), change(20, "topics/t"), change(-10, "topics/done"))
+    assert of_fault(refused, taken, given, *others) == ["SetIamPolicy topics/done"]
+    assert of_fault(refused, given, *others) == [], (
+        "what gives a right, or is about another resource, breaks nothing here"
+    )
+
+
+def test_a_stall_that_nothing_explains_is_for_what_was_changed_while_the_batch_was_at_work() -> None:
+    stalled = progress.STALLED.says(
+        Status.FAULT, "stalled", bears=Bears.HOLDS, since=ONSET, tells=progress.Moved(idle_s=600, patience_s=60)
+    )
+    began = Ledger(attempt=Attempt(batch="B", begun=ONSET - timedelta(minutes=15)))
+    anew = change(3, "subscriptions/s", method="CreateSubscription")
+    before = change(40, "subscriptions/s", method="UpdateSubscription")
+    assert of_fault(stalled, anew, before, change(2), ledger=began) == ["CreateSubscription subscriptions/s"]
 
 
 def test_every_family_of_causes_is_considered() -> None:
