@@ -26,6 +26,8 @@ class Match:
     """What it rests on."""
     settled: bool
     """What settles it alone was seen, too."""
+    over: bool = False
+    """What shows that it is over was seen, too."""
 
     @cached_property
     def onset(self) -> datetime | None:
@@ -73,7 +75,9 @@ def fitting(
                 refuted.append(Refuted(cause, leg, against))
                 continue
             settles = cause.decisive.match(board) if cause.decisive else None
-            matches.append(Match(cause, leg, distinct((*(settles or ()), *because)), settles is not None))
+            ended = cause.over.match(board) if cause.over else None
+            rests = distinct((*(settles or ()), *because, *(ended or ())))
+            matches.append(Match(cause, leg, rests, settles is not None, bool(ended)))
     return _once(matches), refuted
 
 

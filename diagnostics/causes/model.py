@@ -182,6 +182,10 @@ class Cause:
     title: str
     says: str
     """One clause: what is going on. {name} stands for a number or word of the findings it rests on."""
+    over: Predicate | None = None
+    """What shows that it is over, though what it held stays behind."""
+    said: str = ""
+    """The clause for when it is over, in the past; with the words of what shows that, too."""
     stage: Stage
     legs: tuple[Leg, ...] = (Leg.REQUEST,)
     """Where it is tried; a cause that belongs to no leg is tried on the request leg."""

@@ -416,7 +416,7 @@ def clause(match: Match) -> str:
     for finding in match.because:
         values |= {name: f"{number:.0f}" for name, number in finding.numbers.items()} | finding.words
     try:
-        return match.cause.says.format_map(values)
+        return (match.cause.said if match.over else match.cause.says).format_map(values)
     except KeyError:
         return match.cause.title[:1].lower() + match.cause.title[1:]
 

@@ -39,7 +39,8 @@ def _names(code: AnyCode) -> frozenset[str]:
 def _unprovided(cause: Cause) -> set[str]:
     """What it says or offers by name, and nothing that it rests on tells."""
     told = _told(cause.requires)
-    said = _asked(cause.says) - told
+    past = told | (_told(cause.over) if cause.over else frozenset())
+    said = (_asked(cause.says) - told) | (_asked(cause.said) - past)
     return said.union(*(_asked(command) - told - set(OF_THE_RUN) for command in (*cause.next, *cause.settled_by)))
 
 

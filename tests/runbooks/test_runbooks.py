@@ -43,7 +43,8 @@ def _settles(cause: Cause) -> set[str]:
 
 def _may_cite(cause: Cause) -> set[str]:
     refuting = set(cause.refutes.codes()) if cause.refutes else set()
-    return _settles(cause) | {code.name for code in (*cause.effects, *cause.elsewhere)} | set(AFTER) | refuting
+    ended = set(cause.over.codes()) if cause.over else set()
+    return _settles(cause) | ended | {code.name for code in (*cause.effects, *cause.elsewhere)} | set(AFTER) | refuting
 
 
 # --- every runbook ---------------------------------------------------------------------------------------------------

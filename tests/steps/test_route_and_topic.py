@@ -12,6 +12,7 @@ from diagnostics.evidence.model import (
     ChangeLog,
     Evidence,
     Leg,
+    Means,
     ProjectPolicy,
     PublishCounts,
     Revisions,
@@ -28,6 +29,7 @@ from diagnostics.steps.finding import Bears, Finding, Status
 from diagnostics.steps.limits import addressing
 from diagnostics.steps.published import topic
 from tests.steps.built import (
+    BEGAN,
     BROKEN,
     PROFILE,
     SOURCE,
@@ -37,6 +39,7 @@ from tests.steps.built import (
     batch,
     findings,
     log,
+    mark,
     of,
     one,
     pushes,
@@ -156,3 +159,25 @@ def test_a_right_to_publish_that_was_taken_is_told_until_something_is_published(
     (found,) = taken(gone)
     assert (found.status, found.bears, found.since) == (Status.WARNING, Bears.APART, ago(30))
     assert taken(gone, counted={20: 1}) == taken(gone, back) == taken(gone.replace("c@p", "d@p")) == []
+
+
+def given_back(minutes: float, *more: tuple[float, str], reason: str = "403 User not authorized") -> list[Finding]:
+    """What is said of a right that came back so many minutes ago, of a batch whose items were all refused as it began."""
+    role = "roles/pubsub.publisher for serviceAccount:c@p"
+    made = tuple(
+        Change(at=ago(at), api="", method="SetIamPolicy", resource="topics/t", by="x", says=f"{what} {role}")
+        for at, what in sorted(((200, "remove"), (minutes, "add"), *more), reverse=True)
+    )
+    audit = ChangeLog(source=SOURCE, since=ago(9999), changes=made)
+    policy = ProjectPolicy(source=SOURCE, resource="projects/p", bindings=())
+    lost = [mark(Means.PUBLISH_ERROR, BEGAN - 0.1, f"i{n}", reason=reason) for n in range(10)]
+    coordinator = runs(Leg.COMPLETION, ("c-1", 900, {}))
+    return of(topic.BACK, findings(topic.may_publish, batch(10, 0, *lost), TO, audit, policy, took({}), *coordinator))
+
+
+def test_a_right_to_publish_that_came_back_is_told_of_a_batch_that_was_refused_for_want_of_it() -> None:
+    (back,) = given_back(10)
+    assert (back.status, back.since, back.words["back"]) == (Status.OK, ago(10), f"{ago(10):%H:%M}Z")
+    assert given_back(BEGAN + 30) == [], "it was refused since"
+    assert given_back(10, (5, "remove")) == [], "it was taken again"
+    assert given_back(10, reason="404 Topic not found") == [], "it was refused for another reason"

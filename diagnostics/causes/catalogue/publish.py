@@ -1,6 +1,6 @@
 """Items that the coordinator never got onto the topic."""
 
-from diagnostics.causes.model import Cause, Has, Over, all_of, any_of, none_of
+from diagnostics.causes.model import Cause, Has, Over, all_of, any_of, none_of, ok
 from diagnostics.evidence.model import BatchMarks, Stage, StartCalls
 from diagnostics.steps import published, requested
 from diagnostics.steps.limits import addressing
@@ -37,6 +37,9 @@ CAUSES = (
         family="publish",
         title="Publishing fails",
         says="Pub/Sub refuses what the coordinator publishes",
+        over=ok(topic.BACK),
+        said="Pub/Sub refused what the coordinator published, until its right to publish came back at {back}; what was refused does not "
+        "come by itself",
         stage=Stage.PUBLISHED,
         requires=any_of(
             Has(published.ERRORS),

@@ -21,7 +21,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.readings.answers import RECENT
 from diagnostics.readings.arrived import astray
-from diagnostics.readings.grants import PUBLISH, holds, revoked
+from diagnostics.readings.grants import PUBLISH, given, holds, revoked
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.refusals import PUT_OFF, given_up, lost, overtaken
 from diagnostics.steps import subjects
@@ -50,6 +50,11 @@ class Elsewhere(Tells, frozen=True, kw_only=True):
     """Items that the coordinator says it published."""
 
 
+class Back(Tells, frozen=True, kw_only=True):
+    back: str
+    """When the coordinator was given a role to publish, in words."""
+
+
 REFUSED = Telling("published.refused", Stage.PUBLISHED, "Pub/Sub refuses publish requests", Kind.EFFECT, tells=Refused)
 DEFERRED = Telling(
     "published.deferred", Stage.PUBLISHED, "Pub/Sub puts publish requests off", Kind.EFFECT, tells=Refused
@@ -58,6 +63,7 @@ QUOTA = Telling("published.quota", Stage.PUBLISHED, "a Pub/Sub quota was exceede
 TAKEN = Code(
     "published.right_taken", Stage.PUBLISHED, "the coordinator's right to publish was taken away", Kind.MECHANISM
 )
+BACK = Telling("published.right_back", Stage.PUBLISHED, "the coordinator may publish again", tells=Back)
 MISSING = Code("published.topic_missing", Stage.PUBLISHED, "the request topic does not exist", Kind.MECHANISM)
 ELSEWHERE = Telling(
     "published.elsewhere",
@@ -68,6 +74,9 @@ ELSEWHERE = Telling(
 )
 QUIET = Code("published.quiet", Stage.PUBLISHED, "nothing was published lately")
 
+_DENIED = "permission_denied"
+_IN_FORCE = timedelta(minutes=7)
+"""So long a change of IAM may take until it is in force (IAM: access change propagation)."""
 _HOUR = timedelta(hours=1)
 """What the command that looks at publishing alone calls lately."""
 
@@ -106,6 +115,7 @@ def topic(
 
 
 def may_publish(
+    ledger: Ledger,
     now: datetime,
     config: Annotated[TopicConfig | Unseen, Leg.REQUEST],
     counts: Annotated[PublishCounts | Unseen, Leg.REQUEST],
@@ -114,7 +124,8 @@ def may_publish(
     changes: ChangeLog | Unseen,
 ) -> Iterator[Finding]:
     """Reads the audit log for a right to publish that was taken from the coordinator, which nobody may have noticed yet: a topic that
-    took a message since, and a grant on the project, show that it publishes all the same."""
+    took a message since, and a grant on the project, show that it publishes all the same. And for one that was given back since the
+    batch was refused for want of it."""
     if isinstance(config, Unseen) or isinstance(changes, Unseen) or isinstance(coordinator, Unseen):
         return
     if coordinator.settings is None or not coordinator.settings.template.account:
@@ -123,7 +134,18 @@ def may_publish(
     member = f"serviceAccount:{account}"
     about = {f"topics/{short(config.name)}", f"projects/{config.name.split('/')[1]}"}
     made = [c for c in changes.changes if c.ok and c.resource in about]
-    at = revoked(member, PUBLISH, made)
+    at, back = revoked(member, PUBLISH, made), given(member, PUBLISH, made)
+    refused = _last_denied(ledger, counts)
+    if back and at is None and refused and ledger.started and ledger.started < back >= refused - _IN_FORCE:
+        yield BACK.says(
+            Status.OK,
+            f"{account} was given a role to publish at {clock(back, now)}, and nothing of this batch was refused for want of it since",
+            leg=Leg.REQUEST,
+            subject=subjects.account(account),
+            since=back,
+            rests_on=("ChangeLog", "BatchMarks", "PublishCounts"),
+            tells=Back(back=clock(back, now)),
+        )
     if at is None or holds(member, PUBLISH, project).granted:
         return
     if isinstance(counts, Unseen) or total(counts.messages, at + timedelta(minutes=1)):
@@ -136,6 +158,13 @@ def may_publish(
         since=at,
         rests_on=("ChangeLog", "PublishCounts", "ProjectPolicy"),
     )
+
+
+def _last_denied(ledger: Ledger, counts: PublishCounts | Unseen) -> datetime | None:
+    """When something was last refused for want of a right since the batch began, as far as lines and counters tell."""
+    counted = [] if isinstance(counts, Unseen) else _refused(counts, ledger.started)
+    times = [m.at for each in lost(ledger.attempt) if each.code == _DENIED for m in each.marks]
+    return max([*times, *(one.until for one in counted if one.code == _DENIED and one.until)], default=None)
 
 
 @dataclass(frozen=True)
