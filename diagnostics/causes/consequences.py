@@ -74,6 +74,7 @@ _CLASSES: dict[AnyCode, frozenset[str]] = {
     routed.NOT_PUSH: _NONE,
     routed.ENDPOINT: _ANY,
     routed.FILTERED: _NONE,
+    routed.RESIDUE: _NONE,
     routed.SECOND_PUSH: _NONE,
     recorded.BEHIND: _NONE,
     recorded.RECORD_ERRORS: _ANSWERED | _LATE,

@@ -16,6 +16,7 @@ from diagnostics.evidence.model import (
     Leg,
     ProjectSubscriptions,
     PublishCounts,
+    PushCounts,
     RequestLog,
     ServiceConfig,
     ServiceSettings,
@@ -31,6 +32,7 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.addresses import host_of, is_own
 from diagnostics.readings.answers import RECENT
 from diagnostics.readings.arrived import COUNTED, owed_here
+from diagnostics.readings.balance import residue
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.owed import acked, alive, nowhere, unreached
 from diagnostics.steps import subjects
@@ -60,6 +62,7 @@ ENDPOINT = Code("routed.endpoint_elsewhere", Stage.ROUTED, "the push endpoint is
 FILTERED = Telling(
     "routed.filtered", Stage.ROUTED, "the subscription's filter drops messages", Kind.MECHANISM, tells=Filtered
 )
+RESIDUE = Code("routed.residue", Stage.ROUTED, "messages left the subscription and nobody acked them", Kind.EFFECT)
 SECOND_PUSH = Code(
     "routed.second_push", Stage.ROUTED, "a second subscription pushes to the same endpoint", Kind.MECHANISM
 )
@@ -80,6 +83,8 @@ def routed(
     changes: ChangeLog | Unseen,
     published: PublishCounts | Unseen,
     log: RequestLog | Unseen,
+    pushes: PushCounts | Unseen,
+    now: datetime,
 ) -> Iterator[Finding | Row]:
     """Reads the configuration and what a filter dropped; what was lost is counted from what the stage before let through, and is no
     more than the topic took."""
@@ -94,6 +99,8 @@ def routed(
             filtered = list(_filters_unseen(seen, settings, acks, changes, log))
         kept = max(lost - sum(f.held for f in filtered), 0)  # what a filter drops is never pushed
         found = [*_settings(seen, settings, kept, log), *filtered]
+        if leg is Leg.REQUEST and not any(f.abnormal for f in found):
+            found += _residue(seen, settings, residue(ledger, now, published, pushes, acks, backlog), changes, now)
         if not any(f.abnormal or f.status is Status.UNKNOWN for f in found):
             found.append(
                 ROUTED.says(
@@ -106,12 +113,13 @@ def routed(
             )
     yield from found
     broken = any(f.status is Status.FAULT for f in found)
+    vanished = all(f.code == RESIDUE.name for f in found if f.status is Status.FAULT)
     unsure = [f for f in found if f.code == FILTERED.name and f.status in (Status.UNKNOWN, Status.WARNING)]
     told = (Status.FAULT,) if broken else (Status.UNKNOWN, Status.WARNING) if unsure else (Status.OK,)
     yield Row(
         stage=Stage.ROUTED,
         leg=leg,
-        reached=False if broken else None if unsure else True,
+        reached=False if broken and not vanished else None if unsure else True,
         basis="config",
         where=_where(found, leg, lost, dead, ledger) if broken else {},
         status=Status.FAULT if broken else max((f.status for f in unsure), key=told.index, default=Status.OK),
@@ -367,6 +375,41 @@ def _never_pushed(ledger: Ledger, leg: Leg, settings: SubscriptionSettings, log:
     reached = ledger.counts[Stage.DELIVERED if leg is Leg.REQUEST else Stage.RETURNED].least
     pushed = any(r.at >= ledger.started for r in log.pushes())
     return came > 0 and not reached and not pushed and log.source.as_of > newest + time_for_one
+
+
+_TAKES_AWAY = frozenset(
+    {"DeleteSubscription", "CreateSubscription", "Seek", "DetachSubscription", "ExpireInactiveSubscription"}
+)
+"""Methods by which what waits in a subscription is gone without a push."""
+
+
+def _residue(
+    seen: _Seen, settings: SubscriptionSettings, gone: int, changes: ChangeLog | Unseen, now: datetime
+) -> Iterator[Finding]:
+    """What the balance of the route lacks, and who took it away, where the audit log tells: of a seek it has nothing."""
+    if not gone:
+        return
+    begin = seen.ledger.started
+    listed = () if isinstance(changes, Unseen) else changes.changes
+    made = [
+        c
+        for c in listed
+        if c.ok and c.method in _TAKES_AWAY and short(c.resource) == short(settings.name) and begin and c.at >= begin
+    ]
+    who = ", ".join(f"{clock(c.at, now)} {c.method} by {c.by}" for c in made)
+    noun = seen.profile.item + "s"
+    yield RESIDUE.says(
+        Status.FAULT,
+        f"at least {gone} {noun} came to the topic and are gone from {short(settings.name)}: neither acked nor filtered nor "
+        "dead-lettered, and they wait no more; "
+        + (f"since the batch began: {who}" if who else "a seek or purge leaves no trace, and takes away what waits"),
+        leg=seen.leg,
+        bears=Bears.HOLDS,
+        held=gone,
+        since=made[0].at if made else None,
+        subject=subjects.subscription(settings.name),
+        rests_on=("PublishCounts", "PushCounts", "AckCounts", "Backlog", "DeadLetterCounts", "ItemMarks"),
+    )
 
 
 def _others(

@@ -65,10 +65,11 @@ def route(
     attached: TopicSubscriptions | Unseen,
     project: ProjectSubscriptions | Unseen,
     service: ServiceConfig | Unseen,
+    now: datetime,
 ) -> Iterator[Finding]:
     """What `routed` finds in the configuration."""
-    traffic = dict.fromkeys(("acks", "backlog", "dead", "changes", "published", "log"), _NOT_ASKED)
-    said = routed(leg, ledger, profile, subscription, topic, attached, project, service, **traffic)
+    traffic = dict.fromkeys(("acks", "backlog", "dead", "changes", "published", "log", "pushes"), _NOT_ASKED)
+    said = routed(leg, ledger, profile, subscription, topic, attached, project, service, now=now, **traffic)
     yield from (f for f in said if not isinstance(f, Row))
 
 

@@ -1,0 +1,48 @@
+"""The balance of the request route: what came onto the topic was acked, waits, was dead-lettered or filtered. The rest is lost on the way.
+
+Counters are the whole subscription's, so each of these is taken at most, and the rest is at least so many of the batch's items. All
+must have been seen whole, and late enough to hold what was published last.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from diagnostics.evidence.model import AckCounts, Backlog, Leg, PublishCounts, PushCounts, Stage, Unseen, total
+from diagnostics.readings.arrived import arrived
+from diagnostics.readings.ledger import Ledger
+
+_LAG = timedelta(minutes=5)
+"""Backlogs are visible after at most this long (four minutes, and a sample)."""
+
+
+def residue(
+    ledger: Ledger,
+    now: datetime,
+    published: PublishCounts | Unseen,
+    pushes: PushCounts | Unseen,
+    acks: AckCounts | Unseen,
+    backlog: Backlog | Unseen,
+) -> int:
+    """Items of the batch that are in none of these places, at least; 0 as well where that cannot be told.
+
+    Nothing is said while items get further, or while one may rest between two pushes.
+    """
+    told = ledger.attempt.published if ledger.attempt else None
+    newest, dead = ledger.last_progress, ledger.dead(Leg.REQUEST)
+    if told is None or newest is None or ledger.started is None or ledger.closed or now - newest <= dead.pause:
+        return 0
+    counters = (pushes, acks, backlog)
+    if any(isinstance(c, Unseen) or not c.source.complete or c.source.as_of < told.at + _LAG for c in counters):
+        return 0
+    came, done = arrived(ledger, Leg.REQUEST, published), ledger.counts[Stage.PROCESSED].most
+    if came is None or done is None or dead.could_wait is None or not dead.counted:
+        return 0
+    assert isinstance(pushes, PushCounts) and isinstance(acks, AckCounts)
+    begin = ledger.started - timedelta(minutes=1)
+    pushed = round(
+        max(total(pushes.series, begin, response_class="ack"), total(acks.series, begin, delivery_type="push"))
+    )
+    otherwise = round(total(acks.series, begin)) - round(total(acks.series, begin, delivery_type="push"))
+    sent = min(ledger.counts[Stage.PUBLISHED].least, came)
+    return max(sent - max(done, pushed) - otherwise - dead.could_wait - dead.most, 0)

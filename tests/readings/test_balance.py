@@ -1,0 +1,95 @@
+"""What came and is nowhere is lost on the route: only if every place where it might be was seen whole, and late enough."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from diagnostics.evidence.model import (
+    AckCounts,
+    Backlog,
+    DeadLetterCounts,
+    Evidence,
+    EvidenceSet,
+    Key,
+    Leg,
+    Provenance,
+    PublishCounts,
+    PushCounts,
+    Unseen,
+    Why,
+)
+from diagnostics.readings.balance import residue
+from diagnostics.readings.ledger import build
+from tests.steps.built import BEGAN, CUT, NOW, PROFILE, SOURCE, ago, batch, done, lines, series, subscription
+
+EARLY = Provenance(source="test", fetched_at=NOW, as_of=ago(BEGAN - 2))
+HIDDEN = Unseen(what="x", why=Why.PERMISSION_DENIED, says="hidden")
+
+
+def lost(
+    came: float = 10,
+    acked: float = 3,
+    filtered: float = 0,
+    pulled: float = 0,
+    waits: float = 0,
+    dead: float = 0,
+    minutes: float = 35,
+    source: Provenance = SOURCE,
+    **hidden: Unseen,
+) -> int:
+    """Of ten that were published three are done, so many minutes ago."""
+    seen: dict[Key, Evidence | Unseen] = {
+        ("BatchMarks", None): batch(10),
+        ("ItemMarks", None): lines(*done("a", "b", "c", minutes=minutes)),
+        ("PublishCounts", Leg.REQUEST): PublishCounts(source=SOURCE, messages=(series({39: came}),), requests=()),
+        ("PushCounts", Leg.REQUEST): PushCounts(source=SOURCE, series=(series({35: acked}, response_class="ack"),)),
+        ("AckCounts", Leg.REQUEST): AckCounts(
+            source=source,
+            series=(series({35: filtered}, delivery_type="filter"), series({35: pulled}, delivery_type="pull")),
+        ),
+        ("Backlog", Leg.REQUEST): Backlog(
+            source=SOURCE, undelivered=(series({0: waits}),), oldest_age_s=(), outstanding=()
+        ),
+        ("DeadLetterCounts", Leg.REQUEST): DeadLetterCounts(source=SOURCE, series=(series({30: dead}),)),
+        **dict([subscription()]),
+        **{(name, Leg.REQUEST): unseen for name, unseen in hidden.items()},
+    }
+    evidence = EvidenceSet(seen, NOW, timedelta(days=7), ago(BEGAN + 20))
+    read = (evidence.get(kind, Leg.REQUEST) for kind in (PublishCounts, PushCounts, AckCounts, Backlog))
+    return residue(build(evidence, PROFILE), NOW, *read)  # type: ignore[arg-type]
+
+
+def test_what_is_in_no_place_is_lost() -> None:
+    assert lost() == 7
+
+
+@pytest.mark.parametrize(
+    ("place", "rest"),
+    [
+        ({"waits": 2}, 5),
+        ({"dead": 2}, 5),
+        ({"filtered": 2}, 5),
+        ({"pulled": 2}, 5),
+        ({"acked": 5}, 5),  # acked, and no line tells of it: another's, or one that the worker did not name
+        ({"came": 8}, 5),
+        ({"waits": 20}, 0),
+    ],
+)
+def test_each_place_takes_off_what_it_may_hold(place: dict[str, float], rest: int) -> None:
+    assert lost(**place) == rest  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["PublishCounts", "PushCounts", "AckCounts", "Backlog", "DeadLetterCounts"])
+def test_nothing_is_lost_where_a_place_was_not_seen(kind: str) -> None:
+    assert lost(**{kind: HIDDEN}) == 0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("source", [CUT, EARLY])
+def test_nothing_is_lost_where_a_counter_was_cut_or_lags(source: Provenance) -> None:
+    assert lost(source=source) == 0
+
+
+def test_nothing_is_lost_while_items_get_further() -> None:
+    assert lost(minutes=1) == 0

@@ -1,0 +1,69 @@
+"""What the balance of the route lacks is lost there, and whoever took it away is named where the audit log tells."""
+
+from __future__ import annotations
+
+import pytest
+
+from diagnostics.evidence.model import (
+    AckCounts,
+    Backlog,
+    Change,
+    ChangeLog,
+    DeadLetterCounts,
+    Leg,
+    PublishCounts,
+    PushCounts,
+)
+from diagnostics.steps import routed
+from diagnostics.steps.finding import Bears, Finding, Status
+from tests.steps.built import SOURCE, ago, batch, done, findings, lines, log, of, one, series, service, subscription
+
+
+def told(*methods: str, waits: float = 0, resource: str = "subscriptions/s", minutes: float = 30) -> list[Finding]:
+    """Ten came, three are done; of the rest so many wait."""
+    made = tuple(Change(at=ago(minutes), api="", method=m, resource=resource, by="ci") for m in methods)
+    return findings(
+        routed.routed,
+        batch(10),
+        lines(*done("a", "b", "c")),
+        subscription(),
+        service(),
+        log(),
+        ChangeLog(source=SOURCE, since=ago(9999), changes=made),
+        (("PublishCounts", Leg.REQUEST), PublishCounts(source=SOURCE, messages=(series({39: 10}),), requests=())),
+        (("PushCounts", Leg.REQUEST), PushCounts(source=SOURCE, series=(series({35: 3}, response_class="ack"),))),
+        (("AckCounts", Leg.REQUEST), AckCounts(source=SOURCE, series=())),
+        (
+            ("Backlog", Leg.REQUEST),
+            Backlog(source=SOURCE, undelivered=(series({0: waits}),), oldest_age_s=(), outstanding=()),
+        ),
+        (("DeadLetterCounts", Leg.REQUEST), DeadLetterCounts(source=SOURCE, series=())),
+    )
+
+
+def test_it_holds_the_batch_and_clears_no_route() -> None:
+    said = told()
+    found = one(routed.RESIDUE, said)
+    assert (found.status, found.bears, found.held, found.since) == (Status.FAULT, Bears.HOLDS, 7, None)
+    assert not of(routed.ROUTED, said)
+
+
+def test_what_waits_is_not_lost() -> None:
+    assert [f.code for f in told(waits=7)] == [routed.ROUTED.name]
+
+
+@pytest.mark.parametrize(
+    ("resource", "minutes", "method", "named"),
+    [
+        ("subscriptions/s", 30, "DeleteSubscription", True),
+        ("subscriptions/other", 30, "DeleteSubscription", False),
+        ("subscriptions/s", 300, "DeleteSubscription", False),
+        ("subscriptions/s", 30, "UpdateSubscription", False),
+    ],
+)
+def test_only_what_took_messages_away_since_the_batch_began_is_named(
+    resource: str, minutes: float, method: str, named: bool
+) -> None:
+    found = one(routed.RESIDUE, told(method, resource=resource, minutes=minutes))
+    assert (f"{method} by ci" in found.says) is named
+    assert (found.since == ago(minutes)) is named
