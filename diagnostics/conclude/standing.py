@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from diagnostics.causes.model import Role
 from diagnostics.causes.verdict import Verdict
 from diagnostics.conclude.diagnosis import Exit, Forecast, State
 from diagnostics.evidence.model import STAGES, Leg, Stage
@@ -117,6 +118,8 @@ def stopped_at(
         if (_lacks(row) or row.status is Status.FAULT) and any(_at(row, f) for f in own):
             return row.stage, row.leg
         if _lacks(row) and (row.reached is False or sum(row.where.values()) > forgiven):
+            if _gets_past(row, verdict) and any(_lacks(r) and any(_at(r, f) for f in own) for r in ordered):
+                continue
             here = _waits_behind(row, ordered, [*held, *verdict.unexplained]) or row
             return here.stage, here.leg
     if few := next((row for row in ordered if _lacks(row)), None):
@@ -133,6 +136,12 @@ def _lacks(row: Row) -> bool:
     if row.where and row.status in (Status.FAULT, Status.WARNING):
         return True
     return row.reached is False and row.stage is not Stage.CLOSED
+
+
+def _gets_past(row: Row, verdict: Verdict) -> bool:
+    """Whether what keeps items at this row only slows them: they come by themselves, and a cause that is named lets others past."""
+    slows = [f for x in verdict.live if x.role is Role.WORSENS for f in x.share.own if f.abnormal and f.until is None]
+    return set(row.where) <= _COMING and any(_at(row, f) for f in slows)
 
 
 def _holding(verdict: Verdict, forgiven: int) -> list[Finding]:

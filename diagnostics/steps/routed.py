@@ -97,7 +97,8 @@ def routed(
         filtered = list(_filtered(leg, settings, acks, backlog, ledger))
         if isinstance(acks, Unseen):
             filtered = list(_filters_unseen(seen, settings, acks, changes, log))
-        kept = max(lost - sum(f.held for f in filtered), 0)  # what a filter drops is never pushed
+        came = max(lost, _only_pulled(seen, settings, changes))
+        kept = max(came - sum(f.held for f in filtered), 0)  # what a filter drops is never pushed
         found = [*_settings(seen, settings, kept, log), *filtered]
         if leg is Leg.REQUEST and not any(f.abnormal for f in found):
             found += _residue(seen, settings, residue(ledger, now, published, pushes, acks, backlog), changes, now)
@@ -207,10 +208,22 @@ def _where(
         most = nowhere(ledger, leg) if owes else 0
         dropped = min(max((f.held for f in found), default=most), most)
         return {Where.DROPPED: dropped} if dropped else {}
-    lost = unreached(ledger, leg)[0] if owes else 0
+    waits = max((f.held for f in found if f.code == NOT_PUSH.name), default=0)
+    lost = max(unreached(ledger, leg)[0] if owes else 0, waits)
     since = ledger.started - timedelta(minutes=1) if ledger.started else None
     lettered = 0 if isinstance(dead, Unseen) else min(int(total(dead.series, since)), lost)
     return {place: n for place, n in ((Where.DEAD_LETTERED, lettered), (kept, lost - lettered)) if n}
+
+
+def _only_pulled(seen: _Seen, settings: SubscriptionSettings, changes: ChangeLog | Unseen) -> int:
+    """Items that were sent to a subscription in pull mode that nobody has changed since before the batch began, and of which none is
+    known to have passed: no counter has to tell that none was pushed."""
+    begin, ledger = seen.ledger.started, seen.ledger
+    if settings.push_endpoint or begin is None or isinstance(changes, Unseen) or not changes.source.complete:
+        return 0
+    stage = Stage.DELIVERED if seen.leg is Leg.REQUEST else Stage.RETURNED
+    changed = any(c.at >= begin and short(c.resource) == short(settings.name) for c in changes.changes)
+    return 0 if changed or changes.since > begin or ledger.counts[stage].least else ledger.before(stage).least
 
 
 def _settings(seen: _Seen, settings: SubscriptionSettings, kept: int, log: RequestLog | Unseen) -> Iterator[Finding]:

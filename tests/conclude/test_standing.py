@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -157,6 +158,30 @@ def test_what_the_closing_rule_forgives_is_not_where_it_stopped() -> None:
     assert stopped_at(FEW_THEN_ALL, State.STALLED, unknown, 5) == (Stage.RETURNED, Leg.COMPLETION)
     assert stopped_at(FEW_THEN_ALL, State.STALLED, unknown, 0) == (Stage.PROCESSED, Leg.REQUEST)
     assert stopped_at(FEW_THEN_ALL[:2], State.STALLED, unknown, 5) == (Stage.PROCESSED, Leg.REQUEST)
+
+
+SLOWED_THEN_REFUSED = (
+    Row(stage=Stage.DELIVERED, leg=Leg.REQUEST, where={"retrying": 60}, status=Status.FAULT),
+    Row(stage=Stage.RETURNED, leg=Leg.COMPLETION, where={"waiting": 40}, status=Status.FAULT),
+)
+
+
+@pytest.mark.parametrize(
+    ("role", "place", "here"),
+    [
+        (Role.WORSENS, "retrying", (Stage.RETURNED, Leg.COMPLETION)),
+        (Role.WORSENS, "dropped", (Stage.DELIVERED, Leg.REQUEST)),
+        (Role.LATENT, "retrying", (Stage.DELIVERED, Leg.REQUEST)),
+    ],
+)
+def test_what_comes_by_itself_past_a_cause_that_slows_it_has_not_stopped(
+    role: Role, place: str, here: tuple[Stage, Leg]
+) -> None:
+    refused = blocking(finding("push_auth.forbidden", Stage.DELIVERED, Kind.EFFECT, Leg.COMPLETION, 40)).live
+    slow = finding("cold_start.saturated", Stage.DELIVERED, Kind.EFFECT)
+    slows = (replace(one, role=role) for one in blocking(slow).live)
+    rows = (msgspec.structs.replace(SLOWED_THEN_REFUSED[0], where={place: 60}), SLOWED_THEN_REFUSED[1])
+    assert stopped_at(rows, State.STALLED, Verdict((*refused, *slows), (), ())) == here
 
 
 def test_a_batch_that_was_never_made_stopped_there_whatever_is_wrong_behind() -> None:

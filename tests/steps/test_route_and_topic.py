@@ -31,6 +31,7 @@ from diagnostics.steps.published import topic
 from tests.steps.built import (
     BEGAN,
     BROKEN,
+    CUT,
     PROFILE,
     SOURCE,
     Legged,
@@ -82,6 +83,25 @@ def test_what_a_filter_dropped_waits_for_no_puller() -> None:
     dropped = ("AckCounts", Leg.REQUEST), AckCounts(source=SOURCE, series=(series({39: 10}, delivery_type="filter"),))
     told = said(changed(push_endpoint="", filter="attributes.a"), took({39: 10}), dropped)
     assert (one(routed.FILTERED, told).held, one(routed.NOT_PUSH, told).held) == (10, 0)
+
+
+def pulled(*made: Change, whole: bool = True, began: float = 60) -> Finding:
+    """A subscription in pull mode and what is known of its changes, where no counter tells what was pushed."""
+    history = ChangeLog(source=SOURCE if whole else CUT, since=ago(began), changes=made)
+    return one(routed.NOT_PUSH, findings(routed.routed, batch(10), service(), changed(push_endpoint=""), history))
+
+
+def test_nothing_was_pushed_by_a_subscription_that_was_in_pull_mode_all_the_while() -> None:
+    """No counter has to tell; but it has to be known that nobody changed it since the batch began."""
+
+    def change(minutes: float, resource: str = "subscriptions/s") -> Change:
+        return Change(at=ago(minutes), api="a", method="ModifyPushConfig", resource=resource, by="p", says="")
+
+    assert [(f.bears, f.held) for f in (pulled(), pulled(change(50)), pulled(change(5, "subscriptions/other")))] == [
+        (Bears.HOLDS, 10)
+    ] * 3
+    for unsure in (pulled(change(5)), pulled(whole=False), pulled(began=3)):
+        assert (unsure.status, unsure.bears, unsure.held) == (Status.FAULT, Bears.APART, 0)
 
 
 def astray(*statuses: int) -> Finding:

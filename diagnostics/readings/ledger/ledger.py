@@ -263,11 +263,11 @@ class Ledger:
 
     @property
     def done(self) -> int:
-        """Items that are done, at least: what the batch state counts, or where that was not seen, what came back."""
+        """Items that are done, at least: what is recorded, or where neither batch state nor lines count that, what came back."""
         if not self.counts:
             return 0
         recorded = self.counts[Stage.RECORDED]
-        if recorded.source == "batch state":
+        if recorded.source == "batch state" or recorded.exact is not None:
             return recorded.least
         return max(recorded.least, self.counts[Stage.RETURNED].least)
 

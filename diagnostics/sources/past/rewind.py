@@ -120,7 +120,8 @@ def _earlier(history: History, field: str, name: str) -> dict[str, Any]:
         made = change.method == "CreateSubscription"
         if not made and field not in _fields(change):
             continue
-        said = change.request if made else change.request.get("subscription", change.request)
+        whole = made or change.method == "ModifyPushConfig"  # whose `subscription` is the name
+        said = change.request if whole else change.request.get("subscription", change.request)
         if field not in FIELDS or not isinstance(said, dict):
             break
         message = load("google.pubsub_v1.types").Subscription.pb()()

@@ -165,6 +165,14 @@ def test_what_the_batch_state_counts_has_passed_every_stage_before() -> None:
     assert ledger.done == 2
 
 
+def test_what_came_back_is_done_only_where_nothing_tells_what_was_recorded() -> None:
+    """A coordinator that was restarted takes completions and counts them for no batch."""
+    back = [mark(Means.RETURNED_ITEM, n, item) for n, item in enumerate("abc", 1)]
+    recorded = mark(Means.RECORDED_ITEM, 1, "a")
+    assert build(evidence(BATCH, items(*back)), PROFILE).done == 3
+    assert build(evidence(BATCH, items(*back, recorded)), PROFILE).done == 1
+
+
 def test_items_of_other_batches_do_not_fill_a_row() -> None:
     ledger = build(
         evidence(BATCH, items(mark(Means.DONE_ITEM, 1, "x", batch="OTHER"), mark(Means.DONE_ITEM, 1, "a"))), PROFILE
