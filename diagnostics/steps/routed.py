@@ -208,8 +208,11 @@ def _where(
         most = nowhere(ledger, leg) if owes else 0
         dropped = min(max((f.held for f in found), default=most), most)
         return {Where.DROPPED: dropped} if dropped else {}
-    waits = max((f.held for f in found if f.code == NOT_PUSH.name), default=0)
-    lost = max(unreached(ledger, leg)[0] if owes else 0, waits)
+    passed = ledger.counts[Stage.DELIVERED if leg is Leg.REQUEST else Stage.RETURNED].least if ledger.counts else 0
+    pulled = max((f.held for f in found if f.code == NOT_PUSH.name), default=0)
+    lost = max(
+        unreached(ledger, leg)[0] if owes else 0, 0 if passed else pulled
+    )  # what passed may come again, and waits there
     since = ledger.started - timedelta(minutes=1) if ledger.started else None
     lettered = 0 if isinstance(dead, Unseen) else min(int(total(dead.series, since)), lost)
     return {place: n for place, n in ((Where.DEAD_LETTERED, lettered), (kept, lost - lettered)) if n}
