@@ -42,6 +42,8 @@ class Passage:
     door: Admission
     changes: ChangeLog | Unseen
     ledger: Ledger
+    shut_before: bool = False
+    """Whether every push is refused before sign-in is asked for: then a refusal that no log has tells nothing of sign-in."""
 
     @property
     def gets_in(self) -> bool:
@@ -73,7 +75,8 @@ class Passage:
             return False
         if all(turned.over for turned in door.turned.values()):
             return self.now - door.newest_out <= self.pause
-        return any(self.lasts(door.turned.get(way)) for way in ways)
+        telling = [way for way in ways if not (self.shut_before and way is Way.UNLOGGED)]
+        return any(self.lasts(door.turned.get(way)) for way in telling)
 
     @property
     def nothing_sent(self) -> bool:
@@ -97,8 +100,17 @@ class Passage:
     def changed(self, about: About, words: tuple[str, ...], *ways: Way) -> datetime | None:
         """The last change that names it and was made no later than the first push that was turned away so; else that push."""
         first = self.first(*ways)
-        made = [c.at for c in self.made(about) if any(word in f"{c.method} {c.says}".lower() for word in words)]
+        made = self._naming(about, words)
         return max((at for at in made if first is None or at <= first + _SLACK), default=first)
+
+    def from_the_first(self, about: About, words: tuple[str, ...], way: Way) -> bool:
+        """Whether what is set now was set for all pushes that are turned away so: no change that names it was made since the first."""
+        first = self.first(way)
+        return first is not None and all(at <= first + _SLACK for at in self._naming(about, words))
+
+    def _naming(self, about: About, words: tuple[str, ...]) -> list[datetime]:
+        """When it was changed in a way that names it, oldest first."""
+        return [c.at for c in self.made(about) if any(word in f"{c.method} {c.says}".lower() for word in words)]
 
 
 def passage(

@@ -2,12 +2,13 @@
 
 An acknowledged push, and one that a container answered, prove sign-in whatever a policy hides. A grant that was not found is no
 fault where pushes get in, and only a refusal of the right kind settles that it lacks: 403 a grant, 401 what the token says.
+The front end asks for ingress first: a push that it refuses gets a 404 that no log has, and meets neither audience nor grant.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import (
@@ -206,7 +207,10 @@ def _configured(
     policy: ServicePolicy | Unseen,
     project_policy: ProjectPolicy | Unseen,
 ) -> Iterator[Finding]:
-    yield from _ingress(case, settings, target)
+    closed = _closed(settings, target)
+    yield from _ingress(case, target, closed)
+    about = _serving(target)
+    case = replace(case, shut_before=any(case.from_the_first(about, words, Way.UNLOGGED) for _, words in closed))
     if target.iap:
         yield from _proxy(case, target)
         return
@@ -396,14 +400,22 @@ def _live(case: Passage, about: Subject | None, live: LiveHealth) -> Finding:
 # --- what the configuration says ------------------------------------------------------------------------------------
 
 
-def _ingress(case: Passage, settings: SubscriptionSettings, target: ServiceSettings) -> Iterator[Finding]:
-    about, subject = About(frozenset({f"services/{target.name}"})), subjects.service(target.name)
-    closed: list[tuple[str, tuple[str, ...]]] = []
+_Closed = list[tuple[str, tuple[str, ...]]]
+
+
+def _closed(settings: SubscriptionSettings, target: ServiceSettings) -> _Closed:
+    """What refuses every push before sign-in is asked for, each in a sentence, with the words by which a change names it."""
+    closed: _Closed = []
     if target.default_uri_disabled and ".run.app" in settings.push_endpoint:
         says = f"the default URL of {target.name} is switched off: pushes get a 404 that no log shows"
         closed.append((says, ("defaulturi", "default-url")))
     if target.ingress == "none":
         closed.append((f"ingress of {target.name} admits nobody", ("ingress",)))
+    return closed
+
+
+def _ingress(case: Passage, target: ServiceSettings, closed: _Closed) -> Iterator[Finding]:
+    about, subject = _serving(target), subjects.service(target.name)
     for says, words in closed:
         since = case.changed(about, words, Way.UNLOGGED)
         yield from _judged(
@@ -414,7 +426,7 @@ def _ingress(case: Passage, settings: SubscriptionSettings, target: ServiceSetti
 def _proxy(case: Passage, target: ServiceSettings) -> Iterator[Finding]:
     """The proxy wants a client id of its own as audience, and a grant that is not read: only what it does can be told."""
     says = f"Identity-Aware Proxy stands in front of {target.name} and wants its own client id as the token's audience"
-    about, subject = About(frozenset({f"services/{target.name}"})), subjects.service(target.name)
+    about, subject = _serving(target), subjects.service(target.name)
     if case.stops(Way.UNAUTHORIZED, Way.FORBIDDEN):
         since = case.changed(about, ("iap",), Way.UNAUTHORIZED, Way.FORBIDDEN)
         ways = (Way.UNAUTHORIZED, Way.FORBIDDEN)
@@ -445,11 +457,12 @@ def _audience(case: Passage, settings: SubscriptionSettings, target: ServiceSett
     if _accepts(target, settings.effective_audience, strict=case.lasts(case.door.turned.get(Way.UNAUTHORIZED))):
         return
     about = _pushing(settings)
+    url = f" ({target.uri})" if target.uri else ""
     yield from _judged(
         case,
         _Wrong(
             AUDIENCE,
-            f"audience {settings.effective_audience} is neither a URL of {target.name} ({target.uri}) nor a custom audience",
+            f"audience {settings.effective_audience} is neither a URL of {target.name}{url} nor a custom audience",
             ("SubscriptionConfig", "ServiceConfig"),
             About(about.resources | {f"services/{target.name}"}),
             subjects.subscription(settings.name),
@@ -636,6 +649,10 @@ def _cannot_tell(case: Passage, about: Subject | None, sentence: str, answer: Gr
 
 def _pushing(settings: SubscriptionSettings) -> About:
     return About(frozenset({f"subscriptions/{short(settings.name)}"}))
+
+
+def _serving(target: ServiceSettings) -> About:
+    return About(frozenset({f"services/{target.name}"}))
 
 
 def _member(account: str) -> str:

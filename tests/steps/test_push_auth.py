@@ -522,6 +522,56 @@ def test_a_closed_ingress_and_4xx_that_no_log_has() -> None:
     assert one(found, "silent").since == ago(24)
 
 
+SHUT_DOORS: dict[str, dict[str, Any]] = {
+    "ingress": {"ingress": "none"},
+    "default URL": {"default_uri_disabled": True},
+}
+BEHIND: dict[str, dict[str, Any]] = {
+    "audience": {"subscription": subscription(audience="https://worker.example.com")},
+    "invoker": {"policy": policy()},
+    "no_token": {"subscription": subscription(push_account=""), "policy": policy()},
+}
+UNLOGGED = pushes(range(3, 24), remote_server_4xx=2)
+
+
+@pytest.mark.parametrize("door", SHUT_DOORS)
+@pytest.mark.parametrize("behind", BEHIND)
+def test_no_push_that_ingress_refuses_meets_what_is_wrong_behind_it(door: str, behind: str) -> None:
+    found = findings(service=service(**SHUT_DOORS[door]), pushes=UNLOGGED, **BEHIND[behind])
+    assert (one(found, "ingress").bears, one(found, "ingress").held) == (Bears.HOLDS, 40)
+    assert (one(found, behind).status, one(found, behind).bears) == (Status.FAULT, Bears.APART)
+    assert {role for role, _ in named(found).values()} <= {Role.LATENT}
+
+
+@pytest.mark.parametrize("behind", BEHIND)
+def test_refusals_that_no_log_has_speak_for_what_is_wrong_where_ingress_is_open(behind: str) -> None:
+    assert one(findings(pushes=UNLOGGED, **BEHIND[behind]), behind).bears is Bears.HOLDS
+
+
+def test_a_logged_401_behind_a_closed_ingress_still_speaks_for_the_audience() -> None:
+    rows = log(refused(401, "The access token could not be verified.", 28))
+    found = findings(service=service(ingress="none"), log=rows, **BEHIND["audience"])
+    assert named(found) == {AUDIENCE: (Role.BLOCKS, SURE)}
+    assert one(found, "ingress").bears is Bears.APART
+
+
+@pytest.mark.parametrize(("closed", "bears"), [(25, Bears.APART), (10, Bears.HOLDS)])
+def test_an_ingress_that_was_closed_while_pushes_were_refused_does_not_explain_the_first_of_them(
+    closed: float, bears: Bears
+) -> None:
+    made = changes((closed, "services/worker", "UpdateService", "ingress=INGRESS_TRAFFIC_NONE"))
+    found = findings(service=service(ingress="none"), pushes=UNLOGGED, changes=made, **BEHIND["audience"])
+    assert one(found, "audience").bears is bears
+
+
+def test_a_service_that_lists_no_url_is_told_without_one() -> None:
+    pushing = subscription(
+        push_endpoint="https://worker-42.europe-west1.run.app/push", audience="https://worker.example.com"
+    )
+    found = findings(service=service(default_uri_disabled=True, uri="", urls=()), subscription=pushing)
+    assert "neither a URL of worker nor a custom audience" in one(found, "audience").says
+
+
 def test_internal_ingress_admits_pubsub() -> None:
     assert statuses(findings(service=service(ingress="internal"))) == {"granted": Status.OK}
 
