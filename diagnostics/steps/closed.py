@@ -179,16 +179,16 @@ def _open(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: datet
     published = ledger.counts[Stage.PUBLISHED].exact if over else None
     expected = ledger.expected
     if expected is not None and published is not None:
-        enough = _enough(expected, profile)
+        needed = enough(expected, profile)
         unpublished = expected - published
-        if published < enough:
+        if published < needed:
             done = ledger.done >= published
             age_rule = profile.closing is not None and profile.closing.after_s is not None
             some = f"{'all ' if done else ''}{published} published {'are done' if done else 'items'}"
             yield (WAITS_FOR_UNPUBLISHED if done else WILL_WAIT).says(
                 Status.FAULT,
                 f"{some if published else 'nothing was published'}; the batch expects {expected}"
-                + (f" and closes at {enough}" if enough != expected else "")
+                + (f" and closes at {needed}" if needed != expected else "")
                 + f", so it waits for {unpublished} that nobody published"
                 + (" (an age rule may close it later, with work missing)" if age_rule else ""),
                 bears=Bears.HOLDS,
@@ -199,7 +199,7 @@ def _open(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: datet
                 tells=Waits(
                     published=published,
                     expected=expected,
-                    enough=enough,
+                    enough=needed,
                     rest="nothing is on its way" if done else "what is on its way is not enough",
                 ),
             )
@@ -222,14 +222,15 @@ def _open(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: datet
     )
 
 
-def _enough(expected: int, profile: PipelineProfile) -> int:
+def enough(expected: int, profile: PipelineProfile) -> int:
+    """How many items have to be done for a batch that expects so many to be closed, by the rule of the profile."""
     return ceil(expected * (profile.closing.share if profile.closing else 1.0))
 
 
 def _too_few(ledger: Ledger, profile: PipelineProfile) -> str:
     """What was published, where it is not enough for what the batch was made for to close; empty where it is, or is not known."""
     published, expected = ledger.counts[Stage.PUBLISHED].exact, ledger.expected
-    if published is None or expected is None or published >= _enough(expected, profile):
+    if published is None or expected is None or published >= enough(expected, profile):
         return ""
     return f"{published} of {expected} were published"
 

@@ -22,7 +22,9 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.answers import ACK, last_of
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.ledger.ledger import moves
+from diagnostics.readings.pace import LONGEST_BACKOFF_S, LONGEST_DEADLINE_S
 from diagnostics.steps import subjects
+from diagnostics.steps.closed import enough
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Telling
 from diagnostics.steps.published import start_limit_s
 from diagnostics.steps.tells import Tells
@@ -81,7 +83,7 @@ def created(
     elif attempt.created is not None or (not isinstance(status, Unseen) and status.exists and bool(attempt.batch)):
         yield from _exists(ledger, attempt, profile, now)
     elif attempt.refused or (attempt.call and attempt.call.status == 409):
-        yield from _in_the_way(ledger, attempt, now, items, status, (work, back))
+        yield from _in_the_way(ledger, attempt, profile, now, items, status, (work, back))
         yield Row(stage=Stage.CREATED, expected=None, seen_min=0, seen_max=0, status=Status.FAULT, source="refused")
     elif ledger.made_none:
         yield from _made_none(ledger, profile)
@@ -189,6 +191,7 @@ def _how_it_ended(ledger: Ledger, attempt: Attempt, now: datetime) -> str:
 def _in_the_way(
     ledger: Ledger,
     attempt: Attempt,
+    profile: PipelineProfile,
     now: datetime,
     items: ItemMarks | Unseen,
     status: BatchStatus | Unseen,
@@ -209,12 +212,23 @@ def _in_the_way(
     newest = max([blocker.started, *steps, *filter(None, (ledger.activity.get(blocker.batch),))])
     other = _Other(blocker, newest, now)
     ended = blocker.forced or blocker.closed
-    if ended:
+    if blocker.forced and blocker.forced.at >= attempt.started:
+        yield _given_up(other, blocker.forced.at, attempt.started, _watched(ledger, items))
+    elif ended:
         yield _ended(other, ended.at, attempt.started)
     elif _none_done(status, blocker):
         yield _open(other, "nothing of it is done, as the batch state counts")
     elif (moved := _last_ack(other, pushes)) and (now - moved).total_seconds() > _IDLE_S:
         yield _open(replace(other, newest=moved))
+    elif other.idle_s <= _IDLE_S and (why := _no_end(other, profile, items, status, pushes[1])):
+        yield STALE_OPEN.says(
+            Status.UNKNOWN,
+            f"batch {blocker.batch}, open since {clock(blocker.started, now)}, is in the way: {why}",
+            bears=Bears.HOLDS,
+            subject=subjects.batch(blocker.batch),
+            rests_on=("BatchStatus", "ItemMarks"),
+            tells=other.tells(),
+        )
     elif isinstance(items, Unseen) or (other.idle_s > _IDLE_S and not _shows_progress(ledger)):
         yield STALE_OPEN.says(
             Status.UNKNOWN,
@@ -282,6 +296,66 @@ def _ended(other: _Other, at: datetime, refused: datetime) -> Finding:
     )
 
 
+def _given_up(other: _Other, at: datetime, refused: datetime, watched: datetime | None) -> Finding:
+    """It was closed by hand or by age after the start was refused, with work missing: nothing is in the way any more, and neither
+    batch did the work. `watched`: since when its progress would have been seen; None: never."""
+    name, about = other.attempt.batch, subjects.batch(other.attempt.batch)
+    over = f"it was closed at {clock(at, other.now)} with work missing, so nothing is in the way any more"
+    if (refused - other.newest).total_seconds() <= _IDLE_S:
+        says = f"batch {name} still got further at {clock(other.newest, other.now)}; {over}"
+        return ACTIVE_OTHER.says(Status.WARNING, says, until=at, subject=about, tells=other.tells())
+    since = max(other.newest, watched or refused)
+    idle_s = (refused - since).total_seconds()
+    if idle_s <= _IDLE_S:
+        says = f"batch {name} was in the way; whether it still got further then could not be seen; {over}"
+        return STALE_OPEN.says(Status.UNKNOWN, says, bears=Bears.HOLDS, subject=about, tells=other.tells())
+    return STALE_OPEN.says(
+        Status.FAULT,
+        f"batch {name} had got no further for {span(idle_s)} when the start was refused for its sake; {over}",
+        bears=Bears.HOLDS,
+        since=since,
+        until=at,
+        subject=about,
+        rests_on=("BatchMarks", "ItemMarks"),
+        tells=other.tells(idle_s),
+    )
+
+
+def _no_end(
+    other: _Other,
+    profile: PipelineProfile,
+    items: ItemMarks | Unseen,
+    status: BatchStatus | Unseen,
+    back: PushCounts | Unseen,
+) -> str:
+    """Why a batch that is at work need not come to its end all the same; empty: nothing says so."""
+    if not isinstance(status, Unseen) and status.batch == other.attempt.batch and status.closed:
+        return f"the batch state has it closed with work missing ({status.forced})" if status.forced else ""
+    name, expected, sent = other.attempt.batch, _expects(other.attempt, status), other.attempt.published
+    published = sent.numbers.get("count") if sent else None
+    if expected is not None and published is not None and published < enough(expected, profile):
+        return f"it is at work, but expects {expected} and {published} were published"
+    if profile.completion is None or isinstance(items, Unseen):
+        return ""
+    of_it = [m for m in items.marks if m.batch == name]
+    came = max(
+        (m.at for m in of_it if m.means in (Means.RETURNED_ITEM, Means.RECORDED_ITEM)), default=other.attempt.started
+    )
+    worked = min((m.at for m in of_it if m.means is Means.DONE_ITEM and m.at > came), default=None)
+    if worked is None or (other.now - worked).total_seconds() <= _BACK_S:
+        return ""
+    if not isinstance(back, Unseen) and last_of(back.series, worked, response_class=ACK):
+        return ""
+    return f"it is at work, but of what was finished since {clock(worked, other.now)} nothing was seen to come back"
+
+
+def _expects(attempt: Attempt, status: BatchStatus | Unseen) -> int | None:
+    """How many items it expects: by the batch state, else by the line that told of its making."""
+    if not isinstance(status, Unseen) and status.batch == attempt.batch and status.expected is not None:
+        return status.expected
+    return attempt.created.numbers.get("expected") if attempt.created else None
+
+
 def _none_done(status: BatchStatus | Unseen, blocker: Attempt) -> bool:
     """Whether the batch state counts nothing as done of a batch that it holds open: whatever lines tell, it got no further."""
     if isinstance(status, Unseen) or status.batch != blocker.batch:
@@ -317,8 +391,19 @@ def _shows_progress(ledger: Ledger) -> bool:
     return any(means in steps and named for means, named in ledger.matched)
 
 
+def _watched(ledger: Ledger, items: ItemMarks | Unseen) -> datetime | None:
+    """Since when progress of a batch is seen wherever there is any; None where it is not."""
+    if isinstance(items, Unseen) or not items.source.complete or not _shows_progress(ledger):
+        return None
+    return items.since
+
+
 _IDLE_S = 600.0
 """The longest ack deadline Pub/Sub allows: work of a batch that is alive shows within it."""
+
+
+_BACK_S = LONGEST_BACKOFF_S + LONGEST_DEADLINE_S
+"""The longest time that a completion may take until it is tried again: what was only finished is no progress beyond it."""
 
 
 def _blocker(ledger: Ledger, attempt: Attempt, named: str) -> Attempt | None:

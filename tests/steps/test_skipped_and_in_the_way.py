@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec import structs
 
 from diagnostics.evidence.model import (
     Backlog,
+    BatchStatus,
     DeadLetterCounts,
     Evidence,
     ItemMarks,
@@ -16,9 +18,9 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.steps import created, returned
 from diagnostics.steps.created import created as created_step
-from diagnostics.steps.finding import Bears, Finding, Status
+from diagnostics.steps.finding import AnyCode, Bears, Finding, Status
 from diagnostics.steps.returned import returned as returned_step
-from tests.steps.built import SOURCE, Legged, batch, done, findings, lines, mark, of, one, pushes, series
+from tests.steps.built import PROFILE, SOURCE, Legged, ago, batch, done, findings, lines, mark, of, one, pushes, series
 
 
 def sent(messages: float, waits: float = 0) -> list[Legged]:
@@ -83,3 +85,73 @@ def test_a_batch_that_no_push_is_acked_for_does_nothing() -> None:
         "whose that was nothing tells"
     )
     assert in_the_way(pushes()).status is Status.UNKNOWN
+
+
+def refused_for(*more: Mark, items: Evidence, found: tuple[Evidence | Legged, ...] = (), own: bool = True) -> Finding:
+    """What is said of batch A, begun 80 minutes ago, for whose sake a start was refused 40 minutes ago."""
+    other = [mark(Means.CREATED, 80, batch="A", expected=9), mark(Means.PUBLISHED, 79, batch="A", count=9, of=9), *more]
+    asked = [mark(Means.RECEIVED, 40, batch=""), mark(Means.REFUSED, 40, batch="", blocker="A")]
+    marks = batch_marks(*other, *(structs.replace(m, trace="another") for m in asked))
+    profile = PROFILE if own else structs.replace(PROFILE, completion=structs.replace(PROFILE.request))
+    said = findings(created_step, marks, items, *found, profile=profile)
+    codes: tuple[AnyCode, ...] = (created.STALE_OPEN, created.ACTIVE_OTHER)
+    (only,) = [f for code in codes for f in of(code, said)]
+    return only
+
+
+@pytest.mark.parametrize(
+    ("progress", "code", "status"),
+    [
+        (58, created.STALE_OPEN, Status.FAULT),  # 18 minutes before the refusal
+        (45, created.ACTIVE_OTHER, Status.WARNING),
+        (20, created.ACTIVE_OTHER, Status.WARNING),
+    ],
+)
+def test_a_batch_that_was_given_up_after_the_refusal_did_not_do_the_work(
+    progress: float, code: AnyCode, status: Status
+) -> None:
+    forced = mark(Means.FORCED, 10, batch="A", count=1, of=9)
+    told = refused_for(forced, items=lines(mark(Means.RECORDED_ITEM, progress, "a", batch="A")))
+    assert (told.code, told.status, told.until) == (code.name, status, ago(10))
+
+
+def test_whether_what_was_given_up_had_been_idle_is_unknown_where_no_line_was_seen() -> None:
+    forced = mark(Means.FORCED, 10, batch="A", count=1, of=9)
+    assert refused_for(forced, items=lines()).status is Status.UNKNOWN
+    cut = lines(mark(Means.RECORDED_ITEM, 58, "a", batch="A"), whole=False)
+    assert refused_for(forced, items=cut).status is Status.UNKNOWN
+    late = structs.replace(lines(mark(Means.RECORDED_ITEM, 30, "b", batch="OTHER")), since=ago(45))
+    assert refused_for(forced, items=late).status is Status.UNKNOWN
+
+
+def test_a_batch_that_came_to_its_end_after_the_refusal_was_rightly_in_the_way() -> None:
+    closed = mark(Means.CLOSED, 10, batch="A", count=9, of=9)
+    assert refused_for(closed, items=lines()).status is Status.OK
+
+
+def test_work_that_nothing_comes_back_of_is_no_progress() -> None:
+    work = [mark(Means.DONE_ITEM, n, f"i{n}", batch="A") for n in (25, 15, 1)]
+    assert refused_for(items=lines(*work)).status is Status.OK, "there is no way back that it has to go"
+    silent = refused_for(items=lines(*work), found=(pushes(Leg.COMPLETION),), own=False)
+    assert (silent.code, silent.status) == (created.STALE_OPEN.name, Status.UNKNOWN)
+    acked = (pushes(Leg.COMPLETION, ack={2: 1}),)
+    assert refused_for(items=lines(*work), found=acked, own=False).status is Status.OK
+    recorded = mark(Means.RECORDED_ITEM, 16, "i25", batch="A")
+    assert refused_for(items=lines(*work, recorded), own=False).status is Status.OK, "the rest may be on its way"
+    assert refused_for(items=lines(*work[1:]), own=False).status is Status.OK, "it may still be on its way"
+
+
+@pytest.mark.parametrize(("expected", "status"), [(9, Status.OK), (12, Status.UNKNOWN)])
+def test_a_batch_at_work_that_expects_more_than_was_published_need_not_end(expected: int, status: Status) -> None:
+    state = BatchStatus(source=SOURCE, batch="A", exists=True, expected=expected, completed=3, closed=False)
+    work = lines(mark(Means.RECORDED_ITEM, 1, "a", batch="A"))
+    assert refused_for(items=work, found=(state,)).status is status
+    fewer = mark(Means.PUBLISHED, 78, batch="A", count=5, of=5)
+    assert refused_for(fewer, items=work).status is Status.UNKNOWN, "by the line that told of its making"
+
+
+@pytest.mark.parametrize(("forced", "status"), [("", Status.OK), ("EXPIRED", Status.UNKNOWN)])
+def test_a_batch_that_its_state_has_given_up_is_not_called_right(forced: str, status: Status) -> None:
+    state = BatchStatus(source=SOURCE, batch="A", exists=True, expected=9, completed=3, closed=True, forced=forced)
+    work = lines(mark(Means.RECORDED_ITEM, 1, "a", batch="A"))
+    assert refused_for(items=work, found=(state,)).status is status

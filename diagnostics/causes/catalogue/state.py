@@ -21,7 +21,7 @@ CAUSES = (
         code="stale-active-batch-blocks-start",
         family="state",
         title="A stale batch blocks every new start",
-        says="batch {blocker} has done nothing for {idle} and still counts as active, so the start call was refused",
+        says="the start call was refused because batch {blocker} counted as active, which had got no further for {idle}",
         stage=Stage.CREATED,
         requires=any_of(
             Has(created.STALE_OPEN),
