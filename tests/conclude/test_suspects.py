@@ -109,15 +109,14 @@ def test_a_setting_that_no_cause_names_is_changed_by_somebody_too() -> None:
     assert suspects(evidence, PROFILE, Ledger(), Verdict((), (), (shut,), over=True)) == ()
 
 
-def of_fault(fault: Finding, *made: Change, ledger: Ledger | None = None) -> list[str]:
+def of_fault(fault: Finding, *made: Change, ledger: Ledger | None = None, beside: Finding | None = None) -> list[str]:
     """What is suspected where a fault is all that was found: methods and resources."""
     log = ChangeLog(source=SOURCE, since=NOW - timedelta(days=7), changes=tuple(sorted(made, key=lambda c: c.at)))
     evidence = EvidenceSet(
         {("ChangeLog", None): log}, now=NOW, lookback=timedelta(days=7), since=NOW - timedelta(hours=6)
     )
-    return [
-        f"{s.method} {s.resource}" for s in suspects(evidence, WAY_BACK, ledger or Ledger(), Verdict((), (), (fault,)))
-    ]
+    verdict = Verdict((), (), (fault, beside) if beside else (fault,))
+    return [f"{s.method} {s.resource}" for s in suspects(evidence, WAY_BACK, ledger or Ledger(), verdict)]
 
 
 WAY_BACK = msgspec.structs.replace(PROFILE, completion=LegProfile(subscription="back", topic="done"))
@@ -133,6 +132,24 @@ def test_what_no_cause_accounts_for_was_changed_by_somebody_too() -> None:
     assert of_fault(refused, given, *others) == [], (
         "what gives a right, or is about another resource, breaks nothing here"
     )
+
+
+def test_where_a_setting_is_the_reason_nobody_is_suspected_of_what_it_does() -> None:
+    """A deploy half an hour before the first refusal did nothing, if a right is lacking that nobody took."""
+    silent = push_auth.SILENT.says(
+        Status.FAULT,
+        "refused",
+        leg=Leg.REQUEST,
+        bears=Bears.HOLDS,
+        since=ONSET,
+        tells=push_auth.TurnedAway(refused=9),
+    )
+    lacks = push_auth.MINTING.says(Status.FAULT, "lacks", leg=Leg.REQUEST, bears=Bears.HOLDS, tells=Mended())
+    deploy = change(30, method="ReplaceService")
+    assert of_fault(silent, deploy) == ["ReplaceService services/worker"]
+    assert of_fault(silent, deploy, beside=lacks) == []
+    elsewhere = msgspec.structs.replace(lacks, leg=Leg.COMPLETION)
+    assert of_fault(silent, deploy, beside=elsewhere) == ["ReplaceService services/worker"]
 
 
 def test_a_stall_that_nothing_explains_is_for_what_was_changed_while_the_batch_was_at_work() -> None:
