@@ -42,13 +42,14 @@ class _Clearance(NamedTuple):
     """Where something would be seen that speaks against it: unless all of it was seen whole, nothing is cleared."""
 
 
+_SET_UP = (SubscriptionConfig, TopicConfig, TopicSubscriptions, ProjectSubscriptions)
+_BALANCE = (PublishCounts, PushCounts, AckCounts, Backlog, DeadLetterCounts)
+"""Without one of these nothing tells whether what came onto the topic is gone."""
 _DELIVERY = _Clearance("delivery", (PushCounts, Backlog, ItemMarks, DeadLetterCounts, DeliveryHealth))
 _SIGN_IN = _Clearance("sign-in", (RequestLog, PushCounts, SubscriptionConfig))
 _CLEARS = {
     published.ALL.name: _Clearance("publishing", (BatchMarks, PublishCounts, QuotaExceeded)),
-    routed.ROUTED.name: _Clearance(
-        "routing", (SubscriptionConfig, TopicConfig, TopicSubscriptions, ProjectSubscriptions, AckCounts)
-    ),
+    routed.ROUTED.name: _Clearance("routing", (*_SET_UP, *_BALANCE)),
     delivered.OURS.name: _DELIVERY,
     delivered.ACKED.name: _DELIVERY,
     push_auth.PROVEN.name: _SIGN_IN,

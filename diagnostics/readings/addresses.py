@@ -1,4 +1,4 @@
-"""Which addresses are a Cloud Run service's own, by what it lists and by how Cloud Run names them."""
+"""Parts of an address, and which addresses are a Cloud Run service's own, by what it lists and by how Cloud Run names them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from diagnostics.evidence.model import ServiceSettings
 
 _NAMED = re.compile(r"(?P<name>[a-z0-9-]+)-(?:\d+\.[a-z0-9-]+|[a-z0-9]{10}-[a-z]{2,4}\.a)\.run\.app")
 """SERVICE-PROJECTNUMBER.REGION.run.app, or SERVICE-HASH-REGIONCODE.a.run.app."""
+TAG = "---"
+"""Between a traffic tag and the service in a run.app host."""
 _LABEL = 63
 """The longest a label of a host name may be: names of services are cut to fit."""
 
@@ -16,9 +18,25 @@ def host_of(url: str) -> str:
     return url.split("://", 1)[-1].split("/", 1)[0].lower()
 
 
+def path_of(url: str) -> str:
+    """With its leading slash and without the query."""
+    return "/" + url.split("://", 1)[-1].partition("/")[2].partition("?")[0]
+
+
+def tag_of(url: str) -> str:
+    """The traffic tag that the host names; empty: none."""
+    before, dashes, _ = host_of(url).partition(TAG)
+    return before if dashes else ""
+
+
+def untagged(host: str) -> str:
+    """The host of the service itself."""
+    return host.split(TAG)[-1]
+
+
 def is_own(target: ServiceSettings, host: str) -> bool:
     """Whether the host is an address of the service. With its default URL switched off a service lists none: then its name tells."""
-    host = host.split("---")[-1]  # before that stands the tag of a revision
+    host = untagged(host)
     if host in {host_of(url) for url in (*target.urls, target.uri)}:
         return True
     if not target.default_uri_disabled:

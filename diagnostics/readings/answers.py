@@ -10,7 +10,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from diagnostics.evidence.model import ACKED, By, Ended, LogRow, PushCounts, PushHistory, RequestLog, Series, Unseen
+from diagnostics.evidence.model import (
+    ACKED,
+    By,
+    Ended,
+    LogRow,
+    PushCounts,
+    PushHistory,
+    ReceiverTraffic,
+    RequestLog,
+    Series,
+    Unseen,
+    total,
+)
 
 RECENT = timedelta(minutes=5)
 """What counts as now in a metric: its newest five samples (Pub/Sub and Cloud Run metrics are sampled every 60 s)."""
@@ -239,6 +251,11 @@ def answers(log: RequestLog | Unseen, since: datetime) -> Answers:
         fine_whole=log.has_all_fine(since),
         earlier=tuple(r for r in refused if r.at < since),
     )
+
+
+def none_counted(traffic: ReceiverTraffic | Unseen, since: datetime) -> bool:
+    """Whether Cloud Run's own counter, which leaves out what does not reach a container, has no request of the receiver since then."""
+    return not isinstance(traffic, Unseen) and traffic.source.complete and not total(traffic.requests, since)
 
 
 def goes_on(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import Change, ChangeLog, Leg, PushCounts, RequestLog, SubscriptionConfig, Unseen, Why
+from diagnostics.readings.addresses import path_of
 from diagnostics.readings.admission import Admission, Gate, Turned, Way, admission
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.owed import owed, spent
@@ -133,4 +134,4 @@ def _path(subscription: SubscriptionConfig | Unseen) -> str:
     """The path of the push endpoint; empty: not known, or there is none."""
     settings = None if isinstance(subscription, Unseen) else subscription.settings
     endpoint = settings.push_endpoint if settings else ""
-    return "/" + endpoint.split("://", 1)[-1].partition("/")[2].partition("?")[0] if endpoint else ""
+    return path_of(endpoint) if endpoint else ""

@@ -32,10 +32,10 @@ from diagnostics.evidence.model import (
     SubscriptionConfig,
     SubscriptionSettings,
     Unseen,
-    total,
 )
-from diagnostics.readings.addresses import host_of, is_own
+from diagnostics.readings.addresses import TAG, host_of, is_own
 from diagnostics.readings.admission import Gate, Turned, Way
+from diagnostics.readings.answers import none_counted
 from diagnostics.readings.grants import INVOKE, MINT, Grant, Held, given, hidden, holds, revoked, taken
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.passage import About, Passage, passage
@@ -161,7 +161,7 @@ def push_auth(
         (SILENT, Way.UNLOGGED, "4xx", "refused with a 4xx that the request log does not have"),
     ):
         if turned := case.door.turned.get(way):
-            if code is SILENT and _none_came(traffic, turned.first):
+            if code is SILENT and none_counted(traffic, turned.first):
                 how = "refused with a 4xx that neither the request log nor Cloud Run's own counter has"
             yield _turned(case, code, subjects.answer(status, By.FRONT_END), turned, how)
     about = None if isinstance(service, Unseen) else subjects.service(service.name)
@@ -342,11 +342,6 @@ def _turned(case: Passage, code: Telling[TurnedAway], about: Subject | None, tur
     )
 
 
-def _none_came(traffic: ReceiverTraffic | Unseen, since: datetime) -> bool:
-    """Whether Cloud Run counted nothing that reached a container since then."""
-    return not isinstance(traffic, Unseen) and traffic.source.complete and not total(traffic.requests, since)
-
-
 _RESTS = ("RequestLog", "PushCounts")
 
 
@@ -482,7 +477,7 @@ def _accepts(target: ServiceSettings, audience: str, strict: bool) -> bool:
     if audience in target.custom_audiences:
         return True
     host, _, path = audience.removeprefix("https://").partition("/")
-    own = "---" not in host and is_own(target, host_of(audience))
+    own = TAG not in host and is_own(target, host_of(audience))
     return audience.startswith("https://") and own and not (strict and path)
 
 

@@ -29,9 +29,9 @@ from diagnostics.evidence.model import (
     total,
 )
 from diagnostics.pipeline.profile import PipelineProfile
-from diagnostics.readings.addresses import host_of, is_own
+from diagnostics.readings.addresses import host_of, is_own, path_of
 from diagnostics.readings.answers import RECENT
-from diagnostics.readings.arrived import COUNTED, owed_here
+from diagnostics.readings.arrived import COUNTED, arrived, owed_here
 from diagnostics.readings.balance import residue
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.owed import acked, alive, nowhere, unreached
@@ -97,7 +97,7 @@ def routed(
         filtered = list(_filtered(leg, settings, acks, backlog, ledger))
         if isinstance(acks, Unseen):
             filtered = list(_filters_unseen(seen, settings, acks, changes, log))
-        came = max(lost, _only_pulled(seen, settings, changes))
+        came = max(lost, _only_pulled(seen, settings, changes, published))
         kept = max(came - sum(f.held for f in filtered), 0)  # what a filter drops is never pushed
         found = [*_settings(seen, settings, kept, log), *filtered]
         if leg is Leg.REQUEST and not any(f.abnormal for f in found):
@@ -210,15 +210,16 @@ def _where(
         return {Where.DROPPED: dropped} if dropped else {}
     passed = ledger.counts[Stage.DELIVERED if leg is Leg.REQUEST else Stage.RETURNED].least if ledger.counts else 0
     pulled = max((f.held for f in found if f.code == NOT_PUSH.name), default=0)
-    lost = max(
-        unreached(ledger, leg)[0] if owes else 0, 0 if passed else pulled
-    )  # what passed may come again, and waits there
+    never = unreached(ledger, leg)[0] if owes else 0
+    lost = max(never, 0 if passed else pulled)  # what passed may come again: then it waits behind this row
     since = ledger.started - timedelta(minutes=1) if ledger.started else None
     lettered = 0 if isinstance(dead, Unseen) else min(int(total(dead.series, since)), lost)
     return {place: n for place, n in ((Where.DEAD_LETTERED, lettered), (kept, lost - lettered)) if n}
 
 
-def _only_pulled(seen: _Seen, settings: SubscriptionSettings, changes: ChangeLog | Unseen) -> int:
+def _only_pulled(
+    seen: _Seen, settings: SubscriptionSettings, changes: ChangeLog | Unseen, published: PublishCounts | Unseen
+) -> int:
     """Items that were sent to a subscription in pull mode that nobody has changed since before the batch began, and of which none is
     known to have passed: no counter has to tell that none was pushed."""
     begin, ledger = seen.ledger.started, seen.ledger
@@ -226,7 +227,10 @@ def _only_pulled(seen: _Seen, settings: SubscriptionSettings, changes: ChangeLog
         return 0
     stage = Stage.DELIVERED if seen.leg is Leg.REQUEST else Stage.RETURNED
     changed = any(c.at >= begin and short(c.resource) == short(settings.name) for c in changes.changes)
-    return 0 if changed or changes.since > begin or ledger.counts[stage].least else ledger.before(stage).least
+    if changed or changes.since > begin or ledger.counts[stage].least:
+        return 0
+    sent, most = ledger.before(stage).least, arrived(ledger, seen.leg, published)
+    return sent if most is None else min(sent, most)
 
 
 def _settings(seen: _Seen, settings: SubscriptionSettings, kept: int, log: RequestLog | Unseen) -> Iterator[Finding]:
@@ -296,7 +300,7 @@ def _twins(seen: _Seen, settings: SubscriptionSettings) -> Iterator[Finding]:
 
 def _wrong_path(settings: SubscriptionSettings, profile: PipelineProfile, leg: Leg) -> str:
     """The path of the push endpoint, if it is another than the profile's; empty if it is right or the profile names none."""
-    path = "/" + settings.push_endpoint.split("://", 1)[-1].partition("/")[2].partition("?")[0]
+    path = path_of(settings.push_endpoint)
     return path if _takes(profile, leg) not in ("", path) else ""
 
 

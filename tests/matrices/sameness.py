@@ -51,21 +51,10 @@ def verdict(answer: Answer) -> dict[str, Any]:
     }
 
 
-def unlike(answer: Answer, other: Answer, drawn: bool = False) -> str:
-    """Which parts of the verdict differ. `drawn`: other moments were drawn, too. A batch that the same causes block, and of which an item
-    gets past them now and then, is stalled or still moves by when the newest of those came: that is no other verdict."""
+def unlike(answer: Answer, other: Answer) -> str:
+    """Which parts of the verdict differ."""
     mine, yours = verdict(answer), verdict(other)
-    differ = [name for name in mine if mine[name] != yours[name]]
-    states = {answer.state, other.state}
-    if (
-        drawn
-        and differ == ["state"]
-        and states == {"stalled", "running"}
-        and answer.status == "fault"
-        and answer.blocking
-    ):
-        return ""
-    return ", ".join(differ)
+    return ", ".join(name for name in mine if mine[name] != yours[name])
 
 
 def told_otherwise(name: str, bundle: Path) -> tuple[int, list[Difference]]:
@@ -91,12 +80,10 @@ def played_otherwise(path: Path) -> tuple[int, list[Difference]]:
     name = f"{path.parent.name}/{path.stem}"
     answer = Answer.of(investigate(case_of(capture(path))))
     with short_pages():
-        others = [(f"pages of {SHORT_PAGE}", _asked(path, 1), False)]
-    others += [(f"seed {seed}", _asked(path, seed), True) for seed in SEEDS]
+        others = [(f"pages of {SHORT_PAGE}", _asked(path, 1))]
+    others += [(f"seed {seed}", _asked(path, seed)) for seed in SEEDS]
     return len(others), [
-        Difference(name, how, what, str(answer), str(other))
-        for how, other, drawn in others
-        if (what := unlike(answer, other, drawn))
+        Difference(name, how, what, str(answer), str(other)) for how, other in others if (what := unlike(answer, other))
     ]
 
 

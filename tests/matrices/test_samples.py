@@ -162,13 +162,6 @@ def test_the_judge_of_sameness_can_say_no() -> None:
     assert unlike(ANSWER, ANSWER) == ""
     assert unlike(ANSWER, structs.replace(ANSWER, status="ok", here="")) == "status, here"
     assert unlike(ANSWER, structs.replace(ANSWER, causes=())) == "causes"
-    moves = structs.replace(ANSWER, state="running")
-    assert (unlike(ANSWER, moves), unlike(ANSWER, moves, drawn=True)) == ("state", "")
-    assert unlike(ANSWER, structs.replace(moves, here=""), drawn=True) == "state, here"
-    assert unlike(ANSWER, structs.replace(moves, status="ok"), drawn=True) == "status, state"
-    assert unlike(ANSWER, structs.replace(ANSWER, state="done"), drawn=True) == "state"
-    nameless = structs.replace(ANSWER, causes=())
-    assert unlike(nameless, structs.replace(nameless, state="running"), drawn=True) == "state"
     benign = structs.replace(ANSWER.causes[0], role="benign")
     assert unlike(ANSWER, structs.replace(ANSWER, causes=(*ANSWER.causes, benign))) == ""
 

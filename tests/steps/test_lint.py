@@ -25,13 +25,13 @@ from diagnostics.evidence.model import (
     Why,
 )
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ServiceProfile
+from diagnostics.readings.addresses import host_of, path_of, tag_of, untagged
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Finding, Status
 from diagnostics.steps.limits import limits
 from diagnostics.steps.limits.addressing import addressing
 from diagnostics.steps.limits.capacity import capacity
 from diagnostics.steps.limits.upkeep import upkeep
-from diagnostics.steps.urls import host, path, tag, untagged
 
 NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
 SOURCE = Provenance(source="test", fetched_at=NOW, as_of=NOW)
@@ -154,9 +154,9 @@ def test_what_was_not_measured_is_not_judged() -> None:
 
 def test_parts_of_an_endpoint() -> None:
     url = "https://Blue---worker-abc-wl.a.run.app/work/now?key=1"
-    assert (host(url), tag(url)) == ("blue---worker-abc-wl.a.run.app", "blue")
-    assert (untagged(url), path(url)) == ("worker-abc-wl.a.run.app", "/work/now")
-    assert (tag(URL), path(URL)) == ("", "/")
+    assert (host_of(url), tag_of(url)) == ("blue---worker-abc-wl.a.run.app", "blue")
+    assert (untagged(host_of(url)), path_of(url)) == ("worker-abc-wl.a.run.app", "/work/now")
+    assert (tag_of(URL), path_of(URL)) == ("", "/")
 
 
 def test_a_tag_is_told_by_where_it_points() -> None:

@@ -20,7 +20,7 @@ from diagnostics.evidence.model import (
     total,
 )
 from diagnostics.pipeline.profile import PipelineProfile
-from diagnostics.readings.answers import answers
+from diagnostics.readings.answers import answers, none_counted
 from diagnostics.readings.ledger.ledger import COUNTED, GOT_TO, ORDER, TROUBLES, Count, Ledger
 
 _SILENT = timedelta(minutes=5)
@@ -132,7 +132,9 @@ def _reached(evidence: EvidenceSet, leg: Leg, since: datetime) -> int | None:
         return None
     told = answers(log, since)
     if not told.rows:
-        return 0 if _never_sent(evidence, leg, since) or _none_counted(evidence, leg, since) else None
+        return (
+            0 if _never_sent(evidence, leg, since) or none_counted(evidence.get(ReceiverTraffic, leg), since) else None
+        )
     return None if told.fine else sum(1 for r in told.rows if r.reached)
 
 
@@ -143,12 +145,6 @@ def _never_sent(evidence: EvidenceSet, leg: Leg, since: datetime) -> bool:
         return False
     classes = {s.labels.get("response_class") for s in pushes.series if s.total(since)}
     return bool(classes) and classes <= _UNANSWERED
-
-
-def _none_counted(evidence: EvidenceSet, leg: Leg, since: datetime) -> bool:
-    """Whether Cloud Run's own counter, which leaves out what does not reach a container, has no request of the receiver since then."""
-    traffic = seen(evidence.get(ReceiverTraffic, leg))
-    return traffic is not None and traffic.source.complete and not total(traffic.requests, since)
 
 
 def _log(mark: Mark) -> str:

@@ -19,12 +19,12 @@ from diagnostics.evidence.model import (
     SubscriptionConfig,
     Unseen,
 )
+from diagnostics.readings.addresses import tag_of
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Finding, Kind, Status, Telling
 from diagnostics.steps.run import not_checked
 from diagnostics.steps.tells import Hidden, Tells
-from diagnostics.steps.urls import tag
 from diagnostics.steps.words import at_least, clip, clock, count, short
 
 
@@ -210,7 +210,7 @@ def _tagged(
     endpoint: str,
     now: datetime,
 ) -> Iterator[Finding]:
-    label = tag(endpoint)
+    label = tag_of(endpoint)
     row = next((t for t in settings.traffic if t.tag == label), None) if label else None
     behind = revisions.named(row.revision or settings.latest_ready) if row else None
     if behind is not None and behind.created < runs.created:

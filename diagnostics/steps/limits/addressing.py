@@ -35,6 +35,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.evidence.redact import hashed
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.addresses import host_of, path_of, tag_of, untagged
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.refusals import lost
 from diagnostics.steps import dead_letter as dead_letters
@@ -43,7 +44,6 @@ from diagnostics.steps.finding import Code, Finding, Kind, Row, Status
 from diagnostics.steps.limits import serving
 from diagnostics.steps.push_auth import may_call, may_mint
 from diagnostics.steps.routed import routed
-from diagnostics.steps.urls import host, path, tag, untagged
 from diagnostics.steps.words import names, short
 
 PUSH_PATH = Code("limits.push_path", Stage.ROUTED, "pushes go to another path than the profile's")
@@ -128,7 +128,7 @@ def addressing(
     settings = subscription.settings
     if settings is None or not settings.push_endpoint:
         return
-    named, at = profile.leg(leg), path(settings.push_endpoint)
+    named, at = profile.leg(leg), path_of(settings.push_endpoint)
     about = subjects.subscription(settings.name)
     if named and named.push_path and named.push_path != at:
         yield PUSH_PATH.says(
@@ -150,7 +150,7 @@ def addressing(
         )
     if isinstance(service, Unseen) or service.settings is None:
         return
-    if tag(settings.push_endpoint):
+    if tag_of(settings.push_endpoint):
         yield from _tagged(leg, settings, service.settings, revisions)
     if not isinstance(project, Unseen):
         yield from _twins(leg, settings, service.settings, project)
@@ -269,7 +269,7 @@ _NOT_ASKED = Unseen(what="", why=Why.NOT_ASKED, says="the configuration alone is
 def _tagged(
     leg: Leg, settings: SubscriptionSettings, target: ServiceSettings, revisions: Revisions | Unseen
 ) -> Iterator[Finding]:
-    label = tag(settings.push_endpoint)
+    label = tag_of(settings.push_endpoint)
     row = next((t for t in target.traffic if t.tag == label), None)
     if row is None:
         yield TAG_URL.says(
@@ -295,15 +295,15 @@ def _twins(
     leg: Leg, settings: SubscriptionSettings, target: ServiceSettings, project: ProjectSubscriptions
 ) -> Iterator[Finding]:
     """The same topic to the same path of the same service, by another of its URLs; the same URL is what `routed` sees."""
-    hosts = {host(url) for url in (*target.urls, target.uri)}
+    hosts = {host_of(url) for url in (*target.urls, target.uri)}
     twins = [
         short(s.name)
         for s in project.subscriptions
         if s.name != settings.name
         and s.topic == settings.topic
         and s.push_endpoint not in ("", settings.push_endpoint)
-        and untagged(s.push_endpoint) in hosts
-        and path(s.push_endpoint) == path(settings.push_endpoint)
+        and untagged(host_of(s.push_endpoint)) in hosts
+        and path_of(s.push_endpoint) == path_of(settings.push_endpoint)
     ]
     if twins:
         yield DUPLICATE.says(
