@@ -34,6 +34,10 @@ ENVIRONMENT = {
 twelve seconds otherwise, and gRPC writes to stderr."""
 
 
+EMULATOR = "_EMULATOR_HOST"
+"""How the variables end that make Google's libraries ask a local emulator, without a word: PUBSUB_EMULATOR_HOST and its like."""
+
+
 class Options(Struct, frozen=True, kw_only=True):
     """What the command line says about access."""
 
@@ -85,6 +89,7 @@ class Session:
         project: str,
         lab: LabSeam | None,
         clients: Clients | None = None,
+        ignored: tuple[str, ...] = (),
     ) -> None:
         self.now = now
         """The moment of the run, taken once: the lab's in the lab, else the wall clock's."""
@@ -93,6 +98,8 @@ class Session:
         self.project = project
         """What --project, the environment, the lab or the credentials name; empty: none does. A profile names its own."""
         self.lab = lab
+        self.ignored = ignored
+        """Variables of the environment that would have led Google's libraries to an emulator, and do not."""
         self.clients = clients or Clients(signed_in.credentials, lab.grpc if lab else "")
         self._started = time.monotonic()
         self._calls: list[CallRecord] = []
@@ -102,7 +109,8 @@ class Session:
     def open(cls, options: Options, environ: Mapping[str, str] | None = None) -> Session:
         """Sign in, once and up front.
 
-        Raises SignInError (nobody signed in, login expired, quota project missing) or LabError.
+        Variables that name an emulator are taken out of this process's environment: the tool asks Google or the lab, nothing
+        else. Raises SignInError (nobody signed in, login expired, quota project missing) or LabError.
         """
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
@@ -112,9 +120,15 @@ class Session:
             lab = find_lab(environ[LAB], min(5.0, options.timeout_s))
             who = SignIn(credentials=None, how="lab", project=lab.project, principal=lab.caller)
             return cls(now=lab.now, timeout_s=options.timeout_s, signed_in=who, project=named or lab.project, lab=lab)
+        ignored = _without_emulators()
         who = sign_in(environ, options.impersonate)
         return cls(
-            now=datetime.now(UTC), timeout_s=options.timeout_s, signed_in=who, project=named or who.project, lab=None
+            now=datetime.now(UTC),
+            timeout_s=options.timeout_s,
+            signed_in=who,
+            project=named or who.project,
+            lab=None,
+            ignored=ignored,
         )
 
     def again(self, timeout_s: float, now: datetime | None = None) -> Session:
@@ -126,6 +140,7 @@ class Session:
             project=self.project,
             lab=self.lab,
             clients=self.clients,
+            ignored=self.ignored,
         )
         fresh._calls, fresh._lock = self._calls, self._lock
         return fresh
@@ -193,6 +208,14 @@ def together(*questions: Callable[[], T]) -> list[T]:
     if errors:
         raise errors[0]
     return answers
+
+
+def _without_emulators() -> tuple[str, ...]:
+    """Take the variables that name an emulator out of the environment, which Google's libraries read by themselves."""
+    found = tuple(sorted(name for name, value in os.environ.items() if name.endswith(EMULATOR) and value))
+    for name in found:
+        del os.environ[name]
+    return found
 
 
 def find_lab(endpoint: str, timeout_s: float) -> LabSeam:

@@ -24,6 +24,8 @@ PLAYED = PipelineProfile(name="played", project="lab-project", request=LegProfil
 class FakeSession:
     """A session that is open at once: outside the lab, or in it."""
 
+    ignored: tuple[str, ...] = ()
+
     def __init__(self, project: str = "", lab: object = None) -> None:
         self.project = project
         self.lab = lab
@@ -125,3 +127,14 @@ def test_no_access_is_one_line_with_what_mends_it(monkeypatch: pytest.MonkeyPatc
         opening.opened(Access(project="p", subscription="s"))
     assert trouble.value.says == str(error)
     assert mend in trouble.value.mend
+
+
+@pytest.mark.usefixtures("real")
+def test_that_an_emulator_is_not_asked_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(FakeSession, "ignored", ("PUBSUB_EMULATOR_HOST",))
+    opening.opened(Access(project="p", subscription="s"))
+    assert capsys.readouterr().err == "PUBSUB_EMULATOR_HOST is ignored: Google Cloud is asked, not an emulator\n"
+    opening.opened(Access(project="p", subscription="s", quiet=True))
+    assert capsys.readouterr().err == ""

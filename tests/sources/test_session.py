@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import google.auth
+import google.auth.credentials
 import google.auth.exceptions
 import google.oauth2.credentials
 import pytest
@@ -116,6 +117,20 @@ def test_the_project_comes_from_flag_environment_or_credentials(
 ) -> None:
     adc(Credentials())
     assert Session.open(Options(project=flag), environ).project == project
+
+
+def test_an_emulator_of_the_environment_never_stands_in_for_google(
+    adc: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The generated clients of Pub/Sub read the variable themselves; their transport then still names Google as its host."""
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:2")
+    adc(google.auth.credentials.AnonymousCredentials())
+    monkeypatch.setattr(sign_in_module, "_refresh", lambda *_: None)
+    session = Session.open(Options(), {})
+    assert session.ignored == ("FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST")
+    for name, client in ((name, session.clients.get(name)) for name in ("publisher", "subscriber")):
+        assert client.transport.grpc_channel._channel.target() == b"dns:///pubsub.googleapis.com:443", name
 
 
 def test_a_person_is_named_without_their_address(adc: Callable[[Any], None]) -> None:

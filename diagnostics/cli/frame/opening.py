@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from diagnostics.cli.frame import configuration
 from diagnostics.cli.frame.options import Access, Asked
+from diagnostics.cli.frame.output import tell
 from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.pipeline.load import load_profile, override, profile_of
 from diagnostics.pipeline.profile import PipelineProfile, ProfileError
@@ -50,11 +51,14 @@ def session_of(asked: Access) -> Session:
     """Access alone."""
     options = Options(project=asked.project or "", timeout_s=asked.timeout, impersonate=asked.impersonate or "")
     try:
-        return Session.open(options)
+        session = Session.open(options)
     except SignInError as error:
         raise Trouble(error.says, "   or   ".join(error.mend)) from error
     except LabError as error:
         raise Trouble(str(error), f"start one: pubsub-diag lab up SCENARIO; or unset {LAB}") from error
+    if session.ignored:
+        tell(f"{', '.join(session.ignored)} is ignored: Google Cloud is asked, not an emulator", asked.quiet)
+    return session
 
 
 def stated(asked: Access) -> PipelineProfile | None:
