@@ -162,7 +162,11 @@ class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class ProfileError(ValueError):
-    """A profile that cannot be used: names file, key and what was expected."""
+    """A profile that cannot be used: names file, key and what was expected; `mend` is what would help, where that is known."""
+
+    def __init__(self, says: str, mend: str = "") -> None:
+        super().__init__(says)
+        self.mend = mend
 
 
 def check(profile: PipelineProfile, where: str) -> PipelineProfile:

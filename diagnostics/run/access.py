@@ -17,6 +17,7 @@ from diagnostics.sources import given
 from diagnostics.sources.cloud_run import full_service
 from diagnostics.sources.collect import requirements
 from diagnostics.sources.iam import full_account
+from diagnostics.sources.project import out_of_sight
 from diagnostics.sources.pubsub import subscription_config
 from diagnostics.sources.route import Push, Receiver, Topic, full_subscription, push, receiver, stated, topic
 from diagnostics.transport import rpcs
@@ -126,6 +127,8 @@ def access(
     needs = {place: sorted({name for on, name in (*hidden, *extra) if on == place.kind}) for place in places}
     places = [place for place in dict.fromkeys(places) if needs[place]]
     replies = together(*(partial(_held, session, place, needs[place]) for place in places))
+    if not any(reply.names for place, reply in zip(places, replies, strict=True) if place.kind == PROJECT):
+        replies = _told_apart(session, pipeline, places, replies)
     found: dict[tuple[str, str], Permission] = {}
     for place, reply in zip(places, replies, strict=True):
         for name in needs[place]:
@@ -183,6 +186,18 @@ class _Reply(NamedTuple):
     api: str = ""
     mend: str = ""
     """Set when the API is off: what enables it."""
+
+
+def _told_apart(
+    session: Session, pipeline: PipelineProfile, places: list[_Place], replies: list[_Reply]
+) -> list[_Reply]:
+    """The replies; where the project itself is out of sight, that is what is said of all that is in it."""
+    hidden = out_of_sight(session, pipeline)
+    inside = f"projects/{pipeline.project}"
+    return [
+        reply._replace(names=None, says=hidden.says) if hidden and f"{place.name}/".startswith(f"{inside}/") else reply
+        for place, reply in zip(places, replies, strict=True)
+    ]
 
 
 def _held(session: Session, place: _Place, permissions: list[str]) -> _Reply:

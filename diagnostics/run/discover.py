@@ -45,7 +45,9 @@ def discover(
         config = evidence.get(SubscriptionConfig, leg)
         if isinstance(config, Unseen) or config.settings is None or not config.settings.push_endpoint:
             if leg is Leg.REQUEST:
-                raise ProfileError(_why_not(named.subscription, config))
+                raise ProfileError(
+                    _why_not(named.subscription, config), config.mend if isinstance(config, Unseen) else ""
+                )
             missing.append(f"{_why_not(named.subscription, config)}; its leg stays as it is named")
             legs[leg] = named
             continue

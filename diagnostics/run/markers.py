@@ -18,8 +18,10 @@ from diagnostics.question.ask import Ask
 from diagnostics.sources.entries import between, both, entries
 from diagnostics.sources.entries import field as field_of
 from diagnostics.sources.marks import marker_filter, marks_of
+from diagnostics.sources.project import out_of_sight
 from diagnostics.sources.pubsub import subscription_config
 from diagnostics.sources.route import Receiver, Services, receiver, services, stated
+from diagnostics.transport.call import Pages
 from diagnostics.transport.session import Session
 
 ROUNDS = 8
@@ -85,13 +87,21 @@ def profile_test(session: Session, pipeline: PipelineProfile, days: float = 7) -
         asked = marker_filter([t.marker for t in open_ones], known)
         if not asked:
             break
-        found = entries(session, pipeline.project, both(between(since, until), asked))
+        found = _lines(session, pipeline, both(between(since, until), asked))
         _count(found.items, open_ones, known)
         enough = min(MANY, max(t.lines for t in open_ones))
         for tally in open_ones:
             tally.settled = found.complete or tally.lines >= enough
             tally.at_least = tally.settled and not found.complete
     return tuple(_result(t) for t in tallies)
+
+
+def _lines(session: Session, pipeline: PipelineProfile, asked: str) -> Pages:
+    try:
+        return entries(session, pipeline.project, asked)
+    except NotSeen as refused:
+        hidden = out_of_sight(session, pipeline) if refused.permission else None
+        raise hidden or refused from refused
 
 
 def known_services(session: Session, pipeline: PipelineProfile) -> Services:

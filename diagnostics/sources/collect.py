@@ -16,12 +16,13 @@ import typing
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from diagnostics.evidence.model import Evidence, EvidenceSet, Key, Leg, Unseen, Why
+from diagnostics.evidence.model import Evidence, EvidenceSet, Key, Leg, SubscriptionConfig, Unseen, Why
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.redaction import cleaner
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask, Window, window
+from diagnostics.transport.call import NotThere
 
 if TYPE_CHECKING:
     from diagnostics.transport.session import Session
@@ -59,6 +60,8 @@ def collect(
     )
     wanted = [Node(kind, leg) for kind in sorted(set(kinds), key=_name) for leg in (legs if kind.per_leg else (None,))]
     results = run.results(wanted)
+    if providers is None:
+        results = _told_apart(session, pipeline, results)
     covered = results.get(Node(Window, None), window(ask, session.now))
     clean = cleaner(pipeline.redact.patterns)
     seen: dict[Key, Evidence | Unseen] = {
@@ -71,6 +74,22 @@ def collect(
         lookback=ask.end(session.now) - ask.begin(session.now),
         since=covered.since if isinstance(covered, Window) else window(ask, session.now).since,
     )
+
+
+def _told_apart(session: Session, pipeline: PipelineProfile, results: dict[Node, Any]) -> dict[Node, Any]:
+    """The results; where the project is out of sight, it is that, and no permission, which is missing of what was refused."""
+    from diagnostics.sources.project import out_of_sight
+
+    refused = [n for n, found in results.items() if isinstance(found, Unseen) and found.permission]
+    if not refused or any(isinstance(found, SubscriptionConfig) for found in results.values()):
+        return results
+    hidden = out_of_sight(session, pipeline)
+    if hidden is None:
+        return results
+    told = {
+        n: Unseen(what=n.kind.__name__, leg=n.leg, why=hidden.why, says=hidden.says, mend=hidden.mend) for n in refused
+    }
+    return {**results, **told}
 
 
 def requirements(
@@ -246,6 +265,9 @@ def _call(node: Node, provider: Provider, arguments: dict[str, Any]) -> Any:
             permission=not_seen.permission,
             mend=not_seen.mend,
         )
+    except NotThere as gone:
+        says = f"what it is asked of does not exist: {gone}"
+        return Unseen(what=node.kind.__name__, leg=node.leg, why=Why.FAILED, says=says)
     except Exception as error:  # whatever an answer held that we did not foresee must not take the other evidence along
         says = f"reading the answer failed: {type(error).__name__}: {redact(str(error))}"
         return Unseen(what=node.kind.__name__, leg=node.leg, why=Why.FAILED, says=says)

@@ -79,7 +79,10 @@ def topic_subscriptions(session: Session, topic: Topic) -> TopicSubscriptions:
 
 def project_subscriptions(session: Session, pipeline: PipelineProfile) -> ProjectSubscriptions:
     project = f"projects/{pipeline.project}"
-    listed = pages(session, LIST_SUBSCRIPTIONS, {"project": project, "page_size": 1000}, "subscriptions")
+    try:
+        listed = pages(session, LIST_SUBSCRIPTIONS, {"project": project, "page_size": 1000}, "subscriptions")
+    except NotThere as error:
+        raise NotSeen(Why.FAILED, f"Pub/Sub knows no {project}: {error}", mend="say another --project") from error
     by_hand = gcloud("pubsub", "subscriptions", "list", f"--project={pipeline.project}")
     return ProjectSubscriptions(
         source=provenance(session, "Pub/Sub", project, by_hand, of=listed),

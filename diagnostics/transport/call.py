@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -23,6 +24,21 @@ class NotThere(Exception):
 
 class ApiOff(NotSeen):
     """The API is not enabled in the project; `mend` enables it."""
+
+
+NO_PROJECT = re.compile(
+    r"project not found or user does not have access to it(?: \(project=(?P<pubsub>[^)]+)\))?"  # Pub/Sub
+    r"|^(?:The )?project (?:'|\")?(?P<other>[a-z0-9.:-]+)(?:'|\")? (?:was |is )?(?:not found|does not exist)"
+    r"|^(?:The )?project does not exist(?:: \"?(?P<logging>[a-z0-9.:-]+))?"
+    r"|^Permission denied on resource project (?P<consumer>[^ ]+?)\.?$",
+    re.IGNORECASE,
+)
+"""How Google's APIs say that a project is not there, or not for this login: they do not tell which of the two."""
+NO_PLACE = re.compile(r"^Location (?P<place>[^ ]+) is not found or access is unauthorized", re.IGNORECASE)
+
+
+class NoProject(NotSeen):
+    """The project that was asked in is not there, or this login may not see it."""
 
 
 class Pages(NamedTuple):
@@ -102,6 +118,10 @@ def _translated(error: Exception, rpc: Rpc, session: Session) -> Exception:
         return NotSeen(Why.SIGN_IN, "the login has expired", mend=ADC_LOGIN)
     if not isinstance(error, exceptions.GoogleAPICallError):
         return error
+    if isinstance(error, exceptions.NotFound | exceptions.Forbidden):
+        hidden = _hidden_place(error, text, session)
+        if hidden is not None:
+            return hidden
     if isinstance(error, exceptions.NotFound):
         return NotThere(text)
     if isinstance(error, exceptions.Unauthenticated):
@@ -115,6 +135,24 @@ def _translated(error: Exception, rpc: Rpc, session: Session) -> Exception:
     if isinstance(error, exceptions.TooManyRequests):
         return NotSeen(Why.FAILED, f"a quota of {rpc.api} is used up, try again in a minute: {text}")
     return NotSeen(Why.FAILED, f"{rpc.api} refused the question: {text}")
+
+
+def _hidden_place(error: Any, text: str, session: Session) -> NotSeen | None:
+    """The error as NotSeen where it is about the project or the region asked in: then it says nothing of what is in there."""
+    found = NO_PROJECT.search(text)
+    consumer = getattr(error, "reason", "") == "CONSUMER_INVALID"
+    if found or consumer:
+        told = (getattr(error, "metadata", None) or {}).get("consumer", "") if consumer else ""
+        named = next((name for name in found.groups() if name), "") if found else ""
+        project = named or told.removeprefix("projects/") or session.project or "asked in"
+        who = session.principal or "this login"
+        says = f"the project {project} is not there, or {who} may not see it (Google does not tell which)"
+        mend = f"say the right --project, its id and not its display name; or sign in with an account that may see {project}"
+        return NoProject(Why.PERMISSION_DENIED, says, mend=mend)
+    if place := NO_PLACE.search(text):
+        says = f"the region {place['place']} is not there, or this login may not use it"
+        return NotSeen(Why.PERMISSION_DENIED, says, mend="say the right --region, or region in the profile")
+    return None
 
 
 def _forbidden(error: Any, text: str, rpc: Rpc, session: Session) -> NotSeen:

@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2
 
 from diagnostics.evidence.model import Why
 from diagnostics.evidence.unseen import NotSeen
-from diagnostics.transport.call import NotThere, call, pages
+from diagnostics.transport.call import NoProject, NotThere, call, pages
 from diagnostics.transport.rpcs import GET_TOPIC, TOPIC_SUBSCRIPTIONS
 from diagnostics.transport.session import Session
 
@@ -66,6 +66,42 @@ def test_a_failure_is_told_as_what_it_is(
 def test_what_does_not_exist_is_not_a_failure_to_see(session_of: SessionOf) -> None:
     with pytest.raises(NotThere):
         call(session_of(publisher={"get_topic": exceptions.NotFound("no")}), GET_TOPIC, {})
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        # googleapis/google-cloud-python and many others print this text of Pub/Sub's
+        (exceptions.NotFound("Requested project not found or user does not have access to it (project=shop-prd). Make sure to "
+                             "specify the unique project identifier and not the Google Cloud Console display name."), "shop-prd"),
+        # GoogleCloudPlatform/fluent-plugin-google-cloud issue 66
+        (exceptions.NotFound("Project does not exist: example.com:shop"), "example.com:shop"),
+        # cloudquery/cloudquery issue 5385: Cloud Run's ListServices
+        (detailed(exceptions.PermissionDenied("Permission denied on resource project shop-prd."), "CONSUMER_INVALID",
+                  consumer="projects/shop-prd", service="run.googleapis.com"), "shop-prd"),
+        (detailed(exceptions.PermissionDenied("Project #75 has been deleted."), "CONSUMER_INVALID", consumer="projects/75"), "75"),
+    ],
+)  # fmt: skip
+def test_a_project_that_is_out_of_sight_says_nothing_of_what_is_in_it(
+    session_of: SessionOf, error: Exception, says: str
+) -> None:
+    with pytest.raises(NoProject, match=f"project {says} is not there, or this login may not see it") as raised:
+        call(session_of(publisher={"get_topic": error}), GET_TOPIC, {})
+    assert raised.value.why is Why.PERMISSION_DENIED
+    assert "--project" in raised.value.mend
+
+
+def test_a_region_that_is_not_there_is_no_missing_service(session_of: SessionOf) -> None:
+    error = exceptions.NotFound("Location us-wset2 is not found or access is unauthorized.")
+    with pytest.raises(NotSeen, match="the region us-wset2"):
+        call(session_of(publisher={"get_topic": error}), GET_TOPIC, {})
+
+
+@pytest.mark.parametrize("resource", ["project-not-found", "my-project does not exist"])
+def test_a_thing_whose_name_speaks_of_projects_is_still_a_thing(session_of: SessionOf, resource: str) -> None:
+    error = exceptions.NotFound(f"Resource not found (resource={resource}).")
+    with pytest.raises(NotThere):
+        call(session_of(publisher={"get_topic": error}), GET_TOPIC, {})
 
 
 def test_an_unavailable_service_is_asked_again(session_of: SessionOf) -> None:

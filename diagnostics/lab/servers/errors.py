@@ -37,6 +37,13 @@ def denied(service: str, permission: str, resource: str) -> RpcError:
     return RpcError("PERMISSION_DENIED", text, "IAM_PERMISSION_DENIED", "iam.googleapis.com", metadata)
 
 
+def no_consumer(service: str, project: str) -> RpcError:
+    """How Cloud Run says that there is no such project, or not for the caller (as in cloudquery/cloudquery issue 5385)."""
+    metadata = {"service": service, "consumer": f"projects/{project}"}
+    text = f"Permission denied on resource project {project}."
+    return RpcError("PERMISSION_DENIED", text, "CONSUMER_INVALID", metadata=metadata)
+
+
 def quota(metric: str, limit: str, service: str, number: str) -> RpcError:
     return RpcError(
         "RESOURCE_EXHAUSTED",

@@ -8,7 +8,7 @@ from google.cloud.run_v2 import types
 
 from diagnostics.lab.model import Revision, Service
 from diagnostics.lab.servers.cloud import Cloud, Method, split_name
-from diagnostics.lab.servers.errors import invalid, not_found
+from diagnostics.lab.servers.errors import invalid, no_consumer, not_found
 from diagnostics.lab.servers.iam_policy import (
     GetIamPolicyRequest,
     TestIamPermissionsRequest,
@@ -83,7 +83,7 @@ def _service(cloud: Cloud, name: str) -> Service:
 
 def _known(cloud: Cloud, project: str, region: str) -> None:
     if not cloud.is_project(project):
-        raise not_found(f"Project '{project}' not found or permission denied.")
+        raise no_consumer("run.googleapis.com", project)
     if region != cloud.world.region and region not in {s.region for s in cloud.world.services.values()}:
         raise not_found(f"Location {region} is not found or access is unauthorized.")
 
