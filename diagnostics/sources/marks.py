@@ -52,7 +52,7 @@ from diagnostics.transport.session import Session
 OF_BATCHES = frozenset(
     {
         Means.RECEIVED, Means.REFUSED, Means.PHASE, Means.CREATED, Means.GATE, Means.PUBLISH_ERROR, Means.PUBLISHED, Means.EMPTY,
-        Means.CLOSED, Means.FORCED,
+        Means.CLOSED, Means.FORCED, Means.EXPECTED,
     }
 )  # fmt: skip
 """Means of markers that tell the course of a batch; all others tell that of items."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil
 
-from diagnostics.evidence.model import Stage, StartCalls, Unseen, Why
+from diagnostics.evidence.model import Means, Stage, StartCalls, Unseen, Why
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.stakes import stakes_of
@@ -108,11 +108,12 @@ def closed(
     yield from _open(ledger, profile, attempt, now, _hidden(calls))
     rule = _rule(profile)
     expects = f"expects {ledger.expected}" if ledger.expected is not None else "open"
+    told = "no line closes it, " if ledger.by_silence else ""
     yield Row(
         stage=Stage.CLOSED,
         reached=False,
         status=Status.FAULT,
-        source=f"{ledger.closed_from}: {expects}{rule}",
+        source=f"{ledger.closed_from}: {told}{expects}{rule}",
         basis="items",
     )
 
@@ -183,6 +184,9 @@ def _open(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: datet
         unpublished = expected - published
         if published < needed:
             done = ledger.done >= published
+            if ledger.by_silence and (doubt := _may_be_lowered(ledger, done, now)):
+                yield _may_wait(ledger, f"{published} of {expected} were published", doubt)
+                return
             age_rule = profile.closing is not None and profile.closing.after_s is not None
             some = f"{'all ' if done else ''}{published} published {'are done' if done else 'items'}"
             yield (WAITS_FOR_UNPUBLISHED if done else WILL_WAIT).says(
@@ -190,7 +194,7 @@ def _open(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: datet
                 f"{some if published else 'nothing was published'}; the batch expects {expected}"
                 + (f" and closes at {needed}" if needed != expected else "")
                 + f", so it waits for {unpublished} that nobody published"
-                + (" (an age rule may close it later, with work missing)" if age_rule else ""),
+                + (_unread(ledger, attempt, profile, now) or (_AGE_RULE if age_rule else "")),
                 bears=Bears.HOLDS,
                 held=unpublished,
                 since=ledger.last_progress,
@@ -220,6 +224,46 @@ def _open(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: datet
         f"{ledger.done} of {expected if expected is not None else '?'} done; open",
         subject=subjects.batch(ledger.batch),
     )
+
+
+_AGE_RULE = " (an age rule may close it later, with work missing)"
+_QUIET_S = 300.0
+"""A closing rule that runs on a timer has run by then."""
+
+
+def _may_be_lowered(ledger: Ledger, done: bool, now: datetime) -> str:
+    """Why a batch whose state was not read may wait for what was published alone, for all that lines tell; empty: it does not.
+
+    The completion of the last published item closes a batch that waits for no more.
+    """
+    if ledger.proven(Means.EXPECTED):
+        return ""  # lowering leaves a line, and there is none
+    if not done:
+        return "no batch state tells it, and no line would tell whether its number was lowered"
+    newest = ledger.last_progress
+    if newest is not None and (now - newest).total_seconds() < _QUIET_S:
+        return "no batch state tells it, and what closes it may yet run"
+    return ""
+
+
+def _unread(ledger: Ledger, attempt: Attempt, profile: PipelineProfile, now: datetime) -> str:
+    """What may have happened to a batch whose state was not read, without leaving a line."""
+    if not ledger.by_silence:
+        return ""
+    after_s = profile.closing.after_s if profile.closing else None
+    aged = after_s is not None and (now - attempt.started).total_seconds() > after_s
+    hidden = ["closed by hand"]
+    hidden += ["closed by its age"] if aged and not ledger.proven(Means.FORCED) else []
+    hidden += ["lowered at its start"] if not ledger.proven(Means.EXPECTED) and not _came_later(ledger, attempt) else []
+    how = " or ".join(hidden)
+    return f" (by the log alone: no line lowers or closes it; if it was {how}, there may be none)"
+
+
+def _came_later(ledger: Ledger, attempt: Attempt) -> bool:
+    """Whether a completion came after the start call, and closed nothing: then more was expected than had come."""
+    ends = [m.at for m in attempt.marks if m.means in (Means.CREATED, Means.GATE, Means.PUBLISHED)]
+    ends += [attempt.call.at + timedelta(seconds=attempt.call.latency_s)] if attempt.call else []
+    return any(x.stage is Stage.RECORDED and x.got_further and x.got_further > max(ends) for x in ledger.lives)
 
 
 def enough(expected: int, profile: PipelineProfile) -> int:

@@ -99,6 +99,10 @@ def created(
         yield from _none_yet(ledger, attempt, profile, now, start_limit_s(coordinator))
 
 
+def _told_by(ledger: Ledger) -> str:
+    return ledger.expected_from if ledger.expected_from == "coordinator log" else "batch state"
+
+
 def _exists(ledger: Ledger, attempt: Attempt, profile: PipelineProfile, now: datetime) -> Iterator[Finding | Row]:
     many = f"{ledger.expected} {profile.item}s" if ledger.expected is not None else "an unknown number of items"
     yield CREATED.says(
@@ -113,7 +117,7 @@ def _exists(ledger: Ledger, attempt: Attempt, profile: PipelineProfile, now: dat
         seen_min=ledger.expected,
         seen_max=ledger.expected,
         status=Status.OK,
-        source=f"batch state {clock(attempt.created.at, now)}" if attempt.created else "batch state",
+        source=f"{_told_by(ledger)} {clock(attempt.created.at, now)}" if attempt.created else "batch state",
     )
 
 

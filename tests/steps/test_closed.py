@@ -20,11 +20,12 @@ from diagnostics.evidence.model import (
     Unseen,
     Why,
 )
+from diagnostics.pipeline.profile import Closing
 from diagnostics.readings.ledger import build
 from diagnostics.steps import closed, created, published, recorded
 from diagnostics.steps.finding import Status
 from diagnostics.steps.run import run
-from tests.readings.ledger.test_ledger import BATCH, NOW, PROFILE, SOURCE, START, evidence, mark
+from tests.readings.ledger.test_ledger import BATCH, NOW, PROFILE, SOURCE, START, evidence, items, mark
 
 CUT = replace(SOURCE, complete=False, note="there is too much")
 EMPTY = (mark(Means.RECEIVED, 0, batch=""), mark(Means.CREATED, 0.1, expected=0), mark(Means.EMPTY, 0.2))
@@ -133,3 +134,80 @@ def test_what_came_after_it_was_closed_was_not_there_yet(counted: int | None, do
     assert says in found.says
     told = closed.FORCED.of(found)
     assert told is not None and told.missing == (0 if counted is None else 1)
+
+
+# --- by the log alone
+
+OTHER = (mark(Means.CREATED, -60, batch="A", expected=3), mark(Means.CLOSED, -50, batch="A"))
+"""A batch of before, which a line closed."""
+LOWERED_OTHER = mark(Means.EXPECTED, -59, batch="A", expected=2)
+DONE = tuple(mark(Means.RECORDED_ITEM, 2, item) for item in "abc")
+"""All that was published of four came back, after the start call."""
+
+
+def by_the_log(*marks: Mark, done: tuple[Mark, ...] = DONE, cut: bool = False) -> dict[str, Status]:
+    found = findings(evidence(lines(*marks, cut=cut), items(*done), CALL), "B")
+    codes = (closed.OPEN, closed.UNSEEN, closed.WAITS_FOR_UNPUBLISHED, closed.WILL_WAIT, closed.CLOSED)
+    return {code.name: found[code.name] for code in codes if code.name in found}
+
+
+def test_no_line_that_closes_it_leaves_a_batch_open_where_lines_close_others() -> None:
+    assert by_the_log(*OTHER, *BATCH.marks) == {"closed.waits_for_unpublished": Status.FAULT}
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        BATCH.marks,
+        (*OTHER[:1], *BATCH.marks),
+        (*OTHER, *BATCH.marks, mark(Means.CLOSED, 5, batch="")),
+        (*OTHER, *BATCH.marks, mark(Means.FORCED, 5, batch="")),
+    ],
+    ids=["no other batch", "no line closed the other", "closed, and no batch named", "reset, and no batch named"],
+)
+def test_silence_says_nothing_where_a_closing_line_might_not_be_known_as_one(marks: tuple[Mark, ...]) -> None:
+    assert by_the_log(*marks) == {"closed.unseen": Status.UNKNOWN, "closed.open": Status.UNKNOWN}
+
+
+def test_a_log_that_was_cut_within_the_batch_is_not_silent() -> None:
+    assert closed.UNSEEN.name in by_the_log(*OTHER, *BATCH.marks[1:], cut=True)
+
+
+def test_a_line_that_lowers_the_number_is_read_where_no_state_is() -> None:
+    lowered = mark(Means.EXPECTED, 0.6, expected=3)
+    assert by_the_log(*OTHER, *BATCH.marks, lowered) == {"closed.open": Status.OK}
+
+
+def test_work_on_its_way_may_be_all_that_the_batch_waits_for_unless_lowering_is_known_to_leave_a_line() -> None:
+    assert by_the_log(*OTHER, *BATCH.marks, done=DONE[:1]) == {"closed.open": Status.UNKNOWN}
+    assert by_the_log(*OTHER, LOWERED_OTHER, *BATCH.marks, done=DONE[:1]) == {"closed.will_wait": Status.FAULT}
+
+
+def test_what_closes_on_a_timer_is_waited_for() -> None:
+    late = tuple(replace(m, at=NOW - timedelta(minutes=2)) for m in DONE)
+    assert by_the_log(*OTHER, *BATCH.marks, done=late) == {"closed.open": Status.UNKNOWN}
+
+
+@pytest.mark.parametrize(
+    ("marks", "done", "hidden"),
+    [
+        ((), DONE, "closed by hand"),
+        ((), tuple(mark(Means.RECORDED_ITEM, 0.45, i) for i in "abc"), "closed by hand or lowered at its start"),
+        ((LOWERED_OTHER,), tuple(mark(Means.RECORDED_ITEM, 0.45, i) for i in "abc"), "closed by hand"),
+    ],
+    ids=["came after the start call", "came before its end", "lowering leaves a line"],
+)
+def test_what_may_leave_no_line_is_said(marks: tuple[Mark, ...], done: tuple[Mark, ...], hidden: str) -> None:
+    seen = evidence(lines(*OTHER, *marks, *BATCH.marks), items(*done), CALL)
+    found = run([closed.closed], seen, build(seen, PROFILE, "B"), PROFILE, [Leg.REQUEST]).findings
+    told = next(f.says for f in found if f.code == closed.WAITS_FOR_UNPUBLISHED.name)
+    assert f"if it was {hidden}, there may be none" in told
+
+
+@pytest.mark.parametrize(("after_s", "aged"), [(600.0, True), (3600.0, False)])
+def test_an_age_rule_may_have_closed_it_once_it_is_that_old(after_s: float, aged: bool) -> None:
+    profile = replace(PROFILE, closing=Closing(after_s=after_s))
+    seen = evidence(lines(*OTHER, *BATCH.marks), items(*DONE), CALL)
+    found = run([closed.closed], seen, build(seen, profile, "B"), profile, [Leg.REQUEST]).findings
+    told = next(f.says for f in found if f.code == closed.WAITS_FOR_UNPUBLISHED.name)
+    assert ("closed by its age" in told) is aged

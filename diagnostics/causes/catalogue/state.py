@@ -1,7 +1,7 @@
 """Batches that the coordinator's own state holds, or that only look held."""
 
 from diagnostics.causes.model import ALWAYS, Cause, Has, Over, all_of, any_of, ok
-from diagnostics.evidence.model import Stage
+from diagnostics.evidence.model import BatchStatus, Stage
 from diagnostics.steps import closed, created, published, requested
 from diagnostics.steps.finding import Status
 
@@ -14,6 +14,7 @@ CAUSES = (
         stage=Stage.CLOSED,
         requires=all_of(any_of(Has(closed.WAITS_FOR_UNPUBLISHED), Has(closed.WILL_WAIT)), Has(published.GATED)),
         decisive=ALWAYS,
+        overturned_by=(BatchStatus,),
         effects=(published.FEWER,),
         next=("pubsub-diag runbook show gated-batch-never-closes", "pubsub-diag batch {batch} --items"),
     ),

@@ -50,6 +50,8 @@ class Means(StrEnum):
     PUBLISHED_ITEM = "published_item"
     PUBLISHED = "published"
     """The coordinator's count for the batch; captures `count`, optional `failed` and `of`."""
+    EXPECTED = "expected"
+    """What the batch expects was changed after it was made; captures `batch` and `expected`."""
     EMPTY = "empty"
     """The batch is empty by design; captures `reason` where it can."""
     STARTED_ITEM = "started_item"

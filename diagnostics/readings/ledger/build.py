@@ -65,6 +65,8 @@ def build(
     expected, at_start, expected_from = _expected(attempt, status, expect)
     if attempt and attempt.failed_to_publish and not expected:
         expected = at_start  # the coordinator lowered its count by what it failed to publish
+    not_told = untold(evidence.get(BatchMarks), attempt, evidence.now)
+    by_silence = status is None and not not_told and _left_open(attempt, batch_marks)
     ledger = Ledger(
         attempt=attempt,
         attempts=tuple(all_attempts),
@@ -78,13 +80,14 @@ def build(
         known_batch=known,
         told=told,
         as_asked=as_asked,
-        untold=untold(evidence.get(BatchMarks), attempt, evidence.now),
+        untold=not_told,
         matched=matched,
         activity=activity_of(item_marks.marks if item_marks else ()),
-        empty_by_design=by_design(attempt, bool(_closed(attempt, status)), profile),
+        empty_by_design=by_design(attempt, bool(_closed(attempt, status, False)), profile),
         unlisted=uncovered(attempt.gate, profile) if attempt and attempt.gate else 0,
         missing_state=bool(status and not status.exists),
-        closed=_closed(attempt, status),
+        closed=_closed(attempt, status, by_silence),
+        by_silence=by_silence and not _closed(attempt, status, False),
         forced=_forced(attempt, status),
         closed_from="batch state" if status and status.closed is not None else "coordinator log",
     )
@@ -144,6 +147,9 @@ def _expected(
     at_start = created.numbers.get("expected") if created else None
     if status and status.exists and status.expected is not None:
         return status.expected, at_start, "batch state"
+    changed = attempt.last(Means.EXPECTED) if attempt else None
+    if changed and "expected" in changed.numbers:
+        return changed.numbers["expected"], at_start, "coordinator log"
     if at_start is not None:
         return at_start, at_start, "coordinator log"
     published = attempt.published if attempt else None
@@ -152,12 +158,22 @@ def _expected(
     return expect, None, "as asked" if expect is not None else ""
 
 
-def _closed(attempt: Attempt | None, status: BatchStatus | None) -> bool | None:
+def _closed(attempt: Attempt | None, status: BatchStatus | None, by_silence: bool) -> bool | None:
     if status and status.exists and status.closed is not None:
         return status.closed
     if attempt and (attempt.closed or attempt.forced):
         return True
-    return None
+    return False if by_silence else None
+
+
+def _left_open(attempt: Attempt | None, log: BatchMarks | None) -> bool:
+    """Whether the coordinator made the batch and no line ends it, where lines that end others are seen. One that names no batch may be
+    of any."""
+    if log is None or attempt is None or attempt.created is None:
+        return False
+    ends = [m for m in log.marks if m.means in (Means.EMPTY, Means.CLOSED, Means.FORCED)]
+    ended = any(m.batch == attempt.batch or (not m.batch and m.at >= attempt.started) for m in ends)
+    return not ended and any(m.means is Means.CLOSED and m.batch for m in ends)
 
 
 def _forced(attempt: Attempt | None, status: BatchStatus | None) -> str:

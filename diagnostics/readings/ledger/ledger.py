@@ -151,6 +151,8 @@ class Ledger:
     counts: dict[Stage, Count] = field(default_factory=dict)
     closed: bool | None = None
     closed_from: str = ""
+    by_silence: bool = False
+    """It is taken for open because no line closes it, as lines close others: the state itself was not read."""
     forced: str = ""
     """Why it was closed by hand or by age, in the words of a line or of the batch state."""
     lives: tuple[Life, ...] = ()
@@ -330,7 +332,7 @@ class Ledger:
         return any(m is means and (not b or b != self.batch) for m, b in self.matched)
 
 
-_NO_STEP = (Means.FORCED, Means.REFUSED, Means.PUBLISH_ERROR)
+_NO_STEP = (Means.FORCED, Means.REFUSED, Means.PUBLISH_ERROR, Means.EXPECTED)
 
 
 def moves(mark: Mark) -> bool:

@@ -308,6 +308,8 @@ def _gated(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, noun: str
         + (
             f"; the batch was lowered to {ledger.expected}"
             if lowered
+            else f"; the batch was made for {ledger.expected}, and no line lowers that"
+            if ledger.by_silence and not harmless
             else f"; the batch still expects {ledger.expected}" + (", and closes without those few" if harmless else "")
         ),
         leg=Leg.REQUEST,
