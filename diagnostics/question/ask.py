@@ -77,6 +77,8 @@ class Window(Struct, frozen=True, kw_only=True):
     until: datetime
     batch_start: datetime | None = None
     """When the batch that was asked about was started, as far as the coordinator's log tells."""
+    batch: str = ""
+    """Its id, as far as that is known."""
 
     @property
     def step_s(self) -> int:
@@ -85,7 +87,7 @@ class Window(Struct, frozen=True, kw_only=True):
         return 60 if hours <= 12 else 300 if hours <= 72 else 900
 
 
-def window(ask: Ask, now: datetime, batch_start: datetime | None = None) -> Window:
+def window(ask: Ask, now: datetime, batch_start: datetime | None = None, batch: str = "") -> Window:
     """The minute-resolution window: from half an hour before the batch, at least the last hour; six hours if its start is unknown."""
     until = ask.end(now)
     if ask.since is not None:
@@ -94,4 +96,4 @@ def window(ask: Ask, now: datetime, batch_start: datetime | None = None) -> Wind
         since = min(batch_start - timedelta(minutes=30), until - timedelta(minutes=60))
     else:
         since = until - UNKNOWN_START
-    return Window(since=since, until=until, batch_start=batch_start)
+    return Window(since=since, until=until, batch_start=batch_start, batch=batch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -109,7 +109,14 @@ def batch_window(session: Session, ask: Ask, marks: BatchMarks | Unseen, calls: 
     started = None if isinstance(marks, Unseen) else batch_start(marks.marks, ask.batch)
     if started is None and not ask.batch and not isinstance(calls, Unseen) and calls.calls:
         started = calls.calls[-1].at
-    return window(ask, session.now, started)
+    batch = ask.batch if isinstance(marks, Unseen) else ask.batch or _named_since(marks.marks, started)
+    return window(ask, session.now, started, batch)
+
+
+def _named_since(marks: Sequence[Mark], started: datetime | None) -> str:
+    """The batch that was last created since then; empty: no line names one."""
+    made = (m.batch for m in reversed(marks) if m.means is Means.CREATED and (started is None or m.at >= started))
+    return next(made, "")
 
 
 def batch_start(marks: Sequence[Mark], batch: str) -> datetime | None:
@@ -134,31 +141,91 @@ def item_marks(session: Session, pipeline: PipelineProfile, services: Services, 
     start = window.since if window.batch_start is None else window.batch_start - BEFORE_BATCH
     since = min(start, window.until - AT_LEAST)
     query = both(between(since, window.until), clause)
-    found = still_kept(session, since, window.until, _both_ends(session, pipeline.project, query))
+    read = _both_ends(session, pipeline.project, query, window.until)
+    if read.gap is not None and window.batch:
+        read = _with_own(session, pipeline.project, read, _naming(markers, services, window.batch), window.batch)
+    found = still_kept(session, since, window.until, read.pages)
     return ItemMarks(
         source=log_provenance(session, "application logs", pipeline.project, query, window.until, found),
         since=since,
         marks=marks_of(found.items, markers, services),
+        unread_until=read.gap.until if read.gap else None,
     )
 
 
-def _both_ends(session: Session, project: str, query: str) -> Pages:
+class _Gap(NamedTuple):
+    """The time between the lines that were read, of which none was."""
+
+    since: datetime
+    until: datetime
+
+
+class _Read(NamedTuple):
+    """Lines that were read, and the gap between them, if there is one."""
+
+    pages: Pages
+    gap: _Gap | None = None
+
+
+def _both_ends(session: Session, project: str, query: str, until: datetime) -> _Read:
     """The oldest two pages, which hold the batch's beginning, and if that is not all the newest one, which holds how it stands."""
     oldest = entries(session, project, query, most=2, newest_first=False)
     if oldest.complete:
-        return oldest
+        return _Read(oldest)
+    last = oldest.items[-1]
     try:
         newest = entries(session, project, query)
     except NotSeen:
-        return oldest
-    last = moment(oldest.items[-1].timestamp)
-    later = [
-        e for e in reversed(newest.items) if (moment(e.timestamp), e.insert_id) > (last, oldest.items[-1].insert_id)
-    ]
+        return _Read(oldest, _Gap(moment(last.timestamp), until))
+    later = [e for e in reversed(newest.items) if _order(e) > _order(last)]
     if not later:
-        return oldest
-    gap = f"lines between {last:%H:%M:%SZ} and {moment(later[0].timestamp):%H:%M:%SZ} were not read: there are too many"
-    return Pages([*oldest.items, *later], False, gap)
+        return _Read(oldest, _Gap(moment(last.timestamp), until))
+    gap = _Gap(moment(last.timestamp), moment(later[0].timestamp))
+    note = f"lines between {gap.since:%H:%M:%SZ} and {gap.until:%H:%M:%SZ} were not read: there are too many"
+    return _Read(Pages([*oldest.items, *later], False, note), gap)
+
+
+class _Naming(NamedTuple):
+    """A filter for the lines that name one batch, and whether each line that names an item does."""
+
+    query: str
+    all: bool
+
+
+def _with_own(session: Session, project: str, read: _Read, own: _Naming, batch: str) -> _Read:
+    """The same with the lines of the gap that name the batch: others may be too many, its own hardly ever are."""
+    gap = read.gap
+    if gap is None or not own.query:
+        return read
+    try:
+        found = entries(session, project, both(between(gap.since, gap.until), own.query), most=2)
+    except NotSeen:
+        return read
+    known = {_order(e) for e in read.pages.items}
+    items = sorted([*read.pages.items, *(e for e in found.items if _order(e) not in known)], key=_order)
+    if not (found.complete and own.all):
+        return _Read(Pages(items, False, read.pages.note), gap)
+    note = f"lines between {gap.since:%H:%M:%SZ} and {gap.until:%H:%M:%SZ} that do not name {batch} were not read: there are too many"
+    return _Read(Pages(items, False, note))
+
+
+def _order(entry: Any) -> tuple[datetime, str]:
+    """By timestamp and, of equal ones, by insert id, as Google does."""
+    return moment(entry.timestamp), entry.insert_id
+
+
+def _naming(markers: Sequence[Marker], services: Services, batch: str) -> _Naming:
+    """A filter for the lines of these markers that name the batch."""
+    naming = [m for m in markers if _names("batch", m)]
+    fields = sorted({_names("batch", m) for m in naming})
+    clause = marker_filter(naming, services) if naming else ""
+    named = either(f"{name}:{quoted(batch)}" for name in fields) if fields else ""
+    return _Naming(both(clause, named) if clause else "", all(m in naming for m in markers if _names("item", m)))
+
+
+def _names(what: str, marker: Marker) -> str:
+    """The field in which a line of the marker names its batch or item; empty: it does not."""
+    return marker.captures.get(what) or (marker.field if f"(?P<{what}>" in marker.pattern else "")
 
 
 def marker_filter(markers: Iterable[Marker], services: Services) -> str:
@@ -176,9 +243,7 @@ def marks_of(found: Iterable[Any], markers: Sequence[Marker], services: Services
     reading = [(marker, re.compile(marker.pattern)) for marker in markers]
     roles = {r.service: role for role, r in (("worker", services.worker), ("coordinator", services.coordinator)) if r}
     lines = [entry for entry in found if not entry.HasField("http_request")]
-    lines.sort(
-        key=lambda e: (e.timestamp.seconds, e.timestamp.nanos, e.insert_id)
-    )  # equal timestamps: by insert id, as Google does
+    lines.sort(key=lambda e: (e.timestamp.seconds, e.timestamp.nanos, e.insert_id))  # as Google does
     return tuple(mark for entry in lines for mark in _marks(entry, reading, roles))
 
 

@@ -88,8 +88,19 @@ def progress(
             tells=Hidden(),
         )
         return
-    at_work = _start_at_work(ledger, coordinator)
-    yield _moved(ledger, profile, now, ledger.last_progress, patience_s(request, capacity), at_work)
+    at_work, patience = _start_at_work(ledger, coordinator), patience_s(request, capacity)
+    found = _moved(ledger, profile, now, ledger.last_progress, patience, at_work)
+    unread = None if isinstance(marks, Unseen) else marks.unread_until
+    if found.code == STALLED.name and unread and now - unread <= timedelta(seconds=patience):
+        yield UNSEEN.says(
+            Status.UNKNOWN,
+            f"the newest progress that was read is of {clock(ledger.last_progress, now)}; lines up to {clock(unread, now)} were not read",
+            subject=subjects.batch(ledger.batch),
+            rests_on=("ItemMarks",),
+            tells=Hidden(),
+        )
+        return
+    yield found
 
 
 def _moved(

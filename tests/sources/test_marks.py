@@ -203,3 +203,41 @@ def test_when_there_are_too_many_lines_both_ends_are_read_and_the_gap_is_said(
     assert not found.source.complete
     assert "between 14:03:00Z and 14:32:00Z" in found.source.note
     assert len(session.calls) == 3
+
+
+ORDERS = load_profile("orders-export")
+EXPORTER: Services = stated(ORDERS)[Services, None]
+
+
+def flood(request: dict[str, Any]) -> Any:
+    """Two thousand lines of other batches, oldest first or newest first; those of one batch are asked for by its name."""
+    if '"EXP-1"' in request["filter"]:
+        lines, more = [done_order("A-7", "EXP-1", 20)], ""
+    elif request["order_by"] == "timestamp asc":
+        lines, more = [done_order("X", "EXP-0", 1 if request["page_token"] else 0)], "more"
+    else:
+        lines, more = [done_order("Y", "EXP-0", 30)], "more"
+    return SimpleNamespace(pages=iter([SimpleNamespace(entries=lines, next_page_token=more)]))
+
+
+def done_order(order: str, batch: str, minute: float) -> Any:
+    fields = {"event": "export_done", "order": order, "batch": batch, "lines": 3}
+    return entry(
+        service=EXPORTER.worker.service if EXPORTER.worker else "",
+        at=AT + timedelta(minutes=minute),
+        json_payload=fields,
+    )
+
+
+@pytest.mark.parametrize(("asked", "read"), [("EXP-1", ["X", "X", "A-7", "Y"]), ("", ["X", "X", "Y"])])
+def test_where_there_are_too_many_lines_those_that_name_the_batch_are_read_all_the_same(
+    asked: str, read: list[str], session_of: Callable[..., Session]
+) -> None:
+    session = session_of(logs={"list_log_entries": flood})
+    window = batch_window(
+        session, Ask(since=AT, batch=asked), BatchMarks(source=SOURCE, marks=()), StartCalls(source=SOURCE, calls=())
+    )
+    found = item_marks(session, ORDERS, EXPORTER, window)
+    assert [m.item for m in found.marks] == read
+    assert not found.source.complete
+    assert found.unread_until == (None if asked else AT + timedelta(minutes=30))

@@ -108,6 +108,8 @@ class ItemMarks(Evidence, frozen=True, kw_only=True):
     by_line: ClassVar[bool] = True
     since: datetime
     marks: tuple[Mark, ...]
+    unread_until: datetime | None = None
+    """Where there were too many: until when lines of the batch may have been left out between those that were read; None: none were."""
 
 
 class LogRow(Struct, frozen=True, kw_only=True):
