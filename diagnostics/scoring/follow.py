@@ -67,7 +67,8 @@ class Followed(Struct, frozen=True, kw_only=True):
     failed: str = ""
     """Why it does not lead on: it does not parse, ends in trouble, or cannot tell."""
     adds: tuple[str, ...] | None = None
-    """Codes of findings whose sentences the first answer did not print; None: it answers with something else than findings."""
+    """Codes of findings whose sentences the first answer did not print, and rows at which it tells of items that the first one did not;
+    None: it answers with something else."""
 
 
 def follow(
@@ -165,12 +166,14 @@ class _Headline(Struct):
 
 
 def _new(answer: Diagnosis, found: Diagnosis, verbose: bool) -> Iterator[str]:
-    """Findings that it prints and the printed first answer lacks; not what it could not tell."""
+    """Findings that it prints and the printed first answer lacks, not what it could not tell; and of another batch, where its items are."""
     before, now = _page(found), _page(answer, verbose)
     for finding in answer.findings:
         head = one_line(clean(clip(finding.says)).removesuffix(" …"))
         if finding.status not in (Status.UNKNOWN, Status.IDLE) and head in now and head not in before:
             yield f"{finding.code}@{finding.leg}" if finding.leg else finding.code
+    known = [(row.stage, row.leg, row.where) for row in found.ladder]
+    yield from (f"ladder.{r.stage}" for r in answer.ladder if r.where and (r.stage, r.leg, r.where) not in known)
 
 
 def _page(said: Diagnosis, verbose: bool = False) -> str:

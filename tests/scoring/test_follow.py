@@ -170,6 +170,16 @@ def test_a_batch_prints_all_of_its_findings_only_when_asked_to(night: Diagnosis)
     )
 
 
+def test_of_another_batch_it_is_new_where_its_items_are(night: Diagnosis) -> None:
+    row = next(r for r in night.ladder if r.where)
+    rows = tuple(replace(r, where={"dropped": 120}) if r is row else r for r in night.ladder)
+    command = "pubsub-diag batch another"
+    assert taken(night, command, Told(Answered(2, json.render(replace(night, ladder=rows)), ""))).adds == (
+        f"ladder.{row.stage}",
+    )
+    assert taken(night, command, Told(Answered(2, json.render(night), ""))).adds == ()
+
+
 # --- the real command line, in a lab ----------------------------------------------------------------------------------
 
 
