@@ -11,7 +11,7 @@ from diagnostics.causes.model import Confidence, Role
 from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude import hidden
 from diagnostics.conclude.diagnosis import Forecast, Header, Item, Missing, Named, Recovery, State
-from diagnostics.conclude.standing import doubts, moot
+from diagnostics.conclude.standing import creeping_s, doubts, moot
 from diagnostics.evidence.model import (
     STAGES,
     BatchMarks,
@@ -111,6 +111,8 @@ class Teller:
         if state is State.FAILED:
             what = "was closed with none of its work done" if ledger.hollow else "made no batch"
             return f"{name} {what}: {why or _harmless(verdict) or self._first_fault(findings)}"
+        if state is State.STALLED and (every := creeping_s(findings)):
+            return f"{name} at {counts} hardly moves, one in {span(every)}: {why or _undetermined(findings)}"
         if state is State.STALLED:
             return f"{name} stuck at {counts} for {self._idle(findings)}: {why or _undetermined(findings)}"
         if state is State.RUNNING:

@@ -58,11 +58,17 @@ def state_of(ledger: Ledger, findings: Sequence[Finding], verdict: Verdict) -> S
             return State.RUNNING
         return State.FAILED if _has(findings, *_NO_BATCH) else State.UNKNOWN
     moving = _has(findings, progress.PROGRESSING, statuses=(Status.OK,))
-    if _has(findings, progress.STALLED) or (verdict.held and not moving):
+    if _has(findings, progress.STALLED) or (verdict.held and (not moving or creeping_s(findings) is not None)):
         return State.STALLED
     if moving or _has(findings, progress.TOO_EARLY, statuses=(Status.OK,)):
         return State.RUNNING
     return State.UNKNOWN
+
+
+def creeping_s(findings: Sequence[Finding]) -> float | None:
+    """Seconds from one item to the next where items get done so rarely that this is no running batch once something holds it; None:
+    they do not, or oftener."""
+    return next((told.every_s for told in progress.PROGRESSING.told(findings) if told.creeps), None)
 
 
 def status_of(command: str, state: State, ledger: Ledger, findings: Sequence[Finding], verdict: Verdict) -> Status:

@@ -39,6 +39,13 @@ class Moved(Tells, frozen=True, kw_only=True):
     patience_s: float
     due: float | None = None
     """By when one must have got further, in seconds since 1970."""
+    every_s: float | None = None
+    """Seconds since the batch began for each item that is done; None: none is."""
+
+    @property
+    def creeps(self) -> bool:
+        """Whether items get done so rarely that it is chance whether one did within the time that one may take."""
+        return self.every_s is not None and self.every_s > self.patience_s
 
 
 PROGRESSING = Telling("progress.moving", Stage.PROCESSED, "items get further", tells=Moved)
@@ -116,7 +123,8 @@ def _moved(
     due = newest + timedelta(seconds=patience)
     if at_work is not None:
         due = max(due, at_work)
-    tells = Moved(idle_s=idle, patience_s=patience, due=due.timestamp())
+    every = (now - ledger.started).total_seconds() / ledger.done if ledger.started and ledger.done else None
+    tells = Moved(idle_s=idle, patience_s=patience, due=due.timestamp(), every_s=every)
     about = subjects.batch(ledger.batch)
     last = f"the newest progress is of {clock(newest, now)}, {span(idle)} ago"
     if now > due:

@@ -13,12 +13,14 @@ from diagnostics.causes.match import Match
 from diagnostics.causes.model import Cause, Confidence, Has, Role
 from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude.diagnosis import State
-from diagnostics.conclude.standing import forecast, lost_once, stopped_at
+from diagnostics.conclude.standing import forecast, lost_once, state_of, stopped_at
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.ledger.ledger import Count, Life
-from diagnostics.steps import delivered, processed
+from diagnostics.steps import delivered, processed, progress
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Row, Status
+
+NOW = datetime(2026, 2, 8, 14, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -191,6 +193,34 @@ def test_a_batch_that_was_never_made_stopped_there_whatever_is_wrong_behind() ->
     )
     refused = finding("requested.refused", Stage.CREATED, Kind.EFFECT, None)
     assert stopped_at(rows, State.FAILED, blocking(refused)) == (Stage.CREATED, None)
+
+
+@pytest.mark.parametrize(
+    ("done", "minutes_ago", "state"),
+    [(8, 3, State.STALLED), (8, 8, State.STALLED), (40, 3, State.RUNNING), (0, 3, State.STALLED)],
+)
+def test_whether_the_last_of_few_items_came_just_now_does_not_decide_whether_a_batch_that_is_held_runs(
+    done: int, minutes_ago: float, state: State
+) -> None:
+    """A storm lets an item past every ten minutes; one may take six."""
+    ledger = Ledger(
+        attempt=Attempt(batch="B", begun=NOW - timedelta(minutes=92)),
+        expected=181,
+        counts={s: Count(done, done) for s in (Stage.RETURNED, Stage.RECORDED)},
+        told=True,
+    )
+    idle = minutes_ago * 60
+    moved = progress.Moved(idle_s=idle, patience_s=360, every_s=92 * 60 / done if done else None)
+    code, status = (
+        (progress.STALLED, Status.FAULT)
+        if idle > 360
+        else (progress.PROGRESSING if done else progress.TOO_EARLY, Status.OK)
+    )
+    found = code.says(status, "how it gets on", tells=moved)
+    held = blocking(finding("processed.repeats", Stage.PROCESSED, Kind.EFFECT))
+    assert state_of(ledger, [found], held) is state
+    unheld = state_of(ledger, [found], Verdict((), (), ()))
+    assert unheld is (State.STALLED if idle > 360 else State.RUNNING)
 
 
 @pytest.mark.parametrize(
