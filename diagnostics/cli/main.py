@@ -31,6 +31,7 @@ from diagnostics.cli import (
     probe,
     profile,
     runbook,
+    selftest,
     watch,
 )
 from diagnostics.cli.frame import configuration, output
@@ -59,6 +60,7 @@ app.command("watch")(watch.watch)
 app.command("lint")(lint.lint)
 app.command("init")(init.init)
 app.command("access")(access.access)
+app.command("selftest")(selftest.selftest)
 app.command("alerts")(alerts.alerts)
 app.command("capture")(bundle.capture)
 app.add_typer(bundle.app, name="bundle")

@@ -85,6 +85,7 @@ def _answer(
     unwrap: Callable[[Any], Any],
     pauses: tuple[float, ...] = PAUSES_S,
 ) -> Any:
+    session.witness.asks(rpc)
     method = getattr(session.clients.get(rpc.client), rpc.method)
     from google.api_core import exceptions  # loaded with the client
 
@@ -96,13 +97,16 @@ def _answer(
                 # timeout and retry both: either alone bounds nothing
                 reply = unwrap(method(request=request, timeout=session.allowance(), retry=None))
                 ok = True
-                return type(reply).pb(reply) if hasattr(type(reply), "pb") else reply
+                plain = type(reply).pb(reply) if hasattr(type(reply), "pb") else reply
+                session.witness.answered(rpc, request, plain, time.monotonic() - started)
+                return plain
             except exceptions.ServiceUnavailable as error:
                 if pause is None or pause > session.remaining() or is_expired_login(str(error)):
                     raise
                 time.sleep(pause)
     except Exception as error:
         note = type(error).__name__
+        session.witness.failed(rpc, request, error, time.monotonic() - started)
         raise _translated(error, rpc, session) from error
     finally:
         session.record(rpc.name, time.monotonic() - started, ok, note)

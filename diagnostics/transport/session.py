@@ -17,6 +17,7 @@ from msgspec import Struct
 from diagnostics.evidence.redact import principal
 from diagnostics.transport.clients import Clients
 from diagnostics.transport.sign_in import SignIn, SignInError, sign_in
+from diagnostics.transport.witness import Witness
 
 __all__ = ["CallRecord", "LabError", "LabSeam", "Options", "Session", "SignInError"]
 
@@ -90,6 +91,7 @@ class Session:
         lab: LabSeam | None,
         clients: Clients | None = None,
         ignored: tuple[str, ...] = (),
+        witness: Witness | None = None,
     ) -> None:
         self.now = now
         """The moment of the run, taken once: the lab's in the lab, else the wall clock's."""
@@ -101,6 +103,8 @@ class Session:
         self.ignored = ignored
         """Variables of the environment that would have led Google's libraries to an emulator, and do not."""
         self.clients = clients or Clients(signed_in.credentials, lab.grpc if lab else "")
+        self.witness = witness or Witness()
+        """Who sees every call."""
         self._started = time.monotonic()
         self._calls: list[CallRecord] = []
         self._lock = threading.Lock()
@@ -141,6 +145,7 @@ class Session:
             lab=self.lab,
             clients=self.clients,
             ignored=self.ignored,
+            witness=self.witness,
         )
         fresh._calls, fresh._lock = self._calls, self._lock
         return fresh
@@ -196,6 +201,8 @@ def together(*questions: Callable[[], T]) -> list[T]:
     def ask(number: int) -> None:
         try:
             answers[number] = questions[number]()
+        except KeyboardInterrupt:  # whoever interrupts does not wait for the other answers
+            raise
         except BaseException as error:  # handed to the caller below
             errors.append(error)
 

@@ -52,6 +52,7 @@ def get(session: Session, url: str, headers: dict[str, str], timeout_s: float) -
         answer = Answer(0, redact(str(getattr(error, "reason", error)), 200), "", 0.0)
     taken = time.monotonic() - started
     session.record(f"GET {parts.hostname}{parts.path}", taken, bool(answer.status), str(answer.status or answer.text))
+    session.witness.visited(answer.status, answer.content_type, answer.text, taken)
     return answer._replace(latency_s=answer.simulated_s if session.lab and answer.simulated_s else taken)
 
 

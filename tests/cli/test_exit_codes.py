@@ -42,7 +42,7 @@ timeline:
 """
 WELL = {
     "batch": 0, "batches": 0, "published": 0, "delivery": 0, "push-auth": 0, "cold-start": 0, "worker": 0, "changes": 0, "lint": 0,
-    "health": 0, "watch": 0, "access": 0,
+    "health": 0, "watch": 0, "access": 0, "selftest": 0,
 }  # fmt: skip
 TABLE: dict[str, dict[str, int]] = {
     "typical-batch": WELL,
@@ -77,7 +77,7 @@ TABLE: dict[str, dict[str, int]] = {
     WARNING_AND_UNKNOWN: {"changes": 1, "health": 3, "health --require config": 1, "health --require traffic": 3},
 }
 STATUS = {0: ("ok", "idle"), 1: ("warning",), 2: ("fault",), 3: ("unknown",)}
-NO_STATUS = ("batches", "watch", "access")
+NO_STATUS = ("batches", "watch", "access", "selftest")
 """Commands whose answer is no diagnosis."""
 
 

@@ -55,7 +55,18 @@ def test_bad_arguments_get_one_line_and_a_hint(
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert entry.run(["--help"]) == 0
     listed = capsys.readouterr().out
-    for name in ("batch", "batches", *parts.COMMANDS, "init", "access", "profile", "runbook", "demo", "lab"):
+    for name in (
+        "batch",
+        "batches",
+        *parts.COMMANDS,
+        "init",
+        "access",
+        "selftest",
+        "profile",
+        "runbook",
+        "demo",
+        "lab",
+    ):
         assert f"  {name} " in listed
         assert entry.run([name, "--help"]) == 0
 
