@@ -17,6 +17,7 @@ from diagnostics.conclude.diagnosis import Suspect
 from diagnostics.evidence.model import (
     Change,
     ChangeLog,
+    CustomRoles,
     EvidenceSet,
     Leg,
     Revisions,
@@ -74,6 +75,8 @@ OF_STEP: dict[str, tuple[str, ...]] = {
 """Step to what its findings are about, on their leg; of both, where they name none. `returned` and `recorded`
 look at the way back, whichever leg they name."""
 
+_OF_RIGHTS = frozenset({"SetIamPolicy", "UpdateRole", "DeleteRole", "UndeleteRole"})
+"""Changes of who may do what."""
 _WAY_BACK = ("returned", "recorded")
 OF_GRANTS: dict[str, tuple[str, ...]] = {
     "published": (TOPIC, PROJECT),
@@ -124,6 +127,7 @@ def _of(
     onset, resources = live.since, resources_of(match.leg, evidence, profile)
     kinds = OF_CAUSE.get(match.cause.code) or ABOUT.get(match.cause.family, ())
     of = frozenset(name for kind, name in resources.items() if kind in kinds)
+    of |= _roles(evidence) if PROJECT in kinds else frozenset()
     latest = onset or (progress if live.role is Role.BLOCKS else None)
     fitting = [c for c in made if c.resource in of and (latest is None or c.at <= latest + _SLACK)]
     if match.cause.family != "drift":
@@ -164,18 +168,18 @@ def _of_effect(finding: Finding, evidence: EvidenceSet, profile: PipelineProfile
     def named(kinds: dict[str, tuple[str, ...]]) -> set[str]:
         return {name for resources, _ in parts for kind, name in resources.items() if kind in kinds.get(step, ())}
 
-    of, of_grants = named(OF_STEP), named(OF_GRANTS)
+    of, of_grants = named(OF_STEP), named(OF_GRANTS) | _roles(evidence)
 
     def fits(change: Change) -> bool:
         idle = any(change.resource == found.get(SERVICE) and _of_revision(change, at) for found, at in parts)
-        return change.resource in (of_grants if change.method == "SetIamPolicy" else of) and not idle
+        return change.resource in (of_grants if change.method in _OF_RIGHTS else of) and not idle
 
     return fits
 
 
 def _only_gives(change: Change) -> bool:
     """Whether it gave rights and took none: that breaks nothing."""
-    return change.method == "SetIamPolicy" and "add " in change.says and "remove " not in change.says
+    return change.method in _OF_RIGHTS and "add " in change.says and "remove " not in change.says
 
 
 def _suspect(change: Change, cause: str, leg: Leg | None, before_s: float | None) -> Suspect:
@@ -196,6 +200,12 @@ def about(family: str, leg: Leg, evidence: EvidenceSet, profile: PipelineProfile
     found = resources_of(leg, evidence, profile)
     kinds = ABOUT.get(family, ()) if family else set(found) - {PUBLISHER}
     return frozenset(name for kind, name in found.items() if kind in kinds)
+
+
+def _roles(evidence: EvidenceSet) -> frozenset[str]:
+    """The custom roles that the policies name, kind/name: what one holds is what is granted with it."""
+    found = seen(evidence.get(CustomRoles))
+    return frozenset(f"roles/{short(role.name)}" for role in found.roles) if found else frozenset()
 
 
 def _idle(leg: Leg, evidence: EvidenceSet) -> tuple[datetime, ...]:

@@ -27,6 +27,7 @@ METHODS = {
     "snapshot": ("pubsub.googleapis.com", SUBSCRIBER),
     "service": ("run.googleapis.com", RUN),
     "account": ("iam.googleapis.com", IAM),
+    "role": ("iam.googleapis.com", IAM),
     "project": ("cloudresourcemanager.googleapis.com", ""),
 }
 """Kind of resource to serviceName and the prefix of its methods."""
@@ -37,8 +38,9 @@ class Target:
     """What an audit entry is about."""
 
     kind: str
-    """topic, subscription, snapshot, service, account or project."""
+    """topic, subscription, snapshot, service, account, role or project."""
     name: str
+    """Short; of a role in full."""
 
 
 class Audit:
@@ -75,6 +77,20 @@ class Audit:
         proto["serviceData"] = {
             "@type": "type.googleapis.com/google.iam.v1.logging.AuditData",
             "policyDelta": {"bindingDeltas": [delta]},
+        }
+        self._write(ACTIVITY, target, proto, "NOTICE")
+
+    def role_change(
+        self, role: str, method: str, by: str, changed: dict[str, Any], before: set[str], after: set[str]
+    ) -> None:
+        """An entry for a change of a custom role, with the permissions that it gained and lost."""
+        target = Target("role", role)
+        proto = self._payload(target, self._full_method(target, method), by)
+        proto["request"] = {"name": role, "role": changed, "updateMask": ",".join(changed)}
+        delta = {"addedPermissions": sorted(after - before), "removedPermissions": sorted(before - after)}
+        proto["serviceData"] = {
+            "@type": "type.googleapis.com/google.iam.admin.v1.AuditData",
+            "permissionDelta": {name: names for name, names in delta.items() if names},
         }
         self._write(ACTIVITY, target, proto, "NOTICE")
 
@@ -119,6 +135,7 @@ class Audit:
             "snapshot": f"projects/{project}/snapshots/{target.name}",
             "service": f"namespaces/{project}/services/{target.name}",
             "account": f"projects/{project}/serviceAccounts/{target.name}",
+            "role": target.name,
             "project": f"projects/{project}",
         }[target.kind]
 
@@ -155,4 +172,6 @@ class Audit:
                 "email_id": target.name,
                 "unique_id": account.unique_id if account else "",
             }
+        if target.kind == "role":
+            return "iam_role", {**project, "role_name": target.name}
         return "project", project

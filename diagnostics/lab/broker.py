@@ -15,19 +15,9 @@ from diagnostics.lab.meters import SubscriptionMeters, TopicMeters
 from diagnostics.lab.model import Snapshot, Subscription, World
 from diagnostics.lab.recorder import Recorder
 from diagnostics.lab.replay import Replay
+from diagnostics.lab.rights import CONSUME, MINT, PUBLISH, holds
 from diagnostics.lab.unverified import Unverified
 
-BROAD = ("roles/pubsub.editor", "roles/pubsub.admin", "roles/editor", "roles/owner")
-PUBLISHES = ("roles/pubsub.publisher", *BROAD)
-SUBSCRIBES = ("roles/pubsub.subscriber", *BROAD)
-MINTS = (
-    "roles/iam.serviceAccountTokenCreator",
-    "roles/iam.serviceAccountOpenIdTokenCreator",
-    "roles/iam.workloadIdentityUser",
-)
-"""Roles with iam.serviceAccounts.getOpenIdToken (Service accounts: roles)."""
-AGENT_ROLE = "roles/pubsub.serviceAgent"
-"""Carries iam.serviceAccounts.getOpenIdToken for agents that have it (all but those of projects older than 2021-04-08)."""
 USER_AGENTS = ("APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)", "CloudPubSub-Google")
 DELETED_TOPIC = "_deleted-topic_"
 TOKEN_LIFE_S = 3600.0
@@ -108,9 +98,7 @@ class Broker:
         return None
 
     def _may_publish(self, topic: str, member: str) -> bool:
-        return self._world.topics[topic].policy.grants(member, *PUBLISHES) or self._world.policy.grants(
-            member, *PUBLISHES
-        )
+        return holds(self._world, member, PUBLISH, self._world.topics[topic].policy)
 
     def _spread(self, topic: str, data: bytes, attributes: dict[str, str], ordering_key: str = "") -> str:
         """Into every subscription of the topic; with none, the message is lost and nobody is told."""
@@ -255,15 +243,16 @@ class Broker:
         found, agent = self._world.accounts.get(account), _member(self._world.pubsub_agent)
         if found is None or found.disabled:
             return False
-        return found.policy.grants(agent, *MINTS, AGENT_ROLE) or self._world.policy.grants(agent, *MINTS, AGENT_ROLE)
+        return holds(self._world, agent, MINT, found.policy)
 
     def _counts_attempts(self, subscription: Subscription) -> bool:
         """Google counts delivery attempts only while the dead-letter topic is there and its agent may use both ends."""
         if not subscription.dead_letter_topic or subscription.dead_letter_topic not in self._world.topics:
             return False
         agent = _member(self._world.pubsub_agent)
-        subscribes = subscription.policy.grants(agent, *SUBSCRIBES) or self._world.policy.grants(agent, *SUBSCRIBES)
-        return subscribes and self._may_publish(subscription.dead_letter_topic, agent)
+        return holds(self._world, agent, CONSUME, subscription.policy) and self._may_publish(
+            subscription.dead_letter_topic, agent
+        )
 
     def _dead_letter(self, subscription: Subscription, held: Held) -> None:
         """Attributes: cloud.google.com/pubsub/docs/dead-letter-topics."""

@@ -52,6 +52,12 @@ class Cast:
         email = world.pubsub_agent if name == "agent" else self.account(name)
         return f"{'serviceAccount' if email.endswith('gserviceaccount.com') else 'user'}:{email}"
 
+    def role(self, world: World, name: str) -> str:
+        """A role's full name. Raises UnknownName for a custom role that is not there: Google would refuse to bind it."""
+        if name.startswith("roles/"):
+            return name
+        return find(world.roles, "role", full_role(world, name)).name
+
     def policy(self, world: World, on: str) -> Policy:
         """The IAM policy of a resource written as in `events.Grant.on`."""
         kind, _, name = on.partition(":")
@@ -66,6 +72,11 @@ class Cast:
         if kind == "account":
             return find(world.accounts, kind, self.account(name)).policy
         raise UnknownName(f'"{on}": expected project, topic:NAME, subscription:NAME, service:NAME or account:NAME')
+
+
+def full_role(world: World, name: str) -> str:
+    """projects/P/roles/R of a custom role's id."""
+    return name if "/" in name else f"projects/{world.project}/roles/{name}"
 
 
 def find(held: Mapping[str, Named], kind: str, name: str) -> Named:

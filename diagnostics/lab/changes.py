@@ -12,7 +12,7 @@ import simpy
 from diagnostics.lab import events
 from diagnostics.lab.audit import Audit, Target
 from diagnostics.lab.broker import Broker
-from diagnostics.lab.cast import Cast, UnknownName, find
+from diagnostics.lab.cast import Cast, UnknownName, find, full_role
 from diagnostics.lab.cloud_run.service import CloudRun
 from diagnostics.lab.defaults import revision_name
 from diagnostics.lab.durations import seconds
@@ -20,6 +20,7 @@ from diagnostics.lab.knative import service_json
 from diagnostics.lab.model import Policy, Revision, Service, Subscription, Topic, World
 from diagnostics.lab.settings import (
     change_revision,
+    change_role,
     change_service,
     change_subscription,
     change_topic,
@@ -192,13 +193,20 @@ class Changes:
     # --- IAM ----------------------------------------------------------------------------------------------------------
 
     def grant(self, event: events.Grant) -> None:
-        member = self._cast.member(self._world, event.member)
-        self._cast.policy(self._world, event.on).add(event.role, member)
-        self._audit.policy_change(self._target(event.on), self._by(event), "ADD", event.role, member)
+        member, role = self._cast.member(self._world, event.member), self._cast.role(self._world, event.role)
+        self._cast.policy(self._world, event.on).add(role, member)
+        self._audit.policy_change(self._target(event.on), self._by(event), "ADD", role, member)
 
     def revoke(self, event: events.Grant) -> None:
-        member = take_away(self._world, self._cast, event)
-        self._audit.policy_change(self._target(event.on), self._by(event), "REMOVE", event.role, member)
+        member, role = take_away(self._world, self._cast, event), self._cast.role(self._world, event.role)
+        self._audit.policy_change(self._target(event.on), self._by(event), "REMOVE", role, member)
+
+    def set_role(self, event: events.RoleChanges) -> None:
+        role = find(self._world.roles, "role", full_role(self._world, event.role))
+        before = set(role.permissions)
+        changed = change_role(role, event)
+        method = "UpdateRole" if "deleted" not in changed else "DeleteRole" if role.deleted else "UndeleteRole"
+        self._audit.role_change(role.name, method, self._by(event), changed, before, set(role.permissions))
 
     def disable_account(self, event: events.AccountEvent) -> None:
         self._switch_account(event, "DisableServiceAccount", disabled=True)
@@ -253,9 +261,9 @@ def _tags(service: Service) -> list[tuple[str, int, str]]:
 
 def take_away(world: World, cast: Cast, grant: events.Grant) -> str:
     """Remove a binding; returns the member. Raises UnknownName if the member does not hold the role there."""
-    member = cast.member(world, grant.member)
+    member, role = cast.member(world, grant.member), cast.role(world, grant.role)
     policy = cast.policy(world, grant.on)
-    if not any(b.role == grant.role and member in b.members for b in policy.bindings):
-        raise UnknownName(f"{member} does not hold {grant.role} on {grant.on}")
-    policy.remove(grant.role, member)
+    if not any(b.role == role and member in b.members for b in policy.bindings):
+        raise UnknownName(f"{member} does not hold {role} on {grant.on}")
+    policy.remove(role, member)
     return member

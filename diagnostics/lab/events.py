@@ -274,7 +274,18 @@ class Grant(Change, frozen=True, kw_only=True):
     on: str
     """project, topic:NAME, subscription:NAME, service:NAME or account:NAME."""
     role: str
+    """A predefined one, or the id or the full name of a custom one."""
     member: str
+
+
+class RoleChanges(Change, frozen=True, kw_only=True):
+    """A role of the project's own, and what it holds."""
+
+    role: str
+    """Its id, or its full name: projects/P/roles/R, organizations/O/roles/R."""
+    permissions: tuple[str, ...] | UnsetType = UNSET
+    stage: Literal["ALPHA", "BETA", "GA", "DEPRECATED", "DISABLED", "EAP"] | UnsetType = UNSET
+    deleted: bool | UnsetType = UNSET
 
 
 class AccountEvent(Change, frozen=True, kw_only=True):
@@ -330,6 +341,7 @@ class TimelineEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     grant: Grant | None = None
     revoke: Grant | None = None
+    set_role: RoleChanges | None = None
     disable_account: AccountEvent | None = None
     enable_account: AccountEvent | None = None
     delete_account: AccountEvent | None = None

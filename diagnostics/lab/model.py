@@ -21,13 +21,6 @@ class Policy:
 
     bindings: list[Binding] = field(default_factory=list)
 
-    def grants(self, member: str, *roles: str) -> bool:
-        """Whether an unconditional binding gives the member (or allUsers) one of the roles."""
-        return any(
-            b.role in roles and not b.condition and (member in b.members or "allUsers" in b.members)
-            for b in self.bindings
-        )
-
     def add(self, role: str, member: str) -> None:
         for binding in self.bindings:
             if binding.role == role and not binding.condition:
@@ -40,6 +33,17 @@ class Policy:
             if binding.role == role:
                 binding.members.discard(member)
         self.bindings = [b for b in self.bindings if b.members]
+
+
+@dataclass
+class Role:
+    """A role of the project's or the organisation's own."""
+
+    name: str
+    """projects/P/roles/R or organizations/O/roles/R."""
+    permissions: tuple[str, ...] = ()
+    stage: str = "GA"
+    deleted: bool = False
 
 
 @dataclass
@@ -182,6 +186,8 @@ class World:
     accounts: dict[str, ServiceAccount] = field(default_factory=dict)
     policy: Policy = field(default_factory=Policy)
     """Project-level IAM policy."""
+    roles: dict[str, Role] = field(default_factory=dict)
+    """Custom roles by full name."""
     quota_exceeded: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     """quota_metric to (from, until) spans in which calls are refused."""
 

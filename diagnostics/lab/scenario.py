@@ -21,6 +21,7 @@ from diagnostics.lab.events import (
     NewSubscription,
     NewTopic,
     RevisionChanges,
+    RoleChanges,
     ServiceChanges,
     SubscriptionChanges,
     TimelineEntry,
@@ -58,6 +59,8 @@ class PipelineSpec(Event, frozen=True, kw_only=True):
     """Further topics."""
     subscriptions: tuple[NewSubscription, ...] = ()
     """Further subscriptions."""
+    roles: tuple[RoleChanges, ...] = ()
+    """Custom roles."""
     grants: tuple[Grant, ...] = ()
     """Further bindings."""
     without: tuple[Grant, ...] = ()

@@ -6,14 +6,15 @@ import random
 
 from msgspec import UNSET
 
-from diagnostics.lab.cast import Cast, find
+from diagnostics.lab.cast import Cast, find, full_role
 from diagnostics.lab.changes import take_away
 from diagnostics.lab.defaults import healthy
 from diagnostics.lab.filters import compile_filter
-from diagnostics.lab.model import Topic, World
+from diagnostics.lab.model import Role, Topic, World
 from diagnostics.lab.scenario import LegSpec, PipelineSpec, ServiceSpec
 from diagnostics.lab.settings import (
     change_revision,
+    change_role,
     change_service,
     change_subscription,
     change_topic,
@@ -33,8 +34,12 @@ def set_scene(spec: PipelineSpec, rng: random.Random, since: float) -> tuple[Wor
     _leg(world, cast, cast.subscriptions["completion"], spec.completion)
     for subscription in spec.subscriptions:
         new_subscription(world, cast, subscription, since)
+    for new_role in spec.roles:
+        role = Role(full_role(world, new_role.role))
+        change_role(role, new_role)
+        world.roles[role.name] = role
     for grant in spec.grants:
-        cast.policy(world, grant.on).add(grant.role, cast.member(world, grant.member))
+        cast.policy(world, grant.on).add(cast.role(world, grant.role), cast.member(world, grant.member))
     for grant in spec.without:
         take_away(world, cast, grant)
     return world, cast

@@ -12,12 +12,13 @@ from diagnostics.lab.durations import seconds
 from diagnostics.lab.events import (
     NewSubscription,
     RevisionChanges,
+    RoleChanges,
     ServiceChanges,
     SubscriptionChanges,
     TopicChanges,
 )
 from diagnostics.lab.filters import compile_filter
-from diagnostics.lab.model import Revision, Service, Subscription, Topic, World
+from diagnostics.lab.model import Revision, Role, Service, Subscription, Topic, World
 
 
 def change_subscription(
@@ -127,6 +128,19 @@ def change_topic(topic: Topic, changes: TopicChanges) -> dict[str, Any]:
     if changes.retention is not UNSET:
         topic.retention_s = seconds(changes.retention)
         changed["messageRetentionDuration"] = _duration(topic.retention_s)
+    return changed
+
+
+def change_role(role: Role, changes: RoleChanges) -> dict[str, Any]:
+    """Set a custom role's fields."""
+    changed: dict[str, Any] = {}
+    if changes.permissions is not UNSET:
+        role.permissions = changes.permissions
+        changed["includedPermissions"] = list(role.permissions)
+    if changes.stage is not UNSET:
+        changed["stage"] = role.stage = changes.stage
+    if changes.deleted is not UNSET:
+        changed["deleted"] = role.deleted = changes.deleted
     return changed
 
 

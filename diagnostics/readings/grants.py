@@ -1,8 +1,8 @@
 """Does a member hold a permission? Granted, missing, or cannot tell, with the reason and the command that settles it.
 
-Policies name members and roles, not who is behind a group or what a role holds today, and what a folder or the organisation
-grants is not read at all. So `missing` says no more than that nothing was found on the resource and the project: that the
-permission really lacks is for a refusal to say.
+Policies name members and roles, not who is behind a group, and what a folder or the organisation grants is not read at all. So
+`missing` says no more than that nothing was found on the resource and the project: that the permission really lacks is for a
+refusal to say. What a custom role holds is read, where it may be.
 
 Which roles carry a permission: Google's pages on roles and permissions, as of the middle of 2026. Google adds permissions to its
 roles from time to time; a role of the same product that is not listed either way is a doubt, not a no.
@@ -11,11 +11,11 @@ roles from time to time; a role of the same product that is not listed either wa
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from diagnostics.evidence.model import Binding, Change, Policy, Unseen
+from diagnostics.evidence.model import Binding, Change, CustomRole, CustomRoles, Policy, Unseen
 
 BASIC = frozenset({"roles/owner", "roles/editor"})
 
@@ -121,22 +121,24 @@ class Grant:
         return self.held is Held.UNKNOWN
 
 
-def holds(member: str, permission: Permission, *places: Policy | Unseen) -> Grant:
-    """Whether one of these policies grants it: the resource's own first, then those above it."""
+def holds(
+    member: str, permission: Permission, *places: Policy | Unseen, roles: CustomRoles | Unseen | None = None
+) -> Grant:
+    """Whether one of these policies grants it: the resource's own first, then those above it. `roles`: what custom roles hold."""
+    asked = _Asked(member, permission, roles)
     seen = [p for p in places if not isinstance(p, Unseen)]
     bindings = [(p, b) for p in seen for b in p.bindings]
-    if any(_carries(b.role, permission) and _among(member, b) and not b.condition for _, b in bindings):
+    if any(asked.carried_by(b.role) and asked.among(b) and not b.condition for _, b in bindings):
         return Grant(Held.GRANTED)
     told = _troubleshoot(member, permission, places[0])
-    doubts = [(_among(member, b) is None, _doubt(p, b, member, permission), p) for p, b in bindings]
-    by_name, through = ([(why, p) for many, why, p in doubts if why and many is which] for which in (False, True))
+    doubts = [(asked.among(b) is None, doubt) for p, b in bindings if (doubt := asked.doubt(p, b))]
+    by_name, through = ([doubt for many, doubt in doubts if many is which] for which in (False, True))
     unseen = [p for p in places if isinstance(p, Unseen)]
     if by_name or (through and not unseen):
-        why, place = (by_name or through)[0]
-        return Grant(Held.UNKNOWN, why, type(place).__name__, settled_by=told)
+        return replace((by_name or through)[0], settled_by=told)
     if unseen:
         return hidden(unseen[0])
-    return Grant(Held.MISSING, _nowhere(member, permission, seen), settled_by=told)
+    return Grant(Held.MISSING, asked.nowhere(seen), settled_by=told)
 
 
 def taken(member: str, permission: Permission, changes: Iterable[Change]) -> datetime | None:
@@ -163,14 +165,74 @@ def hidden(unseen: Unseen) -> Grant:
     return Grant(Held.UNKNOWN, unseen.says, unseen.what, unseen.permission, unseen.mend)
 
 
-def _carries(role: str, permission: Permission) -> bool | None:
-    """None: cannot tell."""
-    if role in permission.carried_by:
-        return True
-    if role in permission.lacked_by:
-        return False
-    doubtful = role in permission.perhaps or role.startswith(permission.kin) or role.lower().endswith("serviceagent")
-    return None if doubtful or not role.startswith("roles/") else False
+@dataclass(frozen=True)
+class _Asked:
+    """One member and one permission, and what is known of custom roles."""
+
+    member: str
+    permission: Permission
+    roles: CustomRoles | Unseen | None
+
+    def carried_by(self, role: str) -> bool | None:
+        """None: cannot tell."""
+        if not role.startswith("roles/"):
+            return self._carried_by_custom(role)
+        permission = self.permission
+        if role in permission.carried_by:
+            return True
+        if role in permission.lacked_by:
+            return False
+        doubtful = (
+            role in permission.perhaps or role.startswith(permission.kin) or role.lower().endswith("serviceagent")
+        )
+        return None if doubtful else False
+
+    def _carried_by_custom(self, name: str) -> bool | None:
+        role = self._custom(name)
+        if role is None or role.unseen:
+            return None
+        return not role.off and self.permission.name in role.permissions
+
+    def _custom(self, name: str) -> CustomRole | None:
+        return self.roles.named(name) if isinstance(self.roles, CustomRoles) else None
+
+    def among(self, binding: Binding) -> bool | None:
+        """Whether the member is one of those of the binding. None: cannot tell."""
+        if self.member in binding.members or "allUsers" in binding.members:
+            return True
+        return None if self.member != "allUsers" and _many(binding) else False
+
+    def doubt(self, policy: Policy, binding: Binding) -> Grant | None:
+        """Why this binding may grant it, though that cannot be told. None: it does not."""
+        carries, among = self.carried_by(binding.role), self.among(binding)
+        if carries is False or among is False:
+            return None
+        role, kind = f"{binding.role} on {_short(policy.resource)}", type(policy).__name__
+        if carries is None:
+            return self._may_carry(role, binding.role, kind)
+        if among is None:
+            return Grant(Held.UNKNOWN, f"{role} is granted to {_many(binding)[0]}, which may include it", kind)
+        return Grant(Held.UNKNOWN, f"{role} holds only under the condition {binding.condition}", kind)
+
+    def _may_carry(self, role: str, name: str, kind: str) -> Grant:
+        says, custom = f"{role} may carry {self.permission.name}", self._custom(name)
+        if isinstance(self.roles, Unseen) and not name.startswith("roles/"):
+            return Grant(Held.UNKNOWN, f"{says}: {self.roles.says}", self.roles.what, self.roles.permission)
+        if custom is None or not custom.unseen:
+            return Grant(Held.UNKNOWN, says, kind)
+        return Grant(Held.UNKNOWN, f"{says}: {custom.unseen}", "CustomRoles", custom.permission)
+
+    def nowhere(self, seen: Iterable[Policy]) -> str:
+        """Why it is missing, where a binding looks as if it granted it."""
+        gone = f"deleted:{self.member}?uid="
+        for policy in seen:
+            for binding in policy.bindings:
+                if self.carried_by(binding.role) and any(m.startswith(gone) for m in binding.members):
+                    return f"the grant on {_short(policy.resource)} belongs to a deleted account of that name"
+                custom = self._custom(binding.role)
+                if custom and self.member in binding.members:
+                    return f"{custom.name} on {_short(policy.resource)} {custom.off or f'does not hold {self.permission.name}'}"
+        return "folders and the organisation were not read"
 
 
 _MANY = ("group:", "domain:", "principalSet:", "projectOwner:", "projectEditor:", "projectViewer:")
@@ -181,26 +243,6 @@ def _many(binding: Binding) -> list[str]:
     return [m for m in binding.members if m.startswith(_MANY) or m == "allAuthenticatedUsers"]
 
 
-def _among(member: str, binding: Binding) -> bool | None:
-    """Whether the member is one of those of the binding. None: cannot tell."""
-    if member in binding.members or "allUsers" in binding.members:
-        return True
-    return None if member != "allUsers" and _many(binding) else False
-
-
-def _doubt(policy: Policy, binding: Binding, member: str, permission: Permission) -> str:
-    """Why this binding may grant it, though that cannot be told; empty: it does not."""
-    carries, among = _carries(binding.role, permission), _among(member, binding)
-    if carries is False or among is False:
-        return ""
-    role = f"{binding.role} on {_short(policy.resource)}"
-    if carries is None:
-        return f"{role} may carry {permission.name}"
-    if among is None:
-        return f"{role} is granted to {_many(binding)[0]}, which may include it"
-    return f"{role} holds only under the condition {binding.condition}"
-
-
 def _troubleshoot(member: str, permission: Permission, place: Policy | Unseen) -> str:
     """The command with which Google itself tells, groups, custom roles, conditions and folders included."""
     if isinstance(place, Unseen) or not member.startswith("serviceAccount:"):
@@ -209,15 +251,6 @@ def _troubleshoot(member: str, permission: Permission, place: Policy | Unseen) -
         f"gcloud policy-intelligence troubleshoot-policy iam //{permission.api}/{place.resource} "
         f"--principal-email={member.partition(':')[2]} --permission={permission.name}"
     )
-
-
-def _nowhere(member: str, permission: Permission, seen: Iterable[Policy]) -> str:
-    gone = f"deleted:{member}?uid="
-    for policy in seen:
-        for binding in policy.bindings:
-            if _carries(binding.role, permission) and any(m.startswith(gone) for m in binding.members):
-                return f"the grant on {_short(policy.resource)} belongs to a deleted account of that name"
-    return "folders and the organisation were not read"
 
 
 def _short(resource: str) -> str:

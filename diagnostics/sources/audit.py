@@ -40,6 +40,7 @@ def change_log(
     about = [
         one_of("protoPayload.resourceName", _pubsub_names(pipeline, (request, completion))),
         both('resource.type="project"', 'protoPayload.methodName:"SetIamPolicy"'),
+        'resource.type="iam_role"',
         both(logs(POLICY), 'resource.labels.method:"run.googleapis.com"'),
     ]
     names = sorted({r.service for r in (services.worker, services.coordinator) if r})

@@ -19,8 +19,9 @@ Path = tuple[str, ...]
 def says_of(payload: Any) -> str:
     """A google.cloud.audit.AuditLog in a line; empty when it does not tell."""
     deltas = [f"{_action(d)} {d.role} for {redact(d.member)}" for d in policy_deltas(payload)]
+    deltas += _permission_deltas(payload)
     if deltas:
-        return "; ".join(deltas)
+        return redact("; ".join(deltas))
     request = load("google.protobuf.json_format").MessageToDict(payload.request)
     fields = _masked(list(_leaves(request, payload.resource_name)), request.get("updateMask", ""))
     fields.sort(
@@ -37,6 +38,15 @@ def policy_deltas(payload: Any) -> list[Any]:
         delta = json_format.MessageToDict(payload.metadata).get("policyDelta", {})
         json_format.ParseDict({"policyDelta": delta}, data, ignore_unknown_fields=True)
     return list(data.policy_delta.binding_deltas)
+
+
+def _permission_deltas(payload: Any) -> list[str]:
+    """Permissions that a change of a custom role added and removed (google.iam.admin.v1.AuditData)."""
+    data = load("google.cloud.iam_admin_v1.types").AuditData.pb()()
+    if not payload.service_data.Unpack(data):
+        return []
+    delta = data.permission_delta
+    return [f"remove {p}" for p in delta.removed_permissions] + [f"add {p}" for p in delta.added_permissions]
 
 
 def _action(delta: Any) -> str:

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
-from diagnostics.evidence.model import ProjectInfo, ProjectPolicy, PushAccount, PushAccountPolicy, Why
+from functools import partial
+from typing import Annotated
+
+from diagnostics.evidence.model import (
+    Binding,
+    CustomRole,
+    CustomRoles,
+    DeadLetterTopicPolicy,
+    Leg,
+    Policy,
+    ProjectInfo,
+    ProjectPolicy,
+    PushAccount,
+    PushAccountPolicy,
+    ServicePolicy,
+    SubscriptionPolicy,
+    Unseen,
+    Why,
+)
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.sources.pubsub import bindings
 from diagnostics.sources.route import Push
 from diagnostics.transport.call import NotThere, call
 from diagnostics.transport.provenance import gcloud, provenance
-from diagnostics.transport.rpcs import ACCOUNT_POLICY, GET_ACCOUNT, GET_PROJECT, PROJECT_POLICY
-from diagnostics.transport.session import Session
+from diagnostics.transport.rpcs import ACCOUNT_POLICY, GET_ACCOUNT, GET_PROJECT, GET_ROLE, PROJECT_POLICY
+from diagnostics.transport.session import Session, together
+
+ROLES = 30
+"""So many custom roles are read at most, those bound on the resources themselves first."""
+ABOUT = ("iam.", "pubsub.", "run.", "cloudfunctions.")
+"""Permissions of these products are kept."""
+PEOPLE = ("user:", "deleted:")
+"""Members that no account of the pipeline is one of."""
 
 
 def push_account(session: Session, pipeline: PipelineProfile, push: Push) -> PushAccount:
@@ -56,6 +81,63 @@ def project_policy(session: Session, pipeline: PipelineProfile) -> ProjectPolicy
         resource=name,
         bindings=bindings(session, PROJECT_POLICY, name),
     )
+
+
+def custom_roles(
+    session: Session,
+    pipeline: PipelineProfile,
+    project: ProjectPolicy | Unseen,
+    request_service: Annotated[ServicePolicy | Unseen, Leg.REQUEST],
+    completion_service: Annotated[ServicePolicy | Unseen, Leg.COMPLETION],
+    request_account: Annotated[PushAccountPolicy | Unseen, Leg.REQUEST],
+    completion_account: Annotated[PushAccountPolicy | Unseen, Leg.COMPLETION],
+    request_subscription: Annotated[SubscriptionPolicy | Unseen, Leg.REQUEST],
+    completion_subscription: Annotated[SubscriptionPolicy | Unseen, Leg.COMPLETION],
+    request_dead: Annotated[DeadLetterTopicPolicy | Unseen, Leg.REQUEST],
+    completion_dead: Annotated[DeadLetterTopicPolicy | Unseen, Leg.COMPLETION],
+) -> CustomRoles:
+    """What the custom roles hold that these policies give to more than people."""
+    policies: tuple[Policy | Unseen, ...] = (
+        *(request_service, completion_service, request_account, completion_account),
+        *(request_subscription, completion_subscription, request_dead, completion_dead, project),
+    )
+    bound = [b for p in policies if not isinstance(p, Unseen) for b in p.bindings if _of_its_own(b)]
+    names = tuple(dict.fromkeys(b.role for b in bound))
+    roles = together(*(partial(_role, session, name) for name in names[:ROLES])) if names else []
+    denied = next((r for r in roles if r.permission), None)
+    if denied and all(r.permission for r in roles):
+        raise NotSeen(
+            Why.PERMISSION_DENIED, denied.unseen, denied.permission, f"ask for a role with {denied.permission}"
+        )
+    more = f"only {ROLES} custom roles are read at a time"
+    by_hand = ("describe", *_described(names[0])) if names else ("list", f"--project={pipeline.project}")
+    return CustomRoles(
+        source=provenance(session, "IAM", f"projects/{pipeline.project}", gcloud("iam", "roles", *by_hand)),
+        roles=(*roles, *(CustomRole(name=name, unseen=more) for name in names[ROLES:])),
+    )
+
+
+def _of_its_own(binding: Binding) -> bool:
+    return not binding.role.startswith("roles/") and not all(m.startswith(PEOPLE) for m in binding.members)
+
+
+def _described(name: str) -> tuple[str, str]:
+    """What gcloud calls a custom role."""
+    kind, owner, _, role = name.split("/")
+    return role, f"--{kind.removesuffix('s')}={owner}"
+
+
+def _role(session: Session, name: str) -> CustomRole:
+    try:
+        found = call(session, GET_ROLE, {"name": name})
+    except NotThere:
+        return CustomRole(name=name, off="does not exist")
+    except NotSeen as failed:
+        return CustomRole(name=name, unseen=failed.says, permission=failed.permission)
+    stage = found.DESCRIPTOR.fields_by_name["stage"].enum_type.values_by_number[found.stage].name
+    off = "is deleted" if found.deleted else "is disabled" if stage == "DISABLED" else ""
+    held = sorted(p for p in found.included_permissions if p.startswith(ABOUT))
+    return CustomRole(name=name, permissions=tuple(held), off=off)
 
 
 def full_account(pipeline: PipelineProfile, email: str) -> str:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from diagnostics.evidence.model import (
     ChangeLog,
+    CustomRoles,
     DeadLetterCounts,
     DeadLetterPolicy,
     DeadLetterTopic,
@@ -81,6 +82,7 @@ def dead_letter(
     subscription_policy: SubscriptionPolicy | Unseen,
     project: ProjectInfo | Unseen,
     project_policy: ProjectPolicy | Unseen,
+    roles: CustomRoles | Unseen,
     dead: DeadLetterCounts | Unseen,
     changes: ChangeLog | Unseen,
 ) -> Iterator[Finding]:
@@ -105,11 +107,11 @@ def dead_letter(
         yield _cannot_tell(leg, about, hidden(project))
         return
     agent = f"serviceAccount:{project.pubsub_agent}"
+    may_publish = holds(agent, PUBLISH, topic_policy, project_policy, roles=roles)
+    may_consume = holds(agent, CONSUME, subscription_policy, project_policy, roles=roles)
     needs = (
-        _Need(PUBLISH, f"topics/{short(policy.topic)}", holds(agent, PUBLISH, topic_policy, project_policy)),
-        _Need(
-            CONSUME, f"subscriptions/{short(settings.name)}", holds(agent, CONSUME, subscription_policy, project_policy)
-        ),
+        _Need(PUBLISH, f"topics/{short(policy.topic)}", may_publish),
+        _Need(CONSUME, f"subscriptions/{short(settings.name)}", may_consume),
     )
     if all(need.grant.granted for need in needs) or _works(dead, needs, changes, project.project):
         if not isinstance(topic, Unseen) or _forwarded(dead):

@@ -7,14 +7,16 @@ The front end asks for ingress first: a push that it refuses gets a 404 that no 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from diagnostics.evidence.model import (
     By,
     Change,
     ChangeLog,
+    CustomRoles,
     Leg,
     LiveHealth,
     LogRow,
@@ -179,6 +181,7 @@ def may_call(
     service: ServiceConfig | Unseen,
     policy: ServicePolicy | Unseen,
     project_policy: ProjectPolicy | Unseen,
+    roles: CustomRoles | Unseen,
     pushes: PushCounts | Unseen,
     log: RequestLog | Unseen,
     changes: ChangeLog | Unseen,
@@ -192,7 +195,18 @@ def may_call(
     elif isinstance(service, Unseen):
         yield from _hidden(case, subjects.configured(subscription), service)
     elif subscription.settings and service.settings:
-        yield from _configured(case, subscription.settings, service.settings, policy, project_policy)
+        granted = partial(_invokes, policy=policy, project_policy=project_policy, roles=roles)
+        yield from _configured(case, subscription.settings, service.settings, granted)
+
+
+def _invokes(
+    member: str,
+    *,
+    policy: ServicePolicy | Unseen,
+    project_policy: ProjectPolicy | Unseen,
+    roles: CustomRoles | Unseen,
+) -> Grant:
+    return holds(member, INVOKE, policy, project_policy, roles=roles)
 
 
 def _hidden(case: Passage, about: Subject | None, unseen: Unseen) -> Iterator[Finding]:
@@ -204,9 +218,9 @@ def _configured(
     case: Passage,
     settings: SubscriptionSettings,
     target: ServiceSettings,
-    policy: ServicePolicy | Unseen,
-    project_policy: ProjectPolicy | Unseen,
+    granted: Callable[[str], Grant],
 ) -> Iterator[Finding]:
+    """`granted`: whether a member may invoke the service."""
     closed = _closed(settings, target)
     yield from _ingress(case, target, closed)
     about = _serving(target)
@@ -214,7 +228,7 @@ def _configured(
     if target.iap:
         yield from _proxy(case, target)
         return
-    public = holds("allUsers", INVOKE, policy, project_policy)
+    public = granted("allUsers")
     if public.granted or target.invoker_iam_disabled:
         yield from _granted(case, "anyone", target)
         return
@@ -222,8 +236,7 @@ def _configured(
         yield from _no_token(case, settings, target, public)
         return
     yield from _audience(case, settings, target)
-    member = f"serviceAccount:{settings.push_account}"
-    yield from _invoker(case, settings, target, holds(member, INVOKE, policy, project_policy))
+    yield from _invoker(case, settings, target, granted(_member(settings.push_account)))
 
 
 def may_mint(
@@ -235,6 +248,7 @@ def may_mint(
     project_policy: ProjectPolicy | Unseen,
     account: PushAccount | Unseen,
     account_policy: PushAccountPolicy | Unseen,
+    roles: CustomRoles | Unseen,
     pushes: PushCounts | Unseen,
     log: RequestLog | Unseen,
     changes: ChangeLog | Unseen,
@@ -252,9 +266,8 @@ def may_mint(
         if not case.vouched:
             yield _cannot_tell(case, subjects.account(settings.push_account), question, hidden(project))
         return
-    yield from _minting(
-        case, settings, project, holds(_member(project.pubsub_agent), MINT, account_policy, project_policy)
-    )
+    answer = holds(_member(project.pubsub_agent), MINT, account_policy, project_policy, roles=roles)
+    yield from _minting(case, settings, project, answer)
 
 
 def _pushed_here(subscription: SubscriptionConfig | Unseen, service: ServiceConfig | Unseen) -> bool:

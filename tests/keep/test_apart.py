@@ -88,7 +88,7 @@ def of_tomorrow(said: dict[str, Any]) -> None:
         mark["means"] = "paused"
     piece(said, "ServicePolicy", "request")["bindings"][0].pop("condition")
     piece(said, "PushCounts", "request")["series"][0]["unit"] = "1"
-    said["unseen"][0]["why"] = "on_strike"
+    next(one for one in said["unseen"] if one["what"] == "LiveHealth")["why"] = "on_strike"
     said["diagnosis"] = {"status": "fault", "headline": "it was the fog", "alternatives": []}
 
 

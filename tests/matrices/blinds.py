@@ -59,6 +59,7 @@ GROUPS = {
         "ServicePolicy",
         "PushAccountPolicy",
         "ProjectPolicy",
+        "CustomRoles",
         "PushAccount",
     ),
     "Cloud Run": ("ServiceConfig", "Revisions"),

@@ -16,7 +16,7 @@ from diagnostics.lab.scenario import Scenario
 from diagnostics.scoring.expect import Asked
 from tests.matrices.singles import ASKED, Single, Unfit, at, built
 
-UNITED = ("topics", "subscriptions", "grants", "without")
+UNITED = ("topics", "subscriptions", "roles", "grants", "without")
 """Lists of a pipeline that are put together."""
 WHOLE_ENV = "*"
 
@@ -65,6 +65,9 @@ def settings(one: Single) -> Iterator[tuple[tuple[str, str], Any]]:
         elif name in ("topics", "subscriptions"):
             for new in spec:
                 yield (f"{name.removesuffix('s')} {new['name']}", "there"), new
+        elif name == "roles":
+            for new in spec:
+                yield from _fields(f"role {new['role']}", new)
         else:
             for grant in spec:
                 yield _grant(grant), name == "grants"
@@ -96,6 +99,8 @@ def _changes(name: str, event: dict[str, Any]) -> Iterator[tuple[tuple[str, str]
             yield (f"subscription {event['subscription']}", "there"), name
         case "delete_topic":
             yield (f"topic {event['topic']}", "there"), False
+        case "set_role":
+            yield from _fields(f"role {event['role']}", event)
         case "grant" | "revoke":
             yield _grant(event), name == "grant"
         case "disable_account" | "enable_account" | "delete_account":

@@ -9,6 +9,8 @@ import pytest
 from diagnostics.evidence.model import (
     Binding,
     Change,
+    CustomRole,
+    CustomRoles,
     Policy,
     ProjectPolicy,
     Provenance,
@@ -171,3 +173,49 @@ def test_the_last_change_that_took_it_tells_since_when() -> None:
     ]
     assert taken(ACCOUNT, INVOKE, changes) == NOW - timedelta(minutes=30)
     assert taken(ACCOUNT, INVOKE, changes[3:]) is None
+
+
+ROLE = "projects/p/roles/caller"
+
+
+def roles(**said: object) -> CustomRoles:
+    return CustomRoles(source=SOURCE, roles=(CustomRole(name=ROLE, **said),))  # type: ignore[arg-type]
+
+
+def test_a_custom_role_grants_what_it_holds() -> None:
+    held = roles(permissions=("run.routes.invoke",))
+    assert holds(ACCOUNT, INVOKE, service(gives(ROLE, ACCOUNT)), project(), roles=held).granted
+    assert holds(ACCOUNT, INVOKE, service(), project(gives(ROLE, ACCOUNT)), roles=held).granted
+    assert holds(ACCOUNT, MINT, service(), project(gives(ROLE, ACCOUNT)), roles=held).missing
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"permissions": ("run.services.get",)}, "does not hold run.routes.invoke"),
+        ({"permissions": ("run.routes.invoke",), "off": "is disabled"}, "is disabled"),
+        ({"permissions": ("run.routes.invoke",), "off": "is deleted"}, "is deleted"),
+        ({"off": "does not exist"}, "does not exist"),
+    ],
+    ids=["without it", "disabled", "deleted", "gone"],
+)
+def test_a_custom_role_that_gives_nothing_is_missing_and_says_so(said: dict[str, object], why: str) -> None:
+    found = holds(ACCOUNT, INVOKE, service(gives(ROLE, ACCOUNT)), project(), roles=roles(**said))
+    assert found.missing
+    assert f"{ROLE} on worker {why}" in found.why
+
+
+def test_a_custom_role_that_may_not_be_read_is_no_answer_and_names_the_permission() -> None:
+    hidden = roles(unseen="iam.roles.get is missing", permission="iam.roles.get")
+    found = holds(ACCOUNT, INVOKE, service(gives(ROLE, ACCOUNT)), project(), roles=hidden)
+    assert (found.held, found.what, found.permission) == (Held.UNKNOWN, "CustomRoles", "iam.roles.get")
+    assert "may carry run.routes.invoke: iam.roles.get is missing" in found.why
+
+
+def test_custom_roles_that_were_not_seen_at_all_are_no_answer() -> None:
+    unseen = Unseen(what="CustomRoles", why=Why.TIMED_OUT, says="no answer")
+    found = holds(ACCOUNT, INVOKE, service(gives(ROLE, ACCOUNT)), project(), roles=unseen)
+    assert (found.held, found.what) == (Held.UNKNOWN, "CustomRoles")
+    assert holds(ACCOUNT, INVOKE, service(), project(), roles=unseen).missing
+    other = CustomRoles(source=SOURCE, roles=())
+    assert holds(ACCOUNT, INVOKE, service(gives(ROLE, ACCOUNT)), project(), roles=other).unknown

@@ -91,7 +91,7 @@ def _less(predicate: Predicate) -> Iterator[tuple[str, Predicate]]:
 DELIBERATE = {
     "publish-failing: decisive without": "one of three witnesses; which of them is there depends on what the caller may see",
     "foreign-refusals: decisive without": "one of three proofs that pushes get through",
-    "push-invoker-missing: no refutes": "a grant by a group, a folder or a custom role is not seen; the lab has none of these",
+    "push-invoker-missing: no refutes": "a grant through a group or a folder is not seen; the lab has none of these",
     "push-audience-mismatch: no refutes": "a token may be an hour old, so acks can outlive a wrong audience for a while",
     "poison-retry-storm: requires without delivered.old_backlog, processed.unreadable": "where no item is named and no hour counted",
     "capacity-blip-drained: requires without delivered.acked, delivered.recovered": "turned away, then silence, is no drain",

@@ -25,6 +25,9 @@ SCENARIO = """
 name: access
 story: One finished batch and one that is stuck on a push account without its grant.
 caller: {{lacks: [{lacks}]}}
+pipeline:
+  roles: [{{role: reader, permissions: [run.services.get]}}]
+  grants: [{{on: project, role: reader, member: worker}}, {{on: "service:worker", role: reader, member: worker}}]
 timeline:
   - {{at: -1d, start_batch: {{name: last-night, items: 20}}}}
   - {{at: -40m, revoke: {{on: "service:worker", role: roles/run.invoker, member: worker}}}}

@@ -14,6 +14,7 @@ import pytest
 from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import (
     BatchStatus,
+    CustomRoles,
     DeadLetterTopic,
     EvidenceSet,
     Leg,
@@ -286,3 +287,22 @@ def test_four_days_later_what_can_no_longer_be_seen_is_said(both: tuple[Diagnosi
     assert "as of 2026-02-08 22:21:00Z" in said
     assert "seen 2026-02-12T22:21Z" in said
     assert "no audit entry tells what it was" in " ".join(said.split())
+
+
+ROLE = """
+name: role-then
+story: A role of the project's own that was changed since, and one that was not.
+pipeline:
+  roles: [{role: caller, permissions: [run.routes.invoke]}, {role: same, permissions: [run.routes.invoke]}]
+  grants: [{on: "service:worker", role: caller, member: worker}, {on: project, role: same, member: worker}]
+timeline:
+  - {at: -8d, start_batch: {name: then, items: 12}}
+"""
+
+
+def test_a_custom_role_that_was_changed_since_is_not_known_and_another_is(tmp_path: Path) -> None:
+    with seen(tmp_path, "{at: -3d, set_role: {role: caller, permissions: [run.services.get]}}", head=ROLE) as then:
+        found = then.get(CustomRoles)
+        assert isinstance(found, CustomRoles)
+        told = {r.name.rpartition("/")[2]: (r.permissions, r.unseen) for r in found.roles}
+        assert told == {"caller": ((), "it was changed since"), "same": (("run.routes.invoke",), "")}

@@ -13,6 +13,7 @@ from diagnostics.evidence.model import (
     Binding,
     Change,
     ChangeLog,
+    CustomRoles,
     DeadLetterCounts,
     DeadLetterPolicy,
     DeadLetterTopic,
@@ -90,6 +91,7 @@ def findings(ledger: Ledger | None = None, **given: Any) -> list[Finding]:
         "subscription_policy": on_subscription(CONSUMES),
         "project": ProjectInfo(source=SOURCE, project="p", number="42"),
         "project_policy": on_project(),
+        "roles": CustomRoles(source=SOURCE, roles=()),
         "dead": DeadLetterCounts(source=SOURCE, series=()),
         "changes": ChangeLog(source=SOURCE, since=NOW - timedelta(days=1), changes=()),
     }

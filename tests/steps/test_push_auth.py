@@ -16,6 +16,7 @@ from diagnostics.evidence.model import (
     Binding,
     Change,
     ChangeLog,
+    CustomRoles,
     Leg,
     LiveCall,
     LiveHealth,
@@ -165,6 +166,7 @@ def findings(leg: Leg = Leg.REQUEST, **given: Any) -> list[Finding]:
         "service": service(),
         "policy": policy(LET_IN),
         "project_policy": project_policy(MINTS),
+        "roles": CustomRoles(source=SOURCE, roles=()),
         "project": ProjectInfo(source=SOURCE, project="p", number="42"),
         "account": PushAccount(source=SOURCE, email=EMAIL, exists=True),
         "account_policy": account_policy(),
@@ -181,8 +183,8 @@ def findings(leg: Leg = Leg.REQUEST, **given: Any) -> list[Finding]:
 
     return [
         *push_auth(leg, now=NOW, **more("service", "live", "traffic")),
-        *may_call(leg, now=NOW, **more("service", "policy", "project_policy", "changes")),
-        *may_mint(leg, now=NOW, **more("project", "project_policy", "account", "account_policy", "changes")),
+        *may_call(leg, now=NOW, **more("service", "policy", "project_policy", "roles", "changes")),
+        *may_mint(leg, now=NOW, **more("project", "project_policy", "account", "account_policy", "roles", "changes")),
     ]
 
 

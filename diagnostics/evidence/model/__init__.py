@@ -21,6 +21,8 @@ from diagnostics.evidence.model.base import (
 )
 from diagnostics.evidence.model.iam import (
     Binding,
+    CustomRole,
+    CustomRoles,
     DeadLetterTopicPolicy,
     Policy,
     ProjectInfo,
@@ -91,6 +93,8 @@ __all__ = [
     "By",
     "Change",
     "ChangeLog",
+    "CustomRole",
+    "CustomRoles",
     "DeadLetterCounts",
     "DeadLetterPolicy",
     "DeadLetterTopic",

@@ -58,6 +58,30 @@ class ProjectPolicy(Policy, frozen=True, kw_only=True):
     pass
 
 
+class CustomRole(Struct, frozen=True, kw_only=True):
+    """A role of a project's or an organisation's own, that a policy names."""
+
+    name: str
+    """projects/P/roles/R or organizations/O/roles/R."""
+    permissions: tuple[str, ...] = ()
+    """Of the products that pushes have to do with."""
+    off: str = ""
+    """Why it grants nothing, half a sentence: it is deleted, disabled, not there; empty: it is in force."""
+    unseen: str = ""
+    """Why it could not be read; empty: it was."""
+    permission: str = ""
+    """What the caller lacks to read it."""
+
+
+class CustomRoles(Evidence, frozen=True, kw_only=True):
+    """The custom roles that the policies of this pipeline name, each as it is today."""
+
+    roles: tuple[CustomRole, ...]
+
+    def named(self, name: str) -> CustomRole | None:
+        return next((role for role in self.roles if role.name == name), None)
+
+
 class PushAccount(Evidence, frozen=True, kw_only=True):
     """The push service account itself. `exists` False: Google says not found."""
 

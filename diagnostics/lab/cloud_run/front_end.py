@@ -11,13 +11,12 @@ from urllib.parse import urlsplit
 
 from diagnostics.lab.http import Request, Token
 from diagnostics.lab.model import Service, World
+from diagnostics.lab.rights import INVOKE, holds
 from diagnostics.lab.unverified import Unverified
 
 NOT_AUTHENTICATED = "The request was not authenticated. Either allow unauthenticated invocations or set the proper Authorization header."
 READ_MORE = " Read more at https://cloud.google.com/run/docs/securing/authenticating"
 FORBIDDEN = "Forbidden: Your client does not have permission to get URL from this server."
-INVOKERS = ("roles/run.invoker", "roles/run.servicesInvoker", "roles/run.admin", "roles/editor", "roles/owner")
-"""Roles with run.routes.invoke (Cloud Run: roles, managing access)."""
 GOOGLE_INTERNAL = ("Google-Cloud-Scheduler", "Google-Cloud-Tasks")
 """User agents that internal ingress admits beside Pub/Sub pushes of the same project."""
 
@@ -108,7 +107,7 @@ def _accepted(world: World, service: Service, token: Token) -> bool:
 
 
 def _invokes(world: World, service: Service, member: str) -> bool:
-    return service.policy.grants(member, *INVOKERS) or world.policy.grants(member, *INVOKERS)
+    return holds(world, member, INVOKE, service.policy)
 
 
 def _member(email: str) -> str:

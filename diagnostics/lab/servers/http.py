@@ -19,12 +19,12 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from diagnostics.lab.http import Token
+from diagnostics.lab.rights import INVOKE
 from diagnostics.lab.scenario import Fault
 from diagnostics.lab.servers.cloud import Cloud
 from diagnostics.lab.servers.errors import RpcError
 from diagnostics.lab.servers.faults import HTTP, Faults
 from diagnostics.lab.servers.front import Record
-from diagnostics.lab.servers.permissions import INVOKE
 from diagnostics.lab.servers.truth import truth
 from diagnostics.lab.tokens import Claims
 

@@ -1,4 +1,4 @@
-"""Service accounts (google.iam.admin.v1), their tokens (google.iam.credentials.v1) and the project (resourcemanager.v3)."""
+"""Service accounts and custom roles (google.iam.admin.v1), tokens (google.iam.credentials.v1), the project (resourcemanager.v3)."""
 
 from __future__ import annotations
 
@@ -40,6 +40,21 @@ def get_account_policy(cloud: Cloud, request: Any) -> Any:
 def test_account_permissions(cloud: Cloud, request: Any) -> Any:
     _account(cloud, request.resource, "iam.serviceAccounts.get")
     return held_permissions(cloud, request)
+
+
+def get_role(cloud: Cloud, request: Any) -> Any:
+    """A custom role of the project or of its organisation. A deleted one is still there, and says so."""
+    role = cloud.world.roles.get(request.name)
+    if role is None:
+        raise not_found(f"The role named {request.name} was not found.")
+    stages = iam_admin_v1.Role.RoleLaunchStage
+    return iam_admin_v1.Role.pb()(
+        name=role.name,
+        title=role.name.rpartition("/")[2],
+        included_permissions=sorted(role.permissions),
+        stage=stages[role.stage],
+        deleted=role.deleted,
+    )
 
 
 def generate_id_token(cloud: Cloud, request: Any) -> Any:
@@ -119,6 +134,7 @@ METHODS: tuple[Method, ...] = (
         "iam.serviceAccounts.getIamPolicy",
         lambda r: r.resource,
     ),
+    Method(f"{IAM}/GetRole", iam_admin_v1.GetRoleRequest.pb(), get_role, "iam.roles.get", lambda r: r.name),
     Method(f"{IAM}/TestIamPermissions", TestIamPermissionsRequest, test_account_permissions, "", lambda r: r.resource),
     Method(
         "google.iam.credentials.v1.IAMCredentials/GenerateIdToken",

@@ -6,12 +6,12 @@ Source of the names: the access-control pages of each API (cloud.google.com/pubs
 from __future__ import annotations
 
 from diagnostics.lab.model import World
+from diagnostics.lab.rights import INVOKE
 from diagnostics.lab.servers.errors import invalid
-
-INVOKE = "run.routes.invoke"
 
 HELD = frozenset(
     {
+        "iam.roles.get",
         "iam.serviceAccounts.get",
         "iam.serviceAccounts.getIamPolicy",
         "iam.serviceAccounts.getOpenIdToken",
@@ -43,6 +43,7 @@ HELD = frozenset(
 
 OTHERS = frozenset(
     {
+        "iam.roles.update",
         "iam.serviceAccounts.actAs",
         "iam.serviceAccounts.getAccessToken",
         "iam.serviceAccounts.signJwt",

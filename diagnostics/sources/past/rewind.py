@@ -16,6 +16,8 @@ from msgspec import structs
 
 from diagnostics.evidence.model import (
     Binding,
+    CustomRole,
+    CustomRoles,
     DeadLetterTopic,
     Evidence,
     Policy,
@@ -230,6 +232,20 @@ def policy(today: P, history: History, arguments: Mapping[str, Any]) -> P:
         for r, c in roles
     )
     return structs.replace(today, bindings=bindings)
+
+
+def custom_roles(today: CustomRoles, history: History, arguments: Mapping[str, Any]) -> CustomRoles:
+    """A role that was changed since, or whose audit log is the organisation's, cannot be told."""
+    del arguments
+    return _with(today, roles=tuple(_role_then(role, history) for role in today.roles))
+
+
+def _role_then(role: CustomRole, history: History) -> CustomRole:
+    if not role.name.startswith(f"projects/{history.project}/"):
+        return CustomRole(name=role.name, unseen="what it was then is in the audit log of whoever owns it")
+    if history.of(_short(role.name)):
+        return CustomRole(name=role.name, unseen="it was changed since")
+    return role
 
 
 def push_account(today: PushAccount, history: History, arguments: Mapping[str, Any]) -> PushAccount:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from diagnostics.evidence.model import (
+    CustomRoles,
     DeadLetterTopic,
     DeadLetterTopicPolicy,
     Leg,
@@ -84,11 +85,14 @@ def sign_in(
     project: ProjectInfo | Unseen,
     account: PushAccount | Unseen,
     account_policy: PushAccountPolicy | Unseen,
+    roles: CustomRoles | Unseen,
 ) -> Iterator[Finding]:
     """What `push_auth` finds in the configuration: endpoint, audience, invoker, token creator, ingress."""
     nothing = {"pushes": _NOT_ASKED, "log": _NOT_ASKED, "changes": _NOT_ASKED}
-    yield from may_call(leg, ledger, now, subscription, service, policy, project_policy, **nothing)
-    yield from may_mint(leg, ledger, now, subscription, project, project_policy, account, account_policy, **nothing)
+    yield from may_call(leg, ledger, now, subscription, service, policy, project_policy, roles, **nothing)
+    yield from may_mint(
+        leg, ledger, now, subscription, project, project_policy, account, account_policy, roles, **nothing
+    )
 
 
 def dead_letter(
@@ -100,6 +104,7 @@ def dead_letter(
     subscription_policy: SubscriptionPolicy | Unseen,
     project: ProjectInfo | Unseen,
     project_policy: ProjectPolicy | Unseen,
+    roles: CustomRoles | Unseen,
 ) -> Iterator[Finding]:
     """What the step of this name finds in the configuration."""
     yield from dead_letters.dead_letter(
@@ -111,6 +116,7 @@ def dead_letter(
         subscription_policy,
         project,
         project_policy,
+        roles,
         dead=_NOT_ASKED,
         changes=_NOT_ASKED,
     )

@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple
 
 from diagnostics.evidence.model import (
     ChangeLog,
+    CustomRoles,
     Leg,
     ProjectPolicy,
     PublishCounts,
@@ -121,6 +122,7 @@ def may_publish(
     counts: Annotated[PublishCounts | Unseen, Leg.REQUEST],
     coordinator: Annotated[ServiceConfig | Unseen, Leg.COMPLETION],
     project: ProjectPolicy | Unseen,
+    roles: CustomRoles | Unseen,
     changes: ChangeLog | Unseen,
 ) -> Iterator[Finding]:
     """Reads the audit log for a right to publish that was taken from the coordinator, which nobody may have noticed yet: a topic that
@@ -146,7 +148,7 @@ def may_publish(
             rests_on=("ChangeLog", "BatchMarks", "PublishCounts"),
             tells=Back(back=clock(back, now)),
         )
-    if at is None or holds(member, PUBLISH, project).granted:
+    if at is None or holds(member, PUBLISH, project, roles=roles).granted:
         return
     if isinstance(counts, Unseen) or total(counts.messages, at + timedelta(minutes=1)):
         return
