@@ -91,16 +91,21 @@ class Fault(Event, frozen=True, kw_only=True):
         "cut",
         "lost",
         "lost_hang",
+        "short",
     ]
-    """`cut`: the connection breaks before the call has an effect; `lost`: after it; `lost_hang`: the answer never comes."""
+    """`cut`: the connection breaks before the call has an effect; `lost`: after it; `lost_hang`: the answer never comes. `short`, of log
+    entries: the search had no time for all, so the page has fewer than were asked for, or none, and a token to go on with."""
     seconds: float = 0.0
-    """How late a slow answer comes."""
+    """How late a slow answer comes; how many seconds of the log a short one has searched (0: a part of what was left)."""
     message: str = ""
     after_calls: Count = 0
     """So many calls go well first."""
     calls: Count = 0
     """So many calls are hit; 0: all from then on."""
     after_pages: Count = 0
+    """Of a listing, so many pages go well first."""
+    pages: Count = 0
+    """Of a listing, so many of its pages from then on are hit; 0: all."""
 
 
 class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -46,6 +46,8 @@ class Unverified:
     """Share of pulls that return fewer messages than there are, or none."""
     invoker_text: str = ""
     """Which of the documented sentences a caller without the right gets in the request log; empty: either."""
+    short_log_pages: float = 0.0
+    """Share of log reads that have no time to search all (documented; how often it happens is not)."""
     pending_outlives_caller: bool = True
     """Whether a request that still waits for an instance is handed to one after its caller hung up, or forgotten without a log
     entry. (Once it is inside a container the page is clear: the container is not told.)"""
@@ -75,4 +77,5 @@ class Unverified:
             seek_settles_s=rng.choice([0.0, 5.0, 55.0]),
             short_pulls=rng.choice([0.0, 0.2, 0.5]),
             pending_outlives_caller=rng.random() < 0.5,
+            short_log_pages=rng.choice([0.0, 0.0, 0.3]),
         )

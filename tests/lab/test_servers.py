@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -71,7 +72,9 @@ class StillLab:
     world: World
     scenario: Scenario = field(default_factory=lambda: Scenario(name="still", story="Nothing moves."))
     unverified: Unverified = field(
-        default_factory=lambda: replace(Unverified.draw(random.Random(0)), zero_points_min=0, gap_share=0.0)
+        default_factory=lambda: replace(
+            Unverified.draw(random.Random(0)), zero_points_min=0, gap_share=0.0, short_log_pages=0.0
+        )
     )
     recorder: Telemetry = field(default_factory=Telemetry)
     clock: Clock = field(default_factory=lambda: Clock(simpy.Environment(initial_time=NOW)))
@@ -604,6 +607,26 @@ def test_logs_are_kept_for_thirty_days_and_admin_activity_for_four_hundred(googl
 def test_a_log_read_that_google_refuses_is_refused(google: Google, more: dict[str, Any], error: Any, says: str) -> None:
     with pytest.raises(error, match=says):
         entries(google, **more)
+
+
+@pytest.mark.parametrize("order", ["timestamp asc", "timestamp desc"])
+@pytest.mark.parametrize("seconds", [0.0, 3600.0])
+def test_a_log_read_without_time_for_all_answers_in_part_and_loses_nothing(
+    starts: Start, order: str, seconds: float
+) -> None:
+    google = starts(faults=(Fault(rpc="ListLogEntries", kind="short", seconds=seconds, pages=6),))
+    for hour in range(0, 24, 2):
+        write(google, -3600.0 * hour - 10, text=f"hour {hour}")
+    begin, end = (datetime.fromtimestamp(NOW + at, UTC).isoformat() for at in (-86400, 10))
+    asked = f'timestamp>="{begin}" AND timestamp<="{end}"'
+    pages = list(entries(google, asked, order_by=order, page_size=5).pages)
+    read = [e.text_payload for page in pages for e in page.entries]
+    assert read == sorted(read, key=lambda text: int(text[5:]), reverse=order == "timestamp asc")
+    assert len(read) == 12, "each once"
+    assert any(len(page.entries) < 5 and page.next_page_token for page in pages), (
+        "shorter than asked for, and not the end"
+    )
+    assert not pages[-1].next_page_token
 
 
 def test_the_log_quota_is_per_minute(starts: Start) -> None:

@@ -92,6 +92,8 @@ class Cloud:
     """E-mail of who is asking."""
     held: frozenset[str]
     """Permissions of who is asking."""
+    searches_s: float | None = None
+    """Seconds of the log that the call at hand has time to search; 0: a part of what is left; None: all."""
 
     @property
     def world(self) -> World:

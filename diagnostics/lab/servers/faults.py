@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from diagnostics.lab.scenario import Fault
 from diagnostics.lab.servers.errors import RpcError
@@ -31,6 +32,15 @@ ERRORS: dict[str, tuple[str, str]] = {
 }
 
 
+class Met(NamedTuple):
+    """What a call met, and what is still in store for its answer."""
+
+    lose: Callable[[], None]
+    """To be called once the call has taken effect: it loses the answer if that is in store."""
+    searches_s: float | None = None
+    """Seconds of the log that it has time to search; 0: a part of what is left; None: all."""
+
+
 class Faults:
     """The faults of one lab, with their call counts."""
 
@@ -49,15 +59,15 @@ class Faults:
             self._faults = tuple(faults)
             self._calls = [0] * len(faults)
 
-    def meet(self, rpc: str, page: int, wait: Wait) -> Callable[[], None]:
+    def meet(self, rpc: str, page: int, wait: Wait) -> Met:
         """Let a call (its RPC name and which page of a listing it asks for, from 0) meet what is in store for it.
 
-        Returns what to call once the call has taken effect: it loses the answer if that is in store. Both raise RpcError and
-        block through `wait`.
+        This, and losing the answer, raise RpcError and block through `wait`.
         """
         due = self._due(rpc, page)
-        _strike([f for f in due if f.kind not in AFTERWARDS], wait)
-        return lambda: _strike([f for f in due if f.kind in AFTERWARDS], wait)
+        _strike([f for f in due if f.kind not in (*AFTERWARDS, SHORT)], wait)
+        short = min((f.seconds for f in due if f.kind == SHORT), default=None)
+        return Met(lambda: _strike([f for f in due if f.kind in AFTERWARDS], wait), short)
 
     def _due(self, rpc: str, page: int) -> list[Fault]:
         due = []
@@ -66,13 +76,16 @@ class Faults:
                 if _hits(fault.rpc, rpc):
                     self._calls[i] += 1
                     past = self._calls[i] - fault.after_calls
-                    if past > 0 and (not fault.calls or past <= fault.calls) and page >= fault.after_pages:
+                    further = page - fault.after_pages
+                    here = further >= 0 and (not fault.pages or further < fault.pages)
+                    if past > 0 and (not fault.calls or past <= fault.calls) and here:
                         due.append(fault)
         return due
 
 
 AFTERWARDS = ("lost", "lost_hang")
 """Kinds that strike when the call has taken effect."""
+SHORT = "short"
 
 
 def _strike(faults: Sequence[Fault], wait: Wait) -> None:

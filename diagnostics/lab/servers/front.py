@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import grpc
@@ -111,14 +111,14 @@ class Front:
     def _answer(self, method: Method, request: Any, wait: Wait) -> Any:
         if self._delay_s:
             wait(self._delay_s)
-        lose = self._faults.meet(method.name, page_of(getattr(request, "page_token", "")), wait)
+        met = self._faults.meet(method.name, page_of(getattr(request, "page_token", "")), wait)
         for permission in method.permissions_for(request):
             if permission and permission not in self._cloud.held:
                 raise denied(method.service, permission, method.resource(request))
         with self._cloud.lab.lock:
             self._cloud.lab.now()  # a lab that keeps pace catches up
-            answer = method.handle(self._cloud, request)
-        lose()
+            answer = method.handle(replace(self._cloud, searches_s=met.searches_s), request)
+        met.lose()
         return answer
 
 

@@ -92,7 +92,7 @@ class Web:
         started = time.monotonic()
         status = 0
         try:
-            lose = self._faults.meet(HTTP, 0, self._closing_wait)
+            lose = self._faults.meet(HTTP, 0, self._closing_wait).lose
             with self._cloud.lab.lock:
                 token = self._bearer(headers)
                 answer = self._cloud.lab.http(host, method, target, headers, body, token)
