@@ -153,6 +153,16 @@ class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     keep_runs: bool = True
     """Whether runs are kept in the state directory; PUBSUB_DIAG_KEEP_RUNS=0 turns it off, too."""
 
+    @property
+    def log_places(self) -> tuple[str, ...]:
+        """Where the logs of the services are read, as resource names."""
+        return (f"projects/{self.project}",)
+
+    @property
+    def audit_places(self) -> tuple[str, ...]:
+        """Where the audit logs are read, likewise."""
+        return (f"projects/{self.project}",)
+
     def leg(self, leg: Leg) -> LegProfile | None:
         return self.request if leg is Leg.REQUEST else self.completion
 

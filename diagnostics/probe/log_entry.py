@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from diagnostics.evidence.model import Why
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.probe.journal import Entry
 from diagnostics.probe.reach import Clock, Reach
 from diagnostics.probe.rpcs import WRITE_LOG
-from diagnostics.sources.entries import between, both, entries, field, logs, quoted
+from diagnostics.sources.entries import both, field, logs, quoted
+from diagnostics.sources.search import search
 
 LOG = "pubsub-diag-probe"
 BEGINS, OVER = "begins", "over"
@@ -52,12 +54,16 @@ def is_readable(reach: Reach, entry: Entry) -> bool:
 
 
 def find(reach: Reach, project: str, run: str = "", since: timedelta = KEPT) -> dict[str, Written]:
-    """What the log says of this run, or of all. Raises NotSeen."""
+    """What the log says of this run, or of all. Raises NotSeen, also where a part of the log that was not searched may say more."""
     now = reach.now()
     only = f"jsonPayload.run={quoted(run)}" if run else ""
-    query = both(logs(LOG), only, between(now - since, now + timedelta(minutes=1)))
+    asked, until = both(logs(LOG), only), now + timedelta(minutes=1)
     session = reach.session.again(reach.waits.rpc_s / 0.4, now)
-    found = reach.around("logging.list_log_entries", lambda: entries(session, project, query))
+    found = reach.around(
+        "logging.list_log_entries", lambda: search(session, [f"projects/{project}"], asked, now - since, until)
+    )
+    if not found.complete and not (run and found.items):
+        raise NotSeen(Why.TIMED_OUT, found.note)
     told: dict[str, Written] = {}
     over: set[str] = set()
     for line in found.items:

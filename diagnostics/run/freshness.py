@@ -14,8 +14,9 @@ from msgspec import Struct
 from diagnostics.evidence.model import OUR_USER_AGENT, Leg
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
-from diagnostics.sources.entries import between, both, entries, moment
+from diagnostics.sources.entries import moment
 from diagnostics.sources.route import full_subscription
+from diagnostics.sources.search import search
 from diagnostics.sources.series import PUBSUB, Resource, Span, fetch, gauge
 from diagnostics.transport.call import ApiOff
 from diagnostics.transport.rpcs import LOG_ENTRIES, TIME_SERIES
@@ -94,15 +95,16 @@ def newest_point(session: Session, pipeline: PipelineProfile) -> Newest:
 
 def newest_entry(session: Session, pipeline: PipelineProfile) -> Newest:
     """Of any Cloud Run service of the project."""
-    query = both(between(session.now - BACK_LOGS, session.now), 'resource.type="cloud_run_revision"')
+    asked = 'resource.type="cloud_run_revision"'
     try:
-        found = entries(session, pipeline.project, query, page_size=1)
+        found = search(session, pipeline.log_places, asked, session.now - BACK_LOGS, session.now, most=1)
     except ApiOff as off:
         return Newest(at=None, says=off.says, api=LOG_ENTRIES.api, answered=False, mend=off.mend)
     except NotSeen as failed:
         return Newest(at=None, says=failed.says, api=LOG_ENTRIES.api, answered=False)
     if not found.items:
-        return Newest(at=None, says="no entry of a Cloud Run service in the last day", api=LOG_ENTRIES.api)
+        says = found.note or "no entry of a Cloud Run service in the last day"
+        return Newest(at=None, says=says, api=LOG_ENTRIES.api)
     entry = found.items[0]
     return Newest(at=moment(entry.timestamp), received=moment(entry.receive_timestamp), api=LOG_ENTRIES.api)
 

@@ -15,13 +15,12 @@ from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import Marker, PipelineProfile
 from diagnostics.question.ask import Ask
-from diagnostics.sources.entries import between, both, entries
 from diagnostics.sources.entries import field as field_of
 from diagnostics.sources.marks import marker_filter, marks_of
 from diagnostics.sources.project import out_of_sight
 from diagnostics.sources.pubsub import subscription_config
 from diagnostics.sources.route import Receiver, Services, receiver, services, stated
-from diagnostics.transport.call import Pages
+from diagnostics.sources.search import Found, search
 from diagnostics.transport.session import Session
 
 ROUNDS = 8
@@ -87,7 +86,7 @@ def profile_test(session: Session, pipeline: PipelineProfile, days: float = 7) -
         asked = marker_filter([t.marker for t in open_ones], known)
         if not asked:
             break
-        found = _lines(session, pipeline, both(between(since, until), asked))
+        found = _lines(session, pipeline, asked, since, until)
         _count(found.items, open_ones, known)
         enough = min(MANY, max(t.lines for t in open_ones))
         for tally in open_ones:
@@ -96,9 +95,9 @@ def profile_test(session: Session, pipeline: PipelineProfile, days: float = 7) -
     return tuple(_result(t) for t in tallies)
 
 
-def _lines(session: Session, pipeline: PipelineProfile, asked: str) -> Pages:
+def _lines(session: Session, pipeline: PipelineProfile, asked: str, since: datetime, until: datetime) -> Found:
     try:
-        return entries(session, pipeline.project, asked)
+        return search(session, pipeline.log_places, asked, since, until)
     except NotSeen as refused:
         hidden = out_of_sight(session, pipeline) if refused.permission else None
         raise hidden or refused from refused

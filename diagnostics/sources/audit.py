@@ -11,8 +11,9 @@ from diagnostics.evidence.redact import principal, redact
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.sources.audit_payload import says_of
-from diagnostics.sources.entries import between, both, either, entries, log_provenance, logs, moment, one_of, still_kept
+from diagnostics.sources.entries import both, either, logs, moment, one_of
 from diagnostics.sources.route import Services, full_subscription, full_topic
+from diagnostics.sources.search import log_provenance, search, still_kept
 from diagnostics.transport.clients import load
 from diagnostics.transport.session import Session
 
@@ -53,10 +54,11 @@ def change_log(
         about.append(
             both('protoPayload.serviceName="iam.googleapis.com"', one_of("resource.labels.email_id", accounts))
         )
-    query = both(between(since, until), logs(ACTIVITY, SYSTEM_EVENT, POLICY), either(f"({clause})" for clause in about))
-    found = still_kept(session, since, until, entries(session, pipeline.project, query), KEPT)
+    asked = both(logs(ACTIVITY, SYSTEM_EVENT, POLICY), either(f"({clause})" for clause in about))
+    places = pipeline.audit_places
+    found = still_kept(session, since, until, search(session, places, asked, since, until), KEPT)
     changes = sorted(_changes(found.items), key=lambda c: c.at)
-    source = log_provenance(session, "audit logs", pipeline.project, query, until, found)
+    source = log_provenance(session, "audit logs", places, asked, (since, until), found)
     return ChangeLog(source=source, since=since, changes=tuple(changes))
 
 

@@ -1,26 +1,16 @@
-"""Entries from Cloud Logging: how a query is put together, and how an entry is read."""
+"""Entries of Cloud Logging: how a filter is put together, and how an entry is read."""
 
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from diagnostics.evidence.model import Provenance, Why
-from diagnostics.evidence.unseen import NotSeen
 from diagnostics.sources.route import Receiver
-from diagnostics.transport.call import NotThere, Pages, pages
 from diagnostics.transport.clients import load
-from diagnostics.transport.rpcs import LOG_ENTRIES
-from diagnostics.transport.session import Session
 
-PAGE_SIZE = 1000
-"""The largest page that Google takes (logging.proto)."""
-FILTER_CHARACTERS = 20_000
-"""The longest filter that Google takes (logging.proto)."""
 KEPT = timedelta(days=30)
 """How long the _Default bucket keeps entries, unless it is told otherwise (cloud.google.com/logging/quotas)."""
 DELAY = timedelta(seconds=10)
@@ -29,53 +19,6 @@ DELAY = timedelta(seconds=10)
 REQUESTS = "run.googleapis.com/requests"
 STDOUT, STDERR = "run.googleapis.com/stdout", "run.googleapis.com/stderr"
 SYSTEM = "run.googleapis.com/varlog/system"
-
-
-def entries(
-    session: Session, project: str, query: str, *, most: int = 1, page_size: int = PAGE_SIZE, newest_first: bool = True
-) -> Pages:
-    """Entries that match, at most `most` pages of them. Raises NotSeen."""
-    if len(query) > FILTER_CHARACTERS:
-        raise NotSeen(
-            Why.NOT_CONFIGURED,
-            f"the profile's markers make a log filter of {len(query)} characters; Google takes 20,000",
-        )
-    request = {
-        "resource_names": [f"projects/{project}"],
-        "filter": query,
-        "order_by": "timestamp desc" if newest_first else "timestamp asc",
-        "page_size": page_size,
-    }
-    try:
-        return pages(session, LOG_ENTRIES, request, "entries", most=most)
-    except NotThere as error:
-        raise NotSeen(Why.FAILED, f"Cloud Logging does not know the project {project}: {error}") from error
-
-
-def still_kept(session: Session, since: datetime, until: datetime, found: Pages, kept: timedelta = KEPT) -> Pages:
-    """What was found, said to be partial where the window begins before the oldest entries that are kept for sure.
-
-    Raises NotSeen when the whole window lies there and nothing was found: absence then says nothing. A log bucket may keep longer.
-    """
-    limit = session.now - kept
-    if since >= limit or any(moment(entry.timestamp) < limit for entry in found.items):
-        return found
-    if until < limit and not found.items:
-        raise NotSeen(Why.EXPIRED, f"logs are kept {kept.days} days, and the window ended {until:%Y-%m-%d}")
-    note = f"what was logged before {limit:%Y-%m-%dT%H:%MZ} is no longer kept"
-    return Pages(found.items, False, "; ".join(filter(None, (found.note, note))))
-
-
-def log_provenance(session: Session, source: str, project: str, query: str, until: datetime, of: Pages) -> Provenance:
-    return Provenance(
-        source=source,
-        query=query,
-        by_hand=f"gcloud logging read {shlex.quote(query)} --project={shlex.quote(project)} --order=desc --limit=1000",
-        fetched_at=session.now,
-        as_of=min(until, session.now - DELAY),
-        complete=of.complete,
-        note=of.note,
-    )
 
 
 # --- putting a filter together: always with parentheses, since OR binds stronger than AND -------------------------------
@@ -99,7 +42,40 @@ def logs(*ids: str) -> str:
 
 
 def between(since: datetime, until: datetime) -> str:
-    return both(f'timestamp>="{_rfc3339(since)}"', f'timestamp<="{_rfc3339(until)}"')
+    return both(f'timestamp>="{rfc3339(since)}"', f'timestamp<="{rfc3339(until)}"')
+
+
+class Lines(NamedTuple):
+    """Some lines of one service: in which logs, and what a filter says of them besides."""
+
+    receiver: Receiver
+    logs: tuple[str, ...]
+    detail: str
+
+
+def of_lines(asked: Sequence[Lines]) -> str:
+    """A filter for all of these in one query; empty for none. What Google has an index for stands at its top level, where it makes
+    the search shorter: resource type, service, location and log (docs.cloud.google.com/logging/docs/analyze/custom-index)."""
+    if not asked:
+        return ""
+    top = both(
+        'resource.type="cloud_run_revision"',
+        one_of("resource.labels.service_name", _distinct(a.receiver.service for a in asked)),
+        one_of("resource.labels.location", _distinct(a.receiver.region for a in asked)),
+        logs(*_distinct(log for a in asked for log in a.logs)),
+    )
+    if len(asked) == 1:
+        return both(top, asked[0].detail)
+    return both(top, either(f"({both(_named(a.receiver), logs(*a.logs), a.detail)})" for a in asked))
+
+
+def _named(receiver: Receiver) -> str:
+    name, region = quoted(receiver.service), quoted(receiver.region)
+    return both(f"resource.labels.service_name={name}", f"resource.labels.location={region}")
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
 
 
 def of_service(receiver: Receiver) -> str:
@@ -170,5 +146,5 @@ def latency_s(entry: Any) -> float:
     return float(entry.http_request.latency.seconds + entry.http_request.latency.nanos / 1e9)
 
 
-def _rfc3339(moment: datetime) -> str:
+def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

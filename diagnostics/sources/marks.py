@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -30,24 +30,20 @@ from diagnostics.sources.entries import (
     REQUESTS,
     STDERR,
     STDOUT,
+    Lines,
     began,
-    between,
     both,
     either,
-    entries,
     field,
     latency_s,
-    log_provenance,
-    logs,
     moment,
-    of_service,
+    of_lines,
     quoted,
-    still_kept,
     trace_id,
 )
 from diagnostics.sources.route import Receiver, Services
-from diagnostics.transport.call import Pages
-from diagnostics.transport.session import Session
+from diagnostics.sources.search import PAGE_SIZE, WAY_ON, Found, Search, log_provenance, search, still_kept
+from diagnostics.transport.session import Session, together
 
 OF_BATCHES = frozenset(
     {
@@ -58,6 +54,14 @@ OF_BATCHES = frozenset(
 """Means of markers that tell the course of a batch; all others tell that of items."""
 WORDS = frozenset({"reason", "blocker", "topic", "phase"})
 """Captured names that are words even when they look like numbers."""
+STARTS = frozenset({Means.RECEIVED, Means.CREATED})
+"""Means of lines with which a batch begins."""
+NEWEST = timedelta(days=1)
+"""The part of the look-back that is searched by itself."""
+MOST_READS, FEW_READS = 12, 3
+"""Pages of what holds the batch, and of what was before it."""
+IN_TIME = 0.5
+"""Share of the run's time that is left for all that is asked once the batch is known."""
 BEFORE_BATCH = timedelta(minutes=5)
 AT_LEAST = timedelta(minutes=60)
 
@@ -72,22 +76,70 @@ class CoordinatorLog(Struct, frozen=True, kw_only=True):
 
 def coordinator_log(session: Session, pipeline: PipelineProfile, ask: Ask, services: Services) -> CoordinatorLog:
     markers = [m for m in pipeline.markers if m.means in OF_BATCHES]
-    clauses = [marker_filter(markers, services)] if markers else []
+    asked = marker_lines(markers, services)
     path = pipeline.coordinator.start_path
     if path and services.coordinator:
-        asked = both(f"httpRequest.requestUrl:{quoted(path)}", 'httpRequest.requestMethod="POST"')
-        clauses.append(f"({both(of_service(services.coordinator), logs(REQUESTS), asked)})")
-    if not any(clauses):
+        calls = both(f"httpRequest.requestUrl:{quoted(path)}", 'httpRequest.requestMethod="POST"')
+        asked.append(Lines(services.coordinator, (REQUESTS,), calls))
+    if not asked:
         raise _unnamed(services, "coordinator", "start path, and no log lines about batches")
     since, until = ask.begin(session.now), ask.end(session.now)
-    query = both(between(since, until), either(filter(None, clauses)))
-    found = still_kept(session, since, until, entries(session, pipeline.project, query))
+    clause, places = of_lines(asked), pipeline.log_places
+    read = _newest_day_first(session, places, clause, since, until, lambda f: _holds_batch(f, markers, services, ask))
+    found = still_kept(session, since, until, read)
     requests = [e for e in found.items if e.HasField("http_request")]
     return CoordinatorLog(
-        source=log_provenance(session, "coordinator log", pipeline.project, query, until, found),
+        source=log_provenance(session, "coordinator log", places, clause, (since, until), found),
         marks=marks_of(found.items, markers, services),
         calls=tuple(sorted(_start_calls(requests, path), key=lambda c: c.at)),
     )
+
+
+def _newest_day_first(
+    session: Session,
+    places: Sequence[str],
+    clause: str,
+    since: datetime,
+    until: datetime,
+    holds: Callable[[Iterable[Any]], bool],
+) -> Found:
+    """The look-back in two searches at once, the newest day and what was before it: a long search may come back in part or late, and
+    must not take along the short one, which nearly always `holds` what is looked for."""
+    day = max(since, until - NEWEST)
+    newest = Search(session, places, clause, day, until)
+    if day == since:
+        return newest.read(MOST_READS, IN_TIME).found
+    before = Search(session, places, clause, since, day, below=True)
+    failed, then = together(lambda: _tried(newest, 1), lambda: _tried(before, 1))
+    if failed := failed or _tried(newest, MOST_READS):
+        raise failed
+    if not newest.done:
+        return newest.found
+    if not before.done and not then:
+        then = _tried(before, FEW_READS if holds(newest.items) else MOST_READS)
+    if then or not (before.items or before.done or before.reached < day):
+        why = then.says if then else before.stopped
+        note = f"what was logged before {day:%Y-%m-%dT%H:%MZ} was not searched: {why}; {WAY_ON}"
+        return Found(newest.items, False, note, day)
+    older = before.found
+    return Found([*newest.items, *older.items], older.complete, older.note, older.reached)
+
+
+def _tried(search: Search, reads: int) -> NotSeen | None:
+    """Read on; what keeps it from seeing anything is given back."""
+    if search.done or search.enough:
+        return None
+    try:
+        search.read(reads, IN_TIME)
+    except NotSeen as failed:
+        return failed
+    return None
+
+
+def _holds_batch(found: Iterable[Any], markers: Sequence[Marker], services: Services, ask: Ask) -> bool:
+    """Whether the batch that is asked about is there, with its beginning."""
+    begun = {m.batch for m in marks_of(found, markers, services) if m.means in STARTS}
+    return ask.batch in begun if ask.batch else bool(begun)
 
 
 def batch_marks(pipeline: PipelineProfile, log: CoordinatorLog) -> BatchMarks:
@@ -135,18 +187,18 @@ def batch_start(marks: Sequence[Mark], batch: str) -> datetime | None:
 
 def item_marks(session: Session, pipeline: PipelineProfile, services: Services, window: Window) -> ItemMarks:
     markers = [m for m in pipeline.markers if m.means not in OF_BATCHES]
-    clause = marker_filter(markers, services) if markers else ""
+    clause = marker_filter(markers, services)
     if not clause:
         raise _unnamed(services, "worker", "log lines about items")
     start = window.since if window.batch_start is None else window.batch_start - BEFORE_BATCH
     since = min(start, window.until - AT_LEAST)
-    query = both(between(since, window.until), clause)
-    read = _both_ends(session, pipeline.project, query, window.until)
+    places = pipeline.log_places
+    read = _both_ends(session, places, clause, since, window.until)
     if read.gap is not None and window.batch:
-        read = _with_own(session, pipeline.project, read, _naming(markers, services, window.batch), window.batch)
-    found = still_kept(session, since, window.until, read.pages)
+        read = _with_own(session, places, read, _naming(markers, services, window.batch), window.batch)
+    found = still_kept(session, since, window.until, read.found)
     return ItemMarks(
-        source=log_provenance(session, "application logs", pipeline.project, query, window.until, found),
+        source=log_provenance(session, "application logs", places, clause, (since, window.until), found),
         since=since,
         marks=marks_of(found.items, markers, services),
         unread_until=read.gap.until if read.gap else None,
@@ -158,31 +210,36 @@ class _Gap(NamedTuple):
 
     since: datetime
     until: datetime
+    why: str
 
 
 class _Read(NamedTuple):
     """Lines that were read, and the gap between them, if there is one."""
 
-    pages: Pages
+    found: Found
     gap: _Gap | None = None
 
 
-def _both_ends(session: Session, project: str, query: str, until: datetime) -> _Read:
-    """The oldest two pages, which hold the batch's beginning, and if that is not all the newest one, which holds how it stands."""
-    oldest = entries(session, project, query, most=2, newest_first=False)
+def _both_ends(session: Session, places: Sequence[str], clause: str, since: datetime, until: datetime) -> _Read:
+    """The oldest lines, two pages of them, which hold the batch's beginning, and if that is not all the newest page, which holds how it
+    stands."""
+    oldest = search(session, places, clause, since, until, most=2 * PAGE_SIZE, newest_first=False)
     if oldest.complete:
         return _Read(oldest)
-    last = oldest.items[-1]
     try:
-        newest = entries(session, project, query)
+        newest = search(session, places, clause, oldest.reached, until)
     except NotSeen:
-        return _Read(oldest, _Gap(moment(last.timestamp), until))
-    later = [e for e in reversed(newest.items) if _order(e) > _order(last)]
+        return _Read(oldest, _Gap(oldest.reached, until, WAY_ON))
+    known = {_order(e) for e in oldest.items}
+    later = [e for e in reversed(newest.items) if _order(e) not in known]
+    if newest.complete:
+        return _Read(Found([*oldest.items, *later], True, "", until))
     if not later:
-        return _Read(oldest, _Gap(moment(last.timestamp), until))
-    gap = _Gap(moment(last.timestamp), moment(later[0].timestamp))
-    note = f"lines between {gap.since:%H:%M:%SZ} and {gap.until:%H:%M:%SZ} were not read: there are too many"
-    return _Read(Pages([*oldest.items, *later], False, note), gap)
+        return _Read(oldest, _Gap(oldest.reached, until, WAY_ON))
+    many = "there are too many" if len(newest.items) >= PAGE_SIZE else WAY_ON
+    gap = _Gap(oldest.reached, newest.reached, many)
+    note = f"lines between {gap.since:%H:%M:%SZ} and {gap.until:%H:%M:%SZ} were not read: {gap.why}"
+    return _Read(Found([*oldest.items, *later], False, note, oldest.reached), gap)
 
 
 class _Naming(NamedTuple):
@@ -192,21 +249,21 @@ class _Naming(NamedTuple):
     all: bool
 
 
-def _with_own(session: Session, project: str, read: _Read, own: _Naming, batch: str) -> _Read:
+def _with_own(session: Session, places: Sequence[str], read: _Read, own: _Naming, batch: str) -> _Read:
     """The same with the lines of the gap that name the batch: others may be too many, its own hardly ever are."""
     gap = read.gap
     if gap is None or not own.query:
         return read
     try:
-        found = entries(session, project, both(between(gap.since, gap.until), own.query), most=2)
+        found = search(session, places, own.query, gap.since, gap.until, most=2 * PAGE_SIZE)
     except NotSeen:
         return read
-    known = {_order(e) for e in read.pages.items}
-    items = sorted([*read.pages.items, *(e for e in found.items if _order(e) not in known)], key=_order)
+    known = {_order(e) for e in read.found.items}
+    items = sorted([*read.found.items, *(e for e in found.items if _order(e) not in known)], key=_order)
     if not (found.complete and own.all):
-        return _Read(Pages(items, False, read.pages.note), gap)
-    note = f"lines between {gap.since:%H:%M:%SZ} and {gap.until:%H:%M:%SZ} that do not name {batch} were not read: there are too many"
-    return _Read(Pages(items, False, note))
+        return _Read(read.found._replace(items=items), gap)
+    note = f"lines between {gap.since:%H:%M:%SZ} and {gap.until:%H:%M:%SZ} that do not name {batch} were not read: {gap.why}"
+    return _Read(read.found._replace(items=items, note=note))
 
 
 def _order(entry: Any) -> tuple[datetime, str]:
@@ -230,12 +287,17 @@ def _names(what: str, marker: Marker) -> str:
 
 def marker_filter(markers: Iterable[Marker], services: Services) -> str:
     """A filter for the lines of these markers, of the services that are known; empty when none is."""
-    clauses = []
+    return of_lines(marker_lines(markers, services))
+
+
+def marker_lines(markers: Iterable[Marker], services: Services) -> list[Lines]:
+    """What to ask for, by service."""
+    listed, asked = list(markers), []
     for role, receiver in (("coordinator", services.coordinator), ("worker", services.worker)):
-        lines = sorted({f"{m.field}:{quoted(m.contains)}" for m in markers if m.service == role})
+        lines = sorted({f"{m.field}:{quoted(m.contains)}" for m in listed if m.service == role})
         if lines and receiver:
-            clauses.append(f"({both(of_service(receiver), logs(STDOUT, STDERR), either(lines))})")
-    return either(clauses) if clauses else ""
+            asked.append(Lines(receiver, (STDOUT, STDERR), either(lines)))
+    return asked
 
 
 def marks_of(found: Iterable[Any], markers: Sequence[Marker], services: Services) -> tuple[Mark, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,22 +19,20 @@ from diagnostics.sources.entries import (
     STDERR,
     STDOUT,
     SYSTEM,
+    Lines,
     began,
-    between,
     both,
     either,
-    entries,
     latency_s,
     log_id,
-    log_provenance,
     logs,
     moment,
+    of_lines,
     of_service,
-    still_kept,
     text_of,
 )
 from diagnostics.sources.route import Push, Receiver, Services
-from diagnostics.transport.call import Pages
+from diagnostics.sources.search import log_provenance, search, still_kept
 from diagnostics.transport.session import Session
 
 LINES = 100
@@ -49,25 +48,28 @@ class FineRequests(Struct, frozen=True, kw_only=True):
     """Newest requests below 300 of both services, by service: one query, since queries are scarce."""
 
     rows: dict[str, tuple[LogRow, ...]]
+    reached: datetime
+    """All since then were read."""
     note: str = ""
+    """Why the search went no further, where that was not for having found enough."""
 
 
 def fine_requests(session: Session, pipeline: PipelineProfile, services: Services, window: Window) -> FineRequests:
     known = [r for r in (services.worker, services.coordinator) if r]
     if not known:
         raise NotSeen(Why.NOT_CONFIGURED, services.why or "neither service is known")
-    asked = both(between(window.since, window.until), logs(REQUESTS), "httpRequest.status<300")
-    query = both(asked, either(f"({of_service(r)})" for r in known))
-    found = still_kept(
-        session,
-        window.since,
-        window.until,
-        entries(session, pipeline.project, query, page_size=2 * FINE_AT_MOST * len(known)),
-    )
+    clause = of_lines([Lines(r, (REQUESTS,), "httpRequest.status<300") for r in known])
+    most = 2 * FINE_AT_MOST * len(known)
+    read = search(session, pipeline.log_places, clause, window.since, window.until, most=most)
+    found = still_kept(session, window.since, window.until, read)
     by_service = {
         r.service: [e for e in found.items if e.resource.labels.get("service_name") == r.service] for r in known
     }
-    return FineRequests(rows={service: _rows(these[:FINE_AT_MOST]) for service, these in by_service.items()})
+    return FineRequests(
+        rows={service: _rows(these[:FINE_AT_MOST]) for service, these in by_service.items()},
+        reached=found.reached,
+        note="" if len(found.items) >= most else found.note,
+    )
 
 
 def request_log(
@@ -78,32 +80,36 @@ def request_log(
     window: Window,
     fine: FineRequests | Unseen,
 ) -> RequestLog:
-    asked = both(between(window.since, window.until), logs(REQUESTS), "httpRequest.status>=300")
-    query = both(asked, of_service(receiver))
-    found = still_kept(session, window.since, window.until, entries(session, pipeline.project, query))
-    if isinstance(fine, Unseen):
-        found = Pages(found.items, False, f"requests below 300 were not seen: {fine.says}")
+    clause, places = both(of_service(receiver), logs(REQUESTS), "httpRequest.status>=300"), pipeline.log_places
+    read = search(session, places, clause, window.since, window.until)
+    found = still_kept(session, window.since, window.until, read)
+    why = fine.says if isinstance(fine, Unseen) else fine.note
+    if why:
+        unseen = f"requests below 300 were not seen{'' if isinstance(fine, Unseen) else ' whole'}: {why}"
+        note = "; ".join(filter(None, (found.note, unseen)))
+        found = found._replace(complete=False, note=note)
     return RequestLog(
-        source=log_provenance(session, "request log", pipeline.project, query, window.until, found),
+        source=log_provenance(session, "request log", places, clause, (window.since, window.until), found),
         push_path=push.path,
         refused=_rows(found.items),
         fine=() if isinstance(fine, Unseen) else fine.rows.get(receiver.service, ()),
+        fine_since=None if isinstance(fine, Unseen) else fine.reached,
     )
 
 
 def platform_lines(session: Session, pipeline: PipelineProfile, receiver: Receiver, window: Window) -> PlatformLines:
     kinds = either((logs(SYSTEM), f"({both('severity>=ERROR', logs(STDOUT, STDERR))})"))
-    query = both(between(window.since, window.until), of_service(receiver), kinds)
-    found = still_kept(session, window.since, window.until, entries(session, pipeline.project, query))
+    clause, places = both(of_service(receiver), logs(SYSTEM, STDOUT, STDERR), kinds), pipeline.log_places
+    found = still_kept(session, window.since, window.until, search(session, places, clause, window.since, window.until))
     system = [e for e in found.items if log_id(e) == SYSTEM]
     errors = [e for e in found.items if log_id(e) != SYSTEM]
     cut = len(system) > LINES or len(errors) > LINES
     kept = sorted((*system[:LINES], *errors[:LINES]), key=lambda e: (e.timestamp.seconds, e.timestamp.nanos))
     if cut:
         note = f"the newest {LINES} of {len(system)} platform lines and of {len(errors)} error lines"
-        found = Pages(found.items, False, "; ".join(filter(None, (note, found.note))))
+        found = found._replace(complete=False, note="; ".join(filter(None, (note, found.note))))
     return PlatformLines(
-        source=log_provenance(session, "platform log", pipeline.project, query, window.until, found),
+        source=log_provenance(session, "platform log", places, clause, (window.since, window.until), found),
         lines=tuple(_line(e) for e in kept),
     )
 

@@ -49,6 +49,16 @@ class Pages(NamedTuple):
     note: str = ""
 
 
+class Page(NamedTuple):
+    """One page of a list call."""
+
+    items: list[Any]
+    token: str
+    """Where the list goes on; empty: this was its end."""
+    trouble: str = ""
+    """What Google says it could not answer."""
+
+
 def call(session: Session, rpc: Rpc, request: dict[str, Any], *, repeated: bool = True) -> Any:
     """The reply as a plain protocol buffer message. Raises NotThere or NotSeen, from Google's own error.
 
@@ -63,19 +73,28 @@ def pages(session: Session, rpc: Rpc, request: dict[str, Any], field: str, most:
     token = ""
     for number in range(most):
         try:
-            page = _answer(session, rpc, {**request, "page_token": token}, lambda pager: next(pager.pages))
+            got = page(session, rpc, request, field, token)
         except NotSeen as failed:
             if number == 0:
                 raise
             return Pages(items, False, f"only the first {number} pages: {failed.says}")
-        items.extend(getattr(page, field))
-        trouble = getattr(page, "execution_errors", ())
-        if trouble:
-            return Pages(items, False, f"Google answered in part: {redact(trouble[0].message, 200)}")
-        token = page.next_page_token
+        items.extend(got.items)
+        if got.trouble:
+            return Pages(items, False, f"Google answered in part: {got.trouble}")
+        token = got.token
         if not token:
             return Pages(items)
     return Pages(items, False, f"only the first {len(items)} were read; there are more")
+
+
+def page(
+    session: Session, rpc: Rpc, request: dict[str, Any], field: str, token: str, allowance: float | None = None
+) -> Page:
+    """One page, the one that the token names; `allowance`: seconds it may take at most. Raises NotThere or NotSeen."""
+    asked = {**request, "page_token": token}
+    got = _answer(session, rpc, asked, lambda pager: next(pager.pages), allowance=allowance)
+    trouble = getattr(got, "execution_errors", ())
+    return Page(list(getattr(got, field)), got.next_page_token, redact(trouble[0].message, 200) if trouble else "")
 
 
 def _answer(
@@ -84,6 +103,7 @@ def _answer(
     request: dict[str, Any],
     unwrap: Callable[[Any], Any],
     pauses: tuple[float, ...] = PAUSES_S,
+    allowance: float | None = None,
 ) -> Any:
     session.witness.asks(rpc)
     method = getattr(session.clients.get(rpc.client), rpc.method)
@@ -95,7 +115,8 @@ def _answer(
         for pause in (*pauses, None):
             try:
                 # timeout and retry both: either alone bounds nothing
-                reply = unwrap(method(request=request, timeout=session.allowance(), retry=None))
+                bound = session.allowance() if allowance is None else min(allowance, session.allowance())
+                reply = unwrap(method(request=request, timeout=bound, retry=None))
                 ok = True
                 plain = type(reply).pb(reply) if hasattr(type(reply), "pb") else reply
                 session.witness.answered(rpc, request, plain, time.monotonic() - started)

@@ -21,6 +21,7 @@ NOW = datetime(2026, 2, 8, 14, 21, 7, tzinfo=UTC)
 NIGHT = """
 name: a-night
 story: Two nights of the example pipeline; yesterday's batch was fine.
+draw: {short_log_pages: 0}
 timeline:
   - {at: -1d, start_batch: {name: last-night, items: 30}}
   - {at: -40m, start_batch: {name: tonight, items: 24, gated: {existing: 4}}}

@@ -173,6 +173,8 @@ class RequestLog(Evidence, frozen=True, kw_only=True):
     """Status 300 and up."""
     fine: tuple[LogRow, ...]
     """Newest entries below 300, `FINE_AT_MOST` of them."""
+    fine_since: datetime | None = None
+    """The log was read for them back to then; None: not known."""
 
     def pushes(self, path: str = "") -> tuple[LogRow, ...]:
         """The entries that are pushes, to the path of the profile or to this one. A person or a scanner may call them, too: where
@@ -184,7 +186,11 @@ class RequestLog(Evidence, frozen=True, kw_only=True):
 
     def has_all_fine(self, since: datetime) -> bool:
         """Whether all entries below 300 since then were read."""
-        return self.source.complete and (len(self.fine) < FINE_AT_MOST or self.fine[0].at < since)
+        if not self.source.complete:
+            return False
+        if len(self.fine) < FINE_AT_MOST:
+            return self.fine_since is None or self.fine_since <= since
+        return self.fine[0].at < since
 
 
 class PlatformLine(Struct, frozen=True, kw_only=True):

@@ -6,22 +6,28 @@ before: a role that was given tells what to take away, a field that was set tell
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from msgspec import Struct
 
 from diagnostics.evidence.redact import member
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.sources.audit import ACTIVITY, KEPT, SYSTEM_EVENT, method_of, resource_of
 from diagnostics.sources.audit_payload import policy_deltas
-from diagnostics.sources.entries import between, both, either, entries, logs, moment
+from diagnostics.sources.entries import both, either, logs, moment
+from diagnostics.sources.search import PAGE_SIZE, Search, search
 from diagnostics.transport.clients import load
 from diagnostics.transport.session import Session
 
 PAGES = 5
+NEEDED = (timedelta(days=30), KEPT)
+"""How far back is read for what stood then: no further than it takes, for Google searches 400 days in parts."""
+WHOLE = frozenset({"CreateSubscription", "CreateService", "ReplaceService"})
+"""Methods whose request tells all of what they make."""
 
 
 class Delta(Struct, frozen=True, kw_only=True):
@@ -82,18 +88,42 @@ def history(session: Session, pipeline: PipelineProfile, ask: Ask) -> History:
         )
     )
     where = both(logs(ACTIVITY, SYSTEM_EVENT), about)
-    since = entries(session, pipeline.project, both(between(at, session.now), where), most=PAGES)
-    before = entries(session, pipeline.project, both(between(session.now - KEPT, at), where))
-    gap = since.note or "the audit logs were read in part" if not since.complete else ""
+    places = pipeline.audit_places
+    found = search(session, places, where, at, session.now, most=PAGES * PAGE_SIZE)
+    gap = found.note or "the audit logs were read in part" if not found.complete else ""
     if at < session.now - KEPT:
         gap = "audit logs are kept 400 days"
+    since = tuple(change for change in _recorded(found.items) if change.at >= at)
     return History(
         at=at,
         project=pipeline.project,
-        since=tuple(change for change in _recorded(since.items) if change.at >= at),
-        before=tuple(change for change in _recorded(before.items) if change.at < at),
+        since=since,
+        before=_before(session, places, where, at, frozenset(c.resource for c in since)),
         gap=gap,
     )
+
+
+def _before(
+    session: Session, places: Sequence[str], where: str, at: datetime, changed: frozenset[str]
+) -> tuple[Recorded, ...]:
+    """What was recorded of changed resources before `at`, newest first: as far back as it takes to tell how all of them were made."""
+    untold = {name for name in changed if name.partition("/")[0] in ("subscriptions", "services")}
+    recorded: list[Recorded] = []
+    until = at
+    for back in NEEDED:
+        since = max(at - back, session.now - KEPT)
+        if not untold or since >= until:
+            break
+        try:
+            further = Search(session, places, where, since, until, below=True).read().found
+        except NotSeen:
+            break
+        recorded += (change for change in _recorded(further.items) if change.at < at)
+        untold -= {c.resource for c in recorded if c.method in WHOLE}
+        if not further.complete:
+            break  # what is older than a gap may have been changed in it
+        until = since
+    return tuple(recorded)
 
 
 def _recorded(found: Iterable[Any]) -> Iterator[Recorded]:

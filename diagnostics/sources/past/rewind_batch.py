@@ -14,10 +14,9 @@ from msgspec import structs
 from diagnostics.evidence.model import BatchStatus, Mark, Means, Why
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
-from diagnostics.sources.entries import between, both, entries
 from diagnostics.sources.marks import marker_filter, marks_of
 from diagnostics.sources.route import Services
-from diagnostics.transport.call import Pages
+from diagnostics.sources.search import PAGE_SIZE, Found, search
 from diagnostics.transport.session import Session
 
 ENDS = (Means.CLOSED, Means.FORCED)
@@ -40,13 +39,13 @@ def batch_then(
     created = next((m for m in before if m.means is Means.CREATED and m.batch == today.batch), None)
     if not today.exists or created is None or not clause:
         raise NotSeen(Why.EXPIRED, "the coordinator tells how the batch stands now, not how it stood then")
-    found = entries(session, pipeline.project, both(between(at, session.now), clause), most=PAGES)
+    found = search(session, pipeline.log_places, clause, at, session.now, most=PAGES * PAGE_SIZE)
     since = [m for m in marks_of(found.items, markers, services) if m.at > at and m.batch in ("", today.batch)]
     return _then(today, created, before, since, found, at)
 
 
 def _then(
-    today: BatchStatus, created: Mark, before: Sequence[Mark], since: Sequence[Mark], read: Pages, at: datetime
+    today: BatchStatus, created: Mark, before: Sequence[Mark], since: Sequence[Mark], read: Found, at: datetime
 ) -> BatchStatus:
     ended = [m for m in before if m.means in ENDS and m.batch == today.batch]
     ended_since = any(m.means in ENDS and m.batch == today.batch for m in since)
