@@ -19,7 +19,7 @@ import pytest
 from google.cloud.audit import audit_log_pb2
 from google.cloud.logging_v2 import types as logging_types
 from google.cloud.run_v2 import types as run_types
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, json_format
 from google.pubsub_v1 import types as pubsub_types
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -196,6 +196,24 @@ def test_open_questions_are_answered_by_what_is_seen() -> None:
     assert "end" in found.facts["request_log_time"]["seen"], "the seed stamps requests with their end"
     assert found.facts["hosts"]["seen"] == {"Cloud Run by hash, region code wl": 4}
     assert found.entries["requests"]["callers"]["CloudPubSub"] > 100
+
+
+def test_rows_that_are_known_in_public_are_told_as_they_are() -> None:
+    shapes = json.loads((Path(__file__).parents[1] / "data" / "google" / "requests.json").read_text(encoding="utf-8"))
+    entries = Entries(Words())
+    rows = [json_format.ParseDict(case["shape"], logging_types.LogEntry.pb()()) for case in shapes]
+    for number, row in enumerate(rows):
+        row.insert_id = str(number)
+    entries.add([*rows, *rows])
+    told = entries.told()
+    assert sum(told["requests"]["answers"].values()) == len(rows), "each is counted once"
+    assert told["requests"]["timestamp"]["begin"] == 4
+    assert told["requests"]["of a load balancer"] == {"502: backend_connection_closed_before_data_sent_to_client": 1}
+    assert told["requests"]["callers"]["APIs-Google"] == 5
+    assert list(entries.odd) == [
+        "a request was answered with 503 and a sentence that is not known: The request failed because the project exceeded its "
+        "quota limit for run.googleapis.com recently."
+    ]
 
 
 # --- what must not get out ------------------------------------------------------------------------------------------------

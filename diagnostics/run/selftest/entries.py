@@ -10,7 +10,7 @@ from diagnostics.evidence.model.answered import answered_by, ended, reached
 from diagnostics.evidence.model.logs import PUSHERS
 from diagnostics.run.selftest.shape import plain, spread
 from diagnostics.run.selftest.words import Words, account, form
-from diagnostics.sources.entries import latency_s, log_id, moment, text_of
+from diagnostics.sources.entries import field, latency_s, log_id, moment
 from diagnostics.transport.clients import load
 
 SEVERITIES = {
@@ -32,8 +32,9 @@ METHODS = frozenset(
 """Last parts of the methods in audit logs that the code has been told of; another one is only listed as what it is called."""
 OF_RUN = frozenset({"project_id", "service_name", "revision_name", "configuration_name", "location"})
 """Labels of the resource cloud_run_revision (cloud.google.com/logging/docs/api/v2/resource-list)."""
-SLOW_S, AT_ONCE_S = 2.0, 1.0
-"""A request that took so long tells by the arrival of its entry whether that is stamped with its begin or its end."""
+SLOW_S, AT_ONCE_S, LONG_S, SOON_S = 2.0, 1.0, 30.0, 5.0
+"""A request that took so long tells by the arrival of its entry whether that is stamped with its begin or its end: one that arrives
+before it can have ended is stamped with its end; one that took very long and arrives just then, with its begin."""
 
 
 class Entries:
@@ -92,8 +93,8 @@ class Entries:
                 ] += 1
         for name in entry.labels:
             self._of(log, "labels", self._words.name(name))
-        for field, _ in entry.ListFields():
-            self._of(log, "fields", field.name)
+        for one, _ in entry.ListFields():
+            self._of(log, "fields", one.name)
         if payload == "json_payload":
             for name in entry.json_payload.fields:
                 self._of(log, "json fields", self._words.name(name))
@@ -112,7 +113,7 @@ class Entries:
     # --- requests ---------------------------------------------------------------------------------------------------
 
     def _request(self, entry: Any, log: str) -> None:
-        http, text = entry.http_request, text_of(entry) if entry.WhichOneof("payload") else ""
+        http, text = entry.http_request, entry.text_payload
         instance = entry.labels.get("instanceId", "")
         by, how = answered_by(http.status, instance, text), ended(http.status, instance, text)
         seen = "reached the program" if reached(http.status, instance, text) else "did not reach it"
@@ -125,14 +126,16 @@ class Entries:
                 self.odd[
                     f"a request was answered with {http.status} and a sentence that is not known: {self._words.sentence(text)}"
                 ] += 1
+        if details := field(entry, "jsonPayload.statusDetails"):
+            self._at("requests", "of a load balancer", f"{http.status}: {self._words.name(details)}")
         self._at("requests", "callers", _caller(http.user_agent, self._words))
         if "UptimeChecks" in http.user_agent:
             self._at("requests", "uptime checks", str(http.status))
         self._at("requests", "method", self._words.name(http.request_method))
         self._at("requests", "address", form(http.request_url))
         self._at("requests", "timestamp", stamped_with(entry))
-        for field, _ in http.ListFields():
-            self._at("requests", "fields", field.name)
+        for one, _ in http.ListFields():
+            self._at("requests", "fields", one.name)
 
     # --- audit logs ---------------------------------------------------------------------------------------------------
 
@@ -187,7 +190,8 @@ def stamped_with(entry: Any) -> str:
     arrived = (moment(entry.receive_timestamp) - moment(entry.timestamp)).total_seconds()
     if arrived < latency_s(entry) - AT_ONCE_S:
         return "end"
-    return "begin, or end and arrived late"
+    just_then = latency_s(entry) >= LONG_S and arrived - latency_s(entry) < SOON_S
+    return "begin" if just_then else "begin, or end and arrived late"
 
 
 def _caller(agent: str, words: Words) -> str:
