@@ -71,27 +71,35 @@ def profile_of(subscription: str, *, project: str = "", region: str = "", comple
     named_project, name = _split(subscription)
     if not (named_project or project):
         raise ProfileError(f"{subscription}: expected --project, or a full name projects/P/subscriptions/S")
+    home = named_project or project
     return PipelineProfile(
         name=name,
-        project=named_project or project,
+        project=home,
         region=region,
         request=LegProfile(subscription=name),
-        completion=LegProfile(subscription=_split(completion)[1]) if completion else None,
+        completion=LegProfile(subscription=_in(home, completion)) if completion else None,
     )
 
 
 def override(
     profile: PipelineProfile, *, project: str = "", region: str = "", subscription: str = ""
 ) -> PipelineProfile:
-    """The profile with what the command line says instead; empty values change nothing."""
+    """The profile with what the command line says instead; empty values change nothing. A subscription that is named in full is
+    looked for in its own project."""
     if project:
         profile = msgspec.structs.replace(profile, project=project)
     if region:
         profile = msgspec.structs.replace(profile, region=region)
     if subscription:
-        request = msgspec.structs.replace(profile.request, subscription=_split(subscription)[1])
+        request = msgspec.structs.replace(profile.request, subscription=_in(profile.project, subscription))
         profile = msgspec.structs.replace(profile, request=request)
     return profile
+
+
+def _in(project: str, subscription: str) -> str:
+    """How a profile of this project names the subscription: by its short name, or in full where it is another project's."""
+    named_project, name = _split(subscription)
+    return name if named_project in ("", project) else subscription
 
 
 def _split(subscription: str) -> tuple[str, str]:

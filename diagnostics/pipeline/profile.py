@@ -25,7 +25,8 @@ class MessageProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class LegProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One leg by name. Everything but the subscription can be derived from it."""
+    """One leg by name. Everything but the subscription can be derived from it. What is in another project than the pipeline goes by
+    its full name, projects/P/…"""
 
     subscription: str
     topic: str = ""
@@ -43,6 +44,8 @@ class ServiceProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     service: str = ""
     region: str = ""
+    project: str = ""
+    """Its project, where that is another than the pipeline's: its id or its number."""
     health_path: str = "/health"
     start_path: str = ""
     """Coordinator only: the path whose calls start a batch."""

@@ -14,12 +14,21 @@ from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.sources import given
-from diagnostics.sources.cloud_run import full_service
 from diagnostics.sources.collect import requirements
 from diagnostics.sources.iam import full_account
 from diagnostics.sources.project import out_of_sight
 from diagnostics.sources.pubsub import subscription_config
-from diagnostics.sources.route import Push, Receiver, Topic, full_subscription, push, receiver, stated, topic
+from diagnostics.sources.route import (
+    Push,
+    Receiver,
+    Topic,
+    full_service,
+    full_subscription,
+    push,
+    receiver,
+    stated,
+    topic,
+)
 from diagnostics.transport import rpcs
 from diagnostics.transport.call import ApiOff, NotThere, call
 from diagnostics.transport.session import Session, together
@@ -253,7 +262,7 @@ def _of_leg(session: Session, pipeline: PipelineProfile, leg: Leg) -> list[_Plac
     service = of(Receiver, partial(receiver, session, pipeline, leg))
     kinds = (SERVICE,) if leg is Leg.REQUEST else (SERVICE, COORDINATOR)
     return [
-        *(place(kind, service, lambda r: full_service(pipeline.project, r)) for kind in kinds),
+        *(place(kind, service, partial(full_service, pipeline)) for kind in kinds),
         _Place(SUBSCRIPTION, full_subscription(pipeline, leg)),
         place(TOPIC, of(Topic, partial(topic, pipeline, leg)), lambda t: str(t.name)),
         place(ACCOUNT, of(Push, partial(push, pipeline, leg)), lambda p: full_account(pipeline, p.account)),

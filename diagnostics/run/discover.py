@@ -13,6 +13,7 @@ from diagnostics.pipeline.load import profile_of
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ProfileError, ServiceProfile
 from diagnostics.question.ask import Ask
 from diagnostics.sources.collect import collect
+from diagnostics.sources.project import by_id
 
 if TYPE_CHECKING:
     from diagnostics.transport.session import Session
@@ -33,7 +34,8 @@ def discover(
 
     Raises ProfileError when the request subscription does not exist, is not a push subscription, or cannot be read.
     """
-    smallest = profile_of(subscription, project=project or session.project, region=region, completion=completion)
+    home = by_id(session, project or session.project, subscription)
+    smallest = profile_of(subscription, project=home, region=region, completion=completion)
     evidence = collect(session, smallest, {SubscriptionConfig, ServiceConfig}, Ask())
     missing: list[str] = []
     legs: dict[Leg, LegProfile] = {}
@@ -51,11 +53,10 @@ def discover(
             missing.append(f"{_why_not(named.subscription, config)}; its leg stays as it is named")
             legs[leg] = named
             continue
-        legs[leg] = _leg(named, config)
+        legs[leg] = _leg(named, config, smallest.project)
         service = evidence.get(ServiceConfig, leg)
         if isinstance(service, Unseen) or service.settings is None:
-            says = service.says if isinstance(service, Unseen) else f"the service {service.name} does not exist"
-            missing.append(f"the {_role(leg)} could not be read: {says}")
+            missing.append(f"the {_role(leg)} could not be read: {_why_unread(service)}")
         else:
             services[leg] = service
     profile = PipelineProfile(
@@ -64,8 +65,8 @@ def discover(
         region=_region(services) or region,
         request=_with_env(legs[Leg.REQUEST], services.get(Leg.COMPLETION)),
         completion=_with_env(legs[Leg.COMPLETION], services.get(Leg.REQUEST)) if Leg.COMPLETION in legs else None,
-        coordinator=_service(services.get(Leg.COMPLETION)),
-        worker=_service(services.get(Leg.REQUEST)),
+        coordinator=_service(services.get(Leg.COMPLETION), smallest.project),
+        worker=_service(services.get(Leg.REQUEST), smallest.project),
     )
     return Discovery(profile=profile, missing=(*missing, *_unknowable(profile)))
 
@@ -141,12 +142,22 @@ def _why_not(subscription: str, config: SubscriptionConfig | Unseen) -> str:
     return f"{subscription}: expected a push subscription, it has no push endpoint"
 
 
-def _leg(named: LegProfile, config: SubscriptionConfig) -> LegProfile:
+def _why_unread(service: ServiceConfig | Unseen) -> str:
+    """With what to write, where that is known."""
+    if not isinstance(service, Unseen):
+        return f"the service {service.name} does not exist"
+    says = service.says.removeprefix("not asked because ")
+    return f"{says}: {service.mend}" if service.mend else says
+
+
+def _leg(named: LegProfile, config: SubscriptionConfig, project: str) -> LegProfile:
     settings = config.settings
     assert settings is not None
     return LegProfile(
         subscription=named.subscription,
-        topic=settings.topic.rpartition("/")[2] if settings.topic.startswith("projects/") else "",
+        topic=settings.topic.removeprefix(f"projects/{project}/topics/")
+        if settings.topic.startswith("projects/")
+        else "",
         push_path=urlsplit(settings.push_endpoint).path or "/",
         push_account=settings.push_account,
     )
@@ -157,7 +168,8 @@ def _with_env(leg: LegProfile, publisher: ServiceConfig | None) -> LegProfile:
     if publisher is None or publisher.settings is None or not leg.topic:
         return leg
     salt = publisher.source.query
-    names = [n for n, value in publisher.settings.template.env.items() if value == hashed(leg.topic, salt)]
+    forms = {hashed(form, salt) for form in (leg.topic, leg.topic.rpartition("/")[2])}
+    names = [n for n, value in publisher.settings.template.env.items() if value in forms]
     return LegProfile(
         subscription=leg.subscription,
         topic=leg.topic,
@@ -167,10 +179,13 @@ def _with_env(leg: LegProfile, publisher: ServiceConfig | None) -> LegProfile:
     )
 
 
-def _service(config: ServiceConfig | None) -> ServiceProfile:
+def _service(config: ServiceConfig | None, project: str) -> ServiceProfile:
     if config is None or config.settings is None:
         return ServiceProfile()
-    return ServiceProfile(service=config.settings.name, region=config.settings.region)
+    home = config.source.query.split("/")[1]  # the service's full name
+    return ServiceProfile(
+        service=config.settings.name, region=config.settings.region, project="" if home == project else home
+    )
 
 
 def _region(services: dict[Leg, ServiceConfig]) -> str:
@@ -203,7 +218,11 @@ def _role(leg: Leg) -> str:
 def _table(table: Any, start: bool) -> list[str]:
     defaults = type(table)(subscription="") if isinstance(table, LegProfile) else type(table)()
     written = [n for n in table.__struct_fields__ if getattr(table, n) != getattr(defaults, n)]
-    hints = ["# service = …"] if isinstance(table, ServiceProfile) and not table.service else []
+    hints = (
+        ['# service = "…"', '# region = "…"', '# project = "…" # if it is another than the above']
+        if isinstance(table, ServiceProfile) and not table.service
+        else []
+    )
     hints += ['# start_path = "/start"'] if start else []
     return [*(_pair(n, getattr(table, n)) for n in written), *hints]
 

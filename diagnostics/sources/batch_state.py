@@ -39,7 +39,7 @@ def coordinator_url(
     if isinstance(config, Unseen):
         if services.coordinator is None or pipeline.completion is not None:
             raise NotSeen(Why.DEPENDS, config.says, config.permission, config.mend)
-        config = config_of(session, pipeline.project, services.coordinator)
+        config = config_of(session, pipeline, services.coordinator)
     if config.settings is None:
         raise NotSeen(Why.DEPENDS, f"the service {config.name} does not exist")
     return CoordinatorUrl(url=config.settings.uri.rstrip("/"))

@@ -18,7 +18,7 @@ from diagnostics.evidence.redact import hashed, redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.sources.pubsub import bindings, seconds
-from diagnostics.sources.route import Receiver
+from diagnostics.sources.route import Receiver, full_service
 from diagnostics.transport.call import NotThere, call, pages
 from diagnostics.transport.provenance import gcloud, provenance
 from diagnostics.transport.rpcs import GET_SERVICE, LIST_REVISIONS, SERVICE_POLICY
@@ -35,15 +35,16 @@ MAX_INSTANCES, CONCURRENCY, TIMEOUT_S = 100, 80, 300.0
 
 
 def service_config(session: Session, pipeline: PipelineProfile, receiver: Receiver) -> ServiceConfig:
-    return config_of(session, pipeline.project, receiver)
+    return config_of(session, pipeline, receiver)
 
 
-def config_of(session: Session, project: str, receiver: Receiver) -> ServiceConfig:
+def config_of(session: Session, pipeline: PipelineProfile, receiver: Receiver) -> ServiceConfig:
     """The service as it is configured, whichever leg it is asked for."""
-    name = full_service(project, receiver)
+    name = full_service(pipeline, receiver)
     by_hand = gcloud(
-        "run", "services", "describe", receiver.service, f"--region={receiver.region}", f"--project={project}"
-    )
+        "run", "services", "describe", receiver.service, f"--region={receiver.region}",
+        f"--project={receiver.home(pipeline)}",
+    )  # fmt: skip
     source = provenance(session, "Cloud Run", name, by_hand)
     try:
         found = call(session, GET_SERVICE, {"name": name})
@@ -53,10 +54,10 @@ def config_of(session: Session, project: str, receiver: Receiver) -> ServiceConf
 
 
 def revisions(session: Session, pipeline: PipelineProfile, receiver: Receiver) -> Revisions:
-    name = full_service(pipeline.project, receiver)
+    name = full_service(pipeline, receiver)
     by_hand = gcloud(
         "run", "revisions", "list", f"--service={receiver.service}", f"--region={receiver.region}",
-        f"--project={pipeline.project}",
+        f"--project={receiver.home(pipeline)}",
     )  # fmt: skip
     try:
         listed = pages(session, LIST_REVISIONS, {"parent": name, "page_size": 200}, "revisions", most=5)
@@ -67,20 +68,16 @@ def revisions(session: Session, pipeline: PipelineProfile, receiver: Receiver) -
 
 
 def service_policy(session: Session, pipeline: PipelineProfile, receiver: Receiver) -> ServicePolicy:
-    name = full_service(pipeline.project, receiver)
+    name = full_service(pipeline, receiver)
     by_hand = gcloud(
         "run", "services", "get-iam-policy", receiver.service, f"--region={receiver.region}",
-        f"--project={pipeline.project}",
+        f"--project={receiver.home(pipeline)}",
     )  # fmt: skip
     return ServicePolicy(
         source=provenance(session, "IAM", name, by_hand),
         resource=name,
         bindings=bindings(session, SERVICE_POLICY, name),
     )
-
-
-def full_service(project: str, receiver: Receiver) -> str:
-    return f"projects/{project}/locations/{receiver.region}/services/{receiver.service}"
 
 
 def _service(found: Any, receiver: Receiver) -> ServiceSettings:

@@ -150,7 +150,7 @@ def _subscription(pipeline: PipelineProfile, leg: Leg) -> Resource:
 
 def _service(pipeline: PipelineProfile, receiver: Receiver) -> Resource:
     labels = (("service_name", receiver.service), ("location", receiver.region))
-    return Resource(pipeline.project, "cloud_run_revision", labels)
+    return Resource(receiver.home(pipeline), "cloud_run_revision", labels)
 
 
 def _minutes(window: Window) -> Span:

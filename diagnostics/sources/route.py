@@ -13,24 +13,15 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from diagnostics.evidence.model import DELETED_TOPIC, Leg, SubscriptionConfig, SubscriptionSettings, Unseen, Why
+from diagnostics.evidence.run_app import Address, address
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile, ServiceProfile
-from diagnostics.transport.call import NotThere, pages
-from diagnostics.transport.rpcs import LIST_SERVICES
+from diagnostics.transport.call import NotThere, Pages, call, pages
+from diagnostics.transport.rpcs import GET_PROJECT, GET_SERVICE, LIST_SERVICES
 from diagnostics.transport.session import Session
 
-REGION_CODES = {
-    "an": "asia-northeast1", "as": "asia-southeast1", "de": "asia-east1", "df": "asia-east2", "dt": "asia-northeast2",
-    "du": "asia-northeast3", "el": "asia-south1", "et": "asia-southeast2", "ew": "europe-west1", "ey": "europe-west3",
-    "ez": "europe-west4", "lm": "europe-central2", "lz": "europe-north1", "nn": "northamerica-northeast1",
-    "nw": "europe-west2", "oa": "europe-west6", "rj": "southamerica-east1", "ts": "australia-southeast1",
-    "uc": "us-central1", "ue": "us-east1", "uk": "us-east4", "ul": "us-east5", "uw": "us-west1", "vp": "us-south1",
-    "wl": "us-west2", "wm": "us-west3", "wn": "us-west4",
-}  # fmt: skip
-"""Region codes of run.app URLs. Google documents no list: only a hint where to look for the service, which its URLs then confirm."""
-
-_BY_NUMBER = re.compile(r"(?:[a-z0-9-]+---)?(?P<service>[a-z0-9-]+)-\d+\.(?P<region>[a-z]+-[a-z]+\d+)\.run\.app")
-_BY_HASH = re.compile(r"(?:[a-z0-9-]+---)?(?P<service>[a-z0-9-]+)-[a-z0-9]+-(?P<code>[a-z]{2})\.a\.run\.app")
+FUNCTION = re.compile(r"(?P<region>[a-z]+-[a-z]+\d+)-(?P<project>[a-z][a-z0-9-]*)\.cloudfunctions\.net")
+"""REGION-PROJECT.cloudfunctions.net/NAME: a function of Cloud Run runs as the service of its name (2nd generation)."""
 
 
 class Topic(Struct, frozen=True, kw_only=True):
@@ -46,6 +37,12 @@ class Receiver(Struct, frozen=True, kw_only=True):
     per_leg: ClassVar[bool] = True
     service: str
     region: str
+    project: str = ""
+    """Id or number of its project; empty: the pipeline's."""
+
+    def home(self, pipeline: PipelineProfile) -> str:
+        """Id or number of the project that it is in."""
+        return self.project or pipeline.project
 
 
 class Push(Struct, frozen=True, kw_only=True):
@@ -73,11 +70,10 @@ def stated(pipeline: PipelineProfile) -> dict[tuple[type, Leg | None], Any]:
         named = pipeline.leg(leg)
         if named is None:
             continue
-        service = _service(pipeline, leg)
         if named.topic:
             known[Topic, leg] = Topic(name=full_topic(pipeline, named.topic))
-        if service.service and (service.region or pipeline.region):
-            known[Receiver, leg] = Receiver(service=service.service, region=service.region or pipeline.region)
+        if service := _stated(pipeline, leg):
+            known[Receiver, leg] = service
         if named.push_path and named.push_account:
             known[Push, leg] = Push(path=named.push_path, account=named.push_account)
     coordinator, worker = (
@@ -103,8 +99,7 @@ def receiver(session: Session, pipeline: PipelineProfile, leg: Leg, config: Subs
     if not settings.push_endpoint:
         says = f"{settings.name} has no push endpoint, and the profile does not name the {role}"
         raise NotSeen(Why.NOT_CONFIGURED, says, mend=f"name {role}.service in the profile")
-    host = urlsplit(settings.push_endpoint).hostname or ""
-    return of_host(session, pipeline.project, host, _service(pipeline, leg).region or pipeline.region)
+    return of_endpoint(session, pipeline, settings.push_endpoint, role, _service(pipeline, leg).region)
 
 
 def push(pipeline: PipelineProfile, leg: Leg, config: SubscriptionConfig) -> Push:
@@ -125,30 +120,131 @@ def services(
     )
 
 
-def of_host(session: Session, project: str, host: str, region: str) -> Receiver:
-    """The service behind a run.app host. Raises NotSeen."""
-    if numbered := _BY_NUMBER.fullmatch(host):
-        return Receiver(service=numbered["service"], region=numbered["region"])
-    hashed = _BY_HASH.fullmatch(host)
-    region = region or REGION_CODES.get(hashed["code"] if hashed else "", "")
-    if not region:
+def of_endpoint(session: Session, pipeline: PipelineProfile, endpoint: str, role: str, region: str = "") -> Receiver:
+    """The service behind a push endpoint. The address comes before what flags say of region and project. Raises NotSeen."""
+    parts = urlsplit(endpoint)
+    host = (parts.hostname or "").lower()
+    if at := address(host):
+        if at.number:
+            return Receiver(service=at.service, region=at.region, project=_home(session, pipeline, at.number))
+        return _of_hash(session, pipeline, host, at, region or pipeline.region, role)
+    if function := FUNCTION.fullmatch(host):
+        return _of_function(session, pipeline, function, parts.path, role)
+    return _of_domain(session, pipeline, host, region or pipeline.region, role)
+
+
+def _of_hash(session: Session, pipeline: PipelineProfile, host: str, at: Address, region: str, role: str) -> Receiver:
+    """By the addresses that the services list, in the region of the code first. Only what lists the address is taken for it: a service
+    of the same name may be another project's."""
+    regions = dict.fromkeys(filter(None, (at.region, region)))
+    if not regions:
         raise NotSeen(
             Why.NOT_CONFIGURED, f"the region of {host} is not known", mend="say --region, or region in the profile"
         )
+    for place in regions:
+        try:
+            listed = _services(session, pipeline.project, place)
+        except NotSeen:
+            return _unlisted(session, pipeline, host, Receiver(service=at.service, region=place), role)
+        if found := _listing(listed, host, place):
+            return found
+    raise _of_nobody(pipeline, host, " or ".join(regions), role)
+
+
+def _unlisted(session: Session, pipeline: PipelineProfile, host: str, guess: Receiver, role: str) -> Receiver:
+    """The service of the address's name, where services may not be listed: unless it can be seen that it is not the one."""
     try:
-        listed = pages(session, LIST_SERVICES, {"parent": f"projects/{project}/locations/{region}"}, "services")
-    except (NotSeen, NotThere):
-        if not hashed:
-            raise
-        return Receiver(service=hashed["service"], region=region)
+        found = call(session, GET_SERVICE, {"name": full_service(pipeline, guess)})
+    except NotThere as error:
+        raise _of_nobody(pipeline, host, guess.region, role) from error
+    except NotSeen:
+        return guess
+    if not _has(found, host):
+        raise _of_nobody(pipeline, host, guess.region, role)
+    return guess
+
+
+def _of_function(
+    session: Session, pipeline: PipelineProfile, function: re.Match[str], path: str, role: str
+) -> Receiver:
+    """The Cloud Run service that a function of the 2nd generation is, by the function's name; one of the 1st is none."""
+    name = path.strip("/").partition("/")[0]
+    project = "" if function["project"] == pipeline.project else function["project"]
+    guess = Receiver(service=name.lower().replace("_", "-"), region=function["region"], project=project)
+    try:
+        call(session, GET_SERVICE, {"name": full_service(pipeline, guess)})
+    except NotThere as error:
+        says = f"the function {name} is no service of Cloud Run: of the 1st generation, or gone"
+        raise NotSeen(Why.NOT_CONFIGURED, says, mend=_name_it(role)) from error
+    except NotSeen:
+        return guess
+    return guess
+
+
+def _of_domain(session: Session, pipeline: PipelineProfile, host: str, region: str, role: str) -> Receiver:
+    """A service that lists an address which Cloud Run did not make. What is behind a load balancer or elsewhere, nobody lists."""
+    if region and (found := _listing(_services(session, pipeline.project, region), host, region)):
+        return found
+    if kind := _other_kind(host):
+        raise NotSeen(Why.NOT_CONFIGURED, f"{host} is {kind}: Pub/Sub alone tells how it answers")
+    where = f"no service in {region} has the URL https://{host}" if region else f"the region of {host} is not known"
+    raise NotSeen(Why.NOT_CONFIGURED, where, mend=_name_it(role))
+
+
+def _other_kind(host: str) -> str:
+    """What else of Google's takes pushes at such an address; empty where that cannot be told."""
+    if host.endswith(".appspot.com"):
+        return "an App Engine application, not a service of Cloud Run"
+    if host.endswith(".googleapis.com"):
+        return "an API of Google's, not a service of Cloud Run"
+    if host.endswith(".global.run.app"):
+        return "the address of a service of several regions, which this version does not take apart"
+    return ""
+
+
+def _services(session: Session, project: str, region: str) -> Pages:
+    try:
+        return pages(session, LIST_SERVICES, {"parent": f"projects/{project}/locations/{region}"}, "services")
+    except NotThere as error:
+        raise NotSeen(Why.FAILED, f"the services of {region} could not be listed: {error}") from error
+
+
+def _listing(listed: Pages, host: str, region: str) -> Receiver | None:
+    """The service that lists the host as its own."""
+    found = next((service for service in listed.items if _has(service, host)), None)
+    return Receiver(service=found.name.rpartition("/")[2], region=region) if found is not None else None
+
+
+def _has(service: Any, host: str) -> bool:
     base = host.rpartition("---")[2]
-    for service in listed.items:
-        if any(urlsplit(url).hostname == base for url in (service.uri, *service.urls)):
-            return Receiver(service=service.name.rpartition("/")[2], region=region)
-    if hashed:
-        return Receiver(service=hashed["service"], region=region)
-    says = f"no service in {region} has the URL https://{host}"
-    raise NotSeen(Why.NOT_CONFIGURED, says, mend="name the service in the profile")
+    return any(urlsplit(url).hostname in (host, base) for url in (service.uri, *service.urls))
+
+
+def _of_nobody(pipeline: PipelineProfile, host: str, region: str, role: str) -> NotSeen:
+    says = f"no service of {pipeline.project} in {region} has the URL https://{host}: it is another project's or region's, or gone"
+    return NotSeen(Why.NOT_CONFIGURED, says, mend=_name_it(role))
+
+
+def _name_it(role: str) -> str:
+    return f"name {role}.service, {role}.region and {role}.project in the profile"
+
+
+def _home(session: Session, pipeline: PipelineProfile, number: str) -> str:
+    """The project of this number: empty where it is the pipeline's, else its id where that may be seen, else the number, which does as
+    well."""
+    if number == pipeline.project:
+        return ""
+    try:
+        own = call(session, GET_PROJECT, {"name": f"projects/{pipeline.project}"})
+        if own.name.rpartition("/")[2] == number:
+            return ""
+        return str(call(session, GET_PROJECT, {"name": f"projects/{number}"}).project_id) or number
+    except (NotSeen, NotThere):
+        return number
+
+
+def full_service(pipeline: PipelineProfile, receiver: Receiver) -> str:
+    return f"projects/{receiver.home(pipeline)}/locations/{receiver.region}/services/{receiver.service}"
 
 
 def full_topic(pipeline: PipelineProfile, name: str) -> str:
@@ -177,4 +273,7 @@ def _service(pipeline: PipelineProfile, leg: Leg) -> ServiceProfile:
 def _stated(pipeline: PipelineProfile, leg: Leg) -> Receiver | None:
     service = _service(pipeline, leg)
     region = service.region or pipeline.region
-    return Receiver(service=service.service, region=region) if service.service and region else None
+    if not service.service or not region:
+        return None
+    home = "" if service.project == pipeline.project else service.project
+    return Receiver(service=service.service, region=region, project=home)

@@ -14,6 +14,7 @@ from diagnostics.evidence.model import (
     ChangeLog,
     DeadLetterCounts,
     Leg,
+    ProjectInfo,
     ProjectSubscriptions,
     PublishCounts,
     PushCounts,
@@ -28,6 +29,7 @@ from diagnostics.evidence.model import (
     Unseen,
     total,
 )
+from diagnostics.evidence.run_app import address
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.addresses import host_of, is_own, path_of
 from diagnostics.readings.answers import RECENT
@@ -38,7 +40,7 @@ from diagnostics.readings.owed import acked, alive, nowhere, unreached
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Subject, Telling, Where
 from diagnostics.steps.tells import Tells
-from diagnostics.steps.words import clock, count, short
+from diagnostics.steps.words import apart, clock, count, short
 
 
 class Filtered(Tells, frozen=True, kw_only=True):
@@ -59,6 +61,7 @@ ORPHAN = Code("routed.orphan", Stage.ROUTED, "the subscription's topic was delet
 OTHER_TOPIC = Code("routed.other_topic", Stage.ROUTED, "the subscription belongs to another topic", Kind.MECHANISM)
 NOT_PUSH = Code("routed.not_push", Stage.ROUTED, "the subscription does not push", Kind.MECHANISM)
 ENDPOINT = Code("routed.endpoint_elsewhere", Stage.ROUTED, "the push endpoint is no URL of the service", Kind.MECHANISM)
+ELSEWHERE = Code("routed.in_another_place", Stage.ROUTED, "pushes go to a service of the same name in another place")
 FILTERED = Telling(
     "routed.filtered", Stage.ROUTED, "the subscription's filter drops messages", Kind.MECHANISM, tells=Filtered
 )
@@ -84,12 +87,13 @@ def routed(
     published: PublishCounts | Unseen,
     log: RequestLog | Unseen,
     pushes: PushCounts | Unseen,
+    info: ProjectInfo | Unseen,
     now: datetime,
 ) -> Iterator[Finding | Row]:
     """Reads the configuration and what a filter dropped; what was lost is counted from what the stage before let through, and is no
     more than the topic took."""
     lost = owed_here(ledger, leg, published)
-    seen = _Seen(leg, ledger, profile, topic, project, service, lost)
+    seen = _Seen(leg, ledger, profile, topic, project, service, info, lost)
     settings = subscription.settings
     if settings is None:
         found = list(_missing(seen, attached, changes))
@@ -99,7 +103,7 @@ def routed(
             filtered = list(_filters_unseen(seen, settings, acks, changes, log))
         came = max(lost, _only_pulled(seen, settings, changes, published))
         kept = max(came - sum(f.held for f in filtered), 0)  # what a filter drops is never pushed
-        found = [*_settings(seen, settings, kept, log), *filtered]
+        found = [*_settings(seen, settings, kept, log, changes), *filtered]
         if leg is Leg.REQUEST and not any(f.abnormal for f in found):
             found += _residue(seen, settings, residue(ledger, now, published, pushes, acks, backlog), changes, now)
         if not any(f.abnormal or f.status is Status.UNKNOWN for f in found):
@@ -139,6 +143,7 @@ class _Seen:
     topic: TopicConfig | Unseen
     project: ProjectSubscriptions | Unseen
     service: ServiceConfig | Unseen
+    info: ProjectInfo | Unseen
     lost: int
     """Items of the batch that a wrong route holds or loses, if there is one."""
 
@@ -233,7 +238,9 @@ def _only_pulled(
     return sent if most is None else min(sent, most)
 
 
-def _settings(seen: _Seen, settings: SubscriptionSettings, kept: int, log: RequestLog | Unseen) -> Iterator[Finding]:
+def _settings(
+    seen: _Seen, settings: SubscriptionSettings, kept: int, log: RequestLog | Unseen, changes: ChangeLog | Unseen
+) -> Iterator[Finding]:
     """What of the subscription's own settings keeps messages from the service; it can have kept no more than `kept` of them, and
     none where it is not attached."""
     name, topic, about = short(settings.name), seen.topic, subjects.subscription(settings.name)
@@ -241,7 +248,8 @@ def _settings(seen: _Seen, settings: SubscriptionSettings, kept: int, log: Reque
         says = f"the topic of subscription {name} was deleted; a new topic of that name does not re-attach it"
         yield seen.fault(ORPHAN, says, about, seen.dropped)
     elif not isinstance(topic, Unseen) and settings.topic != topic.name:
-        says = f"subscription {name} belongs to topic {short(settings.topic)}, not {short(topic.name)}"
+        theirs, ours = apart(settings.topic, topic.name)
+        says = f"subscription {name} belongs to topic {theirs}, not {ours}"
         yield seen.fault(OTHER_TOPIC, says, about, seen.dropped)
     if settings.detached:
         says = f"subscription {name} is detached: its backlog is gone and nothing is pushed"
@@ -252,9 +260,64 @@ def _settings(seen: _Seen, settings: SubscriptionSettings, kept: int, log: Reque
         says = f"subscription {name} has no push endpoint: messages wait for a puller"
         yield seen.fault(NOT_PUSH, says, about, kept)
         return
-    if wrong := _wrong_endpoint(seen, settings):
+    if place := _other_place(seen, settings):
+        yield _perhaps_there(seen, settings, place, kept, changes)
+    elif wrong := _wrong_endpoint(seen, settings):
         yield seen.fault(ENDPOINT, wrong, about, 0 if _turned_away(seen, settings, log) else kept)
     yield from _twins(seen, settings)
+
+
+def _other_place(seen: _Seen, settings: SubscriptionSettings) -> str:
+    """Where the push endpoint leads, if that is a service of the right name in another project or region than the one that was looked
+    at: there it may well be at work, and nobody looked."""
+    service, at = seen.service, address(host_of(settings.push_endpoint))
+    if isinstance(service, Unseen) or at is None or at.service != service.name:
+        return ""
+    if service.settings is not None and is_own(service.settings, host_of(settings.push_endpoint)):
+        return ""
+    region = _region(service)
+    if at.region and region and at.region != region:
+        return f"in {at.region}"
+    own = "" if isinstance(seen.info, Unseen) else seen.info.number
+    if at.number and at.number != own:
+        return f"in the project {at.number}"
+    return "" if at.number or service.settings is None else "in another project"
+
+
+def _region(service: ServiceConfig) -> str:
+    """Where the service was looked for: in projects/P/locations/REGION/services/S; empty where that is not told."""
+    parts = service.source.query.split("/")
+    return parts[3] if len(parts) == 6 else ""
+
+
+def _perhaps_there(
+    seen: _Seen, settings: SubscriptionSettings, place: str, kept: int, changes: ChangeLog | Unseen
+) -> Finding:
+    """A fault where the endpoint was set lately and nothing of the batch came through it since; else nobody can tell from here."""
+    service = seen.service
+    name = "" if isinstance(service, Unseen) else service.name
+    role = "worker" if seen.leg is Leg.REQUEST else "coordinator"
+    says = f"push endpoint {host_of(settings.push_endpoint)} is {name} {place}, not the one that the profile names"
+    through = acked(seen.ledger, seen.leg)
+    if kept and not through and _set_lately(changes, settings):
+        return seen.fault(ENDPOINT, says, subjects.subscription(settings.name), kept)
+    return ELSEWHERE.says(
+        Status.ADVICE if through else Status.UNKNOWN,
+        f"{says}: if it is meant, name {role}.project and {role}.region in the profile, and it is looked at",
+        leg=seen.leg,
+        subject=subjects.subscription(settings.name),
+        rests_on=("SubscriptionConfig", "ServiceConfig"),
+    )
+
+
+def _set_lately(changes: ChangeLog | Unseen, settings: SubscriptionSettings) -> bool:
+    """Whether the audit log has somebody set the push endpoint."""
+    listed = () if isinstance(changes, Unseen) else changes.changes
+    return any(c.ok and c.method in _POINTS and short(c.resource) == short(settings.name) for c in listed)
+
+
+_POINTS = frozenset({"CreateSubscription", "UpdateSubscription", "ModifyPushConfig"})
+"""Methods that set a push endpoint."""
 
 
 def _wrong_endpoint(seen: _Seen, settings: SubscriptionSettings) -> str:

@@ -11,6 +11,12 @@ HANDS = {By.FRONT_END: "Google's front end", By.CLOUD_RUN: "Cloud Run", By.APPLI
 """Who answered a push, in words."""
 
 
+def apart(one: str, other: str) -> tuple[str, str]:
+    """Two full names as they are told apart: by their last parts, in full where their projects differ."""
+    same = one.split("/")[:2] == other.split("/")[:2]
+    return (short(one), short(other)) if same else (one, other)
+
+
 def clock(at: datetime, now: datetime | None = None) -> str:
     """14:02Z on the same day as `now`, 02-05 11:40Z on another."""
     if now is not None and at.date() != now.date():

@@ -1,8 +1,9 @@
-"""A project that is mistyped, or that the login may not see: every command says so, and calls nothing broken or missing."""
+"""A project that is mistyped or out of sight: every command says so, and calls nothing broken. And one that goes by its number."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,3 +66,14 @@ def test_no_permission_is_called_lacking(capsys: pytest.CaptureFixture[str]) -> 
     inside = [p for p in permissions if p["on"].startswith("projects/nba-porps-platform")]
     assert inside
     assert all(p["held"] is None and TRUE in p["says"] for p in inside)
+
+
+@pytest.mark.parametrize("command", ["batch", "lint", "lint --all"])
+def test_a_project_by_its_number_is_the_project(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A number is legal wherever Google takes a project; what Google answers names the id."""
+    said = []
+    for more in ([], ["--project", "756957797294"]):
+        code = main.run([*command.split(), "-q", *more])
+        answer = capsys.readouterr().out.replace("756957797294", "NUMBER")
+        said.append((code, re.sub(r"[0-9.]+ s · lab", "SECONDS", answer)))
+    assert said[0] == said[1]

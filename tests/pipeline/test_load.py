@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from diagnostics.evidence.model import Means
+from diagnostics.evidence.model import Leg, Means
 from diagnostics.pipeline.load import builtin_profiles, load_profile, override, parse_profile, profile_of
 from diagnostics.pipeline.profile import ProfileError
+from diagnostics.sources.route import full_subscription
 
 SMALL = 'name = "n"\nproject = "p"\n[request]\nsubscription = "s"\n'
 
@@ -71,6 +72,18 @@ def test_the_command_line_overrides_a_profile() -> None:
     profile = override(load_profile("nba-predictions"), project="other", region="us-east1", subscription="s2")
     assert (profile.project, profile.region, profile.request.subscription) == ("other", "us-east1", "s2")
     assert override(profile) == profile
+
+
+def test_a_subscription_of_another_project_keeps_its_full_name() -> None:
+    theirs = "projects/team-b/subscriptions/back"
+    profile = profile_of("mine", project="team-a", completion=theirs)
+    assert profile.completion is not None
+    assert profile.completion.subscription == theirs
+    assert full_subscription(profile, Leg.COMPLETION) == theirs
+    assert override(profile, subscription="projects/team-c/subscriptions/x").request.subscription == (
+        "projects/team-c/subscriptions/x"
+    )
+    assert override(profile, subscription="projects/team-a/subscriptions/x").request.subscription == "x"
 
 
 @pytest.mark.parametrize("name", ["nba-predictions", "orders-export"])

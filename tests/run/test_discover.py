@@ -65,6 +65,11 @@ def test_one_subscription_says_what_the_other_would_add(session: Session) -> Non
     assert found.missing[0].startswith("completion:")
 
 
+def test_a_project_may_be_named_by_its_number(session: Session) -> None:
+    by_number = discover(session, "prediction-request-prod", project="756957797294")
+    assert by_number.profile == discover(session, "prediction-request-prod").profile
+
+
 @pytest.mark.parametrize(
     ("name", "says"), [("no-such", "does not exist"), ("prediction-request-dlq-sub", "no push endpoint")]
 )

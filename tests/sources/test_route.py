@@ -13,7 +13,7 @@ from diagnostics.evidence.model import Leg
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.load import load_profile, profile_of
 from diagnostics.sources.iam import full_account
-from diagnostics.sources.route import Push, Receiver, Services, Topic, of_host, stated
+from diagnostics.sources.route import Push, Receiver, Services, Topic, of_endpoint, stated
 from diagnostics.transport.session import Session
 
 SessionOf = Callable[..., Session]
@@ -39,34 +39,110 @@ def test_the_smallest_profile_states_nothing() -> None:
     assert stated(profile_of("projects/p/subscriptions/s")) == {}
 
 
+def projects(**numbers: str) -> dict[str, Any]:
+    """Resource Manager as it tells the numbers of these projects, asked by id or by number."""
+
+    def answer(request: dict[str, Any]) -> Any:
+        asked = request["name"].removeprefix("projects/")
+        for name, number in numbers.items():
+            if asked in (name, number):
+                return SimpleNamespace(name=f"projects/{number}", project_id=name)
+        raise exceptions.PermissionDenied("The caller does not have permission")
+
+    return {"get_project": answer}
+
+
+PIPELINE = profile_of("s", project="p")
+
+
+def found(session: Session, host: str, region: str = "", path: str = "/work") -> Receiver:
+    return of_endpoint(session, PIPELINE, f"https://{host}{path}", "worker", region)
+
+
 def test_a_numbered_url_tells_service_and_region_by_itself(session_of: SessionOf) -> None:
-    found = of_host(session_of(), "p", "my-worker-756957797294.us-west2.run.app", "")
-    assert found == Receiver(service="my-worker", region="us-west2")
+    session = session_of(projects=projects(p="756957797294"))
+    host = "my-worker-756957797294.us-west2.run.app"
+    assert found(session, host, "us-east1") == Receiver(service="my-worker", region="us-west2")
+
+
+def test_a_numbered_url_tells_the_project_too(session_of: SessionOf) -> None:
+    session = session_of(projects=projects(p="1", q="2"))
+    assert found(session, "my-worker-2.us-west2.run.app") == Receiver(
+        service="my-worker", region="us-west2", project="q"
+    )
+    blind = session_of(projects=projects(p="1"))
+    assert found(blind, "my-worker-2.us-west2.run.app").project == "2"
 
 
 def test_a_hashed_url_is_looked_up_among_the_services(session_of: SessionOf) -> None:
     session = session_of(services=services(("other", "https://other.run.app"), ("renamed-worker", HASHED)))
     host = HASHED.removeprefix("https://")
-    assert of_host(session, "p", host, "") == Receiver(service="renamed-worker", region="us-west2")
+    assert found(session, host) == Receiver(service="renamed-worker", region="us-west2")
     assert session.clients.get("services").asked[0]["parent"] == "projects/p/locations/us-west2"
+
+
+def test_the_region_of_the_url_comes_before_the_one_that_is_asked_for(session_of: SessionOf) -> None:
+    session = session_of(services=services(("my-worker", HASHED)))
+    assert found(session, HASHED.removeprefix("https://"), "us-east1").region == "us-west2"
 
 
 def test_a_tag_url_is_the_service_behind_it(session_of: SessionOf) -> None:
     session = session_of(services=services(("my-worker", HASHED)))
     host = "canary---" + HASHED.removeprefix("https://")
-    assert of_host(session, "p", host, "us-west2").service == "my-worker"
+    assert found(session, host, "us-west2").service == "my-worker"
+
+
+def test_a_service_of_the_name_that_does_not_list_the_address_is_another(session_of: SessionOf) -> None:
+    session = session_of(services=services(("my-worker", "https://my-worker-aaaaaaaaaa-wl.a.run.app")))
+    with pytest.raises(NotSeen, match="no service of p in us-west2 has the URL") as raised:
+        found(session, HASHED.removeprefix("https://"))
+    assert "worker.project" in raised.value.mend
 
 
 def test_where_services_may_not_be_listed_the_name_is_read_from_the_url(session_of: SessionOf) -> None:
-    session = session_of(services={"list_services": exceptions.PermissionDenied("no")})
-    assert of_host(session, "p", HASHED.removeprefix("https://"), "").service == "my-worker"
+    denied = exceptions.PermissionDenied("no")
+    session = session_of(services={"list_services": denied, "get_service": denied})
+    assert found(session, HASHED.removeprefix("https://")).service == "my-worker"
 
 
-def test_a_host_that_is_not_cloud_runs_is_not_guessed(session_of: SessionOf) -> None:
-    with pytest.raises(NotSeen, match="is not known"):
-        of_host(session_of(), "p", "push.example.com", "")
-    with pytest.raises(NotSeen, match="no service in us-west2"):
-        of_host(session_of(services=services()), "p", "push.example.com", "us-west2")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        exceptions.NotFound("Resource 'my-worker' of kind 'SERVICE' in region 'us-west2' in project 'p' does not exist."),
+        lambda _: SimpleNamespace(uri="https://my-worker-aaaaaaaaaa-wl.a.run.app", urls=[]),
+    ],
+)  # fmt: skip
+def test_a_name_that_turns_out_to_be_anothers_is_not_taken(session_of: SessionOf, answer: Any) -> None:
+    session = session_of(services={"list_services": exceptions.PermissionDenied("no"), "get_service": answer})
+    with pytest.raises(NotSeen, match="another project's or region's, or gone"):
+        found(session, HASHED.removeprefix("https://"))
+
+
+def test_a_function_of_cloud_run_is_the_service_of_its_name(session_of: SessionOf) -> None:
+    there = {"get_service": lambda _: SimpleNamespace()}
+    session = session_of(services=there)
+    assert found(session, "us-central1-p.cloudfunctions.net", path="/My_Intake") == Receiver(
+        service="my-intake", region="us-central1"
+    )
+    assert found(session, "us-central1-team-b.cloudfunctions.net", path="/intake").project == "team-b"
+    first = session_of(services={"get_service": exceptions.NotFound("no")})
+    with pytest.raises(NotSeen, match="1st generation"):
+        found(first, "us-central1-p.cloudfunctions.net", path="/intake")
+
+
+@pytest.mark.parametrize(
+    ("host", "says"),
+    [
+        ("shop.appspot.com", "an App Engine application"),
+        ("workflowexecutions.googleapis.com", "an API of Google's"),
+        ("push.example.com", "is not known"),
+    ],
+)
+def test_a_host_that_is_not_cloud_runs_is_not_guessed(session_of: SessionOf, host: str, says: str) -> None:
+    with pytest.raises(NotSeen, match=says):
+        found(session_of(), host)
+    with pytest.raises(NotSeen, match="no service in us-west2" if "example" in host else says):
+        found(session_of(services=services()), host, "us-west2")
 
 
 def test_an_account_is_named_with_its_project_since_the_wildcard_hides_that_it_is_gone() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 
 from diagnostics.evidence.model import (
     AckCounts,
@@ -13,6 +14,7 @@ from diagnostics.evidence.model import (
     Evidence,
     Leg,
     Means,
+    ProjectInfo,
     ProjectPolicy,
     PublishCounts,
     Revisions,
@@ -201,3 +203,59 @@ def test_a_right_to_publish_that_came_back_is_told_of_a_batch_that_was_refused_f
     assert given_back(BEGAN + 30) == [], "it was refused since"
     assert given_back(10, (5, "remove")) == [], "it was taken again"
     assert given_back(10, reason="404 Topic not found") == [], "it was refused for another reason"
+
+
+RUN = "projects/p/locations/us-west2/services/w"
+
+
+def at(endpoint: str, found: str = "https://w-aaaaaaaaaa-wl.a.run.app", *more: Evidence | Legged) -> list[Finding]:
+    """What is said of a subscription that pushes there, where the service `w` of the pipeline's project (number 1) lists the address
+    `found`; empty: there is no such service."""
+    key, config = service()
+    assert isinstance(config, ServiceConfig) and config.settings is not None
+    settings = msgspec.structs.replace(config.settings, region="us-west2", uri=found, urls=(found,)) if found else None
+    source = msgspec.structs.replace(SOURCE, query=RUN)
+    seen = msgspec.structs.replace(config, settings=settings, source=source)
+    info = ProjectInfo(source=SOURCE, project="p", number="1")
+    return findings(
+        routed.routed, batch(10), pushes(), backlog(0, 0), info, (key, seen), changed(push_endpoint=endpoint), *more
+    )
+
+
+ABROAD = (
+    "https://w-22.us-west2.run.app/push",
+    "https://w-1.us-east1.run.app/push",
+    "https://w-bbbbbbbbbb-ue.a.run.app/push",
+)
+"""Services of the same name: of another project, of another region, and of a region by its code."""
+
+
+@pytest.mark.parametrize("endpoint", ABROAD)
+@pytest.mark.parametrize("here", ["", "https://w-aaaaaaaaaa-wl.a.run.app"])
+def test_a_service_of_the_name_in_another_place_is_not_missing_and_the_endpoint_not_wrong(
+    endpoint: str, here: str
+) -> None:
+    told = at(endpoint, here)
+    assert of(routed.ENDPOINT, told) == []
+    found = one(routed.ELSEWHERE, told)
+    assert found.status is Status.UNKNOWN
+    assert "worker.project" in found.says
+
+
+def test_an_endpoint_that_was_set_to_another_place_lately_is_wrong_until_something_comes_through() -> None:
+    moved = Change(at=ago(60), api="a", method="ModifyPushConfig", resource="subscriptions/s", by="p", says="")
+    history = ChangeLog(source=SOURCE, since=ago(9999), changes=(moved,))
+    lost = (took({39: 10}), history)
+    assert one(routed.ENDPOINT, at(ABROAD[0], "https://w-aaaaaaaaaa-wl.a.run.app", *lost)).held == 10
+
+
+@pytest.mark.parametrize("endpoint", ["https://w-1.us-west2.run.app/push", "https://w-aaaaaaaaaa-wl.a.run.app/push"])
+def test_a_service_that_is_not_where_its_address_says_is_missing(endpoint: str) -> None:
+    assert "w does not exist" in one(routed.ENDPOINT, at(endpoint, "")).says
+
+
+def test_a_topic_of_another_project_is_told_by_its_full_name() -> None:
+    theirs = changed(topic="projects/q/topics/t")
+    ours = ("TopicConfig", Leg.REQUEST), TopicConfig(source=SOURCE, name=TOPIC, settings=TopicSettings(name=TOPIC))
+    says = one(routed.OTHER_TOPIC, said(theirs, ours)).says
+    assert says == "subscription s belongs to topic projects/q/topics/t, not projects/p/topics/t"

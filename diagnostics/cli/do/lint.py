@@ -10,6 +10,7 @@ from diagnostics.evidence.unseen import NotSeen
 from diagnostics.report import formats, markdown
 from diagnostics.report import lint as report
 from diagnostics.run.lint import Audit, audit
+from diagnostics.sources.project import by_id
 
 
 def answer(asked: Asked) -> int:
@@ -19,9 +20,10 @@ def answer(asked: Asked) -> int:
     profile = opening.stated(asked)
     session = opening.session_of(asked)
     in_lab = session.lab is not None and not asked.profile
-    project = asked.project or ("" if in_lab or profile is None else profile.project) or session.project
+    project = ("" if asked.project or in_lab or profile is None else profile.project) or session.project
     if not project:
         raise Trouble("which project?", "pubsub-diag lint --all --project P")
+    project = by_id(session, project)
     output.tell(f"reading {project}, at most {asked.timeout:g} s", asked.quiet)
     try:
         found = audit(session, project, asked.region or (profile.region if profile and not in_lab else ""))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+from msgspec import structs
+
 from diagnostics.cli.frame import configuration
 from diagnostics.cli.frame.options import Access, Asked
 from diagnostics.cli.frame.output import tell
@@ -12,6 +14,7 @@ from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.pipeline.load import load_profile, override, profile_of
 from diagnostics.pipeline.profile import PipelineProfile, ProfileError
 from diagnostics.run.look import lab_profile
+from diagnostics.sources.project import by_id
 from diagnostics.transport.session import LAB, LabError, Options, Session, SignInError
 
 HOW_TO_DESCRIBE = (
@@ -36,7 +39,9 @@ def opened(asked: Access) -> Opened:
     session = session_of(asked)
     if profile is None or (session.lab and not asked.profile and profile.project != session.project):
         profile = _derived(asked, session)
-    return Opened(session, _checked(asked, profile))
+    checked = _checked(asked, profile)
+    home = by_id(session, checked.project, checked.request.subscription)
+    return Opened(session, structs.replace(checked, project=home))
 
 
 def described(asked: Access) -> PipelineProfile:
@@ -56,6 +61,7 @@ def session_of(asked: Access) -> Session:
         raise Trouble(error.says, "   or   ".join(error.mend)) from error
     except LabError as error:
         raise Trouble(str(error), f"start one: pubsub-diag lab up SCENARIO; or unset {LAB}") from error
+    session.project = by_id(session, session.project, asked.subscription or "")
     if session.ignored:
         tell(f"{', '.join(session.ignored)} is ignored: Google Cloud is asked, not an emulator", asked.quiet)
     return session

@@ -66,11 +66,12 @@ def route(
     attached: TopicSubscriptions | Unseen,
     project: ProjectSubscriptions | Unseen,
     service: ServiceConfig | Unseen,
+    info: ProjectInfo | Unseen,
     now: datetime,
 ) -> Iterator[Finding]:
     """What `routed` finds in the configuration."""
     traffic = dict.fromkeys(("acks", "backlog", "dead", "changes", "published", "log", "pushes"), _NOT_ASKED)
-    said = routed(leg, ledger, profile, subscription, topic, attached, project, service, now=now, **traffic)
+    said = routed(leg, ledger, profile, subscription, topic, attached, project, service, info=info, now=now, **traffic)
     yield from (f for f in said if not isinstance(f, Row))
 
 
@@ -179,7 +180,8 @@ def topic_names(
     name = named.topic if isinstance(topic, Unseen) else topic.name
     env = serving(publisher.settings, revisions).env
     salt = publisher.source.query  # the service's full name
-    right = {hashed(form, salt) for form in (name, short(name), f"projects/{profile.project}/topics/{short(name)}")}
+    full = name if name.startswith("projects/") else f"projects/{profile.project}/topics/{name}"
+    right = {hashed(form, salt) for form in (full, short(name))}
     if named.topic_env not in env:
         yield TOPIC_ENV.says(
             Status.WARNING,
