@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from diagnostics.evidence.model import Why
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
+from diagnostics.transport.refusals import Kind, Login, Refusal, not_reached, own_project_of_google, refusal
 from diagnostics.transport.rpcs import Rpc
 from diagnostics.transport.session import Session
-from diagnostics.transport.sign_in import ADC_LOGIN, is_expired_login
+from diagnostics.transport.sign_in import is_of_the_login
 
 PAUSES_S = (0.2, 0.8)
 """Before the second and third attempt when a service is unavailable."""
@@ -106,25 +107,14 @@ def _answer(
     allowance: float | None = None,
 ) -> Any:
     session.witness.asks(rpc)
-    method = getattr(session.clients.get(rpc.client), rpc.method)
-    from google.api_core import exceptions  # loaded with the client
-
     started = time.monotonic()
     ok, note = False, ""
     try:
-        for pause in (*pauses, None):
-            try:
-                # timeout and retry both: either alone bounds nothing
-                bound = session.allowance() if allowance is None else min(allowance, session.allowance())
-                reply = unwrap(method(request=request, timeout=bound, retry=None))
-                ok = True
-                plain = type(reply).pb(reply) if hasattr(type(reply), "pb") else reply
-                session.witness.answered(rpc, request, plain, time.monotonic() - started)
-                return plain
-            except exceptions.ServiceUnavailable as error:
-                if pause is None or pause > session.remaining() or is_expired_login(str(error)):
-                    raise
-                time.sleep(pause)
+        reply = _admitted(session, rpc, lambda: _asked(session, rpc, request, unwrap, pauses, allowance))
+        ok = True
+        plain = type(reply).pb(reply) if hasattr(type(reply), "pb") else reply
+        session.witness.answered(rpc, request, plain, time.monotonic() - started)
+        return plain
     except Exception as error:
         note = type(error).__name__
         session.witness.failed(rpc, request, error, time.monotonic() - started)
@@ -133,14 +123,70 @@ def _answer(
         session.record(rpc.name, time.monotonic() - started, ok, note)
 
 
+def _asked(
+    session: Session,
+    rpc: Rpc,
+    request: dict[str, Any],
+    unwrap: Callable[[Any], Any],
+    pauses: tuple[float, ...],
+    allowance: float | None,
+) -> Any:
+    """The reply, asked for again after each pause while the service is unavailable."""
+    method = getattr(session.clients.get(rpc.client), rpc.method)
+    from google.api_core import exceptions  # loaded with the client
+
+    for pause in (*pauses, None):
+        try:
+            # timeout and retry both: either alone bounds nothing
+            bound = session.allowance() if allowance is None else min(allowance, session.allowance())
+            return unwrap(method(request=request, timeout=bound, retry=None))
+        except exceptions.ServiceUnavailable as error:
+            if pause is None or pause > session.remaining() or is_of_the_login(str(error)):
+                raise
+            time.sleep(pause)
+    raise AssertionError("the last pause is none")
+
+
+def _admitted(session: Session, rpc: Rpc, ask: Callable[[], Any]) -> Any:
+    """The reply; asked for again where Google did not let the call in and we can do something about it ourselves.
+
+    A token that ended is renewed; calls are counted against the pipeline's project where Google wants one named. Such a call was
+    never carried out, so that a second one repeats nothing.
+    """
+    clients, renewals = session.clients, session.clients.renewals
+    from google.api_core import exceptions
+
+    try:
+        return ask()
+    except exceptions.Unauthenticated:
+        if not clients.renew(renewals):
+            raise
+    except (exceptions.Forbidden, exceptions.TooManyRequests) as error:
+        if not _wants_payer(error) or not clients.pay(rpc.client):
+            raise
+    try:
+        return ask()
+    except exceptions.Forbidden as error:
+        if _reason(error) == "USER_PROJECT_DENIED":
+            clients.pay_no_more(rpc.client)
+        raise
+
+
+def _wants_payer(error: Any) -> bool:
+    """Whether Google counts the call against a project of its own, since the login names none."""
+    text = str(getattr(error, "message", ""))
+    return "requires a quota project" in text or own_project_of_google(text, _consumer(error))
+
+
 def _translated(error: Exception, rpc: Rpc, session: Session) -> Exception:
     """The error as NotThere or NotSeen; anything unforeseen as itself."""
     from google.api_core import exceptions
     from google.auth.exceptions import GoogleAuthError
 
-    text = redact(getattr(error, "message", "") or str(error), 300)
-    if isinstance(error, GoogleAuthError) or is_expired_login(str(error)):
-        return NotSeen(Why.SIGN_IN, "the login has expired", mend=ADC_LOGIN)
+    whole = getattr(error, "message", "") or str(error)
+    text, login = redact(whole, 300), session.signed_in.login
+    if isinstance(error, GoogleAuthError) or is_of_the_login(str(error)):
+        return _not_seen(refusal(str(error), login))
     if not isinstance(error, exceptions.GoogleAPICallError):
         return error
     if isinstance(error, exceptions.NotFound | exceptions.Forbidden):
@@ -150,16 +196,30 @@ def _translated(error: Exception, rpc: Rpc, session: Session) -> Exception:
     if isinstance(error, exceptions.NotFound):
         return NotThere(text)
     if isinstance(error, exceptions.Unauthenticated):
-        return NotSeen(Why.SIGN_IN, f"Google did not accept the login: {text}", mend=ADC_LOGIN)
+        return NotSeen(Why.SIGN_IN, f"Google did not accept the login: {text}", mend=_either(login.mend))
     if isinstance(error, exceptions.Forbidden):
         return _forbidden(error, text, rpc, session)
     if isinstance(error, exceptions.DeadlineExceeded):
         return NotSeen(Why.TIMED_OUT, f"{rpc.api} did not answer within {session.allowance_s:.3g} s")
     if isinstance(error, exceptions.ServiceUnavailable):
-        return NotSeen(Why.UNREACHABLE, f"{rpc.api} cannot be reached: {text}")
+        return _unavailable(whole, text, rpc)
     if isinstance(error, exceptions.TooManyRequests):
         return NotSeen(Why.FAILED, f"a quota of {rpc.api} is used up, try again in a minute: {text}")
     return NotSeen(Why.FAILED, f"{rpc.api} refused the question: {text}")
+
+
+def _unavailable(whole: str, text: str, rpc: Rpc) -> NotSeen:
+    told = not_reached(whole, rpc.api)
+    mend = _either(told.mend) if told else ""
+    return NotSeen(Why.UNREACHABLE, f"{rpc.api} cannot be reached: {told.says if told else text}", mend=mend)
+
+
+def _not_seen(told: Refusal) -> NotSeen:
+    return NotSeen(told.why, told.says, mend=_either(told.mend))
+
+
+def _either(mend: tuple[str, ...]) -> str:
+    return "   or   ".join(mend)
 
 
 def _hidden_place(error: Any, text: str, session: Session) -> NotSeen | None:
@@ -181,24 +241,74 @@ def _hidden_place(error: Any, text: str, session: Session) -> NotSeen | None:
 
 
 def _forbidden(error: Any, text: str, rpc: Rpc, session: Session) -> NotSeen:
-    reason = getattr(error, "reason", "") or ""
-    metadata = getattr(error, "metadata", None) or {}
-    if "quota project" in text or reason == "USER_PROJECT_DENIED":
+    """A refusal by what Google gives as its reason. Only a permission that is missing is called that."""
+    reason, consumer = _reason(error), _consumer(error)
+    if reason == "USER_PROJECT_DENIED" or (_wants_payer(error) and session.clients.barred(rpc.client)):
+        return _may_not_pay(consumer, rpc, session)
+    if _wants_payer(error):
         mend = f"gcloud auth application-default set-quota-project {session.project or 'PROJECT'}"
         return NotSeen(Why.SIGN_IN, f"{rpc.api} wants a quota project for this login: {text}", mend=mend)
     if reason == "SERVICE_DISABLED" or "has not been used in project" in text:
-        project = metadata.get("consumer", "").removeprefix("projects/") or session.project or "PROJECT"
-        mend = f"gcloud services enable {rpc.api} --project={project}"
+        mend = f"gcloud services enable {rpc.api} --project={consumer or session.project or 'PROJECT'}"
         return ApiOff(Why.FAILED, f"{rpc.api} is not enabled: {text}", mend=mend)
-    if reason == "SECURITY_POLICY_VIOLATED" or "organization's policy" in text:
-        return NotSeen(
-            Why.PERMISSION_DENIED, f"a VPC Service Controls perimeter keeps {rpc.api} from answering: {text}"
-        )
-    permission = metadata.get("permission", "") or rpc.permission
-    says = f"{permission} is missing" if permission else f"{rpc.api} denied it: {text}"
-    return NotSeen(
-        Why.PERMISSION_DENIED,
-        says,
-        permission=permission,
-        mend=f"ask for a role with {permission}" if permission else "",
+    if reason == "SECURITY_POLICY_VIOLATED" or "vpcServiceControls" in text:
+        says = f"a VPC Service Controls perimeter keeps {rpc.api} from answering: {text}"
+        mend = "ask from inside the perimeter, or show its administrator the identifier in Google's sentence"
+        return NotSeen(Why.PERMISSION_DENIED, says, mend=mend)
+    if reason == "ACCESS_TOKEN_SCOPE_INSUFFICIENT" or "insufficient authentication scopes" in text:
+        says = f"the token of this login is not meant for {rpc.api}: its scopes are too narrow, whatever its roles are"
+        return NotSeen(Why.SIGN_IN, says, mend=_wider(session.signed_in.login))
+    if reason == "BILLING_DISABLED" or "requires billing to be enabled" in text:
+        project = consumer or session.project or "PROJECT"
+        says = f"billing is disabled in {project}, so that {rpc.api} answers nothing"
+        return NotSeen(Why.FAILED, says, mend=f"gcloud billing projects link {project} --billing-account=ACCOUNT")
+    named = (getattr(error, "metadata", None) or {}).get("permission", "") or _named_permission(text)
+    if named or reason == "IAM_PERMISSION_DENIED" or any(sentence in text for sentence in DENIALS):
+        return _lacking(named or rpc.permission, text, rpc)
+    return NotSeen(Why.PERMISSION_DENIED, f"{rpc.api} refuses: {text}")
+
+
+DENIALS = (
+    "User not authorized to perform this action",
+    "The caller does not have permission",
+    "Permission denied for all log views",
+)
+"""How Pub/Sub, IAM and Logging say that a permission is missing, and no reason with it."""
+
+
+def _lacking(permission: str, text: str, rpc: Rpc) -> NotSeen:
+    if not permission:
+        return NotSeen(Why.PERMISSION_DENIED, f"{rpc.api} denied it: {text}")
+    mend = f"ask for a role with {permission}"
+    return NotSeen(Why.PERMISSION_DENIED, f"{permission} is missing", permission=permission, mend=mend)
+
+
+def _may_not_pay(consumer: str, rpc: Rpc, session: Session) -> NotSeen:
+    project = session.clients.barred(rpc.client) or consumer or "the quota project of this login"
+    says = f"{rpc.api} wants a quota project, and {session.principal or 'this login'} may not use {project} as one"
+    mend = (
+        f"ask for roles/serviceusage.serviceUsageConsumer on {project}; or name a project that may be used: "
+        "gcloud auth application-default set-quota-project PROJECT"
     )
+    return NotSeen(Why.SIGN_IN, says, mend=mend)
+
+
+def _wider(login: Login) -> str:
+    if login.kind is Kind.MACHINE:
+        return "gcloud compute instances set-service-account VM --scopes=cloud-platform   while it is stopped"
+    return _either(login.mend)
+
+
+def _named_permission(text: str) -> str:
+    """The permission that a sentence says is denied."""
+    found = re.search(r"[Pp]ermission '?([a-z][\w-]*\.[\w.]+\.\w+)'? (?:is |was )?denied", text)
+    return found.group(1) if found else ""
+
+
+def _reason(error: Any) -> str:
+    return str(getattr(error, "reason", "") or "")
+
+
+def _consumer(error: Any) -> str:
+    """The project that the call was counted against; empty: the error does not tell."""
+    return str((getattr(error, "metadata", None) or {}).get("consumer", "")).removeprefix("projects/")

@@ -41,12 +41,18 @@ def load(module: str) -> Any:
 class Clients:
     """The clients of one run: one credentials object, in the lab one channel. Safe to use from many threads."""
 
-    def __init__(self, credentials: Any, lab: str) -> None:
+    def __init__(self, credentials: Any, lab: str = "", payer: str = "") -> None:
+        """`payer`: the project that calls may be counted against, where Google wants one named; empty: none."""
         self._credentials = credentials
         self._lab = lab
+        self._payer = payer
+        self._paid: dict[str, bool] = {}
+        """Clients that were told to count against the payer, and whether they may."""
+        self.renewals = 0
+        """How often the login was asked for a new token."""
         self._channel: Any = None
         self._made: dict[str, Any] = {}
-        self._locks = {name: threading.Lock() for name in ("channel", *CLIENTS)}
+        self._locks = {name: threading.Lock() for name in ("channel", "login", *CLIENTS)}
 
     def get(self, name: str) -> Any:
         """The client of this name; the first caller makes it, the others wait for it."""
@@ -55,13 +61,53 @@ class Clients:
                 self._made[name] = self._make(name)
             return self._made[name]
 
+    def pay(self, name: str) -> bool:
+        """From now on this client counts its calls against our own project. False: there is none, or it does already."""
+        with self._locks[name]:
+            if not self._payer or name in self._paid:
+                return False
+            self._paid[name] = True
+            self._made.pop(name, None)
+            return True
+
+    def paid(self, name: str) -> str:
+        """The project that this client counts its calls against because we told it to; empty: none."""
+        return self._payer if self._paid.get(name) else ""
+
+    def barred(self, name: str) -> str:
+        """The project that this client may not count its calls against, though it was told to; empty: none."""
+        return self._payer if self._paid.get(name) is False else ""
+
+    def pay_no_more(self, name: str) -> None:
+        """As before: the project may not be counted against."""
+        with self._locks[name]:
+            self._paid[name] = False
+            self._made.pop(name, None)
+
+    def renew(self, known: int) -> bool:
+        """Forget the token and let the login give another, where it can. `known`: `renewals` when the token was used that failed.
+
+        False: this login cannot.
+        """
+        with self._locks["login"]:
+            if not hasattr(self._credentials, "anew"):
+                return False
+            if self.renewals == known:
+                self.renewals += 1
+                self._credentials = self._credentials.anew()
+                self._made = {}
+            return True
+
     def _make(self, name: str) -> Any:
         module, class_name = CLIENTS[name]
         client = getattr(load(module), class_name)
         info = load("google.api_core.gapic_v1.client_info").ClientInfo(user_agent=OUR_USER_AGENT)
         if self._lab:
             return client(transport=client.get_transport_class("grpc")(channel=self._lab_channel()), client_info=info)
-        return client(credentials=self._credentials, client_info=info)
+        credentials = self._credentials
+        if self._paid.get(name):
+            credentials = credentials.with_quota_project(self._payer)
+        return client(credentials=credentials, client_info=info)
 
     def _lab_channel(self) -> Any:
         with self._locks["channel"]:

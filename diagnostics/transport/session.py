@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from diagnostics.evidence.redact import principal
 from diagnostics.transport.clients import Clients
-from diagnostics.transport.sign_in import SignIn, SignInError, sign_in
+from diagnostics.transport.sign_in import SignIn, SignInError, prepare, sign_in
 from diagnostics.transport.witness import Witness
 
 __all__ = ["CallRecord", "LabError", "LabSeam", "Options", "Session", "SignInError"]
@@ -25,15 +25,6 @@ T = TypeVar("T")
 
 LAB = "PUBSUB_DIAG_ENDPOINT"
 PROJECT = ("PUBSUB_DIAG_PROJECT", "GOOGLE_CLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT")
-
-ENVIRONMENT = {
-    "GCE_METADATA_TIMEOUT": "1",
-    "GCE_METADATA_DETECT_RETRIES": "1",
-    "GRPC_VERBOSITY": "NONE",
-}
-"""Set before Google's libraries are imported, never over the user's own: looking for a metadata server that is not there takes
-twelve seconds otherwise, and gRPC writes to stderr."""
-
 
 EMULATOR = "_EMULATOR_HOST"
 """How the variables end that make Google's libraries ask a local emulator, without a word: PUBSUB_EMULATOR_HOST and its like."""
@@ -47,6 +38,8 @@ class Options(Struct, frozen=True, kw_only=True):
     """For the whole run."""
     impersonate: str = ""
     """E-mail of a service account to act as."""
+    payer: str = ""
+    """The project to count calls against where Google wants one named and neither the login nor `project` names one."""
 
 
 class LabError(Exception):
@@ -92,7 +85,9 @@ class Session:
         clients: Clients | None = None,
         ignored: tuple[str, ...] = (),
         witness: Witness | None = None,
+        began: float | None = None,
     ) -> None:
+        """`began`: when the run began, of the monotonic clock; None: now."""
         self.now = now
         """The moment of the run, taken once: the lab's in the lab, else the wall clock's."""
         self.timeout_s = timeout_s
@@ -105,7 +100,7 @@ class Session:
         self.clients = clients or Clients(signed_in.credentials, lab.grpc if lab else "")
         self.witness = witness or Witness()
         """Who sees every call."""
-        self._started = time.monotonic()
+        self._started = time.monotonic() if began is None else began
         self._calls: list[CallRecord] = []
         self._lock = threading.Lock()
 
@@ -114,10 +109,10 @@ class Session:
         """Sign in, once and up front.
 
         Variables that name an emulator are taken out of this process's environment: the tool asks Google or the lab, nothing
-        else. Raises SignInError (nobody signed in, login expired, quota project missing) or LabError.
+        else. Signing in takes of the run's time. Raises SignInError (nobody signed in, or not let in) or LabError.
         """
-        for name, value in ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
+        began = time.monotonic()
+        prepare(os.environ)
         environ = os.environ if environ is None else environ
         named = options.project or next((environ[name] for name in PROJECT if environ.get(name)), "")
         if environ.get(LAB):
@@ -125,14 +120,17 @@ class Session:
             who = SignIn(credentials=None, how="lab", project=lab.project, principal=lab.caller)
             return cls(now=lab.now, timeout_s=options.timeout_s, signed_in=who, project=named or lab.project, lab=lab)
         ignored = _without_emulators()
-        who = sign_in(environ, options.impersonate)
+        payer = named or options.payer
+        who = sign_in(environ, options.impersonate, payer, options.timeout_s)
         return cls(
             now=datetime.now(UTC),
             timeout_s=options.timeout_s,
             signed_in=who,
             project=named or who.project,
             lab=None,
+            clients=Clients(who.credentials, payer=(payer or who.project) if who.login.lacks_payer else ""),
             ignored=ignored,
+            began=began,
         )
 
     def again(self, timeout_s: float, now: datetime | None = None) -> Session:

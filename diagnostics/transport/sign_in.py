@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
-import subprocess
 import threading
-from collections.abc import Callable, Mapping
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from diagnostics.evidence.redact import principal, redact
+from diagnostics.transport.gcloud import GcloudError, gcloud
+from diagnostics.transport.refusals import ADC_LOGIN, CREDENTIALS, GCLOUD_LOGIN, Kind, Last, Login, refusal
 
 T = TypeVar("T")
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-ADC_LOGIN = "gcloud auth application-default login"
-GCLOUD_LOGIN = "gcloud auth login"
-REFRESH_S = 6.0
-GCLOUD_S = 10.0
+SIGN_IN_S = 9.0
+"""For all of signing in; one request to a token endpoint may take less."""
+REQUEST_S = 6.0
+ON_GOOGLE = ("K_SERVICE", "CLOUD_RUN_JOB", "KUBERNETES_SERVICE_HOST", "GCE_METADATA_HOST", "GCE_METADATA_IP")
+"""In the environment where a metadata server is to be expected; a fresh container may have to wait for it."""
+MACHINE = Path("/sys/class/dmi/id/product_name")
+"""On a virtual machine of Google's it says so."""
 
 
 class SignInError(Exception):
-    """Nobody is signed in, or the login has expired. `says` is one sentence, `mend` the commands that would help."""
+    """Nobody is signed in, or not let in. `says` is one sentence, `mend` the commands that would help."""
 
     def __init__(self, says: str, mend: tuple[str, ...] = (ADC_LOGIN, GCLOUD_LOGIN)) -> None:
         super().__init__(says)
@@ -44,69 +55,112 @@ class SignIn(Struct, frozen=True, kw_only=True):
     """"serviceAccount:…" or "user:person-1f0c"; empty: the credentials do not tell."""
     impersonated: str = ""
     """E-mail of the service account that we act as, when we were asked to."""
+    login: Login = Login()
+    """What is known of it, for the day that it is refused."""
 
 
-def sign_in(environ: Mapping[str, str], impersonate: str = "") -> SignIn:
-    """Load credentials and refresh them once. Raises SignInError."""
-    found = _default(environ) or _gcloud()
-    if found is None:
-        raise SignInError("not signed in: no application default credentials, and gcloud gave no access token")
+class Asking:
+    """google.auth's way to make HTTP requests, bounded in time; it notes the last answer."""
+
+    def __init__(self, seconds: float) -> None:
+        import google.auth.transport.requests
+
+        self._ends = time.monotonic() + seconds
+        self._request = google.auth.transport.requests.Request()
+        self.last = Last()
+
+    def left(self) -> float:
+        """Seconds."""
+        return max(self._ends - time.monotonic(), 0.1)
+
+    def __call__(self, url: str, *arguments: Any, timeout: float | None = None, **more: Any) -> Any:
+        host = urlsplit(url).hostname or ""
+        self.last = Last(host)
+        bound = min(timeout or REQUEST_S, REQUEST_S, self.left())
+        response = self._request(url, *arguments, timeout=bound, **more)
+        self.last = Last(host, response.status, _ahead(response.headers.get("Date", "")))
+        return response
+
+    @property
+    def session(self) -> Any:
+        """google.auth mounts its adapters on it."""
+        return self._request.session
+
+    @session.setter
+    def session(self, session: Any) -> None:
+        self._request.session = session
+
+
+def prepare(environ: MutableMapping[str, str]) -> None:
+    """Set what Google's libraries read when they are imported, never over the user's own.
+
+    Looking for a metadata server that is not there takes twelve seconds otherwise, and gRPC writes to stderr.
+    """
+    seconds, tries = ("3", "3") if _on_google(environ) else ("1", "1")
+    environ.setdefault("GCE_METADATA_TIMEOUT", seconds)
+    environ.setdefault("GCE_METADATA_DETECT_RETRIES", tries)
+    environ.setdefault("GRPC_VERBOSITY", "NONE")
+    warnings.filterwarnings("ignore", message="Your application has authenticated using end user credentials")
+
+
+def sign_in(environ: Mapping[str, str], impersonate: str = "", payer: str = "", seconds: float = SIGN_IN_S) -> SignIn:
+    """Load credentials and refresh them once. Raises SignInError, in `seconds` at the latest.
+
+    `payer`: the project to count calls against where Google wants one named and the login names none.
+    """
+    asking = Asking(min(seconds, SIGN_IN_S))
+    file = environ.get(CREDENTIALS, "")
+    found = _default(file, asking) or _gcloud(asking)
     credentials, how, project = found
+    login = _login(credentials, file)
     if impersonate:
+        login = Login(
+            kind=Kind.IMPERSONATED, source=login.kind, account=impersonate, audience=login.audience, file=file
+        )
         credentials = _impersonated(credentials, impersonate)
-    _refresh(credentials, how)
+    credentials = _refreshed(credentials, login, asking, payer)
     return SignIn(
         credentials=credentials,
         how=how,
         project=project,
         principal=_principal(credentials),
         impersonated=impersonate,
+        login=login,
     )
 
 
-def is_expired_login(text: str) -> bool:
-    """Whether an error text is that of a login that ran out. gRPC reports it as "503 Getting metadata from plugin failed"."""
+def is_of_the_login(text: str) -> bool:
+    """Whether an error of gRPC is about getting a token, not about the service: it reports that as "503 Getting metadata …"."""
     signs = ("Getting metadata from plugin failed", "Reauthentication is needed", "invalid_grant", "RefreshError")
     return any(sign in text for sign in signs)
 
 
-def _default(environ: Mapping[str, str]) -> tuple[Any, str, str] | None:
+def _default(file: str, asking: Asking) -> tuple[Any, str, str] | None:
     import google.auth
     import google.auth.exceptions
 
-    try:
-        credentials, project = google.auth.default(scopes=[SCOPE])
-    except google.auth.exceptions.DefaultCredentialsError as error:
-        if environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
-            raise SignInError(f"the credentials file cannot be read: {redact(str(error), 300)}") from error
-        return None
+    login = _login_of(file)
+    with _told(login, asking):
+        try:
+            credentials, project = bounded_by(
+                asking.left(), lambda: google.auth.default(scopes=[SCOPE], request=asking)
+            )
+        except google.auth.exceptions.DefaultCredentialsError as error:
+            if str(error).startswith("Your default credentials were not found"):
+                return None
+            mend = (f"mend the file, or unset {CREDENTIALS}",) if file else (f"{ADC_LOGIN}   writes it anew",)
+            raise SignInError(f"the credentials file cannot be read: {redact(str(error), 300)}", mend) from error
     return credentials, "application default credentials", project or ""
 
 
-def _gcloud() -> tuple[Any, str, str] | None:
+def _gcloud(asking: Asking) -> tuple[Any, str, str]:
     try:
-        token = gcloud("auth", "print-access-token")
-    except SignInError:
-        return None
-    from google.oauth2.credentials import Credentials
+        token = gcloud("auth", "print-access-token", within_s=asking.left())
+    except GcloudError as error:
+        raise SignInError(f"not signed in: no application default credentials, and {error}") from error
+    from diagnostics.transport.gcloud_login import GcloudLogin
 
-    return Credentials(token=token), "gcloud", ""
-
-
-def gcloud(*arguments: str) -> str:
-    """One line that gcloud prints. Raises SignInError when there is no gcloud or it refuses."""
-    command = ["gcloud", *arguments, "--quiet"]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=GCLOUD_S, check=False, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise SignInError(f"gcloud gave no answer: {type(error).__name__}") from error
-    if done.returncode or not done.stdout.strip():
-        raise SignInError(
-            f"gcloud refused: {redact(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else '', 200)}"
-        )
-    return done.stdout.strip().splitlines()[-1]
+    return GcloudLogin(token), "gcloud", ""
 
 
 def _impersonated(source: Any, target: str) -> Any:
@@ -117,35 +171,59 @@ def _impersonated(source: Any, target: str) -> Any:
     )
 
 
-def _refresh(credentials: Any, how: str) -> None:
-    """Refresh now, with a short bound, so that a login that ran out is told as such and not retried for a minute."""
-    if how == "gcloud" and not getattr(credentials, "_source_credentials", None):
-        return  # a bare access token: there is nothing to refresh it with
+def _refreshed(credentials: Any, login: Login, asking: Asking, payer: str) -> Any:
+    """The credentials with a token, so that a login that is refused is told as such and not retried for a minute."""
+    if getattr(credentials, "token", None):
+        return credentials
+    try:
+        _refresh(credentials, login, asking)
+    except SignInError as refused:
+        paid = _paid_by(credentials, payer) if "wants a quota project" in refused.says else None
+        if paid is None:
+            raise
+        _refresh(paid, login, asking)
+        return paid
+    return credentials
+
+
+def _refresh(credentials: Any, login: Login, asking: Asking) -> None:
+    with _told(login, asking):
+        bounded_by(asking.left(), lambda: credentials.refresh(asking))
+
+
+def _paid_by(credentials: Any, payer: str) -> Any:
+    """The same credentials, whose source names a quota project; None: that cannot be said of them."""
+    source = getattr(credentials, "_source_credentials", None)
+    if not payer or source is None or not hasattr(source, "with_quota_project"):
+        return None
+    credentials._source_credentials = source.with_quota_project(payer)
+    return credentials
+
+
+@contextlib.contextmanager
+def _told(login: Login, asking: Asking) -> Iterator[None]:
+    """What google.auth raises, as SignInError."""
     import google.auth.exceptions
-    import google.auth.transport.requests
-
-    def refresh() -> None:
-        request = google.auth.transport.requests.Request()
-
-        def bounded(*args: Any, **kwargs: Any) -> Any:
-            return request(*args, **{**kwargs, "timeout": REFRESH_S})
-
-        credentials.refresh(bounded)
 
     try:
-        bounded_by(REFRESH_S + 2, refresh)
-    except google.auth.exceptions.RefreshError as error:
-        text = redact(str(error), 300)
-        if "impersonat" in text.lower() or "getAccessToken" in text:
-            role = "roles/iam.serviceAccountTokenCreator"
-            raise SignInError(f"cannot act as that service account: {text}", (f"ask for {role} on it",)) from error
-        raise SignInError(f"the login has expired or was revoked: {text}") from error
-    except google.auth.exceptions.TransportError as error:
-        raise SignInError(
-            f"cannot reach Google to sign in: {redact(str(error), 300)}", ("check the network",)
-        ) from error
+        yield
+    except google.auth.exceptions.DefaultCredentialsError as error:
+        raise SignInError(f"the credentials file cannot be read: {redact(str(error), 300)}", login.mend) from error
+    except google.auth.exceptions.GoogleAuthError as error:
+        told = refusal(_words(error), login, asking.last)
+        raise SignInError(told.says, told.mend) from error
     except TimeoutError as error:
-        raise SignInError(f"no answer while signing in, for {REFRESH_S + 2:.0f} s", ("check the network",)) from error
+        told = refusal("timed out", login, asking.last)
+        raise SignInError(f"cannot sign in: {told.says}", told.mend) from error
+    except (LookupError, OSError, ValueError) as error:
+        who = asking.last.host or "somebody"
+        says = f"cannot sign in: {who} answered what google.auth cannot read ({type(error).__name__}: {redact(str(error), 120)})"
+        raise SignInError(says, ("is something else answering there, as a portal or a proxy does?",)) from error
+
+
+def _words(error: Exception) -> str:
+    """All that an error of google.auth says; it keeps the body of an answer as a second argument."""
+    return " ".join(str(part) for part in error.args) or str(error)
 
 
 def bounded_by(seconds: float, work: Callable[[], T]) -> T:
@@ -167,6 +245,74 @@ def bounded_by(seconds: float, work: Callable[[], T]) -> T:
     if not result:
         raise TimeoutError
     return result[0]
+
+
+def _login(credentials: Any, file: str) -> Login:
+    account = getattr(credentials, "service_account_email", "") or ""
+    return Login(
+        kind=_kind(credentials),
+        file=file,
+        account="" if account == "default" else account,
+        source=_kind(getattr(credentials, "_source_credentials", None)),
+        audience=getattr(credentials, "_audience", None) or "",
+    )
+
+
+def _kind(credentials: Any) -> Kind:
+    module = type(credentials).__module__
+    for kind, homes in _HOMES.items():
+        if module.endswith(homes):
+            return kind
+    return Kind.OTHER
+
+
+_HOMES: dict[Kind, tuple[str, ...]] = {
+    Kind.USER: ("oauth2.credentials", "external_account_authorized_user"),
+    Kind.KEY: ("oauth2.service_account",),
+    Kind.FEDERATED: ("identity_pool", "auth.aws", "auth.pluggable"),
+    Kind.IMPERSONATED: ("impersonated_credentials",),
+    Kind.MACHINE: ("compute_engine.credentials",),
+    Kind.GCLOUD: ("gcloud_login",),
+}
+"""The modules of google.auth, and of ours, whose credentials are of a kind."""
+
+
+def _login_of(file: str) -> Login:
+    """What a credentials file tells of itself, before google.auth has made anything of it."""
+    content = _content(file)
+    kinds = {"external_account": Kind.FEDERATED, "service_account": Kind.KEY, "authorized_user": Kind.USER}
+    acts_as = str(content.get("service_account_impersonation_url", "")).rpartition("/")[2].partition(":")[0]
+    return Login(
+        kind=kinds.get(str(content.get("type", "")), Kind.OTHER),
+        file=file,
+        account=acts_as or str(content.get("client_email", "")),
+        audience=str(content.get("audience", "")),
+    )
+
+
+def _content(file: str) -> dict[str, Any]:
+    try:
+        content = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _on_google(environ: Mapping[str, str]) -> bool:
+    if any(environ.get(name) for name in ON_GOOGLE):
+        return True
+    try:
+        return MACHINE.read_text(encoding="utf-8").startswith("Google")
+    except (OSError, ValueError):
+        return False
+
+
+def _ahead(date: str) -> float:
+    """Seconds that an answer's clock is ahead of ours; 0 when it names no time."""
+    try:
+        return (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def _principal(credentials: Any) -> str:

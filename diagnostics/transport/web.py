@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import urllib.error
@@ -12,9 +13,13 @@ from urllib.parse import quote, urlsplit
 from diagnostics.evidence.model import OUR_USER_AGENT, Why
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
+from diagnostics.transport.call import call
 from diagnostics.transport.clients import load
+from diagnostics.transport.gcloud import GcloudError, gcloud
+from diagnostics.transport.refusals import GCLOUD_LOGIN, Kind, refusal
+from diagnostics.transport.rpcs import ID_TOKEN
 from diagnostics.transport.session import Session
-from diagnostics.transport.sign_in import GCLOUD_LOGIN, SignInError, bounded_by, gcloud
+from diagnostics.transport.sign_in import Asking, bounded_by
 
 MOST_BYTES = 1_000_000
 
@@ -62,8 +67,6 @@ def identity_token(session: Session, audience: str) -> str:
         return bounded_by(session.allowance(), lambda: _own_token(session, audience))
     except TimeoutError as error:
         raise NotSeen(Why.TIMED_OUT, "no answer while asking for an identity token") from error
-    except SignInError as error:
-        raise NotSeen(Why.SIGN_IN, f"no identity token could be had: {error.says}", mend=GCLOUD_LOGIN) from error
 
 
 def _own_token(session: Session, audience: str) -> str:
@@ -71,23 +74,65 @@ def _own_token(session: Session, audience: str) -> str:
         url = f"http://{session.lab.http}/lab/token?audience={quote(audience, safe='')}"
         with _opener(session).open(url, timeout=session.allowance()) as answer:
             return str(json.load(answer)["token"])
-    request = load("google.auth.transport.requests").Request()
-    credentials = session.signed_in.credentials
+    login = session.signed_in.login
+    if login.kind in (Kind.KEY, Kind.MACHINE):
+        return _signed(session, audience)
+    account = login.account or session.signed_in.impersonated
+    if account:
+        return _minted(session, account, audience)
+    if login.kind is Kind.FEDERATED:
+        raise NotSeen(
+            Why.SIGN_IN,
+            "no identity token could be had: a federated login has none unless it acts as a service account",
+            mend="let it act as one: --impersonate-service-account, or service_account_impersonation_url in its file",
+        )
     try:
-        if session.signed_in.impersonated:
-            impersonated = load("google.auth.impersonated_credentials")
-            minted = impersonated.IDTokenCredentials(credentials, target_audience=audience, include_email=True)
-            minted.refresh(request)
-            return str(minted.token)
-        if session.principal.startswith("serviceAccount:") or _is_metadata(credentials):
-            return str(load("google.oauth2.id_token").fetch_id_token(request, audience))
+        return gcloud("auth", "print-identity-token")  # a person's login cannot name an audience
+    except GcloudError as error:
+        raise NotSeen(Why.SIGN_IN, f"no identity token could be had: {error}", mend=GCLOUD_LOGIN) from error
+
+
+def _signed(session: Session, audience: str) -> str:
+    """By Google for what a key has signed, or by the metadata server."""
+    credentials, login = session.signed_in.credentials, session.signed_in.login
+    asking = Asking(session.allowance())
+    try:
+        if login.kind is Kind.KEY:
+            minted = load("google.oauth2.service_account").IDTokenCredentials(
+                credentials.signer, login.account, credentials._token_uri, audience
+            )
+        else:
+            minted = load("google.auth.compute_engine").IDTokenCredentials(
+                asking, audience, use_metadata_identity_endpoint=True
+            )
+        minted.refresh(asking)
+        return str(minted.token)
     except load("google.auth.exceptions").GoogleAuthError as error:
-        raise SignInError(redact(str(error), 200)) from error
-    return gcloud("auth", "print-identity-token")  # a person's login cannot name an audience
+        told = refusal(str(error), login, asking.last)
+        raise NotSeen(
+            told.why, f"no identity token could be had: {told.says}", mend="   or   ".join(told.mend)
+        ) from error
 
 
-def _is_metadata(credentials: Any) -> bool:
-    return "compute_engine" in type(credentials).__module__
+def _minted(session: Session, account: str, audience: str) -> str:
+    """By IAM, for a service account that we act as: whoever may act as one may mostly ask for this, too; else it asks itself."""
+    credentials, asking = session.signed_in.credentials, Asking(session.allowance())
+    acting = getattr(credentials, "_impersonated_credentials", None) or credentials
+    impersonated = load("google.auth.impersonated_credentials")
+    if isinstance(acting, impersonated.Credentials):
+        minted = impersonated.IDTokenCredentials(acting, target_audience=audience, include_email=True)
+        with contextlib.suppress(load("google.auth.exceptions").GoogleAuthError):
+            minted.refresh(asking)
+            return str(minted.token)
+    name = f"projects/-/serviceAccounts/{account}"
+    try:
+        return str(call(session, ID_TOKEN, {"name": name, "audience": audience, "include_email": True}).token)
+    except NotSeen as failed:
+        if failed.why is not Why.PERMISSION_DENIED:
+            raise
+        mend = f"ask for roles/iam.serviceAccountOpenIdTokenCreator on {account}, for itself"
+        says = f"no identity token could be had: {ID_TOKEN.permission} on {account} is missing"
+        raise NotSeen(failed.why, says, failed.permission, mend) from failed
 
 
 def _read(opener: urllib.request.OpenerDirector, request: urllib.request.Request, timeout_s: float) -> Answer:

@@ -99,8 +99,8 @@ def test_a_clock_that_is_wrong_is_told(
     lab("")
     honest = opening.session_of
 
-    def wrong(asked: Access) -> Session:
-        session = honest(asked)
+    def wrong(asked: Access, payer: str = "") -> Session:
+        session = honest(asked, payer)
         session.now += timedelta(minutes=minutes)
         return session
 

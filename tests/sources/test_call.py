@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,8 +15,11 @@ from google.rpc import error_details_pb2
 from diagnostics.evidence.model import Why
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.transport.call import NoProject, NotThere, call, pages
+from diagnostics.transport.clients import Clients
+from diagnostics.transport.refusals import Kind, Login
 from diagnostics.transport.rpcs import GET_TOPIC, TOPIC_SUBSCRIPTIONS
 from diagnostics.transport.session import Session
+from diagnostics.transport.sign_in import SignIn
 
 SessionOf = Callable[..., Session]
 
@@ -43,7 +47,30 @@ def detailed(error: Any, reason: str, **metadata: str) -> Any:
         (exceptions.Unauthenticated("invalid"), Why.SIGN_IN, "did not accept the login", "", "application-default login"),
         (exceptions.ServiceUnavailable("Getting metadata from plugin failed with error: invalid_grant"),
          Why.SIGN_IN, "login has expired", "", "application-default login"),
-        (RefreshError("Reauthentication is needed."), Why.SIGN_IN, "login has expired", "", "application-default login"),
+        (RefreshError("Reauthentication is needed."), Why.SIGN_IN, "has to be confirmed anew", "", "application-default login"),
+        (exceptions.ServiceUnavailable("Getting metadata from plugin failed with error: HTTPSConnectionPool(host='oauth2.googleapis.com', "
+                                       "port=443): Max retries exceeded (Caused by NameResolutionError(Failed to resolve))"),
+         Why.UNREACHABLE, "the name oauth2.googleapis.com has no address here", "", "check the network"),
+        (exceptions.ServiceUnavailable("failed to connect to all addresses; last error: UNKNOWN: Ssl handshake failed: "
+                                       "SSL_ERROR_SSL: error:1000007d:SSL routines::CERTIFICATE_VERIFY_FAILED"),
+         Why.UNREACHABLE, "something on the way opens TLS", "", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=FILE REQUESTS_CA_BUNDLE=FILE"),
+        (exceptions.PermissionDenied("The caller does not have permission"),
+         Why.PERMISSION_DENIED, "pubsub.topics.get is missing", "pubsub.topics.get", ""),
+        (exceptions.PermissionDenied("Permission 'pubsub.topics.other' denied on resource (or it may not exist)."),
+         Why.PERMISSION_DENIED, "pubsub.topics.other is missing", "pubsub.topics.other", ""),
+        (exceptions.PermissionDenied("A sentence that nobody has heard before."),
+         Why.PERMISSION_DENIED, "pubsub.googleapis.com refuses: A sentence that nobody", "", ""),
+        (detailed(exceptions.PermissionDenied("Request had insufficient authentication scopes."), "ACCESS_TOKEN_SCOPE_INSUFFICIENT"),
+         Why.SIGN_IN, "its scopes are too narrow", "", "application-default login"),
+        (detailed(exceptions.PermissionDenied("This API method requires billing to be enabled."), "BILLING_DISABLED",
+                  consumer="projects/p"),
+         Why.FAILED, "billing is disabled in p", "", "gcloud billing projects link p"),
+        (detailed(exceptions.PermissionDenied("Caller does not have required permission to use project p."), "USER_PROJECT_DENIED",
+                  consumer="projects/p"),
+         Why.SIGN_IN, "may not use p as one", "", "roles/serviceusage.serviceUsageConsumer on p"),
+        (detailed(exceptions.PermissionDenied("Cloud Pub/Sub API has not been used in project 764086051850 before"), "SERVICE_DISABLED",
+                  consumer="projects/764086051850"),
+         Why.SIGN_IN, "wants a quota project", "", "gcloud auth application-default set-quota-project p"),
         (exceptions.ServiceUnavailable("failed to connect to all addresses"), Why.UNREACHABLE, "cannot be reached", "", ""),
         (exceptions.DeadlineExceeded("Deadline Exceeded"), Why.TIMED_OUT, "did not answer within", "", ""),
         (exceptions.ResourceExhausted("Quota exceeded for quota metric"), Why.FAILED, "quota", "", ""),
@@ -61,6 +88,86 @@ def test_a_failure_is_told_as_what_it_is(
     assert raised.value.permission == permission
     assert mend in raised.value.mend
     assert [(c.name, c.ok) for c in session.calls] == [("publisher.get_topic", False)]
+
+
+class Quota:
+    """Google, as it counts calls against its own project until a login names another."""
+
+    def __init__(self, may_be_used: bool = True) -> None:
+        self.against: list[str] = []
+        self._may_be_used = may_be_used
+
+    def client(self, project: str) -> SimpleNamespace:
+        def get_topic(*, request: Any, timeout: float, retry: None) -> str:
+            del request, timeout, retry
+            self.against.append(project)
+            if not project:
+                text = "The pubsub.googleapis.com API requires a quota project, which is not set by default."
+                raise detailed(exceptions.PermissionDenied(text), "SERVICE_DISABLED", consumer="projects/32555940559")
+            if not self._may_be_used:
+                raise detailed(exceptions.PermissionDenied("no"), "USER_PROJECT_DENIED", consumer=f"projects/{project}")
+            return "topic"
+
+        return SimpleNamespace(get_topic=get_topic)
+
+
+def paid_by(quota: Quota, payer: str, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """A session of a person whose clients are made by this Google."""
+    clients = Clients(None, payer=payer)
+    monkeypatch.setattr(clients, "_make", lambda name: quota.client(clients.paid(name)))
+    who = SignIn(credentials=None, how="test", login=Login(kind=Kind.USER))
+    return Session(now=datetime.now(UTC), timeout_s=20, signed_in=who, project="p", lab=None, clients=clients)
+
+
+def test_a_quota_project_is_named_where_google_wants_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    quota = Quota()
+    session = paid_by(quota, "p", monkeypatch)
+    assert call(session, GET_TOPIC, {}) == "topic"
+    assert call(session, GET_TOPIC, {}) == "topic"
+    assert quota.against == ["", "p", "p"]
+
+
+def test_a_quota_project_that_may_not_be_used_is_told_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    quota = Quota(may_be_used=False)
+    session = paid_by(quota, "p", monkeypatch)
+    for _ in range(2):
+        with pytest.raises(NotSeen, match="may not use p as one") as raised:
+            call(session, GET_TOPIC, {})
+        assert "serviceUsageConsumer on p" in raised.value.mend
+    assert quota.against == ["", "p", ""]
+
+
+class Renewed:
+    """A login whose first token is refused."""
+
+    def __init__(self, good: bool = False) -> None:
+        self.good = good
+
+    def anew(self) -> Renewed:
+        return Renewed(good=True)
+
+
+def test_a_token_that_ended_is_renewed_once_for_all_who_used_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    clients = Clients(Renewed())
+
+    def make(name: str) -> SimpleNamespace:
+        del name
+        good = clients._credentials.good
+
+        def get_topic(*, request: Any, timeout: float, retry: None) -> str:
+            del request, timeout, retry
+            if not good:
+                raise exceptions.Unauthenticated("Request had invalid authentication credentials.")
+            return "topic"
+
+        return SimpleNamespace(get_topic=get_topic)
+
+    monkeypatch.setattr(clients, "_make", make)
+    who = SignIn(credentials=None, how="gcloud")
+    session = Session(now=datetime.now(UTC), timeout_s=20, signed_in=who, project="p", lab=None, clients=clients)
+    assert call(session, GET_TOPIC, {}) == "topic"
+    assert clients.renew(0)
+    assert clients.renewals == 1
 
 
 def test_what_does_not_exist_is_not_a_failure_to_see(session_of: SessionOf) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +19,9 @@ import google.oauth2.credentials
 import pytest
 
 from diagnostics.transport import sign_in as sign_in_module
+from diagnostics.transport.gcloud import gcloud
 from diagnostics.transport.session import LAB, LabError, Options, Session, together
-from diagnostics.transport.sign_in import SignInError, bounded_by
+from diagnostics.transport.sign_in import SignInError, bounded_by, prepare
 
 NOT_FOUND = google.auth.exceptions.DefaultCredentialsError("Your default credentials were not found.")
 
@@ -41,8 +44,9 @@ def adc(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
 
     def use(found: Any) -> None:
-        def default(scopes: list[str]) -> Any:
+        def default(scopes: list[str], request: Any) -> Any:
             assert scopes == [sign_in_module.SCOPE]
+            assert isinstance(request, sign_in_module.Asking)
             if isinstance(found, Exception):
                 raise found
             return found, "adc-project"
@@ -73,7 +77,7 @@ def test_no_network_is_not_an_expired_login(adc: Callable[[Any], None]) -> None:
         raise google.auth.exceptions.TransportError("oauth2.googleapis.com: name resolution failed")
 
     adc(Credentials(unreachable))
-    with pytest.raises(SignInError, match="cannot reach Google"):
+    with pytest.raises(SignInError, match="no network, or no DNS"):
         Session.open(Options(), {})
 
 
@@ -94,6 +98,54 @@ def test_gclouds_login_stands_in_and_the_header_can_say_so(
     session = Session.open(Options(), {})
     assert session.signed_in.how == "gcloud"
     assert session.signed_in.credentials.token == "a-token-for-a-test"
+
+
+def test_gcloud_is_found_by_the_name_that_the_machine_gives_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """On Windows it is gcloud.cmd, which is not run under the name gcloud."""
+    command = tmp_path / "gcloud.cmd"
+    command.write_text("#!/bin/sh\necho a-token-for-a-test\n")
+    command.chmod(0o755)
+    monkeypatch.setattr(shutil, "which", lambda name: str(command) if name == "gcloud" else None)
+    assert gcloud("auth", "print-access-token") == "a-token-for-a-test"
+
+
+@pytest.mark.parametrize(
+    ("environ", "waits"),
+    [({}, ("1", "1")), ({"K_SERVICE": "s"}, ("3", "3")), ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, ("3", "3"))],
+)
+def test_a_metadata_server_is_waited_for_where_one_is_to_be_expected(
+    environ: dict[str, str], waits: tuple[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sign_in_module, "MACHINE", tmp_path / "none")
+    prepare(environ)
+    assert (environ["GCE_METADATA_TIMEOUT"], environ["GCE_METADATA_DETECT_RETRIES"]) == waits
+    chosen = {**environ, "GCE_METADATA_TIMEOUT": "7"}
+    prepare(chosen)
+    assert chosen["GCE_METADATA_TIMEOUT"] == "7"
+
+
+def test_a_machine_of_googles_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "product_name").write_text("Google Compute Engine\n")
+    monkeypatch.setattr(sign_in_module, "MACHINE", tmp_path / "product_name")
+    environ: dict[str, str] = {}
+    prepare(environ)
+    assert environ["GCE_METADATA_TIMEOUT"] == "3"
+
+
+def test_signing_in_takes_of_the_time_of_the_run(adc: Callable[[Any], None]) -> None:
+    adc(Credentials(lambda: time.sleep(0.3)))
+    assert Session.open(Options(timeout_s=5), {}).remaining() < 4.75
+
+
+def test_signing_in_takes_no_longer_than_the_run_may(adc: Callable[[Any], None]) -> None:
+    never, _other_end = socket.socketpair()
+
+    def hangs() -> None:
+        never.recv(1)
+
+    adc(Credentials(hangs))
+    with pytest.raises(SignInError, match="does not answer"):
+        Session.open(Options(timeout_s=0.2), {})
 
 
 def test_a_sign_in_that_never_answers_is_bounded() -> None:

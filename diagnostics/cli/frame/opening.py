@@ -36,7 +36,7 @@ def opened(asked: Access) -> Opened:
         raise Trouble(
             "which pipeline? There is no --profile, no pubsub-diag.toml here and no --subscription", HOW_TO_DESCRIBE
         )
-    session = session_of(asked)
+    session = session_of(asked, profile.project if profile else "")
     if profile is None or (session.lab and not asked.profile and profile.project != session.project):
         profile = _derived(asked, session)
     checked = _checked(asked, profile)
@@ -52,9 +52,11 @@ def described(asked: Access) -> PipelineProfile:
     return _checked(asked, profile) if profile and not os.environ.get(LAB) else opened(asked).profile
 
 
-def session_of(asked: Access) -> Session:
-    """Access alone."""
-    options = Options(project=asked.project or "", timeout_s=asked.timeout, impersonate=asked.impersonate or "")
+def session_of(asked: Access, payer: str = "") -> Session:
+    """Access alone. `payer`: the project to count calls against, where nothing else names one."""
+    options = Options(
+        project=asked.project or "", timeout_s=asked.timeout, impersonate=asked.impersonate or "", payer=payer
+    )
     try:
         session = Session.open(options)
     except SignInError as error:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -118,7 +117,7 @@ class Google:
         bundle = str(self.wire.trusted.bundle)
         return {
             "HOME": str(login.home),
-            "PATH": os.pathsep.join((str(login.home / "bin"), "/usr/bin", "/bin")),
+            "PATH": str(login.home / "bin"),
             "PYTHONPATH": str(ROOT),
             "PYTHONDONTWRITEBYTECODE": "1",
             "https_proxy": self.wire.proxy,

@@ -130,6 +130,7 @@ def gcloud(google: Google) -> Login:
 
 NOT_LOGGED_IN = "ERROR: (gcloud.auth.print-access-token) You do not currently have an active account selected."
 GCLOUD = """#!/bin/sh
+PATH=/usr/bin:/bin
 here=$(dirname "$0")
 case "$*" in
   "auth print-access-token"*) cat "$here/access" 2>/dev/null || { cat "$here/refusal" >&2; exit 1; };;

@@ -246,7 +246,7 @@ def _handler(rest: Rest) -> type[BaseHTTPRequestHandler]:
             sent = told.body if isinstance(told.body, bytes) else _text(told.body).encode()
             self.send_response_only(told.status)
             self.send_header("Date", email.utils.formatdate(rest.issuer.now(), usegmt=True))
-            kind = {"Content-Type": "application/json"} if isinstance(told.body, Mapping) else {}
+            kind = {"Content-Type": "application/json" if isinstance(told.body, Mapping) else "text/plain"}
             for name, value in {**kind, **told.headers}.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(sent)))
