@@ -128,7 +128,7 @@ class Audit:
         }
 
     def _resource_name(self, target: Target) -> str:
-        project = self._world.project
+        project = self._world.home(target.kind, target.name)
         return {
             "topic": f"projects/{project}/topics/{target.name}",
             "subscription": f"projects/{project}/subscriptions/{target.name}",
@@ -155,7 +155,7 @@ class Audit:
         )
 
     def _resource(self, target: Target) -> tuple[str, dict[str, str]]:
-        project = {"project_id": self._world.project}
+        project = {"project_id": self._world.home(target.kind, target.name)}
         if target.kind == "topic":
             return "pubsub_topic", {**project, "topic_id": target.name}
         if target.kind == "subscription":

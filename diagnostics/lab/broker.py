@@ -114,7 +114,7 @@ class Broker:
 
     def _meters(self, topic: str) -> TopicMeters:
         if topic not in self._topics:
-            self._topics[topic] = TopicMeters(self._env, self._recorder, self._world.project, topic)
+            self._topics[topic] = TopicMeters(self._env, self._recorder, self._world.home("topic", topic), topic)
         return self._topics[topic]
 
     # --- the life of a subscription -----------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ class Broker:
     def attach(self, name: str) -> None:
         """A subscription is in the world from now on: it gets what is published from now on."""
         subscription = self._world.subscriptions[name]
-        meters = SubscriptionMeters(self._env, self._recorder, self._world.project, name)
+        meters = SubscriptionMeters(self._env, self._recorder, self._world.home("subscription", name), name)
         delivery = self._deliveries[name] = Delivery(self._around, subscription, meters)
         self._watch_expiry(delivery)
 
@@ -249,7 +249,7 @@ class Broker:
         """Google counts delivery attempts only while the dead-letter topic is there and its agent may use both ends."""
         if not subscription.dead_letter_topic or subscription.dead_letter_topic not in self._world.topics:
             return False
-        agent = _member(self._world.pubsub_agent)
+        agent = _member(self._world.agent_of(self._world.home("subscription", subscription.name)))
         return holds(self._world, agent, CONSUME, subscription.policy) and self._may_publish(
             subscription.dead_letter_topic, agent
         )
@@ -259,7 +259,7 @@ class Broker:
         added = {
             "CloudPubSubDeadLetterSourceDeliveryCount": str(held.attempts),
             "CloudPubSubDeadLetterSourceSubscription": subscription.name,
-            "CloudPubSubDeadLetterSourceSubscriptionProject": self._world.project,
+            "CloudPubSubDeadLetterSourceSubscriptionProject": self._world.home("subscription", subscription.name),
             "CloudPubSubDeadLetterSourceTopicPublishTime": rfc3339(held.message.published),
         }
         self._spread(subscription.dead_letter_topic, held.message.data, {**held.message.attributes, **added})

@@ -128,7 +128,7 @@ class Changes:
         subscription = self._subscription(event.subscription)
         changed = change_subscription(self._world, self._cast, subscription, event)
         self._broker.changed(subscription.name)
-        full = f"projects/{self._world.project}/subscriptions/{subscription.name}"
+        full = f"projects/{self._world.home('subscription', subscription.name)}/subscriptions/{subscription.name}"
         if list(changed) == ["pushConfig"]:
             request = {"subscription": full, **changed}
             self._log_subscription(subscription.name, "ModifyPushConfig", event, request)
@@ -139,8 +139,9 @@ class Changes:
     def create_subscription(self, event: events.CreateSubscription) -> None:
         subscription = new_subscription(self._world, self._cast, event, float(self._env.now))
         self._broker.attach(subscription.name)
-        full = f"projects/{self._world.project}/subscriptions/{subscription.name}"
-        request = {"name": full, "topic": f"projects/{self._world.project}/topics/{subscription.topic}"}
+        full = f"projects/{self._world.home('subscription', subscription.name)}/subscriptions/{subscription.name}"
+        home = self._world.home("topic", subscription.topic)
+        request = {"name": full, "topic": f"projects/{home}/topics/{subscription.topic}"}
         self._log_subscription(subscription.name, "CreateSubscription", event, request)
 
     def delete_subscription(self, event: events.SubscriptionEvent) -> None:

@@ -25,7 +25,7 @@ def service_json(world: World, service: Service, revision: Revision) -> dict[str
         "kind": "Service",
         "metadata": {
             "name": service.name,
-            "namespace": world.project,
+            "namespace": world.home("service", service.name),
             "annotations": _annotations(service),
         },
         "spec": {

@@ -172,8 +172,18 @@ class Service:
 
 
 @dataclass
+class Neighbour:
+    """Another project, in which some of the pipeline's parts are."""
+
+    project: str
+    number: str
+    url_hash: str
+    policy: Policy = field(default_factory=Policy)
+
+
+@dataclass
 class World:
-    """All that exists in the lab's one project."""
+    """All that exists in the lab's project, and in its neighbours. Names are short ones, of which there is no second in the lab."""
 
     project: str
     number: str
@@ -191,13 +201,41 @@ class World:
     quota_exceeded: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     """quota_metric to (from, until) spans in which calls are refused."""
 
+    neighbours: dict[str, Neighbour] = field(default_factory=dict)
+    """By project id."""
+    homes: dict[str, str] = field(default_factory=dict)
+    """kind:name of what is in a neighbour, to that project: topic:T, subscription:S, service:S."""
+
     @property
     def pubsub_agent(self) -> str:
-        return f"service-{self.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+        return self.agent_of(self.project)
+
+    def agent_of(self, project: str) -> str:
+        """E-mail of Pub/Sub's service agent of a project."""
+        return f"service-{self.number_of(project)}@gcp-sa-pubsub.iam.gserviceaccount.com"
+
+    def home(self, kind: str, name: str) -> str:
+        """Id of the project that a topic, subscription or service is in."""
+        return self.homes.get(f"{kind}:{name}", self.project)
+
+    def number_of(self, project: str) -> str:
+        return self.number if project == self.project else self.neighbours[project].number
+
+    def id_of(self, project: str) -> str:
+        """Id of a project by its id or number; empty: there is none."""
+        named = {self.project: self.project, self.number: self.project}
+        for neighbour in self.neighbours.values():
+            named |= dict.fromkeys((neighbour.project, neighbour.number), neighbour.project)
+        return named.get(project, "")
+
+    def policy_of(self, project: str) -> Policy:
+        """The project-level policy."""
+        return self.policy if project == self.project else self.neighbours[project].policy
 
     def urls(self, service: Service) -> tuple[str, str]:
         """Both URL forms of a service: hashed and deterministic."""
+        number = self.number_of(self.home("service", service.name))
         return (
             f"https://{service.name}-{service.url_hash}-{self.region_code}.a.run.app",
-            f"https://{service.name}-{self.number}.{service.region}.run.app",
+            f"https://{service.name}-{number}.{service.region}.run.app",
         )

@@ -99,7 +99,8 @@ class Pusher:
         self._outstanding += 1
         self._backlog.meters.outstanding(self._outstanding)
         url = urlsplit(push.endpoint)
-        name = f"projects/{self._around.world.project}/subscriptions/{subscription.name}"
+        home = self._around.world.home("subscription", subscription.name)
+        name = f"projects/{home}/subscriptions/{subscription.name}"
         headers = {"content-type": "application/json", "from": "noreply@google.com"}
         if push.no_wrapper and push.write_metadata:
             headers |= _metadata(held, name)

@@ -47,6 +47,17 @@ class ServiceSpec(Event, frozen=True, kw_only=True):
     service: ServiceChanges = field(default_factory=ServiceChanges)
 
 
+class NeighbourSpec(Event, frozen=True, kw_only=True):
+    """Another project, in which parts of the pipeline are. What the pipeline needs across projects is granted."""
+
+    project: str
+    number: str
+    has: tuple[str, ...]
+    """What is there: topic:NAME, subscription:NAME or service:NAME, aliases too."""
+    lacks: tuple[str, ...] = ()
+    """Permissions that the caller does not hold there, beside those that it holds nowhere; "all": it holds none."""
+
+
 class PipelineSpec(Event, frozen=True, kw_only=True):
     """The pipeline: a dialect, and differences from its healthy default that hold from the beginning."""
 
@@ -61,6 +72,8 @@ class PipelineSpec(Event, frozen=True, kw_only=True):
     """Further subscriptions."""
     roles: tuple[RoleChanges, ...] = ()
     """Custom roles."""
+    neighbours: tuple[NeighbourSpec, ...] = ()
+    """Other projects that parts of the pipeline are in."""
     grants: tuple[Grant, ...] = ()
     """Further bindings."""
     without: tuple[Grant, ...] = ()

@@ -11,6 +11,7 @@ from diagnostics.lab.changes import take_away
 from diagnostics.lab.defaults import healthy
 from diagnostics.lab.filters import compile_filter
 from diagnostics.lab.model import Role, Topic, World
+from diagnostics.lab.neighbours import settle
 from diagnostics.lab.scenario import LegSpec, PipelineSpec, ServiceSpec
 from diagnostics.lab.settings import (
     change_revision,
@@ -32,6 +33,8 @@ def set_scene(spec: PipelineSpec, rng: random.Random, since: float) -> tuple[Wor
         change_topic(topic, new)
     _leg(world, cast, cast.subscriptions["request"], spec.request)
     _leg(world, cast, cast.subscriptions["completion"], spec.completion)
+    for neighbour in spec.neighbours:
+        settle(world, cast, neighbour)
     for subscription in spec.subscriptions:
         new_subscription(world, cast, subscription, since)
     for new_role in spec.roles:

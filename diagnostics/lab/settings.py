@@ -53,7 +53,8 @@ def change_subscription(
     if changes.max_delivery_attempts is not UNSET:
         subscription.max_delivery_attempts = changes.max_delivery_attempts
     if {UNSET} != {changes.dead_letter_topic, changes.max_delivery_attempts}:
-        topic = f"projects/{world.project}/topics/{subscription.dead_letter_topic}"
+        dead = subscription.dead_letter_topic
+        topic = f"projects/{world.home('topic', dead)}/topics/{dead}"
         attempts = subscription.max_delivery_attempts
         changed["deadLetterPolicy"] = (
             {"deadLetterTopic": topic, "maxDeliveryAttempts": attempts} if subscription.dead_letter_topic else None

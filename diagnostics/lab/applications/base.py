@@ -87,13 +87,18 @@ class Setting:
     downstream: Downstream
 
     def publish_as(self, revision: Revision, topic: str, data: bytes, attributes: dict[str, str]) -> str:
-        """Publish with the revision's identity into the project its environment names; raises PublishError."""
-        project = revision.env.get("GCP_PROJECT_ID", "")
-        if project != self.world.project:
+        """Publish with the revision's identity into the project its environment names, or the topic's full name; raises PublishError."""
+        project, short = revision.env.get("GCP_PROJECT_ID", ""), topic.rpartition("/")[2]
+        if "/" in topic:
+            project = topic.split("/")[1]
+        home = self.world.id_of(project)
+        if not home:
             raise PublishError(
                 "NOT_FOUND", f"Requested project not found or user does not have access to it (project={project})."
             )
-        return self.publish(topic, data, attributes, revision.account)
+        if self.world.home("topic", short) != home:
+            raise PublishError("NOT_FOUND", f"Resource not found (resource={short}).")
+        return self.publish(short, data, attributes, revision.account)
 
 
 class Placeholder:

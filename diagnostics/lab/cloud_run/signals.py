@@ -28,7 +28,7 @@ class Signals:
         self._recorder = recorder
         self._rng = rng
         self._resource = {
-            "project_id": world.project,
+            "project_id": world.home("service", service),
             "service_name": service,
             "revision_name": revision,
             "location": world.region,
@@ -39,7 +39,7 @@ class Signals:
 
     def trace(self) -> str:
         """A new trace name."""
-        return f"projects/{self._world.project}/traces/{self._rng.getrandbits(128):032x}"
+        return f"projects/{self._world.home('service', self.service)}/traces/{self._rng.getrandbits(128):032x}"
 
     def answered(self, at: float, status: int, pending_s: float, container_s: float) -> None:
         """A request that reached a container has ended; the others are in no metric of Cloud Run."""

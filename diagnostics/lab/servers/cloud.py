@@ -6,8 +6,8 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from diagnostics.lab.audit import Audit
@@ -91,7 +91,9 @@ class Cloud:
     caller: str
     """E-mail of who is asking."""
     held: frozenset[str]
-    """Permissions of who is asking."""
+    """Permissions of who is asking, in the lab's own project."""
+    held_beside: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """And in its neighbours, by project id."""
     searches_s: float | None = None
     """Seconds of the log that the call at hand has time to search; 0: a part of what is left; None: all."""
 
@@ -100,7 +102,13 @@ class Cloud:
         return self.lab.world
 
     def is_project(self, name: str) -> bool:
+        """Whether it is the lab's own project, by id or number."""
         return name in (self.world.project, self.world.number)
+
+    def held_in(self, resource: str) -> frozenset[str]:
+        """Permissions of who is asking for something whose name begins with projects/P."""
+        project = resource.partition("projects/")[2].partition("/")[0]
+        return self.held_beside.get(self.world.id_of(project), self.held)
 
 
 Permissions = str | tuple[str, ...]
@@ -128,6 +136,23 @@ class Method:
     def permissions_for(self, request: Any) -> tuple[str, ...]:
         needed = self.permission(request) if callable(self.permission) else self.permission
         return (needed,) if isinstance(needed, str) else needed
+
+    def asked_in(self, request: Any) -> str:
+        """The first name in the request that begins with projects/P; empty: there is none."""
+        return next(_names(request), "")
+
+
+def _names(message: Any) -> Iterator[str]:
+    for _, value in message.ListFields():
+        for one in (value,) if isinstance(value, str) else value if _repeats(value) else (value,):
+            if isinstance(one, str):
+                yield from (one,) if one.startswith("projects/") else ()
+            elif hasattr(one, "ListFields"):
+                yield from _names(one)
+
+
+def _repeats(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, bytes)
 
 
 def split_name(name: str, pattern: str, refusal: RpcError | None = None) -> tuple[str, ...]:

@@ -113,7 +113,7 @@ class Front:
             wait(self._delay_s)
         met = self._faults.meet(method.name, page_of(getattr(request, "page_token", "")), wait)
         for permission in method.permissions_for(request):
-            if permission and permission not in self._cloud.held:
+            if permission and permission not in self._cloud.held_in(method.asked_in(request)):
                 raise denied(method.service, permission, method.resource(request))
         with self._cloud.lab.lock:
             self._cloud.lab.now()  # a lab that keeps pace catches up

@@ -74,15 +74,15 @@ def generate_id_token(cloud: Cloud, request: Any) -> Any:
 
 
 def get_project(cloud: Cloud, request: Any) -> Any:
-    _known_project(cloud, request.name, "resourcemanager.projects.get")
+    home = _known_project(cloud, request.name, "resourcemanager.projects.get")
     return resourcemanager_v3.Project.pb()(
-        name=f"projects/{cloud.world.number}", project_id=cloud.world.project, state="ACTIVE"
+        name=f"projects/{cloud.world.number_of(home)}", project_id=home, state="ACTIVE"
     )
 
 
 def get_project_policy(cloud: Cloud, request: Any) -> Any:
-    _known_project(cloud, request.resource, "resourcemanager.projects.getIamPolicy")
-    return policy_message(cloud.world.policy, request)
+    home = _known_project(cloud, request.resource, "resourcemanager.projects.getIamPolicy")
+    return policy_message(cloud.world.policy_of(home), request)
 
 
 def test_project_permissions(cloud: Cloud, request: Any) -> Any:
@@ -109,11 +109,12 @@ def _find(cloud: Cloud, name: str) -> ServiceAccount | None:
     return next((a for a in accounts if name in (a.email, a.unique_id)), None)
 
 
-def _known_project(cloud: Cloud, name: str, permission: str) -> None:
-    """A project that does not exist is told apart from one that may not be seen by nobody: both are 403."""
+def _known_project(cloud: Cloud, name: str, permission: str) -> str:
+    """Its id. A project that does not exist is told apart from one that may not be seen by nobody: both are 403."""
     (project,) = split_name(name, "projects/*")
-    if not cloud.is_project(project):
+    if not cloud.world.id_of(project):
         raise denied("google.cloud.resourcemanager.v3.Projects", permission, name)
+    return cloud.world.id_of(project)
 
 
 IAM = "google.iam.admin.v1.IAM"

@@ -46,4 +46,6 @@ def _binding(binding: Binding, conditions: bool) -> Any:
 
 def held_permissions(cloud: Cloud, request: Any) -> Any:
     """Answer to TestIamPermissions."""
-    return iam_policy_pb2.TestIamPermissionsResponse(permissions=tested(cloud.held, list(request.permissions)))
+    return iam_policy_pb2.TestIamPermissionsResponse(
+        permissions=tested(cloud.held_in(request.resource), list(request.permissions))
+    )

@@ -43,7 +43,7 @@ def list_log_entries(cloud: Cloud, request: Any) -> Any:
     if not cloud.log_reads.take():
         number = cloud.world.number
         raise quota("Read requests", "Read requests per minute", "logging.googleapis.com", number)
-    _check_resources(cloud, list(request.resource_names))
+    homes = _check_resources(cloud, list(request.resource_names))
     if not 0 <= request.page_size <= MAX_PAGE:
         raise invalid(f"page_size must be 0 to {MAX_PAGE}, got {request.page_size}.")
     if request.order_by not in ORDERS:
@@ -60,7 +60,7 @@ def list_log_entries(cloud: Cloud, request: Any) -> Any:
     after = tuple(cursor.place) if cursor.place else None
     size = request.page_size or DEFAULT_PAGE
     end = _searched_to(cloud, query, newest_first, after, f"{request.filter} page {cursor.page}")
-    matching = _matching(cloud, query, newest_first, after)
+    matching: Iterator[LogEntry] = (e for e in _matching(cloud, query, newest_first, after) if _home(cloud, e) in homes)
     if end is not None:
         matching = takewhile(lambda e: e.timestamp >= end if newest_first else e.timestamp <= end, matching)
     found = list(islice(matching, size + 1))
@@ -94,14 +94,21 @@ def _searched_to(
     return None if left <= max(part, LEAST_S) else at - part if newest_first else at + part
 
 
-def _check_resources(cloud: Cloud, names: list[str]) -> None:
+def _home(cloud: Cloud, entry: LogEntry) -> str:
+    """Id of the project that the entry is of."""
+    return entry.resource_labels.get("project_id", cloud.world.project)
+
+
+def _check_resources(cloud: Cloud, names: list[str]) -> set[str]:
+    """Ids of the projects that are asked for. Raises RpcError."""
     if not 1 <= len(names) <= MAX_RESOURCES:
         raise invalid(f"resource_names must name 1 to {MAX_RESOURCES} resources.")
     for name in names:
         if not name.startswith("projects/") or name.count("/") != 1:
             raise invalid(f'Invalid or unsupported resource name "{name}": expected projects/PROJECT.')
-        if not cloud.is_project(name.removeprefix("projects/")):
+        if not cloud.world.id_of(name.removeprefix("projects/")):
             raise denied("google.logging.v2.LoggingServiceV2", "logging.logEntries.list", name)
+    return {cloud.world.id_of(name.removeprefix("projects/")) for name in names}
 
 
 def _matching(cloud: Cloud, query: LogQuery, newest_first: bool, after: tuple[Any, ...] | None) -> Iterator[LogEntry]:
@@ -135,7 +142,7 @@ def _walk(entries: list[LogEntry], places: range) -> Iterator[LogEntry]:
 
 
 def _message(cloud: Cloud, entry: LogEntry) -> Any:
-    project = cloud.world.project
+    project = _home(cloud, entry)
     message = LogEntryMessage(
         log_name=f"projects/{project}/logs/{entry.log.replace('/', '%2F')}",
         resource={"type": entry.resource_type, "labels": entry.resource_labels},

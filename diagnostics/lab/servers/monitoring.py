@@ -14,7 +14,7 @@ from diagnostics.lab.servers.errors import denied, invalid, not_found
 from diagnostics.lab.servers.pages import next_token, read_cursor, slice_page
 from diagnostics.lab.telemetry.align import Aggregation, RefusedError, aggregate, check
 from diagnostics.lab.telemetry.metrics import METRICS, RESOURCES, SAMPLE_PERIOD_S, Metric, Type
-from diagnostics.lab.telemetry.series import Point, TimeSeries, Window, raw_series
+from diagnostics.lab.telemetry.series import Point, Selects, TimeSeries, Window, raw_series
 from diagnostics.lab.telemetry.store import FINITE_BUCKETS, GROWTH, SCALE, Histogram
 
 MAX_POINTS = 100_000
@@ -27,7 +27,7 @@ TimeSeriesMessage = types.TimeSeries.pb()
 
 def list_time_series(cloud: Cloud, request: Any) -> Any:
     """The series that the filter selects, points newest first. A page holds whole or cut series, counted in points."""
-    _project(cloud, request.name)
+    home = _project(cloud, request.name)
     if request.order_by:
         raise invalid("Field orderBy had an invalid value: it must be left blank.")
     if request.HasField("secondary_aggregation"):
@@ -40,7 +40,7 @@ def list_time_series(cloud: Cloud, request: Any) -> Any:
     window = _window(request, now)
     try:
         check(metric, asked)
-        raw = raw_series(cloud.telemetry, metric, wanted.selects, window, cloud.lab.unverified)
+        raw = raw_series(cloud.telemetry, metric, _selects(wanted, home), window, cloud.lab.unverified)
         series = aggregate(metric, raw, asked, window)
     except RefusedError as error:
         raise invalid(str(error)) from error
@@ -74,10 +74,17 @@ def list_metric_descriptors(cloud: Cloud, request: Any) -> Any:
 # --- what is asked ---------------------------------------------------------------------------------------------------
 
 
-def _project(cloud: Cloud, name: str) -> None:
+def _selects(wanted: query.MetricQuery, home: str) -> Selects:
+    """What the filter selects, of the project's own."""
+    return lambda resource, labels: resource["project_id"] == home and wanted.selects(resource, labels)
+
+
+def _project(cloud: Cloud, name: str) -> str:
+    """Its id."""
     (project,) = split_name(name, "projects/*", invalid("Field name had an invalid value: expected projects/PROJECT."))
-    if not cloud.is_project(project):
+    if not cloud.world.id_of(project):
         raise denied("google.monitoring.v3.MetricService", "monitoring.timeSeries.list", name)
+    return cloud.world.id_of(project)
 
 
 def _known_metric(name: str) -> Metric:

@@ -37,8 +37,9 @@ def get_topic(cloud: Cloud, request: Any) -> Any:
 
 
 def list_topics(cloud: Cloud, request: Any) -> Any:
-    check_project(cloud, request.project)
-    topics, token = slice_page(_sorted(cloud.world.topics), request.page_size, request.page_token, request.project)
+    home = check_project(cloud, request.project)
+    there = [t for t in _sorted(cloud.world.topics) if cloud.world.home("topic", t.name) == home]
+    topics, token = slice_page(there, request.page_size, request.page_token, request.project)
     return types.ListTopicsResponse.pb()(topics=[topic_message(cloud, t) for t in topics], next_page_token=token)
 
 
@@ -73,8 +74,8 @@ def get_subscription(cloud: Cloud, request: Any) -> Any:
 
 
 def list_subscriptions(cloud: Cloud, request: Any) -> Any:
-    check_project(cloud, request.project)
-    every = _sorted(cloud.world.subscriptions)
+    home = check_project(cloud, request.project)
+    every = [s for s in _sorted(cloud.world.subscriptions) if cloud.world.home("subscription", s.name) == home]
     page, token = slice_page(every, request.page_size, request.page_token, request.project)
     messages = [subscription_message(cloud, s) for s in page]
     return types.ListSubscriptionsResponse.pb()(subscriptions=messages, next_page_token=token)

@@ -23,10 +23,10 @@ SnapshotMessage = types.Snapshot.pb()
 # --- what is meant ---------------------------------------------------------------------------------------------------
 
 
-def check_project(cloud: Cloud, name: str) -> None:
-    """Raises RpcError unless `name` is projects/PROJECT of the one project."""
+def check_project(cloud: Cloud, name: str) -> str:
+    """The id of the project that `name` (projects/PROJECT) is. Raises RpcError."""
     (project,) = split_name(name, "projects/*", bad_name(name))
-    _known_project(cloud, project)
+    return _known_project(cloud, project)
 
 
 def find_topic(cloud: Cloud, name: str) -> Topic:
@@ -47,7 +47,8 @@ def find_snapshot(cloud: Cloud, name: str) -> Snapshot:
 def new_id(cloud: Cloud, name: str, kind: str, there: dict[str, Any]) -> str:
     """The short id of what is to be created. Raises RpcError when it cannot be called so, or is there already."""
     project, short = split_name(name, f"projects/*/{kind}/*", bad_name(name))
-    _known_project(cloud, project)
+    if _known_project(cloud, project) != cloud.world.project:
+        raise invalid("The lab makes nothing in a neighbour.")
     if not ID.fullmatch(short):
         raise bad_name(name)
     if short in there:
@@ -57,7 +58,7 @@ def new_id(cloud: Cloud, name: str, kind: str, there: dict[str, Any]) -> str:
 
 def full_name(cloud: Cloud, kind: str, short: str) -> str:
     """full_name(cloud, "topics", "t") is projects/PROJECT/topics/t."""
-    return f"projects/{cloud.world.project}/{kind}/{short}"
+    return f"projects/{cloud.world.home(kind[:-1], short)}/{kind}/{short}"
 
 
 def bad_name(name: str) -> RpcError:
@@ -69,18 +70,20 @@ def bad_name(name: str) -> RpcError:
 
 def _find(cloud: Cloud, name: str, kind: str, there: dict[str, Any]) -> Any:
     project, short = split_name(name, f"projects/*/{kind}/*", bad_name(name))
-    _known_project(cloud, project)
-    if short not in there:
+    if _known_project(cloud, project) != cloud.world.home(kind[:-1], short) or short not in there:
         raise not_found(f"Resource not found (resource={short}).")
     return there[short]
 
 
-def _known_project(cloud: Cloud, project: str) -> None:
-    if not cloud.is_project(project):
+def _known_project(cloud: Cloud, project: str) -> str:
+    """Its id."""
+    home = cloud.world.id_of(project)
+    if not home:
         raise not_found(
             f"Requested project not found or user does not have access to it (project={project}). "
             "Make sure to specify the unique project identifier and not the Google Cloud Console display name."
         )
+    return home
 
 
 # --- messages --------------------------------------------------------------------------------------------------------

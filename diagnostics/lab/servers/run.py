@@ -36,7 +36,9 @@ def list_services(cloud: Cloud, request: Any) -> Any:
     if region == "-":
         raise invalid("Location must be a valid Google Cloud region, and cannot be the '-' wildcard.")
     _known(cloud, project, region)
-    services = [s for _, s in sorted(cloud.world.services.items()) if s.region == region]
+    home = cloud.world.id_of(project)
+    every = (s for _, s in sorted(cloud.world.services.items()) if cloud.world.home("service", s.name) == home)
+    services = [s for s in every if s.region == region]
     page, token = slice_page(services, request.page_size, request.page_token, request.parent)
     messages = [_service_message(cloud, s) for s in page]
     return types.ListServicesResponse.pb()(services=messages, next_page_token=token)
@@ -56,7 +58,7 @@ def get_revision(cloud: Cloud, request: Any) -> Any:
     service = _service(cloud, parent)
     revision = service.revision(name)
     if revision is None:
-        raise _missing(cloud, "REVISION", name, service.region)
+        raise _missing(cloud.world.home("service", service.name), "REVISION", name, service.region)
     return _revision_message(cloud, service, revision)
 
 
@@ -76,20 +78,20 @@ def _service(cloud: Cloud, name: str) -> Service:
     project, region, short = split_name(name, SERVICE)
     _known(cloud, project, region)
     service = cloud.world.services.get(short)
-    if service is None or service.region != region:
-        raise _missing(cloud, "SERVICE", short, region)
+    home = cloud.world.id_of(project)
+    if service is None or service.region != region or cloud.world.home("service", short) != home:
+        raise _missing(home, "SERVICE", short, region)
     return service
 
 
 def _known(cloud: Cloud, project: str, region: str) -> None:
-    if not cloud.is_project(project):
+    if not cloud.world.id_of(project):
         raise no_consumer("run.googleapis.com", project)
     if region != cloud.world.region and region not in {s.region for s in cloud.world.services.values()}:
         raise not_found(f"Location {region} is not found or access is unauthorized.")
 
 
-def _missing(cloud: Cloud, kind: str, name: str, region: str) -> Exception:
-    project = cloud.world.project
+def _missing(project: str, kind: str, name: str, region: str) -> Exception:
     return not_found(f"Resource '{name}' of kind '{kind}' in region '{region}' in project '{project}' does not exist.")
 
 
@@ -97,7 +99,7 @@ def _missing(cloud: Cloud, kind: str, name: str, region: str) -> Exception:
 
 
 def _name(cloud: Cloud, service: Service) -> str:
-    return f"projects/{cloud.world.project}/locations/{service.region}/services/{service.name}"
+    return f"projects/{cloud.world.home('service', service.name)}/locations/{service.region}/services/{service.name}"
 
 
 def _service_message(cloud: Cloud, service: Service) -> Any:

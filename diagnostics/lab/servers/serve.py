@@ -16,7 +16,7 @@ from functools import cache
 from types import TracebackType
 
 from diagnostics.lab.lab import Lab
-from diagnostics.lab.scenario import load
+from diagnostics.lab.scenario import Caller, NeighbourSpec, load
 from diagnostics.lab.servers.cloud import Cloud, LabView, Quota
 from diagnostics.lab.servers.faults import Faults
 from diagnostics.lab.servers.front import METHODS, Front, Record, Rpc
@@ -80,13 +80,15 @@ def start(
         raise TypeError("the servers show what lab.telemetry.store.Telemetry has recorded")
     if pace:
         lab.clock.keep_pace(pace)
+    caller = lab.scenario.caller
     cloud = Cloud(
         lab=lab,
         telemetry=telemetry,
         tokens=_tokens(),
         log_reads=Quota(log_reads_per_minute, quota_clock),
         caller=caller_of(lab.world),
-        held=held_by_caller(lab.scenario.caller.lacks, lab.scenario.caller.holds),
+        held=held_by_caller(caller.lacks, caller.holds),
+        held_beside={n.project: _held_there(caller, n) for n in lab.scenario.pipeline.neighbours},
     )
     faults, record = Faults(lab.scenario.faults, [m.name for m in METHODS]), Record()
     front = Front(cloud, faults, record, rpc_delay_s)
@@ -94,6 +96,12 @@ def start(
     front.start()
     web.start()
     return RunningLab(front.port, web.port, front, web, record)
+
+
+def _held_there(caller: Caller, neighbour: NeighbourSpec) -> frozenset[str]:
+    if neighbour.lacks == ("all",):
+        return frozenset()
+    return held_by_caller((*caller.lacks, *neighbour.lacks), caller.holds)
 
 
 @cache
