@@ -163,8 +163,9 @@ class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     @property
     def audit_places(self) -> tuple[str, ...]:
-        """Where the audit logs are read, likewise."""
-        return (f"projects/{self.project}",)
+        """Where the audit logs are read, likewise: also in the services' projects, where the profile names others."""
+        named = (self.project, self.coordinator.project, self.worker.project)
+        return tuple(dict.fromkeys(f"projects/{project}" for project in named if project))
 
     def leg(self, leg: Leg) -> LegProfile | None:
         return self.request if leg is Leg.REQUEST else self.completion

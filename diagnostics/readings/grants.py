@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from diagnostics.evidence.model import Binding, Change, CustomRole, CustomRoles, Policy, Unseen
+from diagnostics.evidence.model import Binding, Change, CustomRole, CustomRoles, Policy, ProjectInfo, Unseen, Why
 
 BASIC = frozenset({"roles/owner", "roles/editor"})
 
@@ -126,6 +126,7 @@ def holds(
 ) -> Grant:
     """Whether one of these policies grants it: the resource's own first, then those above it. `roles`: what custom roles hold."""
     asked = _Asked(member, permission, roles)
+    places = tuple(_over(places[0], place) for place in places)
     seen = [p for p in places if not isinstance(p, Unseen)]
     bindings = [(p, b) for p in seen for b in p.bindings]
     if any(asked.carried_by(b.role) and asked.among(b) and not b.condition for _, b in bindings):
@@ -139,6 +140,30 @@ def holds(
     if unseen:
         return hidden(unseen[0])
     return Grant(Held.MISSING, asked.nowhere(seen), settled_by=told)
+
+
+def _over(own: Policy | Unseen, place: Policy | Unseen) -> Policy | Unseen:
+    """The policy, unless it is that of another project than the resource's: there it grants nothing, and the right one was not read."""
+    if isinstance(own, Unseen) or isinstance(place, Unseen) or _project(own.resource) == _project(place.resource):
+        return place
+    return _not_asked(type(place).__name__, _project(own.resource))
+
+
+def at_home(resource: str, info: ProjectInfo | Unseen) -> ProjectInfo | Unseen:
+    """What is known of the project that the resource is in."""
+    if isinstance(info, Unseen) or _project(resource) in ("", info.project, info.number):
+        return info
+    return _not_asked("ProjectInfo", _project(resource))
+
+
+def _project(resource: str) -> str:
+    """Id or number of the project that a full name begins with; empty: it begins with none."""
+    return resource.split("/")[1] if resource.startswith("projects/") else ""
+
+
+def _not_asked(what: str, project: str) -> Unseen:
+    says = f"only the pipeline's own project was looked at, not {project}"
+    return Unseen(what=what, why=Why.NOT_ASKED, says=says)
 
 
 def taken(member: str, permission: Permission, changes: Iterable[Change]) -> datetime | None:

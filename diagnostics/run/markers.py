@@ -19,7 +19,7 @@ from diagnostics.sources.entries import field as field_of
 from diagnostics.sources.marks import marker_filter, marks_of
 from diagnostics.sources.project import out_of_sight
 from diagnostics.sources.pubsub import subscription_config
-from diagnostics.sources.route import Receiver, Services, receiver, services, stated
+from diagnostics.sources.route import Receiver, Services, log_places, receiver, services, stated
 from diagnostics.sources.search import Found, search
 from diagnostics.transport.session import Session
 
@@ -86,7 +86,7 @@ def profile_test(session: Session, pipeline: PipelineProfile, days: float = 7) -
         asked = marker_filter([t.marker for t in open_ones], known)
         if not asked:
             break
-        found = _lines(session, pipeline, asked, since, until)
+        found = _lines(session, pipeline, known, asked, since, until)
         _count(found.items, open_ones, known)
         enough = min(MANY, max(t.lines for t in open_ones))
         for tally in open_ones:
@@ -95,9 +95,12 @@ def profile_test(session: Session, pipeline: PipelineProfile, days: float = 7) -
     return tuple(_result(t) for t in tallies)
 
 
-def _lines(session: Session, pipeline: PipelineProfile, asked: str, since: datetime, until: datetime) -> Found:
+def _lines(
+    session: Session, pipeline: PipelineProfile, known: Services, asked: str, since: datetime, until: datetime
+) -> Found:
+    places = log_places(pipeline, known.coordinator, known.worker)
     try:
-        return search(session, pipeline.log_places, asked, since, until)
+        return search(session, places, asked, since, until)
     except NotSeen as refused:
         hidden = out_of_sight(session, pipeline) if refused.permission else None
         raise hidden or refused from refused

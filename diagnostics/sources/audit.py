@@ -12,7 +12,7 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.sources.audit_payload import says_of
 from diagnostics.sources.entries import both, either, logs, moment, one_of
-from diagnostics.sources.route import Services, full_subscription, full_topic
+from diagnostics.sources.route import Services, audit_places, full_subscription, full_topic
 from diagnostics.sources.search import log_provenance, search, still_kept
 from diagnostics.transport.clients import load
 from diagnostics.transport.session import Session
@@ -38,8 +38,9 @@ def change_log(
     coordinator: Annotated[ServiceConfig | Unseen, Leg.COMPLETION],
 ) -> ChangeLog:
     since, until = ask.begin(session.now), ask.end(session.now)
+    named = _pubsub_names(pipeline, (request, completion))
     about = [
-        one_of("protoPayload.resourceName", _pubsub_names(pipeline, (request, completion))),
+        one_of("protoPayload.resourceName", named),
         both('resource.type="project"', 'protoPayload.methodName:"SetIamPolicy"'),
         'resource.type="iam_role"',
         both(logs(POLICY), 'resource.labels.method:"run.googleapis.com"'),
@@ -55,7 +56,7 @@ def change_log(
             both('protoPayload.serviceName="iam.googleapis.com"', one_of("resource.labels.email_id", accounts))
         )
     asked = both(logs(ACTIVITY, SYSTEM_EVENT, POLICY), either(f"({clause})" for clause in about))
-    places = pipeline.audit_places
+    places = audit_places(pipeline, services, named)
     found = still_kept(session, since, until, search(session, places, asked, since, until), KEPT)
     changes = sorted(_changes(found.items), key=lambda c: c.at)
     source = log_provenance(session, "audit logs", places, asked, (since, until), found)

@@ -41,7 +41,7 @@ from diagnostics.sources.entries import (
     quoted,
     trace_id,
 )
-from diagnostics.sources.route import Receiver, Services
+from diagnostics.sources.route import Receiver, Services, log_places
 from diagnostics.sources.search import PAGE_SIZE, WAY_ON, Found, Search, log_provenance, search, still_kept
 from diagnostics.transport.session import Session, together
 
@@ -84,7 +84,7 @@ def coordinator_log(session: Session, pipeline: PipelineProfile, ask: Ask, servi
     if not asked:
         raise _unnamed(services, "coordinator", "start path, and no log lines about batches")
     since, until = ask.begin(session.now), ask.end(session.now)
-    clause, places = of_lines(asked), pipeline.log_places
+    clause, places = of_lines(asked), log_places(pipeline, services.coordinator, services.worker)
     read = _newest_day_first(session, places, clause, since, until, lambda f: _holds_batch(f, markers, services, ask))
     found = still_kept(session, since, until, read)
     requests = [e for e in found.items if e.HasField("http_request")]
@@ -192,7 +192,7 @@ def item_marks(session: Session, pipeline: PipelineProfile, services: Services, 
         raise _unnamed(services, "worker", "log lines about items")
     start = window.since if window.batch_start is None else window.batch_start - BEFORE_BATCH
     since = min(start, window.until - AT_LEAST)
-    places = pipeline.log_places
+    places = log_places(pipeline, services.worker, services.coordinator)
     read = _both_ends(session, places, clause, since, window.until)
     if read.gap is not None and window.batch:
         read = _with_own(session, places, read, _naming(markers, services, window.batch), window.batch)

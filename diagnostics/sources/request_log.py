@@ -31,7 +31,7 @@ from diagnostics.sources.entries import (
     of_service,
     text_of,
 )
-from diagnostics.sources.route import Push, Receiver, Services
+from diagnostics.sources.route import Push, Receiver, Services, log_places
 from diagnostics.sources.search import log_provenance, search, still_kept
 from diagnostics.transport.session import Session
 
@@ -60,7 +60,7 @@ def fine_requests(session: Session, pipeline: PipelineProfile, services: Service
         raise NotSeen(Why.NOT_CONFIGURED, services.why or "neither service is known")
     clause = of_lines([Lines(r, (REQUESTS,), "httpRequest.status<300") for r in known])
     most = 2 * FINE_AT_MOST * len(known)
-    read = search(session, pipeline.log_places, clause, window.since, window.until, most=most)
+    read = search(session, log_places(pipeline, *known), clause, window.since, window.until, most=most)
     found = still_kept(session, window.since, window.until, read)
     by_service = {
         r.service: [e for e in found.items if e.resource.labels.get("service_name") == r.service] for r in known
@@ -80,7 +80,10 @@ def request_log(
     window: Window,
     fine: FineRequests | Unseen,
 ) -> RequestLog:
-    clause, places = both(of_service(receiver), logs(REQUESTS), "httpRequest.status>=300"), pipeline.log_places
+    clause, places = (
+        both(of_service(receiver), logs(REQUESTS), "httpRequest.status>=300"),
+        log_places(pipeline, receiver),
+    )
     read = search(session, places, clause, window.since, window.until)
     found = still_kept(session, window.since, window.until, read)
     why = fine.says if isinstance(fine, Unseen) else fine.note
@@ -99,7 +102,7 @@ def request_log(
 
 def platform_lines(session: Session, pipeline: PipelineProfile, receiver: Receiver, window: Window) -> PlatformLines:
     kinds = either((logs(SYSTEM), f"({both('severity>=ERROR', logs(STDOUT, STDERR))})"))
-    clause, places = both(of_service(receiver), logs(SYSTEM, STDOUT, STDERR), kinds), pipeline.log_places
+    clause, places = both(of_service(receiver), logs(SYSTEM, STDOUT, STDERR), kinds), log_places(pipeline, receiver)
     found = still_kept(session, window.since, window.until, search(session, places, clause, window.since, window.until))
     system = [e for e in found.items if log_id(e) == SYSTEM]
     errors = [e for e in found.items if log_id(e) != SYSTEM]

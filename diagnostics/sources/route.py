@@ -7,6 +7,7 @@ subscription's own configuration.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -245,6 +246,22 @@ def _home(session: Session, pipeline: PipelineProfile, number: str) -> str:
 
 def full_service(pipeline: PipelineProfile, receiver: Receiver) -> str:
     return f"projects/{receiver.home(pipeline)}/locations/{receiver.region}/services/{receiver.service}"
+
+
+def log_places(pipeline: PipelineProfile, *receivers: Receiver | None) -> tuple[str, ...]:
+    """Where the logs of these services are read: in their own projects, the pipeline's first, unless the profile names the places."""
+    own = f"projects/{pipeline.project}"
+    if pipeline.log_places != (own,):
+        return pipeline.log_places
+    homes = {f"projects/{r.home(pipeline)}" for r in receivers if r}
+    return tuple(sorted(homes, key=lambda place: (place != own, place))) or (own,)
+
+
+def audit_places(pipeline: PipelineProfile, services: Services, names: Iterable[str] = ()) -> tuple[str, ...]:
+    """Where changes of these services, and of what these full names are of, are logged: each in its own project."""
+    named = ("/".join(name.split("/")[:2]) for name in names if name.startswith("projects/"))
+    homes = (f"projects/{r.home(pipeline)}" for r in (services.worker, services.coordinator) if r)
+    return tuple(dict.fromkeys((*pipeline.audit_places, *sorted({*named, *homes}))))
 
 
 def full_topic(pipeline: PipelineProfile, name: str) -> str:

@@ -78,6 +78,8 @@ class Search:
         self.done = False
         self.stopped = ""
         """Why it is not done, as a clause."""
+        self._left_out = ""
+        """Places that may not be read, and what was said of them."""
         self._slow = ""
         """What was said of a search that took too long."""
         if len(self._filter()) > FILTER_CHARACTERS:
@@ -104,7 +106,7 @@ class Search:
             try:
                 self._take(self._ask())
             except NotSeen as failed:
-                if not self._shorter(failed):
+                if not self._nearer(failed) and not self._shorter(failed):
                     self.stopped = failed.says
                     if self.items or self.reached != self._start:
                         break
@@ -116,6 +118,12 @@ class Search:
     @property
     def found(self) -> Found:
         """What it found so far. Raises NotSeen when it has searched nothing to the end of any part."""
+        found = self._found()
+        if not self._left_out:
+            return found
+        return found._replace(complete=False, note="; ".join(filter(None, (found.note, self._left_out))))
+
+    def _found(self) -> Found:
         if self.done:
             return Found(self.items, True, "", self._far)
         if self.enough:
@@ -161,6 +169,14 @@ class Search:
         self._from = self.reached = self._edge
         self.done = self._edge == self._far
         self._piece *= QUARTER
+
+    def _nearer(self, failed: NotSeen) -> bool:
+        """After a refusal for several projects: ask the first alone, the pipeline's own. False where that is no way on."""
+        if failed.why is not Why.PERMISSION_DENIED or len(self._places) < 2 or self.reached != self._start:
+            return False
+        others = ", ".join(self._places[1:])
+        self._places, self._left_out = self._places[:1], f"the logs of {others} were not seen: {failed.says}"
+        return True
 
     def _shorter(self, failed: NotSeen) -> bool:
         """After a search that took too long: ask for less at once. False where that is no way on."""

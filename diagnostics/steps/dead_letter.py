@@ -25,7 +25,7 @@ from diagnostics.evidence.model import (
     Unseen,
 )
 from diagnostics.readings.answers import last_of
-from diagnostics.readings.grants import CONSUME, PUBLISH, Grant, Permission, hidden, holds, taken
+from diagnostics.readings.grants import CONSUME, PUBLISH, Grant, Permission, at_home, hidden, holds, taken
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Subject, Telling
@@ -103,6 +103,7 @@ def dead_letter(
     yield from _topic(leg, policy, topic)
     if not isinstance(topic, Unseen) and not topic.exists:
         return
+    project = at_home(settings.name, project)
     if isinstance(project, Unseen):
         yield _cannot_tell(leg, about, hidden(project))
         return

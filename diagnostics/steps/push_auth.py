@@ -38,7 +38,7 @@ from diagnostics.evidence.model import (
 from diagnostics.readings.addresses import TAG, host_of, is_own
 from diagnostics.readings.admission import Gate, Turned, Way
 from diagnostics.readings.answers import none_counted
-from diagnostics.readings.grants import INVOKE, MINT, Grant, Held, given, hidden, holds, revoked, taken
+from diagnostics.readings.grants import INVOKE, MINT, Grant, Held, at_home, given, hidden, holds, revoked, taken
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.passage import About, Passage, passage
 from diagnostics.steps import subjects
@@ -262,6 +262,7 @@ def may_mint(
         yield from _account(case, settings, account)
         return
     question = f"whether Google's Pub/Sub agent may mint tokens for {settings.push_account} could not be told"
+    project = at_home(settings.name, project)
     if isinstance(project, Unseen):
         if not case.vouched:
             yield _cannot_tell(case, subjects.account(settings.push_account), question, hidden(project))

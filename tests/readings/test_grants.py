@@ -12,13 +12,14 @@ from diagnostics.evidence.model import (
     CustomRole,
     CustomRoles,
     Policy,
+    ProjectInfo,
     ProjectPolicy,
     Provenance,
     ServicePolicy,
     Unseen,
     Why,
 )
-from diagnostics.readings.grants import CONSUME, INVOKE, MINT, PUBLISH, Held, Permission, holds, taken
+from diagnostics.readings.grants import CONSUME, INVOKE, MINT, PUBLISH, Held, Permission, at_home, holds, taken
 
 NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
 SOURCE = Provenance(source="test", fetched_at=NOW, as_of=NOW)
@@ -52,6 +53,21 @@ def test_each_role_that_carries_it_grants_it_on_the_service_and_on_the_project(r
     binding = gives(role, ACCOUNT)
     assert holds(ACCOUNT, INVOKE, service(binding), project()).granted
     assert holds(ACCOUNT, INVOKE, service(), project(binding)).granted
+
+
+def test_the_policy_of_another_project_grants_nothing_and_lacks_nothing() -> None:
+    elsewhere = ProjectPolicy(source=SOURCE, resource="projects/q", bindings=(gives("roles/run.invoker", ACCOUNT),))
+    answer = holds(ACCOUNT, INVOKE, service(), elsewhere)
+    assert answer.unknown
+    assert "not p" in answer.why
+    assert holds(ACCOUNT, INVOKE, service(gives("roles/run.invoker", ACCOUNT)), elsewhere).granted
+
+
+def test_googles_agent_is_that_of_the_subscriptions_own_project() -> None:
+    info = ProjectInfo(source=SOURCE, project="p", number="1")
+    for name in ("projects/p/subscriptions/s", "projects/1/subscriptions/s", "s"):
+        assert at_home(name, info) is info
+    assert isinstance(at_home("projects/q/subscriptions/s", info), Unseen)
 
 
 def test_what_the_service_grants_is_granted_though_the_project_is_hidden() -> None:

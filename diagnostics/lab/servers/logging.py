@@ -106,7 +106,8 @@ def _check_resources(cloud: Cloud, names: list[str]) -> set[str]:
     for name in names:
         if not name.startswith("projects/") or name.count("/") != 1:
             raise invalid(f'Invalid or unsupported resource name "{name}": expected projects/PROJECT.')
-        if not cloud.world.id_of(name.removeprefix("projects/")):
+        known = cloud.world.id_of(name.removeprefix("projects/"))
+        if not known or "logging.logEntries.list" not in cloud.held_in(name):
             raise denied("google.logging.v2.LoggingServiceV2", "logging.logEntries.list", name)
     return {cloud.world.id_of(name.removeprefix("projects/")) for name in names}
 

@@ -15,7 +15,7 @@ from diagnostics.evidence.model import BatchStatus, Mark, Means, Why
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.sources.marks import marker_filter, marks_of
-from diagnostics.sources.route import Services
+from diagnostics.sources.route import Services, log_places
 from diagnostics.sources.search import PAGE_SIZE, Found, search
 from diagnostics.transport.session import Session
 
@@ -39,7 +39,14 @@ def batch_then(
     created = next((m for m in before if m.means is Means.CREATED and m.batch == today.batch), None)
     if not today.exists or created is None or not clause:
         raise NotSeen(Why.EXPIRED, "the coordinator tells how the batch stands now, not how it stood then")
-    found = search(session, pipeline.log_places, clause, at, session.now, most=PAGES * PAGE_SIZE)
+    found = search(
+        session,
+        log_places(pipeline, services.coordinator, services.worker),
+        clause,
+        at,
+        session.now,
+        most=PAGES * PAGE_SIZE,
+    )
     since = [m for m in marks_of(found.items, markers, services) if m.at > at and m.batch in ("", today.batch)]
     return _then(today, created, before, since, found, at)
 
