@@ -32,7 +32,7 @@ from diagnostics.evidence.model import (
 from diagnostics.evidence.run_app import address
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.addresses import host_of, is_own, path_of
-from diagnostics.readings.answers import RECENT
+from diagnostics.readings.answers import RECENT, last_of
 from diagnostics.readings.arrived import COUNTED, arrived, owed_here
 from diagnostics.readings.balance import residue
 from diagnostics.readings.ledger import Ledger
@@ -71,6 +71,10 @@ SECOND_PUSH = Code(
 )
 
 
+_LEAVE_OPEN = (FILTERED.name, ENDPOINT.name)
+"""What, unknown or a warning, leaves it open whether what is published comes to the service."""
+
+
 def routed(
     leg: Leg,
     ledger: Ledger,
@@ -104,6 +108,8 @@ def routed(
         came = max(lost, _only_pulled(seen, settings, changes, published))
         kept = max(came - sum(f.held for f in filtered), 0)  # what a filter drops is never pushed
         found = [*_settings(seen, settings, kept, log, changes), *filtered]
+        if not any(f.code in (ENDPOINT.name, NOT_PUSH.name) for f in found):
+            found += _unmet_path(seen, settings, pushes, log, changes)
         if leg is Leg.REQUEST and not any(f.abnormal for f in found):
             found += _residue(seen, settings, residue(ledger, now, published, pushes, acks, backlog), changes, now)
         if not any(f.abnormal or f.status is Status.UNKNOWN for f in found):
@@ -119,7 +125,7 @@ def routed(
     yield from found
     broken = any(f.status is Status.FAULT for f in found)
     vanished = all(f.code == RESIDUE.name for f in found if f.status is Status.FAULT)
-    unsure = [f for f in found if f.code == FILTERED.name and f.status in (Status.UNKNOWN, Status.WARNING)]
+    unsure = [f for f in found if f.code in _LEAVE_OPEN and f.status in (Status.UNKNOWN, Status.WARNING)]
     told = (Status.FAULT,) if broken else (Status.UNKNOWN, Status.WARNING) if unsure else (Status.OK,)
     yield Row(
         stage=Stage.ROUTED,
@@ -333,6 +339,45 @@ def _wrong_endpoint(seen: _Seen, settings: SubscriptionSettings) -> str:
     if never and (wrong := _wrong_path(settings, seen.profile, seen.leg)):
         return f"pushes go to path {wrong}, and the service takes them at {_takes(seen.profile, seen.leg)}"
     return ""
+
+
+_SETS_PATH = frozenset({"ModifyPushConfig", "UpdateSubscription", "CreateSubscription"})
+"""Methods that set where a subscription pushes to."""
+
+
+def _unmet_path(
+    seen: _Seen,
+    settings: SubscriptionSettings,
+    pushes: PushCounts | Unseen,
+    log: RequestLog | Unseen,
+    changes: ChangeLog | Unseen,
+) -> Iterator[Finding]:
+    """A path that the profile contradicts and that no item has met yet. One by which a push was acked is right, whatever the profile
+    says, and so is one that nobody has set since; where neither could be seen, nothing is said."""
+    path = _wrong_path(settings, seen.profile, seen.leg)
+    if not path or acked(seen.ledger, seen.leg) or isinstance(pushes, Unseen) or isinstance(log, Unseen):
+        return
+    listed = () if isinstance(changes, Unseen) else changes.changes
+    of_it = (c for c in listed if c.ok and c.method in _SETS_PATH and short(c.resource) == short(settings.name))
+    set_at = max((c.at for c in of_it), default=None)
+    good = seen.ledger.last_good
+    passed = [
+        last_of(pushes.series, response_class="ack"),
+        max((r.at for r in log.fine if r.pushed_to(path)), default=None),
+        good.started if good else None,
+    ]
+    proven = max((at for at in passed if at), default=None)
+    if proven and (set_at is None or set_at < proven):
+        return
+    yield ENDPOINT.says(
+        Status.WARNING,
+        f"pushes go to path {path}, and the profile says that the service takes them at {_takes(seen.profile, seen.leg)}; "
+        f"no push has been acked {f'since that was set at {clock(set_at, pushes.source.as_of)}' if set_at else 'yet'}",
+        leg=seen.leg,
+        since=set_at,
+        subject=subjects.subscription(settings.name),
+        rests_on=("SubscriptionConfig", "PushCounts", "RequestLog", "ChangeLog"),
+    )
 
 
 def _turned_away(seen: _Seen, settings: SubscriptionSettings, log: RequestLog | Unseen) -> bool:

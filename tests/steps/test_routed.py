@@ -4,24 +4,50 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+from msgspec.structs import replace
+
 from diagnostics.evidence.model import (
     Backlog,
+    BatchMarks,
+    Change,
+    ChangeLog,
     DeadLetterCounts,
     Evidence,
     EvidenceSet,
     Key,
     Leg,
+    Mark,
+    Means,
     PushCounts,
     SubscriptionConfig,
     TopicSubscriptions,
     Unseen,
 )
+from diagnostics.pipeline.profile import LegProfile
 from diagnostics.readings.ledger import build
 from diagnostics.steps import routed
-from diagnostics.steps.finding import Bears, Where
+from diagnostics.steps.finding import Bears, Status, Where
 from diagnostics.steps.routed import routed as step
 from diagnostics.steps.run import run
-from tests.steps.built import BEGAN, NOW, PROFILE, SOURCE, ago, batch, done, lines, series
+from tests.steps.built import (
+    BEGAN,
+    NOW,
+    PROFILE,
+    SOURCE,
+    ago,
+    batch,
+    done,
+    findings,
+    lines,
+    log,
+    mark,
+    of,
+    pushes,
+    series,
+    service,
+    subscription,
+)
 
 
 def test_a_subscription_that_is_gone_lost_what_is_neither_acked_nor_dead_lettered() -> None:
@@ -43,3 +69,43 @@ def test_a_subscription_that_is_gone_lost_what_is_neither_acked_nor_dead_lettere
     assert row.where == {Where.DROPPED: 3}
     gone = next(f for f in told.findings if f.code == routed.NO_SUBSCRIPTION.name)
     assert (gone.bears, gone.held) == (Bears.HOLDS, 3)
+
+
+AT_PUSH = replace(PROFILE, request=LegProfile(subscription="s", push_path="/push"))
+GOOD = (
+    mark(Means.CREATED, 600, batch="A", expected=3),
+    mark(Means.PUBLISHED, 599, batch="A", count=3, of=3),
+    mark(Means.CLOSED, 590, batch="A"),
+)
+
+
+def moved(minutes: float, method: str = "ModifyPushConfig") -> ChangeLog:
+    change = Change(at=ago(minutes), api="pubsub", method=method, resource="subscriptions/s", by="p")
+    return ChangeLog(source=SOURCE, since=ago(9999), changes=(change,))
+
+
+@pytest.mark.parametrize(
+    ("changes", "before", "acks", "said"),
+    [
+        (moved(100), GOOD, {}, Status.WARNING),
+        (moved(9000), GOOD, {}, None),  # the last good batch went there: the profile is wrong
+        (moved(100, "SetIamPolicy"), GOOD, {}, None),
+        (moved(100), (), {50: 3}, None),
+        (moved(45), (), {50: 3}, Status.WARNING),
+        (moved(9000), (), {}, Status.WARNING),
+    ],
+    ids=["set since", "set before", "only a grant", "acked since", "acked before", "never used"],
+)
+def test_a_path_that_the_profile_contradicts_is_latent_until_a_push_is_acked_there(
+    changes: ChangeLog, before: tuple[Mark, ...], acks: dict[float, float], said: Status | None
+) -> None:
+    key, config = subscription()
+    assert isinstance(config, SubscriptionConfig) and config.settings
+    wrong = replace(config, settings=replace(config.settings, push_endpoint="https://w.run.app/other"))
+    waits = batch(4, 0)
+    assert isinstance(waits, BatchMarks)
+    told_of = replace(waits, marks=(*before, *waits.marks))
+    found = findings(step, (key, wrong), told_of, lines(), pushes(ack=acks), log(), service(), changes, profile=AT_PUSH)
+    told = of(routed.ENDPOINT, found)
+    assert [f.status for f in told] == ([said] if said else [])
+    assert all(f.bears is Bears.APART for f in told)

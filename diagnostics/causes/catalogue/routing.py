@@ -3,6 +3,7 @@
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, all_of, any_of
 from diagnostics.evidence.model import AckCounts, Backlog, Stage
 from diagnostics.steps import routed
+from diagnostics.steps.finding import Status
 
 CAUSES = (
     Cause(
@@ -54,7 +55,7 @@ CAUSES = (
         stage=Stage.ROUTED,
         legs=BOTH,
         requires=Has(routed.ENDPOINT),
-        decisive=ALWAYS,
+        decisive=Has(routed.ENDPOINT, (Status.FAULT,)),
         next=("pubsub-diag runbook show push-endpoint-wrong", "pubsub-diag changes --leg {leg}"),
     ),
 )
