@@ -7,6 +7,7 @@ keeps items from being published leaves the batch waiting for them; whatever hol
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.steps import (
@@ -146,6 +147,13 @@ _OF_THE_BATCH = frozenset(
 """What becomes of a batch: it follows from nothing that none of its items has met."""
 
 
+_LAST = frozenset({delivered.DEAD_LETTERED.name})
+"""What stays when its maker is gone: one that began later is not the one, or not the only one."""
+
+SLACK = timedelta(minutes=2)
+"""Metrics are sampled a minute apart and logs carry the begin or the end of a request: onsets this close count as one."""
+
+
 def _can(finding: Finding, source: Finding) -> bool:
     if source.kind is Kind.NOTE or source.stage not in AFTER.get(finding.code, frozenset()):
         return False
@@ -153,6 +161,8 @@ def _can(finding: Finding, source: Finding) -> bool:
         return False  # set up wrong, and no item has met it
     if finding.code in _OF_THE_BATCH:
         return source.bears is not Bears.APART
+    if finding.code in _LAST and source.since and finding.since and finding.since < source.since - SLACK:
+        return False  # it had begun before, and what made it then is over
     same_leg = finding.leg is source.leg or None in (finding.leg, source.leg)
     started = finding.code == created.MISSING.name and source.leg is Leg.COMPLETION  # it takes start calls, too
     return same_leg or started

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple
 
+from diagnostics.causes.consequences import SLACK
 from diagnostics.causes.model import Board, Cause
 from diagnostics.evidence.model import Leg
 from diagnostics.steps.finding import Finding, Kind
-
-SLACK = timedelta(minutes=2)
-"""Metrics are sampled a minute apart and logs carry the begin or the end of a request: onsets this close count as one."""
 
 
 @dataclass(frozen=True)
