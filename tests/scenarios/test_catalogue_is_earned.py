@@ -120,11 +120,17 @@ def _less(predicate: Predicate) -> Iterator[tuple[str, Predicate]]:
 
 DELIBERATE = {
     "publish-failing: decisive without": "one of three witnesses; which of them is there depends on what the caller may see",
+    "other-batch-running: requires without requested.refused": "what it accounts for, as no benign cause has effects",
+    "publish-failing: requires without": "one of five witnesses, likewise",
+    "published-elsewhere: requires without": "the topic's counter and the publisher's environment tell the same; either may be hidden",
     "foreign-refusals: decisive without": "one of three proofs that pushes get through",
     "push-invoker-missing: no refutes": "a grant through a group or a folder is not seen; the lab has none of these",
     "push-audience-mismatch: no refutes": "a token may be an hour old, so acks can outlive a wrong audience for a while",
     "poison-retry-storm: requires without delivered.old_backlog, processed.unreadable": "where no item is named and no hour counted",
     "capacity-blip-drained: requires without delivered.acked, delivered.recovered": "turned away, then silence, is no drain",
+    "poison-retry-storm: requires without processed.fail": "one among very many items; tests/steps/test_processed.py has it",
+    "poison-retry-storm: requires without delivered.redelivered": "where no item is named; old messages are mostly counted, too",
+    "poison-retry-storm: no refutes": "old messages that come round beside a worker that is broken; the pairs have it",
     "poison-retry-storm: requires without peeked": "a probe needs consent, which no scenario gives; tests/cli/test_probe.py has it",
     "poison-retry-storm: requires without delivered.acked, peeked": "likewise",
     "poison-retry-storm: decisive without peeked": "likewise",
