@@ -6,6 +6,7 @@ keeps items from being published leaves the batch waiting for them; whatever hol
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -154,8 +155,33 @@ SLACK = timedelta(minutes=2)
 """Metrics are sampled a minute apart and logs carry the begin or the end of a request: onsets this close count as one."""
 
 
+_SIGN_IN: dict[AnyCode, frozenset[str]] = {
+    push_auth.INVOKER: frozenset({"401", "403"}),
+    push_auth.AUDIENCE: frozenset({"401"}),
+    push_auth.NO_TOKEN: frozenset({"401", "403"}),
+}
+_ANSWERS = {code.name: statuses for code, statuses in _SIGN_IN.items()}
+"""The status codes by which a setting of the sign-in turns pushes away."""
+
+
+def _not_met(finding: Finding, source: Finding) -> bool:
+    """Whether pushes fail by other status codes, each and all, than those by which this setting turns them away."""
+    told, answers = delivered.FAILING.of(finding), _ANSWERS.get(source.code)
+    if (
+        answers is None
+        or told is None
+        or source.bears is not Bears.APART
+        or not told.statuses
+        or "more" in told.statuses
+    ):
+        return False
+    return not answers & set(re.findall(r"\b[1-5]\d\d\b(?=,|$)", told.statuses))
+
+
 def _can(finding: Finding, source: Finding) -> bool:
     if source.kind is Kind.NOTE or source.stage not in AFTER.get(finding.code, frozenset()):
+        return False
+    if _not_met(finding, source):
         return False
     if source.kind is Kind.MECHANISM and source.status is Status.WARNING and source.bears is Bears.APART:
         return False  # set up wrong, and no item has met it

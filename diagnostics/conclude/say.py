@@ -11,7 +11,7 @@ from diagnostics.causes.model import Confidence, Role
 from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude import hidden
 from diagnostics.conclude.diagnosis import Forecast, Header, Item, Missing, Named, Recovery, State
-from diagnostics.conclude.standing import creeping_s, doubts, moot
+from diagnostics.conclude.standing import creeping_s, doubts, moot, reasons
 from diagnostics.evidence.model import (
     STAGES,
     BatchMarks,
@@ -178,7 +178,7 @@ class Teller:
 
     def _ailing(self, verdict: Verdict) -> str:
         sick = [clause(x.match) for x in verdict.live if x.role in (Role.WORSENS, Role.LATENT)]
-        sick += [f.says for f in verdict.unexplained]
+        sick += [f.says for f in reasons(verdict.unexplained)]
         return f"; but {sick[0]}" + (f", and {len(sick) - 1} more" if len(sick) > 1 else "") if sick else ""
 
     def _attempt(self) -> str:
@@ -375,7 +375,7 @@ def _why(verdict: Verdict) -> str:
     """What holds the batch, and how sure that is; what is not named is said as it was found. Empty: nothing that was found does."""
     if not verdict.held:
         return ""
-    more = len(verdict.blocking) + len(verdict.nameless) - 1
+    more = len(verdict.blocking) + len(reasons(verdict.nameless)) - 1
     top = verdict.blocking[0] if verdict.blocking else None
     if top is None:
         says = f"{verdict.nameless[0].says} (found; no known cause accounts for it)"

@@ -110,6 +110,22 @@ def finishes_alone(state: State, verdict: Verdict, ledger: Ledger, findings: Seq
     return None
 
 
+def reasons(nameless: Iterable[Finding]) -> list[Finding]:
+    """Without what happened to messages where how something is set up is the reason for that: they are one trouble."""
+    found = list(nameless)
+    settings = [f for f in found if f.kind is Kind.MECHANISM]
+    return [f for f in found if f.kind is not Kind.EFFECT or not any(_is_reason(s, f) for s in settings)]
+
+
+def _is_reason(setting: Finding, effect: Finding) -> bool:
+    """Whether the setting is why messages met that: one that holds them, of everything at its stage, another of what its own step found."""
+    if setting.leg is not effect.leg:
+        return False
+    if setting.bears is Bears.HOLDS:
+        return setting.stage is effect.stage
+    return setting.code.partition(".")[0] == effect.code.partition(".")[0]
+
+
 def stopped_at(
     rows: Sequence[Row], state: State, verdict: Verdict, forgiven: int = 0
 ) -> tuple[Stage | None, Leg | None]:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from diagnostics.causes.model import Role
 from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude.diagnosis import Suspect
+from diagnostics.conclude.standing import reasons
 from diagnostics.evidence.model import (
     Change,
     ChangeLog,
@@ -100,20 +101,13 @@ def suspects(evidence: EvidenceSet, profile: PipelineProfile, ledger: Ledger, ve
     made = [c for c in log.changes if c.ok and c.at >= since and not _only_gives(c)]
     ranked = [found for one in live for found in _of(one, made, evidence, profile, ledger.last_progress)]
     begun = [c for c in made if ledger.started and c.at >= ledger.started]
-    for one in _reasons_first(nameless):
+    for one in reasons(nameless):
         stall = one.code == progress.STALLED.name
         ranked += _of_nobody(one, begun if stall else made, evidence, profile)
     kept: dict[tuple[datetime, str, str], Suspect] = {}
     for suspect in ranked:
         kept.setdefault((suspect.at, suspect.method, suspect.resource), suspect)
     return tuple(kept.values())[:MOST]
-
-
-def _reasons_first(nameless: Iterable[Finding]) -> list[Finding]:
-    """Without what happened to messages where how something is set up is the reason for that: the change of that one counts."""
-    found = list(nameless)
-    reasons = [(f.stage, f.leg) for f in found if f.kind is Kind.MECHANISM]
-    return [f for f in found if f.kind is not Kind.EFFECT or (f.stage, f.leg) not in reasons]
 
 
 def _of(

@@ -15,7 +15,7 @@ from diagnostics.readings.stakes import Stakes
 from diagnostics.readings.wholeness import Wholeness
 from diagnostics.steps import closed, delivered, push_auth, requested
 from diagnostics.steps.finding import AnyCode, Bears, Code, Details, Finding, Kind, Status, Telling
-from diagnostics.steps.tells import Tells
+from diagnostics.steps.tells import Mended, Tells
 
 T = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
 REFUSED = Code("t.refused", Stage.DELIVERED, "refused", Kind.EFFECT)
@@ -232,6 +232,38 @@ def test_nothing_follows_from_what_is_set_up_wrong_and_no_item_has_met(
     old = found(delivered.OLD_BACKLOG, Status.WARNING, tells=delivered.OldBacklog(unacked=3, age_s=9e4))
     v = verdict([cause("c", kind, True)], found(kind, status, bears), old)
     assert [f.code for f in v.unexplained] == ([] if explained else [delivered.OLD_BACKLOG.name])
+
+
+@pytest.mark.parametrize(("began", "explained"), [(-30.0, True), (1.0, True), (60.0, False), (None, True)])
+def test_dead_letters_follow_from_nothing_that_began_after_them(began: float | None, explained: bool) -> None:
+    """Refusals used up attempts for an hour and are over; what stops pushes now did not make the dead letters of that hour."""
+    dead = found(
+        delivered.DEAD_LETTERED,
+        bears=Bears.HOLDS,
+        minute=0,
+        tells=delivered.DeadLettered(dead_lettered=5, messages=5, last=T.timestamp()),
+    )
+    v = verdict([cause("c", REFUSED, True)], found(REFUSED, bears=Bears.HOLDS, minute=began), dead)
+    assert [f.code for f in v.unexplained] == ([] if explained else [delivered.DEAD_LETTERED.name])
+
+
+@pytest.mark.parametrize(
+    ("statuses", "bears", "explained"),
+    [
+        ("105 × 429", Bears.APART, False),
+        ("105 × 429, 3 × 401", Bears.APART, True),
+        ("105 or more × 429", Bears.APART, True),
+        (None, Bears.APART, True),
+        ("105 × 429", Bears.HOLDS, True),
+    ],
+)
+def test_pushes_that_fail_otherwise_do_not_follow_from_a_sign_in_that_nothing_met(
+    statuses: str | None, bears: Bears, explained: bool
+) -> None:
+    told = delivered.Failing(share=1, per_min=8, acks=0, class_={"remote_server_4xx": 40}, statuses=statuses)
+    audience = found(push_auth.AUDIENCE, bears=bears, tells=Mended())
+    v = verdict([cause("c", push_auth.AUDIENCE, True)], audience, found(delivered.FAILING, tells=told))
+    assert [f.code for f in v.unexplained] == ([] if explained else [delivered.FAILING.name])
 
 
 @pytest.mark.parametrize(("bears", "explained"), [(Bears.HOLDS, True), (Bears.APART, False)])

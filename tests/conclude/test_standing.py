@@ -13,7 +13,7 @@ from diagnostics.causes.match import Match
 from diagnostics.causes.model import Cause, Confidence, Has, Role
 from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude.diagnosis import State
-from diagnostics.conclude.standing import forecast, lost_once, state_of, stopped_at
+from diagnostics.conclude.standing import forecast, lost_once, reasons, state_of, stopped_at
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.ledger.ledger import Count, Life
@@ -244,3 +244,16 @@ def test_by_when_it_is_done_is_never_a_time_that_is_past(newest_s: int, left: in
     found = forecast(State.RUNNING, True, (), ledger, now).done_by
     assert (found and f"{found:%H:%M:%S}") == due
     assert found is None or found > now
+
+
+def test_a_setting_and_what_pushes_meet_by_it_are_one_trouble() -> None:
+    ingress = finding("push_auth.ingress", Stage.DELIVERED, Kind.MECHANISM)
+    silent = finding("push_auth.silent", Stage.DELIVERED, Kind.EFFECT)
+    late = finding("delivered.deadline", Stage.DELIVERED, Kind.EFFECT)
+    apart = msgspec.structs.replace(
+        finding("dead_letter.topic_missing", Stage.DELIVERED, Kind.MECHANISM), bears=Bears.APART
+    )
+    assert reasons([ingress, silent]) == [ingress]
+    assert reasons([late, apart]) == [late, apart], "a latent setting of another step accounts for nothing"
+    elsewhere = msgspec.structs.replace(silent, leg=Leg.COMPLETION)
+    assert reasons([ingress, elsewhere]) == [ingress, elsewhere]
