@@ -73,6 +73,7 @@ def reading() -> dict[str, set[type[Evidence]]]:
         "profile test": {BatchMarks, ItemMarks},
         "init": {SubscriptionConfig, ServiceConfig},
         "capture": everything(),
+        "selftest": everything(),
     }
 
 

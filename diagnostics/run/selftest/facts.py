@@ -127,7 +127,7 @@ FACTS: tuple[Fact, ...] = (
     Fact("short_pulls", "How often does a pull return fewer messages than there are?"),
     Fact("pending_outlives_caller", "Is a request that waits for an instance forgotten when its caller hangs up?"),
     Fact(
-        "log_pages",
+        "short_log_pages",
         "How often is a page of logs short or empty though there are more?",
         lambda watcher: watcher.pages(),
     ),
@@ -156,6 +156,7 @@ FACTS: tuple[Fact, ...] = (
         _where("requests", "answers", "cloud_run"),
     ),
     Fact("hosts", "To which kinds of hosts do subscriptions push?", lambda watcher: watcher.hosts),
+    Fact("run_developer", "May somebody with roles/run.developer invoke services?", lambda watcher: watcher.roles),
     Fact("default_uri", "Is a service's uri empty when its default address is switched off?", _uris),
 )
 """Those that the lab draws from its seed, under its names, and those that no public page settles."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -15,14 +16,15 @@ from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import Marker, PipelineProfile
 from diagnostics.run.freshness import Freshness, freshness
 from diagnostics.run.markers import known_services
+from diagnostics.run.selftest.watcher import OPEN_ROLE
 from diagnostics.run.selftest.words import Words
 from diagnostics.sources.audit import ACTIVITY, POLICY, SYSTEM_EVENT
 from diagnostics.sources.entries import between, both, logs, of_service, one_of
 from diagnostics.sources.entries import field as field_of
 from diagnostics.sources.route import Receiver, Services, full_subscription
 from diagnostics.sources.series import PUBSUB, RUN
-from diagnostics.transport.call import NotThere, pages
-from diagnostics.transport.rpcs import LOG_ENTRIES, TIME_SERIES
+from diagnostics.transport.call import NotThere, call, pages
+from diagnostics.transport.rpcs import GET_ROLE, LOG_ENTRIES, TIME_SERIES
 from diagnostics.transport.session import Session, together
 
 LINES, CHANGES = 200, 200
@@ -54,6 +56,7 @@ def take(session: Session, pipeline: PipelineProfile, words: Words) -> Samples:
     questions: list[tuple[str, Callable[[], Any]]] = [
         ("freshness and clock", partial(_fresh, session, pipeline, taken)),
         ("audit logs", partial(_changes, session, pipeline)),
+        (f"the role {OPEN_ROLE}", partial(_role, session)),
         *((f"series of {metric}", partial(_series, session, *of)) for metric, of in _stored(pipeline, services)),
     ]
     for role, receiver, leg in (
@@ -84,6 +87,11 @@ def _outcome(words: Words, name: str, ask: Callable[[], Any]) -> str:
 
 def _fresh(session: Session, pipeline: PipelineProfile, taken: Samples) -> None:
     taken.fresh = freshness(session, pipeline)
+
+
+def _role(session: Session) -> None:
+    with contextlib.suppress(NotThere):  # in the lab
+        call(session, GET_ROLE, {"name": OPEN_ROLE})
 
 
 def _changes(session: Session, pipeline: PipelineProfile) -> None:

@@ -16,7 +16,7 @@ from diagnostics.run.selftest.entries import Entries
 from diagnostics.run.selftest.points import Points
 from diagnostics.run.selftest.shape import Shape, plain, spread
 from diagnostics.run.selftest.words import Words, host_kind
-from diagnostics.transport.rpcs import LIST_DESCRIPTORS, LOG_ENTRIES, TIME_SERIES, Rpc
+from diagnostics.transport.rpcs import GET_ROLE, LIST_DESCRIPTORS, LOG_ENTRIES, TIME_SERIES, Rpc
 from diagnostics.transport.witness import Witness
 
 LOG_PAGES = 30
@@ -29,6 +29,8 @@ REASONS = frozenset(
     }
 )  # fmt: skip
 """Reasons in errors that the code has been told of (google.api.ErrorReason)."""
+OPEN_ROLE, INVOKES = "roles/run.developer", "run.routes.invoke"
+"""A role of Google's of which public pages disagree whether it lets one invoke a service, and the permission for that."""
 LISTS = ("entries", "time_series", "metric_descriptors", "subscriptions", "services", "revisions")
 """Fields that hold what a list call is about."""
 
@@ -54,6 +56,7 @@ class Watcher(Witness):
         self.status_calls: Counter[str] = Counter()
         self.status_seconds: list[float] = []
         self.hosts: Counter[str] = Counter()
+        self.roles: Counter[str] = Counter()
         self._calls: dict[str, Calls] = {}
         self._left = log_pages
         self._lock = threading.Lock()
@@ -123,6 +126,8 @@ class Watcher(Witness):
             self.entries.add(reply.entries)
         elif rpc == TIME_SERIES:
             self.points.add(request, reply)
+        elif rpc == GET_ROLE and reply.name == OPEN_ROLE:
+            self.roles[f"{OPEN_ROLE} {'holds' if INVOKES in reply.included_permissions else 'lacks'} {INVOKES}"] += 1
         elif rpc == LIST_DESCRIPTORS:
             for described in reply.metric_descriptors:
                 self.points.describe(described)
