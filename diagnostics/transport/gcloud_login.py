@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import google.auth.credentials
@@ -17,14 +18,18 @@ class GcloudLogin(google.auth.credentials.CredentialsWithQuotaProject):  # type:
         super().__init__()
         self.token = token or None
         self._quota_project_id = quota_project
+        self._asking = threading.Lock()
 
     def refresh(self, request: Any) -> None:
-        """Ask gcloud. Raises google.auth's RefreshError in gcloud's words."""
+        """Ask gcloud, once for all clients that wait. Raises google.auth's RefreshError in gcloud's words."""
         del request
-        try:
-            self.token = gcloud("auth", "print-access-token")
-        except GcloudError as error:
-            raise google.auth.exceptions.RefreshError(str(error)) from error
+        with self._asking:
+            if self.token:
+                return
+            try:
+                self.token = gcloud("auth", "print-access-token")
+            except GcloudError as error:
+                raise google.auth.exceptions.RefreshError(str(error)) from error
 
     def with_quota_project(self, quota_project_id: str) -> GcloudLogin:
         return GcloudLogin(self.token or "", quota_project_id)

@@ -89,7 +89,8 @@ def refusal(text: str, login: Login, last: Last = Last()) -> Refusal:
         return Refusal(Why.UNREACHABLE, f"Google's sign-in is out of order: {says}", ("ask again in a minute",))
     if _has(text, "metadata service", "metadata server"):
         return _machine(text)
-    if "sts.googleapis.com" in last.host or _has(text, "attribute condition", "invalid_target"):
+    exchanged = "sts.googleapis.com" in last.host and login.kind is not Kind.USER
+    if exchanged or _has(text, "attribute condition", "invalid_target"):
         return _federation(text, login)
     if _has(text, "subject token", "was not found") and Kind.FEDERATED in (login.kind, login.source):
         return _no_subject(text)

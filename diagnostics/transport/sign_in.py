@@ -24,7 +24,7 @@ from diagnostics.transport.refusals import ADC_LOGIN, CREDENTIALS, GCLOUD_LOGIN,
 T = TypeVar("T")
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-SIGN_IN_S = 9.0
+SIGN_IN_S = 8.0
 """For all of signing in; one request to a token endpoint may take less."""
 REQUEST_S = 6.0
 ON_GOOGLE = ("K_SERVICE", "CLOUD_RUN_JOB", "KUBERNETES_SERVICE_HOST", "GCE_METADATA_HOST", "GCE_METADATA_IP")
@@ -208,7 +208,7 @@ def _told(login: Login, asking: Asking) -> Iterator[None]:
     try:
         yield
     except google.auth.exceptions.DefaultCredentialsError as error:
-        raise SignInError(f"the credentials file cannot be read: {redact(str(error), 300)}", login.mend) from error
+        raise SignInError(f"the credentials cannot be used: {redact(str(error), 300)}", login.mend) from error
     except google.auth.exceptions.GoogleAuthError as error:
         told = refusal(_words(error), login, asking.last)
         raise SignInError(told.says, told.mend) from error
@@ -280,7 +280,12 @@ _HOMES: dict[Kind, tuple[str, ...]] = {
 def _login_of(file: str) -> Login:
     """What a credentials file tells of itself, before google.auth has made anything of it."""
     content = _content(file)
-    kinds = {"external_account": Kind.FEDERATED, "service_account": Kind.KEY, "authorized_user": Kind.USER}
+    kinds = {
+        "external_account": Kind.FEDERATED,
+        "external_account_authorized_user": Kind.USER,
+        "service_account": Kind.KEY,
+        "authorized_user": Kind.USER,
+    }
     acts_as = str(content.get("service_account_impersonation_url", "")).rpartition("/")[2].partition(":")[0]
     return Login(
         kind=kinds.get(str(content.get("type", "")), Kind.OTHER),

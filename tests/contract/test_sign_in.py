@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.contract.front.google import Google, Login, Said, Told, Trouble, answering, logins
+from tests.contract.front.google import Asked, Google, Login, Refusal, Said, Told, Trouble, answering, logins
 
 SOON_S = 10.0
 """By then a refused login has been told."""
@@ -61,6 +61,42 @@ def test_a_slow_metadata_server_is_waited_for(google: Google) -> None:
     with google.web("127.0.0.1", delay_s=1.3, times=4):
         said = google.run("delivery", "-o", "json", login=logins.machine(google))
     assert said.json()["pipeline"]["principal"].startswith("serviceAccount:machine@")
+
+
+def test_a_person_without_a_quota_project_counts_against_the_pipelines_own_where_google_wants_one(
+    google: Google,
+) -> None:
+    google.calls.clear()
+    with google.billing("google.monitoring.v3.MetricService"):
+        said = google.run("delivery", "-o", "json", login=logins.user(google))
+    assert said.code == 0
+    against = [(c.rpc.split(".")[1], c.metadata.get("x-goog-user-project", "")) for c in google.calls]
+    assert ("monitoring", google.project) in against
+    assert {project for api, project in against if api != "monitoring"} == {""}
+
+
+def test_acting_as_a_service_account_counts_against_the_pipelines_project_where_google_wants_that(
+    google: Google,
+) -> None:
+    def wants_payer(asked: Asked) -> Told | None:
+        if asked.headers.get("x-goog-user-project"):
+            return None
+        text = "IAM Service Account Credentials API has not been used in project 764086051850 before or it is disabled."
+        return Told(403, {"error": {"code": 403, "message": text, "status": "PERMISSION_DENIED"}})
+
+    with google.web(IAM, instead=wants_payer):
+        said = google.run("delivery", "-o", "json", login=logins.impersonating(google))
+    assert said.code == 0
+
+
+def test_gclouds_token_is_asked_for_again_when_it_ends(google: Google) -> None:
+    login = logins.gcloud(google)
+    ended = Refusal("UNAUTHENTICATED", "Request had invalid authentication credentials.", "ACCESS_TOKEN_EXPIRED")
+    with google.change("GetSubscription", refuse=ended, times=1):
+        said = google.run("delivery", "-o", "json", login=login)
+    assert said.code == 0
+    asked = (login.home / "bin" / "asked").read_text().splitlines()
+    assert len([line for line in asked if line.startswith("auth print-access-token")]) == 2
 
 
 class Refused(NamedTuple):

@@ -54,6 +54,8 @@ def detailed(error: Any, reason: str, **metadata: str) -> Any:
         (exceptions.ServiceUnavailable("failed to connect to all addresses; last error: UNKNOWN: Ssl handshake failed: "
                                        "SSL_ERROR_SSL: error:1000007d:SSL routines::CERTIFICATE_VERIFY_FAILED"),
          Why.UNREACHABLE, "something on the way opens TLS", "", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=FILE REQUESTS_CA_BUNDLE=FILE"),
+        (exceptions.ServiceUnavailable("DNS resolution failed for pubsub.googleapis.com:443: C-ares status is not ARES_SUCCESS"),
+         Why.UNREACHABLE, "the name pubsub.googleapis.com has no address here", "", "check the network"),
         (exceptions.PermissionDenied("The caller does not have permission"),
          Why.PERMISSION_DENIED, "pubsub.topics.get is missing", "pubsub.topics.get", ""),
         (exceptions.PermissionDenied("Permission 'pubsub.topics.other' denied on resource (or it may not exist)."),

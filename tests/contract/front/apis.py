@@ -19,6 +19,11 @@ UNAUTHENTICATED = (
     "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid "
     "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
 )
+NO_QUOTA_PROJECT = (
+    "Your application is authenticating by using local Application Default Credentials. This API requires a quota project, "
+    "which is not set by default."
+)
+CLOUD_SDK_PROJECT = "projects/764086051850"
 LONGEST_S = 60.0
 
 
@@ -77,6 +82,10 @@ class Apis:
     known: Callable[[str], bool]
     own: Callable[[str, Any], Any] = lambda _rpc, _request: None
     """What the front answers by itself: a message, or None to pass the call on."""
+    person: Callable[[str], bool] = lambda _token: False
+    """Whether a bearer token is a person's."""
+    billed: tuple[str, ...] = ()
+    """Services (or the beginning of their names) that refuse a person whose call names no quota project."""
     changes: list[Change] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
 
@@ -105,10 +114,16 @@ class Apis:
             self.calls.append(Call(rpc, kinds.request.FromString(body), metadata))
             if not self.known(metadata.get("authorization", "").removeprefix("Bearer ")):
                 raise Refusal("UNAUTHENTICATED", UNAUTHENTICATED, "ACCESS_TOKEN_TYPE_UNSUPPORTED")
+            self._bill(rpc, metadata)
             return bytes(self._answer(rpc, request, context).SerializeToString())
         except Refusal as refusal:
             _abort(context, refusal)
             raise  # not reached: abort raises
+
+    def _bill(self, rpc: str, metadata: Mapping[str, str]) -> None:
+        person = self.person(metadata.get("authorization", "").removeprefix("Bearer "))
+        if person and rpc.startswith(self.billed) and not metadata.get("x-goog-user-project"):
+            raise Refusal("PERMISSION_DENIED", NO_QUOTA_PROJECT, "SERVICE_DISABLED", {"consumer": CLOUD_SDK_PROJECT})
 
     def _answer(self, rpc: str, request: Any, context: Any) -> Any:
         change = self._due(rpc, request) or Change(rpc)

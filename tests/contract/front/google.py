@@ -69,7 +69,12 @@ class Google:
         """The moment of every run."""
         self.issuer = Issuer()
         self.rest = Rest(f"127.0.0.1:{world.running.http_port}", self.issuer, self.project, self.number)
-        self.apis = Apis(f"127.0.0.1:{world.running.grpc_port}", self.issuer.known, self._own)
+        self.apis = Apis(
+            f"127.0.0.1:{world.running.grpc_port}",
+            self.issuer.known,
+            self._own,
+            person=lambda token: self.issuer.tokens.get(token) == logins.PERSON,
+        )
         self._folder = folder
         self._homes = count(1)
         self.wire = Wire(folder, self.apis.port, self.rest.port)
@@ -153,16 +158,26 @@ class Google:
         self,
         host: str,
         path: str = "",
-        instead: Callable[[Asked], Told] | Told | None = None,
+        instead: Callable[[Asked], Told | None] | Told | None = None,
         *,
         delay_s: float = 0.0,
         times: int | None = None,
     ) -> AbstractContextManager[WebChange]:
         """Within the block, requests to this host (or the end of one; the metadata server is 127.0.0.1) are answered so.
 
-        Hosts beside run.app: oauth2, sts, iamcredentials, cloudresourcemanager, each .googleapis.com. A `Told` with status 0 hangs up.
+        Hosts beside run.app: oauth2, sts, iamcredentials, cloudresourcemanager, each .googleapis.com. A `Told` with status 0 hangs up; None
+        instead of one lets the front answer.
         """
         return _within(self.rest.changes, WebChange(host, path, instead, delay_s, times))
+
+    @contextmanager
+    def billing(self, *services: str) -> Iterator[None]:
+        """Within the block, these services (google.monitoring.v3.…) want a quota project of a person, as some of Google's do."""
+        self.apis.billed = services
+        try:
+            yield
+        finally:
+            self.apis.billed = ()
 
     @contextmanager
     def trouble(self, what: Trouble, host: str = "") -> Iterator[None]:

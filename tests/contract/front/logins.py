@@ -114,7 +114,8 @@ def machine(google: Google) -> Login:
 def gcloud(google: Google) -> Login:
     """No application default credentials, but gcloud is logged in.
 
-    The files bin/access and bin/identity are what it prints; without them it says bin/refusal.
+    The files bin/access and bin/identity are what it prints; without them it says bin/refusal. What it was asked is in
+    bin/asked.
     """
     login = nobody(google)
     tools = login.home / "bin"
@@ -132,6 +133,7 @@ NOT_LOGGED_IN = "ERROR: (gcloud.auth.print-access-token) You do not currently ha
 GCLOUD = """#!/bin/sh
 PATH=/usr/bin:/bin
 here=$(dirname "$0")
+echo "$*" >> "$here/asked"
 case "$*" in
   "auth print-access-token"*) cat "$here/access" 2>/dev/null || { cat "$here/refusal" >&2; exit 1; };;
   "auth print-identity-token"*) cat "$here/identity" || exit 1;;

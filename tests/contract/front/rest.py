@@ -58,7 +58,7 @@ class WebChange:
 
     host: str
     path: str
-    instead: Callable[[Asked], Told] | Told | None
+    instead: Callable[[Asked], Told | None] | Told | None
     delay_s: float = 0.0
     times: int | None = None
     met: int = 0
@@ -108,8 +108,9 @@ class Rest:
                 change.met += 1
         if change and change.delay_s:
             self._over.wait(change.delay_s)
-        if change and change.instead:
-            return change.instead if isinstance(change.instead, Told) else change.instead(asked)
+        told = change.instead if change else None
+        if told and (answer := told if isinstance(told, Told) else told(asked)):
+            return answer
         try:
             return self._answer(asked)
         except Refused as refused:
