@@ -16,7 +16,7 @@ from diagnostics.evidence.unseen import NotSeen
 from diagnostics.transport.call import call
 from diagnostics.transport.clients import load
 from diagnostics.transport.gcloud import GcloudError, gcloud
-from diagnostics.transport.refusals import GCLOUD_LOGIN, Kind, refusal
+from diagnostics.transport.refusals import GCLOUD_LOGIN, Kind, not_reached, refusal
 from diagnostics.transport.rpcs import ID_TOKEN
 from diagnostics.transport.session import Session
 from diagnostics.transport.sign_in import Asking, bounded_by
@@ -52,13 +52,26 @@ def get(session: Session, url: str, headers: dict[str, str], timeout_s: float) -
     try:
         answer = bounded_by(timeout_s, lambda: _read(_opener(session), request, timeout_s))
     except TimeoutError:
-        answer = Answer(0, f"no answer within {timeout_s:.3g} s", "", 0.0)
+        answer = _no_answer(timeout_s)
     except OSError as error:
-        answer = Answer(0, redact(str(getattr(error, "reason", error)), 200), "", 0.0)
+        answer = _failed(error, parts.hostname or "", timeout_s)
     taken = time.monotonic() - started
     session.record(f"GET {parts.hostname}{parts.path}", taken, bool(answer.status), str(answer.status or answer.text))
     session.witness.visited(answer.status, answer.content_type, answer.text, taken)
     return answer._replace(latency_s=answer.simulated_s if session.lab and answer.simulated_s else taken)
+
+
+def _no_answer(timeout_s: float) -> Answer:
+    return Answer(0, f"no answer within {timeout_s:.3g} s", "", 0.0)
+
+
+def _failed(error: OSError, host: str, timeout_s: float) -> Answer:
+    """A request that got no answer: which part of the network it was, where the error tells."""
+    text = str(getattr(error, "reason", error))
+    told = not_reached(text, host)
+    if told and told.why is Why.TIMED_OUT:
+        return _no_answer(timeout_s)
+    return Answer(0, told.says if told else redact(text, 200), "", 0.0)
 
 
 def identity_token(session: Session, audience: str) -> str:

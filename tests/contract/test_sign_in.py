@@ -51,6 +51,29 @@ def test_every_login_ends_in_a_whole_answer(google: Google, login: Callable[[Goo
     assert "Warning" not in said.err
 
 
+def test_who_may_not_ask_for_a_service_account_lets_it_ask_itself(google: Google) -> None:
+    """The identity token of a federated login, where only the account itself may have one made."""
+    login = logins.federated(google)
+    google.requests.clear()
+    denied = Told(403, {"error": {"code": 403, "message": "Permission denied", "status": "PERMISSION_DENIED"}})
+    with google.web(
+        IAM, f"/v1/projects/-/serviceAccounts/diag@{google.project}.iam.gserviceaccount.com:generateIdToken", denied
+    ):
+        assert google.run("batch", "-q", login=login).code == 0
+        assert any(asked.path == "/status" for asked in google.requests)
+        refuse = Refusal(
+            "PERMISSION_DENIED", "no", "IAM_PERMISSION_DENIED", {"permission": "iam.serviceAccounts.getOpenIdToken"}
+        )
+        with google.change("GenerateIdToken", refuse=refuse):
+            said = google.run("batch", "-v", login=login)
+    words = " ".join(said.out.split())
+    assert "iam.serviceAccounts.getOpenIdToken: would say what the batch state counts" in words
+    assert (
+        f"roles/iam.serviceAccountOpenIdTokenCreator on diag@{google.project}.iam.gserviceaccount.com, for itself"
+        in words
+    )
+
+
 def test_a_federated_login_without_a_service_account_has_all_but_an_identity_token(google: Google) -> None:
     said = google.run("batch", "-v", login=logins.federated_alone(google))
     assert said.code == 0
@@ -97,6 +120,21 @@ def test_gclouds_token_is_asked_for_again_when_it_ends(google: Google) -> None:
     assert said.code == 0
     asked = (login.home / "bin" / "asked").read_text().splitlines()
     assert len([line for line in asked if line.startswith("auth print-access-token")]) == 2
+
+
+def test_the_time_of_the_run_bounds_signing_in_and_asking_together(google: Google) -> None:
+    with google.web(OAUTH, delay_s=1.5), google.trouble(Trouble.SILENT, "g.googleapis.com"):  # logging and monitoring
+        said = google.run("delivery", "-o", "json", "--timeout", "4", login=logins.user(google))
+    whole = said.json()
+    assert whole["pipeline"]["seconds"] < 4.5
+    assert "did not answer" in said.out
+    assert said.seconds < 4 + 2 + SLOW_MACHINE_S
+
+
+def test_a_certificate_that_is_not_trusted_is_told_of_a_service_too(google: Google) -> None:
+    with google.trouble(Trouble.INTERCEPTED, ".run.app"):
+        said = google.run("batch", "-v")
+    assert "is not trusted here: something on the way opens TLS" in " ".join(said.out.split())
 
 
 class Refused(NamedTuple):
