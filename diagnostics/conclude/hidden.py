@@ -25,7 +25,7 @@ _FLOWS = (delivered.ACKED.name, delivered.IDLE.name, delivered.RECOVERED.name)
 def why(profile: PipelineProfile, evidence: EvidenceSet, ledger: Ledger) -> str:
     """Why nothing tells of the batch that was asked about."""
     marks, status = evidence.get(BatchMarks), evidence.get(BatchStatus)
-    if not profile.markers and profile.batch_state is None:
+    if not profile.markers and not profile.batch_states:
         return "the profile has neither log markers nor batch state"
     if isinstance(marks, Unseen):
         return marks.says

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from diagnostics.causes.match import Match
@@ -257,12 +257,19 @@ class Teller:
             if f.status is Status.UNKNOWN
             for what in f.rests_on
         }
+        would_overturn = {
+            kind.__name__
+            for x in verdict.blocking
+            if x.match.settled and x.confidence is not Confidence.CONFIRMED
+            for kind in x.match.cause.overturned_by
+        }
         gone = [u for u in self._evidence.unseen() if u.why is not Why.NOT_ASKED]
         gone = [u for u in gone if not (u.why is Why.NOT_CONFIGURED and u.what.startswith("Live"))]
-        return tuple(
+        found = (
             Missing.of(
                 u,
                 matters=(u.what, u.leg) in would_settle
+                or u.what in would_overturn
                 or (
                     not settled
                     and u.why is not Why.NOT_CONFIGURED
@@ -273,7 +280,14 @@ class Teller:
                 would_say=WOULD_SAY.get(u.what, ""),
             )
             for u in gone
-        ) + self._cut_short(settled)
+        )
+        return (*found, *self._asked_before(), *self._cut_short(settled))
+
+    def _asked_before(self) -> Iterator[Missing]:
+        """Places where the batch state could not be read, though it then was elsewhere."""
+        status = seen(self._evidence.get(BatchStatus))
+        for says in status.instead if status else ():
+            yield Missing(what=BatchStatus.__name__, leg=None, why=PARTIAL, says=says, matters=False)
 
     def _cut_short(self, settled: bool) -> tuple[Missing, ...]:
         """Evidence that was seen in part: what is said of it is said of that part."""

@@ -167,10 +167,12 @@ class _Reader:
         origin, inner = typing.get_origin(kind), typing.get_args(kind)
         if origin is tuple and inner[1:] == (...,):
             return self._entries(said, inner[0], path, parts)
-        if origin in (typing.Union, types.UnionType) and types.NoneType in inner and len(inner) == 2:
-            if said is None:
-                return None
-            return self._value(said, next(k for k in inner if k is not types.NoneType), path, parts)
+        if origin in (typing.Union, types.UnionType) and (said is not None or types.NoneType not in inner):
+            listed = isinstance(said, list)
+            kinds = [k for k in inner if k is not types.NoneType]
+            fitting = [k for k in kinds if len(kinds) == 1 or (typing.get_origin(k) is tuple) is listed]
+            if len(fitting) == 1:
+                return self._value(said, fitting[0], path, parts)
         try:
             return msgspec.convert(said, kind)
         except msgspec.ValidationError as error:

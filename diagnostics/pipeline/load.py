@@ -10,9 +10,14 @@ from typing import Any
 import msgspec
 
 from diagnostics.evidence.model import Leg, Means
-from diagnostics.pipeline.profile import Auth, LegProfile, PipelineProfile, ProfileError, check
+from diagnostics.pipeline.profile import Auth, LegProfile, PipelineProfile, ProfileError, StateKind, check, check_states
 
-CHOICES: dict[str, tuple[str, ...]] = {"means": tuple(Means), "auth": tuple(Auth), "leg": tuple(Leg)}
+CHOICES: dict[str, tuple[str, ...]] = {
+    "means": tuple(Means),
+    "auth": tuple(Auth),
+    "leg": tuple(Leg),
+    "kind": tuple(StateKind),
+}
 """Keys that take one of a few words."""
 
 
@@ -41,7 +46,7 @@ def parse_profile(text: str, where: str) -> PipelineProfile:
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"{where}: expected TOML: {error}") from error
     try:
-        return check(msgspec.convert(_described(document, where), PipelineProfile), where)
+        return check_states(check(msgspec.convert(_described(document, where), PipelineProfile), where), where)
     except msgspec.ValidationError as error:
         says, _, key = str(error).partition(" - at `")
         key = key.rstrip("`").removeprefix("$.") or "top level"

@@ -7,12 +7,15 @@ leaves out makes its stages unknown, and the answer says so.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import date, datetime
 from enum import StrEnum
+from urllib.parse import urlsplit
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from diagnostics.evidence.model import Leg, Means
+from diagnostics.evidence.redact import endpoint
 
 
 class MessageProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,20 +63,56 @@ class Auth(StrEnum):
 
     NONE = "none"
     ID_TOKEN = "id_token"
+    HEADER = "header"
     API_KEY = "api_key"
+    """A header, by its older name: X-API-Key, its value in `api_key_env`."""
+
+
+class StateKind(StrEnum):
+    """Where batch state is read."""
+
+    STATUS = "status"
+    """A GET that answers JSON: of the coordinator, or of whatever `url` names."""
+    FIRESTORE = "firestore"
+    """A Firestore document, one for each batch."""
+    COMMAND = "command"
+    """A program of yours that prints JSON."""
+    LOG = "log"
+    """The coordinator's log lines alone; nothing else is asked, and nothing is said to be missing."""
 
 
 class BatchStateProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the coordinator tells what it knows of a batch, and which JSON field says what (dotted paths)."""
+    """One place that tells what is known of a batch, and which of its fields says what (dotted paths). A profile may name several,
+    as [[batch_state]]: they are asked in order until one knows the batch, and the answer says which of them failed."""
 
-    path: str
-    """Path with {batch}: "/status?batch_id={batch}"."""
+    kind: StateKind = StateKind.STATUS
+    path: str = ""
+    """status: path with {batch}: "/status?batch_id={batch}"."""
+    url: str = ""
+    """status: https://HOST, where it is not the coordinator's own URL: a custom domain, a load balancer, GKE."""
     auth: Auth = Auth.ID_TOKEN
+    audience: str = ""
+    """status: audience of the identity token; empty: the URL. IAP wants its client id."""
+    header: str = "X-API-Key"
+    """status: name of the header, with auth = "header"."""
+    header_env: str = ""
+    """status: environment variable of the caller that holds the header's value; it is never printed."""
     api_key_env: str = ""
-    """Environment variable of the caller that holds the key, with auth = "api_key"."""
+    """status: likewise, with auth = "api_key"."""
+    document: str = ""
+    """firestore: path of the document with {batch}: "batches/{batch}"."""
+    project: str = ""
+    """firestore: its project; empty: the pipeline's."""
+    database: str = "(default)"
+    """firestore: its database."""
+    command: tuple[str, ...] = ()
+    """command: the program and its arguments, one of which holds {batch}. It is run as it stands, without a shell, and only where the
+    profile is a file of yours: kept runs and bundles do not carry it."""
+    timeout_s: float = 10.0
+    """command: so many seconds it is given, and never more than the run has left."""
     expected: str = "expected"
     completed: str = "completed"
-    """A number, or a list of item names."""
+    """A number, a list of item names, or a table by item name."""
     failed: str = ""
     closed: str = ""
     """A boolean, or a string that equals `closed_when`."""
@@ -82,8 +121,22 @@ class BatchStateProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """A reason, when it was closed by hand or by age; or a string that equals `forced_when`."""
     forced_when: str = ""
     """A batch that was forced is closed, whatever `closed` says."""
+    closed_at: str = ""
+    """When it was closed, RFC 3339. Times let `--until` tell what the state was then."""
+    updated: str = ""
+    """When anything of it was last written, likewise; Firestore tells by itself."""
     alternatives: dict[str, tuple[str, ...]] = {}
     """Other dotted paths to try for a field, e.g. expected = ["progress.expected"]."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return {
+            StateKind.STATUS: "status endpoint" if self.url else "coordinator status",
+            StateKind.FIRESTORE: "Firestore",
+            StateKind.COMMAND: f"command {self.command[0] if self.command else ''}".strip(),
+            StateKind.LOG: "coordinator log",
+        }[self.kind]
 
 
 class Marker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -145,7 +198,7 @@ class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What the pipeline calls one item: player, order, …"""
     coordinator: ServiceProfile = field(default_factory=ServiceProfile)
     worker: ServiceProfile = field(default_factory=ServiceProfile)
-    batch_state: BatchStateProfile | None = None
+    batch_state: BatchStateProfile | tuple[BatchStateProfile, ...] | None = None
     closing: Closing | None = None
     empty_reasons: tuple[str, ...] = ()
     """Reasons that make an empty batch right by design, as substrings of the EMPTY or REFUSED marker's reason; and the names
@@ -166,6 +219,20 @@ class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Where the audit logs are read, likewise: also in the services' projects, where the profile names others."""
         named = (self.project, self.coordinator.project, self.worker.project)
         return tuple(dict.fromkeys(f"projects/{project}" for project in named if project))
+
+    @property
+    def batch_states(self) -> tuple[BatchStateProfile, ...]:
+        """Where batch state is asked for, in this order."""
+        if self.batch_state is None:
+            return ()
+        return (self.batch_state,) if isinstance(self.batch_state, BatchStateProfile) else self.batch_state
+
+    def to_keep(self) -> PipelineProfile:
+        """As it is kept with what was seen: without commands, which only a file of the user's may name, and with its own patterns
+        of redaction applied already."""
+        states = tuple(structs.replace(s, command=s.command[:1]) for s in self.batch_states)
+        alone = states[0] if isinstance(self.batch_state, BatchStateProfile) else states or None
+        return structs.replace(self, redact=RedactProfile(), batch_state=alone)
 
     def leg(self, leg: Leg) -> LegProfile | None:
         return self.request if leg is Leg.REQUEST else self.completion
@@ -209,3 +276,53 @@ def check(profile: PipelineProfile, where: str) -> PipelineProfile:
         if matches_nothing:
             raise ProfileError(f"{key}: it matches where there is nothing, so it would match everywhere")
     return profile
+
+
+def check_states(profile: PipelineProfile, where: str) -> PipelineProfile:
+    """Refuse places of batch state that cannot be asked. Of a kept run none ever is."""
+    for number, state in enumerate(profile.batch_states):
+        key = f"batch_state{f'[{number}]' if isinstance(profile.batch_state, tuple) else ''}"
+        if wrong := next(_wrong(state), ""):
+            raise ProfileError(f"{where}: {key}.{wrong}")
+    return profile
+
+
+_OF: dict[StateKind, tuple[str, ...]] = {
+    StateKind.STATUS: ("path", "url", "auth", "audience", "header", "header_env", "api_key_env"),
+    StateKind.FIRESTORE: ("document", "project", "database"),
+    StateKind.COMMAND: ("command", "timeout_s"),
+    StateKind.LOG: (),
+}
+"""Keys that mean something for one kind alone."""
+_DEFAULT = BatchStateProfile()
+
+
+def _wrong(state: BatchStateProfile) -> Iterator[str]:
+    """What cannot be meant: the key and what was expected."""
+    for kind, keys in _OF.items():
+        for key in keys:
+            if kind is not state.kind and getattr(state, key) != getattr(_DEFAULT, key):
+                yield f'{key}: expected only with kind = "{kind}", this one is of kind "{state.kind}"'
+    if state.kind is StateKind.STATUS:
+        yield from _wrong_status(state)
+    elif state.kind is StateKind.FIRESTORE:
+        parts = state.document.split("/")
+        if "{batch}" not in state.document or len(parts) % 2 or not all(parts):
+            yield f'document: expected COLLECTION/{{batch}}, the path of a document, got "{state.document}"'
+    elif state.kind is StateKind.COMMAND:
+        if not any("{batch}" in word for word in state.command[1:]) or not state.command[0]:
+            yield 'command: expected a program and its arguments, one of them with {batch}: ["program", "{batch}"]'
+        if not 0 < state.timeout_s <= 300:
+            yield f"timeout_s: expected seconds, at most 300, got {state.timeout_s:g}"
+
+
+def _wrong_status(state: BatchStateProfile) -> Iterator[str]:
+    parts = urlsplit(state.url)
+    if "{batch}" not in state.path or not state.path.startswith("/"):
+        yield f'path: expected a path with {{batch}}: "/status?batch_id={{batch}}", got "{state.path}"'
+    if state.url and (parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment):
+        yield f'url: expected https://HOST, got "{endpoint(state.url)}"'
+    if "@" in parts.netloc:
+        yield "url: expected no user name and password in it; auth says how to sign in"
+    if state.auth is Auth.HEADER and not (state.header_env and re.fullmatch(r"[A-Za-z0-9-]+", state.header)):
+        yield 'header_env: expected the environment variable that holds the header\'s value, with auth = "header"'

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import get_type_hints
 
-from msgspec import structs
-
 from diagnostics import sources
 from diagnostics.conclude.diagnosis import Call, Diagnosis, Header
 from diagnostics.evidence.model import (
@@ -23,7 +21,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.evidence.redaction import cleaner
 from diagnostics.pipeline.load import builtin_profiles, load_profile
-from diagnostics.pipeline.profile import PipelineProfile, RedactProfile
+from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.run.health import of_health
 from diagnostics.run.investigate import COMMANDS, Case, investigate, kinds_for
 from diagnostics.sources.collect import Ask, collect
@@ -56,7 +54,7 @@ def see(
     clean = cleaner(
         profile.redact.patterns
     )  # names are compared, so what holds for evidence holds for the question, too
-    profile = structs.replace(clean(profile), redact=RedactProfile())
+    profile = clean(profile).to_keep()
     return Case(command, evidence, profile, clean(ask), header(session, profile, command, evidence), calls, legs)
 
 

@@ -18,8 +18,9 @@ CLIENTS: dict[str, tuple[str, str]] = {
     "accounts": ("google.cloud.iam_admin_v1.services.iam", "IAMClient"),
     "tokens": ("google.cloud.iam_credentials_v1.services.iam_credentials", "IAMCredentialsClient"),
     "projects": ("google.cloud.resourcemanager_v3.services.projects", "ProjectsClient"),
+    "firestore": ("google.cloud.firestore_v1.services.firestore", "FirestoreClient"),
 }
-"""Our name of a client to its module and class."""
+"""Our name of a client to its module and class. That of Firestore comes with the extra `firestore`."""
 
 LAB_CHANNEL = [
     ("grpc.enable_http_proxy", 0),  # gRPC obeys http_proxy even for 127.0.0.1

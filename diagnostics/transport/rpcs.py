@@ -42,6 +42,7 @@ APIS = {
     "accounts": "iam.googleapis.com",
     "tokens": "iamcredentials.googleapis.com",
     "projects": "cloudresourcemanager.googleapis.com",
+    "firestore": "firestore.googleapis.com",
 }
 
 GET_SUBSCRIPTION = Rpc("subscriber", "get_subscription", "pubsub.subscriptions.get")
@@ -62,6 +63,7 @@ PROJECT_POLICY = Rpc("projects", "get_iam_policy", "resourcemanager.projects.get
 TIME_SERIES = Rpc("metrics", "list_time_series", "monitoring.timeSeries.list")
 LIST_DESCRIPTORS = Rpc("metrics", "list_metric_descriptors", "monitoring.metricDescriptors.list")
 LOG_ENTRIES = Rpc("logs", "list_log_entries", "logging.logEntries.list")
+GET_DOCUMENT = Rpc("firestore", "get_document", "datastore.entities.get")
 ID_TOKEN = Rpc("tokens", "generate_id_token", "iam.serviceAccounts.getOpenIdToken")
 
 TEST_TOPIC = Rpc("publisher", "test_iam_permissions", "")

@@ -289,7 +289,7 @@ def test_a_listing_that_is_cut_is_incomplete_and_not_lost(lab: Any, monkeypatch:
 def test_a_coordinator_that_answers_oddly_is_not_believed(
     lab: Any, monkeypatch: pytest.MonkeyPatch, answer: Answer, why: Why, says: str
 ) -> None:
-    monkeypatch.setattr("diagnostics.sources.batch_state.get", lambda *_: answer)
+    monkeypatch.setattr("diagnostics.sources.batch_state.status.get", lambda *_: answer)
     with lab():
         missing = look(BatchStatus).get(BatchStatus)
     assert isinstance(missing, Unseen)

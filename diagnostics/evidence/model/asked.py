@@ -23,6 +23,11 @@ class BatchStatus(Evidence, frozen=True, kw_only=True):
     """Names of completed items where the state lists them."""
     forced: str = ""
     """Reason, when it was closed by hand or by age."""
+    closed_at: datetime | None = None
+    updated: datetime | None = None
+    """When anything of it was last written."""
+    instead: tuple[str, ...] = ()
+    """Where it was asked for before, and what came of that; a place each."""
 
 
 class LiveCall(Struct, frozen=True, kw_only=True):

@@ -89,7 +89,7 @@ def build(
         closed=_closed(attempt, status, by_silence),
         by_silence=by_silence and not _closed(attempt, status, False),
         forced=_forced(attempt, status),
-        closed_from="batch state" if status and status.closed is not None else "coordinator log",
+        closed_from=_closed_from(status),
     )
     counts = counts_of(ledger, evidence, profile, item_marks, status) if told else dict.fromkeys(COUNTED, Count())
     ledger = replace(ledger, counts=counts)
@@ -164,6 +164,12 @@ def _closed(attempt: Attempt | None, status: BatchStatus | None, by_silence: boo
     if attempt and (attempt.closed or attempt.forced):
         return True
     return False if by_silence else None
+
+
+def _closed_from(status: BatchStatus | None) -> str:
+    if status is None or status.closed is None:
+        return "coordinator log"
+    return f"batch state ({status.source.source})" if status.instead else "batch state"
 
 
 def _left_open(attempt: Attempt | None, log: BatchMarks | None) -> bool:

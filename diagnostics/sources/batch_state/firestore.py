@@ -1,0 +1,112 @@
+"""Batch state from its Firestore document: what the coordinator keeps, whoever may call the coordinator.
+
+Only the fields that the profile names are asked for. Firestore itself tells when a document was last written.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from diagnostics.evidence.model import BatchStatus, Unseen, Why
+from diagnostics.evidence.redact import redact
+from diagnostics.evidence.unseen import NotSeen
+from diagnostics.pipeline.profile import BatchStateProfile, PipelineProfile
+from diagnostics.sources.batch_state.status import CoordinatorUrl
+from diagnostics.sources.batch_state.told import status_of
+from diagnostics.transport.call import NotThere, call
+from diagnostics.transport.provenance import provenance
+from diagnostics.transport.rpcs import GET_DOCUMENT
+from diagnostics.transport.session import Session
+
+EXTRA = "pip install 'pubsub-diag[firestore]'"
+FIELDS = ("expected", "completed", "failed", "closed", "forced", "closed_at", "updated")
+OWN = ("batch", "batch_id")
+"""Fields by which a document names its batch, where it does."""
+ID = re.compile(r"[^/\x00-\x1f]{1,500}")
+"""What can be the id of a document; "." and "..", and what Firestore keeps for itself, cannot."""
+_SIMPLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def read(
+    session: Session,
+    pipeline: PipelineProfile,
+    state: BatchStateProfile,
+    coordinator: CoordinatorUrl | Unseen,
+    batch: str,
+) -> BatchStatus:
+    """Read one batch's document. Raises NotSeen."""
+    del coordinator
+    if not ID.fullmatch(batch) or batch in (".", "..") or re.fullmatch("__.*__", batch):
+        raise NotSeen(Why.NOT_CONFIGURED, f"the batch {redact(batch, 40)!r} is no name of a document")
+    project = state.project or pipeline.project
+    database = f"projects/{project}/databases/{state.database}"
+    name = f"{database}/documents/{state.document.replace('{batch}', batch)}"
+    source = provenance(session, state.name, name, _by_hand(name))
+    try:
+        found = call(session, GET_DOCUMENT, {"name": name, "mask": {"field_paths": fields_of(state)}})
+    except NotThere as error:
+        if "database" in str(error) and "/documents/" not in str(error):
+            raise NotSeen(Why.NOT_CONFIGURED, f"Firestore has no database {state.database} in {project}") from error
+        return BatchStatus(source=source, batch=batch, exists=False)
+    except ImportError as error:
+        says = "reading Firestore needs google-cloud-firestore, which is not installed"
+        raise NotSeen(Why.NOT_CONFIGURED, says, mend=EXTRA) from error
+    except NotSeen as error:
+        raise _denied(error) from error
+    said = {key: plain(value) for key, value in found.fields.items()}
+    return status_of(state, source, batch, said, _moment(found.update_time))
+
+
+def fields_of(state: BatchStateProfile) -> list[str]:
+    """The field paths that the profile names, as Firestore wants them written, each once."""
+    paths = [path for name in FIELDS for path in (getattr(state, name), *state.alternatives.get(name, ())) if path]
+    return list(dict.fromkeys(".".join(map(_quoted, path.split("."))) for path in (*paths, *OWN)))
+
+
+def plain(value: Any) -> Any:
+    """A google.firestore.v1.Value as JSON would have it; times as datetime; what no count or name can be, as text."""
+    kind = value.WhichOneof("value_type")
+    match kind:
+        case "null_value" | None:
+            return None
+        case "boolean_value" | "integer_value" | "double_value" | "string_value":
+            return getattr(value, kind)
+        case "timestamp_value":
+            return _moment(value.timestamp_value)
+        case "array_value":
+            return [plain(inner) for inner in value.array_value.values]
+        case "map_value":
+            return {key: plain(inner) for key, inner in value.map_value.fields.items()}
+        case "reference_value":
+            return str(value.reference_value).rpartition("/")[2]
+        case _:
+            return str(kind)
+
+
+def _denied(error: NotSeen) -> NotSeen:
+    """Firestore says that permissions are missing, and not which."""
+    if error.why is not Why.PERMISSION_DENIED or error.permission or "insufficient permissions" not in error.says:
+        return error
+    permission = GET_DOCUMENT.permission
+    return NotSeen(error.why, f"{permission} is missing", permission, f"ask for a role with {permission}")
+
+
+def _moment(at: Any) -> datetime:
+    return datetime.fromtimestamp(at.seconds + at.nanos / 1e9, UTC)
+
+
+def _quoted(part: str) -> str:
+    if _SIMPLE.fullmatch(part):
+        return part
+    escaped = part.replace("\\", "\\\\").replace("`", "\\`")
+    return f"`{escaped}`"
+
+
+def _by_hand(name: str) -> str:
+    """gcloud reads no documents."""
+    url = f"https://firestore.googleapis.com/v1/{quote(name, safe='/()')}"
+    return f'curl -s -H "Authorization: Bearer $(gcloud auth print-access-token)" {shlex.quote(url)}'
