@@ -80,7 +80,7 @@ bench: .venv/tested ## how long things take; no pass or fail
 
 lock: .venv/tested ## pin the dependencies anew
 	@$(BIN)/python -m pip install --quiet pip-tools
-	@$(BIN)/pip-compile -q --upgrade $(COMPILE) -o requirements.lock pyproject.toml
+	@$(BIN)/pip-compile -q --upgrade $(COMPILE) --extra firestore -o requirements.lock pyproject.toml
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")' \
 	  | $(BIN)/pip-compile -q --upgrade $(COMPILE) -c requirements.lock -o requirements-dev.lock -
 

@@ -85,6 +85,7 @@ class Lab:
         )
         pair = build(scenario.pipeline.dialect, setting, self.cast.coordinator, self.cast.worker)
         self.coordinator = pair.coordinator
+        self.world.documents = pair.coordinator.documents
         programs = {self.cast.coordinator: pair.coordinator, self.cast.worker: pair.worker}
         self.cloud_run = CloudRun(
             env, self.world, self.unverified, recorder, random.Random(f"cloud run/{seed}"), programs

@@ -5,7 +5,9 @@ Nothing here decides anything. Simulated time is a float: seconds since the Unix
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass
@@ -182,6 +184,15 @@ class Neighbour:
 
 
 @dataclass
+class Document:
+    """A document of Firestore's default database. Values are what Python has for them: text, numbers, times, lists, tables."""
+
+    fields: dict[str, Any]
+    created: float
+    updated: float
+
+
+@dataclass
 class World:
     """All that exists in the lab's project, and in its neighbours. Names are short ones, of which there is no second in the lab."""
 
@@ -198,6 +209,8 @@ class World:
     """Project-level IAM policy."""
     roles: dict[str, Role] = field(default_factory=dict)
     """Custom roles by full name."""
+    documents: Callable[[], dict[str, Document]] = dict
+    """What the programs keep in Firestore, by path: collection/id."""
     quota_exceeded: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     """quota_metric to (from, until) spans in which calls are refused."""
 

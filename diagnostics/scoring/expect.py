@@ -14,6 +14,7 @@ from diagnostics.evidence.model import Leg
 from diagnostics.lab.document import Document
 from diagnostics.lab.durations import When
 from diagnostics.lab.scenario import Scenario, ScenarioError
+from diagnostics.pipeline.profile import BatchStateProfile
 from diagnostics.scoring import known
 from diagnostics.steps.finding import Status
 
@@ -37,6 +38,8 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """health: levels whose unknowns count."""
     subscription_alone: bool = False
     """Ask with no profile but the name of the request subscription."""
+    batch_state: tuple[BatchStateProfile, ...] | None = None
+    """Where batch state is read, as a profile has it under [[batch_state]], instead of what the built-in profile says; []: nowhere."""
     smallest: bool = False
     """Ask with the smallest profile of both legs: the names of the two subscriptions."""
 

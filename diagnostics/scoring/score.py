@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -24,7 +24,7 @@ from diagnostics.lab.durations import seconds
 from diagnostics.lab.scenario import ScenarioError, load
 from diagnostics.lab.servers.serve import LOG_READS_PER_MINUTE
 from diagnostics.pipeline.load import profile_of
-from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.pipeline.profile import PipelineProfile, check_states
 from diagnostics.question.ask import Ask, Deploy
 from diagnostics.run.investigate import Case, investigate
 from diagnostics.run.look import lab_profile, see
@@ -167,12 +167,23 @@ def _scored(path: Path, seed: int, program: Program | None) -> _Scored:
 
 def _follow(world: World, asked: Asked, case: Case, found: Diagnosis, program: Program) -> tuple[follow.Followed, ...]:
     """What the offered commands come to for somebody who has the profile that the answer was given with."""
-    if not (asked.subscription_alone or asked.smallest):
+    if not (asked.subscription_alone or asked.smallest or asked.batch_state is not None):
         return follow.follow(world, found, program)
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
-        file.write(_named(case.profile))
+        file.write(_whole(case.profile) if asked.batch_state is not None else _named(case.profile))
         file.flush()
         return follow.follow(world, found, program, {"PUBSUB_DIAG_PROFILE": file.name})
+
+
+def _whole(profile: PipelineProfile) -> str:
+    """The profile as TOML, which has no word for nothing."""
+
+    def stated(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: stated(inner) for key, inner in value.items() if inner is not None}
+        return [stated(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+    return msgspec.toml.encode(stated(msgspec.to_builtins(profile))).decode()
 
 
 def _named(profile: PipelineProfile) -> str:
@@ -219,6 +230,8 @@ def _profile(session: Session, asked: Asked) -> PipelineProfile:
         raise LookupError(f"no built-in profile fits the lab's project {session.project}")
     if asked.subscription_alone:
         return profile_of(profile.request.subscription, project=profile.project)
+    if asked.batch_state is not None:
+        return check_states(msgspec.structs.replace(profile, batch_state=asked.batch_state), "ask")
     return smallest_of(profile) if asked.smallest else profile
 
 

@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 
 from tests.contract import sides
-from tests.contract.google_tools import REQUIRE, Absent, Emulator, Gcloud, required
+from tests.contract.google_tools import REQUIRE, Absent, Emulator, FirestoreEmulator, Gcloud, required
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +23,16 @@ def gcloud(tmp_path_factory: pytest.TempPathFactory) -> Gcloud:
 def emulator(gcloud: Gcloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     try:
         started = Emulator(gcloud.sdk(), tmp_path_factory.mktemp("emulator") / "log")
+    except Absent as absent:
+        _do_without(absent)
+    with started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def firestore(gcloud: Gcloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirestoreEmulator]:
+    try:
+        started = FirestoreEmulator(gcloud.sdk(), tmp_path_factory.mktemp("firestore") / "log")
     except Absent as absent:
         _do_without(absent)
     with started:

@@ -20,7 +20,10 @@ from typing import Any
 
 REQUIRE = "PUBSUB_DIAG_REQUIRE_GOOGLE_TOOLS"
 JAR = "platform/pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar"
+FIRESTORE_JAR = "platform/cloud-firestore-emulator/cloud-firestore-emulator.jar"
+FIRESTORE_MAIN = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
 READY = "Server started, listening on"
+FIRESTORE_READY = "Dev App Server is now running"
 
 
 class Absent(Exception):
@@ -89,27 +92,34 @@ class Gcloud:
 class Emulator:
     """The official Pub/Sub emulator, one process on loopback. It keeps projects apart, so each test takes a project of its own."""
 
+    component = "pubsub-emulator"
+    jar = JAR
+    ready = READY
+
     def __init__(self, sdk: Path, log: Path) -> None:
         """Raises Absent, or TimeoutError when it does not come up."""
         java = shutil.which("java")
-        jars = sorted(sdk.glob(JAR))
+        jars = sorted(sdk.glob(self.jar))
         if java is None or not jars:
-            raise Absent(
-                f"{'java' if java is None else 'the Pub/Sub emulator'} is not installed (gcloud component pubsub-emulator)"
-            )
+            what = "java" if java is None else f"the {self.component}"
+            raise Absent(f"{what} is not installed (gcloud component {self.component})")
         self.address = f"127.0.0.1:{_free_port()}"
         port = self.address.partition(":")[2]
         with log.open("w") as out:
             self._process = subprocess.Popen(
-                [java, "-jar", str(jars[-1]), "--host=127.0.0.1", f"--port={port}"],
+                [java, *self.program(jars[-1]), "--host=127.0.0.1", f"--port={port}"],
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
         self._wait(log)
 
+    def program(self, jar: Path) -> list[str]:
+        """What java is to run."""
+        return ["-jar", str(jar)]
+
     def _wait(self, log: Path) -> None:
         deadline = time.monotonic() + 60
-        while READY not in log.read_text():
+        while self.ready not in log.read_text():
             if time.monotonic() > deadline or self._process.poll() is not None:
                 self.close()
                 raise TimeoutError(f"the emulator did not start: {log.read_text()[-500:]}")
@@ -139,6 +149,17 @@ class Emulator:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+
+class FirestoreEmulator(Emulator):
+    """The official Firestore emulator, likewise. It looks at no permission."""
+
+    component = "cloud-firestore-emulator"
+    jar = FIRESTORE_JAR
+    ready = FIRESTORE_READY
+
+    def program(self, jar: Path) -> list[str]:
+        return ["-cp", str(jar), FIRESTORE_MAIN]
 
 
 def required(environ: Mapping[str, str] = os.environ) -> bool:

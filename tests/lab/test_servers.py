@@ -62,6 +62,7 @@ DOCUMENTED = {
     "google.iam.admin.v1.IAM": {"GetServiceAccount", "GetIamPolicy", "TestIamPermissions"},
     "google.iam.credentials.v1.IAMCredentials": {"GenerateIdToken"},
     "google.cloud.resourcemanager.v3.Projects": {"GetProject", "GetIamPolicy", "TestIamPermissions"},
+    "google.firestore.v1.Firestore": {"GetDocument"},
 }  # fmt: skip
 
 

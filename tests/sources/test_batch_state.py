@@ -101,7 +101,8 @@ def test_where_none_answers_all_that_failed_is_said() -> None:
     error = refusal(lambda: first_that_knows([("one", place(LATE)), ("two", place(DENIED))], "B"))
     assert error.why is Why.TIMED_OUT
     assert error.says == "one: it did not answer; two: it may not be called"
-    assert (error.permission, error.mend) == ("run.routes.invoke", "ask for it")
+    assert (error.permission, error.mend) == ("", "ask for it")
+    assert refusal(lambda: first_that_knows([("one", place(DENIED)), ("two", place(DENIED))], "B")).permission
 
 
 # --- what is said is checked

@@ -11,6 +11,7 @@ from diagnostics.lab.applications.orders.worker import OrderWorker
 from diagnostics.lab.applications.plan import Attempt, BatchPlan, BatchState, Casebook
 from diagnostics.lab.applications.predictions.coordinator import PredictionCoordinator
 from diagnostics.lab.applications.predictions.worker import PredictionWorker
+from diagnostics.lab.model import Document
 
 DIALECTS = ("predictions", "orders")
 
@@ -27,6 +28,10 @@ class Coordinator(Application, Protocol):
 
     def plan(self, plan_id: str, plan: BatchPlan) -> None:
         """Tell what a coming start will find; the start call names it in the header `x-lab-plan`."""
+        ...
+
+    def documents(self) -> dict[str, Document]:
+        """The batches as Firestore has them, by path."""
         ...
 
     def clear(self, batch_id: str, at: float) -> None:

@@ -84,6 +84,11 @@ class BatchState:
     forced: str = ""
     """Why it was closed with work missing."""
     updated: float = 0.0
+    """When an item of it was last counted, or it was closed."""
+    corrected: float = 0.0
+    """When the expected count was last changed."""
+    stored: bool = True
+    """False: it lives in an instance's memory alone."""
     deadline: float | None = None
 
     def close(self, at: float, forced: str = "") -> None:

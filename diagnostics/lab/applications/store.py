@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 from diagnostics.lab.applications.base import Setting
 from diagnostics.lab.applications.plan import Attempt, BatchPlan, BatchState, Casebook
 from diagnostics.lab.http import Request
+from diagnostics.lab.model import Document
 
 PLAN_HEADER = "x-lab-plan"
 NO_PLAN = BatchPlan(items=0, refusal="no_work")
@@ -12,6 +16,9 @@ NO_PLAN = BatchPlan(items=0, refusal="no_work")
 
 class BatchStore:
     """Batches by id. Base of the coordinators; the casebook is shared with the worker."""
+
+    collection = ""
+    """Firestore collection of the batches."""
 
     def __init__(self, setting: Setting, casebook: Casebook) -> None:
         self.setting = setting
@@ -26,6 +33,20 @@ class BatchStore:
     def clear(self, batch_id: str, at: float) -> None:
         """Close a batch by hand in the store, as an operator would."""
         self.batches[batch_id].close(at, forced="cleared by hand")
+
+    def documents(self) -> dict[str, Document]:
+        """The batches as Firestore has them, by path."""
+        return {
+            f"{self.collection}/{state.id}": Document(
+                self.document(state), state.started, max(state.started, state.updated, state.corrected)
+            )
+            for state in self.batches.values()
+            if state.stored
+        }
+
+    def document(self, state: BatchState) -> dict[str, Any]:
+        """The fields of a batch's document."""
+        raise NotImplementedError
 
     def attempt(self, request: Request) -> Attempt:
         """The planned start that a call is; a call that nobody planned finds nothing to do."""
@@ -44,3 +65,8 @@ class BatchStore:
         for item, payload in zip(rng.sample(passed, len(special)), special, strict=True):
             self.casebook.classes[batch_id, item] = payload
         return passed
+
+
+def moment(at: float) -> datetime:
+    """A time as documents hold it."""
+    return datetime.fromtimestamp(at, UTC)

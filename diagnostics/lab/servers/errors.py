@@ -27,9 +27,11 @@ def not_found(message: str) -> RpcError:
 
 
 def denied(service: str, permission: str, resource: str) -> RpcError:
-    """How an API says that the caller lacks a permission. Pub/Sub names none."""
+    """How an API says that the caller lacks a permission. Pub/Sub and Firestore name none."""
     if service.startswith("google.pubsub.") or permission.startswith("pubsub."):
         return RpcError("PERMISSION_DENIED", "User not authorized to perform this action.")
+    if service.startswith("google.firestore."):
+        return RpcError("PERMISSION_DENIED", "Missing or insufficient permissions.")
     metadata = {"permission": permission, "resource": resource}
     text = f"Permission '{permission}' denied on resource '{resource}' (or it may not exist)."
     if permission.startswith("logging."):

@@ -12,7 +12,7 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from diagnostics.lab.servers import alert_policies, iam, log_writes, logging, monitoring, pubsub, run
+from diagnostics.lab.servers import alert_policies, firestore, iam, log_writes, logging, monitoring, pubsub, run
 from diagnostics.lab.servers.cloud import Cloud, Method
 from diagnostics.lab.servers.errors import RpcError, denied
 from diagnostics.lab.servers.faults import Faults, Wait
@@ -26,6 +26,7 @@ METHODS: tuple[Method, ...] = (
     *logging.METHODS,
     *log_writes.METHODS,
     *alert_policies.METHODS,
+    *firestore.METHODS,
 )
 """Every RPC that the lab serves. Any other is UNIMPLEMENTED."""
 

@@ -11,6 +11,7 @@ from diagnostics.lab.servers.errors import invalid
 
 HELD = frozenset(
     {
+        "datastore.entities.get",
         "iam.roles.get",
         "iam.serviceAccounts.get",
         "iam.serviceAccounts.getIamPolicy",

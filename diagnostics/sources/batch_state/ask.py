@@ -89,13 +89,15 @@ def first_that_knows(places: Sequence[tuple[str, Place]], batch: str) -> BatchSt
 
 
 def _none_answered(failed: Sequence[tuple[str, NotSeen]]) -> NotSeen:
-    """What kept each from being read; the first one's reason and mend stand for all."""
+    """What kept each from being read. A permission is named apart only where it is all that is missing; the mend is the last one's: who
+    named a further place means it to be read."""
     first = failed[0][1]
     if len(failed) == 1:
         return first
     says = "; ".join(f"{name}: {error.says}" for name, error in failed)
-    permission = next((error.permission for _, error in failed if error.permission), "")
-    return NotSeen(first.why, redact(says), permission, next((e.mend for _, e in failed if e.mend), ""))
+    permissions = {error.permission for _, error in failed}
+    mend = next((error.mend for _, error in reversed(failed) if error.mend), "")
+    return NotSeen(first.why, redact(says), permissions.pop() if len(permissions) == 1 else "", mend)
 
 
 def _of(state: BatchStateProfile) -> Callable[..., BatchStatus]:

@@ -49,8 +49,9 @@ def read(
     try:
         found = call(session, GET_DOCUMENT, {"name": name, "mask": {"field_paths": fields_of(state)}})
     except NotThere as error:
-        if "database" in str(error) and "/documents/" not in str(error):
-            raise NotSeen(Why.NOT_CONFIGURED, f"Firestore has no database {state.database} in {project}") from error
+        if "/documents/" not in str(error):  # it does not name the document: the database is missing, or more
+            says = f"Firestore finds no database {state.database} in {project}: {error}"
+            raise NotSeen(Why.NOT_CONFIGURED, says) from error
         return BatchStatus(source=source, batch=batch, exists=False)
     except ImportError as error:
         says = "reading Firestore needs google-cloud-firestore, which is not installed"

@@ -12,7 +12,7 @@ from diagnostics.lab.applications.base import Finish, InstanceView, Setting
 from diagnostics.lab.applications.messages import NoEnvelope, Undecodable, body, client_error, read
 from diagnostics.lab.applications.orders.worker import MISSING_PROJECT, order_data
 from diagnostics.lab.applications.plan import Attempt, BatchState, Casebook
-from diagnostics.lab.applications.store import BatchStore
+from diagnostics.lab.applications.store import BatchStore, moment
 from diagnostics.lab.http import PublishError, Request
 from diagnostics.lab.model import Revision
 
@@ -23,7 +23,9 @@ DEADLINE_S = 6 * 3600.0
 
 
 class OrderCoordinator(BatchStore):
-    """Expects what it selected, closes when every order has a receipt, gives up at the deadline."""
+    """Expects what it selected, closes when every order has a receipt, gives up at the deadline. Its state is in Firestore."""
+
+    collection = "invoice_exports"
 
     def __init__(self, setting: Setting, casebook: Casebook, service: str) -> None:
         super().__init__(setting, casebook)
@@ -81,6 +83,14 @@ class OrderCoordinator(BatchStore):
             instance.after(0.8, lambda: refuse(503 if reason == "ledger_incomplete" else 200, reason))
         else:
             _Start(self, attempt, date, instance, answer).run()
+
+    def document(self, state: BatchState) -> dict[str, Any]:
+        fields: dict[str, Any] = {
+            "state": _state(state),
+            "orders": {"expected": state.expected, "exported": sorted(state.completed)},
+            "openedAt": moment(state.started),
+        }
+        return fields | ({"closedAt": moment(state.closed_at)} if state.closed_at is not None else {})
 
     # Receipts
 
@@ -145,11 +155,15 @@ class OrderCoordinator(BatchStore):
             return 404, b'{"error":"no such batch"}'
         says = {
             "batch": state.id,
-            "state": "OPEN" if not state.closed else "EXPIRED" if state.forced else "CLOSED",
+            "state": _state(state),
             "orders": {"expected": state.expected, "exported": sorted(state.completed)},
             "openedAt": datetime.fromtimestamp(state.started, UTC).isoformat(),
         }
         return 200, json.dumps(says).encode()
+
+
+def _state(state: BatchState) -> str:
+    return "OPEN" if not state.closed else "EXPIRED" if state.forced else "CLOSED"
 
 
 class _Start:
@@ -199,8 +213,9 @@ class _Start:
 
     def _create(self, expected: int) -> None:
         now, batch = self._instance.now, self._batch
+        in_memory = t.has(self._instance.revision, t.STATE_IN_MEMORY)
         self._coordinator.batches[batch] = BatchState(
-            batch, self._date, now, expected, updated=now, deadline=now + DEADLINE_S
+            batch, self._date, now, expected, updated=now, deadline=now + DEADLINE_S, stored=not in_memory
         )
         self._instance.memory[batch] = True
         self._attempt.batch_id = batch

@@ -14,7 +14,7 @@ from diagnostics.lab.applications.plan import BatchState, Casebook
 from diagnostics.lab.applications.predictions.closing import ENOUGH, STALLED_S, consolidate, force_if_stalled
 from diagnostics.lab.applications.predictions.start import Start
 from diagnostics.lab.applications.predictions.status import status_of
-from diagnostics.lab.applications.store import BatchStore
+from diagnostics.lab.applications.store import BatchStore, moment
 from diagnostics.lab.http import Request
 from diagnostics.lab.model import Revision
 
@@ -26,7 +26,9 @@ MissingEnvironmentVariablesError: missing required environment variables: GCP_PR
 
 
 class PredictionCoordinator(BatchStore):
-    """State in a document store; beside it each instance remembers the batch it started."""
+    """State in Firestore; beside it each instance remembers the batch it started."""
+
+    collection = "prediction_batches"
 
     def __init__(self, setting: Setting, casebook: Casebook, service: str) -> None:
         super().__init__(setting, casebook)
@@ -72,6 +74,28 @@ class PredictionCoordinator(BatchStore):
             state = self._known(instance, batch or instance.memory.get("batch", ""))
             answer = status_of(state, batch, instance)
             instance.after(0.15, lambda: finish(*answer))
+
+    def document(self, state: BatchState) -> dict[str, Any]:
+        fields = {
+            "batch_id": state.id,
+            "game_date": state.date,
+            "expected_players": state.expected,
+            "completed_players": list(state.completed),
+            "failed_players": [],
+            "predictions_by_player": dict(state.completed),
+            "total_predictions": sum(state.completed.values()),
+            "is_complete": state.closed,
+            "start_time": moment(state.started),
+            "updated_at": moment(max(state.updated, state.corrected)),
+            "correlation_id": state.correlation,
+        }
+        if state.closed_at is not None:
+            fields["completion_time"] = moment(state.closed_at)
+        if state.forced.startswith(("STALLED", "TIMED OUT")):
+            fields |= {"stall_completed": True, "stall_reason": state.forced}
+        elif state.forced:
+            fields["manual_clear"] = state.forced
+        return fields
 
     def topic(self, revision: Revision) -> str:
         """The request topic: from the environment, else the program's default."""

@@ -106,8 +106,9 @@ class Start:
 
     def _create(self) -> None:
         now, batch = self._instance.now, self._batch
+        in_memory = t.has(self._instance.revision, t.STATE_IN_MEMORY)
         self._coordinator.batches[batch] = BatchState(
-            batch, self._date, now, self._total, self._correlation, updated=now
+            batch, self._date, now, self._total, self._correlation, updated=now, stored=not in_memory
         )
         self._coordinator.remember(self._instance, batch)
         self._attempt.batch_id = batch
@@ -194,7 +195,7 @@ class Start:
         if published == state.expected:
             return
         self._log("INFO", f"Corrected expected_players for {self._batch}: {state.expected} -> {published}")
-        state.expected = published
+        state.expected, state.corrected = published, self._instance.now
         if not published:
             self._log("INFO", f"Batch {self._batch} marked complete (0 publishable players after quality gate)")
             state.close(self._instance.now)
