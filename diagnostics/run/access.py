@@ -11,7 +11,7 @@ from msgspec import Struct
 from diagnostics.evidence import model as seen
 from diagnostics.evidence.model import Evidence, Leg, SubscriptionConfig
 from diagnostics.evidence.unseen import NotSeen
-from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.pipeline.profile import Auth, BatchStateProfile, PipelineProfile, StateKind
 from diagnostics.question.ask import Ask
 from diagnostics.sources import given
 from diagnostics.sources.collect import requirements
@@ -36,6 +36,8 @@ from diagnostics.transport.session import Session, together
 TOPIC, SUBSCRIPTION, SERVICE, ACCOUNT, PROJECT = "topic", "subscription", "service", "account", "project"
 COORDINATOR = "coordinator"
 """The service that is asked for batch state."""
+DATABASE = "database"
+"""The project whose Firestore holds batch state."""
 
 _METRICS: tuple[type[Evidence], ...] = (
     seen.PublishCounts, seen.PushCounts, seen.PushHistory, seen.Backlog, seen.BacklogHistory, seen.AckCounts, seen.DeadLetterCounts,
@@ -69,7 +71,25 @@ NEEDS: dict[type[Evidence], tuple[tuple[str, str], ...]] = {
     seen.LiveHealth: ((ACCOUNT, rpcs.ID_TOKEN.permission),),
     seen.LiveStart: ((ACCOUNT, rpcs.ID_TOKEN.permission),),
 }
-"""Each kind of evidence: on which kind of resource it needs which permission."""
+"""Each kind of evidence: on which kind of resource it needs which permission. Of batch state, where it is the coordinator's."""
+
+
+def needs(kind: type, pipeline: PipelineProfile | None) -> tuple[tuple[str, str], ...]:
+    """The same for one pipeline: where its batch state is kept decides what that needs."""
+    if kind is not seen.BatchStatus or pipeline is None:
+        return NEEDS.get(kind, ())
+    found = (need for state in pipeline.batch_states for need in _of_state(state))
+    return tuple(dict.fromkeys(found))
+
+
+def _of_state(state: BatchStateProfile) -> tuple[tuple[str, str], ...]:
+    if state.kind is StateKind.FIRESTORE:
+        return ((DATABASE, rpcs.GET_DOCUMENT.permission),)
+    if state.kind is not StateKind.STATUS or state.url:
+        return ()
+    get, invoke = NEEDS[seen.BatchStatus]
+    return (get, invoke) if state.auth is Auth.ID_TOKEN else (get,)
+
 
 _TEST = {
     TOPIC: rpcs.TEST_TOPIC,
@@ -78,6 +98,7 @@ _TEST = {
     COORDINATOR: rpcs.TEST_SERVICE,
     ACCOUNT: rpcs.TEST_ACCOUNT,
     PROJECT: rpcs.TEST_PROJECT,
+    DATABASE: rpcs.TEST_PROJECT,
 }
 
 
@@ -134,14 +155,16 @@ def access(
     hidden = hides(session, pipeline, set().union(*wanted.values()))
     extra = {(want.place, want.name): {w.command for w in wants if w[1:] == want[1:]} for want in wants}
     places = [place for found in together(*_places(session, pipeline)) for place in found]
-    needs = {place: sorted({name for on, name in (*hidden, *extra) if on == place.kind}) for place in places}
-    places = [place for place in dict.fromkeys(places) if needs[place]]
-    replies = together(*(partial(_held, session, place, needs[place]) for place in places))
+    wants_of = {place: sorted({name for on, name in (*hidden, *extra) if on == place.kind}) for place in places}
+    places = [place for place in dict.fromkeys(places) if wants_of[place]]
+    if not places:
+        return Rights(permissions=())
+    replies = together(*(partial(_held, session, place, wants_of[place]) for place in places))
     if not any(reply.names for place, reply in zip(places, replies, strict=True) if place.kind == PROJECT):
         replies = _told_apart(session, pipeline, places, replies)
     found: dict[tuple[str, str], Permission] = {}
     for place, reply in zip(places, replies, strict=True):
-        for name in needs[place]:
+        for name in wants_of[place]:
             those = hidden.get((place.kind, name), set())
             one = Permission(
                 name=name,
@@ -170,7 +193,7 @@ def hides(
     found: dict[tuple[str, str], set[type[Evidence]]] = {}
     for kind in kinds:
         rests_on = {kind}.union(*(requirements(kind, leg, known) for leg in legs))
-        for need in (need for one in rests_on for need in NEEDS.get(one, ())):
+        for need in (need for one in rests_on for need in needs(one, pipeline)):
             found.setdefault(need, set()).add(kind)
     return found
 
@@ -227,9 +250,12 @@ def _held(session: Session, place: _Place, permissions: list[str]) -> _Reply:
 
 def _places(session: Session, pipeline: PipelineProfile) -> list[Callable[[], list[_Place]]]:
     legs = [leg for leg in Leg if pipeline.leg(leg) is not None]
-    return [lambda: [_Place(PROJECT, f"projects/{pipeline.project}")]] + [
-        partial(_of_leg, session, pipeline, leg) for leg in legs
+    projects = [_Place(PROJECT, f"projects/{pipeline.project}")] + [
+        _Place(DATABASE, f"projects/{state.project or pipeline.project}")
+        for state in pipeline.batch_states
+        if state.kind is StateKind.FIRESTORE
     ]
+    return [lambda: projects] + [partial(_of_leg, session, pipeline, leg) for leg in legs]
 
 
 def _of_leg(session: Session, pipeline: PipelineProfile, leg: Leg) -> list[_Place]:

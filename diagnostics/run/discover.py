@@ -68,7 +68,7 @@ def discover(
         coordinator=_service(services.get(Leg.COMPLETION), smallest.project),
         worker=_service(services.get(Leg.REQUEST), smallest.project),
     )
-    return Discovery(profile=profile, missing=(*missing, *_unknowable(profile)))
+    return Discovery(profile=profile, missing=(*missing, *_unknowable(profile, services.get(Leg.COMPLETION))))
 
 
 def to_toml(found: Discovery) -> str:
@@ -94,14 +94,22 @@ def to_toml(found: Discovery) -> str:
 
 
 TEMPLATE = """\
-# Where the coordinator tells what it knows of a batch (dotted paths into its JSON answer):
-# [batch_state]
-# path = "/status?batch_id={batch}"
-# auth = "id_token" # or "api_key" with api_key_env, or "none"
-# expected = "expected"
-# completed = "completed" # a number, or a list of item names
+# Where the coordinator keeps the state of a batch. Several are asked in order until one knows it; without any, log lines alone tell.
+# [[batch_state]]
+# path = "/status?batch_id={batch}" # of the coordinator, or of url = "https://HOST"
+# auth = "id_token" # with audience behind IAP; or "header" with header and header_env, its value; or "none"
+# expected = "expected" # dotted paths into what it answers
+# completed = "completed" # a number, a list of item names, or a table by item
 # closed = "status"
 # closed_when = "complete"
+# [[batch_state]]
+# kind = "firestore" # needs pip install 'pubsub-diag[firestore]'
+# document = "batches/{batch}"
+# closed = "is_complete"
+# closed_at = "completed_at" # times let --until tell what the state was then
+# [[batch_state]]
+# kind = "command" # prints one JSON object, or null for a batch that it does not know; no shell reads it
+# command = ["./batch-state", "{batch}"]
 
 # When the coordinator closes a batch:
 # [closing]
@@ -192,7 +200,7 @@ def _region(services: dict[Leg, ServiceConfig]) -> str:
     return next((s.settings.region for s in services.values() if s.settings), "")
 
 
-def _unknowable(profile: PipelineProfile) -> list[str]:
+def _unknowable(profile: PipelineProfile, coordinator: ServiceConfig | None) -> list[str]:
     """What no configuration tells."""
     says = []
     if profile.completion is None:
@@ -204,11 +212,24 @@ def _unknowable(profile: PipelineProfile) -> list[str]:
     says.append("coordinator.start_path: the path whose calls start a batch; without it, requested stays unknown")
     says.append(
         "batch_state: where a batch's state can be asked for; without it, created and recorded rest on log lines"
+        + _shut(coordinator)
     )
     says.append(
         "markers: the log lines that name batches and items; without them, only counts of the whole subscription are known"
     )
     return says
+
+
+def _shut(coordinator: ServiceConfig | None) -> str:
+    """What keeps a status endpoint of the coordinator from being asked."""
+    settings = coordinator.settings if coordinator else None
+    if settings is None:
+        return ""
+    if settings.default_uri_disabled or not settings.uri:
+        return f" ({settings.name} has no URL of its own: url, Firestore or a command)"
+    if settings.ingress != "all":
+        return f" ({settings.name} has ingress {settings.ingress}: from outside, Firestore or a command)"
+    return ""
 
 
 def _role(leg: Leg) -> str:

@@ -162,6 +162,7 @@ def test_profile_test_shows_what_markers_capture(capsys: pytest.CaptureFixture[s
     said = capsys.readouterr().out
     assert "batch=batch_2026-02-07_" in said
     assert "expected=181" in said
+    assert "coordinator status  expects 181, 15 done, open" in said
 
 
 def test_no_lab_behind_the_seam_is_one_clear_line(

@@ -8,16 +8,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from diagnostics.cli.do.access import custom_role
 from diagnostics.evidence.model import BatchStatus, Evidence, Means, PushCounts, SubscriptionPolicy
 from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import load
 from diagnostics.lab.servers.serve import start
 from diagnostics.lab.telemetry.store import Telemetry
 from diagnostics.pipeline.load import load_profile, parse_profile
-from diagnostics.pipeline.profile import ProfileError, ServiceProfile
+from diagnostics.pipeline.profile import BatchStateProfile, ProfileError, ServiceProfile, StateKind
 from diagnostics.run.access import NEEDS, access
-from diagnostics.run.discover import discover, to_toml
+from diagnostics.run.discover import TEMPLATE, discover, to_toml
 from diagnostics.run.markers import profile_test
+from diagnostics.run.states import states_test
+from diagnostics.scoring.world import find, opened
 from diagnostics.transport.session import LAB, Options, Session
 
 EXAMPLE = load_profile("nba-predictions")
@@ -56,7 +59,7 @@ def test_what_is_written_is_read_back_the_same(session: Session) -> None:
     for sentence in found.missing:
         assert sentence in text
     uncommented = text[text.index("# Where the coordinator") :].replace("# ", "").replace("#\n", "\n")
-    assert "[batch_state]" in uncommented
+    assert "[[batch_state]]" in uncommented
 
 
 def test_one_subscription_says_what_the_other_would_add(session: Session) -> None:
@@ -113,3 +116,65 @@ def test_a_pattern_that_no_longer_fits_is_shown_with_a_line_that_it_misses(sessi
     (result,) = profile_test(session, msgspec.structs.replace(EXAMPLE, markers=(stale,)))
     assert (result.matched, result.missed) == (0, 2)
     assert "Batch state persisted to Firestore: batch_" in result.missed_example
+
+
+FIRESTORE = BatchStateProfile(
+    kind=StateKind.FIRESTORE,
+    document="prediction_batches/{batch}",
+    expected="expected_players",
+    completed="completed_players",
+    closed="is_complete",
+)
+assert isinstance(EXAMPLE.batch_state, BatchStateProfile)
+STATUS = EXAMPLE.batch_state
+
+
+def test_each_place_of_batch_state_says_what_it_knows(session: Session) -> None:
+    (batch,) = {r.captured["batch"] for r in profile_test(session, EXAMPLE) if r.means is Means.CREATED}
+    wrong = msgspec.structs.replace(STATUS, expected="wanted", completed="ready", alternatives={})
+    places = (STATUS, wrong, BatchStateProfile(kind=StateKind.COMMAND, command=("no-such-program", "{batch}")))
+    status, other, program = states_test(session, msgspec.structs.replace(EXAMPLE, batch_state=places), batch)
+    assert (status.place, status.knows, status.fits) == ("coordinator status", True, True)
+    assert status.says.endswith(" done, closed")
+    assert (other.knows, other.fits) == (False, False)
+    assert "has neither wanted nor ready" in other.says
+    assert (program.knows, program.fits) == (False, True)
+    assert "cannot be run" in program.says
+
+
+def test_where_batch_state_is_kept_decides_which_permissions_it_takes(session: Session) -> None:
+    def of(*places: BatchStateProfile) -> set[tuple[str, str]]:
+        profile = msgspec.structs.replace(EXAMPLE, batch_state=places)
+        found = access(session, profile, {"batch": {BatchStatus}}).permissions
+        return {(p.name, p.on.rpartition("/")[2]) for p in found if p.evidence == ("BatchStatus",)}
+
+    elsewhere = msgspec.structs.replace(FIRESTORE, project="other-project")
+    invoke, get = ("run.routes.invoke", "prediction-coordinator"), ("run.services.get", "prediction-coordinator")
+    assert {invoke, get} <= of(STATUS)
+    assert ("datastore.entities.get", "nba-props-platform") in of(FIRESTORE)
+    assert ("datastore.entities.get", "other-project") in of(elsewhere)
+    assert not {invoke, get} & of(FIRESTORE)
+    assert not {invoke, get} & of(msgspec.structs.replace(STATUS, url="https://state.example"))
+
+
+def test_a_role_holds_what_the_batch_state_of_the_profile_takes() -> None:
+    assert "datastore.entities.get" not in custom_role(["batch"])
+    role = custom_role(["batch"], (), msgspec.structs.replace(EXAMPLE, batch_state=FIRESTORE))
+    assert "datastore.entities.get" in role
+    assert "run.routes.invoke" not in role
+
+
+def test_what_init_suggests_for_batch_state_can_be_used() -> None:
+    part = TEMPLATE[TEMPLATE.index("# [[batch_state]]") : TEMPLATE.index("# When the coordinator closes")]
+    text = "\n".join(line.removeprefix("# ") for line in part.splitlines())
+    head = 'name = "p"\nproject = "p"\n[request]\nsubscription = "s"\n'
+    kinds = [state.kind for state in parse_profile(head + text, "suggested").batch_states]
+    assert kinds == [StateKind.STATUS, StateKind.FIRESTORE, StateKind.COMMAND]
+
+
+def test_a_coordinator_that_cannot_be_asked_from_outside_is_said_by_init() -> None:
+    with opened(find("coordinator-internal-and-gated"), 1) as world:
+        inside = Session.open(Options(), {LAB: world.running.endpoint})
+        found = discover(inside, "prediction-request-prod", completion="prediction-ready-prod-sub")
+    (says,) = (sentence for sentence in found.missing if sentence.startswith("batch_state:"))
+    assert "prediction-coordinator has ingress internal: from outside, Firestore or a command" in says

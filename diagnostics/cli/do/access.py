@@ -22,11 +22,12 @@ from diagnostics.evidence.model import (
     StartCalls,
     SubscriptionConfig,
 )
+from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.probe import rpcs as probe
 from diagnostics.report.escape import clean
 from diagnostics.report.json import pretty
 from diagnostics.report.layout import Layout, clock
-from diagnostics.run.access import ACCOUNT, NEEDS, PROJECT, SUBSCRIPTION, TOPIC, Permission, Rights, Want, access
+from diagnostics.run.access import ACCOUNT, PROJECT, SUBSCRIPTION, TOPIC, Permission, Rights, Want, access, needs
 from diagnostics.run.freshness import Freshness, Newest, freshness
 from diagnostics.run.investigate import COMMANDS, kinds_for
 from diagnostics.run.look import everything
@@ -40,6 +41,8 @@ ANSWER_S = 3.0
 HELD = {True: "held", False: "lacking", None: "unknown"}
 MINTS = "iamcredentials.googleapis.com"
 """Answers nothing but requests for a token, and none is minted to find out."""
+DOCUMENTS = "firestore.googleapis.com"
+"""Answers nothing but requests for documents; whether one may be read is asked of the project."""
 
 SNAPSHOT, SWITCH = "probe run", "probe run --mode switch"
 PROBE: tuple[Want, ...] = (
@@ -87,7 +90,7 @@ def answer(asked: Asked, names: Sequence[str], role: bool) -> int:
     if not commands and not wants:
         raise Trouble(f"no command {' '.join(names)} reads anything", f"those there are: {', '.join(reading())}")
     if role:
-        output.answer(custom_role(commands, wants if names else ()), asked.out)
+        output.answer(custom_role(commands, wants if names else (), opening.stated(asked)), asked.out)
         output.tell("gcloud iam roles create pubsubDiag --project=PROJECT --file=FILE makes it of this", asked.quiet)
         return int(Exit.OK)
     session, profile = opening.opened(asked)
@@ -114,11 +117,14 @@ def answer(asked: Asked, names: Sequence[str], role: bool) -> int:
     return int(code)
 
 
-def custom_role(commands: Iterable[str], wants: Sequence[Want] = ()) -> str:
-    """The smallest role that lets these commands see all that they look at, as `gcloud iam roles create --file` takes it."""
+def custom_role(commands: Iterable[str], wants: Sequence[Want] = (), pipeline: PipelineProfile | None = None) -> str:
+    """The smallest role that lets these commands see all that they look at, as `gcloud iam roles create --file` takes it.
+
+    Where the batch state of the `pipeline` is kept, it holds what that takes; of none, what a coordinator's status call takes.
+    """
     kinds: set[type[Evidence]] = set().union(*(reading()[command] for command in commands))
     rest_on = kinds.union(*(requirements(kind, leg, ()) for kind in kinds for leg in Leg))
-    names = {name for kind in rest_on for _, name in NEEDS.get(kind, ())} | {want.name for want in wants}
+    names = {name for kind in rest_on for _, name in needs(kind, pipeline)} | {want.name for want in wants}
     lines = [
         "title: pubsub-diag",
         f"description: What pubsub-diag {'reads and changes' if wants else 'reads'}",
@@ -207,7 +213,7 @@ def _clock(fresh: Freshness) -> str:
 def _apis(tested: Rights, fresh: Freshness) -> list[str]:
     off = _off(tested, fresh)
     on = _on(tested, fresh)
-    quiet = sorted(set(APIS.values()) - on - set(off) - {MINTS})
+    quiet = sorted(set(APIS.values()) - on - set(off) - {MINTS, DOCUMENTS})
     short = [name.removesuffix(".googleapis.com") for name in sorted(on)]
     return [
         *(f"OFF {name}: {mend}" for name, mend in sorted(off.items())),

@@ -11,6 +11,7 @@ from diagnostics.cli.frame import opening, output
 from diagnostics.cli.frame.options import Access, Asked, Format
 from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Exit
+from diagnostics.evidence.model import Means
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import ProfileError
 from diagnostics.report.escape import clean
@@ -18,6 +19,7 @@ from diagnostics.report.json import pretty
 from diagnostics.report.layout import clock
 from diagnostics.run.discover import discover, to_toml
 from diagnostics.run.markers import MarkerTest, profile_test
+from diagnostics.run.states import StateTest, states_test
 
 
 def write(asked: Access, completion: str | None, out: Path, force: bool) -> int:
@@ -49,15 +51,18 @@ def write(asked: Access, completion: str | None, out: Path, force: bool) -> int:
 
 
 def test(asked: Asked, days: float) -> int:
-    """Exit code 0 when no marker is wrong, 1 when a meaning's lines are found and not understood, 3 when nothing matched."""
+    """Exit code 0 when no marker is wrong and batch state is read, 1 when a meaning's lines are found and not understood or no place knows
+    the newest batch, 3 when nothing matched."""
     session, profile = opening.opened(asked)
     try:
         found = profile_test(session, profile, days)
     except NotSeen as error:
         raise Trouble(error.says, error.mend) from error
-    code = _fits(found)
+    batch = _newest_batch(found)
+    states = states_test(session, profile, batch) if batch else ()
+    code = _fits(found, states)
     if asked.output is Format.JSON:
-        said = {"days": days, "exit_code": int(code), "markers": found}
+        said = {"days": days, "exit_code": int(code), "markers": found, "batch": batch, "batch_state": states}
         output.answer(pretty(msgspec.json.encode(said)) + "\n", asked.out)
         return int(code)
     rows = [
@@ -70,19 +75,33 @@ def test(asked: Asked, days: float) -> int:
         ]
         for t in found
     ]
-    table = output.page(to_file=asked.out is not None).table(
-        ["marker", "service", "lines", "newest", "captured"], rows, right=[2]
-    )
-    output.answer(f"{clean(profile.name)}: log markers over the last {days:g} days\n\n{table}\n", asked.out)
+    page = output.page(to_file=asked.out is not None)
+    table = page.table(["marker", "service", "lines", "newest", "captured"], rows, right=[2])
+    answer = f"{clean(profile.name)}: log markers over the last {days:g} days\n\n{table}\n"
+    if states:
+        told = [[clean(t.place), clean(". ".join(filter(None, (t.says, t.mend))))] for t in states]
+        answer += f"\n{page.table(['batch state', f'of {clean(batch)}'], told)}\n"
+    output.answer(answer, asked.out)
     return int(code)
 
 
-def _fits(found: Sequence[MarkerTest]) -> Exit:
-    """Markers of one meaning are alternatives: what one of them reads, the others may miss."""
+def _newest_batch(found: Sequence[MarkerTest]) -> str:
+    """The newest batch that a line names; empty where none does."""
+    named = [t for t in found if t.newest and t.captured.get("batch")]
+    made = [t for t in named if t.means is Means.CREATED] or named
+    newest = max(made, key=lambda t: t.newest.timestamp() if t.newest else 0.0, default=None)
+    return newest.captured["batch"] if newest else ""
+
+
+def _fits(found: Sequence[MarkerTest], states: Sequence[StateTest] = ()) -> Exit:
+    """Markers of one meaning are alternatives: what one of them reads, the others may miss. So are places of batch state, but none
+    may answer otherwise than the profile describes."""
     understood = {(t.service, t.means) for t in found if t.matched}
     if not understood:
         return Exit.UNKNOWN
-    return Exit.WARNING if any(t.missed and (t.service, t.means) not in understood for t in found) else Exit.OK
+    wrong = any(t.missed and (t.service, t.means) not in understood for t in found)
+    unread = bool(states) and not any(t.knows for t in states)
+    return Exit.WARNING if wrong or unread or any(not t.fits for t in states) else Exit.OK
 
 
 def _example(tested: MarkerTest) -> str:
