@@ -31,7 +31,10 @@ def why(profile: PipelineProfile, evidence: EvidenceSet, ledger: Ledger) -> str:
         return marks.says
     if isinstance(status, Unseen) and status.why not in (Why.DEPENDS, Why.NOT_CONFIGURED, Why.NOT_ASKED):
         return f"no line names it, and {status.says}"
-    far = f"the last {span(evidence.lookback.total_seconds())}" + ("" if marks.source.complete else " that was read")
+    if not marks.source.complete:
+        which = "it" if ledger.asked else "a batch"
+        return f"no line of the log that was read names {which}, and {marks.source.note or 'it was read in part'}"
+    far = f"the last {span(evidence.lookback.total_seconds())}"
     return f"no line of {far} names it" if ledger.asked else f"no start call and no line of a batch in {far}"
 
 
@@ -58,6 +61,8 @@ def ways_on(profile: PipelineProfile, evidence: EvidenceSet) -> Iterator[str]:
         gaps = [x.mend for x in (marks, status) if isinstance(x, Unseen) and x.mend and x.why is not Why.NOT_CONFIGURED]
         yield from gaps[:1]
         if not isinstance(marks, Unseen):
+            if not marks.source.complete:
+                yield "ask again with --timeout 120"
             yield "pubsub-diag batches" if marks.marks else "pubsub-diag profile test"
         return
     if not profile.request.topic:

@@ -139,7 +139,8 @@ class Teller:
         return span((self._now - newest).total_seconds() if newest else stalled.idle_s if stalled else 0)
 
     def _nobody_knows(self) -> str:
-        log = "no line of the coordinator's log names it and " if seen(self._evidence.get(BatchMarks)) else ""
+        marks = seen(self._evidence.get(BatchMarks))
+        log = "no line of the coordinator's log names it and " if marks and marks.source.complete else ""
         return f"{log}its batch state does not have it"
 
     def _hidden(self, verdict: Verdict, findings: Sequence[Finding]) -> str:

@@ -7,6 +7,7 @@ with (logging.proto). So a page without entries is no absence while it has a tok
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 from diagnostics.evidence.model import Provenance, Why
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.sources.entries import DELAY, KEPT, between, both, moment, rfc3339
-from diagnostics.transport.call import NotThere, Page, page
+from diagnostics.transport.call import NotThere, Page, QuotaUsedUp, page
 from diagnostics.transport.rpcs import LOG_ENTRIES
 from diagnostics.transport.session import Session
 
@@ -24,6 +25,8 @@ FILTER_CHARACTERS = 20_000
 """The longest filter that Google takes (logging.proto)."""
 READS = 6
 """Pages of one search at most, in a run of the usual length. Reads are scarce: 60 a minute and project, whoever makes them."""
+KEPT_BACK = 15
+"""Reads of a minute that are not used to go on with a search: others have not begun yet."""
 USUAL_S = 20.0
 """The usual `--timeout`: a run that may take longer reads on for longer."""
 SHORTEST = timedelta(minutes=10)
@@ -82,6 +85,7 @@ class Search:
         """Places that may not be read, and what was said of them."""
         self._slow = ""
         """What was said of a search that took too long."""
+        self._refused: QuotaUsedUp | None = None
         if len(self._filter()) > FILTER_CHARACTERS:
             raise NotSeen(
                 Why.NOT_CONFIGURED,
@@ -97,23 +101,49 @@ class Search:
 
         Raises NotSeen where the first page fails: nothing is known then.
         """
-        for _ in range(round(reads * max(1.0, self._session.timeout_s / USUAL_S))):
-            if self.done or self.enough:
+        most = self.reads + round(reads * max(1.0, self._session.timeout_s / USUAL_S))
+        while not (self.done or self.enough):
+            if self.reads >= most:
+                self.stopped = self._slow or f"Cloud Logging answers in parts, of which {self.reads} were read"
                 break
-            if self.reads and self._session.remaining() < spare * self._session.timeout_s:
+            if self.reads and self._left(spare) < 0:
                 self.stopped = self._slow or "no time was left"
                 break
             try:
+                self._await_turn(spare)
                 self._take(self._ask())
+            except QuotaUsedUp as failed:
+                self._session.log_reads.refused()
+                self._refused = failed
+                self.reads -= 1
             except NotSeen as failed:
                 if not self._nearer(failed) and not self._shorter(failed):
-                    self.stopped = failed.says
-                    if self.items or self.reached != self._start:
-                        break
-                    raise
-        else:
-            self.stopped = self._slow or f"Cloud Logging answers in parts, of which {self.reads} were read"
+                    self._end(failed)
+                    break
         return self
+
+    def _end(self, failed: NotSeen) -> None:
+        """It goes no further. Raises NotSeen where nothing was found out."""
+        self.stopped = failed.says
+        if not self.items and self.reached == self._start:
+            raise failed
+
+    def _left(self, spare: float) -> float:
+        """Seconds that it may still take, with the share `spare` of the run's time left for others."""
+        return self._session.remaining() - spare * self._session.timeout_s
+
+    def _await_turn(self, spare: float) -> None:
+        """Until the quota has room, if that is soon enough. Raises NotSeen."""
+        reads, told = self._session.log_reads, False
+        while wait := reads.take(self._owner, KEPT_BACK if self.reads else 0):
+            if wait > self._left(spare):
+                used = f"the log reads of this minute are used up (a quota of {reads.per_minute} a minute and project)"
+                says = self._refused.says if self._refused else f"{used}; there is room in {wait:.0f} s"
+                raise NotSeen(Why.FAILED, says, mend=self._longer)
+            if not told:
+                self._session.tell(f"waiting for the quota of log reads, {wait:.0f} s or more")
+                told = True
+            time.sleep(min(wait, 1.0))
 
     @property
     def found(self) -> Found:
@@ -189,6 +219,11 @@ class Search:
         return True
 
     # --- the window
+
+    @property
+    def _owner(self) -> str:
+        """The project whose quota it uses."""
+        return self._places[0].split("/")[1]
 
     @property
     def _start(self) -> datetime:

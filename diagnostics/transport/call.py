@@ -23,6 +23,10 @@ class NotThere(Exception):
     """Google says that the thing itself does not exist: that is evidence, not a failure to see."""
 
 
+class QuotaUsedUp(NotSeen):
+    """So much was asked within the minute that Google answers no more: it says nothing of what is there."""
+
+
 class ApiOff(NotSeen):
     """The API is not enabled in the project; `mend` enables it."""
 
@@ -204,7 +208,7 @@ def _translated(error: Exception, rpc: Rpc, session: Session) -> Exception:
     if isinstance(error, exceptions.ServiceUnavailable):
         return _unavailable(whole, text, rpc)
     if isinstance(error, exceptions.TooManyRequests):
-        return NotSeen(Why.FAILED, f"a quota of {rpc.api} is used up, try again in a minute: {text}")
+        return QuotaUsedUp(Why.FAILED, f"a quota of {rpc.api} is used up, try again in a minute: {text}")
     return NotSeen(Why.FAILED, f"{rpc.api} refused the question: {text}")
 
 

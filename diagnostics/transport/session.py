@@ -10,12 +10,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from msgspec import Struct
 
 from diagnostics.evidence.redact import principal
 from diagnostics.transport.clients import Clients
+from diagnostics.transport.log_reads import PER_MINUTE, LogReads
 from diagnostics.transport.sign_in import SignIn, SignInError, prepare, sign_in
 from diagnostics.transport.witness import Witness
 
@@ -40,6 +42,10 @@ class Options(Struct, frozen=True, kw_only=True):
     """E-mail of a service account to act as."""
     payer: str = ""
     """The project to count calls against where Google wants one named and neither the login nor `project` names one."""
+    state: Path | None = None
+    """Folder in which this machine's log reads are counted; None: each run knows only of its own."""
+    log_reads: int = PER_MINUTE
+    """Log reads a minute that the project allows."""
 
 
 class LabError(Exception):
@@ -60,6 +66,8 @@ class LabSeam(Struct, frozen=True, kw_only=True):
     """Who we are there: "user:person-1f0c"."""
     pace: float = 0.0
     """Simulated seconds that pass in one of the wall clock; 0: its time stands."""
+    log_reads: int = PER_MINUTE
+    """Log reads a minute that its project allows."""
 
 
 class CallRecord(Struct, frozen=True, kw_only=True):
@@ -86,6 +94,7 @@ class Session:
         ignored: tuple[str, ...] = (),
         witness: Witness | None = None,
         began: float | None = None,
+        log_reads: LogReads | None = None,
     ) -> None:
         """`began`: when the run began, of the monotonic clock; None: now."""
         self.now = now
@@ -100,6 +109,10 @@ class Session:
         self.clients = clients or Clients(signed_in.credentials, lab.grpc if lab else "")
         self.witness = witness or Witness()
         """Who sees every call."""
+        self.log_reads = log_reads or LogReads(lab.log_reads if lab else PER_MINUTE)
+        """What a minute still allows."""
+        self.tell: Callable[[str], None] = lambda _: None
+        """Where a person is told what is waited for."""
         self._started = time.monotonic() if began is None else began
         self._calls: list[CallRecord] = []
         self._lock = threading.Lock()
@@ -118,7 +131,14 @@ class Session:
         if environ.get(LAB):
             lab = find_lab(environ[LAB], min(5.0, options.timeout_s))
             who = SignIn(credentials=None, how="lab", project=lab.project, principal=lab.caller)
-            return cls(now=lab.now, timeout_s=options.timeout_s, signed_in=who, project=named or lab.project, lab=lab)
+            return cls(
+                now=lab.now,
+                timeout_s=options.timeout_s,
+                signed_in=who,
+                project=named or lab.project,
+                lab=lab,
+                log_reads=LogReads(lab.log_reads, options.state, f"lab {lab.http} {lab.grpc}"),
+            )
         ignored = _without_emulators()
         payer = named or options.payer
         who = sign_in(environ, options.impersonate, payer, options.timeout_s)
@@ -131,6 +151,7 @@ class Session:
             clients=Clients(who.credentials, payer=(payer or who.project) if who.login.lacks_payer else ""),
             ignored=ignored,
             began=began,
+            log_reads=LogReads(options.log_reads, options.state),
         )
 
     def again(self, timeout_s: float, now: datetime | None = None) -> Session:
@@ -144,7 +165,9 @@ class Session:
             clients=self.clients,
             ignored=self.ignored,
             witness=self.witness,
+            log_reads=self.log_reads,
         )
+        fresh.tell = self.tell
         fresh._calls, fresh._lock = self._calls, self._lock
         return fresh
 
@@ -240,6 +263,7 @@ def find_lab(endpoint: str, timeout_s: float) -> LabSeam:
             name=said.get("name", ""),
             caller=f"user:{principal(said['caller'])}" if said.get("caller") else "",
             pace=float(said.get("pace", 0)),
+            log_reads=int(said.get("log_reads_per_minute", PER_MINUTE)),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LabError(f"{LAB}={endpoint}: no lab answers there ({type(error).__name__}: {error})") from error

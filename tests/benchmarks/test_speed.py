@@ -10,15 +10,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from diagnostics.causes.model import Cause, Has
 from diagnostics.causes.verdict import decide
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.lab.lab import Lab
-from diagnostics.lab.scenario import load
+from diagnostics.lab.scenario import Fault, load
 from diagnostics.lab.servers.front import Rpc
 from diagnostics.lab.servers.serve import start
 from diagnostics.lab.telemetry.store import Telemetry
@@ -27,6 +29,12 @@ from diagnostics.steps.finding import Bears, Code, Kind, Status
 
 ROUNDS = 5
 RPC_DELAY_S = 0.05
+BUDGET, SHORT_BUDGET = 12, 28
+"""Log reads of one command, and where the first page of every search comes short."""
+BUDGETED: tuple[tuple[str, ...], ...] = (
+    ("batch",), ("batch", "--until", "2026-02-08T22:10:00Z"), ("health",), ("worker",), ("delivery",), ("changes",), ("push-auth",),
+    ("cold-start",), ("published",), ("batches",), ("profile", "test"), ("lint",), ("access",),
+)  # fmt: skip
 PUBSUB_DIAG = str(Path(sys.executable).with_name("pubsub-diag"))
 SMALLEST = "import typer; app = typer.Typer(); app.command()(lambda: None); app()"
 CLIENTS = (
@@ -98,6 +106,33 @@ def test_a_passive_batch_run_with_fifty_milliseconds_on_every_rpc(capsys: pytest
         print(f"  {batch / floor:.2f} × of both together (aim: 1.5)")
         print(f"  {batch / (bare + one_by_one):.2f} × of the same calls one after another (aim: 0.33)")
     assert calls
+
+
+def log_reads(lines: Sequence[Sequence[str]], short: bool) -> list[int]:
+    """Log reads of each command on the night; `short`: of every search the first page is empty and has a token."""
+    scenario = load(find("2026-02-08-backfill-stall"), 1)
+    faults = (Fault(rpc="ListLogEntries", kind="short", seconds=0.001, pages=1),) if short else ()
+    night = msgspec.structs.replace(scenario, faults=faults, draw={**scenario.draw, "short_log_pages": 0.0})
+    counts = [0]
+    with start(Lab(night, 1, Telemetry()), log_reads_per_minute=100_000) as running:
+        env = {**os.environ, "PUBSUB_DIAG_ENDPOINT": running.endpoint}
+        for line in lines:
+            subprocess.run([PUBSUB_DIAG, *line, "-q"], env=env, capture_output=True, check=False)
+            counts.append(sum(call.name.endswith("ListLogEntries") for call in running.rpcs))
+    return [after - before for before, after in pairwise(counts)]
+
+
+def test_log_reads_stay_within_their_budget(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the 60 that Google allows a minute and project: a fifth for one command, under half where every search is gone on with."""
+    whole, short = log_reads(BUDGETED, False), log_reads(BUDGETED, True)
+    with capsys.disabled():
+        print(
+            f"\nlog reads of a command{'whole pages':>22}{'first pages empty':>22}   (budget: {BUDGET}, {SHORT_BUDGET})"
+        )
+        for line, plain, gone_on in zip(BUDGETED, whole, short, strict=True):
+            print(f"  {' '.join(line):<40}{plain:>4}{gone_on:>22}")
+    assert max(whole) <= BUDGET
+    assert max(short) <= SHORT_BUDGET
 
 
 def longest_chain(calls: Sequence[Rpc]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ class FakeSession:
     """A session that is open at once: outside the lab, or in it."""
 
     ignored: tuple[str, ...] = ()
+    tell: Callable[[str], None]
 
     def __init__(self, project: str = "", lab: object = None) -> None:
         self.project = project

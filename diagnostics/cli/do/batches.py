@@ -28,10 +28,16 @@ def answer(asked: Asked) -> int:
     elif found:
         output.answer(batches.render(listed, output.page(to_file=asked.out is not None)), asked.out)
     if not found:
-        days = seen.lookback / timedelta(days=1)
-        output.tell(
-            f"no start attempt was seen in the last {days:g} days; `pubsub-diag profile test` checks the log markers"
-        )
+        days, gaps = seen.lookback / timedelta(days=1), [x for x in (marks, calls) if isinstance(x, Unseen)]
+        cut = [x.source.note for x in (marks, calls) if not isinstance(x, Unseen) and not x.source.complete]
+        if gaps or cut:
+            output.tell(
+                f"whether there was a start attempt in the last {days:g} days is not known{''.join(f': {c}' for c in cut[:1])}"
+            )
+        else:
+            output.tell(
+                f"no start attempt was seen in the last {days:g} days; `pubsub-diag profile test` checks the log markers"
+            )
     return int(Exit.OK if found else Exit.UNKNOWN)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import structs
@@ -12,9 +13,11 @@ from diagnostics.cli.frame.options import Access, Asked
 from diagnostics.cli.frame.output import tell
 from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.pipeline.load import load_profile, override, profile_of
+from diagnostics.pipeline.places import state_dir
 from diagnostics.pipeline.profile import PipelineProfile, ProfileError
 from diagnostics.run.look import lab_profile
 from diagnostics.sources.project import by_id
+from diagnostics.transport.log_reads import PER_MINUTE
 from diagnostics.transport.session import LAB, LabError, Options, Session, SignInError
 
 HOW_TO_DESCRIBE = (
@@ -55,7 +58,12 @@ def described(asked: Access) -> PipelineProfile:
 def session_of(asked: Access, payer: str = "") -> Session:
     """Access alone. `payer`: the project to count calls against, where nothing else names one."""
     options = Options(
-        project=asked.project or "", timeout_s=asked.timeout, impersonate=asked.impersonate or "", payer=payer
+        project=asked.project or "",
+        timeout_s=asked.timeout,
+        impersonate=asked.impersonate or "",
+        payer=payer,
+        state=_state(),
+        log_reads=_log_reads(),
     )
     try:
         session = Session.open(options)
@@ -66,7 +74,26 @@ def session_of(asked: Access, payer: str = "") -> Session:
     session.project = by_id(session, session.project, asked.subscription or "")
     if session.ignored:
         tell(f"{', '.join(session.ignored)} is ignored: Google Cloud is asked, not an emulator", asked.quiet)
+    session.tell = lambda text: tell(text, asked.quiet)
     return session
+
+
+LOG_READS = "PUBSUB_DIAG_LOG_READS"
+"""Log reads a minute that the project allows, where its quota was raised."""
+
+
+def _log_reads() -> int:
+    said = os.environ.get(LOG_READS, "")
+    if said and not (said.isdigit() and int(said)):
+        raise Trouble(f"{LOG_READS}={said}: expected a number", f"unset {LOG_READS}")
+    return int(said) if said else PER_MINUTE
+
+
+def _state() -> Path | None:
+    try:
+        return state_dir()
+    except RuntimeError:  # no home directory
+        return None
 
 
 def stated(asked: Access) -> PipelineProfile | None:

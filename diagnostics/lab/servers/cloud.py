@@ -63,7 +63,7 @@ class Quota:
     """So many calls a minute."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_minute = per_minute
+        self.per_minute = per_minute
         self._clock = clock
         self._taken: deque[float] = deque()
         self._lock = threading.Lock()
@@ -74,7 +74,7 @@ class Quota:
             now = self._clock()
             while self._taken and self._taken[0] <= now - 60:
                 self._taken.popleft()
-            if len(self._taken) >= self._per_minute:
+            if len(self._taken) >= self.per_minute:
                 return False
             self._taken.append(now)
             return True

@@ -114,6 +114,7 @@ class Web:
             "now": now,
             "clock": "pace" if self._pace else "stands",
             "pace": self._pace,
+            "log_reads_per_minute": self._cloud.log_reads.per_minute,
             "name": lab.scenario.name,
             "project": world.project,
             "caller": self._cloud.caller,

@@ -131,6 +131,7 @@ class Google:
             "REQUESTS_CA_BUNDLE": bundle,
             "SSL_CERT_FILE": bundle,
             "NO_GCE_CHECK": "true",
+            "PUBSUB_DIAG_LOG_READS": str(PLENTY),
             **login.environ,
         }
 
