@@ -166,6 +166,7 @@ def test_an_empty_page_with_a_token_is_counted(answering: Callable[[dict[str, Ch
     _, found = self_tested()
     assert found.facts["short_log_pages"]["seen"]["empty, and more to come"] > 0
     assert found.calls["logging.list_log_entries"]["pages"]["empty, and more to come"] > 0
+    assert any("read as" in line for line in found.markers), "the sample is read beyond them"
 
 
 @pytest.mark.usefixtures("lab")

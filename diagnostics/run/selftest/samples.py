@@ -19,16 +19,17 @@ from diagnostics.run.markers import known_services
 from diagnostics.run.selftest.watcher import OPEN_ROLE
 from diagnostics.run.selftest.words import Words
 from diagnostics.sources.audit import ACTIVITY, POLICY, SYSTEM_EVENT
-from diagnostics.sources.entries import between, both, logs, of_service, one_of
+from diagnostics.sources.entries import both, logs, of_service, one_of
 from diagnostics.sources.entries import field as field_of
-from diagnostics.sources.route import Receiver, Services, full_subscription
+from diagnostics.sources.route import Receiver, Services, audit_places, full_subscription, log_places
+from diagnostics.sources.search import search
 from diagnostics.sources.series import PUBSUB, RUN
 from diagnostics.transport.call import NotThere, call, pages
-from diagnostics.transport.rpcs import GET_ROLE, LOG_ENTRIES, TIME_SERIES
+from diagnostics.transport.rpcs import GET_ROLE, TIME_SERIES
 from diagnostics.transport.session import Session, together
 
 LINES, CHANGES = 200, 200
-"""Entries of a service, and of the audit logs, that are read: one page of each."""
+"""Entries of a service, and of the audit logs, that are enough."""
 LINES_BACK, CHANGES_BACK, SERIES_BACK = timedelta(days=1), timedelta(days=30), timedelta(hours=3)
 APIS = ("pubsub.googleapis.com", "run.googleapis.com", "iam.googleapis.com")
 
@@ -55,7 +56,7 @@ def take(session: Session, pipeline: PipelineProfile, words: Words) -> Samples:
         services = Services(coordinator=None, worker=None, why=failed.says)
     questions: list[tuple[str, Callable[[], Any]]] = [
         ("freshness and clock", partial(_fresh, session, pipeline, taken)),
-        ("audit logs", partial(_changes, session, pipeline)),
+        ("audit logs", partial(_changes, session, pipeline, services)),
         (f"the role {OPEN_ROLE}", partial(_role, session)),
         *((f"series of {metric}", partial(_series, session, *of)) for metric, of in _stored(pipeline, services)),
     ]
@@ -94,19 +95,16 @@ def _role(session: Session) -> None:
         call(session, GET_ROLE, {"name": OPEN_ROLE})
 
 
-def _changes(session: Session, pipeline: PipelineProfile) -> None:
-    window = between(session.now - CHANGES_BACK, session.now)
-    _read(
-        session,
-        pipeline.project,
-        both(window, logs(ACTIVITY, SYSTEM_EVENT, POLICY), one_of("protoPayload.serviceName", APIS)),
-        CHANGES,
-    )
+def _changes(session: Session, pipeline: PipelineProfile, services: Services) -> None:
+    asked = both(logs(ACTIVITY, SYSTEM_EVENT, POLICY), one_of("protoPayload.serviceName", APIS))
+    places = audit_places(pipeline, services)
+    search(session, places, asked, session.now - CHANGES_BACK, session.now, most=CHANGES)
 
 
 def _lines(session: Session, pipeline: PipelineProfile, receiver: Receiver, role: str, taken: Samples) -> None:
-    query = both(between(session.now - LINES_BACK, session.now), of_service(receiver))
-    for entry in _read(session, pipeline.project, query, LINES):
+    places = log_places(pipeline, receiver)
+    found = search(session, places, of_service(receiver), session.now - LINES_BACK, session.now, most=LINES)
+    for entry in found.items:
         if not entry.HasField("http_request") and entry.WhichOneof("payload") in ("text_payload", "json_payload"):
             read, near = marked(entry, [m for m in pipeline.markers if m.service == role])
             taken.lines[f"{role}: {read}"] += 1
@@ -125,16 +123,6 @@ def marked(entry: Any, markers: Sequence[Marker]) -> tuple[str, set[str]]:
     return ("has a marker's literal, and fits no pattern" if near else "fits no marker"), near
 
 
-def _read(session: Session, project: str, query: str, most: int) -> Iterable[Any]:
-    request = {
-        "resource_names": [f"projects/{project}"],
-        "filter": query,
-        "order_by": "timestamp desc",
-        "page_size": most,
-    }
-    return pages(session, LOG_ENTRIES, request, "entries", most=1).items
-
-
 def _stored(pipeline: PipelineProfile, services: Services) -> Iterable[tuple[str, tuple[str, str]]]:
     """Metric to project and filter, of series that are read as they are stored: neither aligned nor reduced."""
     _, project, _, name = full_subscription(pipeline, Leg.REQUEST).split("/")
@@ -143,7 +131,8 @@ def _stored(pipeline: PipelineProfile, services: Services) -> Iterable[tuple[str
         yield metric, (project, f'{of} AND resource.labels.subscription_id="{name}"')
     if services.worker:
         of = f'metric.type="{RUN}/container/instance_count" AND resource.type="cloud_run_revision"'
-        yield "instance_count", (pipeline.project, f'{of} AND resource.labels.service_name="{services.worker.service}"')
+        home = services.worker.home(pipeline)
+        yield "instance_count", (home, f'{of} AND resource.labels.service_name="{services.worker.service}"')
 
 
 def _series(session: Session, project: str, query: str) -> None:
