@@ -215,7 +215,8 @@ def _grant(text: str, login: Login, last: Last) -> Refusal:
         return Refusal(Why.SIGN_IN, says, ("set the clock: sudo timedatectl set-ntp true",))
     if _has(text, "Invalid JWT Signature"):
         key = f"the key in {login.file}" if login.file else "this key"
-        says = f"Google does not accept {key}{f' of {login.account}' if login.account else ''}: it was deleted, disabled or has expired"
+        whose = f" of {login.account}" if login.account else ""
+        says = f"Google does not accept {key}{whose}: deleted, disabled, expired, or of another account"
         look = f"gcloud iam service-accounts keys list --iam-account={login.account or 'ACCOUNT'}"
         return Refusal(Why.SIGN_IN, says, (f"{look}   lists those that are good", *login.mend[:1]))
     if _has(text, "account not found", "account has been deleted", "account_disabled", "Not a valid email"):

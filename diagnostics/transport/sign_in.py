@@ -149,7 +149,9 @@ def _default(file: str, asking: Asking) -> tuple[Any, str, str] | None:
             if str(error).startswith("Your default credentials were not found"):
                 return None
             mend = (f"mend the file, or unset {CREDENTIALS}",) if file else (f"{ADC_LOGIN}   writes it anew",)
-            raise SignInError(f"the credentials file cannot be read: {redact(str(error), 300)}", mend) from error
+            raise SignInError(
+                f"the credentials file cannot be read: {redact(str(error.args[0]), 300)}", mend
+            ) from error
     return credentials, "application default credentials", project or ""
 
 
@@ -173,7 +175,7 @@ def _impersonated(source: Any, target: str) -> Any:
 
 def _refreshed(credentials: Any, login: Login, asking: Asking, payer: str) -> Any:
     """The credentials with a token, so that a login that is refused is told as such and not retried for a minute."""
-    if getattr(credentials, "token", None):
+    if getattr(credentials, "valid", False):
         return credentials
     try:
         _refresh(credentials, login, asking)
@@ -208,7 +210,7 @@ def _told(login: Login, asking: Asking) -> Iterator[None]:
     try:
         yield
     except google.auth.exceptions.DefaultCredentialsError as error:
-        raise SignInError(f"the credentials cannot be used: {redact(str(error), 300)}", login.mend) from error
+        raise SignInError(f"the credentials cannot be used: {redact(str(error.args[0]), 300)}", login.mend) from error
     except google.auth.exceptions.GoogleAuthError as error:
         told = refusal(_words(error), login, asking.last)
         raise SignInError(told.says, told.mend) from error

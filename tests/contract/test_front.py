@@ -18,7 +18,7 @@ def google() -> Iterator[Google]:
 
 def test_a_batch_is_diagnosed_over_tls_with_a_signed_token(google: Google) -> None:
     google.calls.clear()
-    said = google.run("batch", "-o", "json", login=logins.key(google))
+    said = google.run("batch", "-o", "json", login=logins.key(google), alone=True)
     whole = said.json()
     assert (said.code, whole["state"], whole["pipeline"]["lab"]) == (0, "done", False)
     assert whole["pipeline"]["principal"] == f"serviceAccount:diag@{google.project}.iam.gserviceaccount.com"

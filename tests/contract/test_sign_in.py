@@ -221,7 +221,7 @@ def confirmed_anew(google: Google) -> Login:
 NO_TOKEN = "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist)."
 REFUSED = {
     "clock": Refused(logins.key, a_clock_an_hour_behind, "the clock of this machine is wrong, 1 h behind", "set the clock"),
-    "deleted key": Refused(deleted_key, nothing, "it was deleted, disabled or has expired", "gcloud iam service-accounts keys list"),
+    "deleted key": Refused(deleted_key, nothing, "deleted, disabled, expired, or of another", "gcloud iam service-accounts keys list"),
     "deleted account": Refused(logins.key, told(OAUTH, 400, "invalid_grant", "Invalid grant: account not found"),
                                "diag@nba-props-platform.iam.gserviceaccount.com was deleted or disabled", "unset GOOGLE_APPLI"),
     "expired": Refused(expired, nothing, "the login has expired or was revoked", "gcloud auth application-default login"),

@@ -1,12 +1,26 @@
-"""The program as anybody runs it, but that the time of the run is the lab's: `python -m tests.contract.front.program NOW ARGUMENTS`."""
+"""The program as anybody runs it, but that the time of the run is the lab's.
+
+`python -m tests.contract.front.program NOW ARGUMENTS` is one run. Without arguments it has imported everything once and forks a child
+for each run that a line on stdin asks for, so that a run costs no imports; the answer to each is a line: exit code, seconds. It opens
+no channel itself: gRPC does not survive a fork once it has one.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import json
+import os
+import signal
 import sys
+import time
 from datetime import datetime, tzinfo
+from typing import Any
 
 from diagnostics.cli import main
-from diagnostics.transport import session
+from diagnostics.transport import session, sign_in
+
+TIMED_OUT = -999
 
 
 def pinned(moment: datetime) -> type[datetime]:
@@ -20,7 +34,77 @@ def pinned(moment: datetime) -> type[datetime]:
     return Pinned
 
 
-if __name__ == "__main__":
-    vars(session)["datetime"] = pinned(datetime.fromisoformat(sys.argv[1]))
-    sys.argv = ["pubsub-diag", *sys.argv[2:]]
+def run(now: str, arguments: list[str]) -> None:
+    vars(session)["datetime"] = pinned(datetime.fromisoformat(now))
+    sys.argv = ["pubsub-diag", *arguments]
     main.main()
+
+
+def serve() -> None:
+    """Fork a child for each line, and tell how it ended."""
+    from diagnostics.run import investigate  # noqa: F401
+    from diagnostics.transport.clients import CLIENTS, load
+
+    for module, _ in CLIENTS.values():
+        load(module)
+    for module in (
+        "google.auth.transport.requests",
+        "google.auth.impersonated_credentials",
+        "google.oauth2.service_account",
+    ):
+        load(module)
+    for line in sys.stdin:
+        task = json.loads(line)
+        begun = time.monotonic()
+        child = os.fork()
+        if child == 0:
+            _child(task)
+        code = _wait(child, task["timeout_s"])
+        print(json.dumps({"code": code, "seconds": time.monotonic() - begun}), flush=True)
+
+
+def _child(task: dict[str, Any]) -> None:
+    """One run in its own environment, folder and files; ends the process."""
+    code: object = 1
+    try:
+        os.environ.clear()
+        os.environ.update(task["environ"])
+        os.chdir(task["folder"])
+        for number, name in ((0, os.devnull), (1, task["out"]), (2, task["err"])):
+            os.dup2(os.open(name, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        _reread()
+        run(task["now"], task["arguments"])
+    except SystemExit as ended:
+        code = ended.code
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 1)
+
+
+def _reread() -> None:
+    """What google.auth reads of the environment when it is imported."""
+    from google.auth.compute_engine import _metadata
+
+    sign_in.prepare(os.environ)
+    importlib.reload(_metadata)
+
+
+def _wait(child: int, seconds: float) -> int:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return TIMED_OUT
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        run(sys.argv[1], sys.argv[2:])
+    else:
+        serve()

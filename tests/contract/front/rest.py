@@ -6,6 +6,7 @@ import base64
 import email.utils
 import http.client
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -231,6 +232,11 @@ def _error(status: int, name: str, message: str) -> Told:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Who goes away while it waits for an answer is no error."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def _handler(rest: Rest) -> type[BaseHTTPRequestHandler]:
