@@ -40,6 +40,7 @@ _AFTER: dict[AnyCode, frozenset[Stage]] = {
     delivered.OLD_BACKLOG: _ON_THE_WAY | {Stage.RECORDED},
     delivered.HEALTH: _ON_THE_WAY,
     delivered.DEAD_LETTERED: _ON_THE_WAY | {Stage.RECORDED},
+    routed.OUTLIVED: _ON_THE_WAY,
     created.MISSING: frozenset({Stage.REQUESTED, Stage.PROCESSED}),
     closed.WAITS_FOR_UNPUBLISHED: _BEFORE,
     closed.WILL_WAIT: _BEFORE,

@@ -40,7 +40,7 @@ from diagnostics.readings.owed import acked, alive, nowhere, unreached
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Subject, Telling, Where
 from diagnostics.steps.tells import Tells
-from diagnostics.steps.words import apart, clock, count, short
+from diagnostics.steps.words import apart, clock, count, short, span
 
 
 class Filtered(Tells, frozen=True, kw_only=True):
@@ -64,6 +64,9 @@ ENDPOINT = Code("routed.endpoint_elsewhere", Stage.ROUTED, "the push endpoint is
 ELSEWHERE = Code("routed.in_another_place", Stage.ROUTED, "pushes go to a service of the same name in another place")
 FILTERED = Telling(
     "routed.filtered", Stage.ROUTED, "the subscription's filter drops messages", Kind.MECHANISM, tells=Filtered
+)
+OUTLIVED = Code(
+    "routed.outlived", Stage.ROUTED, "messages waited longer than the subscription keeps them", Kind.CONSEQUENCE
 )
 RESIDUE = Code("routed.residue", Stage.ROUTED, "messages left the subscription and nobody acked them", Kind.EFFECT)
 SECOND_PUSH = Code(
@@ -124,7 +127,7 @@ def routed(
             )
     yield from found
     broken = any(f.status is Status.FAULT for f in found)
-    vanished = all(f.code == RESIDUE.name for f in found if f.status is Status.FAULT)
+    vanished = all(f.code in (RESIDUE.name, OUTLIVED.name) for f in found if f.status is Status.FAULT)
     unsure = [f for f in found if f.code in _LEAVE_OPEN and f.status in (Status.UNKNOWN, Status.WARNING)]
     told = (Status.FAULT,) if broken else (Status.UNKNOWN, Status.WARNING) if unsure else (Status.OK,)
     yield Row(
@@ -525,12 +528,16 @@ def _residue(
         if c.ok and c.method in _TAKES_AWAY and short(c.resource) == short(settings.name) and begin and c.at >= begin
     ]
     who = ", ".join(f"{clock(c.at, now)} {c.method} by {c.by}" for c in made)
+    kept = timedelta(seconds=settings.retention_s)
+    outlived = bool(not made and begin and now - begin > kept)
+    why = f"since the batch began: {who}" if who else "a seek or purge leaves no trace, and takes away what waits"
+    if outlived:
+        why = f"the subscription keeps a message for {span(settings.retention_s)}, and they were not acked in that time"
     noun = seen.profile.item + "s"
-    yield RESIDUE.says(
+    yield (OUTLIVED if outlived else RESIDUE).says(
         Status.FAULT,
         f"at least {gone} {noun} came to the topic and are gone from {short(settings.name)}: neither acked nor filtered nor "
-        "dead-lettered, and they wait no more; "
-        + (f"since the batch began: {who}" if who else "a seek or purge leaves no trace, and takes away what waits"),
+        f"dead-lettered, and they wait no more; {why}",
         leg=seen.leg,
         bears=Bears.HOLDS,
         held=gone,

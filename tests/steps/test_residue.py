@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from diagnostics.evidence.model import (
     AckCounts,
@@ -13,20 +14,26 @@ from diagnostics.evidence.model import (
     Leg,
     PublishCounts,
     PushCounts,
+    SubscriptionConfig,
 )
 from diagnostics.steps import routed
-from diagnostics.steps.finding import Bears, Finding, Status
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
 from tests.steps.built import SOURCE, ago, batch, done, findings, lines, log, of, one, series, service, subscription
 
 
-def told(*methods: str, waits: float = 0, resource: str = "subscriptions/s", minutes: float = 30) -> list[Finding]:
-    """Ten came, three are done; of the rest so many wait."""
+def told(
+    *methods: str, waits: float = 0, resource: str = "subscriptions/s", minutes: float = 30, kept_min: float = 9999
+) -> list[Finding]:
+    """Ten came, three are done; of the rest so many wait. The subscription keeps a message for so many minutes."""
+    key, config = subscription()
+    assert isinstance(config, SubscriptionConfig) and config.settings
+    config = replace(config, settings=replace(config.settings, retention_s=kept_min * 60))
     made = tuple(Change(at=ago(minutes), api="", method=m, resource=resource, by="ci") for m in methods)
     return findings(
         routed.routed,
         batch(10),
         lines(*done("a", "b", "c")),
-        subscription(),
+        (key, config),
         service(),
         log(),
         ChangeLog(source=SOURCE, since=ago(9999), changes=made),
@@ -67,3 +74,19 @@ def test_only_what_took_messages_away_since_the_batch_began_is_named(
     found = one(routed.RESIDUE, told(method, resource=resource, minutes=minutes))
     assert (f"{method} by ci" in found.says) is named
     assert (found.since == ago(minutes)) is named
+
+
+@pytest.mark.parametrize(
+    ("kept_min", "methods", "code"),
+    [
+        (10, (), routed.OUTLIVED),
+        (9999, (), routed.RESIDUE),
+        (10, ("Seek",), routed.RESIDUE),
+    ],
+    ids=["kept for ten minutes", "kept for a week", "somebody took them away"],
+)
+def test_what_waited_longer_than_the_subscription_keeps_it_is_lost_by_what_stopped_it(
+    kept_min: float, methods: tuple[str, ...], code: Code
+) -> None:
+    found = one(code, told(*methods, kept_min=kept_min))
+    assert (found.held, found.kind is Kind.CONSEQUENCE) == (7, code is routed.OUTLIVED)
