@@ -333,7 +333,7 @@ class Teller:
             return ""
         if life.dead_lettered:
             return Where.DEAD_LETTERED
-        if life.failures and life.stage is Stage.DELIVERED:
+        if life.tried_before and life.stage is Stage.DELIVERED:
             return Where.RETRYING if self._pushed(life) else Where.WAITING
         if life.nacked_completion:
             return Where.RETRYING

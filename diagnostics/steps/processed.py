@@ -819,7 +819,7 @@ def _where(ledger: Ledger, now: datetime, lacks: int) -> dict[str, int]:
     pause = ledger.dead(Leg.REQUEST).pause
     open_ones = [x for x in ledger.lives if x.stage is Stage.DELIVERED and not x.dead_lettered]
     lately = [x for x in open_ones if _within(x, now, pause)]
-    failing = sum(1 for x in lately if x.failures)
+    failing = sum(1 for x in lately if x.tried_before)
     silent = len(open_ones) - len(lately)
     rest = lacks - dead - len(lately)
     return places(

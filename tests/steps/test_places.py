@@ -76,6 +76,17 @@ def test_a_failing_item_that_is_still_pushed_is_retrying() -> None:
     assert (storm.status, storm.bears, storm.until) == (Status.FAULT, Bears.HOLDS, None)
 
 
+@pytest.mark.parametrize(("starts", "place"), [(1, "in_flight"), (3, "retrying")])
+def test_an_item_that_is_taken_up_again_is_retrying_though_no_line_says_how_its_tries_ended(
+    starts: int, place: str
+) -> None:
+    """A container that dies under it says nothing."""
+    late = [mark(Means.STARTED_ITEM, 14 + n, "a") for n in range(starts)]
+    others = [mark(m, 11.5, item) for item in "bc" for m in (Means.STARTED_ITEM, Means.DONE_ITEM)]
+    seen = evidence(BATCH, items(*late, *others), subscription(), dead(0), waiting(1))
+    assert row(processed.processed, seen, Stage.PROCESSED).where == {place: 1}
+
+
 def test_what_nothing_pushes_and_nothing_counts_is_unattributed_and_no_storm() -> None:
     others = [line for item in "bc" for line in tried(item, 0, done=True)]
     seen = evidence(BATCH, items(*tried("a", 3), *others), subscription(), dead(0), waiting(0))

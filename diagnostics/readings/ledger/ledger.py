@@ -81,6 +81,11 @@ class Life:
         return max(self.starts, self.failures)
 
     @property
+    def tried_before(self) -> bool:
+        """Whether a try of it has ended without an ack: a line says so, or it was taken up again. A container that dies says nothing."""
+        return bool(self.failures) or self.starts > 1
+
+    @property
     def moved(self) -> datetime | None:
         """When it last got further and stayed there: reaching a receiver that then fails on it is no progress."""
         if self.stage is Stage.RETURNED and self.unrecorded:
