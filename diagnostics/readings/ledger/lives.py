@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from diagnostics.evidence.model import BatchStatus, Mark, Means, Stage
 from diagnostics.readings.ledger.attempts import Attempt
@@ -14,10 +16,12 @@ def attribute(marks: Iterable[Mark], attempt: Attempt | None) -> tuple[list[Mark
     """Item lines of this batch, and all others.
 
     A line names its batch, or is joined by correlation id or trace. One that names only its item belongs where the last line of
-    that item from the same instance belongs: what an instance says of an item is about the push that it took last.
+    that item from the same instance belongs: what an instance says of an item is about the push that it took last. One that tells of
+    trouble with a completion and names no item is about the item that other lines of the same request name.
     """
     mine: list[Mark] = []
     others: list[Mark] = []
+    marks = _named(list(marks))
     if attempt is None:
         return mine, list(marks)
     begin = attempt.started - timedelta(seconds=5) if attempt.seen else None
@@ -30,6 +34,22 @@ def attribute(marks: Iterable[Mark], attempt: Attempt | None) -> tuple[list[Mark
             taken[mark.item, mark.instance] = ours
         (mine if ours else others).append(mark)
     return mine, others
+
+
+def _named(marks: Sequence[Mark]) -> list[Mark]:
+    """The same lines, those of trouble with the item that their request is about."""
+    about: dict[tuple[str, str], set[str]] = {}
+    for mark in marks:
+        if mark.item and mark.trace:
+            about.setdefault((mark.trace, mark.instance), set()).add(mark.item)
+    return [_with_item(m, about.get((m.trace, m.instance), set())) for m in marks]
+
+
+def _with_item(mark: Mark, about: Set[str]) -> Mark:
+    """A line of trouble that names no item, with the one that its request is about, if that is one."""
+    if mark.means not in TROUBLES or mark.item or len(about) != 1:
+        return mark
+    return replace(mark, item=next(iter(about)))
 
 
 def _belongs(mark: Mark, attempt: Attempt, begin: datetime | None) -> bool:
