@@ -17,6 +17,7 @@ from diagnostics.evidence.model import (
     Means,
     PlatformLine,
     PlatformLines,
+    PublishCounts,
     PushCounts,
     ReceiverCapacity,
     RequestLog,
@@ -38,10 +39,11 @@ from diagnostics.readings.answers import (
     recent,
     tally,
 )
+from diagnostics.readings.arrived import owed_here
 from diagnostics.readings.expired import EXPIRED, work
 from diagnostics.readings.failing import Broken, Failing, Item, failing
 from diagnostics.readings.ledger import Ledger, Life
-from diagnostics.readings.owed import owed, through
+from diagnostics.readings.owed import through
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Subject, Telling, Where
 from diagnostics.steps.places import may_wait, places
@@ -230,11 +232,12 @@ def processed(
     capacity: ReceiverCapacity | Unseen,
     subscription: SubscriptionConfig | Unseen,
     service: ServiceConfig | Unseen,
+    published: PublishCounts | Unseen,
 ) -> Iterator[Finding | Row]:
     """Reads who answered in the request log, the marker lines of items, and Cloud Run's own lines about containers."""
     pause = ledger.dead(leg).pause
     told = answers(log, ledger.started or now - timedelta(hours=1))
-    seen = _Seen(leg, ledger, profile, now, told, pushes, pause)
+    seen = _Seen(leg, ledger, profile, now, told, pushes, pause, published)
     if leg is Leg.REQUEST:
         yield _row(ledger, now)
         yield from _items(seen, failing(ledger, marks, pushes), service)
@@ -267,6 +270,7 @@ class _Seen:
     pushes: PushCounts | Unseen
     pause: timedelta
     """How long a message may rest between two pushes."""
+    published: PublishCounts | Unseen
 
     @property
     def service(self) -> Subject | None:
@@ -280,7 +284,7 @@ class _Seen:
     def least(self) -> int:
         """Items of the batch that this receiver has not acked and that can come to it: they wait in the subscription, or its refusals
         made them dead letters. Where nothing left the subscription since the batch began, what waited before is no item of it."""
-        owes, _ = owed(self.ledger, self.leg)
+        owes = owed_here(self.ledger, self.leg, self.published)
         dead, began, newest = self.ledger.dead(self.leg), self.ledger.started, self.ledger.last_progress
         if dead.could_wait is None or began is None or (newest is not None and self.now - newest <= _VISIBLE):
             return owes

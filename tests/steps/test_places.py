@@ -7,7 +7,20 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from diagnostics.evidence.model import BatchMarks, BatchStatus, EvidenceSet, ItemMarks, Leg, Mark, Means, Stage, Unseen
+from diagnostics.evidence.model import (
+    BatchMarks,
+    BatchStatus,
+    EvidenceSet,
+    ItemMarks,
+    Leg,
+    Mark,
+    Means,
+    Point,
+    PublishCounts,
+    Series,
+    Stage,
+    Unseen,
+)
 from diagnostics.readings.ledger import build
 from diagnostics.steps import closed, created, delivered, processed, published, recorded, returned
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Row, Status, Where
@@ -248,3 +261,12 @@ def test_unseen_counters_accuse_nobody() -> None:
     seen = evidence(BATCH, items(*tried("a", 5)))
     assert delivered.DEAD_LETTERED.name not in codes(delivered.delivered, seen)
     assert build(seen, PROFILE).dead(Leg.REQUEST).ours == 0
+
+
+@pytest.mark.parametrize(("came", "ours"), [(3, 2), (1, 1), (0, 0)])
+def test_dead_letters_are_no_items_of_a_batch_that_never_came_onto_the_topic(came: float, ours: int) -> None:
+    point = Point(start=START, end=START + timedelta(minutes=1), value=came)
+    topic = PublishCounts(source=SOURCE, messages=(Series(points=(point,)),), requests=())
+    lines = items(*tried("a", 5), *tried("b", 5), *tried("c", 0, done=True))
+    seen = evidence(BATCH, lines, subscription(), dead(2), waiting(0), (("PublishCounts", Leg.REQUEST), topic))
+    assert build(seen, PROFILE).dead(Leg.REQUEST).ours == ours

@@ -14,12 +14,14 @@ from diagnostics.evidence.model import (
     DeadLetterCounts,
     EvidenceSet,
     Leg,
+    PublishCounts,
     Stage,
     SubscriptionConfig,
     SubscriptionSettings,
     Unseen,
     seen,
 )
+from diagnostics.readings.ledger.arrived import arrived
 from diagnostics.readings.ledger.ledger import DeadLetters, Ledger, Life
 from diagnostics.readings.pace import between_tries
 
@@ -50,7 +52,8 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
         messages - waited_before if waited_before is not None else 0,
         len(spent),
     )
-    ours = max(min(certain, messages, owed), 0)
+    came = arrived(ledger, leg, evidence.get(PublishCounts, leg))
+    ours = max(min(certain, messages, owed, *([came] if came is not None else [])), 0)
     _mark(ledger, leg, spent, ours, owed)
     return DeadLetters(
         messages=messages,
