@@ -39,6 +39,7 @@ WOULD_SAY = {
     "RequestLog": "who refused or failed what",
     "ServicePolicy": "whether the push account may invoke the service",
     "ProjectPolicy": "which grants hold for the whole project",
+    "AncestorPolicies": "what folders and the organisation grant",
     "CustomRoles": "what the project's own roles hold",
     "PushAccountPolicy": "whether Google's agent may mint push tokens",
     "SubscriptionPolicy": "whether Google's agent may forward dead letters",

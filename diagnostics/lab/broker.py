@@ -98,7 +98,7 @@ class Broker:
         return None
 
     def _may_publish(self, topic: str, member: str) -> bool:
-        return holds(self._world, member, PUBLISH, self._world.topics[topic].policy)
+        return holds(self._world, member, PUBLISH, self._world.topics[topic].policy, self._env.now)
 
     def _spread(self, topic: str, data: bytes, attributes: dict[str, str], ordering_key: str = "") -> str:
         """Into every subscription of the topic; with none, the message is lost and nobody is told."""
@@ -243,14 +243,14 @@ class Broker:
         found, agent = self._world.accounts.get(account), _member(self._world.pubsub_agent)
         if found is None or found.disabled:
             return False
-        return holds(self._world, agent, MINT, found.policy)
+        return holds(self._world, agent, MINT, found.policy, self._env.now)
 
     def _counts_attempts(self, subscription: Subscription) -> bool:
         """Google counts delivery attempts only while the dead-letter topic is there and its agent may use both ends."""
         if not subscription.dead_letter_topic or subscription.dead_letter_topic not in self._world.topics:
             return False
         agent = _member(self._world.agent_of(self._world.home("subscription", subscription.name)))
-        return holds(self._world, agent, CONSUME, subscription.policy) and self._may_publish(
+        return holds(self._world, agent, CONSUME, subscription.policy, self._env.now) and self._may_publish(
             subscription.dead_letter_topic, agent
         )
 

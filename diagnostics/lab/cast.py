@@ -61,6 +61,8 @@ class Cast:
     def policy(self, world: World, on: str) -> Policy:
         """The IAM policy of a resource written as in `events.Grant.on`."""
         kind, _, name = on.partition(":")
+        if "/" in on:
+            return find(world.above, "folder or organisation", on)
         if kind == "project":
             return world.policy
         if kind == "topic":
@@ -71,7 +73,9 @@ class Cast:
             return find(world.services, kind, self.service(name)).policy
         if kind == "account":
             return find(world.accounts, kind, self.account(name)).policy
-        raise UnknownName(f'"{on}": expected project, topic:NAME, subscription:NAME, service:NAME or account:NAME')
+        raise UnknownName(
+            f'"{on}": expected project, topic:NAME, subscription:NAME, service:NAME, account:NAME or folders/F'
+        )
 
 
 def full_role(world: World, name: str) -> str:

@@ -18,6 +18,7 @@ from diagnostics.lab.defaults import revision_name
 from diagnostics.lab.durations import seconds
 from diagnostics.lab.knative import service_json
 from diagnostics.lab.model import Policy, Revision, Service, Subscription, Topic, World
+from diagnostics.lab.rights import condition
 from diagnostics.lab.settings import (
     change_revision,
     change_role,
@@ -194,13 +195,17 @@ class Changes:
     # --- IAM ----------------------------------------------------------------------------------------------------------
 
     def grant(self, event: events.Grant) -> None:
-        member, role = self._cast.member(self._world, event.member), self._cast.role(self._world, event.role)
-        self._cast.policy(self._world, event.on).add(role, member)
-        self._audit.policy_change(self._target(event.on), self._by(event), "ADD", role, member)
+        member, role = give(self._world, self._cast, event), self._cast.role(self._world, event.role)
+        self._log_policy(event, "ADD", role, member)
 
     def revoke(self, event: events.Grant) -> None:
         member, role = take_away(self._world, self._cast, event), self._cast.role(self._world, event.role)
-        self._audit.policy_change(self._target(event.on), self._by(event), "REMOVE", role, member)
+        self._log_policy(event, "REMOVE", role, member)
+
+    def _log_policy(self, event: events.Grant, action: str, role: str, member: str) -> None:
+        """What is set on a folder is in the folder's own log, not in the project's."""
+        if "/" not in event.on:
+            self._audit.policy_change(self._target(event.on), self._by(event), action, role, member)
 
     def set_role(self, event: events.RoleChanges) -> None:
         role = find(self._world.roles, "role", full_role(self._world, event.role))
@@ -240,6 +245,7 @@ class Changes:
         world = self._world
         return [
             world.policy,
+            *world.above.values(),
             *(topic.policy for topic in world.topics.values()),
             *(subscription.policy for subscription in world.subscriptions.values()),
             *(service.policy for service in world.services.values()),
@@ -260,11 +266,20 @@ def _tags(service: Service) -> list[tuple[str, int, str]]:
     return [(revision, 0, tag) for revision, _, tag in service.traffic if tag]
 
 
+def give(world: World, cast: Cast, grant: events.Grant) -> str:
+    """Add a binding; returns the member. Raises ValueError for a condition that the lab cannot evaluate."""
+    if grant.condition:
+        condition(grant.condition)
+    member = cast.member(world, grant.member)
+    cast.policy(world, grant.on).add(cast.role(world, grant.role), member, grant.condition)
+    return member
+
+
 def take_away(world: World, cast: Cast, grant: events.Grant) -> str:
     """Remove a binding; returns the member. Raises UnknownName if the member does not hold the role there."""
     member, role = cast.member(world, grant.member), cast.role(world, grant.role)
     policy = cast.policy(world, grant.on)
-    if not any(b.role == role and member in b.members for b in policy.bindings):
+    if not any((b.role, b.condition) == (role, grant.condition) and member in b.members for b in policy.bindings):
         raise UnknownName(f"{member} does not hold {role} on {grant.on}")
-    policy.remove(role, member)
+    policy.remove(role, member, grant.condition)
     return member

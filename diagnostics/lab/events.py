@@ -272,10 +272,12 @@ class Grant(Change, frozen=True, kw_only=True):
     """A role given to, or taken from, a member on one resource."""
 
     on: str
-    """project, topic:NAME, subscription:NAME, service:NAME or account:NAME."""
+    """project, topic:NAME, subscription:NAME, service:NAME, account:NAME, or what the project is in: folders/F, organizations/O."""
     role: str
     """A predefined one, or the id or the full name of a custom one."""
     member: str
+    condition: str = ""
+    """When it holds: request.time < timestamp("…"), or >= it."""
 
 
 class RoleChanges(Change, frozen=True, kw_only=True):

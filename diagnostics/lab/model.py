@@ -23,16 +23,16 @@ class Policy:
 
     bindings: list[Binding] = field(default_factory=list)
 
-    def add(self, role: str, member: str) -> None:
+    def add(self, role: str, member: str, condition: str = "") -> None:
         for binding in self.bindings:
-            if binding.role == role and not binding.condition:
+            if (binding.role, binding.condition) == (role, condition):
                 binding.members.add(member)
                 return
-        self.bindings.append(Binding(role, {member}))
+        self.bindings.append(Binding(role, {member}, condition))
 
-    def remove(self, role: str, member: str) -> None:
+    def remove(self, role: str, member: str, condition: str = "") -> None:
         for binding in self.bindings:
-            if binding.role == role:
+            if (binding.role, binding.condition) == (role, condition):
                 binding.members.discard(member)
         self.bindings = [b for b in self.bindings if b.members]
 
@@ -211,6 +211,10 @@ class World:
     """Custom roles by full name."""
     documents: Callable[[], dict[str, Document]] = dict
     """What the programs keep in Firestore, by path: collection/id."""
+    groups: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Members of the groups that policies name, by the group's e-mail."""
+    above: dict[str, Policy] = field(default_factory=dict)
+    """What the project is in, the nearest first: folders/F, organizations/O. Empty: it is in nothing."""
     quota_exceeded: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     """quota_metric to (from, until) spans in which calls are refused."""
 

@@ -1,9 +1,13 @@
-"""Who may do what in the lab's project: roles, predefined and custom, bound on the resource or on the project above it.
+"""Who may do what in the lab's project: roles, predefined and custom, bound on the resource or on what is above it.
 
 Which predefined roles carry a permission: Google's pages on roles and permissions, as far as the lab asks.
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
 
 from diagnostics.lab.model import Binding, Policy, World
 
@@ -27,14 +31,39 @@ CARRIED_BY: dict[str, tuple[str, ...]] = {
 """Permission to the predefined roles with it."""
 
 
-def holds(world: World, member: str, permission: str, own: Policy) -> bool:
+def holds(world: World, member: str, permission: str, own: Policy, now: float) -> bool:
     """Whether the member holds the permission on a resource with this policy, by it or by what is above."""
-    return any(_grants(world, b, member, permission) for policy in (own, world.policy) for b in policy.bindings)
+    policies = (own, world.policy, *world.above.values())
+    return any(_grants(world, b, member, permission, now) for policy in policies for b in policy.bindings)
 
 
-def _grants(world: World, binding: Binding, member: str, permission: str) -> bool:
-    among = member in binding.members or "allUsers" in binding.members
-    return among and not binding.condition and _carries(world, binding.role, permission)
+def _grants(world: World, binding: Binding, member: str, permission: str, now: float) -> bool:
+    if binding.condition and not condition(binding.condition)(now):
+        return False
+    return any(_among(world, member, m) for m in binding.members) and _carries(world, binding.role, permission)
+
+
+def _among(world: World, member: str, named: str) -> bool:
+    if named in (member, "allUsers"):
+        return True
+    if named == "allAuthenticatedUsers":
+        return member != "allUsers"
+    kind, _, name = named.partition(":")
+    return kind == "group" and any(_among(world, member, m) for m in world.groups.get(name, ()))
+
+
+_TIME = re.compile(r'request\.time (<|>=) timestamp\("([^"]+)"\)')
+
+
+def condition(text: str) -> Callable[[float], bool]:
+    """Whether a condition holds at a moment. Raises ValueError for what the lab cannot evaluate: all but request.time."""
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise ValueError(
+            f'the lab knows conditions like request.time < timestamp("2026-01-31T00:00:00Z") only, got {text}'
+        )
+    at = datetime.fromisoformat(found[2].replace("Z", "+00:00")).timestamp()
+    return (lambda now: now < at) if found[1] == "<" else (lambda now: now >= at)
 
 
 def _carries(world: World, role: str, permission: str) -> bool:

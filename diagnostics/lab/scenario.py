@@ -70,6 +70,10 @@ class PipelineSpec(Event, frozen=True, kw_only=True):
     """Further topics."""
     subscriptions: tuple[NewSubscription, ...] = ()
     """Further subscriptions."""
+    above: tuple[str, ...] = ()
+    """What the project is in, the nearest first: folders/F, organizations/O."""
+    groups: dict[str, tuple[str, ...]] = {}
+    """Members of groups, by the group's e-mail."""
     roles: tuple[RoleChanges, ...] = ()
     """Custom roles."""
     neighbours: tuple[NeighbourSpec, ...] = ()

@@ -7,10 +7,10 @@ import random
 from msgspec import UNSET
 
 from diagnostics.lab.cast import Cast, find, full_role
-from diagnostics.lab.changes import take_away
+from diagnostics.lab.changes import give, take_away
 from diagnostics.lab.defaults import healthy
 from diagnostics.lab.filters import compile_filter
-from diagnostics.lab.model import Role, Topic, World
+from diagnostics.lab.model import Policy, Role, Topic, World
 from diagnostics.lab.neighbours import settle
 from diagnostics.lab.scenario import LegSpec, PipelineSpec, ServiceSpec
 from diagnostics.lab.settings import (
@@ -37,12 +37,14 @@ def set_scene(spec: PipelineSpec, rng: random.Random, since: float) -> tuple[Wor
         settle(world, cast, neighbour)
     for subscription in spec.subscriptions:
         new_subscription(world, cast, subscription, since)
+    world.above = {name: Policy() for name in spec.above}
+    world.groups = {name: frozenset(cast.member(world, m) for m in members) for name, members in spec.groups.items()}
     for new_role in spec.roles:
         role = Role(full_role(world, new_role.role))
         change_role(role, new_role)
         world.roles[role.name] = role
     for grant in spec.grants:
-        cast.policy(world, grant.on).add(cast.role(world, grant.role), cast.member(world, grant.member))
+        give(world, cast, grant)
     for grant in spec.without:
         take_away(world, cast, grant)
     return world, cast

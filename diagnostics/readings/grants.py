@@ -1,8 +1,8 @@
 """Does a member hold a permission? Granted, missing, or cannot tell, with the reason and the command that settles it.
 
-Policies name members and roles, not who is behind a group, and what a folder or the organisation grants is not read at all. So
-`missing` says no more than that nothing was found on the resource and the project: that the permission really lacks is for a
-refusal to say. What a custom role holds is read, where it may be.
+Policies name members and roles, not who is behind a group. What a custom role holds, and what the folders and the organisation
+above the project grant, is read where it may be. Deny policies and principal access boundaries are not read: a grant that was found
+may still be denied, which is for a refusal to say.
 
 Which roles carry a permission: Google's pages on roles and permissions, as of the middle of 2026. Google adds permissions to its
 roles from time to time; a role of the same product that is not listed either way is a doubt, not a no.
@@ -14,8 +14,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
-from diagnostics.evidence.model import Binding, Change, CustomRole, CustomRoles, Policy, ProjectInfo, Unseen, Why
+from diagnostics.evidence.model import (
+    AncestorPolicies,
+    Binding,
+    Change,
+    CustomRole,
+    CustomRoles,
+    Policy,
+    ProjectInfo,
+    Unseen,
+    Why,
+)
+from diagnostics.readings.conditions import holds_at
 
 BASIC = frozenset({"roles/owner", "roles/editor"})
 
@@ -24,7 +36,7 @@ class Held(StrEnum):
     GRANTED = "granted"
     """By a binding without conditions. What a deny policy takes away again is not read."""
     MISSING = "missing"
-    """Nothing on the resource or the project could grant it."""
+    """Nothing on the resource, the project or above it grants it."""
     UNKNOWN = "unknown"
 
 
@@ -105,6 +117,8 @@ class Grant:
     """The kind of evidence that the doubt comes from."""
     permission: str = ""
     """What the caller lacks to see more."""
+    above: bool = False
+    """Whether no more than what stands above the project is in doubt: nothing that was read could grant it."""
     settled_by: str = ""
     """A command that tells, with all that is above and behind the policies."""
 
@@ -122,29 +136,78 @@ class Grant:
 
 
 def holds(
-    member: str, permission: Permission, *places: Policy | Unseen, roles: CustomRoles | Unseen | None = None
+    member: str,
+    permission: Permission,
+    *places: Policy | AncestorPolicies | Unseen,
+    roles: CustomRoles | Unseen | None = None,
+    now: datetime | None = None,
 ) -> Grant:
-    """Whether one of these policies grants it: the resource's own first, then those above it. `roles`: what custom roles hold."""
-    asked = _Asked(member, permission, roles)
+    """Whether one of these policies grants it: the resource's own first, then those above it.
+
+    `roles`: what custom roles hold; `now`: when, for grants with a condition on the time.
+    """
+    asked = _Asked(member, permission, roles, now)
     places = tuple(_over(places[0], place) for place in places)
-    seen = [p for p in places if not isinstance(p, Unseen)]
-    bindings = [(p, b) for p in seen for b in p.bindings]
-    if any(asked.carried_by(b.role) and asked.among(b) and not b.condition for _, b in bindings):
+    own = places[0]
+    told = "" if isinstance(own, Unseen | AncestorPolicies) else _troubleshoot(member, permission, own)
+    unseen = [p for p in places if isinstance(p, Unseen) and p.what != AncestorPolicies.__name__]
+    bound = [b for p in places if not isinstance(p, Unseen) for b in _bound(p)]
+    if any(asked.granted_by(b) for b in bound):
         return Grant(Held.GRANTED)
-    told = _troubleshoot(member, permission, places[0])
-    doubts = [(asked.among(b) is None, doubt) for p, b in bindings if (doubt := asked.doubt(p, b))]
+    doubts = [(asked.among(b.binding) is None, doubt) for b in bound if (doubt := asked.doubt(b))]
     by_name, through = ([doubt for many, doubt in doubts if many is which] for which in (False, True))
-    unseen = [p for p in places if isinstance(p, Unseen)]
     if by_name or (through and not unseen):
         return replace((by_name or through)[0], settled_by=told)
     if unseen:
         return hidden(unseen[0])
-    return Grant(Held.MISSING, asked.nowhere(seen), settled_by=told)
+    above = [doubt for p in places if isinstance(p, Unseen | AncestorPolicies) and (doubt := _not_read(p))]
+    if above:
+        return replace(above[0], settled_by=told)
+    return Grant(Held.MISSING, asked.nowhere(bound), settled_by=told)
 
 
-def _over(own: Policy | Unseen, place: Policy | Unseen) -> Policy | Unseen:
-    """The policy, unless it is that of another project than the resource's: there it grants nothing, and the right one was not read."""
-    if isinstance(own, Unseen) or isinstance(place, Unseen) or _project(own.resource) == _project(place.resource):
+class _Bound(NamedTuple):
+    """A binding, and where it stands."""
+
+    on: str
+    kind: str
+    """Of evidence."""
+    binding: Binding
+
+
+def _bound(place: Policy | AncestorPolicies) -> list[_Bound]:
+    kind = type(place).__name__
+    if isinstance(place, AncestorPolicies):
+        return [_Bound(above.resource, kind, b) for above in place.places for b in above.bindings]
+    return [_Bound(_short(place.resource), kind, b) for b in place.bindings]
+
+
+def _not_read(place: AncestorPolicies | Unseen) -> Grant | None:
+    """What stands above the project and was not read. None: it all was."""
+    nothing = "nothing on it or on the project grants it"
+    if isinstance(place, Unseen):
+        says = f"{nothing}, and what stands above the project was not read: {place.says}"
+        return Grant(Held.UNKNOWN, says, place.what, place.permission, above=True)
+    hidden = next((above for above in place.places if above.unseen), None)
+    if hidden:
+        says = f"{nothing}, and what {hidden.resource} grants was not read: {hidden.unseen}"
+        return Grant(Held.UNKNOWN, says, type(place).__name__, hidden.permission, above=True)
+    if place.beyond:
+        says = f"{nothing}, and what is above {place.places[-1].resource} is not known: {place.beyond}"
+        return Grant(Held.UNKNOWN, says, type(place).__name__, place.permission, above=True)
+    return None
+
+
+_Place = Policy | AncestorPolicies | Unseen
+
+
+def _over(own: _Place, place: _Place) -> _Place:
+    """The policy, unless it is that of another project than the resource's, or what is above that one: there it grants nothing, and
+    the right one was not read."""
+    if isinstance(own, Unseen | AncestorPolicies) or isinstance(place, Unseen):
+        return place
+    over = place.project if isinstance(place, AncestorPolicies) else place.resource
+    if _project(own.resource) == _project(over):
         return place
     return _not_asked(type(place).__name__, _project(own.resource))
 
@@ -187,7 +250,7 @@ def revoked(member: str, permission: Permission, changes: Iterable[Change]) -> d
 
 def hidden(unseen: Unseen) -> Grant:
     """What is not seen cannot be told."""
-    return Grant(Held.UNKNOWN, unseen.says, unseen.what, unseen.permission, unseen.mend)
+    return Grant(Held.UNKNOWN, unseen.says, unseen.what, unseen.permission, settled_by=unseen.mend)
 
 
 @dataclass(frozen=True)
@@ -197,6 +260,7 @@ class _Asked:
     member: str
     permission: Permission
     roles: CustomRoles | Unseen | None
+    now: datetime | None
 
     def carried_by(self, role: str) -> bool | None:
         """None: cannot tell."""
@@ -225,14 +289,24 @@ class _Asked:
         """Whether the member is one of those of the binding. None: cannot tell."""
         if self.member in binding.members or "allUsers" in binding.members:
             return True
+        if self.member.startswith("serviceAccount:") and "allAuthenticatedUsers" in binding.members:
+            return True
         return None if self.member != "allUsers" and _many(binding) else False
 
-    def doubt(self, policy: Policy, binding: Binding) -> Grant | None:
-        """Why this binding may grant it, though that cannot be told. None: it does not."""
-        carries, among = self.carried_by(binding.role), self.among(binding)
-        if carries is False or among is False:
+    def _says(self, binding: Binding) -> tuple[bool | None, bool | None, bool | None]:
+        """Whether the role carries it, the member is among them, and the condition holds."""
+        return self.carried_by(binding.role), self.among(binding), holds_at(binding.condition, self.now)
+
+    def granted_by(self, bound: _Bound) -> bool:
+        return all(self._says(bound.binding))
+
+    def doubt(self, bound: _Bound) -> Grant | None:
+        """Why this binding may grant it, though that cannot be told. None: it does not, or it does."""
+        on, kind, binding = bound
+        carries, among, condition = self._says(binding)
+        if False in (carries, among, condition):
             return None
-        role, kind = f"{binding.role} on {_short(policy.resource)}", type(policy).__name__
+        role = f"{binding.role} on {on}"
         if carries is None:
             return self._may_carry(role, binding.role, kind)
         if among is None:
@@ -247,17 +321,19 @@ class _Asked:
             return Grant(Held.UNKNOWN, says, kind)
         return Grant(Held.UNKNOWN, f"{says}: {custom.unseen}", "CustomRoles", custom.permission)
 
-    def nowhere(self, seen: Iterable[Policy]) -> str:
+    def nowhere(self, bound: Iterable[_Bound]) -> str:
         """Why it is missing, where a binding looks as if it granted it."""
         gone = f"deleted:{self.member}?uid="
-        for policy in seen:
-            for binding in policy.bindings:
-                if self.carried_by(binding.role) and any(m.startswith(gone) for m in binding.members):
-                    return f"the grant on {_short(policy.resource)} belongs to a deleted account of that name"
-                custom = self._custom(binding.role)
-                if custom and self.member in binding.members:
-                    return f"{custom.name} on {_short(policy.resource)} {custom.off or f'does not hold {self.permission.name}'}"
-        return "folders and the organisation were not read"
+        for on, _, binding in bound:
+            carries, named = self.carried_by(binding.role), self.member in binding.members
+            if carries and any(m.startswith(gone) for m in binding.members):
+                return f"the grant on {on} belongs to a deleted account of that name"
+            if carries and named and holds_at(binding.condition, self.now) is False:
+                return f"{binding.role} on {on} holds only under the condition {binding.condition}"
+            custom = self._custom(binding.role)
+            if custom and named:
+                return f"{custom.name} on {on} {custom.off or f'does not hold {self.permission.name}'}"
+        return "nor above it"
 
 
 _MANY = ("group:", "domain:", "principalSet:", "projectOwner:", "projectEditor:", "projectViewer:")

@@ -63,6 +63,7 @@ NEEDS: dict[type[Evidence], tuple[tuple[str, str], ...]] = {
     seen.PushAccountPolicy: ((ACCOUNT, rpcs.ACCOUNT_POLICY.permission),),
     seen.ProjectInfo: ((PROJECT, rpcs.GET_PROJECT.permission),),
     seen.ProjectPolicy: ((PROJECT, rpcs.PROJECT_POLICY.permission),),
+    seen.AncestorPolicies: ((PROJECT, rpcs.GET_PROJECT.permission),),
     seen.CustomRoles: ((PROJECT, rpcs.GET_ROLE.permission),),
     seen.MetricDelays: ((PROJECT, rpcs.LIST_DESCRIPTORS.permission),),
     **dict.fromkeys(_METRICS, ((PROJECT, rpcs.TIME_SERIES.permission),)),

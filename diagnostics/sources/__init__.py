@@ -49,6 +49,7 @@ PROVIDERS: tuple[Any, ...] = (
     as_of(iam.push_account_policy, rewind.policy),
     iam.project_info,
     as_of(iam.project_policy, rewind.policy),
+    as_of(iam.ancestor_policies, rewind.ancestor_policies),
     as_of(iam.custom_roles, rewind.custom_roles),
     # what was counted
     monitoring.publish_counts,

@@ -6,6 +6,8 @@ from functools import partial
 from typing import Annotated
 
 from diagnostics.evidence.model import (
+    Above,
+    AncestorPolicies,
     Binding,
     CustomRole,
     CustomRoles,
@@ -27,9 +29,20 @@ from diagnostics.sources.pubsub import bindings
 from diagnostics.sources.route import Push
 from diagnostics.transport.call import NotThere, call
 from diagnostics.transport.provenance import gcloud, provenance
-from diagnostics.transport.rpcs import ACCOUNT_POLICY, GET_ACCOUNT, GET_PROJECT, GET_ROLE, PROJECT_POLICY
+from diagnostics.transport.rpcs import (
+    ACCOUNT_POLICY,
+    FOLDER_POLICY,
+    GET_ACCOUNT,
+    GET_FOLDER,
+    GET_PROJECT,
+    GET_ROLE,
+    ORGANIZATION_POLICY,
+    PROJECT_POLICY,
+)
 from diagnostics.transport.session import Session, together
 
+LEVELS = 12
+"""Folders lie at most ten deep (Resource Manager: quotas), and the organisation is above them."""
 ROLES = 30
 """So many custom roles are read at most, those bound on the resources themselves first."""
 ABOUT = ("iam.", "pubsub.", "run.", "cloudfunctions.")
@@ -70,6 +83,7 @@ def project_info(session: Session, pipeline: PipelineProfile) -> ProjectInfo:
         source=provenance(session, "Resource Manager", name, gcloud("projects", "describe", pipeline.project)),
         project=pipeline.project,
         number=found.name.rpartition("/")[2],
+        parent=found.parent,
     )
 
 
@@ -83,10 +97,40 @@ def project_policy(session: Session, pipeline: PipelineProfile) -> ProjectPolicy
     )
 
 
+def ancestor_policies(session: Session, project: ProjectInfo) -> AncestorPolicies:
+    """Each folder and the organisation, as far up as the caller may see; each policy for itself."""
+    source = provenance(
+        session, "IAM", f"projects/{project.project}", gcloud("projects", "get-ancestors-iam-policy", project.project)
+    )
+    names = [project.parent] if project.parent else []
+    ends: NotSeen | None = None
+    while names and names[-1].startswith("folders/") and len(names) < LEVELS and ends is None:
+        try:
+            names.append(str(call(session, GET_FOLDER, {"name": names[-1]}).parent))
+        except NotThere as error:
+            ends = NotSeen(Why.FAILED, str(error))
+        except NotSeen as failed:
+            ends = failed
+    places = together(*(partial(_level, session, name) for name in names if name)) if names else []
+    beyond, permission = (ends.says, ends.permission) if ends else ("", "")
+    return AncestorPolicies(
+        source=source, project=f"projects/{project.project}", places=tuple(places), beyond=beyond, permission=permission
+    )
+
+
+def _level(session: Session, name: str) -> Above:
+    try:
+        found = bindings(session, ORGANIZATION_POLICY if name.startswith("organizations/") else FOLDER_POLICY, name)
+    except NotSeen as failed:
+        return Above(resource=name, unseen=failed.says, permission=failed.permission)
+    return Above(resource=name, bindings=found)
+
+
 def custom_roles(
     session: Session,
     pipeline: PipelineProfile,
     project: ProjectPolicy | Unseen,
+    above: AncestorPolicies | Unseen,
     request_service: Annotated[ServicePolicy | Unseen, Leg.REQUEST],
     completion_service: Annotated[ServicePolicy | Unseen, Leg.COMPLETION],
     request_account: Annotated[PushAccountPolicy | Unseen, Leg.REQUEST],
@@ -97,9 +141,10 @@ def custom_roles(
     completion_dead: Annotated[DeadLetterTopicPolicy | Unseen, Leg.COMPLETION],
 ) -> CustomRoles:
     """What the custom roles hold that these policies give to more than people."""
-    policies: tuple[Policy | Unseen, ...] = (
+    inherited = () if isinstance(above, Unseen) else above.places
+    policies: tuple[Policy | Above | Unseen, ...] = (
         *(request_service, completion_service, request_account, completion_account),
-        *(request_subscription, completion_subscription, request_dead, completion_dead, project),
+        *(request_subscription, completion_subscription, request_dead, completion_dead, project, *inherited),
     )
     bound = [b for p in policies if not isinstance(p, Unseen) for b in p.bindings if _of_its_own(b)]
     names = tuple(dict.fromkeys(b.role for b in bound))

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from diagnostics.evidence.model import (
+    AncestorPolicies,
     ChangeLog,
     CustomRoles,
     DeadLetterCounts,
@@ -76,12 +77,14 @@ UNSEEN = Telling("dead_letter.unseen", Stage.DELIVERED, "the dead-letter grants 
 def dead_letter(
     leg: Leg,
     ledger: Ledger,
+    now: datetime,
     subscription: SubscriptionConfig,
     topic: DeadLetterTopic | Unseen,
     topic_policy: DeadLetterTopicPolicy | Unseen,
     subscription_policy: SubscriptionPolicy | Unseen,
     project: ProjectInfo | Unseen,
     project_policy: ProjectPolicy | Unseen,
+    above: AncestorPolicies | Unseen,
     roles: CustomRoles | Unseen,
     dead: DeadLetterCounts | Unseen,
     changes: ChangeLog | Unseen,
@@ -108,8 +111,8 @@ def dead_letter(
         yield _cannot_tell(leg, about, hidden(project))
         return
     agent = f"serviceAccount:{project.pubsub_agent}"
-    may_publish = holds(agent, PUBLISH, topic_policy, project_policy, roles=roles)
-    may_consume = holds(agent, CONSUME, subscription_policy, project_policy, roles=roles)
+    may_publish = holds(agent, PUBLISH, topic_policy, project_policy, above, roles=roles, now=now)
+    may_consume = holds(agent, CONSUME, subscription_policy, project_policy, above, roles=roles, now=now)
     needs = (
         _Need(PUBLISH, f"topics/{short(policy.topic)}", may_publish),
         _Need(CONSUME, f"subscriptions/{short(settings.name)}", may_consume),

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from diagnostics.evidence.model import (
+    AncestorPolicies,
     By,
     Change,
     ChangeLog,
@@ -181,6 +182,7 @@ def may_call(
     service: ServiceConfig | Unseen,
     policy: ServicePolicy | Unseen,
     project_policy: ProjectPolicy | Unseen,
+    above: AncestorPolicies | Unseen,
     roles: CustomRoles | Unseen,
     pushes: PushCounts | Unseen,
     log: RequestLog | Unseen,
@@ -195,7 +197,7 @@ def may_call(
     elif isinstance(service, Unseen):
         yield from _hidden(case, subjects.configured(subscription), service)
     elif subscription.settings and service.settings:
-        granted = partial(_invokes, policy=policy, project_policy=project_policy, roles=roles)
+        granted = partial(_invokes, policy=policy, project_policy=project_policy, above=above, roles=roles, now=now)
         yield from _configured(case, subscription.settings, service.settings, granted)
 
 
@@ -204,9 +206,11 @@ def _invokes(
     *,
     policy: ServicePolicy | Unseen,
     project_policy: ProjectPolicy | Unseen,
+    above: AncestorPolicies | Unseen,
     roles: CustomRoles | Unseen,
+    now: datetime,
 ) -> Grant:
-    return holds(member, INVOKE, policy, project_policy, roles=roles)
+    return holds(member, INVOKE, policy, project_policy, above, roles=roles, now=now)
 
 
 def _hidden(case: Passage, about: Subject | None, unseen: Unseen) -> Iterator[Finding]:
@@ -248,6 +252,7 @@ def may_mint(
     project_policy: ProjectPolicy | Unseen,
     account: PushAccount | Unseen,
     account_policy: PushAccountPolicy | Unseen,
+    above: AncestorPolicies | Unseen,
     roles: CustomRoles | Unseen,
     pushes: PushCounts | Unseen,
     log: RequestLog | Unseen,
@@ -267,7 +272,7 @@ def may_mint(
         if not case.vouched:
             yield _cannot_tell(case, subjects.account(settings.push_account), question, hidden(project))
         return
-    answer = holds(_member(project.pubsub_agent), MINT, account_policy, project_policy, roles=roles)
+    answer = holds(_member(project.pubsub_agent), MINT, account_policy, project_policy, above, roles=roles, now=now)
     yield from _minting(case, settings, project, answer)
 
 
@@ -517,7 +522,8 @@ def _invoker(
     elif not case.vouched:
         says = f"whether {account} may invoke {target.name} could not be told"
         yield _cannot_tell(case, subjects.service(target.name), says, answer)
-        if case.stops(Way.FORBIDDEN) and (why := _why_presumed(case, account, target, case.made(about))):
+        why = _why_presumed(case, account, target, case.made(about)) or _above_only(case, account, target, answer)
+        if why and case.stops(Way.FORBIDDEN):
             yield _presumed(case, wrong, why)
 
 
@@ -545,6 +551,15 @@ def _why_presumed(case: Passage, account: str, target: ServiceSettings, made: Se
     if _lacks(forbidden):
         return f"Google's front end says that the push account has no permission to call {target.name}; the policies do not tell"
     return ""
+
+
+def _above_only(case: Passage, account: str, target: ServiceSettings, answer: Grant) -> str:
+    """The same where no more than what stands above the project is in doubt: a right that is given there is seldom meant for one
+    service, and pushes are forbidden. Empty: more is in doubt, or they are not."""
+    forbidden = case.door.turned.get(Way.FORBIDDEN)
+    if not answer.above or forbidden is None or forbidden.over:
+        return ""
+    return f"nothing on {target.name} or its project lets {account} call it; what stands above the project could not be read"
 
 
 def _presumed(case: Passage, wrong: _Wrong, says: str) -> Finding:

@@ -19,6 +19,8 @@ CLIENTS: dict[str, tuple[str, str]] = {
     "tokens": ("google.cloud.iam_credentials_v1.services.iam_credentials", "IAMCredentialsClient"),
     "projects": ("google.cloud.resourcemanager_v3.services.projects", "ProjectsClient"),
     "firestore": ("google.cloud.firestore_v1.services.firestore", "FirestoreClient"),
+    "folders": ("google.cloud.resourcemanager_v3.services.folders", "FoldersClient"),
+    "organizations": ("google.cloud.resourcemanager_v3.services.organizations", "OrganizationsClient"),
 }
 """Our name of a client to its module and class. That of Firestore comes with the extra `firestore`."""
 

@@ -23,6 +23,8 @@ class Rpc(NamedTuple):
             "services": "run",
             "revisions": "run",
             "projects": "resourcemanager",
+            "folders": "resourcemanager",
+            "organizations": "resourcemanager",
         }
         return f"{service.get(self.client, self.client)}.{self.method}"
 
@@ -43,6 +45,8 @@ APIS = {
     "tokens": "iamcredentials.googleapis.com",
     "projects": "cloudresourcemanager.googleapis.com",
     "firestore": "firestore.googleapis.com",
+    "folders": "cloudresourcemanager.googleapis.com",
+    "organizations": "cloudresourcemanager.googleapis.com",
 }
 
 GET_SUBSCRIPTION = Rpc("subscriber", "get_subscription", "pubsub.subscriptions.get")
@@ -60,6 +64,9 @@ GET_ROLE = Rpc("accounts", "get_role", "iam.roles.get")
 ACCOUNT_POLICY = Rpc("accounts", "get_iam_policy", "iam.serviceAccounts.getIamPolicy")
 GET_PROJECT = Rpc("projects", "get_project", "resourcemanager.projects.get")
 PROJECT_POLICY = Rpc("projects", "get_iam_policy", "resourcemanager.projects.getIamPolicy")
+GET_FOLDER = Rpc("folders", "get_folder", "resourcemanager.folders.get")
+FOLDER_POLICY = Rpc("folders", "get_iam_policy", "resourcemanager.folders.getIamPolicy")
+ORGANIZATION_POLICY = Rpc("organizations", "get_iam_policy", "resourcemanager.organizations.getIamPolicy")
 TIME_SERIES = Rpc("metrics", "list_time_series", "monitoring.timeSeries.list")
 LIST_DESCRIPTORS = Rpc("metrics", "list_metric_descriptors", "monitoring.metricDescriptors.list")
 LOG_ENTRIES = Rpc("logs", "list_log_entries", "logging.logEntries.list")

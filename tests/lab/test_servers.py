@@ -59,10 +59,12 @@ DOCUMENTED = {
     "google.logging.v2.LoggingServiceV2": {"ListLogEntries", "WriteLogEntries"},
     "google.cloud.run.v2.Services": {"GetService", "ListServices", "GetIamPolicy", "TestIamPermissions"},
     "google.cloud.run.v2.Revisions": {"GetRevision", "ListRevisions"},
-    "google.iam.admin.v1.IAM": {"GetServiceAccount", "GetIamPolicy", "TestIamPermissions"},
+    "google.iam.admin.v1.IAM": {"GetServiceAccount", "GetRole", "GetIamPolicy", "TestIamPermissions"},
     "google.iam.credentials.v1.IAMCredentials": {"GenerateIdToken"},
     "google.cloud.resourcemanager.v3.Projects": {"GetProject", "GetIamPolicy", "TestIamPermissions"},
     "google.firestore.v1.Firestore": {"GetDocument"},
+    "google.cloud.resourcemanager.v3.Folders": {"GetFolder", "GetIamPolicy"},
+    "google.cloud.resourcemanager.v3.Organizations": {"GetIamPolicy"},
 }  # fmt: skip
 
 

@@ -59,6 +59,7 @@ GROUPS = {
         "ServicePolicy",
         "PushAccountPolicy",
         "ProjectPolicy",
+        "AncestorPolicies",
         "CustomRoles",
         "PushAccount",
     ),

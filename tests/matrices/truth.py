@@ -317,11 +317,11 @@ def _of_subscription(lab: Lab, held: Subscription, receiver: Service | None, leg
     if not any(endpoint == url + path for url in world.urls(receiver) for path in _paths(leg)):
         yield "push-endpoint-wrong"
     token = Token(held.push.account, held.push.audience or held.push.endpoint, float("inf"))
-    if receiver.invoker_iam_disabled or front_end._invokes(world, receiver, "allUsers"):
+    if receiver.invoker_iam_disabled or front_end._invokes(world, receiver, "allUsers", lab.now()):
         return
     if not front_end._accepted(world, receiver, token):
         yield "push-audience-mismatch"
-    if not held.push.account or not front_end._invokes(world, receiver, front_end._member(token.email)):
+    if not held.push.account or not front_end._invokes(world, receiver, front_end._member(token.email), lab.now()):
         yield "push-invoker-missing"
 
 

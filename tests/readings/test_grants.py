@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from diagnostics.evidence.model import (
+    Above,
+    AncestorPolicies,
     Binding,
     Change,
     CustomRole,
@@ -74,14 +76,16 @@ def test_what_the_service_grants_is_granted_though_the_project_is_hidden() -> No
     assert holds(ACCOUNT, INVOKE, service(gives("roles/run.invoker", ACCOUNT)), HIDDEN).granted
 
 
-def test_everybody_includes_the_account() -> None:
-    assert holds(ACCOUNT, INVOKE, service(gives("roles/run.invoker", "allUsers")), project()).granted
+@pytest.mark.parametrize("everybody", ["allUsers", "allAuthenticatedUsers"])
+def test_everybody_includes_the_account(everybody: str) -> None:
+    """All authenticated users are all service accounts, too (IAM: principal identifiers)."""
+    assert holds(ACCOUNT, INVOKE, service(gives("roles/run.invoker", everybody)), project()).granted
 
 
-def test_nothing_found_is_missing_and_says_what_was_not_read() -> None:
+def test_nothing_found_is_missing() -> None:
     found = holds(ACCOUNT, INVOKE, service(gives("roles/run.invoker", "serviceAccount:other@p")), project())
     assert found.missing
-    assert "folders and the organisation were not read" in found.why
+    assert found.why == "nor above it"
 
 
 @pytest.mark.parametrize("role", ["roles/run.viewer", "roles/cloudfunctions.invoker", "roles/pubsub.publisher"])
@@ -103,7 +107,6 @@ def test_the_grant_of_a_deleted_account_of_the_same_name_is_none() -> None:
         (gives("roles/run.invoker", "group:person-1f0c"), "group:person-1f0c, which may include it"),
         (gives("roles/run.invoker", "domain:example.com"), "domain:example.com, which may include it"),
         (gives("roles/run.invoker", "principalSet://goog/x"), "principalSet://goog/x, which may include it"),
-        (gives("roles/run.invoker", "allAuthenticatedUsers"), "allAuthenticatedUsers, which may include it"),
         (gives("roles/run.invoker", "projectEditor:p"), "projectEditor:p, which may include it"),
         (gives("projects/p/roles/caller", ACCOUNT), "projects/p/roles/caller on worker may carry run.routes.invoke"),
         (gives("organizations/1/roles/caller", ACCOUNT), "may carry run.routes.invoke"),
@@ -235,3 +238,92 @@ def test_custom_roles_that_were_not_seen_at_all_are_no_answer() -> None:
     assert holds(ACCOUNT, INVOKE, service(), project(), roles=unseen).missing
     other = CustomRoles(source=SOURCE, roles=())
     assert holds(ACCOUNT, INVOKE, service(gives(ROLE, ACCOUNT)), project(), roles=other).unknown
+
+
+# --- what is above the project ------------------------------------------------------------------------------------------
+
+FOLDER, ORGANIZATION = "folders/34", "organizations/77"
+INVOKER = gives("roles/run.invoker", ACCOUNT)
+
+
+def above(*places: Above, beyond: str = "", permission: str = "") -> AncestorPolicies:
+    return AncestorPolicies(source=SOURCE, project="projects/p", places=places, beyond=beyond, permission=permission)
+
+
+@pytest.mark.parametrize("at", [FOLDER, ORGANIZATION])
+def test_what_a_folder_or_the_organisation_grants_is_granted(at: str) -> None:
+    found = above(*(Above(resource=x, bindings=(INVOKER,) if x == at else ()) for x in (FOLDER, ORGANIZATION)))
+    assert holds(ACCOUNT, INVOKE, service(), project(), found).granted
+    assert holds(ACCOUNT, MINT, service(), project(), found).missing
+
+
+def test_a_folder_that_may_not_be_read_is_no_answer_unless_it_is_granted_elsewhere() -> None:
+    says = "resourcemanager.folders.getIamPolicy is missing"
+    hidden = above(Above(resource=FOLDER, unseen=says, permission="resourcemanager.folders.getIamPolicy"))
+    found = holds(ACCOUNT, INVOKE, service(), project(), hidden)
+    assert (found.held, found.what, found.above) == (Held.UNKNOWN, "AncestorPolicies", True)
+    assert found.permission == "resourcemanager.folders.getIamPolicy"
+    assert "what folders/34 grants was not read" in found.why
+    assert holds(ACCOUNT, INVOKE, service(INVOKER), project(), hidden).granted
+
+
+def test_what_is_above_a_folder_that_may_not_be_looked_at_is_no_answer() -> None:
+    cut = above(Above(resource=FOLDER), beyond="resourcemanager.folders.get is missing", permission="x.get")
+    found = holds(ACCOUNT, INVOKE, service(), project(), cut)
+    assert (found.held, found.above, found.permission) == (Held.UNKNOWN, True, "x.get")
+
+
+def test_not_having_looked_above_the_project_is_no_answer() -> None:
+    unseen = Unseen(what="AncestorPolicies", why=Why.TIMED_OUT, says="no answer")
+    assert holds(ACCOUNT, INVOKE, service(), project(), unseen).unknown
+    assert holds(ACCOUNT, INVOKE, service(), project(), above()).missing
+
+
+def test_what_is_above_another_project_grants_nothing_here_and_says_nothing() -> None:
+    other = ServicePolicy(source=SOURCE, resource="projects/q/locations/r/services/worker", bindings=())
+    found = holds(ACCOUNT, INVOKE, other, above(Above(resource=FOLDER, bindings=(INVOKER,))))
+    assert found.unknown
+
+
+def test_a_group_on_a_folder_is_a_doubt_of_its_own() -> None:
+    found = holds(
+        ACCOUNT,
+        INVOKE,
+        service(),
+        project(),
+        above(Above(resource=FOLDER, bindings=(gives("roles/run.invoker", "group:g@x"),))),
+    )
+    assert (found.held, found.above) == (Held.UNKNOWN, False)
+    assert "roles/run.invoker on folders/34 is granted to group:g@x" in found.why
+
+
+# --- conditions ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("condition", "held"),
+    [
+        ('request.time < timestamp("2026-02-08T15:00:00Z")', Held.GRANTED),
+        ('request.time < timestamp("2026-02-08T14:00:00.001+00:00")', Held.GRANTED),
+        ('request.time < timestamp("2026-02-08T13:00:00Z")', Held.MISSING),
+        ('request.time >= timestamp("2026-02-08T13:00:00Z")', Held.GRANTED),
+        ('request.time > timestamp("2026-02-08T15:00:00Z")', Held.MISSING),
+        (
+            '(request.time > timestamp("2026-01-01T00:00:00Z")) && (request.time < timestamp("2026-03-01T00:00:00Z"))',
+            Held.GRANTED,
+        ),
+        ('request.time < timestamp("2026-01-01T00:00:00Z") && resource.name.startsWith("projects/p")', Held.MISSING),
+        ('request.time < timestamp("2027-01-01T00:00:00Z") && resource.name.startsWith("projects/p")', Held.UNKNOWN),
+        ('request.time < timestamp("2026-01-01T00:00:00Z") || resource.type == "x"', Held.UNKNOWN),
+        ('resource.name == "projects/p/locations/r/services/worker"', Held.UNKNOWN),
+        ('request.time < timestamp("soon")', Held.UNKNOWN),
+        ('request.time < timestamp("2027-01-01T00:00:00Z") ? true : false', Held.UNKNOWN),
+        ("request.time.getHours() < 9", Held.UNKNOWN),
+    ],
+)
+def test_conditions_on_the_time_are_evaluated_and_no_others(condition: str, held: Held) -> None:
+    found = holds(
+        ACCOUNT, INVOKE, service(gives("roles/run.invoker", ACCOUNT, condition=condition)), project(), now=NOW
+    )
+    assert found.held is held
+    assert found.granted or condition in found.why

@@ -124,7 +124,7 @@ DELIBERATE = {
     "publish-failing: requires without": "one of five witnesses, likewise",
     "published-elsewhere: requires without": "the topic's counter and the publisher's environment tell the same; either may be hidden",
     "foreign-refusals: decisive without": "one of three proofs that pushes get through",
-    "push-invoker-missing: no refutes": "a grant through a group or a folder is not seen; the lab has none of these",
+    "push-invoker-missing: no refutes": "a grant through a group is not seen, and may be what lets pushes in",
     "push-audience-mismatch: no refutes": "a token may be an hour old, so acks can outlive a wrong audience for a while",
     "poison-retry-storm: requires without delivered.old_backlog, processed.unreadable": "where no item is named and no hour counted",
     "capacity-blip-drained: requires without delivered.acked, delivered.recovered": "turned away, then silence, is no drain",

@@ -1,10 +1,10 @@
-"""What IAM says beyond a policy's words: what custom roles hold."""
+"""What IAM says beyond a policy's words: what custom roles hold, and what is granted above the project."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from diagnostics.evidence.model import ChangeLog, CustomRoles, Unseen
+from diagnostics.evidence.model import AncestorPolicies, ChangeLog, CustomRoles, Unseen
 from diagnostics.pipeline.load import load_profile
 from diagnostics.question.ask import Ask
 from diagnostics.sources.collect import collect
@@ -69,3 +69,51 @@ def test_a_change_of_a_custom_role_is_a_change_and_says_what_it_lost(lab: StartL
     (change,) = (c for c in found.changes if c.method == "UpdateRole")
     assert change.resource == "roles/caller"
     assert change.says == "remove bigquery.jobs.create"
+
+
+ABOVE = """
+name: above
+story: A project in a folder of a folder of an organisation.
+pipeline:
+  above: [folders/12, folders/34, organizations/77]
+  roles: [{role: organizations/77/roles/shared, permissions: [run.routes.invoke]}]
+  grants:
+    - {on: folders/12, role: roles/run.invoker, member: worker}
+    - {on: organizations/77, role: organizations/77/roles/shared, member: worker}
+"""
+
+
+def test_all_that_is_above_the_project_is_read_the_nearest_first(lab: StartLab) -> None:
+    found = seen(AncestorPolicies, text=ABOVE, lab=lab)
+    assert [(p.resource, [b.role for b in p.bindings], p.unseen) for p in found.places] == [
+        ("folders/12", ["roles/run.invoker"], ""),
+        ("folders/34", [], ""),
+        ("organizations/77", ["organizations/77/roles/shared"], ""),
+    ]
+    assert not found.beyond
+
+
+def test_a_role_that_is_bound_above_is_read_too(lab: StartLab) -> None:
+    found = seen(CustomRoles, text=ABOVE, lab=lab)
+    assert [r.name for r in found.roles] == ["organizations/77/roles/shared"]
+
+
+def test_one_policy_that_is_hidden_hides_no_other(lab: StartLab) -> None:
+    found = seen(AncestorPolicies, ("resourcemanager.folders.getIamPolicy",), ABOVE, lab=lab)
+    assert [(p.resource, p.permission) for p in found.places] == [
+        ("folders/12", "resourcemanager.folders.getIamPolicy"),
+        ("folders/34", "resourcemanager.folders.getIamPolicy"),
+        ("organizations/77", ""),
+    ]
+
+
+def test_where_folders_may_not_be_looked_at_the_way_up_ends_and_says_so(lab: StartLab) -> None:
+    found = seen(AncestorPolicies, ("resourcemanager.folders.get",), ABOVE, lab=lab)
+    assert [p.resource for p in found.places] == ["folders/12"]
+    assert found.permission == "resourcemanager.folders.get"
+    assert "resourcemanager.folders.get is missing" in found.beyond
+
+
+def test_a_project_in_nothing_has_nothing_above_it(lab: StartLab) -> None:
+    found = seen(AncestorPolicies, lab=lab)
+    assert (found.places, found.beyond) == ((), "")

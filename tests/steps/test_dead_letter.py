@@ -10,6 +10,7 @@ import pytest
 from msgspec import structs
 
 from diagnostics.evidence.model import (
+    AncestorPolicies,
     Binding,
     Change,
     ChangeLog,
@@ -91,11 +92,12 @@ def findings(ledger: Ledger | None = None, **given: Any) -> list[Finding]:
         "subscription_policy": on_subscription(CONSUMES),
         "project": ProjectInfo(source=SOURCE, project="p", number="42"),
         "project_policy": on_project(),
+        "above": AncestorPolicies(source=SOURCE, project="projects/p", places=()),
         "roles": CustomRoles(source=SOURCE, roles=()),
         "dead": DeadLetterCounts(source=SOURCE, series=()),
         "changes": ChangeLog(source=SOURCE, since=NOW - timedelta(days=1), changes=()),
     }
-    return list(dead_letter(Leg.REQUEST, ledger or Ledger(), **(seen | given)))
+    return list(dead_letter(Leg.REQUEST, ledger or Ledger(), NOW, **(seen | given)))
 
 
 def statuses(found: Iterable[Finding]) -> dict[str, Status]:

@@ -13,6 +13,8 @@ from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.model import Confidence, Role
 from diagnostics.causes.verdict import decide
 from diagnostics.evidence.model import (
+    Above,
+    AncestorPolicies,
     Binding,
     Change,
     ChangeLog,
@@ -166,6 +168,7 @@ def findings(leg: Leg = Leg.REQUEST, **given: Any) -> list[Finding]:
         "service": service(),
         "policy": policy(LET_IN),
         "project_policy": project_policy(MINTS),
+        "above": AncestorPolicies(source=SOURCE, project="projects/p", places=()),
         "roles": CustomRoles(source=SOURCE, roles=()),
         "project": ProjectInfo(source=SOURCE, project="p", number="42"),
         "account": PushAccount(source=SOURCE, email=EMAIL, exists=True),
@@ -183,8 +186,10 @@ def findings(leg: Leg = Leg.REQUEST, **given: Any) -> list[Finding]:
 
     return [
         *push_auth(leg, now=NOW, **more("service", "live", "traffic")),
-        *may_call(leg, now=NOW, **more("service", "policy", "project_policy", "roles", "changes")),
-        *may_mint(leg, now=NOW, **more("project", "project_policy", "account", "account_policy", "roles", "changes")),
+        *may_call(leg, now=NOW, **more("service", "policy", "project_policy", "above", "roles", "changes")),
+        *may_mint(
+            leg, now=NOW, **more("project", "project_policy", "account", "account_policy", "above", "roles", "changes")
+        ),
     ]
 
 
@@ -235,7 +240,7 @@ def test_a_missing_grant_is_since_it_was_taken_and_its_refusals_since_the_first_
         Binding(role="projects/p/roles/caller", members=(ACCOUNT,)),
         Binding(role="organizations/7/roles/caller", members=(ACCOUNT,)),
         Binding(
-            role="roles/run.invoker", members=(ACCOUNT,), condition="request.time < timestamp('2026-01-01T00:00:00Z')"
+            role="roles/run.invoker", members=(ACCOUNT,), condition="resource.type == 'run.googleapis.com/Service'"
         ),
     ],
     ids=["group", "domain", "custom role", "custom role of the organisation", "condition"],
@@ -649,3 +654,15 @@ def test_nothing_is_said_of_pushes_to_another_service_or_of_a_subscription_that_
     elsewhere = subscription(push_endpoint="https://other-abc-wl.a.run.app/push", push_account="")
     assert findings(log=rows, subscription=elsewhere) == []
     assert findings(log=rows, subscription=subscription(push_endpoint="")) == []
+
+
+def test_refused_where_nobody_may_look_above_the_project_is_likely_no_more() -> None:
+    """Nothing that was read lets it in, and pushes are forbidden: likely. Without a refusal there is nothing to presume."""
+    says = "resourcemanager.folders.getIamPolicy is missing"
+    hidden = AncestorPolicies(source=SOURCE, project="projects/p", places=(Above(resource="folders/3", unseen=says),))
+    found = findings(policy=policy(), above=hidden, log=log(refused(403, NO_SIGN_IN, 28)))
+    assert one(found, "invoker").status is Status.WARNING
+    assert "what stands above the project could not be read" in one(found, "invoker").says
+    quiet = findings(policy=policy(), above=hidden)
+    assert "invoker" not in statuses(quiet)
+    assert statuses(quiet)["unseen"] is Status.UNKNOWN

@@ -20,6 +20,8 @@ from diagnostics.evidence.model.base import (
     total,
 )
 from diagnostics.evidence.model.iam import (
+    Above,
+    AncestorPolicies,
     Binding,
     CustomRole,
     CustomRoles,
@@ -84,7 +86,9 @@ __all__ = [
     "FINE_AT_MOST",
     "OUR_USER_AGENT",
     "STAGES",
+    "Above",
     "AckCounts",
+    "AncestorPolicies",
     "Backlog",
     "BacklogHistory",
     "BatchMarks",

@@ -58,6 +58,30 @@ class ProjectPolicy(Policy, frozen=True, kw_only=True):
     pass
 
 
+class Above(Struct, frozen=True, kw_only=True):
+    """A folder or the organisation that the project is in."""
+
+    resource: str
+    """folders/F or organizations/O."""
+    bindings: tuple[Binding, ...] = ()
+    unseen: str = ""
+    """Why its policy could not be read; empty: it was."""
+    permission: str = ""
+    """What the caller lacks to read it."""
+
+
+class AncestorPolicies(Evidence, frozen=True, kw_only=True):
+    """The IAM policies of what the project is in, the nearest first: what they grant holds in the project, too."""
+
+    project: str
+    """projects/P."""
+    places: tuple[Above, ...]
+    beyond: str = ""
+    """Why it is not known what is above the last of them; empty: nothing is."""
+    permission: str = ""
+    """What the caller lacks to know that."""
+
+
 class CustomRole(Struct, frozen=True, kw_only=True):
     """A role of a project's or an organisation's own, that a policy names."""
 
@@ -94,6 +118,8 @@ class PushAccount(Evidence, frozen=True, kw_only=True):
 class ProjectInfo(Evidence, frozen=True, kw_only=True):
     project: str
     number: str
+    parent: str = ""
+    """folders/F or organizations/O; empty: it is in neither."""
 
     @property
     def pubsub_agent(self) -> str:

@@ -70,13 +70,13 @@ def check(world: World, sentences: Sentences, service: Service, request: Request
         return NOT_FOUND
     if service.iap:
         return Refusal(401, "", b"Invalid IAP credentials: empty token")
-    if service.invoker_iam_disabled or _invokes(world, service, "allUsers"):
+    if service.invoker_iam_disabled or _invokes(world, service, "allUsers", now):
         return None
     if request.token is None:
         return Refusal(403, NOT_AUTHENTICATED + READ_MORE, _page(403, request.path))
     if not _accepted(world, service, request.token) or request.token.expires <= now:
         return Refusal(401, sentences.audience, _page(401, request.path))
-    if not _invokes(world, service, _member(request.token.email)):
+    if not _invokes(world, service, _member(request.token.email), now):
         return Refusal(403, sentences.lacks_invoker, _page(403, request.path))
     return None
 
@@ -106,8 +106,8 @@ def _accepted(world: World, service: Service, token: Token) -> bool:
     return audience.scheme == "https" and audience.hostname in hosts
 
 
-def _invokes(world: World, service: Service, member: str) -> bool:
-    return holds(world, member, INVOKE, service.policy)
+def _invokes(world: World, service: Service, member: str, now: float) -> bool:
+    return holds(world, member, INVOKE, service.policy, now)
 
 
 def _member(email: str) -> str:

@@ -76,8 +76,41 @@ def generate_id_token(cloud: Cloud, request: Any) -> Any:
 def get_project(cloud: Cloud, request: Any) -> Any:
     home = _known_project(cloud, request.name, "resourcemanager.projects.get")
     return resourcemanager_v3.Project.pb()(
-        name=f"projects/{cloud.world.number_of(home)}", project_id=home, state="ACTIVE"
+        name=f"projects/{cloud.world.number_of(home)}",
+        project_id=home,
+        state="ACTIVE",
+        parent=_parent_of(cloud) if home == cloud.world.project else "",
     )
+
+
+def _parent_of(cloud: Cloud, name: str = "") -> str:
+    """What the folder is in; without a name, what the project is in."""
+    chain = list(cloud.world.above)
+    return next(iter(chain[chain.index(name) + 1 if name else 0 :]), "")
+
+
+def get_folder(cloud: Cloud, request: Any) -> Any:
+    _known_above(cloud, request.name, "resourcemanager.folders.get")
+    return resourcemanager_v3.Folder.pb()(
+        name=request.name, parent=_parent_of(cloud, request.name), display_name=request.name, state="ACTIVE"
+    )
+
+
+def get_folder_policy(cloud: Cloud, request: Any) -> Any:
+    _known_above(cloud, request.resource, "resourcemanager.folders.getIamPolicy")
+    return policy_message(cloud.world.above[request.resource], request)
+
+
+def get_organization_policy(cloud: Cloud, request: Any) -> Any:
+    _known_above(cloud, request.resource, "resourcemanager.organizations.getIamPolicy")
+    return policy_message(cloud.world.above[request.resource], request)
+
+
+def _known_above(cloud: Cloud, name: str, permission: str) -> None:
+    """As with projects: what is not there and what may not be seen are both 403."""
+    split_name(name, "folders/*" if ".folders." in permission else "organizations/*")
+    if name not in cloud.world.above:
+        raise denied("google.cloud.resourcemanager.v3", permission, name)
 
 
 def get_project_policy(cloud: Cloud, request: Any) -> Any:
@@ -120,6 +153,9 @@ def _known_project(cloud: Cloud, name: str, permission: str) -> str:
 IAM = "google.iam.admin.v1.IAM"
 PROJECTS = "google.cloud.resourcemanager.v3.Projects"
 
+FOLDERS = "google.cloud.resourcemanager.v3.Folders"
+ORGANIZATIONS = "google.cloud.resourcemanager.v3.Organizations"
+
 METHODS: tuple[Method, ...] = (
     Method(
         f"{IAM}/GetServiceAccount",
@@ -156,6 +192,27 @@ METHODS: tuple[Method, ...] = (
         GetIamPolicyRequest,
         get_project_policy,
         "resourcemanager.projects.getIamPolicy",
+        lambda r: r.resource,
+    ),
+    Method(
+        f"{FOLDERS}/GetFolder",
+        resourcemanager_v3.GetFolderRequest.pb(),
+        get_folder,
+        "resourcemanager.folders.get",
+        lambda r: r.name,
+    ),
+    Method(
+        f"{FOLDERS}/GetIamPolicy",
+        GetIamPolicyRequest,
+        get_folder_policy,
+        "resourcemanager.folders.getIamPolicy",
+        lambda r: r.resource,
+    ),
+    Method(
+        f"{ORGANIZATIONS}/GetIamPolicy",
+        GetIamPolicyRequest,
+        get_organization_policy,
+        "resourcemanager.organizations.getIamPolicy",
         lambda r: r.resource,
     ),
     Method(

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 from msgspec import structs
 
 from diagnostics.evidence.model import (
+    Above,
+    AncestorPolicies,
     Binding,
     CustomRole,
     CustomRoles,
@@ -232,6 +234,13 @@ def policy(today: P, history: History, arguments: Mapping[str, Any]) -> P:
         for r, c in roles
     )
     return structs.replace(today, bindings=bindings)
+
+
+def ancestor_policies(today: AncestorPolicies, history: History, arguments: Mapping[str, Any]) -> AncestorPolicies:
+    """What was changed above the project, the project's audit log does not tell."""
+    del history, arguments
+    says = "what it was then is in an audit log that was not read"
+    return _with(today, places=tuple(Above(resource=place.resource, unseen=says) for place in today.places))
 
 
 def custom_roles(today: CustomRoles, history: History, arguments: Mapping[str, Any]) -> CustomRoles:

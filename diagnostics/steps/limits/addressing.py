@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from diagnostics.evidence.model import (
+    AncestorPolicies,
     CustomRoles,
     DeadLetterTopic,
     DeadLetterTopicPolicy,
@@ -86,37 +87,42 @@ def sign_in(
     project: ProjectInfo | Unseen,
     account: PushAccount | Unseen,
     account_policy: PushAccountPolicy | Unseen,
+    above: AncestorPolicies | Unseen,
     roles: CustomRoles | Unseen,
 ) -> Iterator[Finding]:
     """What `push_auth` finds in the configuration: endpoint, audience, invoker, token creator, ingress."""
     nothing = {"pushes": _NOT_ASKED, "log": _NOT_ASKED, "changes": _NOT_ASKED}
-    yield from may_call(leg, ledger, now, subscription, service, policy, project_policy, roles, **nothing)
+    yield from may_call(leg, ledger, now, subscription, service, policy, project_policy, above, roles, **nothing)
     yield from may_mint(
-        leg, ledger, now, subscription, project, project_policy, account, account_policy, roles, **nothing
+        leg, ledger, now, subscription, project, project_policy, account, account_policy, above, roles, **nothing
     )
 
 
 def dead_letter(
     leg: Leg,
     ledger: Ledger,
+    now: datetime,
     subscription: SubscriptionConfig,
     topic: DeadLetterTopic | Unseen,
     topic_policy: DeadLetterTopicPolicy | Unseen,
     subscription_policy: SubscriptionPolicy | Unseen,
     project: ProjectInfo | Unseen,
     project_policy: ProjectPolicy | Unseen,
+    above: AncestorPolicies | Unseen,
     roles: CustomRoles | Unseen,
 ) -> Iterator[Finding]:
     """What the step of this name finds in the configuration."""
     yield from dead_letters.dead_letter(
         leg,
         ledger,
+        now,
         subscription,
         topic,
         topic_policy,
         subscription_policy,
         project,
         project_policy,
+        above,
         roles,
         dead=_NOT_ASKED,
         changes=_NOT_ASKED,

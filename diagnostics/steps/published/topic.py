@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple
 
 from diagnostics.evidence.model import (
+    AncestorPolicies,
     ChangeLog,
     CustomRoles,
     Leg,
@@ -122,6 +123,7 @@ def may_publish(
     counts: Annotated[PublishCounts | Unseen, Leg.REQUEST],
     coordinator: Annotated[ServiceConfig | Unseen, Leg.COMPLETION],
     project: ProjectPolicy | Unseen,
+    above: AncestorPolicies | Unseen,
     roles: CustomRoles | Unseen,
     changes: ChangeLog | Unseen,
 ) -> Iterator[Finding]:
@@ -148,7 +150,7 @@ def may_publish(
             rests_on=("ChangeLog", "BatchMarks", "PublishCounts"),
             tells=Back(back=clock(back, now)),
         )
-    if at is None or holds(member, PUBLISH, project, roles=roles).granted:
+    if at is None or holds(member, PUBLISH, project, above, roles=roles, now=now).granted:
         return
     if isinstance(counts, Unseen) or total(counts.messages, at + timedelta(minutes=1)):
         return
