@@ -1,7 +1,7 @@
 """Audit log entries: what Google writes when configuration changes. Publish, Pull, Ack and Seek leave none.
 
-Method names: cloud.google.com/pubsub/docs/audit-logging for Pub/Sub; Cloud Run's and IAM's as seen in public samples. Google's own
-pages disagree on the name under which Pub/Sub logs SetIamPolicy, so the seed draws it.
+Method names: cloud.google.com/pubsub/docs/audit-logging for Pub/Sub; Cloud Run's, IAM's and Cloud Functions' as seen in public samples.
+Google's own pages disagree on the name under which Pub/Sub logs SetIamPolicy, so the seed draws it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 
 import simpy
 
-from diagnostics.lab.model import World
+from diagnostics.lab.model import Binding, World
 from diagnostics.lab.recorder import LogEntry, Recorder
+from diagnostics.lab.unverified import Unverified
 
 ACTIVITY = "cloudaudit.googleapis.com/activity"
 SYSTEM_EVENT = "cloudaudit.googleapis.com/system_event"
@@ -26,6 +27,7 @@ METHODS = {
     "subscription": ("pubsub.googleapis.com", SUBSCRIBER),
     "snapshot": ("pubsub.googleapis.com", SUBSCRIBER),
     "service": ("run.googleapis.com", RUN),
+    "function": ("cloudfunctions.googleapis.com", "google.cloud.functions.v2.FunctionService"),
     "account": ("iam.googleapis.com", IAM),
     "role": ("iam.googleapis.com", IAM),
     "project": ("cloudresourcemanager.googleapis.com", ""),
@@ -46,7 +48,15 @@ class Target:
 class Audit:
     """Writes audit entries."""
 
-    def __init__(self, env: simpy.Environment, world: World, recorder: Recorder, rng: random.Random) -> None:
+    def __init__(
+        self,
+        env: simpy.Environment,
+        world: World,
+        recorder: Recorder,
+        rng: random.Random,
+        unverified: Unverified | None = None,
+    ) -> None:
+        self._whole = unverified is not None and unverified.policy_changes == "whole"
         self._env = env
         self._world = world
         self._recorder = recorder
@@ -72,6 +82,9 @@ class Audit:
 
     def policy_change(self, target: Target, by: str, action: str, role: str, member: str) -> None:
         """An entry for SetIamPolicy; action ADD or REMOVE."""
+        if target.kind == "service" and self._whole:
+            self.policy_set(target, by)
+            return
         proto = self._payload(target, self._full_method(target, "SetIamPolicy"), by)
         delta = {"action": action, "role": role, "member": member}
         proto["serviceData"] = {
@@ -79,6 +92,59 @@ class Audit:
             "policyDelta": {"bindingDeltas": [delta]},
         }
         self._write(ACTIVITY, target, proto, "NOTICE")
+
+    def policy_set(self, target: Target, by: str, at: float | None = None) -> None:
+        """An entry for SetIamPolicy of a service without a change: it says so, or holds the policy as it is now, and no label."""
+        if not self._whole:
+            proto = self._payload(target, self._full_method(target, "SetIamPolicy"), by)
+            proto["serviceData"] = {"@type": "type.googleapis.com/google.iam.v1.logging.AuditData", "policyDelta": {}}
+            self._write(ACTIVITY, target, proto, "NOTICE", at)
+            return
+        name = f"projects/{self._world.project}/locations/{self._world.region}/services/{target.name}"
+        policy = {"bindings": [_binding(b) for b in self._world.services[target.name].policy.bindings]}
+        proto = self._payload(target, self._full_method(target, "SetIamPolicy"), by) | {
+            "resourceName": name,
+            "request": {
+                "@type": "type.googleapis.com/google.iam.v1.SetIamPolicyRequest",
+                "resource": name,
+                "policy": policy,
+            },
+            "response": {"@type": "type.googleapis.com/google.iam.v1.Policy", "etag": "BwYQYvUoBxs=", **policy},
+        }
+        self._write(ACTIVITY, target, proto, "NOTICE", at, unlabelled=True)
+
+    def acted_as(self, account: str, by: str) -> None:
+        """Who deploys a service uses the account that it runs as, and IAM says so."""
+        proto = self._payload(Target("account", account), "iam.serviceAccounts.actAs", by)
+        proto |= {"methodName": "iam.serviceAccounts.actAs", "resourceName": f"projects/-/serviceAccounts/{account}"}
+        self._write(ACTIVITY, Target("acting", account), proto, "NOTICE")
+
+    def operation(self, target: Target, method: str, by: str, id_: str, request: dict[str, Any] | None) -> None:
+        """The begin of a call that takes its time, with what was asked for; without a request, its end."""
+        proto = self._payload(target, self._full_method(target, method), by)
+        proto |= {"request": request} if request is not None else {"response": {"@type": "type.googleapis.com/empty"}}
+        said = {"id": id_, "producer": METHODS[target.kind][0], "first" if request is not None else "last": True}
+        self._write(ACTIVITY, target, proto, "NOTICE", operation=said)
+
+    def by_robot(self, service: str, method: str) -> None:
+        """What Google's robot does in Cloud Run for a function; it does not say what it asks for."""
+        robot = f"service-{self._world.number}@gcf-admin-robot.iam.gserviceaccount.com"
+        target = Target("service", service)
+        proto = self._payload(target, f"google.cloud.serverless.internal.InternalServices.{method}", robot)
+        self._write(ACTIVITY, target, proto, "NOTICE")
+
+    def outcome(self, service: str, method: str, message: str, revision: str = "", failed: bool = False) -> None:
+        """Cloud Run's own account of what became of a deploy: in nobody's name, under the method with a slash before it."""
+        kind, name = ("revisions", revision) if revision else ("services", service)
+        proto: dict[str, Any] = {
+            "@type": AUDIT_LOG,
+            "serviceName": METHODS["service"][0],
+            "methodName": method,
+            "resourceName": f"namespaces/{self._world.project}/{kind}/{name}",
+            "status": {"code": 9, "message": message} if failed else {"message": message},
+            "response": {"kind": kind.title().removesuffix("s"), "metadata": {"name": name}},
+        }
+        self._write(SYSTEM_EVENT, Target("service", service), proto, "ERROR" if failed else "INFO")
 
     def role_change(
         self, role: str, method: str, by: str, changed: dict[str, Any], before: set[str], after: set[str]
@@ -136,12 +202,25 @@ class Audit:
             "service": f"namespaces/{project}/services/{target.name}",
             "account": f"projects/{project}/serviceAccounts/{target.name}",
             "role": target.name,
+            "function": f"projects/{project}/locations/{self._world.region}/functions/{target.name}",
             "project": f"projects/{project}",
         }[target.kind]
 
-    def _write(self, log: str, target: Target, proto: dict[str, Any], severity: str, at: float | None = None) -> None:
+    def _write(
+        self,
+        log: str,
+        target: Target,
+        proto: dict[str, Any],
+        severity: str,
+        at: float | None = None,
+        *,
+        unlabelled: bool = False,
+        operation: dict[str, Any] | None = None,
+    ) -> None:
         now = float(self._env.now) if at is None else at
         kind, labels = self._resource(target)
+        if unlabelled:
+            labels["service_name"] = ""
         self._recorder.log(
             LogEntry(
                 log=log,
@@ -151,6 +230,7 @@ class Audit:
                 resource_type=kind,
                 resource_labels=labels,
                 proto=proto,
+                operation=operation or {},
             )
         )
 
@@ -172,6 +252,19 @@ class Audit:
                 "email_id": target.name,
                 "unique_id": account.unique_id if account else "",
             }
+        if target.kind == "acting":
+            return "audited_resource", {
+                **project,
+                "service": "iam.googleapis.com",
+                "method": "iam.serviceAccounts.actAs",
+            }
+        if target.kind == "function":
+            return "cloud_function", {**project, "function_name": target.name, "region": self._world.region}
         if target.kind == "role":
             return "iam_role", {**project, "role_name": target.name}
         return "project", project
+
+
+def _binding(binding: Binding) -> dict[str, Any]:
+    said: dict[str, Any] = {"role": binding.role, "members": sorted(binding.members)}
+    return said | ({"condition": {"expression": binding.condition}} if binding.condition else {})

@@ -15,8 +15,8 @@ from diagnostics.lab.broker import Broker
 from diagnostics.lab.cast import Cast, UnknownName, find, full_role
 from diagnostics.lab.cloud_run.service import CloudRun
 from diagnostics.lab.defaults import revision_name
+from diagnostics.lab.deploys import Deploys
 from diagnostics.lab.durations import seconds
-from diagnostics.lab.knative import service_json
 from diagnostics.lab.model import Policy, Revision, Service, Subscription, Topic, World
 from diagnostics.lab.rights import condition
 from diagnostics.lab.settings import (
@@ -27,6 +27,7 @@ from diagnostics.lab.settings import (
     change_topic,
     new_subscription,
 )
+from diagnostics.lab.unverified import Unverified
 
 
 class Changes:
@@ -41,6 +42,7 @@ class Changes:
         cloud_run: CloudRun,
         audit: Audit,
         rng: random.Random,
+        unverified: Unverified,
     ) -> None:
         self._env = env
         self._world = world
@@ -49,6 +51,7 @@ class Changes:
         self._cloud_run = cloud_run
         self._audit = audit
         self._rng = rng
+        self._deploys = Deploys(env, world, audit, unverified, copy.copy(rng))
 
     # --- Cloud Run ----------------------------------------------------------------------------------------------------
 
@@ -70,7 +73,7 @@ class Changes:
         if event.traffic == "keep":
             service.traffic = [(self._serving(service).name, 100, ""), *_tags(service)]
         traffic = [("", 100, ""), *_tags(service)] if event.traffic == "latest" else None
-        self._log_service(service, revision, event.by)
+        self._deploys.log(service, revision, self._cast.account(event.by), event.through, new=True)
         self._cloud_run.deploy(service.name, revision, traffic)
 
     def traffic(self, event: events.Traffic) -> None:
@@ -117,11 +120,7 @@ class Changes:
     def _updated(self, service: Service, by: str) -> None:
         service.updated = float(self._env.now)
         self._cloud_run.reconcile(service.name)
-        self._log_service(service, service.revisions[-1], by)
-
-    def _log_service(self, service: Service, revision: Revision, by: str) -> None:
-        request = {"service": service_json(self._world, service, revision)}
-        self._audit.activity(Target("service", service.name), "ReplaceService", self._cast.account(by), request)
+        self._deploys.log(service, service.revisions[-1], self._cast.account(by), "gcloud", new=False)
 
     # --- Pub/Sub ------------------------------------------------------------------------------------------------------
 

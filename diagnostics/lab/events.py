@@ -140,13 +140,16 @@ class RevisionChanges(Change, frozen=True, kw_only=True):
 
 
 class Deploy(RevisionChanges, frozen=True, kw_only=True):
-    """A new revision of a service (gcloud: ReplaceService)."""
+    """A new revision of a service."""
 
     service: str
     resets_min: bool = False
     """The deploy command named no --min-instances, and the minimum falls to 0."""
     traffic: Literal["latest", "keep"] = "latest"
     """"keep": the new revision gets no traffic (--no-traffic)."""
+    through: Literal["gcloud", "terraform", "function"] = "gcloud"
+    """What it is deployed with, which decides what the audit log has of it: ReplaceService of Cloud Run's v1 API, UpdateService of its v2
+    API, or UpdateFunction and what Google's robot then does."""
 
 
 class Traffic(Change, frozen=True, kw_only=True):

@@ -65,3 +65,37 @@ def _annotations(service: Service) -> dict[str, str]:
     if service.custom_audiences:
         said["custom-audiences"] = json.dumps(list(service.custom_audiences))
     return {f"run.googleapis.com/{name}": value for name, value in said.items()}
+
+
+def service_v2_json(world: World, service: Service, revision: Revision) -> dict[str, Any]:
+    """The same as Terraform sends it to the v2 API."""
+    container = {
+        "image": revision.image,
+        "env": [{"name": name, "value": value} for name, value in revision.env.items()],
+        "resources": {
+            "limits": {"cpu": revision.cpu, "memory": f"{revision.memory_mib}Mi"},
+            "cpuIdle": revision.cpu_idle,
+        },
+    }
+    ingress = {
+        "all": "INGRESS_TRAFFIC_ALL",
+        "internal": "INGRESS_TRAFFIC_INTERNAL_ONLY",
+        "internal-and-cloud-load-balancing": "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER",
+        "none": "INGRESS_TRAFFIC_NONE",
+    }
+    return {
+        "name": f"projects/{world.project}/locations/{service.region}/services/{service.name}",
+        "ingress": ingress[service.ingress],
+        "customAudiences": list(service.custom_audiences),
+        "template": {
+            "containers": [container],
+            "scaling": {"minInstanceCount": revision.min_instances, "maxInstanceCount": revision.max_instances},
+            "maxInstanceRequestConcurrency": revision.concurrency,
+            "timeout": f"{revision.timeout_s:g}s",
+            "serviceAccount": revision.account,
+        },
+        "traffic": [
+            {"percent": percent, **({"revision": name} if name else {"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"})}
+            for name, percent, _ in service.traffic
+        ],
+    }

@@ -63,7 +63,7 @@ class Lab:
             raise ScenarioError(f"{scenario.name}: pipeline: {error.args[0]}") from error
         env = simpy.Environment(initial_time=since)
         self.clock = Clock(env)
-        self.audit = Audit(env, self.world, recorder, rng)
+        self.audit = Audit(env, self.world, recorder, rng, self.unverified)
         self.broker = Broker(
             env,
             self.world,
@@ -91,7 +91,7 @@ class Lab:
             env, self.world, self.unverified, recorder, random.Random(f"cloud run/{seed}"), programs
         )
         stage = Stage(env, self.world, self.cast, self.broker, self.cloud_run, pair, downstream, recorder, rng)
-        changes = Changes(env, self.world, self.cast, self.broker, self.cloud_run, self.audit, rng)
+        changes = Changes(env, self.world, self.cast, self.broker, self.cloud_run, self.audit, rng, self.unverified)
         self._timeline = Timeline(scenario, stage, changes)
         self._log_earlier_deploys()
         self.cloud_run.start()
@@ -159,6 +159,8 @@ class Lab:
                 target = Target("service", service.name)
                 by = self.cast.account("ci")
                 self.audit.activity(target, "ReplaceService", by, request, at=revision.created)
+            if self.unverified.policy_changes == "whole":
+                self.audit.policy_set(Target("service", service.name), self.cast.account("ci"), at=service.created + 60)
 
 
 def _now(scenario: Scenario, rng: random.Random) -> float:

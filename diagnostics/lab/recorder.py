@@ -30,6 +30,8 @@ class LogEntry:
     """httpRequest: requestMethod, requestUrl, status (int), latency (seconds, float), userAgent, remoteIp, requestSize, …"""
     trace: str = ""
     insert_id: str = ""
+    operation: dict[str, Any] = field(default_factory=dict)
+    """id, producer, first, last: of a call whose begin and end are logged apart."""
 
 
 class Recorder(Protocol):

@@ -6,8 +6,10 @@ every answer; so no scenario may pin one unless its story is about it.
 
 from __future__ import annotations
 
+import copy
 import random
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,15 @@ class Unverified:
     """Whether a request that still waits for an instance is handed to one after its caller hung up, or forgotten without a log
     entry. (Once it is inside a container the page is clear: the container is not told.)"""
 
+    policy_changes: Literal["delta", "whole"] = "whole"
+    """What the audit entry of a service's SetIamPolicy holds: the roles given and taken, or the policy that was set. One public sample
+    has the policy, no label with the service's name, and the name of the v2 API."""
+    deploy_sets_policy: bool = True
+    """Whether a deploy sets the policy again without a change (it does with --allow-unauthenticated and its opposite)."""
+
     @classmethod
     def draw(cls, rng: random.Random) -> Unverified:
+        forms = copy.copy(rng)  # so that what is drawn for audit entries moves nothing else
         return cls(
             push_code_style=rng.choice(["http", "grpc", "phrase"]),
             request_log_time=rng.choice(["start", "end"]),
@@ -78,4 +87,6 @@ class Unverified:
             short_pulls=rng.choice([0.0, 0.2, 0.5]),
             pending_outlives_caller=rng.random() < 0.5,
             short_log_pages=rng.choice([0.0, 0.0, 0.3]),
+            policy_changes=forms.choice(["delta", "whole", "whole"]),
+            deploy_sets_policy=forms.random() < 0.5,
         )

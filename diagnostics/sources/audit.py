@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from diagnostics.evidence.model import Change, ChangeLog, Leg, ServiceConfig, SubscriptionConfig, Unseen
 from diagnostics.evidence.redact import principal, redact
+from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.sources.audit_payload import says_of
-from diagnostics.sources.entries import both, either, logs, moment, one_of
+from diagnostics.sources.audited import ACTIVITY, POLICY, SYSTEM_EVENT, Audited, Named, audited, first_policies
+from diagnostics.sources.entries import both, either, logs, one_of
 from diagnostics.sources.route import Services, audit_places, full_subscription, full_topic
 from diagnostics.sources.search import log_provenance, search, still_kept
-from diagnostics.transport.clients import load
 from diagnostics.transport.session import Session
 
-ACTIVITY = "cloudaudit.googleapis.com/activity"
-SYSTEM_EVENT = "cloudaudit.googleapis.com/system_event"
 KEPT = timedelta(days=400)
 """How long the _Required bucket keeps Admin Activity and System Event entries; nobody can change it."""
-POLICY = "cloudaudit.googleapis.com/policy"
 
 Config = SubscriptionConfig | Unseen
 Service = ServiceConfig | Unseen
@@ -50,6 +48,7 @@ def change_log(
         about.append(
             both('protoPayload.serviceName="run.googleapis.com"', one_of("resource.labels.service_name", names))
         )
+        about.append(one_of("protoPayload.resourceName", _run_names(pipeline, services)))
     accounts = _accounts(pipeline, (request, completion), (worker, coordinator))
     if accounts:
         about.append(
@@ -58,9 +57,9 @@ def change_log(
     asked = both(logs(ACTIVITY, SYSTEM_EVENT, POLICY), either(f"({clause})" for clause in about))
     places = audit_places(pipeline, services, named)
     found = still_kept(session, since, until, search(session, places, asked, since, until), KEPT)
-    changes = sorted(_changes(found.items), key=lambda c: c.at)
+    changes = tuple(_change(one) for one in audited(found.items, _policies_before(session, places, since, found.items)))
     source = log_provenance(session, "audit logs", places, asked, (since, until), found)
-    return ChangeLog(source=source, since=since, changes=tuple(changes))
+    return ChangeLog(source=source, since=since, changes=changes)
 
 
 def _pubsub_names(pipeline: PipelineProfile, configs: Iterable[Config]) -> list[str]:
@@ -87,30 +86,32 @@ def _accounts(pipeline: PipelineProfile, configs: Iterable[Config], services: It
     return sorted(account for account in accounts if account)
 
 
-def _changes(found: Iterable[Any]) -> Iterator[Change]:
-    audit_log = load("google.cloud.audit.audit_log_pb2").AuditLog
-    for entry in found:
-        payload = audit_log()
-        if not entry.proto_payload.Unpack(payload):
-            continue
-        yield Change(
-            at=moment(entry.timestamp),
-            api=payload.service_name,
-            method=method_of(payload.method_name),
-            resource=resource_of(entry, payload.resource_name),
-            by=principal(payload.authentication_info.principal_email),
-            ok=payload.status.code == 0,
-            says=redact(payload.status.message or says_of(payload), 300),
-        )
+def _run_names(pipeline: PipelineProfile, services: Services) -> list[str]:
+    """The services in every form in which an audit entry names them: a SetIamPolicy may carry no label with the name."""
+    known = [r for r in (services.worker, services.coordinator) if r]
+    return [name for r in known for name in Named(r.home(pipeline), r.region, r.service).resources]
 
 
-def method_of(name: str) -> str:
-    """Last part of a method's name, written one way."""
-    method = name.rpartition("/")[2].rpartition(".")[2]
-    return "SetIamPolicy" if method.lower() == "setiampolicy" else method
+def _policies_before(session: Session, places: Sequence[str], since: datetime, found: Sequence[Any]) -> list[Any]:
+    """The entries that tell what policies were before `since`, where a first change since tells only what they became."""
+    names = sorted(first_policies(found))
+    if not names:
+        return []
+    asked = both(logs(ACTIVITY), one_of("protoPayload.resourceName", names), 'protoPayload.methodName:"SetIamPolicy"')
+    try:
+        return list(search(session, places, asked, since - KEPT, since).items)
+    except NotSeen:
+        return []
 
 
-def resource_of(entry: Any, name: str) -> str:
-    """kind/name; a service account by its e-mail, since IAM writes its unique id."""
-    email = entry.resource.labels.get("email_id", "")
-    return f"serviceAccounts/{email}" if email else "/".join(name.split("/")[-2:])
+def _change(one: Audited) -> Change:
+    return Change(
+        at=one.at,
+        api=one.api,
+        method=one.method,
+        resource=one.resource,
+        by=principal(one.by),
+        ok=one.code == 0,
+        says=redact(one.message or says_of(one.payload, one.deltas), 300),
+        failed=redact(one.failed, 300),
+    )

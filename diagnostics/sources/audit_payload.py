@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 from diagnostics.evidence.redact import endpoint, hashed, redact
 from diagnostics.transport.clients import load
@@ -16,12 +16,31 @@ NOT_CHANGES = frozenset({"@type", "name", "resource", "updateMask", "apiVersion"
 Path = tuple[str, ...]
 
 
-def says_of(payload: Any) -> str:
-    """A google.cloud.audit.AuditLog in a line; empty when it does not tell."""
-    deltas = [f"{_action(d)} {d.role} for {redact(d.member)}" for d in policy_deltas(payload)]
+Bound = tuple[str, str, str]
+"""Role, member, condition."""
+
+
+class PolicyDelta(NamedTuple):
+    """A role that was given (`added`) or taken."""
+
+    added: bool
+    role: str
+    member: str
+    condition: str = ""
+
+
+def says_of(payload: Any, known: Iterable[PolicyDelta] = ()) -> str:
+    """A google.cloud.audit.AuditLog in a line; empty when it does not tell. `known`: what a change of a policy changed."""
+    given = list(known) or policy_deltas(payload)
+    deltas = [f"{'add' if d.added else 'remove'} {d.role} for {redact(d.member)}" for d in given]
     deltas += _permission_deltas(payload)
     if deltas:
         return redact("; ".join(deltas))
+    if (bound := bindings_of(payload)) is not None and _sets_policy(payload):
+        return (
+            redact("; ".join(f"sets {role} for {member}" for role, member, _ in sorted(bound)))
+            or "sets an empty policy"
+        )
     request = load("google.protobuf.json_format").MessageToDict(payload.request)
     fields = _masked(list(_leaves(request, payload.resource_name)), request.get("updateMask", ""))
     fields.sort(
@@ -30,14 +49,52 @@ def says_of(payload: Any) -> str:
     return ", ".join(f"{path[-1]}={value}" for path, value in fields[:FIELDS])
 
 
-def policy_deltas(payload: Any) -> list[Any]:
+def policy_deltas(payload: Any) -> list[PolicyDelta]:
     """Roles that a SetIamPolicy gave and took (google.iam.v1.BindingDelta), where IAM wrote them: in serviceData, or in metadata."""
     data = load("google.iam.v1.logging.audit_data_pb2").AuditData()
     if not payload.service_data.Unpack(data):
         json_format = load("google.protobuf.json_format")
         delta = json_format.MessageToDict(payload.metadata).get("policyDelta", {})
         json_format.ParseDict({"policyDelta": delta}, data, ignore_unknown_fields=True)
-    return list(data.policy_delta.binding_deltas)
+    return [
+        PolicyDelta(d.action == d.ADD, d.role, d.member, d.condition.expression)
+        for d in data.policy_delta.binding_deltas
+    ]
+
+
+def says_no_change(payload: Any) -> bool:
+    """Whether a SetIamPolicy says by itself that no role was given or taken."""
+    said = (
+        payload.service_data.type_url.endswith("google.iam.v1.logging.AuditData")
+        or "policyDelta" in payload.metadata.fields
+    )
+    return said and _sets_policy(payload) and payload.status.code == 0 and not policy_deltas(payload)
+
+
+def bindings_of(payload: Any) -> set[Bound] | None:
+    """The policy that a SetIamPolicy left, as it was answered, else as it was asked for; None: the entry does not hold it. An
+    answered policy without bindings is an empty one."""
+    to_dict = load("google.protobuf.json_format").MessageToDict
+    answer, asked = to_dict(payload.response), to_dict(payload.request).get("policy")
+    policy = answer or asked
+    if not _sets_policy(payload) or not isinstance(policy, dict):
+        return None
+    bindings = [b for b in policy.get("bindings", ()) if isinstance(b, dict)]
+    return {(b.get("role", ""), m, _expression(b)) for b in bindings for m in b.get("members", ())}
+
+
+def _expression(binding: dict[str, Any]) -> str:
+    condition = binding.get("condition")
+    return str(condition.get("expression", "")) if isinstance(condition, dict) else ""
+
+
+def differences(was: set[Bound], now: set[Bound]) -> list[PolicyDelta]:
+    """What made the one policy the other: taken first."""
+    return [PolicyDelta(False, *b) for b in sorted(was - now)] + [PolicyDelta(True, *b) for b in sorted(now - was)]
+
+
+def _sets_policy(payload: Any) -> bool:
+    return str(payload.method_name).lower().endswith("setiampolicy")
 
 
 def _permission_deltas(payload: Any) -> list[str]:
@@ -47,10 +104,6 @@ def _permission_deltas(payload: Any) -> list[str]:
         return []
     delta = data.permission_delta
     return [f"remove {p}" for p in delta.removed_permissions] + [f"add {p}" for p in delta.added_permissions]
-
-
-def _action(delta: Any) -> str:
-    return str(delta.DESCRIPTOR.fields_by_name["action"].enum_type.values_by_number[delta.action].name).lower()
 
 
 def _masked(fields: list[tuple[Path, str]], mask: Any) -> list[tuple[Path, str]]:

@@ -50,7 +50,9 @@ def config_of(session: Session, pipeline: PipelineProfile, receiver: Receiver) -
         found = call(session, GET_SERVICE, {"name": name})
     except NotThere:
         return ServiceConfig(source=source, name=receiver.service, settings=None)
-    return ServiceConfig(source=source, name=receiver.service, settings=_service(found, receiver))
+    return ServiceConfig(
+        source=source, name=receiver.service, settings=settings_of(found, receiver.service, receiver.region)
+    )
 
 
 def revisions(session: Session, pipeline: PipelineProfile, receiver: Receiver) -> Revisions:
@@ -80,11 +82,12 @@ def service_policy(session: Session, pipeline: PipelineProfile, receiver: Receiv
     )
 
 
-def _service(found: Any, receiver: Receiver) -> ServiceSettings:
+def settings_of(found: Any, name: str, region: str) -> ServiceSettings:
+    """A google.cloud.run.v2.Service as evidence."""
     scaling, condition = found.scaling, found.terminal_condition
     return ServiceSettings(
-        name=receiver.service,
-        region=receiver.region,
+        name=name,
+        region=region,
         uri=found.uri,
         urls=tuple(found.urls),
         custom_audiences=tuple(found.custom_audiences),

@@ -103,7 +103,9 @@ def test_a_tag_stays_where_it_was_put_whatever_becomes_of_the_traffic() -> None:
 )
 def test_a_change_leaves_its_activity_entry(event: str, method: str, resource: str) -> None:
     lab, recording = run(f"{{at: -10m, {event}}}")
-    (entry,) = recording.audited(ACTIVITY, lab.now() - 601)
+    entry, *rest = recording.audited(ACTIVITY, lab.now() - 601)
+    assert {e["methodName"].rpartition(".")[2] for e in rest} <= {"actAs", "SetIamPolicy", "ReplaceService"}
+    assert not rest or method.endswith("ReplaceService")
     assert entry["methodName"] == method
     assert entry["resourceName"].endswith(resource)
     assert entry["authenticationInfo"]["principalEmail"].startswith("deployer@")
@@ -115,7 +117,8 @@ def test_a_change_leaves_its_activity_entry(event: str, method: str, resource: s
     [("service:worker", "cloud_run_revision"), ("subscription:request", "pubsub_subscription"), ("project", "project")],
 )
 def test_a_grant_is_a_policy_delta(on: str, kind: str) -> None:
-    lab, recording = run(f"{{at: -10m, grant: {{on: '{on}', role: roles/viewer, member: worker, by: person}}}}")
+    grant = f"{{at: -10m, grant: {{on: '{on}', role: roles/viewer, member: worker, by: person}}}}"
+    lab, recording = run(grant, draw="{policy_changes: delta}")
     (entry,) = [e for e in recording.logs if e.log == ACTIVITY and e.timestamp >= lab.now() - 601]
     assert entry.resource_type == kind
     assert entry.proto is not None
@@ -124,6 +127,39 @@ def test_a_grant_is_a_policy_delta(on: str, kind: str) -> None:
     (delta,) = entry.proto["serviceData"]["policyDelta"]["bindingDeltas"]
     assert (delta["action"], delta["role"]) == ("ADD", "roles/viewer")
     assert delta["member"] == "serviceAccount:prediction-worker@nba-props-platform.iam.gserviceaccount.com"
+
+
+def test_a_grant_on_a_service_may_be_the_policy_that_was_set() -> None:
+    grant = "{at: -10m, grant: {on: 'service:worker', role: roles/viewer, member: worker, by: person}}"
+    lab, recording = run(grant, draw="{policy_changes: whole}")
+    (entry,) = [e for e in recording.logs if e.log == ACTIVITY and e.timestamp >= lab.now() - 601]
+    assert entry.resource_labels["service_name"] == ""
+    assert entry.proto is not None
+    assert entry.proto["resourceName"].endswith("/locations/us-west2/services/prediction-worker")
+    assert "serviceData" not in entry.proto
+    assert {b["role"] for b in entry.proto["response"]["bindings"]} == {"roles/run.invoker", "roles/viewer"}
+
+
+@pytest.mark.parametrize(
+    ("through", "boots", "acts", "events"),
+    [
+        ("gcloud", "true", ["ReplaceService", "actAs", "ReplaceService", "actAs"], ["True", "True", "True"]),
+        ("gcloud", "false", ["ReplaceService", "actAs"], ["False", "False"]),
+        ("terraform", "true", ["UpdateService", "actAs", "UpdateService"], ["True", "True", "True"]),
+        ("function", "true", ["UpdateFunction", "ReplaceInternalService", "actAs", "UpdateFunction"], ["True"] * 3),
+    ],
+)
+def test_a_deploy_leaves_what_was_done_and_what_became_of_it(
+    through: str, boots: str, acts: list[str], events: list[str]
+) -> None:
+    deploy = f"{{at: -10m, deploy: {{service: worker, boots: {boots}, through: {through}}}}}"
+    lab, recording = run(deploy, draw="{deploy_sets_policy: false}")
+    since = lab.now() - 601
+    done = recording.audited(ACTIVITY, since)
+    assert [e["methodName"].rpartition(".")[2] for e in done] == acts
+    own = recording.audited("cloudaudit.googleapis.com/system_event", since)
+    assert [e["status"]["message"].split()[5] for e in own] == events
+    assert all(e["methodName"].startswith("/") and "authenticationInfo" not in e for e in own)
 
 
 @pytest.mark.parametrize("event", ["seek: {subscription: request}", "publish_messages: {payloads: {malformed: 2}}"])

@@ -232,6 +232,8 @@ class Change(Struct, frozen=True, kw_only=True):
     ok: bool = True
     says: str = ""
     """What changed where the payload tells, else the status message."""
+    failed: str = ""
+    """What Cloud Run said of it when it did not come to its end; empty: it did, or that is not known."""
 
 
 class ChangeLog(Evidence, frozen=True, kw_only=True):

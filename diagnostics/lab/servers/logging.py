@@ -151,6 +151,7 @@ def _message(cloud: Cloud, entry: LogEntry) -> Any:
         insert_id=entry.insert_id,
         labels=entry.labels,
         trace=entry.trace,
+        operation=entry.operation,
     )
     message.timestamp.FromMicroseconds(round(entry.timestamp * 1e6))
     message.receive_timestamp.FromMicroseconds(round(entry.received * 1e6))

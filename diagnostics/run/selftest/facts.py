@@ -131,6 +131,7 @@ FACTS: tuple[Fact, ...] = (
         "How often is a page of logs short or empty though there are more?",
         lambda watcher: watcher.pages(),
     ),
+    Fact("deploy_sets_policy", "Does a deploy set the policy of its service again without a change?"),
     Fact("policy_changes", "Where does a change of a policy say what it changed?", _of("audit", "policy changes")),
     Fact(
         "policy_labels",

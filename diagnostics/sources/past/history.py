@@ -16,9 +16,9 @@ from diagnostics.evidence.redact import member
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
-from diagnostics.sources.audit import ACTIVITY, KEPT, SYSTEM_EVENT, method_of, resource_of
-from diagnostics.sources.audit_payload import policy_deltas
-from diagnostics.sources.entries import both, either, logs, moment
+from diagnostics.sources.audit import KEPT
+from diagnostics.sources.audited import ACTIVITY, SYSTEM_EVENT, audited
+from diagnostics.sources.entries import both, either, logs
 from diagnostics.sources.search import PAGE_SIZE, Search, search
 from diagnostics.transport.clients import load
 from diagnostics.transport.session import Session
@@ -128,24 +128,16 @@ def _before(
 
 def _recorded(found: Iterable[Any]) -> Iterator[Recorded]:
     """Changes that were carried out, newest first. One that failed changed nothing."""
-    audit_log = load("google.cloud.audit.audit_log_pb2").AuditLog
     to_dict = load("google.protobuf.json_format").MessageToDict
-    for entry in sorted(found, key=lambda e: (e.timestamp.seconds, e.timestamp.nanos), reverse=True):
-        payload = audit_log()
-        if not entry.proto_payload.Unpack(payload) or payload.status.code != 0:
-            continue
-        yield Recorded(
-            at=moment(entry.timestamp),
-            method=method_of(payload.method_name),
-            resource=resource_of(entry, payload.resource_name),
-            request=to_dict(payload.request),
-            deltas=tuple(
-                Delta(
-                    added=delta.action == delta.ADD,
-                    role=delta.role,
-                    member=member(delta.member),
-                    condition=delta.condition.expression,
-                )
-                for delta in policy_deltas(payload)
-            ),
-        )
+    for one in reversed(audited(found)):
+        if one.code == 0:
+            yield Recorded(
+                at=one.at,
+                method=one.method,
+                resource=one.resource,
+                request=to_dict(one.payload.request),
+                deltas=tuple(
+                    Delta(added=d.added, role=d.role, member=member(d.member), condition=d.condition)
+                    for d in one.deltas
+                ),
+            )

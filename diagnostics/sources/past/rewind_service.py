@@ -1,7 +1,7 @@
 """A Cloud Run service as of the end of a past window: what its last deploy before asked for, and the revisions that were there.
 
-ReplaceService of Cloud Run's v1 API, which gcloud and the console's deploys are audited as, holds the whole service; revisions cannot
-be changed once they are made.
+ReplaceService of Cloud Run's v1 API, which gcloud and the console's deploys are audited as, holds the whole service, and so does
+UpdateService of its v2 API without a mask, as Terraform sends it; revisions cannot be changed once they are made.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from msgspec import structs
 
 from diagnostics.evidence.model import Revisions, RevisionSettings, ServiceConfig, ServiceSettings, Traffic
 from diagnostics.sources import cloud_run
+from diagnostics.sources.audited import DEPLOYS
 from diagnostics.sources.past.history import History
 from diagnostics.sources.past.rewind import GONE, POLICY, unknown
+from diagnostics.transport.clients import load
 
-DEPLOYS = frozenset({"ReplaceService", "CreateService"})
 RUN = "run.googleapis.com"
 
 
@@ -31,11 +32,13 @@ def service(today: ServiceConfig, history: History, arguments: Mapping[str, Any]
     if today.settings is None or any(change.method in GONE for change in changes):
         raise unknown(f"the service {today.name} was deleted since, and its URL with it")
     earlier = history.earlier(resource)
-    last = next((change.request.get("service") for change in earlier if change.method in DEPLOYS), None)
-    if not isinstance(last, dict) or "spec" not in last:
+    made = next((change for change in earlier if change.method in DEPLOYS), None)
+    last = made.request.get("service") if made and "updateMask" not in made.request else None
+    if not isinstance(last, dict) or not {"spec", "template"} & last.keys():
         raise unknown(f"the service {today.name} was deployed since, and no audit entry of before holds how it was")
-    revisions = cloud_run.revisions(**arguments)
-    return structs.replace(today, settings=_settings(today.settings, last, revisions_then(revisions, history, {})))
+    then = revisions_then(cloud_run.revisions(**arguments), history, {})
+    settings = _settings(today.settings, last, then) if "spec" in last else _settings_v2(today.settings, last, then)
+    return structs.replace(today, settings=settings)
 
 
 def revisions_then(today: Revisions, history: History, arguments: Mapping[str, Any]) -> Revisions:
@@ -77,6 +80,27 @@ def _settings(today: ServiceSettings, asked: dict[str, Any], revisions: Revision
         message="" if template.name == ready else template.message,
         template=template,
         labels=dict(metadata.get("labels", today.labels)),
+    )
+
+
+def _settings_v2(today: ServiceSettings, asked: dict[str, Any], revisions: Revisions) -> ServiceSettings:
+    """The same of a service in the form of the v2 API."""
+    message = load("google.cloud.run_v2.types").Service.pb()()
+    load("google.protobuf.json_format").ParseDict(asked, message, ignore_unknown_fields=True)
+    found = cloud_run.settings_of(message, today.name, today.region)
+    template = _template(found.template.name, revisions)
+    ready = next((r.name for r in revisions.revisions if r.ready == "ready"), "")
+    served = tuple(structs.replace(t, revision=t.revision or ready) for t in found.traffic)
+    return structs.replace(
+        found,
+        uri=today.uri,
+        urls=today.urls,
+        latest_ready=ready,
+        latest_created=template.name,
+        traffic=served or (Traffic(revision=ready, percent=100),),
+        reconciling=False,
+        ready="ready" if template.name == ready else template.ready,
+        template=template,
     )
 
 

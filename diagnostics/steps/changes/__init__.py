@@ -191,6 +191,8 @@ def _digest(image: str) -> str:
 
 
 def _told(change: Change, now: datetime) -> str:
-    return f"{clock(change.at, now)} {change.method} {short(change.resource)} by {change.by}" + (
-        f" ({clip(change.says)})" if change.says else ""
+    return (
+        f"{clock(change.at, now)} {change.method} {short(change.resource)} by {change.by}"
+        + (f" ({clip(change.says)})" if change.says else "")
+        + (f", which failed: {clip(change.failed)}" if change.failed else "")
     )
