@@ -100,7 +100,9 @@ class Audit:
             proto["serviceData"] = {"@type": "type.googleapis.com/google.iam.v1.logging.AuditData", "policyDelta": {}}
             self._write(ACTIVITY, target, proto, "NOTICE", at)
             return
-        name = f"projects/{self._world.project}/locations/{self._world.region}/services/{target.name}"
+        name = (
+            f"projects/{self._world.home('service', target.name)}/locations/{self._world.region}/services/{target.name}"
+        )
         policy = {"bindings": [_binding(b) for b in self._world.services[target.name].policy.bindings]}
         proto = self._payload(target, self._full_method(target, "SetIamPolicy"), by) | {
             "resourceName": name,
@@ -140,7 +142,7 @@ class Audit:
             "@type": AUDIT_LOG,
             "serviceName": METHODS["service"][0],
             "methodName": method,
-            "resourceName": f"namespaces/{self._world.project}/{kind}/{name}",
+            "resourceName": f"namespaces/{self._world.home('service', service)}/{kind}/{name}",
             "status": {"code": 9, "message": message} if failed else {"message": message},
             "response": {"kind": kind.title().removesuffix("s"), "metadata": {"name": name}},
         }

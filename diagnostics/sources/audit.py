@@ -57,7 +57,7 @@ def change_log(
     asked = both(logs(ACTIVITY, SYSTEM_EVENT, POLICY), either(f"({clause})" for clause in about))
     places = audit_places(pipeline, services, named)
     found = still_kept(session, since, until, search(session, places, asked, since, until), KEPT)
-    changes = tuple(_change(one) for one in audited(found.items, _policies_before(session, places, since, found.items)))
+    changes = tuple(_change(one) for one in audited(found.items, policies_before(session, places, since, found.items)))
     source = log_provenance(session, "audit logs", places, asked, (since, until), found)
     return ChangeLog(source=source, since=since, changes=changes)
 
@@ -92,7 +92,7 @@ def _run_names(pipeline: PipelineProfile, services: Services) -> list[str]:
     return [name for r in known for name in Named(r.home(pipeline), r.region, r.service).resources]
 
 
-def _policies_before(session: Session, places: Sequence[str], since: datetime, found: Sequence[Any]) -> list[Any]:
+def policies_before(session: Session, places: Sequence[str], since: datetime, found: Sequence[Any]) -> list[Any]:
     """The entries that tell what policies were before `since`, where a first change since tells only what they became."""
     names = sorted(first_policies(found))
     if not names:

@@ -25,6 +25,7 @@ from diagnostics.evidence.model import (
     RequestLog,
     Revisions,
     ServiceConfig,
+    ServicePolicy,
     SubscriptionConfig,
     SubscriptionPolicy,
     TopicSubscriptions,
@@ -163,6 +164,46 @@ def test_a_service_is_as_its_last_deploy_before_asked_for(tmp_path: Path) -> Non
         assert found.settings.template.concurrency != 1
         assert found.settings.serving == found.settings.template.name == revisions.revisions[0].name
         assert all(r.created <= then.now for r in revisions.revisions)
+
+
+def test_a_service_is_as_terraform_deployed_it_before(tmp_path: Path) -> None:
+    since = (
+        "{at: -8d2h, deploy: {service: worker, max_instances: 7, concurrency: 2, through: terraform}}\n"
+        "{at: -3d, deploy: {service: worker, max_instances: 3, through: gcloud}}"
+    )
+    with seen(tmp_path, since) as then:
+        found = then.get(ServiceConfig, Leg.REQUEST)
+        assert isinstance(found, ServiceConfig)
+        assert found.settings
+        assert (found.settings.template.max_instances, found.settings.template.concurrency) == (7, 2)
+        assert found.settings.serving == found.settings.template.name
+        assert found.settings.ready == "ready"
+
+
+def test_what_the_last_deploy_of_a_function_asked_for_no_entry_tells(tmp_path: Path) -> None:
+    """Not what an older deploy asked for."""
+    since = (
+        "{at: -8d2h, deploy: {service: worker, max_instances: 7, through: function}}\n"
+        "{at: -3d, deploy: {service: worker, max_instances: 3}}"
+    )
+    with seen(tmp_path, since) as then:
+        assert "no audit entry of before holds how it was" in gone(then.get(ServiceConfig, Leg.REQUEST))
+
+
+@pytest.mark.parametrize("form", ["delta", "whole"])
+def test_a_grant_taken_since_is_there_in_either_form_and_a_deploy_takes_none(form: str, tmp_path: Path) -> None:
+    """A deploy since says who used the account, and sets the policy again: neither is a change of the account or of the policy."""
+    head = WORLD.replace("timeline:", f"draw: {{policy_changes: {form}, deploy_sets_policy: true}}\ntimeline:")
+    since = (
+        "{at: -4d, deploy: {service: worker}}\n"
+        "{at: -3d, revoke: {on: 'service:worker', role: roles/run.invoker, member: worker}}"
+    )
+    with seen(tmp_path, since, head=head) as then:
+        policy, account = then.get(ServicePolicy, Leg.REQUEST), then.get(PushAccount, Leg.REQUEST)
+        assert isinstance(policy, ServicePolicy)
+        assert any("prediction-worker@" in m for m in policy.members("roles/run.invoker"))
+        assert isinstance(account, PushAccount)
+        assert not account.disabled
 
 
 def test_batch_state_stands_where_nothing_was_counted_since(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from diagnostics.evidence.redact import member
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
-from diagnostics.sources.audit import KEPT
+from diagnostics.sources.audit import KEPT, policies_before
 from diagnostics.sources.audited import ACTIVITY, SYSTEM_EVENT, audited
 from diagnostics.sources.entries import both, either, logs
 from diagnostics.sources.search import PAGE_SIZE, Search, search
@@ -93,7 +93,8 @@ def history(session: Session, pipeline: PipelineProfile, ask: Ask) -> History:
     gap = found.note or "the audit logs were read in part" if not found.complete else ""
     if at < session.now - KEPT:
         gap = "audit logs are kept 400 days"
-    since = tuple(change for change in _recorded(found.items) if change.at >= at)
+    policies = policies_before(session, places, at, found.items)
+    since = tuple(change for change in _recorded(found.items, policies) if change.at >= at)
     return History(
         at=at,
         project=pipeline.project,
@@ -126,10 +127,10 @@ def _before(
     return tuple(recorded)
 
 
-def _recorded(found: Iterable[Any]) -> Iterator[Recorded]:
-    """Changes that were carried out, newest first. One that failed changed nothing."""
+def _recorded(found: Iterable[Any], before: Iterable[Any] = ()) -> Iterator[Recorded]:
+    """Changes that were carried out, newest first. One that failed changed nothing. `before`: older entries, for what policies were."""
     to_dict = load("google.protobuf.json_format").MessageToDict
-    for one in reversed(audited(found)):
+    for one in reversed(audited(found, before)):
         if one.code == 0:
             yield Recorded(
                 at=one.at,
