@@ -131,7 +131,8 @@ def run(arguments: Sequence[str]) -> int:
             sys.stderr.write(redact(traceback.format_exc()))
         return _fail(
             f"internal error: {type(error).__name__}: {error}",
-            "this is a fault of pubsub-diag; run the same command with -v and report what it prints",
+            "this is a fault of pubsub-diag; run the same command with -v and report what it prints, with the file of "
+            "`pubsub-diag selftest`",
         )
 
 

@@ -445,14 +445,14 @@ def test_it_is_bounded_in_time_and_in_reads_of_logs(lab: World, answering: Calla
         return logging_types.ListLogEntriesResponse.pb()(next_page_token="go on")
 
     def hangs(request: Any, honest: Callable[[Any], Any]) -> Any:
-        time.sleep(8)
+        time.sleep(15)
         return honest(request)
 
     answering({"ListLogEntries": endless, "GetTopic": hangs})
     before = len(lab.running.rpcs)
     began = time.monotonic()
     self_tested("--timeout", "3")
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 10
     read = [rpc for rpc in lab.running.rpcs[before:] if "ListLogEntries" in str(rpc)]
     assert 0 < len(read) <= 30
 
