@@ -110,7 +110,7 @@ def sign_in(environ: Mapping[str, str], impersonate: str = "", payer: str = "", 
     """
     asking = Asking(min(seconds, SIGN_IN_S))
     file = environ.get(CREDENTIALS, "")
-    found = _default(file, asking) or _gcloud(asking)
+    found = _default(file, asking) or _gcloud(asking, named=bool(payer))
     credentials, how, project = found
     login = _login(credentials, file)
     if impersonate:
@@ -155,14 +155,19 @@ def _default(file: str, asking: Asking) -> tuple[Any, str, str] | None:
     return credentials, "application default credentials", project or ""
 
 
-def _gcloud(asking: Asking) -> tuple[Any, str, str]:
+def _gcloud(asking: Asking, named: bool) -> tuple[Any, str, str]:
+    """gcloud's login; and its project, where none is named otherwise."""
     try:
         token = gcloud("auth", "print-access-token", within_s=asking.left())
     except GcloudError as error:
         raise SignInError(f"not signed in: no application default credentials, and {error}") from error
     from diagnostics.transport.gcloud_login import GcloudLogin
 
-    return GcloudLogin(token), "gcloud", ""
+    project = ""
+    if not named:
+        with contextlib.suppress(GcloudError):
+            project = gcloud("config", "get", "project", within_s=asking.left())
+    return GcloudLogin(token), "gcloud", project
 
 
 def _impersonated(source: Any, target: str) -> Any:

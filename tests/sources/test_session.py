@@ -87,17 +87,19 @@ def test_a_credentials_file_that_is_broken_is_not_passed_over(adc: Callable[[Any
         Session.open(Options(), {"GOOGLE_APPLICATION_CREDENTIALS": "/x/key.json"})
 
 
-def test_gclouds_login_stands_in_and_the_header_can_say_so(
+def test_gclouds_login_stands_in_with_its_project_and_the_header_can_say_so(
     adc: Callable[[Any], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adc(NOT_FOUND)
     gcloud = tmp_path / "gcloud"
-    gcloud.write_text("#!/bin/sh\necho a-token-for-a-test\n")
+    gcloud.write_text('#!/bin/sh\n[ "$1" = config ] && echo its-project || echo a-token-for-a-test\n')
     gcloud.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     session = Session.open(Options(), {})
     assert session.signed_in.how == "gcloud"
     assert session.signed_in.credentials.token == "a-token-for-a-test"
+    assert session.project == "its-project"
+    assert Session.open(Options(project="named"), {}).project == "named"
 
 
 def test_gcloud_is_found_by_the_name_that_the_machine_gives_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
@@ -19,12 +20,23 @@ class Messages(NamedTuple):
     reply: Any
 
 
+def installed() -> list[tuple[str, str]]:
+    """Module and class of every client that is here; some belong to extras."""
+    return [(module, name) for module, name in CLIENTS.values() if _is_here(module)]
+
+
+def _is_here(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
 @cache
 def messages() -> dict[str, Messages]:
     """By full name, service/Method, of every client that the program has."""
     noted = _Noting()
-    for module, name in CLIENTS.values():
-        load(module)
+    for module, name in installed():
         client = getattr(load(module), name)
         transport = client.get_transport_class("grpc")(channel=noted)
         transport._logged_channel, transport._stubs = noted, {}  # it asks the channel only at a call otherwise

@@ -43,9 +43,10 @@ def run(now: str, arguments: list[str]) -> None:
 def serve() -> None:
     """Fork a child for each line, and tell how it ended."""
     from diagnostics.run import investigate  # noqa: F401
-    from diagnostics.transport.clients import CLIENTS, load
+    from diagnostics.transport.clients import load
+    from tests.contract.front.messages import installed
 
-    for module, _ in CLIENTS.values():
+    for module, _ in installed():
         load(module)
     for module in (
         "google.auth.transport.requests",
