@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from diagnostics.evidence.model import FINE_AT_MOST, LogRow, PlatformLine, PlatformLines, RequestLog, Unseen, Why
+from diagnostics.evidence.model.answered import death
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
@@ -21,6 +22,7 @@ from diagnostics.sources.entries import (
     SYSTEM,
     Lines,
     began,
+    between,
     both,
     either,
     latency_s,
@@ -29,6 +31,8 @@ from diagnostics.sources.entries import (
     moment,
     of_lines,
     of_service,
+    one_of,
+    quoted,
     text_of,
 )
 from diagnostics.sources.route import Push, Receiver, Services, log_places
@@ -37,6 +41,11 @@ from diagnostics.transport.session import Session
 
 LINES = 100
 """Platform lines, and likewise ERROR lines, that are kept per service."""
+DIES = ("WORKER TIMEOUT", "failed to boot")
+"""With these words gunicorn prints, as plain text, that a worker of it dies."""
+DEATHS, LAST_WORDS = 5, 60
+"""Containers whose last lines are read, and so many lines of all of them."""
+BEFORE_DEATH, AFTER_DEATH = timedelta(seconds=60), timedelta(seconds=5)
 SEVERITY = {
     0: "DEFAULT", 100: "DEBUG", 200: "INFO", 300: "NOTICE", 400: "WARNING", 500: "ERROR", 600: "CRITICAL", 700: "ALERT",
     800: "EMERGENCY",
@@ -101,13 +110,19 @@ def request_log(
 
 
 def platform_lines(session: Session, pipeline: PipelineProfile, receiver: Receiver, window: Window) -> PlatformLines:
-    kinds = either((logs(SYSTEM), f"({both('severity>=ERROR', logs(STDOUT, STDERR))})"))
+    printed = either(("severity>=ERROR", *(f"textPayload:{quoted(words)}" for words in DIES)))
+    kinds = either((logs(SYSTEM), f"({both(printed, logs(STDOUT, STDERR))})"))
     clause, places = both(of_service(receiver), logs(SYSTEM, STDOUT, STDERR), kinds), log_places(pipeline, receiver)
     found = still_kept(session, window.since, window.until, search(session, places, clause, window.since, window.until))
     system = [e for e in found.items if log_id(e) == SYSTEM]
     errors = [e for e in found.items if log_id(e) != SYSTEM]
     cut = len(system) > LINES or len(errors) > LINES
-    kept = sorted((*system[:LINES], *errors[:LINES]), key=lambda e: (e.timestamp.seconds, e.timestamp.nanos))
+    words = _last_words(session, places, receiver, system)
+    known = {e.insert_id for e in errors[:LINES]}
+    kept = sorted(
+        (*system[:LINES], *errors[:LINES], *(e for e in words if e.insert_id not in known)),
+        key=lambda e: (e.timestamp.seconds, e.timestamp.nanos),
+    )
     if cut:
         note = f"the newest {LINES} of {len(system)} platform lines and of {len(errors)} error lines"
         found = found._replace(complete=False, note="; ".join(filter(None, (note, found.note))))
@@ -115,6 +130,25 @@ def platform_lines(session: Session, pipeline: PipelineProfile, receiver: Receiv
         source=log_provenance(session, "platform log", places, clause, (window.since, window.until), found),
         lines=tuple(_line(e) for e in kept),
     )
+
+
+def _last_words(session: Session, places: Sequence[str], receiver: Receiver, system: Iterable[Any]) -> list[Any]:
+    """What the newest few containers that went away had printed just before, newest first; nothing where none did."""
+    dead = [e for e in system if death(e.text_payload) is not None][:DEATHS]
+    if not dead:
+        return []
+    ends = [moment(e.timestamp) for e in dead]
+    instances = sorted({e.labels["instanceId"] for e in dead if "instanceId" in e.labels})
+    of = one_of("labels.instanceId", instances) if instances else ""
+    near = either(f"({between(at - BEFORE_DEATH, at + AFTER_DEATH)})" for at in ends)
+    clause = both(of_service(receiver), logs(STDOUT, STDERR), of, near)
+    try:
+        found = search(
+            session, places, clause, min(ends) - BEFORE_DEATH, max(ends) + AFTER_DEATH, most=LAST_WORDS, reads=2
+        )
+    except NotSeen:
+        return []
+    return found.items[:LAST_WORDS]
 
 
 def _rows(found: Iterable[Any]) -> tuple[LogRow, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -213,7 +214,6 @@ UNSEEN = Code("processed.unseen", Stage.PROCESSED, "what the receiver answers co
 
 _ABOUT_CALLS = (401, 403, 404, 405, 429)
 """Client errors that say something of the call or of the moment, and nothing of the message."""
-_PRINTED = ("stderr", "stdout")
 _VISIBLE = timedelta(minutes=5)
 """Backlogs are visible after at most this long (four minutes, and a sample)."""
 _AGAIN = 3
@@ -621,14 +621,27 @@ def _untried(seen: _Seen, dead: _Deaths, acks: float) -> bool:
 
 def _why_dead(dead: _Deaths, lines: PlatformLines | Unseen, first: datetime) -> tuple[str, str, str]:
     """(what the program or Cloud Run said last, how they died, how they die)."""
-    errors = (
-        () if isinstance(lines, Unseen) else [x for x in lines.lines if x.log in _PRINTED and x.severity == "ERROR"]
-    )
-    said = next((x.text for x in reversed(errors) if x.at >= first - timedelta(minutes=1)), "")
+    said = "" if isinstance(lines, Unseen) else _last_said(dead, lines, first)
     memory = next((x.text for x in reversed(dead.lines) if x.death is Death.MEMORY), "")
     if memory or any(r.ended is Ended.MEMORY for r in dead.rows):
         return said or memory, "were killed for memory", "are killed for memory"
     return said, "exited or failed to start", "exit or never start"
+
+
+def _last_said(dead: _Deaths, lines: PlatformLines, first: datetime) -> str:
+    """The newest thing that the program printed as an error; else what a container that died said last, an error by its words rather
+    than anything else: plain text has no severity."""
+    printed = [x for x in lines.lines if x.printed and x.at >= first - timedelta(minutes=1)]
+    died = {x.instance for x in dead.lines}
+    last = [x for x in printed if x.instance in died]
+    graded = [x for x in printed if x.severity in _GRAVE]
+    worded = [x for x in last if _ERROR_WORDS.search(x.text)]
+    reasons = [x for x in worded if x.death is None]  # why it died says more than that it did
+    return next((x.text for x in (*graded[-1:], *reasons[-1:], *worded[-1:], *last[-1:])), "")
+
+
+_GRAVE = ("ERROR", "CRITICAL", "ALERT", "EMERGENCY")
+_ERROR_WORDS = re.compile(r"(?i)error|exception|traceback|critical|fatal|panic|failed|cannot|not found|no such|denied")
 
 
 def _answers(seen: _Seen, service: ServiceConfig | Unseen, marks: ItemMarks | Unseen) -> Iterator[Finding]:

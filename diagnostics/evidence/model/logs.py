@@ -208,9 +208,15 @@ class PlatformLine(Struct, frozen=True, kw_only=True):
         """How a container went away, where the line tells of it."""
         return death(self.text)
 
+    @property
+    def printed(self) -> bool:
+        """Whether the program printed it."""
+        return self.log in ("stdout", "stderr")
+
 
 class PlatformLines(Evidence, frozen=True, kw_only=True):
-    """Lines of Cloud Run about instances (starts, exits, memory, probes) and ERROR lines of the receiving service in the window."""
+    """Lines of Cloud Run about instances (starts, exits, memory, probes) of the receiving service in the window, its ERROR lines, and the
+    last lines, of any severity, of containers that went away: plain text has none, so the reason of a crash mostly has none, either."""
 
     per_leg: ClassVar[bool] = True
     by_line: ClassVar[bool] = True

@@ -74,9 +74,12 @@ class Instance:
         at: float | None = None,
         trace: str = "",
     ) -> None:
+        """A line that the program prints. Only a JSON object has a severity: plain text is DEFAULT, whatever it says and wherever it
+        is printed (cloud.google.com/run/docs/logging)."""
         now = self.now
         moment = now if at is None else min(at, now)
-        self.signals.line(STDOUT if json else STDERR, severity, self.id, moment, now, text, json, trace)
+        told = severity if json else "DEFAULT"
+        self.signals.line(STDOUT if json else STDERR, told, self.id, moment, now, text, json, trace)
 
     def exit(self, code: int) -> None:
         if self.alive:
