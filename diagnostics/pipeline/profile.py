@@ -148,7 +148,11 @@ class Marker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     contains: str
     """A literal that every such line contains; it is what the log query asks for."""
     field: str = "textPayload"
-    """Log entry field that holds the text: textPayload or jsonPayload.<name>."""
+    """Log entry field that holds the text: jsonPayload.<name>, or textPayload, which a structured entry has in jsonPayload.message:
+    both are tried."""
+    log: str = ""
+    """Id of the log that holds the line, where the program writes through the Logging API: winston_log, java.log, …; empty: what it
+    prints, in stdout and stderr."""
     pattern: str = ""
     """Python regex on that text; named groups batch, item, correlation, date, reason, blocker, topic, and numbers."""
     captures: dict[str, str] = {}
@@ -204,6 +208,9 @@ class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Reasons that make an empty batch right by design, as substrings of the EMPTY or REFUSED marker's reason; and the names
     under which a GATE marker counts what is rightly kept back. Where a gate counts reasons, all that it kept back must be listed."""
     markers: tuple[Marker, ...] = ()
+    log_views: tuple[str, ...] = ()
+    """Where the services' logs are, by resource name, if not in their projects: projects/P/locations/L/buckets/B/views/V, or projects/P
+    for a project to which logs are routed. All of them are read."""
     accepted: tuple[Accepted, ...] = ()
     redact: RedactProfile = field(default_factory=RedactProfile)
     keep_runs: bool = True
@@ -212,11 +219,14 @@ class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @property
     def log_places(self) -> tuple[str, ...]:
         """Where the logs of the services are read, as resource names."""
-        return (f"projects/{self.project}",)
+        return self.log_views or (f"projects/{self.project}",)
 
     @property
     def audit_places(self) -> tuple[str, ...]:
-        """Where the audit logs are read, likewise: also in the services' projects, where the profile names others."""
+        """Where the audit logs are read, likewise: in the projects themselves, which always keep them, also in those of the services,
+        unless a view of such a bucket is named."""
+        if any("/buckets/_Required/" in view for view in self.log_views):
+            return self.log_views
         named = (self.project, self.coordinator.project, self.worker.project)
         return tuple(dict.fromkeys(f"projects/{project}" for project in named if project))
 
@@ -242,6 +252,12 @@ class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return set(means) <= {m.means for m in self.markers}
 
 
+LOG_PLACE = re.compile(
+    r"projects/[^/]+|(?:projects|folders|organizations|billingAccounts)/[^/]+/locations/[^/]+/buckets/[^/]+/views/[^/]+"
+)
+"""What log entries can be read of: a project, or a view of a log bucket (logging.proto)."""
+
+
 class ProfileError(ValueError):
     """A profile that cannot be used: names file, key and what was expected; `mend` is what would help, where that is known."""
 
@@ -255,12 +271,19 @@ def check(profile: PipelineProfile, where: str) -> PipelineProfile:
     for number, accepted in enumerate(profile.accepted):
         if not accepted.reason.strip() or not accepted.code:
             raise ProfileError(f"{where}: accepted[{number}]: expected a code and a reason")
+    for number, view in enumerate(profile.log_views):
+        if not LOG_PLACE.fullmatch(view):
+            raise ProfileError(
+                f'{where}: log_views[{number}]: expected projects/P or projects/P/locations/L/buckets/B/views/V, got "{view}"'
+            )
     for number, marker in enumerate(profile.markers):
         key = f"{where}: markers[{number}]"
         if marker.service not in ("coordinator", "worker"):
             raise ProfileError(f'{key}.service: expected "coordinator" or "worker", got "{marker.service}"')
         if not marker.contains:
             raise ProfileError(f"{key}.contains: expected a literal that the line contains, got nothing")
+        if "/logs/" in marker.log or not re.fullmatch(r"[\w/.%-]*", marker.log, re.ASCII):
+            raise ProfileError(f'{key}.log: expected the id of a log, such as winston_log, got "{marker.log}"')
         if marker.field != "textPayload" and not marker.field.startswith("jsonPayload."):
             raise ProfileError(f'{key}.field: expected textPayload or jsonPayload.<name>, got "{marker.field}"')
         try:

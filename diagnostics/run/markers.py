@@ -16,7 +16,7 @@ from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import Marker, PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.sources.entries import field as field_of
-from diagnostics.sources.marks import marker_filter, marks_of
+from diagnostics.sources.marks import marker_filter, marks_of, may_hold
 from diagnostics.sources.project import out_of_sight
 from diagnostics.sources.pubsub import subscription_config
 from diagnostics.sources.route import Receiver, Services, log_places, receiver, services, stated
@@ -136,9 +136,8 @@ def _count(found: Iterable[Any], open_ones: list[_Tally], known: Services) -> No
     """Add the lines, newest first, to the tallies of the markers that they belong to."""
     roles = {r.service: role for role, r in (("worker", known.worker), ("coordinator", known.coordinator)) if r}
     for entry in found:
-        role = roles.get(entry.resource.labels.get("service_name", ""), "")
         near = []
-        for tally in (t for t in open_ones if t.marker.service == role):
+        for tally in (t for t in open_ones if may_hold(entry, t.marker, roles)):
             text = field_of(entry, tally.marker.field)
             if tally.marker.contains in text:  # to the letter: what differs in case is another line
                 near.append((tally, text, re.search(tally.marker.pattern, text)))

@@ -19,6 +19,8 @@ DELAY = timedelta(seconds=10)
 REQUESTS = "run.googleapis.com/requests"
 STDOUT, STDERR = "run.googleapis.com/stdout", "run.googleapis.com/stderr"
 SYSTEM = "run.googleapis.com/varlog/system"
+MESSAGE = "jsonPayload.message"
+"""Where a structured entry has its line: Cloud Logging shows it as the text (cloud.google.com/logging/docs/structured-logging)."""
 
 
 # --- putting a filter together: always with parentheses, since OR binds stronger than AND -------------------------------
@@ -51,6 +53,8 @@ class Lines(NamedTuple):
     receiver: Receiver
     logs: tuple[str, ...]
     detail: str
+    through_api: bool = False
+    """Written through the Logging API: the entry may name another kind of resource and no service."""
 
 
 def of_lines(asked: Sequence[Lines]) -> str:
@@ -58,20 +62,31 @@ def of_lines(asked: Sequence[Lines]) -> str:
     the search shorter: resource type, service, location and log (docs.cloud.google.com/logging/docs/analyze/custom-index)."""
     if not asked:
         return ""
+    listed = logs(*_distinct(log for a in asked for log in a.logs))
+    if any(a.through_api for a in asked):
+        return both(listed, either(f"({both(_named(a), logs(*a.logs), a.detail)})" for a in asked))
     top = both(
         'resource.type="cloud_run_revision"',
         one_of("resource.labels.service_name", _distinct(a.receiver.service for a in asked)),
         one_of("resource.labels.location", _distinct(a.receiver.region for a in asked)),
-        logs(*_distinct(log for a in asked for log in a.logs)),
+        listed,
     )
     if len(asked) == 1:
         return both(top, asked[0].detail)
-    return both(top, either(f"({both(_named(a.receiver), logs(*a.logs), a.detail)})" for a in asked))
+    return both(top, either(f"({both(_named(a), logs(*a.logs), a.detail)})" for a in asked))
 
 
-def _named(receiver: Receiver) -> str:
-    name, region = quoted(receiver.service), quoted(receiver.region)
-    return both(f"resource.labels.service_name={name}", f"resource.labels.location={region}")
+def _named(lines: Lines) -> str:
+    name = f"resource.labels.service_name={quoted(lines.receiver.service)}"
+    if lines.through_api:
+        return f"({name} OR NOT resource.labels.service_name:*)"
+    return both(name, f"resource.labels.location={quoted(lines.receiver.region)}")
+
+
+def in_field(name: str, text: str) -> str:
+    """The field, as a marker names it, contains this text."""
+    places = ("textPayload", MESSAGE) if name == "textPayload" else (name,)
+    return either(f"{place}:{quoted(text)}" for place in places)
 
 
 def _distinct(names: Iterable[str]) -> list[str]:
@@ -109,9 +124,10 @@ def trace_id(entry: Any) -> str:
 
 
 def field(entry: Any, path: str) -> str:
-    """A field by its name in a filter: textPayload, or jsonPayload.a.b; empty where the entry lacks it."""
+    """A field by its name in a filter: jsonPayload.a.b, or textPayload, for which a structured entry has its message; empty where the
+    entry lacks it."""
     if path == "textPayload":
-        return str(entry.text_payload)
+        return str(entry.text_payload) or field(entry, MESSAGE)
     value: Any = entry.json_payload if entry.WhichOneof("payload") == "json_payload" else None
     for name in path.split(".")[1:]:
         if value is None or not hasattr(value, "fields") or name not in value.fields:
@@ -128,7 +144,7 @@ def text_of(entry: Any) -> str:
     """What a person would read: the text, the message of a structured entry, or all of it."""
     if entry.WhichOneof("payload") != "json_payload":
         return str(entry.text_payload)
-    message = field(entry, "jsonPayload.message")
+    message = field(entry, MESSAGE)
     if message:
         return message
     return json.dumps(load("google.protobuf.json_format").MessageToDict(entry.json_payload), sort_keys=True)

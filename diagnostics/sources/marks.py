@@ -35,7 +35,9 @@ from diagnostics.sources.entries import (
     both,
     either,
     field,
+    in_field,
     latency_s,
+    log_id,
     moment,
     of_lines,
     quoted,
@@ -276,7 +278,7 @@ def _naming(markers: Sequence[Marker], services: Services, batch: str) -> _Namin
     naming = [m for m in markers if _names("batch", m)]
     fields = sorted({_names("batch", m) for m in naming})
     clause = marker_filter(naming, services) if naming else ""
-    named = either(f"{name}:{quoted(batch)}" for name in fields) if fields else ""
+    named = either(in_field(name, batch) for name in fields) if fields else ""
     return _Naming(both(clause, named) if clause else "", all(m in naming for m in markers if _names("item", m)))
 
 
@@ -291,12 +293,13 @@ def marker_filter(markers: Iterable[Marker], services: Services) -> str:
 
 
 def marker_lines(markers: Iterable[Marker], services: Services) -> list[Lines]:
-    """What to ask for, by service."""
+    """What to ask for, by service and log."""
     listed, asked = list(markers), []
     for role, receiver in (("coordinator", services.coordinator), ("worker", services.worker)):
-        lines = sorted({f"{m.field}:{quoted(m.contains)}" for m in listed if m.service == role})
-        if lines and receiver:
-            asked.append(Lines(receiver, (STDOUT, STDERR), either(lines)))
+        for log in sorted({m.log for m in listed if m.service == role}):
+            lines = sorted({in_field(m.field, m.contains) for m in listed if (m.service, m.log) == (role, log)})
+            if receiver:
+                asked.append(Lines(receiver, (log,) if log else (STDOUT, STDERR), either(lines), through_api=bool(log)))
     return asked
 
 
@@ -309,10 +312,17 @@ def marks_of(found: Iterable[Any], markers: Sequence[Marker], services: Services
     return tuple(mark for entry in lines for mark in _marks(entry, reading, roles))
 
 
+def may_hold(entry: Any, marker: Marker, roles: dict[str, str]) -> bool:
+    """Whether an entry is of the log and the service of a marker. What is written through the API may name no service."""
+    service = entry.resource.labels.get("service_name", "")
+    if marker.log:
+        return log_id(entry) == marker.log and (not service or roles.get(service, "") == marker.service)
+    return log_id(entry) in ("", STDOUT, STDERR) and roles.get(service, "") == marker.service
+
+
 def _marks(entry: Any, reading: list[tuple[Marker, re.Pattern[str]]], roles: dict[str, str]) -> Iterator[Mark]:
-    role = roles.get(entry.resource.labels.get("service_name", ""), "")
     for marker, pattern in reading:
-        if marker.service != role:
+        if not may_hold(entry, marker, roles):
             continue
         text = field(entry, marker.field)
         if marker.contains.lower() not in text.lower():  # as the log query compares
@@ -322,7 +332,7 @@ def _marks(entry: Any, reading: list[tuple[Marker, re.Pattern[str]]], roles: dic
             continue
         captured = {name: value for name, value in match.groupdict().items() if value is not None}
         captured |= {name: value for name, path in marker.captures.items() if (value := field(entry, path))}
-        yield _mark(marker.means, entry, role, captured)
+        yield _mark(marker.means, entry, marker.service, captured)
 
 
 def _mark(means: Means, entry: Any, role: str, captured: dict[str, str]) -> Mark:

@@ -258,7 +258,10 @@ def log_places(pipeline: PipelineProfile, *receivers: Receiver | None) -> tuple[
 
 
 def audit_places(pipeline: PipelineProfile, services: Services, names: Iterable[str] = ()) -> tuple[str, ...]:
-    """Where changes of these services, and of what these full names are of, are logged: each in its own project."""
+    """Where changes of these services, and of what these full names are of, are logged: each in its own project, unless the profile
+    names the places."""
+    if any("/views/" in place for place in pipeline.audit_places):
+        return pipeline.audit_places
     named = ("/".join(name.split("/")[:2]) for name in names if name.startswith("projects/"))
     homes = (f"projects/{r.home(pipeline)}" for r in (services.worker, services.coordinator) if r)
     return tuple(dict.fromkeys((*pipeline.audit_places, *sorted({*named, *homes}))))

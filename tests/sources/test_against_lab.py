@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 import typing
+import urllib.request
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from diagnostics.evidence.model import (
     Backlog,
@@ -40,7 +43,7 @@ from diagnostics.evidence.model import (
     total,
 )
 from diagnostics.pipeline.load import load_profile, override, profile_of
-from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.pipeline.profile import Marker, PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.run.investigate import HANDED_IN
 from diagnostics.sources import PROVIDERS
@@ -84,7 +87,7 @@ def _leaves(kind: type) -> set[type]:
     return {leaf for k in below for leaf in _leaves(k)} if below else {kind}
 
 
-@pytest.mark.parametrize(("short", "reads"), [(False, 11), (True, 22)])
+@pytest.mark.parametrize(("short", "reads"), [(False, 9), (True, 18)])
 def test_everything_is_seen_of_a_healthy_night(lab: Any, short: bool, reads: int) -> None:
     """Also where every search has to be gone on with, its first page having come short."""
     with lab(fault("ListLogEntries", "short", pages=1) if short else NIGHT) as running:
@@ -217,6 +220,7 @@ def test_a_missing_permission_is_named_and_hides_only_its_own(lab: Any, permissi
 
 
 NIGHT = """
+draw: {short_log_pages: 0}
 name: a-night
 story: Tonight's batch.
 timeline:
@@ -261,6 +265,60 @@ def test_a_log_quota_that_is_used_up_is_told(lab: Any) -> None:
     with lab(log_reads_per_minute=2):
         seen = look(BatchMarks, ItemMarks, RequestLog, ChangeLog)
     assert any("quota" in u.says for u in seen.unseen())
+
+
+VIEWS = tuple(
+    f"projects/nba-props-platform/locations/global/buckets/{b}/views/_AllLogs" for b in ("_Default", "_Required")
+)
+
+
+def test_whoever_may_only_read_views_names_them(lab: Any) -> None:
+    with lab(NIGHT + "caller: {lacks: [logging.logEntries.list], holds: [logging.views.access]}\n"):
+        assert isinstance(look(BatchMarks).get(BatchMarks), Unseen)
+        seen = look(BatchMarks, ItemMarks, ChangeLog, profile=structs.replace(EXAMPLE, log_views=VIEWS))
+    marks = found(seen, BatchMarks)
+    assert marks.marks and found(seen, ItemMarks).marks
+    assert found(seen, ChangeLog).source.complete
+    assert f"--resource-names={','.join(VIEWS)}" in marks.source.by_hand
+
+
+def test_lines_that_a_program_writes_through_the_api_are_read_where_the_profile_says(lab: Any) -> None:
+    """As winston does in Node: a log of its own, the line in the message of a structured entry, and no service where it finds none."""
+    loud = Marker(
+        means=Means.CREATED,
+        contains="export created",
+        pattern=r"batch (?P<batch>\S+), (?P<expected>\d+) items",
+        log="winston_log",
+    )
+    with lab(NIGHT + "caller: {holds: [logging.logEntries.create]}\n") as running:
+        logs = Session.open(Options()).clients.get("logs")
+        for insert_id, labels in (("none", {}), ("other", {"service_name": "somebody-else"})):
+            logs.write_log_entries(
+                request={
+                    "log_name": "projects/nba-props-platform/logs/winston_log",
+                    "resource": {"type": "cloud_run_revision" if labels else "global", "labels": labels},
+                    "entries": [
+                        {
+                            "insert_id": insert_id,
+                            "json_payload": {"message": f"export created: batch B-{insert_id}, 7 items"},
+                        }
+                    ],
+                }
+            )
+        later = json.dumps({"seconds": 10}).encode()
+        urllib.request.urlopen(f"http://{running.endpoint}/lab/advance", later, timeout=10).close()
+        profile = structs.replace(EXAMPLE, markers=(*EXAMPLE.markers, loud))
+        marks = found(look(BatchMarks, profile=profile), BatchMarks).marks
+        unread = found(
+            look(
+                BatchMarks, profile=structs.replace(EXAMPLE, markers=(*EXAMPLE.markers, structs.replace(loud, log="")))
+            ),
+            BatchMarks,
+        )
+    assert [(m.batch, m.numbers, m.service) for m in marks if m.batch.startswith("B-")] == [
+        ("B-none", {"expected": 7}, "coordinator")
+    ]
+    assert not any(m.batch.startswith("B-") for m in unread.marks)
 
 
 def test_a_listing_that_is_cut_is_incomplete_and_not_lost(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:

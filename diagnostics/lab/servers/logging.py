@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from heapq import merge
 from itertools import islice, takewhile
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.cloud.audit import audit_log_pb2
 from google.cloud.logging_v2 import types
@@ -23,6 +24,8 @@ from diagnostics.lab.servers.pages import next_token, read_cursor
 
 DEFAULT_PAGE, MAX_PAGE, MAX_RESOURCES = 50, 1000, 100
 DAY_S = 86400.0
+LIST, VIEW = "logging.logEntries.list", "logging.views.access"
+"""To read a project's logs, and to read those that a view shows: who has only the second names the view."""
 RETENTION_S = {"cloudaudit.googleapis.com/activity": 400 * DAY_S, "cloudaudit.googleapis.com/system_event": 400 * DAY_S}
 """The _Required bucket keeps 400 days, everything else is in _Default."""
 DEFAULT_RETENTION_S = 30 * DAY_S
@@ -43,7 +46,7 @@ def list_log_entries(cloud: Cloud, request: Any) -> Any:
     if not cloud.log_reads.take():
         number = cloud.world.number
         raise quota("Read requests", "Read requests per minute", "logging.googleapis.com", number)
-    homes = _check_resources(cloud, list(request.resource_names))
+    places = _places(cloud, list(request.resource_names))
     if not 0 <= request.page_size <= MAX_PAGE:
         raise invalid(f"page_size must be 0 to {MAX_PAGE}, got {request.page_size}.")
     if request.order_by not in ORDERS:
@@ -60,7 +63,9 @@ def list_log_entries(cloud: Cloud, request: Any) -> Any:
     after = tuple(cursor.place) if cursor.place else None
     size = request.page_size or DEFAULT_PAGE
     end = _searched_to(cloud, query, newest_first, after, f"{request.filter} page {cursor.page}")
-    matching: Iterator[LogEntry] = (e for e in _matching(cloud, query, newest_first, after) if _home(cloud, e) in homes)
+    matching: Iterator[LogEntry] = (
+        e for e in _matching(cloud, query, newest_first, after) if any(p.holds(cloud, e) for p in places)
+    )
     if end is not None:
         matching = takewhile(lambda e: e.timestamp >= end if newest_first else e.timestamp <= end, matching)
     found = list(islice(matching, size + 1))
@@ -99,17 +104,33 @@ def _home(cloud: Cloud, entry: LogEntry) -> str:
     return entry.resource_labels.get("project_id", cloud.world.project)
 
 
-def _check_resources(cloud: Cloud, names: list[str]) -> set[str]:
-    """Ids of the projects that are asked for. Raises RpcError."""
+class _Place(NamedTuple):
+    """A project, or the bucket of it that a view is of."""
+
+    project: str
+    bucket: str = ""
+
+    def holds(self, cloud: Cloud, entry: LogEntry) -> bool:
+        required = entry.log in RETENTION_S
+        return _home(cloud, entry) == self.project and (not self.bucket or required == (self.bucket == "_Required"))
+
+
+def _places(cloud: Cloud, names: list[str]) -> list[_Place]:
+    """What is asked for. Raises RpcError. Of the buckets, every project has those two; a view of either shows all of it."""
     if not 1 <= len(names) <= MAX_RESOURCES:
         raise invalid(f"resource_names must name 1 to {MAX_RESOURCES} resources.")
+    places = []
     for name in names:
-        if not name.startswith("projects/") or name.count("/") != 1:
-            raise invalid(f'Invalid or unsupported resource name "{name}": expected projects/PROJECT.')
-        known = cloud.world.id_of(name.removeprefix("projects/"))
-        if not known or "logging.logEntries.list" not in cloud.held_in(name):
-            raise denied("google.logging.v2.LoggingServiceV2", "logging.logEntries.list", name)
-    return {cloud.world.id_of(name.removeprefix("projects/")) for name in names}
+        match = re.fullmatch(r"projects/([^/]+)(?:/locations/global/buckets/(_Default|_Required)/views/[^/]+)?", name)
+        if match is None:
+            raise invalid(
+                f'Invalid or unsupported resource name "{name}": expected projects/PROJECT, or a view of a bucket of it.'
+            )
+        project, needed = cloud.world.id_of(match[1]), VIEW if match[2] else LIST
+        if not project or needed not in cloud.held_in(f"projects/{match[1]}"):
+            raise denied("google.logging.v2.LoggingServiceV2", needed, name)
+        places.append(_Place(project, match[2] or ""))
+    return places
 
 
 def _matching(cloud: Cloud, query: LogQuery, newest_first: bool, after: tuple[Any, ...] | None) -> Iterator[LogEntry]:
@@ -195,7 +216,7 @@ METHODS: tuple[Method, ...] = (
         "google.logging.v2.LoggingServiceV2/ListLogEntries",
         types.ListLogEntriesRequest.pb(),
         list_log_entries,
-        "logging.logEntries.list",
+        lambda r: VIEW if r.resource_names and all("/views/" in name for name in r.resource_names) else LIST,
         lambda r: r.filter,
     ),
 )

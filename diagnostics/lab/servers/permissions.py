@@ -53,6 +53,7 @@ OTHERS = frozenset(
         "iam.serviceAccounts.signJwt",
         "logging.logEntries.create",
         "logging.privateLogEntries.list",
+        "logging.views.access",
         "monitoring.alertPolicies.create",
         "pubsub.snapshots.create",
         "pubsub.snapshots.delete",
