@@ -50,6 +50,9 @@ class Unverified:
     """Which of the documented sentences a caller without the right gets in the request log; empty: either."""
     short_log_pages: float = 0.0
     """Share of log reads that have no time to search all (documented; how often it happens is not)."""
+    metrics_begin_unknown: bool = False
+    """Whether Monitoring calls a metric of Google's that was never written in the project unknown (404, as seen in public for some of
+    them), or answers that it has no series of it."""
     pending_outlives_caller: bool = True
     """Whether a request that still waits for an instance is handed to one after its caller hung up, or forgotten without a log
     entry. (Once it is inside a container the page is clear: the container is not told.)"""
@@ -87,6 +90,7 @@ class Unverified:
             short_pulls=rng.choice([0.0, 0.2, 0.5]),
             pending_outlives_caller=rng.random() < 0.5,
             short_log_pages=rng.choice([0.0, 0.0, 0.3]),
+            metrics_begin_unknown=rng.random() < 0.5,
             policy_changes=forms.choice(["delta", "whole", "whole"]),
             deploy_sets_policy=forms.random() < 0.5,
         )

@@ -246,7 +246,26 @@ def _held(session: Session, place: _Place, permissions: list[str]) -> _Reply:
         return _Reply(None, off.says, rpc.api, off.mend)
     except NotSeen as failed:
         return _Reply(None, failed.says, rpc.api)
-    return _Reply(set(reply.permissions), "", rpc.api)
+    held = set(reply.permissions)
+    if not held and place.kind in _LOOK and not _there(session, place):
+        return _Reply(None, f"{place.name} does not exist", rpc.api)
+    return _Reply(held, "", rpc.api)
+
+
+_LOOK = {TOPIC: (rpcs.GET_TOPIC, "topic"), SUBSCRIPTION: (rpcs.GET_SUBSCRIPTION, "subscription")}
+"""Kinds of which Pub/Sub answers that nobody holds any permission, where there is no such thing."""
+
+
+def _there(session: Session, place: _Place) -> bool:
+    """False only where Google says that it is not."""
+    rpc, field = _LOOK[place.kind]
+    try:
+        call(session, rpc, {field: place.name})
+    except NotThere:
+        return False
+    except NotSeen:
+        return True
+    return True
 
 
 def _places(session: Session, pipeline: PipelineProfile) -> list[Callable[[], list[_Place]]]:

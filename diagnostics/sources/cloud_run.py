@@ -126,7 +126,7 @@ def _revision(found: Any, service: str) -> RevisionSettings:
 
 def _template(found: Any, service: str, name: str, created: Any, ready: Any = None) -> RevisionSettings:
     """What a revision and a revision template have in common."""
-    container = found.containers[0] if found.containers else None
+    container = _taking_requests(found.containers)
     resources = container.resources if container is not None and container.HasField("resources") else None
     limits = dict(resources.limits) if resources is not None else {}
     return RevisionSettings(
@@ -137,7 +137,7 @@ def _template(found: Any, service: str, name: str, created: Any, ready: Any = No
         max_instances=found.scaling.max_instance_count or MAX_INSTANCES,
         concurrency=found.max_instance_request_concurrency or CONCURRENCY,
         timeout_s=seconds(found.timeout) or TIMEOUT_S,
-        cpu=limits.get("cpu", "1"),
+        cpu=cores(limits.get("cpu", "1")),
         memory=limits.get("memory", "512Mi"),
         cpu_idle=resources.cpu_idle
         if resources is not None
@@ -149,6 +149,18 @@ def _template(found: Any, service: str, name: str, created: Any, ready: Any = No
         message=redact(ready.message, 300) if ready is not None else "",
         labels=dict(found.labels),
     )
+
+
+def _taking_requests(containers: Any) -> Any:
+    """The container that takes the requests, which names a port where others stand beside it; None: there is none."""
+    return next((c for c in containers if c.ports), containers[0] if containers else None)
+
+
+def cores(limit: str) -> str:
+    """A CPU limit in cores, however it is written: 1000m is 1, 500m is 0.5."""
+    if limit.endswith("m") and limit[:-1].isdigit():
+        return f"{int(limit[:-1]) / 1000:g}"
+    return limit
 
 
 def _value(variable: Any) -> str:

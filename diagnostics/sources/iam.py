@@ -193,6 +193,20 @@ def full_account(pipeline: PipelineProfile, email: str) -> str:
     """
     if not email:
         raise NotSeen(Why.NOT_CONFIGURED, "the pushes carry no token, so there is no push account")
-    domain = email.rpartition("@")[2]
-    named = domain.removesuffix(".iam.gserviceaccount.com") if domain.endswith(".iam.gserviceaccount.com") else ""
-    return f"projects/{named or pipeline.project}/serviceAccounts/{email}"
+    return f"projects/{_project_of(email) or pipeline.project}/serviceAccounts/{email}"
+
+
+def _project_of(email: str) -> str:
+    """The project of a service account, as far as its address tells. That of a project example.com:shop ends in shop.example.com."""
+    name, _, domain = email.partition("@")
+    if domain == "appspot.gserviceaccount.com":
+        project = name
+    elif domain.endswith(_OWN):
+        project = domain.removesuffix(_OWN)
+    else:
+        return ""
+    short, _, scope = project.partition(".")
+    return f"{scope}:{short}" if scope else short
+
+
+_OWN = ".iam.gserviceaccount.com"

@@ -104,8 +104,8 @@ def receiver_traffic(
         _service(pipeline, receiver),
         _minutes(window),
         counts(f"{RUN}/request_count", "response_code_class", "resource.revision_name"),
-        percentile(f"{RUN}/request_latencies", 50, MILLI),
-        percentile(f"{RUN}/request_latencies", 99, MILLI),
+        percentile(f"{RUN}/request_latencies", 50, MILLI).aside(),
+        percentile(f"{RUN}/request_latencies", 99, MILLI).aside(),
     )
     return ReceiverTraffic(source=got.source, requests=got.series[0], p50=got.series[1], p99=got.series[2])
 
@@ -119,10 +119,10 @@ def receiver_capacity(
         _service(pipeline, receiver),
         _minutes(window),
         gauge(f"{RUN}/container/instance_count", "state", reducer="REDUCE_SUM"),
-        percentile(startup, 50, MILLI),
-        percentile(startup, 99, MILLI),
+        percentile(startup, 50, MILLI).aside(),
+        percentile(startup, 99, MILLI).aside(),
         counts(startup),
-        percentile(f"{RUN}/request_latency/pending", 99, MILLI),
+        percentile(f"{RUN}/request_latency/pending", 99, MILLI).aside(),
     )
     instances, startup_p50, startup_p99, startups, pending_p99 = got.series
     return ReceiverCapacity(

@@ -35,6 +35,11 @@ class Query(NamedTuple):
     """From the metric's unit to ours: 1e-6 from microseconds, 1e-3 from milliseconds."""
     delay_s: int = 120
     """"After sampling, data is not visible for up to" this long."""
+    beside: bool = False
+    """Whether the other queries of its fetch say something without it: then it may fail alone."""
+
+    def aside(self) -> Query:
+        return self._replace(beside=True)
 
 
 class Resource(NamedTuple):
@@ -74,14 +79,27 @@ def percentile(metric: str, share: int, scale: float, delay_s: int = 120) -> Que
 
 
 def fetch(session: Session, resource: Resource, span: Span, *queries: Query) -> Fetched:
-    """The series of each query, all asked at once. Raises NotSeen when one of them cannot be seen."""
+    """The series of each query, all asked at once. Raises NotSeen when one of them cannot be seen that the others need.
+
+    A metric of Google's that was never written in the project is not known there (404): its series are empty, and that says no more
+    than that nothing was counted until some minutes ago.
+    """
     begin, end = _whole(span)
-    asked = together(*(partial(_ask, session, resource, query, begin, end, span.step_s) for query in queries))
+    asked = [
+        _settled(query, answer)
+        for query, answer in zip(
+            queries,
+            together(*(partial(_tried, session, resource, query, begin, end, span.step_s) for query in queries)),
+            strict=True,
+        )
+    ]
     limit = session.now - KEPT
     if end < limit and not any(found.items for found in asked):
         raise NotSeen(Why.EXPIRED, f"metrics are kept 6 weeks, and the window ended {end:%Y-%m-%d}")
     short = next((found for found in asked if not found.complete), None)
     slowest = max(query.delay_s for query in queries)
+    if all(found.note.startswith(NEVER) for found in asked):
+        slowest = max(slowest, UNKNOWN_FOR_S)
     newest = min(_minute(session.now - timedelta(seconds=slowest)), end)
     return Fetched(
         [tuple(_series(found.items, query)) for query, found in zip(queries, asked, strict=True)],
@@ -92,19 +110,20 @@ def fetch(session: Session, resource: Resource, span: Span, *queries: Query) -> 
             fetched_at=session.now,
             as_of=newest,
             complete=short is None and (begin >= limit or any(_reach(found) < limit for found in asked)),
-            note="; ".join(filter(None, (short.note if short else "", _step_note(span), _lost(begin, limit)))),
+            note="; ".join(filter(None, (*_notes(asked), _step_note(span), _lost(begin, limit)))),
         ),
     )
 
 
 def promql(resource: Resource, query: Query, step_s: int) -> str:
-    """A line for Metrics Explorer's PromQL editor that shows the same."""
+    """A line for Metrics Explorer's PromQL editor that shows the same. Its window holds several of the samples, which are a minute apart:
+    Prometheus needs two for an increase."""
     distribution = query.aligner.startswith("ALIGN_PERCENTILE")
     suffix = "_bucket" if distribution else "_count" if query.metric in DISTRIBUTIONS else ""
     labels = (("__name__", query.metric + suffix), ("monitored_resource", resource.type), *resource.labels)
     selector = "{" + ",".join(f'"{name}"="{value}"' for name, value in labels) + "}"
     names = [name.removeprefix("resource.") for name in query.by]
-    over = f"{step_s // 60}m"
+    over = f"{max(step_s // 60, 5)}m"
     if distribution:
         share = int(query.aligner[-2:]) / 100
         return f"histogram_quantile({share:g}, sum by (le) (increase({selector}[{over}])))"
@@ -112,6 +131,11 @@ def promql(resource: Resource, query: Query, step_s: int) -> str:
     inner = f"increase({selector}[{over}])" if query.aligner == "ALIGN_DELTA" else f"max_over_time({selector}[{over}])"
     return f"{how} by ({', '.join(names)}) ({inner})" if names else f"{how}({inner})"
 
+
+NEVER = "nothing was ever counted in this project for "
+"""How the note of a metric begins that Cloud Monitoring does not know there."""
+UNKNOWN_FOR_S = 600
+""""If a metric was created recently, it could take up to 10 minutes to become available", says the 404."""
 
 DISTRIBUTIONS = frozenset({f"{PUBSUB}/topic/message_sizes", f"{RUN}/container/startup_latencies"})
 """Distributions of which only the number of values is read."""
@@ -130,10 +154,33 @@ def _ask(session: Session, resource: Resource, query: Query, begin: datetime, en
         },
         "page_size": PAGE_SIZE,
     }
+    return pages(session, TIME_SERIES, request, "time_series", most=5)
+
+
+def _tried(
+    session: Session, resource: Resource, query: Query, begin: datetime, end: datetime, step_s: int
+) -> Pages | NotSeen:
+    """What came of a query, so that one that fails does not take the others along."""
     try:
-        return pages(session, TIME_SERIES, request, "time_series", most=5)
-    except NotThere as error:
-        raise NotSeen(Why.FAILED, f"Cloud Monitoring does not know {query.metric}: {error}") from error
+        return _ask(session, resource, query, begin, end, step_s)
+    except NotThere:
+        return Pages([], note=f"{NEVER}{query.metric}")
+    except NotSeen as failed:
+        return failed
+
+
+def _settled(query: Query, answer: Pages | NotSeen) -> Pages:
+    """Raises NotSeen where the others are nothing without it."""
+    if not isinstance(answer, NotSeen):
+        return answer
+    if not query.beside:
+        raise answer
+    return Pages([], False, f"{query.metric} could not be seen: {answer.says}")
+
+
+def _notes(asked: Iterable[Pages]) -> Iterable[str]:
+    """What to say of the answers, the same things once."""
+    return dict.fromkeys(found.note for found in asked if found.note)
 
 
 def _filter(resource: Resource, query: Query) -> str:

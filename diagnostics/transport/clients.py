@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import re
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from diagnostics.evidence.model import OUR_USER_AGENT
@@ -23,6 +25,29 @@ CLIENTS: dict[str, tuple[str, str]] = {
     "organizations": ("google.cloud.resourcemanager_v3.services.organizations", "OrganizationsClient"),
 }
 """Our name of a client to its module and class. That of Firestore comes with the extra `firestore`."""
+
+OVERRIDES = "CLOUDSDK_API_ENDPOINT_OVERRIDES_"
+"""Begin of the variables in which gcloud takes the endpoint of an API: of a region, or of Private Service Connect."""
+_OVERRIDDEN = {
+    "publisher": "PUBSUB", "subscriber": "PUBSUB", "metrics": "MONITORING", "logs": "LOGGING", "services": "RUN", "revisions": "RUN",
+    "accounts": "IAM", "tokens": "IAMCREDENTIALS", "projects": "CLOUDRESOURCEMANAGER",
+}  # fmt: skip
+"""Client to the end of its variable."""
+_GOOGLES = re.compile(r"https://(?P<host>[a-z0-9.-]+\.googleapis\.com)/?")
+
+
+def endpoints(environ: Mapping[str, str]) -> dict[str, str]:
+    """Client to the host that it is to ask instead of its own, as gcloud's variables say. Raises ValueError for a host that is not
+    Google's: tokens go there."""
+    found = {}
+    for client, api in _OVERRIDDEN.items():
+        if given := environ.get(OVERRIDES + api):
+            host = _GOOGLES.fullmatch(given)
+            if host is None:
+                raise ValueError(f"{OVERRIDES}{api}={given}: expected https://HOST.googleapis.com/")
+            found[client] = host["host"]
+    return found
+
 
 LAB_CHANNEL = [
     ("grpc.enable_http_proxy", 0),  # gRPC obeys http_proxy even for 127.0.0.1
@@ -44,9 +69,13 @@ def load(module: str) -> Any:
 class Clients:
     """The clients of one run: one credentials object, in the lab one channel. Safe to use from many threads."""
 
-    def __init__(self, credentials: Any, lab: str = "", payer: str = "") -> None:
-        """`payer`: the project that calls may be counted against, where Google wants one named; empty: none."""
+    def __init__(
+        self, credentials: Any, lab: str = "", payer: str = "", endpoints: Mapping[str, str] | None = None
+    ) -> None:
+        """`payer`: the project that calls may be counted against, where Google wants one named; empty: none. `endpoints`: client to
+        the host that it asks instead of its own."""
         self._credentials = credentials
+        self.endpoints = endpoints or {}
         self._lab = lab
         self._payer = payer
         self._paid: dict[str, bool] = {}
@@ -110,7 +139,8 @@ class Clients:
         credentials = self._credentials
         if self._paid.get(name):
             credentials = credentials.with_quota_project(self._payer)
-        return client(credentials=credentials, client_info=info)
+        asked = {"api_endpoint": self.endpoints[name]} if name in self.endpoints else None
+        return client(credentials=credentials, client_info=info, client_options=asked)
 
     def _lab_channel(self) -> Any:
         with self._locks["channel"]:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from diagnostics.evidence.redact import principal
-from diagnostics.transport.clients import Clients
+from diagnostics.transport.clients import Clients, endpoints
 from diagnostics.transport.log_reads import PER_MINUTE, LogReads
 from diagnostics.transport.sign_in import SignIn, SignInError, prepare, sign_in
 from diagnostics.transport.witness import Witness
@@ -139,7 +139,7 @@ class Session:
                 lab=lab,
                 log_reads=LogReads(lab.log_reads, options.state, f"lab {lab.http} {lab.grpc}"),
             )
-        ignored = _without_emulators()
+        ignored, asked = _without_emulators(), _endpoints(environ)
         payer = named or options.payer
         who = sign_in(environ, options.impersonate, payer, options.timeout_s)
         return cls(
@@ -148,7 +148,7 @@ class Session:
             signed_in=who,
             project=named or who.project,
             lab=None,
-            clients=Clients(who.credentials, payer=(payer or who.project) if who.login.lacks_payer else ""),
+            clients=Clients(who.credentials, "", (payer or who.project) if who.login.lacks_payer else "", asked),
             ignored=ignored,
             began=began,
             log_reads=LogReads(options.log_reads, options.state),
@@ -180,6 +180,11 @@ class Session:
         fresh = self.again(timeout_s, now)
         fresh._calls, fresh._lock = [], threading.Lock()
         return fresh
+
+    @property
+    def asked_at(self) -> tuple[str, ...]:
+        """Hosts of Google's that are asked instead of the usual ones, because the environment says so."""
+        return tuple(sorted(set(self.clients.endpoints.values())))
 
     @property
     def principal(self) -> str:
@@ -236,6 +241,13 @@ def together(*questions: Callable[[], T]) -> list[T]:
     if errors:
         raise errors[0]
     return answers
+
+
+def _endpoints(environ: Mapping[str, str]) -> dict[str, str]:
+    try:
+        return endpoints(environ)
+    except ValueError as error:
+        raise SignInError(str(error), ("unset the variable, or name an endpoint of Google's",)) from error
 
 
 def _without_emulators() -> tuple[str, ...]:

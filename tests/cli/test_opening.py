@@ -26,6 +26,7 @@ class FakeSession:
     """A session that is open at once: outside the lab, or in it."""
 
     ignored: tuple[str, ...] = ()
+    asked_at: tuple[str, ...] = ()
     tell: Callable[[str], None]
 
     def __init__(self, project: str = "", lab: object = None) -> None:

@@ -9,7 +9,14 @@ import msgspec
 import pytest
 
 from diagnostics.cli.do.access import custom_role
-from diagnostics.evidence.model import BatchStatus, Evidence, Means, PushCounts, SubscriptionPolicy
+from diagnostics.evidence.model import (
+    BatchStatus,
+    Evidence,
+    Means,
+    PushCounts,
+    SubscriptionConfig,
+    SubscriptionPolicy,
+)
 from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import load
 from diagnostics.lab.servers.serve import start
@@ -79,6 +86,17 @@ def test_a_project_may_be_named_by_its_number(session: Session) -> None:
 def test_what_is_no_push_subscription_is_refused(session: Session, name: str, says: str) -> None:
     with pytest.raises(ProfileError, match=says):
         discover(session, name)
+
+
+def test_a_misspelt_subscription_is_missing_and_no_permission(session: Session) -> None:
+    """Pub/Sub tells of what does not exist that nobody holds any permission on it."""
+    misspelt = msgspec.structs.replace(
+        EXAMPLE, request=msgspec.structs.replace(EXAMPLE.request, subscription="no-such")
+    )
+    tested = access(session, misspelt, {"push-auth": [SubscriptionConfig]})
+    (about,) = [p for p in tested.permissions if p.on.endswith("/subscriptions/no-such")]
+    assert about.held is None
+    assert about.says == "projects/nba-props-platform/subscriptions/no-such does not exist"
 
 
 def test_access_tells_held_from_missing_and_what_hangs_on_it(session: Session) -> None:

@@ -150,6 +150,11 @@ def test_an_account_is_named_with_its_project_since_the_wildcard_hides_that_it_i
     assert (
         full_account(profile, "a@q.iam.gserviceaccount.com") == "projects/q/serviceAccounts/a@q.iam.gserviceaccount.com"
     )
+    for email, project in (
+        ("a@shop.example.com.iam.gserviceaccount.com", "example.com:shop"),
+        ("shop@appspot.gserviceaccount.com", "shop"),
+    ):
+        assert full_account(profile, email) == f"projects/{project}/serviceAccounts/{email}"
     default = "123-compute@developer.gserviceaccount.com"
     assert full_account(profile, default) == f"projects/p/serviceAccounts/{default}"
     with pytest.raises(NotSeen, match="carry no token"):

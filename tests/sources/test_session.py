@@ -187,6 +187,26 @@ def test_an_emulator_of_the_environment_never_stands_in_for_google(
         assert client.transport.grpc_channel._channel.target() == b"dns:///pubsub.googleapis.com:443", name
 
 
+def test_an_endpoint_of_a_region_is_asked_where_gcloud_would_ask_it(
+    adc: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adc(google.auth.credentials.AnonymousCredentials())
+    monkeypatch.setattr(sign_in_module, "_refresh", lambda *_, **__: None)
+    regional = {"CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB": "https://us-west2-pubsub.googleapis.com/"}
+    session = Session.open(Options(), regional)
+    assert session.asked_at == ("us-west2-pubsub.googleapis.com",)
+    for name, host in (("publisher", "us-west2-pubsub"), ("subscriber", "us-west2-pubsub"), ("logs", "logging")):
+        channel = session.clients.get(name).transport.grpc_channel._channel
+        assert channel.target() == f"dns:///{host}.googleapis.com:443".encode(), name
+
+
+@pytest.mark.parametrize("host", ["https://pubsub.example.com/", "http://pubsub.googleapis.com", "127.0.0.1:8085"])
+def test_no_token_goes_to_an_endpoint_that_is_not_googles(adc: Callable[[Any], None], host: str) -> None:
+    adc(google.auth.credentials.AnonymousCredentials())
+    with pytest.raises(SignInError, match=r"expected https://HOST\.googleapis\.com/"):
+        Session.open(Options(), {"CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB": host})
+
+
 def test_a_person_is_named_without_their_address(adc: Callable[[Any], None]) -> None:
     adc(Credentials(account="alice@example.com"))
     principal = Session.open(Options(), {}).principal

@@ -74,6 +74,8 @@ def session_of(asked: Access, payer: str = "") -> Session:
     session.project = by_id(session, session.project, asked.subscription or "")
     if session.ignored:
         tell(f"{', '.join(session.ignored)} is ignored: Google Cloud is asked, not an emulator", asked.quiet)
+    if session.asked_at:
+        tell(f"asked at {', '.join(session.asked_at)}, as CLOUDSDK_API_ENDPOINT_OVERRIDES_… says", asked.quiet)
     session.tell = lambda text: tell(text, asked.quiet)
     return session
 

@@ -14,6 +14,7 @@ from diagnostics.lab.servers.permissions import tested
 
 GetIamPolicyRequest = iam_policy_pb2.GetIamPolicyRequest
 TestIamPermissionsRequest = iam_policy_pb2.TestIamPermissionsRequest
+TestIamPermissionsResponse = iam_policy_pb2.TestIamPermissionsResponse
 
 
 def policy_message(policy: Policy, request: Any) -> Any:
@@ -46,6 +47,4 @@ def _binding(binding: Binding, conditions: bool) -> Any:
 
 def held_permissions(cloud: Cloud, request: Any) -> Any:
     """Answer to TestIamPermissions."""
-    return iam_policy_pb2.TestIamPermissionsResponse(
-        permissions=tested(cloud.held_in(request.resource), list(request.permissions))
-    )
+    return TestIamPermissionsResponse(permissions=tested(cloud.held_in(request.resource), list(request.permissions)))

@@ -10,7 +10,7 @@ from google.cloud.monitoring_v3 import types
 from diagnostics.lab.query import monitoring as query
 from diagnostics.lab.query.tokens import FilterError
 from diagnostics.lab.servers.cloud import Cloud, Method, split_name
-from diagnostics.lab.servers.errors import denied, invalid, not_found
+from diagnostics.lab.servers.errors import RpcError, denied, invalid, not_found
 from diagnostics.lab.servers.pages import next_token, read_cursor, slice_page
 from diagnostics.lab.telemetry.align import Aggregation, RefusedError, aggregate, check
 from diagnostics.lab.telemetry.metrics import METRICS, RESOURCES, SAMPLE_PERIOD_S, Metric, Type
@@ -38,6 +38,8 @@ def list_time_series(cloud: Cloud, request: Any) -> Any:
     cursor = read_cursor(request.page_token, *same)
     done, now = cursor.place or (0, cloud.lab.now())
     window = _window(request, now)
+    if cloud.lab.unverified.metrics_begin_unknown and not _written(cloud, metric, home):
+        raise _unknown(metric.type)
     try:
         check(metric, asked)
         raw = raw_series(cloud.telemetry, metric, _selects(wanted, home), window, cloud.lab.unverified)
@@ -90,11 +92,20 @@ def _project(cloud: Cloud, name: str) -> str:
 def _known_metric(name: str) -> Metric:
     metric = METRICS.get(name)
     if metric is None:
-        raise not_found(
-            f'Cannot find metric(s) that match type = "{name}". If a metric was created recently, '
-            "it could take up to 10 minutes to become available. Please try again soon."
-        )
+        raise _unknown(name)
     return metric
+
+
+def _unknown(name: str) -> RpcError:
+    return not_found(
+        f'Cannot find metric(s) that match type = "{name}". If a metric was created recently, '
+        "it could take up to 10 minutes to become available. Please try again soon."
+    )
+
+
+def _written(cloud: Cloud, metric: Metric, home: str) -> bool:
+    """Whether the project has any series of the metric, of whatever resource and time."""
+    return any(s.resource["project_id"] == home for s in cloud.telemetry.metrics.get(metric.type, {}).values())
 
 
 def _metric(text: str) -> tuple[Metric, query.MetricQuery]:

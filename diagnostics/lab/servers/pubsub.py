@@ -15,6 +15,7 @@ from diagnostics.lab.servers.errors import RpcError, invalid
 from diagnostics.lab.servers.iam_policy import (
     GetIamPolicyRequest,
     TestIamPermissionsRequest,
+    TestIamPermissionsResponse,
     held_permissions,
     policy_message,
 )
@@ -86,8 +87,14 @@ def get_iam_policy(cloud: Cloud, request: Any) -> Any:
 
 
 def test_iam_permissions(cloud: Cloud, request: Any) -> Any:
-    """Only permissions of that kind of resource: to create a snapshot, say, is one of the project."""
-    _resource(cloud, request.resource)
+    """Only permissions of that kind of resource: to create a snapshot, say, is one of the project. Of what does not exist nobody holds
+    any: the method's documentation says so, "not a NOT_FOUND error"."""
+    try:
+        _resource(cloud, request.resource)
+    except RpcError as error:
+        if error.code != "NOT_FOUND":
+            raise
+        return TestIamPermissionsResponse()
     for permission in request.permissions:
         if not permission.startswith(f"pubsub.{_kind(request.resource)}."):
             raise invalid(f"Permission {permission} is not valid for this resource.")
