@@ -18,6 +18,7 @@ from diagnostics.evidence.run_app import Address, address
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile, ServiceProfile
 from diagnostics.transport.call import NotThere, Pages, call, pages
+from diagnostics.transport.provenance import gcloud
 from diagnostics.transport.rpcs import GET_PROJECT, GET_SERVICE, LIST_SERVICES
 from diagnostics.transport.session import Session
 
@@ -188,8 +189,19 @@ def _of_domain(session: Session, pipeline: PipelineProfile, host: str, region: s
         return found
     if kind := _other_kind(host):
         raise NotSeen(Why.NOT_CONFIGURED, f"{host} is {kind}: Pub/Sub alone tells how it answers")
-    where = f"no service in {region} has the URL https://{host}" if region else f"the region of {host} is not known"
-    raise NotSeen(Why.NOT_CONFIGURED, where, mend=_name_it(role))
+    where = (
+        f"no service of {pipeline.project} in {region} has the URL"
+        if region
+        else "nothing tells which service has the URL"
+    )
+    says = f"{where} https://{host}: a domain of its own may lead to any service, or to a load balancer before it"
+    read = gcloud("logging", "read", _BALANCED.format(host=host), f"--project={pipeline.project}", "--limit=20")
+    mend = f"{_name_it(role)}; a load balancer's own log shows its answers: {read}"
+    raise NotSeen(Why.NOT_CONFIGURED, says, mend=mend)
+
+
+_BALANCED = 'resource.type="http_load_balancer" AND httpRequest.requestUrl:"https://{host}/"'
+"""Requests to a host in the log of an external application load balancer; `statusDetails` says who answered."""
 
 
 def _other_kind(host: str) -> str:

@@ -132,17 +132,27 @@ def test_a_function_of_cloud_run_is_the_service_of_its_name(session_of: SessionO
 
 @pytest.mark.parametrize(
     ("host", "says"),
-    [
-        ("shop.appspot.com", "an App Engine application"),
-        ("workflowexecutions.googleapis.com", "an API of Google's"),
-        ("push.example.com", "is not known"),
-    ],
+    [("shop.appspot.com", "an App Engine application"), ("workflowexecutions.googleapis.com", "an API of Google's")],
 )
-def test_a_host_that_is_not_cloud_runs_is_not_guessed(session_of: SessionOf, host: str, says: str) -> None:
-    with pytest.raises(NotSeen, match=says):
-        found(session_of(), host)
-    with pytest.raises(NotSeen, match="no service in us-west2" if "example" in host else says):
-        found(session_of(services=services()), host, "us-west2")
+def test_what_else_of_googles_takes_pushes_is_told_for_what_it_is(session_of: SessionOf, host: str, says: str) -> None:
+    for session, region in ((session_of(), ""), (session_of(services=services()), "us-west2")):
+        with pytest.raises(NotSeen, match=says):
+            found(session, host, region)
+
+
+@pytest.mark.parametrize("region", ["", "us-west2"])
+def test_a_domain_of_its_own_is_not_guessed_and_what_to_write_and_read_is_said(
+    session_of: SessionOf, region: str
+) -> None:
+    with pytest.raises(NotSeen, match="may lead to any service") as raised:
+        found(session_of(services=services()), "push.example.com", region)
+    assert "worker.service" in raised.value.mend
+    assert 'httpRequest.requestUrl:"https://push.example.com/"' in raised.value.mend
+
+
+def test_a_domain_that_a_service_lists_is_its_own(session_of: SessionOf) -> None:
+    session = session_of(services=services(("my-worker", "https://push.example.com")))
+    assert found(session, "push.example.com", "us-west2").service == "my-worker"
 
 
 def test_an_account_is_named_with_its_project_since_the_wildcard_hides_that_it_is_gone() -> None:
