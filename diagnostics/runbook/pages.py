@@ -66,12 +66,23 @@ def prevent(code: str, profile: PipelineProfile, leg: Leg, batch: str) -> str:
 
 
 def fill(body: str, known: Mapping[str, str]) -> str:
-    """The text with `{project}` and its like replaced by what is known, by PROJECT and its like where it is not."""
+    """The text with `{project}` and its like replaced by what is known, by PROJECT and its like where it is not. In a command about a
+    service the project is the service's, which `known` names as service_project, worker_project and coordinator_project."""
+    filled, command = [], ""
+    for line in body.split("\n"):
+        command = f"{command}{line}"
+        whose = next((who for who in ("service", "worker", "coordinator") if f"{{{who}}}" in command), "")
+        project = known.get(f"{whose}_project") or known.get("project", "")
+        filled.append(_filled(line, {**known, "project": project}))
+        command = command if line.endswith("\\") else ""
+    return "\n".join(filled).rstrip() + "\n"
 
+
+def _filled(line: str, known: Mapping[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
         return clean(known.get(match[1]) or match[1].upper())
 
-    return re.sub(rf"\{{({'|'.join(PLACEHOLDERS)})\}}", value, body).rstrip() + "\n"
+    return re.sub(rf"\{{({'|'.join(PLACEHOLDERS)})\}}", value, line)
 
 
 def read(path: Path) -> Runbook:
@@ -103,6 +114,9 @@ def known_from(profile: PipelineProfile | None, leg: Leg) -> dict[str, str]:
         "completion_topic": completion.topic,
         "coordinator": profile.coordinator.service,
         "worker": profile.worker.service,
+        "service_project": receiver.project,
+        "worker_project": profile.worker.project,
+        "coordinator_project": profile.coordinator.project,
     }
 
 

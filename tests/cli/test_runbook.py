@@ -81,3 +81,14 @@ def test_filling_leaves_other_braces_alone() -> None:
     assert (
         fill("{project} {other} ${{x}} {{batch}}", {"project": "p", "batch": "b\x1b"}) == "p {other} ${{x}} {b\\x1b}\n"
     )
+
+
+def test_a_command_about_a_service_names_the_services_own_project() -> None:
+    page = """gcloud run services describe {service} --region={region} --project={project}
+gcloud logging read 'resource.labels.service_name="{worker}"' \\
+  --project={project}
+gcloud pubsub topics describe {topic} --project={project}"""
+    known = {"project": "ours", "service": "w", "worker": "w", "service_project": "theirs", "worker_project": "theirs"}
+    projects = [line.rpartition("--project=")[2] for line in fill(page, known).splitlines() if "--project" in line]
+    assert projects == ["theirs", "theirs", "ours"]
+    assert "theirs" not in fill(page, {"project": "ours", "service": "w"})
