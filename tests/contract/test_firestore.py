@@ -32,7 +32,7 @@ from tests.contract.google_tools import FirestoreEmulator
 
 pytestmark = pytest.mark.google_tools
 
-ASK: dict[str, Any] = {"timeout": 10, "retry": None}
+ASK: dict[str, Any] = {"timeout": 60, "retry": None}  # the first calls of a young JVM take long on a busy machine
 BATCH = "EXP-2026-02-08-1"
 OPENED = datetime(2026, 2, 8, 21, 5, 7, 123456, tzinfo=UTC)
 FIELDS: dict[str, Any] = {
@@ -87,7 +87,7 @@ class Side:
         now = datetime.now(UTC)
         who = SignIn(credentials=None, how="emulator", project=self.project)
         seam = LabSeam(http="127.0.0.1:9", grpc=self.address, now=now)
-        return Session(now=now, timeout_s=20, signed_in=who, project=self.project, lab=seam)
+        return Session(now=now, timeout_s=150, signed_in=who, project=self.project, lab=seam)
 
     def status(self, batch: str = BATCH, **mapping: Any) -> BatchStatus:
         """What our source makes of it."""
