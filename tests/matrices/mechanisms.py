@@ -34,6 +34,8 @@ class Mechanism:
     holds_nothing: bool = False
     """It never holds an item by itself."""
 
+    keeps_waiting: bool = False
+    """The worker nacks what it keeps from being reported, and what was never pushed waits behind that."""
     unheard: bool = False
     """Its answers may come after Pub/Sub has hung up: a push that ran into the deadline met it, too."""
 
@@ -114,6 +116,7 @@ MECHANISMS: dict[str, Mechanism] = {
         frozenset({Place.WAITING, Place.DEAD_LETTERED, Place.UNPUBLISHED, Place.ELSEWHERE}),
         also=lambda i: (bool(i.refused) and i.at != "request unpublished") or i.at == "completion elsewhere",
         anywhere=True,
+        keeps_waiting=True,
     ),
     "skip-acked-without-completion": Mechanism(frozenset({Place.SILENT}), legs=REQUEST),
     "completions-not-recorded": Mechanism(STUCK, r"application [45]\d\d", legs=COMPLETION),
@@ -167,7 +170,17 @@ def held(truth: Truth, code: str, leg: str, stage: str) -> int:
     of = _row(truth, code, leg, stage)
     if of.must_stand and not _stands(truth, code, leg):
         return 0
-    return sum(of.holds(item, leg, truth.failing) for item in truth.items if _missed(truth, item))
+    return sum(
+        of.holds(item, leg, truth.failing) or _waits_behind(truth, of, item)
+        for item in truth.items
+        if _missed(truth, item)
+    )
+
+
+def _waits_behind(truth: Truth, of: Mechanism, item: Item) -> bool:
+    """Whether the item was never pushed, and what other pushes meet instead is that their work cannot be reported."""
+    waits = item.at == f"request {Place.WAITING}" and item.last is None
+    return of.keeps_waiting and waits and bool(truth.unreported)
 
 
 def met(truth: Truth, code: str, leg: str, stage: str) -> int:
@@ -176,7 +189,7 @@ def met(truth: Truth, code: str, leg: str, stage: str) -> int:
     if of.must_stand:
         return held(truth, code, leg, stage)
     return sum(
-        (_missed(truth, item) and of.holds(item, leg, truth.failing))
+        (_missed(truth, item) and (of.holds(item, leg, truth.failing) or _waits_behind(truth, of, item)))
         or any(of.answered(a, leg) for a in item.met)
         or of.came_late(item, leg)
         for item in truth.items

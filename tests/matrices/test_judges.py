@@ -151,3 +151,14 @@ def test_what_waits_waits_for_what_pushes_meet_by_now() -> None:
     assert holding(waits, FORBIDDEN) == {"push-invoker-missing"}
     assert holding(waits, EXPIRED, FORBIDDEN) == holding(waits) == {"cold-start-exceeds-ack-deadline"}
     assert holding(structs.replace(waits, place=Place.DEAD_LETTERED), FORBIDDEN) == {"cold-start-exceeds-ack-deadline"}
+
+
+def test_what_was_never_pushed_waits_behind_work_that_cannot_be_reported() -> None:
+    """A worker that nacks for want of the completion topic: pushed or not, all of it waits for that."""
+    unnamed = "{at: -30h, deploy: {service: worker, code: completion-nacks, update_env: {PUBSUB_READY_TOPIC: nowhere}}}"
+    found = truth(f"  - {unnamed}", pipeline="request: {subscription: {max_delivery_attempts: 100}}")
+    assert found.unreported == (Answered("request", "application", "500"),)
+    assert any(item.last is None for item in found.items), "old messages come first, and keep the rest waiting"
+    assert held(found, "completion-topic-missing", "completion", "") == 20
+    broken = structs.replace(found, unreported=())
+    assert held(broken, "completion-topic-missing", "completion", "") == sum(bool(i.refused) for i in found.items)

@@ -18,7 +18,7 @@ from diagnostics.lab.lab import Lab
 from diagnostics.lab.model import Revision, Service, Subscription
 from diagnostics.lab.timeline import BatchRecord
 
-VERSION = 3
+VERSION = 4
 """Of what is told here: plays are kept with it."""
 LEGS = ("request", "completion")
 START = "start"
@@ -115,6 +115,8 @@ class Truth(Struct, frozen=True, kw_only=True):
     """The same since the lab began."""
     standing: frozenset[str]
     """Causes that the configuration itself holds, met or not, as code@leg."""
+    unreported: tuple[Answered, ...] = ()
+    """What pushes of whatever message met lately whose completion could not be published."""
 
     def brief(self) -> str:
         """Items by place, the most first."""
@@ -139,6 +141,7 @@ def truth_of(lab: Lab, name: str) -> Truth:
         failing=sent.answers(lab.now() - RECENT_S),
         ever=sent.answers(0.0),
         standing=frozenset(_standing(lab)),
+        unreported=sent.unreported(lab.now() - RECENT_S),
     )
 
 
@@ -231,6 +234,18 @@ class _Sent:
             fate = self._fates[leg].get(published.id)
             if fate is not None:
                 yield from (answer for m in fate.late.values() if (answer := self._answer(leg, fate, m)))
+
+    def unreported(self, since: float) -> tuple[Answered, ...]:
+        """What pushes of work met since then whose completion Pub/Sub refused since then."""
+        refused = {key for key, sent in self._completions.items() if any(p.refused and p.at >= since for p in sent)}
+        met = (
+            answer
+            for fate in self._fates["request"].values()
+            if about(fate.message.data, fate.message.attributes)[:2] in refused
+            for m in fate.met.values()
+            if m.last >= since and (answer := self._answer("request", fate, m))
+        )
+        return tuple(dict.fromkeys(met))
 
     def answers(self, since: float) -> tuple[Answered, ...]:
         """What pushes of whatever message met since then, acknowledgements apart."""
