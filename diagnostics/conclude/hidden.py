@@ -28,7 +28,7 @@ def why(profile: PipelineProfile, evidence: EvidenceSet, ledger: Ledger) -> str:
     if not profile.markers and not profile.batch_states:
         return "the profile has neither log markers nor batch state"
     if isinstance(marks, Unseen):
-        return marks.says
+        return marks.says.removeprefix("not asked because ")
     if isinstance(status, Unseen) and status.why not in (Why.DEPENDS, Why.NOT_CONFIGURED, Why.NOT_ASKED):
         return f"no line names it, and {status.says}"
     if not marks.source.complete:

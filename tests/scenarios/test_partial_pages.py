@@ -11,7 +11,9 @@ import pytest
 
 from diagnostics.causes.model import Confidence, Role
 from diagnostics.conclude.diagnosis import Diagnosis
-from diagnostics.lab.scenario import load
+from diagnostics.lab.scenario import Fault, load
+from diagnostics.report import ladder
+from diagnostics.report.layout import Layout
 from diagnostics.scoring.expect import Asked, wanted
 from diagnostics.scoring.score import MANY_READS, diagnose
 from diagnostics.scoring.world import World, find, served
@@ -75,3 +77,18 @@ def test_a_token_is_followed_to_the_same_answer(world: tuple[World, Asked, Diagn
     in_parts(played, fault)
     part = diagnose(played, asked)
     assert (part.status, blocks(part), sure(part)) == (whole.status, blocks(whole), sure(whole))
+
+
+def test_a_log_that_never_answers_in_time_is_told_with_the_way_on() -> None:
+    """No batch is known then: its rows could not be seen, which is another thing than not reached."""
+    path = find("2026-01-18-coordinator-missing-module")
+    scenario = load(path, 1)
+    late = Fault(rpc="ListLogEntries", kind="short", seconds=0.001)
+    with served(
+        msgspec.structs.replace(scenario, faults=(*scenario.faults, late)), 1, log_reads_per_minute=MANY_READS
+    ) as played:
+        answer = diagnose(played, wanted(scenario, path).ask)
+    assert answer.status is not Status.OK
+    assert "--timeout" in answer.next[0]
+    assert answer.headline.startswith("the latest batch cannot be seen: nothing of the log could be searched")
+    assert "not reached" not in ladder.render(answer, Layout())
