@@ -283,6 +283,13 @@ class Grant(Change, frozen=True, kw_only=True):
     """When it holds: request.time < timestamp("…"), or >= it."""
 
 
+class Denied(Event, frozen=True, kw_only=True):
+    """What a deny policy takes from a member, whatever is granted. The lab serves no deny policies: hardly anybody may read them."""
+
+    permission: str
+    member: str
+
+
 class RoleChanges(Change, frozen=True, kw_only=True):
     """A role of the project's own, and what it holds."""
 

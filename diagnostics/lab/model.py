@@ -211,6 +211,8 @@ class World:
     """Custom roles by full name."""
     documents: Callable[[], dict[str, Document]] = dict
     """What the programs keep in Firestore, by path: collection/id."""
+    denied: frozenset[tuple[str, str]] = frozenset()
+    """Permission and member: what a deny policy takes from whom, whatever is granted."""
     groups: dict[str, frozenset[str]] = field(default_factory=dict)
     """Members of the groups that policies name, by the group's e-mail."""
     above: dict[str, Policy] = field(default_factory=dict)

@@ -33,6 +33,8 @@ CARRIED_BY: dict[str, tuple[str, ...]] = {
 
 def holds(world: World, member: str, permission: str, own: Policy, now: float) -> bool:
     """Whether the member holds the permission on a resource with this policy, by it or by what is above."""
+    if (permission, member) in world.denied:
+        return False
     policies = (own, world.policy, *world.above.values())
     return any(_grants(world, b, member, permission, now) for policy in policies for b in policy.bindings)
 

@@ -16,6 +16,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 from diagnostics.lab.document import Document, ScenarioError
 from diagnostics.lab.events import (
     Count,
+    Denied,
     Event,
     Grant,
     NewSubscription,
@@ -72,6 +73,8 @@ class PipelineSpec(Event, frozen=True, kw_only=True):
     """Further subscriptions."""
     above: tuple[str, ...] = ()
     """What the project is in, the nearest first: folders/F, organizations/O."""
+    denied: tuple[Denied, ...] = ()
+    """What a deny policy takes away."""
     groups: dict[str, tuple[str, ...]] = {}
     """Members of groups, by the group's e-mail."""
     roles: tuple[RoleChanges, ...] = ()

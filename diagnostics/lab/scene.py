@@ -38,6 +38,7 @@ def set_scene(spec: PipelineSpec, rng: random.Random, since: float) -> tuple[Wor
     for subscription in spec.subscriptions:
         new_subscription(world, cast, subscription, since)
     world.above = {name: Policy() for name in spec.above}
+    world.denied = frozenset((d.permission, cast.member(world, d.member)) for d in spec.denied)
     world.groups = {name: frozenset(cast.member(world, m) for m in members) for name, members in spec.groups.items()}
     for new_role in spec.roles:
         role = Role(full_role(world, new_role.role))

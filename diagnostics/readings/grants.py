@@ -153,7 +153,7 @@ def holds(
     unseen = [p for p in places if isinstance(p, Unseen) and p.what != AncestorPolicies.__name__]
     bound = [b for p in places if not isinstance(p, Unseen) for b in _bound(p)]
     if any(asked.granted_by(b) for b in bound):
-        return Grant(Held.GRANTED)
+        return Grant(Held.GRANTED, settled_by=told)
     doubts = [(asked.among(b.binding) is None, doubt) for b in bound if (doubt := asked.doubt(b))]
     by_name, through = ([doubt for many, doubt in doubts if many is which] for which in (False, True))
     if by_name or (through and not unseen):

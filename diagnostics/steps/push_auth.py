@@ -517,6 +517,7 @@ def _invoker(
     )
     if answer.granted:
         yield from _granted(case, account, target)
+        yield from _denied(case, account, target, answer, case.made(about))
     elif answer.missing:
         yield from _judged(case, wrong)
     elif not case.vouched:
@@ -525,6 +526,22 @@ def _invoker(
         why = _why_presumed(case, account, target, case.made(about)) or _above_only(case, account, target, answer)
         if why and case.stops(Way.FORBIDDEN):
             yield _presumed(case, wrong, why)
+
+
+def _denied(
+    case: Passage, account: str, target: ServiceSettings, answer: Grant, made: Sequence[Change]
+) -> Iterator[Finding]:
+    """A grant that was found, and a front end that says the right lacks: something that is not read takes it away, unless the grant
+    is too fresh to be in force."""
+    forbidden, back = case.door.turned.get(Way.FORBIDDEN), given(_member(account), INVOKE, made)
+    if forbidden is None or not case.stops(Way.FORBIDDEN) or not _lacks(forbidden):
+        return
+    if back and forbidden.last <= back + _IN_FORCE:
+        return
+    why = "it is granted, and Google's front end says that it has no permission; deny policies and access boundaries are not read"
+    says = f"whether {account} may invoke {target.name} could not be told"
+    unsettled = Grant(Held.UNKNOWN, why, "ServicePolicy", settled_by=answer.settled_by)
+    yield _cannot_tell(case, subjects.service(target.name), says, unsettled)
 
 
 _GRANTS = frozenset({"SetIamPolicy", "CreateService", "DeleteService"})

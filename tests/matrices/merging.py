@@ -65,7 +65,7 @@ def settings(one: Single) -> Iterator[tuple[tuple[str, str], Any]]:
         elif name in ("topics", "subscriptions"):
             for new in spec:
                 yield (f"{name.removesuffix('s')} {new['name']}", "there"), new
-        elif name in ("above", "groups"):
+        elif name in ("above", "groups", "denied"):
             yield ("project", name), spec
         elif name == "roles":
             for new in spec:

@@ -666,3 +666,14 @@ def test_refused_where_nobody_may_look_above_the_project_is_likely_no_more() -> 
     quiet = findings(policy=policy(), above=hidden)
     assert "invoker" not in statuses(quiet)
     assert statuses(quiet)["unseen"] is Status.UNKNOWN
+
+
+def test_granted_and_yet_without_permission_something_that_is_not_read_takes_it_away() -> None:
+    """Only where Google says that the permission lacks; a grant that was just given is not in force yet."""
+    found = findings(log=log(refused(403, NO_PERMISSION, 28)))
+    assert statuses(found)["unseen"] is Status.UNKNOWN
+    assert "deny policies and access boundaries are not read" in one(found, "unseen").says
+    assert "troubleshoot-policy" in one(found, "unseen").says
+    assert "unseen" not in statuses(findings(log=log(refused(403, NO_SIGN_IN, 28))))
+    fresh = changes((5.0, "services/worker", "SetIamPolicy", f"add roles/run.invoker for {ACCOUNT}"))
+    assert "unseen" not in statuses(findings(log=log(refused(403, NO_PERMISSION, 28)), changes=fresh))
