@@ -122,6 +122,7 @@ def log_reads(lines: Sequence[Sequence[str]], short: bool) -> list[int]:
     return [after - before for before, after in pairwise(counts)]
 
 
+@pytest.mark.timeout(900)  # twice every command, in a process of its own
 def test_log_reads_stay_within_their_budget(capsys: pytest.CaptureFixture[str]) -> None:
     """Of the 60 that Google allows a minute and project: a fifth for one command, under half where every search is gone on with."""
     whole, short = log_reads(BUDGETED, False), log_reads(BUDGETED, True)
