@@ -85,7 +85,7 @@ def test_an_unclear_answer_is_looked_into_and_a_refusal_is_said_with_the_command
     assert restore(reach(subscriber), switch_entry(PUSH)).state is State.RESTORED
 
     switched(subscriber)
-    refusals = [exceptions.PermissionDenied("User not authorized")] * 5
+    refusals = [exceptions.PermissionDenied("User not authorized to perform this action.")] * 5
     subscriber.trouble = lambda method: _raise(refusals) if method == "update_subscription" else None
     outcome = restore(reach(subscriber), switch_entry(PUSH))
     assert outcome.state is State.FAILED

@@ -180,7 +180,7 @@ def test_a_metric_that_is_not_known_is_named(answering: Callable[[dict[str, Chan
 
     answering({"ListTimeSeries": missing})
     _, found = self_tested()
-    assert found.facts["unknown_metrics"]["seen"] == {"run.googleapis.com/request_latency/pending": 1}
+    assert found.facts["metrics_begin_unknown"]["seen"] == {"run.googleapis.com/request_latency/pending": 1}
 
 
 def test_every_question_that_the_lab_draws_from_its_seed_is_asked() -> None:

@@ -144,7 +144,7 @@ FACTS: tuple[Fact, ...] = (
         _where("audit", "methods", "system_event"),
     ),
     Fact(
-        "unknown_metrics",
+        "metrics_begin_unknown",
         "Which of our metrics are not known before the first event?",
         lambda w: Counter(w.points.unknown()),
     ),
