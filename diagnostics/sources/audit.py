@@ -11,8 +11,8 @@ from diagnostics.evidence.redact import principal, redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
+from diagnostics.sources.audit_entries import ACTIVITY, POLICY, SYSTEM_EVENT, Audited, Named, audited, first_policies
 from diagnostics.sources.audit_payload import says_of
-from diagnostics.sources.audited import ACTIVITY, POLICY, SYSTEM_EVENT, Audited, Named, audited, first_policies
 from diagnostics.sources.entries import both, either, logs, one_of
 from diagnostics.sources.route import Services, audit_places, full_subscription, full_topic
 from diagnostics.sources.search import log_provenance, search, still_kept

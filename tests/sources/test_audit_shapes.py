@@ -16,7 +16,7 @@ from google.cloud.logging_v2 import types as logging_types
 from google.protobuf import json_format
 
 from diagnostics.sources.audit import _change
-from diagnostics.sources.audited import Named, audited, first_policies
+from diagnostics.sources.audit_entries import Named, audited, first_policies
 
 CASES = json.loads((Path(__file__).parents[1] / "data" / "google" / "audit.json").read_text(encoding="utf-8"))
 

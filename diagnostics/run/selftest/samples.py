@@ -18,7 +18,7 @@ from diagnostics.run.freshness import Freshness, freshness
 from diagnostics.run.markers import known_services
 from diagnostics.run.selftest.watcher import OPEN_ROLE
 from diagnostics.run.selftest.words import Words
-from diagnostics.sources.audited import ACTIVITY, POLICY, SYSTEM_EVENT
+from diagnostics.sources.audit_entries import ACTIVITY, POLICY, SYSTEM_EVENT
 from diagnostics.sources.entries import both, logs, of_service, one_of
 from diagnostics.sources.entries import field as field_of
 from diagnostics.sources.route import Receiver, Services, audit_places, full_subscription, log_places

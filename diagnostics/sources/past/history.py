@@ -17,7 +17,7 @@ from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.sources.audit import KEPT, policies_before
-from diagnostics.sources.audited import ACTIVITY, SYSTEM_EVENT, audited
+from diagnostics.sources.audit_entries import ACTIVITY, SYSTEM_EVENT, audited
 from diagnostics.sources.entries import both, either, logs
 from diagnostics.sources.search import PAGE_SIZE, Search, search
 from diagnostics.transport.clients import load

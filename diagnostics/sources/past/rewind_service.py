@@ -14,7 +14,7 @@ from msgspec import structs
 
 from diagnostics.evidence.model import Revisions, RevisionSettings, ServiceConfig, ServiceSettings, Traffic
 from diagnostics.sources import cloud_run
-from diagnostics.sources.audited import DEPLOYS
+from diagnostics.sources.audit_entries import DEPLOYS
 from diagnostics.sources.past.history import History
 from diagnostics.sources.past.rewind import GONE, POLICY, unknown
 from diagnostics.transport.clients import load
