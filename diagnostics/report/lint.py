@@ -9,7 +9,7 @@ from typing import Protocol
 from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.report.escape import clean_all
 from diagnostics.report.layout import Layout
-from diagnostics.report.text import LOUDEST_FIRST, mended_by
+from diagnostics.report.text import LOUDEST_FIRST, command_of
 from diagnostics.steps.finding import Finding, Status
 from diagnostics.steps.words import count
 
@@ -45,7 +45,8 @@ def _block(said: Diagnosis, layout: Layout, verbose: bool) -> str:
         lines.append(
             layout.wrap(" " * INDENT, f"{finding.status.value} {finding.code}: {finding.says}", indent=INDENT + 2)
         )
-        lines += [layout.wrap(" " * INDENT + "  mend  ", mend)] if (mend := mended_by(finding)) else []
+        if command := command_of(finding):
+            lines.append(layout.wrap(f"{' ' * INDENT}  {command.word}  ", command.line))
     lines += [layout.wrap(" " * INDENT, f"accepted {s.code} until {s.until} ({s.reason})") for s in said.suppressed]
     return "\n".join(lines)
 

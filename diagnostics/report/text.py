@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from diagnostics import __version__
 from diagnostics.conclude.diagnosis import Diagnosis, Missing, Named, RuledOut, State, Suppressed, Suspect
@@ -289,16 +290,29 @@ def _findings(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
     for finding in sorted(told, key=lambda f: LOUDEST_FIRST.index(f.status)):
         word = finding.status.value
         lines.append(layout.wrap(f"{word:<9}", _finding(finding), indent=9).replace(word, layout.paint(word), 1))
-        if mend := mended_by(finding):
-            lines.append(layout.wrap(" " * 9 + "mend  ", mend))
+        if command := command_of(finding):
+            lines.append(layout.wrap(f"{' ' * 9}{command.word}  ", command.line))
         if verbose and finding.rests_on:
             lines.append(layout.wrap(" " * 9, f"rests on {', '.join(finding.rests_on)}"))
     return lines
 
 
-def mended_by(finding: Finding) -> str:
-    """The command that mends what was found; what would only let us see is said under "not seen"."""
-    return "" if finding.status is Status.UNKNOWN else finding.mend
+class Command(NamedTuple):
+    """A command that is printed below a finding."""
+
+    word: str
+    """What it does: "mend", or "tells" where Google itself knows what we cannot tell."""
+    line: str
+
+
+def command_of(finding: Finding) -> Command | None:
+    """The command to print below a finding. What would only let us see is said under "not seen"."""
+    if not finding.mend:
+        return None
+    if finding.status is not Status.UNKNOWN:
+        return Command("mend", finding.mend)
+    told = finding.mend.startswith("gcloud ") and not finding.hidden.permission
+    return Command("tells", finding.mend) if told else None
 
 
 def _finding(finding: Finding) -> str:

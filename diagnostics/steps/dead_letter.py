@@ -256,10 +256,9 @@ def _unbound(
 
 
 def _cannot_tell(leg: Leg, about: Subject | None, grant: Grant) -> Finding:
-    tells = f"; {grant.settled_by} tells" if grant.settled_by and not grant.permission else ""
     return UNSEEN.says(
         Status.UNKNOWN,
-        f"whether Google's agent may dead-letter could not be told: {grant.why}{tells}",
+        f"whether Google's agent may dead-letter could not be told: {grant.why}",
         leg=leg,
         rests_on=(grant.what,),
         subject=about,

@@ -677,10 +677,9 @@ def _judged(case: Passage, wrong: _Wrong) -> Iterator[Finding]:
 
 def _cannot_tell(case: Passage, about: Subject | None, sentence: str, answer: Grant) -> Finding:
     why = f": {answer.why}" if answer.why else ""
-    tells = f"; {answer.settled_by} tells" if answer.settled_by and not answer.permission else ""
     return UNSEEN.says(
         Status.UNKNOWN,
-        sentence + why + tells,
+        sentence + why,
         leg=case.leg,
         subject=about,
         rests_on=(answer.what,) if answer.what else (),

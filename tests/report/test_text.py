@@ -155,6 +155,28 @@ def test_one_part_shows_its_findings_loudest_first(night: Diagnosis) -> None:
     assert "published.gated" not in text.render(night, WIDE)
 
 
+@pytest.mark.parametrize(
+    ("status", "words", "printed"),
+    [
+        (Status.FAULT, {"mend": "gcloud run services update worker"}, "mend  gcloud run services update worker"),
+        (
+            Status.UNKNOWN,
+            {"mend": "gcloud policy-intelligence troubleshoot-policy"},
+            "tells  gcloud policy-intelligence",
+        ),
+        (Status.UNKNOWN, {"mend": "ask for a role with x.y.get", "permission": "x.y.get"}, ""),
+    ],
+)
+def test_the_command_below_a_finding_mends_it_or_tells_it(
+    night: Diagnosis, status: Status, words: dict[str, str], printed: str
+) -> None:
+    finding = replace(night.findings[0], status=status, words=words)
+    part = replace(night, pipeline=replace(night.pipeline, command="delivery"), findings=(finding,))
+    said = text.render(part, WIDE)
+    assert printed in said
+    assert printed or not any(word in said for word in ("mend  ", "tells  "))
+
+
 @pytest.mark.parametrize("width", [80, 100, 120])
 def test_no_line_is_wider_than_the_page_and_no_name_is_cut(night: Diagnosis, width: int) -> None:
     said = text.render(night, Layout(width), verbose=True)

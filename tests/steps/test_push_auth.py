@@ -256,7 +256,7 @@ def test_what_may_grant_it_is_unknown_whatever_else_fails(binding: Binding) -> N
         assert statuses(found)["unseen"] is Status.UNKNOWN
         assert "invoker" not in statuses(found)
         assert INVOKER not in named(found)
-        assert "gcloud policy-intelligence troubleshoot-policy iam" in one(found, "unseen").says
+        assert one(found, "unseen").mend.startswith("gcloud policy-intelligence troubleshoot-policy iam")
 
 
 @pytest.mark.parametrize("hidden", ["policy", "project_policy"])
@@ -673,7 +673,7 @@ def test_granted_and_yet_without_permission_something_that_is_not_read_takes_it_
     found = findings(log=log(refused(403, NO_PERMISSION, 28)))
     assert statuses(found)["unseen"] is Status.UNKNOWN
     assert "deny policies and access boundaries are not read" in one(found, "unseen").says
-    assert "troubleshoot-policy" in one(found, "unseen").says
+    assert "troubleshoot-policy" in one(found, "unseen").mend
     assert "unseen" not in statuses(findings(log=log(refused(403, NO_SIGN_IN, 28))))
     fresh = changes((5.0, "services/worker", "SetIamPolicy", f"add roles/run.invoker for {ACCOUNT}"))
     assert "unseen" not in statuses(findings(log=log(refused(403, NO_PERMISSION, 28)), changes=fresh))
