@@ -195,6 +195,8 @@ def _asks_a_batch(ask: Asked) -> None:
         raise Unfit("it asks another command")
     if ask.since or ask.until or ask.leg or ask.expect or ask.live or ask.subscription_alone:
         raise Unfit("it asks with options")
+    if ask.batch_state is not None:
+        raise Unfit("its profile reads batch state elsewhere, and a pair has the profile of its dialect")
 
 
 def _fault(want: Wanted) -> Fault:
