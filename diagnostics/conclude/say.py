@@ -73,6 +73,9 @@ WOULD_SAY = {
 }
 """Kind of evidence to what it tells."""
 
+_TELL_SIZE = frozenset({BatchMarks.__name__, BatchStatus.__name__})
+"""What tells how many items a batch expects."""
+
 
 class Teller:
     """Words for one run."""
@@ -129,6 +132,8 @@ class Teller:
             return f"{name} running: {counts}" + self._ailing(verdict) + _left_open(findings)
         if ledger.closed and doubts(findings):
             return self._done(name, counts, verdict) + _left_open(findings)
+        if not ledger.owes and not why:
+            return f"{name} at {counts}: what is known of is done, and nothing tells how many it expects"
         return f"{name} at {counts}: could not tell whether it moves" + self._suspect(why, findings)
 
     def _idle(self, findings: Sequence[Finding]) -> str:
@@ -265,6 +270,7 @@ class Teller:
             if x.match.settled and x.confidence is not Confidence.CONFIRMED
             for kind in x.match.cause.overturned_by
         }
+        of_size = self._ledger.told and not self._ledger.owes
         gone = [u for u in self._evidence.unseen() if u.why is not Why.NOT_ASKED]
         gone = [u for u in gone if not (u.why is Why.NOT_CONFIGURED and u.what.startswith("Live"))]
         found = (
@@ -277,7 +283,10 @@ class Teller:
                     and u.why is not Why.NOT_CONFIGURED
                     and not (no_batch and u.what == BatchStatus.__name__)
                     and not (self._header.command == "lint" and u.what == BatchMarks.__name__ and not u.permission)
-                    and not moot(stages.get(u.what, Stage.REQUESTED), self._ledger, state)
+                    and (
+                        (of_size and u.what in _TELL_SIZE)
+                        or not moot(stages.get(u.what, Stage.REQUESTED), self._ledger, state)
+                    )
                 ),
                 would_say=WOULD_SAY.get(u.what, ""),
             )

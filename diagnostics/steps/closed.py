@@ -82,6 +82,13 @@ def closed(
         )
         if few := _too_few(ledger, profile):
             yield _may_wait(ledger, few, "no batch state tells it")
+        elif not ledger.owes:
+            yield OPEN.says(
+                Status.UNKNOWN,
+                f"all {ledger.done} {profile.item}s that are known of are done; nothing tells how many the batch expects",
+                subject=subjects.batch(ledger.batch),
+                rests_on=("BatchStatus", "BatchMarks"),
+            )
         yield Row(stage=Stage.CLOSED)
         return
     if ledger.hollow:

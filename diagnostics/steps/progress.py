@@ -97,6 +97,8 @@ def progress(
         return
     at_work, patience = _start_at_work(ledger, coordinator), patience_s(request, capacity)
     found = _moved(ledger, profile, now, ledger.last_progress, patience, at_work)
+    if found.code == STALLED.name and not ledger.owes:
+        return  # that nothing tells of more is said where it would be closed
     unread = None if isinstance(marks, Unseen) else marks.unread_until
     if found.code == STALLED.name and unread and now - unread <= timedelta(seconds=patience):
         yield UNSEEN.says(

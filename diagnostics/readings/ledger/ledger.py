@@ -203,6 +203,11 @@ class Ledger:
         return max(gate.numbers["of"] - gate.numbers["count"], 0)
 
     @property
+    def owes(self) -> bool:
+        """Whether more may be owed for all that is known. A batch of unknown size, all of which that was seen is done, may be done."""
+        return self.expected is not None or not self.done or self.counts[Stage.PUBLISHED].least > self.done
+
+    @property
     def made_none(self) -> bool:
         """The coordinator said that there is nothing to do and made no batch, whatever id it had in mind."""
         attempt = self.attempt
