@@ -110,12 +110,22 @@ def _other(name: str, number: int) -> str:
 # --- time -----------------------------------------------------------------------------------------------------------------
 
 
+_MOMENT = re.compile(r'(?<=timestamp\(")[^"]+')
+"""A moment in an IAM condition."""
+
+
+def _later_by(by: timedelta) -> Callable[[re.Match[str]], str]:
+    return lambda moment: f"{datetime.fromisoformat(moment[0]) + by:%Y-%m-%dT%H:%M:%SZ}"
+
+
 def moved(case: Case, by: timedelta) -> Case:
     """Everything that happened, and the question, so much later."""
 
     def later(value: Any) -> Any:
         if isinstance(value, datetime):
             return value + by
+        if isinstance(value, Binding):
+            return structs.replace(value, condition=_MOMENT.sub(_later_by(by), value.condition))
         if isinstance(value, Struct):
             fields = {name: getattr(value, name) for name in value.__struct_fields__}
             other = {name: new for name, old in fields.items() if (new := later(old)) is not old}
