@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NoReturn
+from collections.abc import Callable, Iterator
+from typing import NoReturn, TypeVar
 
 import pytest
 
 from tests.contract import sides
 from tests.contract.google_tools import REQUIRE, Absent, Emulator, FirestoreEmulator, Gcloud, required
+
+E = TypeVar("E", bound=Emulator)
 
 
 @pytest.fixture(scope="session")
@@ -21,18 +23,18 @@ def gcloud(tmp_path_factory: pytest.TempPathFactory) -> Gcloud:
 
 @pytest.fixture(scope="session")
 def emulator(gcloud: Gcloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    try:
-        started = Emulator(gcloud.sdk(), tmp_path_factory.mktemp("emulator") / "log")
-    except Absent as absent:
-        _do_without(absent)
-    with started:
-        yield started
+    yield from _running(lambda: Emulator(gcloud.sdk(), tmp_path_factory.mktemp("emulator") / "log"))
 
 
 @pytest.fixture(scope="session")
 def firestore(gcloud: Gcloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirestoreEmulator]:
+    yield from _running(lambda: FirestoreEmulator(gcloud.sdk(), tmp_path_factory.mktemp("firestore") / "log"))
+
+
+def _running(start: Callable[[], E]) -> Iterator[E]:
+    """What this starts, until the tests are over; where Google's tools are absent that is said."""
     try:
-        started = FirestoreEmulator(gcloud.sdk(), tmp_path_factory.mktemp("firestore") / "log")
+        started = start()
     except Absent as absent:
         _do_without(absent)
     with started:

@@ -20,6 +20,7 @@ from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import Fault, load
 from diagnostics.lab.servers.serve import start
 from diagnostics.lab.telemetry.store import Telemetry
+from tests.children import TIMED_OUT
 from tests.interruptible import interruptible
 
 HERE = Path(__file__).parent
@@ -154,7 +155,7 @@ class Killer:
         wrong += [f"still left after restore: {thing}" for thing in leftovers(after, before)]
         wrong += losses(after)
         wrong += _leases(result, after, before)
-        if result.status in (14, -999):
+        if result.status in (14, TIMED_OUT):
             wrong.append(f"the probe crashed or hung ({result.status})")
         if result.combination.fault in CATCHABLE and left:
             wrong.append("a signal that can be caught left something")

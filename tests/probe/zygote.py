@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import sys
-import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from diagnostics.probe.run import Failed, carry_out
 from diagnostics.probe.watchdog import Watchdog
 from diagnostics.run.look import lab_profile
 from diagnostics.transport.session import LAB, Options, Session
+from tests.children import exit_code
 
 __all__ = ["WAITS", "main"]
 
@@ -58,19 +58,7 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             os._exit(_child(task))
-        print(json.dumps({"status": _wait(child)}), flush=True)
-
-
-def _wait(child: int) -> int:
-    end = time.monotonic() + LONGEST_S
-    while time.monotonic() < end:
-        found, status = os.waitpid(child, os.WNOHANG)
-        if found:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.005)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return -999
+        print(json.dumps({"status": exit_code(child, LONGEST_S)}), flush=True)
 
 
 def _child(task: dict[str, Any]) -> int:

@@ -29,12 +29,12 @@ from typing import Any, NamedTuple, TypeVar
 
 from diagnostics.lab.scenario import Scenario
 from diagnostics.scoring.world import World, find, opened, served
+from tests.children import TIMED_OUT
 from tests.contract.front import logins
 from tests.contract.front.apis import Apis, Call, Change, Refusal
 from tests.contract.front.issuer import Issuer
 from tests.contract.front.logins import Login
 from tests.contract.front.messages import messages
-from tests.contract.front.program import TIMED_OUT
 from tests.contract.front.rest import Asked, Rest, Told, WebChange
 from tests.contract.front.wire import Trouble, Wire
 

@@ -11,7 +11,6 @@ import contextlib
 import importlib
 import json
 import os
-import signal
 import sys
 import time
 from datetime import datetime, tzinfo
@@ -19,8 +18,7 @@ from typing import Any
 
 from diagnostics.cli import main
 from diagnostics.transport import session, sign_in
-
-TIMED_OUT = -999
+from tests.children import exit_code
 
 
 def pinned(moment: datetime) -> type[datetime]:
@@ -60,7 +58,7 @@ def serve() -> None:
         child = os.fork()
         if child == 0:
             _child(task)
-        code = _wait(child, task["timeout_s"])
+        code = exit_code(child, task["timeout_s"])
         print(json.dumps({"code": code, "seconds": time.monotonic() - begun}), flush=True)
 
 
@@ -90,18 +88,6 @@ def _reread() -> None:
 
     sign_in.prepare(os.environ)
     importlib.reload(_metadata)
-
-
-def _wait(child: int, seconds: float) -> int:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found, status = os.waitpid(child, os.WNOHANG)
-        if found:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.01)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return TIMED_OUT
 
 
 if __name__ == "__main__":
