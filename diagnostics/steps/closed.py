@@ -87,7 +87,7 @@ def closed(
                 Status.UNKNOWN,
                 f"all {ledger.done} {profile.item}s that are known of are done; nothing tells how many the batch expects",
                 subject=subjects.batch(ledger.batch),
-                rests_on=("BatchStatus", "BatchMarks"),
+                rests_on=("BatchStatus", "BatchMarks", "ItemMarks"),
             )
         yield Row(stage=Stage.CLOSED)
         return
