@@ -6,10 +6,13 @@ The command modules import nothing but Typer at their head; what does the work i
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -140,7 +143,18 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that cannot show ◀ must not cost the answer
-    sys.exit(run(sys.argv[1:]))
+    _end(run(sys.argv[1:]))
+
+
+def _end(code: int) -> NoReturn:
+    """End the process with this code. A call that was given up may hold a thread for as long as it likes: nothing waits for it, and
+    nothing of it is heard of while the interpreter is taken down."""
+    if threading.active_count() == 1:
+        sys.exit(code)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _fail(says: str, mend: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -83,10 +84,19 @@ def status(asked: Access, output: Output = Format.TEXT) -> int:
     return do.status(asked, json_output=output is Format.JSON)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Restoring(Access):
+    """It goes on trying for longer than an answer may take."""
+
+    timeout: Annotated[
+        float, Option(min=1, max=600, metavar="SECONDS", help="Go on trying for so long; what is left then is said.")
+    ] = 120
+
+
 @app.command()
-@spread(Access)
+@spread(Restoring)
 def restore(
-    asked: Access,
+    asked: Restoring,
     run_id: Annotated[
         str | None, Argument(metavar="RUN", help="Which probe, as `probe status` names it; else all.")
     ] = None,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from enum import StrEnum
@@ -17,6 +18,9 @@ from msgspec import Struct
 from diagnostics.evidence.model import Leg
 from diagnostics.pipeline.places import state_dir
 from diagnostics.probe.push_config import Saved
+
+ALONE_S = 10.0
+"""Reading the journals and writing one takes milliseconds."""
 
 
 class Mode(StrEnum):
@@ -131,12 +135,17 @@ class Journal:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Only one process of this machine at a time: between looking for other probes and writing one's own entry."""
+        """Only one process of this machine at a time: between looking for other probes and writing one's own entry. Raises TimeoutError
+        where another one holds on to that, as one that is stopped does."""
         import fcntl
 
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (self.folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            ends = time.monotonic() + ALONE_S
+            while not _taken(lambda: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)):
+                if time.monotonic() > ends:
+                    raise TimeoutError("another probe of this machine has been beginning for long: nothing was done")
+                time.sleep(0.05)
             yield
 
     def _sync(self) -> None:
@@ -159,6 +168,14 @@ def running(entry: Entry, now: datetime) -> bool:
     except PermissionError:
         return True
     return _born(entry.pid) == entry.born
+
+
+def _taken(take: Callable[[], None]) -> bool:
+    try:
+        take()
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _born(pid: int) -> str:

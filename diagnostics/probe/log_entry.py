@@ -58,7 +58,7 @@ def find(reach: Reach, project: str, run: str = "", since: timedelta = KEPT) -> 
     now = reach.now()
     only = f"jsonPayload.run={quoted(run)}" if run else ""
     asked, until = both(logs(LOG), only), now + timedelta(minutes=1)
-    session = reach.session.again(reach.waits.rpc_s / 0.4, now)
+    session = reach.brief(now=now)
     found = reach.around(
         "logging.list_log_entries", lambda: search(session, [f"projects/{project}"], asked, now - since, until)
     )

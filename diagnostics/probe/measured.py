@@ -30,12 +30,12 @@ class Measured(Struct, frozen=True, kw_only=True):
 
 def measure(reach: Reach, settings: SubscriptionSettings) -> Measured:
     """Raises nothing: what cannot be seen is None."""
-    session = reach.fresh(reach.waits.rpc_s / 0.4)
     _, project, _, name = settings.name.split("/")
     resource = Resource(project, "pubsub_subscription", (("subscription_id", name),))
-    lately = Span(session.now - timedelta(minutes=15), session.now, 60)
     waiting = gauge(f"{PUBSUB}/subscription/num_undelivered_messages")
     try:
+        session = reach.brief(now=reach.now())
+        lately = Span(session.now - timedelta(minutes=15), session.now, 60)
         got = reach.around(
             "monitoring.list_time_series", lambda: fetch(session, resource, lately, waiting, OLDEST_AGE)
         ).series

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +17,8 @@ from diagnostics.transport.call import call
 from diagnostics.transport.rpcs import Rpc
 from diagnostics.transport.session import LabError, Session, find_lab
 
+ONE_CALL = 0.4
+"""The share of a session's time that one call in it may take (Session.allowance_s)."""
 At = Callable[[str, str], None]
 """Told "before" and "after" and the name of each call. Tests end the process there."""
 
@@ -63,18 +66,37 @@ class Unclear(Exception):
 class Reach:
     """The calls of one probe."""
 
-    def __init__(self, session: Session, waits: Waits | None = None, at: At = lambda _when, _name: None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        waits: Waits | None = None,
+        at: At = lambda _when, _name: None,
+        ends: Clock | None = None,
+    ) -> None:
+        """`ends`: the time that all calls and waits have together; None: each has its own of `waits`, as what must be put back has."""
         self.session = session
         self.waits = waits or Waits()
         self._at = at
+        self._ends = ends
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left of the time for everything; infinite where there is no such time."""
+        return self._ends.left if self._ends else math.inf
+
+    def part(self, share: float) -> Reach:
+        """The same with this share of the time that is left for everything."""
+        return Reach(self.session, self.waits, self._at, Clock(share * self.left) if self._ends else None)
 
     def read(self, rpc: Rpc, request: dict[str, Any]) -> Any:
         """A call that changes nothing. Raises NotThere or NotSeen."""
-        return self.around(rpc.name, lambda: call(self._brief(self.waits.rpc_s), rpc, request))
+        return self.around(rpc.name, lambda: call(self.brief(), rpc, request))
 
     def write(self, rpc: Rpc, request: dict[str, Any], *, again: bool, seconds: float = 0.0) -> Any:
         """A call that changes something. `again`: doing it twice is harmless. Raises NotThere, Refused or Unclear."""
-        brief = self._brief(seconds or self.waits.rpc_s)
+        if self.left <= 0:
+            raise Refused(self._over)  # it was not even sent
+        brief = self.brief(seconds)
         try:
             return self.around(rpc.name, lambda: call(brief, rpc, request, repeated=again))
         except NotSeen as failed:
@@ -94,16 +116,23 @@ class Reach:
             return datetime.now(UTC)
         if lab.http:
             with suppress(LabError):
-                return find_lab(lab.http, self.waits.rpc_s).now
+                return find_lab(lab.http, max(min(self.waits.rpc_s, self.left), 0.001)).now
         return self.session.now + timedelta(seconds=self.session.seconds())
 
-    def fresh(self, seconds: float) -> Session:
-        """A session for reading, whose now is now."""
-        return self.session.again(seconds, self.now())
+    def brief(self, seconds: float = 0.0, now: datetime | None = None) -> Session:
+        """A session in which one call may take that long (else `rpc_s`), and no more than its repetitions need beside it; less, where
+        less is left for everything. `now`: its moment. Raises NotSeen where nothing is left."""
+        if self.left <= 0:
+            raise NotSeen(Why.TIMED_OUT, self._over)
+        return self.session.again(min((seconds or self.waits.rpc_s) / ONE_CALL, self.left), now)
 
-    def _brief(self, seconds: float) -> Session:
-        """A session in which one call may take that long, and no more than its repetitions need beside it."""
-        return self.session.again(seconds / 0.4)
+    @property
+    def _over(self) -> str:
+        return f"not asked: the {self.session.timeout_s:g} s of --timeout are over"
+
+    def pause(self, seconds: float) -> None:
+        """Wait, no longer than there is time for everything."""
+        time.sleep(min(seconds, self.left))
 
 
 class Clock:

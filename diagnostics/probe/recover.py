@@ -13,6 +13,9 @@ from diagnostics.transport.call import NotThere
 from diagnostics.transport.provenance import gcloud
 from diagnostics.transport.rpcs import GET_SUBSCRIPTION
 
+LOOKING = 0.5
+"""The share of the time in which it is looked everywhere; the rest is for putting back what is known."""
+
 
 def recover(
     reach: Reach,
@@ -29,9 +32,9 @@ def recover(
     `force`: also one that may still be at work, and over what somebody else has set. `forget`: leave things as they are now, and only
     take the marks away. Raises nothing.
     """
-    left = traces(reach, journal, project, world)
+    left = traces(reach.part(LOOKING), journal, project, world)
     outcomes = []
-    for name in left.runs():
+    for name in _worst_first(left, journal, world):
         if run and name != run:
             continue
         if not force and any(t.running for t in left.found if t.run == name):
@@ -42,6 +45,13 @@ def recover(
             continue
         outcomes.append(_one(reach, journal, left, project, name, force, forget))
     return outcomes, left
+
+
+def _worst_first(left: Traces, journal: Journal, world: str) -> list[str]:
+    """The runs, those first that keep a subscription from pushing: there may not be time for all."""
+    switched = {t.run for t in left.found if t.what in (SWITCHED, LOGGED)}
+    switched |= {entry.run for entry in journal.entries(world)[0] if entry.mode is Mode.SWITCH}
+    return sorted(left.runs(), key=lambda run: run not in switched)
 
 
 def _one(reach: Reach, journal: Journal, left: Traces, project: str, run: str, force: bool, forget: bool) -> Outcome:

@@ -53,10 +53,13 @@ class Outcome(Struct, frozen=True, kw_only=True):
 def restore(reach: Reach, entry: Entry, *, unsure: bool = True, force: bool = False) -> Outcome:
     """Put back, check, and say how it stands; tried again, bounded, while Google gives no clear answer. Raises nothing.
 
+    It may end between any two calls, as where there is no time left for everything: each write puts back all of what it is about, or
+    deletes one thing that a probe made, so that what is left is never worse than before, and the journal goes on naming it.
+
     `unsure`: a change may still be on its way, so what is found untouched is looked at once more. `force`: overwrite what somebody else
     has set meanwhile.
     """
-    clock, refused = Clock(reach.waits.restore_s), 0
+    clock, refused = Clock(min(reach.waits.restore_s, reach.left)), 0
     while True:
         try:
             outcome = (
@@ -104,7 +107,7 @@ def _back(reach: Reach, entry: Entry, unsure: bool, force: bool) -> Outcome:
     try:
         found = reach.read(GET_SUBSCRIPTION, {"subscription": entry.subscription})
         if unsure and _untouched(found, wanted, entry):
-            Clock(reach.waits.settle_s).wait(reach.waits.settle_s)
+            reach.pause(reach.waits.settle_s)
             found = reach.read(GET_SUBSCRIPTION, {"subscription": entry.subscription})
     except NotThere:
         return Outcome(run=entry.run, state=State.GONE, says=f"{short} does not exist any more: nothing to restore")
@@ -196,7 +199,7 @@ def _delete(reach: Reach, rpc: Rpc, field: str, name: str, unsure: bool) -> bool
             reach.write(rpc, {field: name}, again=True)
         except NotThere:
             if unsure and look == 1:
-                Clock(reach.waits.settle_s).wait(reach.waits.settle_s)
+                reach.pause(reach.waits.settle_s)
                 continue
             return False
         return True

@@ -44,12 +44,12 @@ def marks(entry: Entry) -> dict[str, str]:
 
 def counted(reach: Reach, entry: Entry) -> int | None:
     """num_messages of the snapshot; None while the metric has no point of it."""
-    session = reach.fresh(reach.waits.rpc_s / 0.4)
     _, project, _, name = entry.snapshot.split("/")
-    span = Span(entry.started, session.now, 60)
     metric = gauge(f"{PUBSUB}/snapshot/num_messages")
     resource = Resource(project, "pubsub_snapshot", (("snapshot_id", name),))
     try:
+        session = reach.brief(now=reach.now())
+        span = Span(entry.started, session.now, 60)
         got = reach.around("monitoring.list_time_series", lambda: fetch(session, resource, span, metric))
     except NotSeen:
         return None

@@ -57,7 +57,7 @@ def watch(reach: Reach, profile: PipelineProfile, leg: Leg, due: bool | None) ->
 
 def _pushed(reach: Reach, profile: PipelineProfile, leg: Leg, since: datetime) -> datetime | None:
     """When the first push after that moment was answered, as the request log or the push counts tell."""
-    session = reach.fresh(reach.waits.rpc_s / 0.4)
+    session = reach.brief(now=reach.now())
     ask = Ask(since=since - timedelta(minutes=2))
     got = reach.around("sources.collect", lambda: collect(session, profile, {RequestLog, PushCounts}, ask))
     times: list[datetime] = []

@@ -114,7 +114,7 @@ def rebuilt(traces: Traces, run: str, project: str, now: datetime) -> Entry | No
 
 
 def _list(reach: Reach, rpc: Rpc, field: str, project: str) -> list[Any]:
-    session = reach.session.again(reach.waits.rpc_s / 0.4)
+    session = reach.brief()
     request = {"project": f"projects/{project}", "page_size": 1000}
     try:
         listed = reach.around(rpc.name, lambda: pages(session, rpc, request, field))

@@ -137,6 +137,7 @@ class Session:
                 signed_in=who,
                 project=named or lab.project,
                 lab=lab,
+                began=began,
                 log_reads=LogReads(lab.log_reads, options.state, f"lab {lab.http} {lab.grpc}"),
             )
         ignored, asked = _without_emulators(), _endpoints(environ)

@@ -123,3 +123,18 @@ def test_colour_is_not_forced_by_the_environment() -> None:
         env={"GITHUB_ACTIONS": "true", "FORCE_COLOR": "1", "PATH": "/usr/bin:/bin"},
     )
     assert "\x1b" not in done.stdout
+
+
+def test_a_thread_that_never_ends_does_not_keep_the_process_once_the_answer_is_out() -> None:
+    script = (
+        "import threading, time\n"
+        "from diagnostics.cli import main\n"
+        "def run(_):\n"
+        "    threading.Thread(target=time.sleep, args=(600,)).start()\n"
+        "    print('the answer', end='')\n"
+        "    return 3\n"
+        "main.run = run\n"
+        "main.main()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stdout) == (3, "the answer")

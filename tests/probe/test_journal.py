@@ -71,3 +71,13 @@ def test_where_state_is_kept() -> None:
     assert state_dir({"PUBSUB_DIAG_STATE_DIR": "/a", "XDG_STATE_HOME": "/b"}) == Path("/a")
     assert state_dir({"XDG_STATE_HOME": "/b"}) == Path("/b/pubsub-diag")
     assert state_dir({}) == Path.home() / ".local/state/pubsub-diag"
+
+
+def test_a_process_that_holds_on_to_the_lock_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("diagnostics.probe.journal.ALONE_S", 0.1)
+    with Journal(tmp_path).alone(), pytest.raises(TimeoutError), Journal(tmp_path).alone():
+        pass
+    with Journal(tmp_path).alone():
+        pass

@@ -94,7 +94,7 @@ def answer(asked: Asked, names: Sequence[str], role: bool) -> int:
         output.tell("gcloud iam roles create pubsubDiag --project=PROJECT --file=FILE makes it of this", asked.quiet)
         return int(Exit.OK)
     session, profile = opening.opened(asked)
-    brief = session.again(min(ANSWER_S, asked.timeout))
+    brief = session.again(min(ANSWER_S, max(session.remaining(), 0.001)))
     questions: tuple[Callable[[], Any], ...] = (
         lambda: access(brief, profile, commands, wants),
         lambda: freshness(brief, profile),

@@ -19,7 +19,7 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.probe import recover
 from diagnostics.probe.journal import Journal, Mode
 from diagnostics.probe.plan import NoPlan, Order, Plan, plan
-from diagnostics.probe.reach import Reach, Waits
+from diagnostics.probe.reach import Clock, Reach, Waits
 from diagnostics.probe.restore import Outcome
 from diagnostics.probe.run import Failed, carry_out
 from diagnostics.probe.traces import JOURNAL, SWITCHED, Traces, traces
@@ -107,7 +107,7 @@ def beside(asked: Access, yes: bool) -> Probed | Unseen:
 def status(asked: Access, json_output: bool) -> int:
     """Exit code: 0 nothing, 1 something is left, 2 a subscription is left in pull mode, 3 could not look everywhere."""
     session, profile = opening.opened(asked)
-    left = traces(_reach(session), Journal(), profile.project, _world(session))
+    left = traces(_bounded(session), Journal(), profile.project, _world(session))
     _answer(_as_json(left) if json_output else _listed(left))
     if any(t.what == SWITCHED and not t.running for t in left.found):
         return int(Exit.FAULT)
@@ -117,10 +117,11 @@ def status(asked: Access, json_output: bool) -> int:
 
 
 def restore(asked: Access, run_id: str, *, force: bool, forget: bool, json_output: bool) -> int:
-    """Exit code: 0 all is put back, 2 something is not, 3 could not look everywhere."""
+    """Exit code: 0 all is put back, 2 something is not, 3 could not look everywhere. What there was no time for is tried again by whoever
+    asks again, and by the watchdog of the probe where one is left."""
     session, profile = opening.opened(asked)
     outcomes, left = recover.recover(
-        _reach(session), Journal(), profile.project, _world(session), run_id, force=force, forget=forget
+        _bounded(session), Journal(), profile.project, _world(session), run_id, force=force, forget=forget
     )
     if json_output:
         _answer(_as_json({"outcomes": outcomes, "unseen": left.unseen}))
@@ -130,10 +131,14 @@ def restore(asked: Access, run_id: str, *, force: bool, forget: bool, json_outpu
             lines.append(f"{outcome.run}  {outcome.state.value}  {clean(outcome.says)}")
             lines += [f"  {line}" for line in outcome.by_hand]
         lines += [f"not looked at: {clean(says)}" for says in left.unseen]
+        if any(not o.over for o in outcomes):
+            lines.append("what is left is tried again by: pubsub-diag probe restore, with a longer --timeout")
+        if left.unseen and not outcomes:
+            lines.append("whether anything is left to restore is not known")
         _answer("\n".join(lines or ["nothing to restore"]) + "\n")
     if any(not o.over for o in outcomes):
         return int(Exit.FAULT)
-    return int(Exit.UNKNOWN if left.unseen and not outcomes else Exit.OK)
+    return int(Exit.UNKNOWN if left.unseen and not (run_id and outcomes) else Exit.OK)
 
 
 def _keep(session: Session, profile: PipelineProfile, probed: Probed, quiet: bool, leg: Leg) -> None:
@@ -153,13 +158,18 @@ def _planned(session: Session, profile: PipelineProfile, wish: Wish) -> tuple[Pl
         allow_secret_in_log=wish.allow_secret_in_log,
     )
     try:
-        return plan(_reach(session, wish.max_seconds), profile, order, Journal())
+        return plan(_bounded(session, wish.max_seconds), profile, order, Journal())
     except NoPlan as failed:
         raise Trouble(failed.says, failed.mend) from failed
 
 
 def _reach(session: Session, max_seconds: float = 60.0) -> Reach:
     return Reach(session, Waits(peek_s=max_seconds))
+
+
+def _bounded(session: Session, max_seconds: float = 60.0) -> Reach:
+    """For what ends with --timeout: planning, looking, and putting back on somebody's word."""
+    return Reach(session, Waits(peek_s=max_seconds), ends=Clock(session.remaining()))
 
 
 def _world(session: Session) -> str:
@@ -190,6 +200,8 @@ def _listed(left: Traces) -> str:
         lines.append(f"{trace.run}  {trace.what}  {clean(trace.name)}  {state}{until}")
         lines += [f"  {line}" for line in trace.by_hand if trace.what != JOURNAL]
     lines += [f"not looked at: {clean(says)}" for says in left.unseen]
+    if left.unseen and not left.found:
+        lines.append("whether a probe is active, or has left anything, is not known")
     if any(not t.running for t in left.found):
         lines.append("put everything back: pubsub-diag probe restore")
     return "\n".join(lines or ["no probe is active, and none has left anything"]) + "\n"

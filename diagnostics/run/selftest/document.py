@@ -107,7 +107,7 @@ def selftest(session: Session, pipeline: PipelineProfile, extra: Iterable[str] =
     watcher = Watcher(words, session.now)
     session.witness = watcher
     taken, evidence = together(
-        lambda: take(session.again(session.timeout_s), pipeline, words),
+        lambda: take(session.again(max(session.remaining(), 0.001)), pipeline, words),
         lambda: collect(session, pipeline, everything(), Ask()),
     )
     assert isinstance(taken, Samples) and isinstance(evidence, EvidenceSet)
