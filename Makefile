@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 60
 LIMIT ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint types layers score conditions matrices pairs distractors blindness sameness kill-matrix fuzz bench lock clean
+.PHONY: help demo test browser lint types layers score conditions matrices pairs distractors blindness sameness kill-matrix fuzz bench lock audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -78,13 +78,15 @@ kill-matrix: .venv/tested ## end a probe at every call, in every way (a quarter 
 bench: .venv/tested ## how long things take; no pass or fail
 	@$(BIN)/python -m pytest tests/benchmarks -n 0 -s
 
-lock: .venv/tested ## pin the dependencies anew
-	@$(BIN)/python -m pip install --quiet pip-tools
-	@$(BIN)/pip-compile -q --upgrade $(COMPILE) --extra firestore -o requirements.lock pyproject.toml
-	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")' \
-	  | $(BIN)/pip-compile -q --upgrade $(COMPILE) -c requirements.lock -o requirements-dev.lock -
+lock: .venv/tested ## pin the dependencies anew, for every system and Python, with the hash of each file
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv $(COMPILE) --extra firestore -o requirements.lock pyproject.toml
+	@$(BIN)/uv $(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
 
-COMPILE := --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras
+COMPILE := pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+
+audit: .venv/tested ## does any pinned dependency have a known vulnerability? Asks PyPI; says so where it cannot
+	@$(BIN)/python -m tests.supply.audit requirements.lock requirements-dev.lock
 
 clean: ## remove what make made
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .matrices build dist

@@ -62,7 +62,7 @@ class Auth(StrEnum):
     """How the status endpoint wants to be asked."""
 
     NONE = "none"
-    ID_TOKEN = "id_token"
+    ID_TOKEN = "id_token"  # noqa: S105
     HEADER = "header"
     API_KEY = "api_key"
     """A header, by its older name: X-API-Key, its value in `api_key_env`."""

@@ -124,7 +124,7 @@ def _times(session: Session) -> tuple[datetime, datetime]:
     request = urllib.request.Request(TIME_OF_DAY, method="HEAD", headers={"User-Agent": OUR_USER_AGENT})
     began = time.monotonic()
     try:
-        with urllib.request.urlopen(request, timeout=session.allowance()) as answer:
+        with urllib.request.urlopen(request, timeout=session.allowance()) as answer:  # noqa: S310
             said = answer.headers["Date"]
     except urllib.error.HTTPError as error:
         with error:
