@@ -65,6 +65,9 @@ def restore(reach: Reach, entry: Entry, *, unsure: bool = True, force: bool = Fa
             outcome = (
                 _cleared(reach, entry, unsure) if entry.mode is Mode.SNAPSHOT else _back(reach, entry, unsure, force)
             )
+        except NotThere:  # at whichever call: it may be deleted between any two
+            short = entry.subscription.rpartition("/")[2]
+            return Outcome(run=entry.run, state=State.GONE, says=f"{short} does not exist any more: nothing to restore")
         except ValueError as damaged:
             return _failed(entry, str(damaged))
         except (Refused, Unclear, NotSeen) as failed:
@@ -101,20 +104,20 @@ def delete_lines(temporary: str, snapshot: str) -> tuple[str, ...]:
 
 
 def _back(reach: Reach, entry: Entry, unsure: bool, force: bool) -> Outcome:
+    """Raises NotThere, NotSeen, Refused, Unclear, or ValueError where what was saved is damaged."""
     if entry.push is None:
         raise ValueError(f"the entry of run {entry.run} holds no push config")
     wanted, short = load(entry.push), entry.subscription.rpartition("/")[2]
-    try:
+    found = reach.read(GET_SUBSCRIPTION, {"subscription": entry.subscription})
+    if unsure and _untouched(found, wanted, entry):
+        reach.pause(reach.waits.settle_s)
         found = reach.read(GET_SUBSCRIPTION, {"subscription": entry.subscription})
-        if unsure and _untouched(found, wanted, entry):
-            reach.pause(reach.waits.settle_s)
-            found = reach.read(GET_SUBSCRIPTION, {"subscription": entry.subscription})
-    except NotThere:
-        return Outcome(run=entry.run, state=State.GONE, says=f"{short} does not exist any more: nothing to restore")
     if _untouched(found, wanted, entry):
         return Outcome(run=entry.run, state=State.UNTOUCHED, says=f"{short} pushes as before: nothing to restore")
     if not force and (theirs := _theirs(found, wanted, entry)):
-        says = f"{short} was left as it is: {theirs}"
+        says = (
+            f"{short} was left as it is: {theirs}; probe restore --forget keeps it so, --force puts back what was saved"
+        )
         return Outcome(run=entry.run, state=State.CHANGED, says=says, by_hand=undo(entry))
     _write(reach, entry, found, wanted)
     return _checked(reach, entry, wanted)
