@@ -72,8 +72,8 @@ fuzz: .venv/tested ## feed bundles that nobody made: FUZZ_SECONDS=n
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
 	@$(BIN)/python -m tests.fuzz.bundles -max_total_time=$(FUZZ_SECONDS)
 
-kill-matrix: .venv/tested ## end a probe at every call, in every way (a quarter of an hour)
-	@$(BIN)/python -m tests.probe.kill_matrix
+kill-matrix: .venv/tested ## end a probe at every call, in every way, and let others come between (half an hour): JOBS=n
+	@$(BIN)/python -m tests.probe.kill_matrix --jobs $(JOBS)
 
 bench: .venv/tested ## how long things take; no pass or fail
 	@$(BIN)/python -m pytest tests/benchmarks -n 0 -s
