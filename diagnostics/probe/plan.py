@@ -193,4 +193,4 @@ def _notes(order: Order, entry: Entry, logged: bool, journal: Journal) -> Iterat
         )
     odd = {k: v for k, v in entry.push.attributes.items() if k != "x-goog-version"}
     if odd:
-        yield f"gcloud cannot set the push attributes {', '.join(sorted(odd))}: after the undo line they would be missing"
+        yield f"after the undo line the push attributes {', '.join(sorted(odd))} would be missing: gcloud cannot set them"

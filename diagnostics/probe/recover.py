@@ -13,8 +13,8 @@ from diagnostics.probe.push_config import LABEL, UNTIL
 from diagnostics.probe.reach import Reach, Refused, Unclear
 from diagnostics.probe.restore import Outcome, State, restore, update
 from diagnostics.probe.traces import LOGGED, MARKED, SWITCHED, Traces, entry_of, rebuilt, traces
+from diagnostics.shell.commands import command
 from diagnostics.transport.call import NotThere
-from diagnostics.transport.provenance import gcloud
 from diagnostics.transport.rpcs import GET_SUBSCRIPTION
 
 LOOKING = 0.5
@@ -119,8 +119,15 @@ def _lost(left: Traces, run: str, why: str) -> Outcome:
         if trace.run != run or trace.what not in (SWITCHED, MARKED):
             continue
         _, project, _, short = trace.name.split("/")
-        pushes = ("--push-endpoint=ENDPOINT", "--push-auth-service-account=ACCOUNT") if trace.what == SWITCHED else ()
-        words = (*pushes, f"--remove-labels={LABEL},{UNTIL}")
-        lines.append(gcloud("pubsub", "subscriptions", "update", short, f"--project={project}", *words))
+        lines.append(
+            command(
+                "gcloud pubsub subscriptions update {name} --project={project}"
+                + (" --push-endpoint=ENDPOINT --push-auth-service-account=ACCOUNT" if trace.what == SWITCHED else "")
+                + " --remove-labels={labels}",
+                name=short,
+                project=project,
+                labels=f"{LABEL},{UNTIL}",
+            )
+        )
     says = f"run {run} cannot be restored from here: {why}; try it on the machine that ran the probe"
     return Outcome(run=run, state=State.FAILED, says=says, by_hand=tuple(lines))

@@ -15,8 +15,8 @@ from diagnostics.probe.journal import Entry, Mode
 from diagnostics.probe.push_config import LABEL, UNTIL, differences, load, may_hold_secret, undo_line
 from diagnostics.probe.reach import Clock, Reach, Refused, Unclear
 from diagnostics.probe.rpcs import DELETE_SNAPSHOT, DELETE_SUBSCRIPTION, UPDATE_SUBSCRIPTION
+from diagnostics.shell.commands import command
 from diagnostics.transport.call import NotThere
-from diagnostics.transport.provenance import gcloud
 from diagnostics.transport.rpcs import GET_SUBSCRIPTION, Rpc
 
 REFUSALS = 3
@@ -93,10 +93,13 @@ def undo(entry: Entry) -> tuple[str, ...]:
 
 def delete_lines(temporary: str, snapshot: str) -> tuple[str, ...]:
     lines = []
-    for kind, name in (("subscriptions", temporary), ("snapshots", snapshot)):
+    for line, name in (
+        ("gcloud pubsub subscriptions delete {name} --project={project}", temporary),
+        ("gcloud pubsub snapshots delete {name} --project={project}", snapshot),
+    ):
         if name:
             _, project, _, short = name.split("/")
-            lines.append(gcloud("pubsub", kind, "delete", short, f"--project={project}"))
+            lines.append(command(line, name=short, project=project))
     return tuple(lines)
 
 

@@ -20,8 +20,8 @@ from diagnostics.probe.reach import Clock, Reach, Refused, Unclear
 from diagnostics.probe.restore import Outcome, State, restore
 from diagnostics.probe.signals import Signals
 from diagnostics.probe.watchdog import Watchdog
+from diagnostics.shell.commands import command
 from diagnostics.transport.call import NotThere
-from diagnostics.transport.provenance import gcloud
 
 Tell = Callable[[str], None]
 LONGEST_FLOW_S = 60.0
@@ -285,7 +285,9 @@ class _Run:
             source=Provenance(
                 source=f"probe ({order.mode.value})",
                 query=settings.name,
-                by_hand=gcloud("pubsub", "subscriptions", "describe", name, f"--project={project}"),
+                by_hand=command(
+                    "gcloud pubsub subscriptions describe {name} --project={project}", name=name, project=project
+                ),
                 fetched_at=now,
                 as_of=now,
             ),

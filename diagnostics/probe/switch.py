@@ -14,6 +14,7 @@ from diagnostics.probe.reach import Clock, Reach, Refused
 from diagnostics.probe.restore import update
 from diagnostics.probe.snapshot import marks
 from diagnostics.question.ask import Ask
+from diagnostics.shell.commands import command
 from diagnostics.sources.collect import collect
 from diagnostics.transport.call import NotThere
 from diagnostics.transport.rpcs import GET_SUBSCRIPTION
@@ -73,7 +74,8 @@ def watch(reach: Reach, profile: PipelineProfile, leg: Leg, due: bool | None) ->
         if not clock.wait(reach.waits.between_looks_s):
             break
     waited = f"no push was seen within {reach.waits.watch_s:.0f} s"
-    return f"{waited}; the change-over can take several minutes: pubsub-diag delivery --leg {leg.value}"
+    look = command("pubsub-diag delivery --leg {leg}", leg=leg.value)
+    return f"{waited}; the change-over can take several minutes: {look}"
 
 
 def _pushed(reach: Reach, profile: PipelineProfile, leg: Leg, since: datetime) -> datetime | None:

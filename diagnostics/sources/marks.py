@@ -26,6 +26,7 @@ from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import Marker, PipelineProfile
 from diagnostics.question.ask import Ask, Window, window
+from diagnostics.shell.commands import advice
 from diagnostics.sources.entries import (
     REQUESTS,
     STDERR,
@@ -372,5 +373,9 @@ def _unnamed(services: Services, role: str, what: str) -> NotSeen:
     known: Receiver | None = services.coordinator if role == "coordinator" else services.worker
     if known is None:
         why = f": {services.why}" if services.why else ""
-        return NotSeen(Why.NOT_CONFIGURED, f"the {role} is not known{why}", mend=f"name {role}.service in the profile")
+        return NotSeen(
+            Why.NOT_CONFIGURED,
+            f"the {role} is not known{why}",
+            mend=advice("name {role}.service in the profile", role=role),
+        )
     return NotSeen(Why.NOT_CONFIGURED, f"the profile describes no {what}", mend="add it to the profile")

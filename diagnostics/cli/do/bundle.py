@@ -24,6 +24,7 @@ from diagnostics.question.ask import Ask
 from diagnostics.report.escape import clean
 from diagnostics.run.investigate import COMMANDS, investigate
 from diagnostics.run.look import everything, see
+from diagnostics.shell.commands import command
 from diagnostics.transport.session import LAB, LabError, find_lab
 
 
@@ -53,7 +54,7 @@ def capture(asked: Asked, batch: str | None) -> int:
     seen = sum(1 for _ in case.evidence.items()) - gaps
     output.answer(f"{out}  {len(packed) / 1024:.0f} KiB  {seen} kinds of evidence seen, {gaps} not\n")
     output.tell(f"{diagnosis.status.value.upper()}  {clean(diagnosis.headline)}", asked.quiet)
-    output.tell(f"read it: pubsub-diag batch --from {out}", asked.quiet)
+    output.tell(f"read it: {command('pubsub-diag batch --from {file}', file=str(out))}", asked.quiet)
     return int(Exit.OK)
 
 

@@ -20,12 +20,13 @@ from diagnostics.report.postmortem.build import build
 from diagnostics.report.postmortem.merged import ABOUT_A_BATCH
 from diagnostics.report.postmortem.model import Postmortem
 from diagnostics.runbook import pages
+from diagnostics.shell.commands import either, noted
 
 EARLIER = 200
 """So many of the newest kept runs are asked whether it happened before."""
 AFTER = timedelta(hours=12)
 """Notes that name no batch belong to it for so long after the last look: the mending is noted when it is done."""
-_CAPTURE = "pubsub-diag capture BATCH_ID --out FILE keeps all that can still be seen"
+_CAPTURE = noted("pubsub-diag capture BATCH_ID --out FILE", "keeps all that can still be seen")
 
 
 class Kept(NamedTuple):
@@ -40,7 +41,7 @@ def write(which: Sequence[str], *, as_html: bool, out: Path | None, project: str
         try:
             charts.require()
         except charts.NeedsLibraryError as error:
-            raise Trouble(str(error), f"{charts.INSTALL}   or   pubsub-diag postmortem -o markdown") from error
+            raise Trouble(str(error), either((charts.INSTALL, "pubsub-diag postmortem -o markdown"))) from error
     kept = _gathered(which, project)
     for run in kept.runs:
         replaying.tell(run, quiet)

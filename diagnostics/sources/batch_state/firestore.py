@@ -6,7 +6,6 @@ Only the fields that the profile names are asked for. Firestore itself tells whe
 from __future__ import annotations
 
 import re
-import shlex
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +14,7 @@ from diagnostics.evidence.model import BatchStatus, Unseen, Why
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import BatchStateProfile, PipelineProfile
+from diagnostics.shell.commands import advice, command
 from diagnostics.sources.batch_state.status import CoordinatorUrl
 from diagnostics.sources.batch_state.told import status_of
 from diagnostics.transport.call import NotThere, call
@@ -93,7 +93,8 @@ def _denied(error: NotSeen) -> NotSeen:
     if error.why is not Why.PERMISSION_DENIED or error.permission or "insufficient permissions" not in error.says:
         return error
     permission = GET_DOCUMENT.permission
-    return NotSeen(error.why, f"{permission} is missing", permission, f"ask for a role with {permission}")
+    mend = advice("ask for a role with {permission}", permission=permission)
+    return NotSeen(error.why, f"{permission} is missing", permission, mend)
 
 
 def _moment(at: Any) -> datetime:
@@ -110,4 +111,4 @@ def _quoted(part: str) -> str:
 def _by_hand(name: str) -> str:
     """gcloud reads no documents."""
     url = f"https://firestore.googleapis.com/v1/{quote(name, safe='/()')}"
-    return f'curl -s -H "Authorization: Bearer $(gcloud auth print-access-token)" {shlex.quote(url)}'
+    return command('curl -s -H "Authorization: Bearer $(gcloud auth print-access-token)" {url}', url=url)
