@@ -79,8 +79,13 @@ def find(name: str) -> Path | None:
 
 
 def runs() -> list[Path]:
-    """Every kept run, oldest first."""
-    return sorted(path for path in (state_dir() / "runs").glob("*.gz") if not path.name.startswith("."))
+    """Every kept run, oldest first. Raises OSError where there is a folder of them that cannot be read."""
+    folder = state_dir() / "runs"
+    try:
+        files = list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(path for path in files if path.name.endswith(".gz") and not path.name.startswith("."))
 
 
 def note(said: Note) -> None:

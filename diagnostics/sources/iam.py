@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
@@ -150,6 +151,8 @@ def custom_roles(
         *(request_service, completion_service, request_account, completion_account),
         *(request_subscription, completion_subscription, request_dead, completion_dead, project, *inherited),
     )
+    if hidden := _all_unseen(policies):
+        raise NotSeen(Why.DEPENDS, f"not asked because {hidden.says}", hidden.permission, hidden.mend)
     bound = [b for p in policies if not isinstance(p, Unseen) for b in p.bindings if _of_its_own(b)]
     names = tuple(dict.fromkeys(b.role for b in bound))
     roles = together(*(partial(_role, session, name) for name in names[:ROLES])) if names else []
@@ -167,6 +170,14 @@ def custom_roles(
         source=provenance(session, "IAM", f"projects/{pipeline.project}", by_hand),
         roles=(*roles, *(CustomRole(name=name, unseen=more) for name in names[ROLES:])),
     )
+
+
+def _all_unseen(policies: Sequence[Policy | Above | Unseen]) -> Unseen | None:
+    """Why no policy at all could be seen: then nobody knows which roles there are to be read. None: one was."""
+    unseen = [p for p in policies if isinstance(p, Unseen)]
+    if len(unseen) < len(policies):
+        return None
+    return next((p for p in unseen if p.why not in (Why.DEPENDS, Why.NOT_CONFIGURED)), unseen[0])
 
 
 def _of_its_own(binding: Binding) -> bool:

@@ -42,10 +42,12 @@ def write(which: Sequence[str], *, as_html: bool, out: Path | None, project: str
             charts.require()
         except charts.NeedsLibraryError as error:
             raise Trouble(str(error), either((charts.INSTALL, "pubsub-diag postmortem -o markdown"))) from error
-    kept = _gathered(which, project)
+    with replaying.reading_kept():
+        kept = _gathered(which, project)
     for run in kept.runs:
         replaying.tell(run, quiet)
-    said = _built(kept)
+    with replaying.reading_kept():
+        said = _built(kept)
     output.answer(html.render(said) if as_html else markdown.render(said), out)
     output.tell("owners, dates and TODOs are yours to fill in", quiet)
     return int(Exit.OK)

@@ -136,7 +136,7 @@ def restore(asked: Access, run_id: str, *, force: bool, forget: bool, json_outpu
             lines += [f"  {line}" for line in outcome.by_hand]
         lines += [f"not looked at: {clean(says)}" for says in left.unseen]
         if any(o.state is State.FAILED for o in outcomes):
-            lines.append("what is left is tried again by: pubsub-diag probe restore, with a longer --timeout")
+            lines.append("what is left is tried again by `pubsub-diag probe restore`, with a longer --timeout")
         if left.unseen and not outcomes:
             lines.append("whether anything is left to restore is not known")
         _answer("\n".join(lines or ["nothing to restore"]) + "\n")

@@ -20,7 +20,6 @@ from diagnostics.report.layout import clock
 from diagnostics.run.discover import discover, to_toml
 from diagnostics.run.markers import MarkerTest, profile_test
 from diagnostics.run.states import StateTest, states_test
-from diagnostics.shell.commands import noted
 
 
 def write(asked: Access, completion: str | None, out: Path, force: bool) -> int:
@@ -42,9 +41,7 @@ def write(asked: Access, completion: str | None, out: Path, force: bool) -> int:
             region=asked.region or "",
         )
     except ProfileError as error:
-        raise Trouble(
-            str(error), error.mend or noted("gcloud pubsub subscriptions list", "names those there are")
-        ) from error
+        raise Trouble(str(error), error.mend) from error
     output.answer(to_toml(found), None if to_stdout else out)
     if not to_stdout:
         output.tell(f"wrote {out}", asked.quiet)
