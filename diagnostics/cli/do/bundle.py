@@ -31,6 +31,8 @@ from diagnostics.transport.session import LAB, LabError, find_lab
 
 NO_GAP = (Why.NOT_CONFIGURED, Why.NOT_ASKED)
 """Why something may be unseen though nothing kept it from being seen: nobody named it."""
+LISTED = 100
+"""So many of the kept runs are listed, the newest: each has to be opened for it."""
 
 
 def capture(asked: Asked, batch: str | None) -> int:
@@ -97,8 +99,8 @@ def note(text: str, at: str, batch: str | None, profile: str | None) -> int:
 def print_list() -> int:
     rows = []
     with replaying.reading_kept():
-        kept = store.runs()
-    for path in reversed(kept):
+        runs = store.runs()
+    for path in reversed(runs[-LISTED:]):
         try:
             bundle = load(path)
         except BundleError as error:
@@ -111,6 +113,8 @@ def print_list() -> int:
         output.tell(f"no run is kept in {places.state_dir() / 'runs'}")
         return int(Exit.OK)
     output.answer(output.page().table(["run", "command", "batch", "concluded"], rows) + "\n")
+    if older := len(runs) - len(rows):
+        output.tell(f"{older} older ones are in {places.state_dir() / 'runs'}")
     return int(Exit.OK)
 
 
