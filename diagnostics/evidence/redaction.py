@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from diagnostics.evidence.model import EvidenceSet
 from diagnostics.evidence.redact import BY_PROFILE, GONE, names_secret, redact
+from diagnostics.evidence.whole_text import whole
 
 T = TypeVar("T")
 
@@ -49,7 +50,7 @@ def cleaner(patterns: Iterable[str] = ()) -> Cleaner:
 
     def clean_text(text: str) -> str:
         if text not in known:
-            cleaned = redact(text)
+            cleaned = redact(whole(text))
             for pattern in own:
                 cleaned = pattern.sub(BY_PROFILE, cleaned)
             known[text] = cleaned

@@ -55,6 +55,8 @@ OF_BATCHES = frozenset(
     }
 )  # fmt: skip
 """Means of markers that tell the course of a batch; all others tell that of items."""
+_COUNT = re.compile(r"[0-9]{1,9}")
+"""What is captured as a count. A longer number is an id, or none."""
 WORDS = frozenset({"reason", "blocker", "topic", "phase"})
 """Captured names that are words even when they look like numbers."""
 STARTS = frozenset({Means.RECEIVED, Means.CREATED})
@@ -338,7 +340,7 @@ def _marks(entry: Any, reading: list[tuple[Marker, re.Pattern[str]]], roles: dic
 
 def _mark(means: Means, entry: Any, role: str, captured: dict[str, str]) -> Mark:
     names = {name: captured.pop(name, "") for name in ("batch", "item", "correlation", "date")}
-    whole = {name for name, value in captured.items() if name not in WORDS and re.fullmatch(r"\d+", value)}
+    whole = {name for name, value in captured.items() if name not in WORDS and _COUNT.fullmatch(value)}
     return Mark(
         means=means,
         at=moment(entry.timestamp),
