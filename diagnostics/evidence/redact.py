@@ -1,77 +1,66 @@
-"""Take out what must not leave: tokens, keys, cookies, e-mail addresses of people, secrets in URLs, values of environments."""
+"""Take out what must not leave: tokens, keys, passwords, cookies, people, secrets in URLs, values of environments.
+
+Secrets are found in the text as a reader takes it (`secrets.plain`), by shape, by name and by what they stand in, and each is
+replaced where it stands in the original by a word that says of which kind it was. What is no secret stays byte for byte.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
 
-GONE = "[redacted]"
-BY_PROFILE = "[redacted by profile]"
-"""What stands for a match of a pattern that the profile names."""
+from diagnostics.evidence.secrets import named, people, shapes
+from diagnostics.evidence.secrets.names import Says, says
+from diagnostics.evidence.secrets.people import principal as principal
+from diagnostics.evidence.secrets.plain import plain
+from diagnostics.evidence.secrets.spans import BY_PROFILE as BY_PROFILE
+from diagnostics.evidence.secrets.spans import GONE, fresh, mark, merged
+from diagnostics.evidence.secrets.values import drawn, mixed, secret
 
-_EMAIL = re.compile(r"(?<![A-Za-z0-9._%+'-])[A-Za-z0-9._%+'-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}")
-"""Looked for at the begin of a word only: an endless word would otherwise be read again from each of its letters."""
-_SAYS = r"\\*+[\"']?+\s*+(?:[:=]{1,3}+>?+|%3[da])\s*+"
-"""Between a name and its value, in headers, queries, JSON, JSON within JSON, Python and shells."""
-_SHELL = r"(?!(?:(?:bearer|basic) )?\$(?:\(gcloud auth |(?-i:[A-Z]+(?:_[A-Z0-9]+)+)(?![\w$])))"
-"""Not where a shell is told to fetch the value: a command line that shows how to ask by hand holds no secret."""
-_NAMES = (
-    r"[\w-]*(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?|signature|"
-    r"session[_-]?id)"
-)
-_SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S), GONE),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?"), GONE),  # a JWT: header.payload.signature
-    (re.compile(r"\bya29\.[\w.-]+"), GONE),  # a Google access token
-    (re.compile(r"\b1//[\w-]{20,}"), GONE),  # a Google refresh token
-    (re.compile(r"\bAIza[\w-]{30,}"), GONE),  # a Google API key
-    (re.compile(r"\bGOCSPX-[\w-]+"), GONE),  # an OAuth client secret
-    (
-        re.compile(
-            r"\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|xox[abprs]-[\w-]{10,}|AKIA[A-Z0-9]{16}|[sr]k_live_\w{10,})"
-        ),
-        GONE,
-    ),
-    (
-        re.compile(
-            rf"(?i)\b((?:proxy-)?authorization|x-api-key|x-goog-api-key|(?:set-)?cookie)({_SAYS}[\"']?+){_SHELL}[^\r\n\"]+"
-        ),
-        rf"\1\2{GONE}",
-    ),
-    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/-]{8,}=*"), rf"\1 {GONE}"),
-    (re.compile(rf"(?i)(?<![\w-])({_NAMES})({_SAYS})(\\*[\"']){_SHELL}.{{3,}}?(?=\3|$)"), rf"\1\2\3{GONE}"),  # quoted
-    (re.compile(rf"(?i)(?<![\w-])({_NAMES})({_SAYS}){_SHELL}[^\s\"'&,;}}\\\[]{{3,}}"), rf"\1\2{GONE}"),
-    (re.compile(r"((?<![\w+.-])[\w+.-]*://)[^\s/@:]+:[^\s/@]+@"), rf"\1{GONE}@"),  # user info in an URL
-)
-_NAMED = re.compile(rf"(?i){_NAMES}|(?:proxy-)?authorization|(?:set-)?cookie")
-_PERHAPS = re.compile(
-    r"[:=@]|%3|PRIVATE|eyJ|ya29|1//|AIza|GOCSPX|gh[pousr]_|github_pat|xox|AKIA|_live_|(?i:bearer|basic)"
-)
-"""What every secret and every e-mail address has some of: most texts have none and need no closer look."""
+_BODY = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{12,}")
+"""A part of a name, as names are divided, long enough to be a value."""
+ROUNDS = 4
+"""What was hidden behind a secret may show when that is gone; so often it is looked again."""
+SHORTEST = 5
+"""No secret is shorter together with what tells it."""
 
 
 def redact(text: str, limit: int = 0) -> str:
     """The text without secrets and without names of people; cut to `limit` characters when that is not 0."""
-    if _PERHAPS.search(text):
-        for pattern, replacement in _SECRETS:
-            text = pattern.sub(replacement, text)
-        text = _EMAIL.sub(lambda found: principal(found.group()), text)
+    for _ in range(ROUNDS if len(text) >= SHORTEST else 0):
+        cleaned = _once(text)
+        if cleaned == text:
+            break
+        text = cleaned
     return text if not limit or len(text) <= limit else text[: limit - 1] + "…"
 
 
-def names_secret(name: str) -> bool:
-    """Whether what goes by this name is a secret: "password", "db-api-key", "Authorization"."""
-    return bool(_NAMED.fullmatch(name))
+def _once(text: str) -> str:
+    read = plain(text)
+    spans = fresh(read.text, [*shapes.find(read.text), *named.find(read.text), *people.find(read.text)])
+    if not spans:
+        return text
+    parts, last = [], 0
+    for span in merged(spans):
+        start, end = read.original(span.start, span.end)
+        parts += [text[last:start], span.instead]
+        last = max(last, end)
+    return "".join((*parts, text[last:]))
 
 
-def principal(email: str) -> str:
-    """A service account as it is; a person as "person-" and four characters that are the same wherever this person occurs."""
-    domain = email.rpartition("@")[2].lower()
-    if "@" not in email or domain.endswith("gserviceaccount.com"):
-        return email
-    return f"person-{_digest(email.lower(), 4)}"
+def redact_value(name: str, value: str, limit: int = 0) -> str:
+    """The value of this name in a mapping: gone where the name says that it is a secret, else redacted as any text."""
+    told, kind = says(name)
+    by_name = secret(Says.SECRET if told is Says.HEADER else told, value)
+    return mark(kind) if by_name else redact(value, limit)
+
+
+def redact_name(name: str) -> str:
+    """A name of a variable without what is drawn at random in it: somebody wrote the value where the name belongs."""
+    return _BODY.sub(
+        lambda part: mark("name") if mixed(part.group()) and drawn(part.group()) else part.group(), redact(name)
+    )
 
 
 def member(name: str) -> str:
@@ -83,18 +72,14 @@ def member(name: str) -> str:
 
 def hashed(value: str, salt: str) -> str:
     """Twelve hex characters that tell whether a value changed and nothing else about it."""
-    return _digest(f"{salt}\0{value}", 12)
+    return hashlib.sha256(f"{salt}\0{value}".encode()).hexdigest()[:12]
 
 
 def endpoint(url: str) -> str:
-    """An URL without user info and without the values of its query."""
+    """An URL without user info, without the values of its query and without secrets in its path."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     query = "&".join(
         f"{pair.partition('=')[0]}={GONE}" if "=" in pair else GONE for pair in parts.query.split("&") if pair
     )
-    return urlunsplit((parts.scheme, f"{GONE}@{host}" if "@" in parts.netloc else host, parts.path, query, ""))
-
-
-def _digest(text: str, length: int) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:length]
+    return redact(urlunsplit((parts.scheme, f"{GONE}@{host}" if "@" in parts.netloc else host, parts.path, query, "")))

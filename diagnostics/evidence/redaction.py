@@ -7,6 +7,7 @@ becomes evidence, with the patterns that the profile adds, so that a new source 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any, Protocol, TypeVar
@@ -15,8 +16,8 @@ import msgspec
 from msgspec import Struct
 
 from diagnostics.evidence.model import EvidenceSet
-from diagnostics.evidence.redact import BY_PROFILE, GONE, names_secret, redact
-from diagnostics.evidence.whole_text import whole
+from diagnostics.evidence.redact import BY_PROFILE, redact, redact_name, redact_value
+from diagnostics.evidence.secrets.spans import MARK
 
 T = TypeVar("T")
 
@@ -26,7 +27,10 @@ class Cleaner(Protocol):
 
 
 HASHES = frozenset({"env"})
-"""Fields whose values are salted hashes of secrets already; their names may well say "key"."""
+"""Fields whose values are salted hashes of secrets already; their names may well say "key", and only what is in the names is looked at."""
+PART_OF_URL = "part of an URL"
+"""The kind of what stands in the query of an URL, or before its host."""
+_A_PERSON, _BY_PROFILE = "a person", "by profile"
 _PERSON = re.compile(r"\bperson-[0-9a-f]{4}\b")
 
 
@@ -34,13 +38,15 @@ class Redactions(Struct, frozen=True, kw_only=True):
     """How often something was taken out."""
 
     secrets: int = 0
-    """Tokens, keys, cookies, passwords, queries of URLs."""
+    """Tokens, keys, cookies, passwords, queries of URLs, numbers of telephones."""
     people: int = 0
     """E-mail addresses of people that became person-xxxx."""
     by_profile: int = 0
     """Matches of the profile's own patterns."""
     where: dict[str, int] = {}
     """All of these by the kind of evidence that they were in."""
+    kinds: dict[str, int] = {}
+    """The secrets by what they were: "password", "GitLab token"; not told by older versions."""
 
 
 def cleaner(patterns: Iterable[str] = ()) -> Cleaner:
@@ -48,28 +54,42 @@ def cleaner(patterns: Iterable[str] = ()) -> Cleaner:
     own = [re.compile(pattern) for pattern in patterns]
     known: dict[str, str] = {}
 
+    def by_profile(text: str) -> str:
+        for pattern in own:
+            text = pattern.sub(BY_PROFILE, text)
+        return text
+
     def clean_text(text: str) -> str:
         if text not in known:
-            cleaned = redact(whole(text))
-            for pattern in own:
-                cleaned = pattern.sub(BY_PROFILE, cleaned)
-            known[text] = cleaned
+            known[text] = by_profile(redact(text))
         return known[text]
+
+    def clean_named(name: Any, value: Any) -> Any:
+        if not isinstance(value, str) or isinstance(value, Enum):
+            return clean(value)
+        by_name = redact_value(str(name), value)
+        return by_profile(by_name) if by_name != value else clean_text(value)
+
+    def names(value: Any) -> Any:
+        told = {by_profile(redact_name(name)): hash_ for name, hash_ in value.items()}
+        return value if told == value else told
 
     def clean(value: Any) -> Any:
         if isinstance(value, str):
             return value if isinstance(value, Enum) else clean_text(value)
         if isinstance(value, Struct):
-            fields = {n: getattr(value, n) for n in value.__struct_fields__ if n not in HASHES}
-            changed = {name: new for name, old in fields.items() if (new := clean(old)) is not old}
+            fields = {n: getattr(value, n) for n in value.__struct_fields__}
+            changed = {
+                name: new
+                for name, old in fields.items()
+                if (new := names(old) if name in HASHES else clean(old)) is not old
+            }
             return msgspec.structs.replace(value, **changed) if changed else value
         if isinstance(value, tuple | list):
             cleaned = [clean(inner) for inner in value]
             return type(value)(cleaned) if any(n is not o for n, o in zip(cleaned, value, strict=True)) else value
         if isinstance(value, dict):
-            told = {
-                clean(k): GONE if isinstance(v, str) and names_secret(str(k)) else clean(v) for k, v in value.items()
-            }
+            told = {clean(k): clean_named(k, v) for k, v in value.items()}
             return value if told == value else told
         return value
 
@@ -78,17 +98,25 @@ def cleaner(patterns: Iterable[str] = ()) -> Cleaner:
 
 def count(evidence: EvidenceSet) -> Redactions:
     """What was taken out, told by what stands in its place."""
-    secrets = people = by_profile = 0
+    kinds: Counter[str] = Counter()
     where: dict[str, int] = {}
     for (kind, leg), found in evidence.items():
-        texts = list(texts_of(found))
-        of_secrets = sum(text.count(GONE) for text in texts)
-        of_profile = sum(text.count(BY_PROFILE) for text in texts)
-        of_people = sum(len(_PERSON.findall(text)) for text in texts)
-        if total := of_secrets + of_profile + of_people:
+        of_kind = Counter(what for text in texts_of(found) for what in _marks(text))
+        if total := of_kind.total():
             where[f"{kind} ({leg.value})" if leg else kind] = total
-        secrets, people, by_profile = secrets + of_secrets, people + of_people, by_profile + of_profile
-    return Redactions(secrets=secrets, people=people, by_profile=by_profile, where=where)
+        kinds += of_kind
+    people, by_profile = kinds.pop(_A_PERSON, 0), kinds.pop(_BY_PROFILE, 0)
+    told = dict(sorted(kinds.items()))
+    return Redactions(secrets=kinds.total(), people=people, by_profile=by_profile, where=where, kinds=told)
+
+
+def _marks(text: str) -> Iterator[str]:
+    """The kind of each thing that was taken out of a text."""
+    if "[redacted" in text:
+        for found in MARK.finditer(text):
+            yield found.group().removeprefix("[redacted").strip(" ]…") or PART_OF_URL
+    if "person-" in text:
+        yield from (_A_PERSON for _ in _PERSON.finditer(text))
 
 
 def texts_of(value: Any) -> Iterator[str]:

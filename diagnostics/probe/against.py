@@ -15,7 +15,6 @@ from diagnostics.probe.permissions import lacking
 from diagnostics.probe.reach import Reach
 from diagnostics.probe.snapshot import TOO_OLD_S
 from diagnostics.probe.traces import Traces
-from diagnostics.shell.commands import advice
 
 FEWEST_LEFT = 2
 """Delivery attempts that have to be left: one for the peek, one for a push after it."""
@@ -69,8 +68,7 @@ def of_permissions(
         if lack.why:
             yield Refusal(says=f"whether {lack.name} is held on {lack.on} could not be told: {lack.why}")
         else:
-            mend = advice("ask for a role with {permission}", permission=lack.name)
-            yield Refusal(says=f"{lack.name} is missing on {lack.on}", mend=mend)
+            yield Refusal(says=f"{lack.name} is missing on {lack.on}", mend=f"ask for a role with {lack.name}")
 
 
 def of_snapshot(measured: Measured) -> Iterator[Refusal]:

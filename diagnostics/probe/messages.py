@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from diagnostics.evidence.model import Peeked
-from diagnostics.evidence.redact import redact
+from diagnostics.evidence.redact import redact, redact_value
 from diagnostics.pipeline.profile import MessageProfile
 from diagnostics.probe.peek import Came, Peek
 from diagnostics.sources.entries import moment
@@ -33,7 +33,9 @@ def _one(came: Came, profile: MessageProfile | None, show_data: bool) -> Peeked:
         item=_name(content, named.item),
         missing=() if unreadable else tuple(p for p in named.required if _at(content, p) in (None, "", [], {})),
         unreadable=unreadable,
-        attributes={redact(k, LONGEST_NAME): redact(v, LONGEST_VALUE) for k, v in sorted(message.attributes.items())},
+        attributes={
+            redact(k, LONGEST_NAME): redact_value(k, v, LONGEST_VALUE) for k, v in sorted(message.attributes.items())
+        },
         ordered=bool(message.ordering_key),
         attempts=came.received.delivery_attempt,
         times=came.times,

@@ -19,6 +19,7 @@ import pytest
 from diagnostics.causes.model import Cause, Has
 from diagnostics.causes.verdict import decide
 from diagnostics.evidence.model import Leg, Stage
+from diagnostics.evidence.redact import redact
 from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import Fault, load
 from diagnostics.lab.servers.front import Rpc
@@ -26,6 +27,8 @@ from diagnostics.lab.servers.serve import start
 from diagnostics.lab.telemetry.store import Telemetry
 from diagnostics.scoring.world import find
 from diagnostics.steps.finding import Bears, Code, Kind, Status
+from tests.evidence.corpus.planted import planted
+from tests.evidence.corpus.stays import stays
 
 ROUNDS = 5
 RPC_DELAY_S = 0.05
@@ -88,6 +91,17 @@ def test_a_verdict_on_a_hundred_causes_and_twenty_findings(capsys: pytest.Captur
         print(
             f"\nverdict: {all_ * 1000:.1f} ms for 100 causes and 20 findings (aim: 50), {all_ / ten:.1f} × that for 10 causes"
         )
+
+
+def test_a_hundred_thousand_lines_are_redacted(capsys: pytest.CaptureFixture[str]) -> None:
+    kinds = {"that must stay": [text for _, text in stays(1)], "with a secret": [one.text for one in planted(1)]}
+    for of, texts in kinds.items():
+        began = time.process_time()
+        for text in texts:
+            redact(text)
+        took = time.process_time() - began
+        with capsys.disabled():
+            print(f"\nredaction: {took / len(texts) * 100_000:.1f} s of processor time for 100,000 lines {of}")
 
 
 def test_a_passive_batch_run_with_fifty_milliseconds_on_every_rpc(capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,7 +71,7 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
         assert entry.run([name, "--help"]) == 0
 
 
-HEAVY = {"google", "grpc", "simpy", "altair", "cryptography", "rich", "yaml", "jinja2"}
+HEAVY = {"google", "grpc", "simpy", "altair", "cryptography", "rich", "yaml", "jinja2", "detect_secrets", "requests"}
 
 
 @pytest.mark.parametrize(

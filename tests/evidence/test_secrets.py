@@ -27,6 +27,7 @@ from diagnostics.lab.servers.serve import RunningLab, start
 from diagnostics.lab.telemetry.store import Telemetry
 from diagnostics.pipeline import places
 from diagnostics.pipeline.load import load_profile
+from tests.evidence.corpus.planted import unveiled
 
 NIGHT = """
 name: a-night-full-of-secrets
@@ -42,6 +43,10 @@ PLACES = (
     "push endpoint user", "audience query", "subscription label", "service environment", "revision label", "boot error",
     "member", "condition", "message data", "message attribute", "caller", "asked batch", "profile pattern",
     "cookie", "private key", "Google key", "API error",
+    "shell variable", "prose", "option", "glued option", "environment dump", "storage signature", "key of a URL", "code of a URL",
+    "auth of a URL", "GitLab token", "full-width letters", "zero-width letters", "display name", "JSON key", "JSON list", "YAML",
+    "netrc", "header list", "connection string", "URL path", "environment name", "push attribute", "topic label", "custom audience",
+    "service label", "profile path", "batch of a note", "until", "marker word",
 )  # fmt: skip
 """Every place that evidence can come from."""
 
@@ -66,6 +71,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
     plant(world)
     with start(world, log_reads_per_minute=10_000) as running:
         yield running
+
+
+def wide(text: str) -> str:
+    return "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text)
 
 
 def plant(lab: Lab) -> None:
@@ -94,6 +103,34 @@ def plant(lab: Lab) -> None:
     log("worker", text=f"-----BEGIN PRIVATE KEY-----\n{secret('private key')}\n-----END PRIVATE KEY-----")
     log("worker", text=f"key AIza{secret('Google key')}{'y' * 30}")
     log("worker", text=f"the vault said {secret('profile pattern')}")
+    for text in (
+        f"starting with DB_PASS={secret('shell variable')}",
+        f"logging in, password is {secret('prose')}",
+        f"running mysqldump --password {secret('option')} prod",
+        f"running mysql -uroot -p{secret('glued option')} prod",
+        f"env HOME=/root PATH=/usr/bin PORT=8080 SMTP_LOGIN={secret('environment dump')} K_SERVICE=w",
+        f"PUT https://a.blob.core.windows.net/c/b?sv=2022-11-02&sr=b&sig={secret('storage signature')}%3D",
+        f"GET https://api.example.com/v1?key={secret('key of a URL')}&page=2",
+        f"GET https://api.example.com/v1?code={secret('code of a URL')}",
+        f"GET https://api.example.com/v1?auth={secret('auth of a URL')}",
+        f"cloning with glpat-{secret('GitLab token')}xx",
+        f"says {wide('password=' + secret('full-width letters'))}",
+        f"says {chr(0x200B).join('token: ' + secret('zero-width letters'))}",
+        f"mail to {secret('display name')} <{secret('display name')}@example.com> bounced",
+        f"database:\n  host: db\n  password: {secret('YAML')}\n",
+        f"machine api.example.com login bob password {secret('netrc')}",
+        f"headers=[('X-Api-Key', '{secret('header list')}')]",
+        f"cannot connect to Server=db;User ID=sa;Password={secret('connection string')};",
+        f"posting to https://hooks.slack.com/services/T0/B0/{secret('URL path')}",
+        f"Error processing prediction request for someone: RuntimeError('db_password={secret('marker word')}')",
+    ):
+        log("worker", text=text)
+        log("coordinator", text=text)
+    log("worker", json={"message": "could not sign in", "auth": {"client_secret": secret("JSON key")}})
+    log(
+        "worker",
+        json={"message": f'sent {{"secrets": ["{secret("JSON list")}", "x"]}}', "tokens": [secret("JSON list")]},
+    )
     for role in ("worker", "coordinator"):
         url = f"https://x.run.app/start/{jwt('request path')}?key={secret('request URL')}"
         http = {
@@ -132,7 +169,12 @@ def plant(lab: Lab) -> None:
     worker = world.services[cast.service("worker")]
     revision = worker.revisions[-1]
     revision.env["API_KEY"] = secret("service environment")
+    revision.env[f"TOKEN_{secret('environment name')}"] = "x"
     revision.labels["api-token"] = secret("revision label").lower()
+    world.topics[subscription.topic].labels = {"smtp-pass": secret("topic label").lower()}
+    worker.labels["webhook_secret"] = secret("service label").lower()
+    worker.custom_audiences = (f"https://{base}?code={secret('custom audience')}",)
+    subscription.push.attributes["x-api-key"] = secret("push attribute")
     revision.boot_error = f"token={secret('boot error')}"
     lab.publish(
         subscription.topic, f'{{"player": "{secret("message data")}"}}'.encode(),
@@ -151,16 +193,22 @@ def said(lab: RunningLab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd
     monkeypatch.chdir(tmp_path)
     asked = f"token={secret('asked batch')}"
     main.run(["note", f"used password={secret('caller')} of {secret('profile pattern')}", "--at", "5m"])
+    main.run(["note", "rolled back", "--batch", f"token={secret('batch of a note')}"])
     for line in (
         ["batch"], ["batch", "-v"], ["batch", "-o", "json"], ["batch", "--items"], ["batch", asked, "-v"], ["batches"],
         ["delivery", "-v"], ["worker", "-v"], ["changes", "-v"], ["push-auth", "-v"], ["cold-start", "-v"], ["published", "-v"],
         ["capture", "--out", "all.gz"], ["bundle", "show", "all.gz"], ["bundle", "verify", "all.gz"], ["bundle", "list"],
         ["profile", "test", "--days", "1"], ["access"], ["batch", "--from", "all.gz", "-v"], ["batch", "--from", asked],
+        ["batch", "-o", "short", "-v"], ["batch", "-o", "junit"], ["batch", "-o", "github"], ["batch", "-o", "markdown"],
+        ["health", "-v"], ["health", "-o", "nagios"], ["health", "-o", "prometheus"], ["lint", "-v"], ["lint", "--all"],
+        ["postmortem", "--out", "p.md"], ["postmortem", "--out", "p.html"], ["selftest", "--out", "self.json"],
+        ["batch", "--profile", f"token={secret('profile path')}.toml"], ["batch", "--until", f"password={secret('until')}"],
         ["batch", "-v", "--since", f"Bearer {jwt('caller')}"], ["init", "--subscription", "prediction-request-prod", "--out", "p.toml"],
     ):  # fmt: skip
         main.run(line)
     out = capfd.readouterr()
-    files = [tmp_path / "all.gz", tmp_path / "p.toml", *places.state_dir().rglob("*")]
+    files = [tmp_path / name for name in ("all.gz", "p.toml", "p.md", "p.html", "self.json")]
+    files += [*places.state_dir().rglob("*")]
     kept = [f.read_bytes() for f in files if f.is_file()]
     texts = [gzip.decompress(k) if k[:2] == b"\x1f\x8b" else k for k in kept]
     return "\n".join([out.out, out.err, *(t.decode() for t in texts)])
@@ -168,8 +216,9 @@ def said(lab: RunningLab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd
 
 def test_no_secret_comes_out_anywhere(said: str) -> None:
     assert "FAULT" in said or "WARNING" in said
-    leaked = [place for place in PLACES if secret(place).lower() in said.lower()]
-    assert leaked == [], [said[max(0, said.find(secret(p)) - 300) :][:400] for p in leaked]
+    plain = f"{said}\n{unveiled(said)}".lower()
+    leaked = [place for place in PLACES if secret(place).lower() in plain]
+    assert leaked == [], [plain[max(0, plain.find(secret(p).lower()) - 300) :][:400] for p in leaked]
 
 
 def test_what_was_planted_was_seen(said: str, tmp_path: Path) -> None:
@@ -177,7 +226,11 @@ def test_what_was_planted_was_seen(said: str, tmp_path: Path) -> None:
     bundle = load(tmp_path / "all.gz")
     assert "[redacted]" in said
     assert "[redacted by profile]" in said
+    for name in ("p.md", "p.html", "self.json"):
+        assert (tmp_path / name).stat().st_size > 500
     out = bundle.redactions
+    assert out.kinds.keys() >= {"password", "token", "key", "GitLab token", "webhook", "part of an URL"}
+    assert sum(out.kinds.values()) == out.secrets
     assert out.secrets > 15
     assert out.people > 3
     assert out.by_profile >= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -166,4 +167,7 @@ def _redactions(seen: Seen) -> str:
     patterns = sum(r.by_profile for r in out)
     times = count(people, "time")
     left_out = f"; {len(out) - MOST_LOOKS} of {len(out)} looks are not listed" if len(out) > MOST_LOOKS else ""
-    return f"{count(secrets, 'secret')}, {times} a person, {patterns} by the profile's patterns{left_out}"
+    kinds = sum((Counter(r.kinds) for r in out), Counter())
+    named = ", ".join(f"{n} × {kind}" for kind, n in sorted(kinds.items(), key=lambda one: (-one[1], one[0])))
+    told = f" ({named})" if named else ""
+    return f"{count(secrets, 'secret')}{told}, {times} a person, {patterns} by the profile's patterns{left_out}"

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import Backlog, Evidence, Leg, Mark, Means, Revisions, Unseen
-from diagnostics.evidence.redact import GONE
+from diagnostics.evidence.secrets.spans import MARK
 from diagnostics.report.postmortem.merged import Seen, in_window
 from diagnostics.report.postmortem.model import Entry, Moment
 from diagnostics.steps.finding import Finding
@@ -194,7 +194,7 @@ def _platform(seen: Seen) -> Iterator[Entry]:
 
 def _shape(text: str) -> str:
     """What lines have in common that differ in names and numbers only."""
-    return " ".join(re.sub(r"\d+", "#", text.replace(GONE, "#")).split()[:3])[:60]
+    return " ".join(re.sub(r"\d+", "#", MARK.sub("#", text)).split()[:3])[:60]
 
 
 def _probes(seen: Seen) -> Iterator[Entry]:

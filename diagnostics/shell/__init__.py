@@ -1,1 +1,0 @@
-"""Command lines for people to copy: the one place that makes them."""
