@@ -6,9 +6,10 @@ SEEDS ?= 1
 JOBS ?= 0
 FUZZ_SECONDS ?= 60
 LIMIT ?= 0
+SHARE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint types layers score conditions matrices pairs distractors blindness sameness secrets kill-matrix fuzz bench lock audit clean
+.PHONY: help demo test browser lint types layers score conditions matrices pairs distractors blindness sameness secrets kill-matrix fuzz faults bench lock audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -72,12 +73,15 @@ fuzz: .venv/tested ## feed bundles that nobody made: FUZZ_SECONDS=n
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
 	@$(BIN)/python -m tests.fuzz.bundles -max_total_time=$(FUZZ_SECONDS)
 
+faults: .venv/tested ## every RPC, every fault, every command: in time, and saying no more than was seen (an hour): SHARE=0.1
+	@$(BIN)/python -m tests.faults.sweep --jobs $(JOBS) --share $(SHARE)
+
+kill-matrix: .venv/tested ## end a probe at every call, in every way, and let others come between (half an hour): JOBS=n
+	@$(BIN)/python -m tests.probe.kill_matrix --jobs $(JOBS)
+
 secrets: .venv/tested ## planted secrets that are left, and look-alikes that are changed: SEEDS=n
 	@$(BIN)/python -m tests.evidence.test_corpus $(SEEDS)
 	@$(BIN)/python -m pytest -n 0 tests/evidence
-
-kill-matrix: .venv/tested ## end a probe at every call, in every way (a quarter of an hour)
-	@$(BIN)/python -m tests.probe.kill_matrix
 
 bench: .venv/tested ## how long things take; no pass or fail
 	@$(BIN)/python -m pytest tests/benchmarks -n 0 -s

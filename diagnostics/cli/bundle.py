@@ -32,7 +32,10 @@ def capture(
         str | None, Argument(metavar="BATCH_ID", help="Which batch; else the latest start attempt.")
     ] = None,
 ) -> int:
-    """Save all that can be seen of a batch in one redacted file, to be read with --from. Exit code 0 once it is written."""
+    """Save all that can be seen of a batch in one redacted file, to be read with --from.
+
+    Exit code 0 once it is written, 3 where nothing could be seen: the file then says why.
+    """
     from diagnostics.cli.do import bundle as do
 
     return do.capture(asked, batch_id)

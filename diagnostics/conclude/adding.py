@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 from diagnostics.conclude.standing import worst
 from diagnostics.evidence.model import ChangeLog, EvidenceSet, Leg, Why, seen
+from diagnostics.shell.commands import arguments
 from diagnostics.steps import changes, push_auth
 from diagnostics.steps.finding import Finding, Kind, Status
 
@@ -47,7 +49,7 @@ class Adding:
 
     def adds(self, command: str, about: Iterable[str]) -> bool:
         """Whether the command prints what the answer leaves out. `about`: resources, kind/name, that a change must be of."""
-        words = command.split()
+        words = arguments(command)
         if words[:1] != [PROGRAM]:
             return True
         name = words[1] if len(words) > 1 else ""
@@ -81,7 +83,7 @@ def _keeps_out(finding: Finding) -> bool:
 
 def leg_of(command: str) -> Leg | None:
     """The leg that a command names."""
-    words = command.split()
+    words = [*takewhile(lambda word: word != "--", arguments(command))]
     return Leg(words[words.index("--leg") + 1]) if "--leg" in words[:-1] else None
 
 

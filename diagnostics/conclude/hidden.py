@@ -9,6 +9,7 @@ from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.evidence.model import BatchMarks, BatchStatus, EvidenceSet, Leg, Means, Unseen, Why
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
+from diagnostics.shell.commands import command
 from diagnostics.steps import delivered
 from diagnostics.steps.finding import Finding, Kind, Status
 from diagnostics.steps.words import span
@@ -66,8 +67,12 @@ def ways_on(profile: PipelineProfile, evidence: EvidenceSet) -> Iterator[str]:
             yield "pubsub-diag batches" if marks.marks else "pubsub-diag profile test"
         return
     if not profile.request.topic:
-        back = f" --completion-subscription {profile.completion.subscription}" if profile.completion else ""
-        yield f"pubsub-diag init --subscription {profile.request.subscription}{back}"
+        back = profile.completion.subscription if profile.completion else ""
+        yield command(
+            "pubsub-diag init --subscription {there}" + (" --completion-subscription {back}" if back else ""),
+            there=profile.request.subscription,
+            back=back,
+        )
     wanted = ", ".join(f'"{m.value}"' for m in OF_A_BATCH), ", ".join(f'"{m.value}"' for m in OF_ITEMS)
     yield f"add [[markers]] to the profile: of the batch {wanted[0]}, of its items {wanted[1]}; then pubsub-diag profile test"
     yield "or say what you know of the batch, its start and its number: pubsub-diag batch --since TIME --expect NUMBER"

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.consequences import AFTER
+from diagnostics.shell.commands import command
 from diagnostics.steps import push_auth, serving, since_deploy, traffic
 from diagnostics.steps.finding import Finding, Status
 from diagnostics.steps.published import topic
@@ -103,7 +104,7 @@ def advice(findings: Sequence[Finding]) -> tuple[str, ...]:
     """Where to read on about what is wrong and no cause accounts for."""
     named = frozenset[str]().union(*(cause.requires.codes() | {c.name for c in cause.effects} for cause in CATALOGUE))
     steps = (f.code.partition(".")[0] for f in findings if f.abnormal and f.code not in named and f.code not in AFTER)
-    return tuple(dict.fromkeys(f"pubsub-diag runbook show {step}" for step in steps))
+    return tuple(dict.fromkeys(command("pubsub-diag runbook show {step}", step=step) for step in steps))
 
 
 def _level(claim: Claim, findings: Sequence[Finding], required: bool) -> Level:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from diagnostics.causes.model import Confidence, Role
@@ -15,6 +14,7 @@ from diagnostics.conclude.suspects import about
 from diagnostics.evidence.model import EvidenceSet, Leg, Stage, SubscriptionConfig, seen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
+from diagnostics.shell.commands import command
 from diagnostics.steps.finding import Finding
 
 _MOST = 4
@@ -114,7 +114,12 @@ class Offers:
             yield from self._looking(state, verdict, here)
 
     def _page(self, live: Live) -> str:
-        return self.fill(f"pubsub-diag runbook show {live.match.cause.code}", live.match.leg, ())
+        return self._runbook(live.match.cause.code, live.match.leg)
+
+    @staticmethod
+    def _runbook(page: str, leg: Leg) -> str:
+        of = " --leg completion" if leg is Leg.COMPLETION else ""
+        return command("pubsub-diag runbook show {page}" + of, page=page)
 
     def of(self, live: Live) -> tuple[str, ...]:
         """The commands of a cause's remedy."""
@@ -123,8 +128,8 @@ class Offers:
     def _of(self, live: Live, commands: Iterable[str]) -> Iterator[str]:
         """Those of these commands that tell more than the answer does."""
         match = live.match
-        filled = (self.fill(command, match.leg, match.because) for command in commands)
-        return (command for command in filled if self._adds(command, match.leg, match.cause.family))
+        filled = (self.fill(line, match.leg, match.because) for line in commands)
+        return (line for line in filled if self._adds(line, match.leg, match.cause.family))
 
     def _settling(self, live: Live) -> list[str]:
         """The cheapest check that tells the cause from its rivals, or settles it; then what to do if it is so."""
@@ -134,8 +139,7 @@ class Offers:
     def _reading(self, finding: Finding) -> list[str]:
         """Where to read on about a finding that no cause accounts for, and what looks at it alone."""
         step, leg = finding.code.partition(".")[0], finding.leg or Leg.REQUEST
-        page = self.fill(f"pubsub-diag runbook show {step}", leg, ())
-        return [page, *self._worth(_PARTS.get(step, ()), leg)]
+        return [self._runbook(step, leg), *self._worth(_PARTS.get(step, ()), leg)]
 
     def _looking(self, state: State, verdict: Verdict, here: tuple[Stage | None, Leg | None]) -> list[str]:
         """Nothing that was found holds the batch: look closer at the row where it stopped."""
@@ -155,24 +159,20 @@ class Offers:
 
     def _worth(self, commands: Iterable[str], leg: Leg) -> list[str]:
         """Those of these commands that tell more than the answer does."""
-        filled = [self.fill(command, leg, ()) for command in commands]
-        return [command for command in filled if self._adds(command, leg)]
+        filled = [self.fill(line, leg, ()) for line in commands]
+        return [line for line in filled if self._adds(line, leg)]
 
-    def _adds(self, command: str, leg: Leg, family: str = "") -> bool:
-        whose = leg_of(command)
+    def _adds(self, line: str, leg: Leg, family: str = "") -> bool:
+        whose = leg_of(line)
         if whose and self._profile.leg(whose) is None:
             return False
-        return self._adding.adds(command, about(family, whose or leg, self._evidence, self._profile))
+        return self._adding.adds(line, about(family, whose or leg, self._evidence, self._profile))
 
-    def fill(self, command: str, leg: Leg, because: Sequence[Finding]) -> str:
+    def fill(self, line: str, leg: Leg, because: Sequence[Finding]) -> str:
         """The command with what is known of this run and of these findings in the place of {name}; CAPITALS where it is not known."""
-        known = {k: v for f in because for k, v in f.words.items()} | self._of_the_run(leg)
-        command = re.sub(
-            r"\{(\w+)\}", lambda name: known.get(name[1], _NOT_KNOWN.get(name[1], name[1].upper())), command
-        )
-        if command.startswith("pubsub-diag runbook show") and leg is Leg.COMPLETION:
-            command += " --leg completion"
-        return " ".join(command.split())
+        known = _NOT_KNOWN | {k: v for f in because for k, v in f.words.items()} | self._of_the_run(leg)
+        of = " --leg completion" if line.startswith("pubsub-diag runbook show") and leg is Leg.COMPLETION else ""
+        return command(line + of, **known)
 
     def _of_the_run(self, leg: Leg) -> dict[str, str]:
         config = seen(self._evidence.get(SubscriptionConfig, leg))

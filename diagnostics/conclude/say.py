@@ -133,7 +133,7 @@ class Teller:
         if ledger.closed and doubts(findings):
             return self._done(name, counts, verdict) + _left_open(findings)
         if not ledger.owes and not why:
-            return f"{name} at {counts}: what is known of is done, and nothing tells how many it expects"
+            return f"{name} at {counts}: what is known of is done, and {ledger.size_doubted or 'nothing tells how many it expects'}"
         return f"{name} at {counts}: could not tell whether it moves" + self._suspect(why, findings)
 
     def _idle(self, findings: Sequence[Finding]) -> str:

@@ -8,6 +8,7 @@ nowhere.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
@@ -212,13 +213,14 @@ def _idle(leg: Leg, evidence: EvidenceSet) -> tuple[datetime, ...]:
         settings.serving
     }
     newer = [r for r in revisions.revisions if r.name not in reached]
-    served = [r.created for r in revisions.revisions if r.name in reached]
-    return tuple(r.created for r in newer if served and r.created > min(served))
+    served = min((r.created for r in revisions.revisions if r.name in reached), default=None)
+    return tuple(sorted(r.created for r in newer if served is not None and r.created > served))
 
 
 def _of_revision(change: Change, made: tuple[datetime, ...]) -> bool:
-    """Whether the change is the deploy that made one of these revisions."""
-    return any(abs(change.at - at) <= _SLACK for at in made)
+    """Whether the change is the deploy that made one of these revisions, which are in order."""
+    next_one = bisect_left(made, change.at - _SLACK)
+    return next_one < len(made) and made[next_one] <= change.at + _SLACK
 
 
 def resources_of(leg: Leg, evidence: EvidenceSet, profile: PipelineProfile) -> dict[str, str]:

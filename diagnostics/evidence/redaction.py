@@ -18,6 +18,7 @@ from msgspec import Struct
 from diagnostics.evidence.model import EvidenceSet
 from diagnostics.evidence.redact import BY_PROFILE, redact, redact_name, redact_value
 from diagnostics.evidence.secrets.spans import MARK
+from diagnostics.evidence.whole_text import whole
 
 T = TypeVar("T")
 
@@ -61,13 +62,13 @@ def cleaner(patterns: Iterable[str] = ()) -> Cleaner:
 
     def clean_text(text: str) -> str:
         if text not in known:
-            known[text] = by_profile(redact(text))
+            known[text] = by_profile(redact(whole(text)))
         return known[text]
 
     def clean_named(name: Any, value: Any) -> Any:
         if not isinstance(value, str) or isinstance(value, Enum):
             return clean(value)
-        by_name = redact_value(str(name), value)
+        by_name = redact_value(str(name), whole(value))
         return by_profile(by_name) if by_name != value else clean_text(value)
 
     def names(value: Any) -> Any:

@@ -33,6 +33,7 @@ from diagnostics.conclude.diagnosis import Call, Concluded, Diagnosis, Exit, Hea
 from diagnostics.evidence import model
 from diagnostics.evidence.model import Evidence, EvidenceSet, Key, Leg, Means, Unseen
 from diagnostics.evidence.redaction import Redactions, count
+from diagnostics.evidence.whole_text import wholly
 from diagnostics.keep import then as concluded
 from diagnostics.keep.apart import Unreadable, one_line
 from diagnostics.keep.contents import KINDS, Apart, Contents, in_utc
@@ -170,7 +171,7 @@ def dump(case: Case, diagnosis: Diagnosis | None, notes: tuple[Note, ...] = ()) 
         notes=notes,
         redactions=count(seen),
     )
-    return gzip.compress(msgspec.json.encode(document), compresslevel=6, mtime=0)
+    return gzip.compress(_json(document), compresslevel=6, mtime=0)
 
 
 def load(path: Path) -> Bundle:
@@ -262,7 +263,14 @@ def _entry(key: Key, found: Evidence) -> Entry:
     if isinstance(found, model.Probed):
         messages = tuple(msgspec.structs.replace(message, data="") for message in found.messages)
         found = msgspec.structs.replace(found, messages=messages)
-    return Entry(kind=kind, leg=leg, seen=msgspec.Raw(msgspec.json.encode(found)))
+    return Entry(kind=kind, leg=leg, seen=msgspec.Raw(_json(found)))
+
+
+def _json(value: Struct) -> bytes:
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:  # evidence is whole; a name from the command line may not be
+        return msgspec.json.encode(wholly(value))
 
 
 # --- reading: from the outside in, each step bounded by the one before it ------------------------------------------------

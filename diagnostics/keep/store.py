@@ -1,21 +1,26 @@
 """Where runs and notes are kept: the user's state directory, readable by nobody else, and never more than it may hold.
 
-    runs/20260208T142107Z-3fa9c01b.gz    a bundle: when it looked, and a digest of project and batch
-    notes.jsonl                          a note a line
+    runs/20260208T142107Z-3fa9c01bd2a4.gz    a bundle: when it looked, and a digest of project (four characters) and batch
+    notes.jsonl                              a note a line
 
-The directory is `state_dir`. Nobody has to tidy up: what is old goes first.
+The directory is `state_dir`. Nobody has to tidy up: what is old goes first. A run is written under another name, one with a dot, and
+gets its own when it is whole; its writer holds a lock on it for as long as it lives, so that what a killed one has left is known as such.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import re
 import secrets
+import stat
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -34,6 +39,18 @@ LARGEST_RUN = 8 * 2**20
 """One run; what is larger is for `capture`."""
 LONGEST_NOTE = 2000
 """Characters."""
+MOST_OF_NOTES = 8 * 2**20
+"""Bytes of the notes that are read: the newest."""
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EXDEV, errno.EMLINK, errno.EACCES)
+"""What a file system says that gives no file a second name."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+NAME = re.compile(r"(\d{8}T\d{6}Z-[0-9a-f]+)(?:-(\d+))?")
+MOST_OF_A_SECOND = 100
+"""Runs about one batch that looked in the same second."""
+MOMENT_S = 10.0
+"""A file that was written to so short a time ago is left to its writer."""
+OLDER = 8
+"""Characters of the digest in an older version's name of a run."""
 BEFORE = timedelta(hours=1)
 """Notes so long before a run's window belong to it, too."""
 
@@ -54,42 +71,77 @@ def keep(case: Case, diagnosis: Diagnosis | None) -> str:
         if len(packed) > LARGEST_RUN:
             raise NotKept(f"it takes {len(packed) / 2**20:.0f} MiB; pubsub-diag capture --out FILE takes it")
         folder = _folder()
-        digest = _digest(case.profile.project, batch_of(case, diagnosis))
-        name = f"{case.evidence.looked_at:%Y%m%dT%H%M%SZ}-{digest}"
-        path = _written(folder, name, packed)
-        _tidy(folder, keep=path)
+        whose = _of_project(case.profile.project) + _of_batch(batch_of(case, diagnosis))
+        name = f"{case.evidence.looked_at:%Y%m%dT%H%M%SZ}-{whose}"
+        try:
+            path = _written(folder, name, packed)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            _tidy(folder)
+            path = _written(folder, name, packed)
     except OSError as error:
         raise NotKept(error.strerror or type(error).__name__) from error
     except (msgspec.MsgspecError, RuntimeError) as error:  # RuntimeError: no home directory
         raise NotKept(f"{type(error).__name__}: {error}") from error
+    with contextlib.suppress(OSError):
+        _tidy(folder, keep=path)
     return path.name.removesuffix(".gz")
 
 
 def kept(batch: str, project: str = "") -> list[Path]:
     """Every kept run about this batch, oldest first; of any project unless one is named. Runs that cannot be read are left out."""
-    digest = _digest(project, batch) if project else ""
-    return [p for p in runs() if digest in p.name and (run := _readable(p)) and run.batch == batch]
+    return [
+        path
+        for path in runs()
+        if _may_be_about(path, batch, project)
+        and (run := _readable(path))
+        and run.batch == batch
+        and project in ("", run.case.profile.project)
+    ]
 
 
 def find(name: str) -> Path | None:
     """A kept run by its name or by how it begins: the newest of these."""
-    exact = state_dir() / "runs" / f"{name}.gz"
     begin_so = [path for path in runs() if name and path.name.startswith(name)]
-    return exact if exact in begin_so else max(begin_so, default=None)
+    exact = [path for path in begin_so if path.name == f"{name}.gz"]
+    return max(exact or begin_so, default=None, key=lambda path: _in_order(path.name))
 
 
 def runs() -> list[Path]:
-    """Every kept run, oldest first."""
-    return sorted(path for path in (state_dir() / "runs").glob("*.gz") if not path.name.startswith("."))
+    """Every kept run, oldest first. Raises OSError where there is a folder of them that cannot be read."""
+    try:
+        folder = state_dir() / "runs"
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.name.endswith(".gz") and not entry.name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError, RuntimeError):  # RuntimeError: no home directory
+        return []
+    return [folder / name for name in sorted(names, key=_in_order)]
+
+
+def _in_order(name: str) -> tuple[str, int, str]:
+    """By when it looked, and the second of a second after the first."""
+    found = NAME.match(name)
+    return (found.group(1), int(found.group(2) or 1), name) if found else (name, 0, name)
 
 
 def note(said: Note) -> None:
-    """Write a note down. Raises OSError."""
-    folder = _made(state_dir())
-    line = msgspec.json.encode(said) + b"\n"
-    descriptor = os.open(folder / "notes.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    """Write a note down, in a line of its own also after one that was cut short. Raises OSError."""
     try:
-        os.write(descriptor, line)
+        folder = _made(state_dir())
+    except RuntimeError as error:
+        raise OSError(errno.ENOENT, str(error)) from error
+    line = msgspec.json.encode(said) + b"\n"
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK  # a pipe of that name must not be waited for
+    descriptor = os.open(folder / "notes.jsonl", flags, 0o600)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "notes.jsonl is no file")
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            line = b"\n" + line
+        if os.write(descriptor, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(descriptor)
 
@@ -97,10 +149,11 @@ def note(said: Note) -> None:
 def notes(since: datetime | None = None, until: datetime | None = None) -> list[Note]:
     """Notes about the time from `since` to `until`, in its order. Lines that are none are left out."""
     found = []
-    with contextlib.suppress(OSError):
-        for line in (state_dir() / "notes.jsonl").read_bytes().splitlines():
-            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
-                found.append(msgspec.json.decode(line, type=Note))
+    for line in _lines_of_notes():
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            said = msgspec.json.decode(line, type=Note)
+            if said.at.tzinfo and said.written.tzinfo:
+                found.append(said)
     return sorted(
         (n for n in found if (since is None or n.at >= since) and (until is None or n.at <= until)), key=lambda n: n.at
     )
@@ -116,13 +169,38 @@ def notes_of(case: Case, diagnosis: Diagnosis | None) -> Iterator[Note]:
             yield said
 
 
+def _lines_of_notes() -> list[bytes]:
+    with contextlib.suppress(OSError, RuntimeError):
+        path = state_dir() / "notes.jsonl"
+        if path.is_file():
+            with path.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(size - MOST_OF_NOTES, 0))
+                return file.read(MOST_OF_NOTES).splitlines()
+    return []
+
+
 def _folder() -> Path:
-    return _made(_made(state_dir()) / "runs")
+    folder = _made(_made(state_dir()) / "runs")
+    found = folder.stat()
+    if found.st_uid != os.geteuid():
+        raise NotKept(f"{folder} belongs to another user")
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        folder.chmod(0o700)
+    return folder
 
 
 def _made(folder: Path) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def _may_be_about(path: Path, batch: str, project: str) -> bool:
+    """By its name alone: of thousands few are opened. An older version's name is a digest of both together."""
+    whose = path.name.partition("-")[2].partition(".")[0].partition("-")[0]
+    if len(whose) == OLDER:
+        return not project or whose == hashlib.sha256(f"{project}\0{batch}".encode()).hexdigest()[:OLDER]
+    return whose.endswith(_of_batch(batch)) and whose.startswith(_of_project(project) if project else "")
 
 
 def _readable(path: Path) -> Bundle | None:
@@ -135,16 +213,64 @@ def _readable(path: Path) -> Bundle | None:
 def _written(folder: Path, name: str, packed: bytes) -> Path:
     """A new file, whole or not at all, and never over another: a second run in the same second gets a number."""
     temporary = folder / f".{name}-{secrets.token_hex(4)}"
-    write_private(temporary, packed)
     try:
-        for number in range(1, 100):
-            path = folder / (f"{name}.gz" if number == 1 else f"{name}-{number}.gz")
-            with contextlib.suppress(FileExistsError):
-                os.link(temporary, path)
-                return path
+        with _writing(temporary, packed):
+            for number in range(1, MOST_OF_A_SECOND):
+                path = folder / (f"{name}.gz" if number == 1 else f"{name}-{number}.gz")
+                if _named(temporary, path):
+                    return path
         raise NotKept("there are too many runs of this second")
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _writing(path: Path, content: bytes) -> Iterator[None]:
+    """A new private file with this content, on disk; while it is entered, others know by its lock that its writer lives."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+        _locked(file.fileno())
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+        yield
+
+
+def _named(temporary: Path, path: Path) -> bool:
+    """Give the file its name. False: another one has it. Raises OSError."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        return _renamed(temporary, path)
+    return True
+
+
+def _renamed(temporary: Path, path: Path) -> bool:
+    """The same where a file has one name only: the name is taken by an empty file first, so that no other run is written over."""
+    try:
+        write_private(path, b"")
+    except FileExistsError:
+        return False
+    temporary.replace(path)
+    return True
+
+
+def _locked(descriptor: int) -> bool:
+    """Whether its lock is ours now. True as well where the file system knows no locks."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -154,18 +280,63 @@ def write_private(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def _tidy(folder: Path, keep: Path) -> None:
-    """Let go of what is too old, then of the oldest until the rest fits. Another run may tidy at the same time."""
-    found = []
-    for path in (*folder.glob("*.gz"), *folder.glob(".*")):
-        with contextlib.suppress(FileNotFoundError):
-            found.append((path.stat().st_mtime, path.stat().st_size, path))
-    total = sum(size for _, size, _ in found)
-    for modified, size, path in sorted(found):
-        if path != keep and (total > MOST_BYTES or time.time() - modified > OLDEST.total_seconds()):
-            path.unlink(missing_ok=True)
-            total -= size
+class _Found(NamedTuple):
+    """A file beside the others, as the tidying sees it."""
+
+    modified: float
+    """0 where the time is yet to come: a clock was wrong, and nobody knows how old it is. It goes first when there is no room, and never
+    for its age."""
+    name: str
+    size: int
+    is_left: bool
+    """It is not, and will not become, a run."""
+
+    def goes(self, now: float, too_much: bool) -> bool:
+        if self.is_left or self.name.startswith("."):
+            return self.is_left
+        return too_much or 0 < self.modified < now - OLDEST.total_seconds()
 
 
-def _digest(project: str, batch: str) -> str:
-    return hashlib.sha256(f"{project}\0{batch}".encode()).hexdigest()[:8]
+def _tidy(folder: Path, keep: Path | None = None) -> None:
+    """Let go of what killed writers left, then of what is too old, then of the oldest until the rest fits. Another run may tidy at the
+    same time."""
+    now, found = time.time(), []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                is_file, status = entry.is_file(follow_symlinks=False), entry.stat(follow_symlinks=False)
+                if is_file and (entry.name.endswith(".gz") or entry.name.startswith(".")):
+                    left = _is_left(entry, status, now)
+                    known = status.st_mtime if status.st_mtime <= now + MOMENT_S else 0.0
+                    found.append(_Found(known, entry.name, status.st_size, left))
+    total, kept = sum(one.size for one in found), keep.name if keep else ""
+    for one in sorted(found, key=lambda one: (not one.is_left, one.modified, _in_order(one.name))):
+        if one.name != kept and one.goes(now, total > MOST_BYTES):
+            with contextlib.suppress(OSError):
+                (folder / one.name).unlink(missing_ok=True)
+                total -= one.size
+
+
+def _is_left(entry: os.DirEntry[str], status: os.stat_result, now: float) -> bool:
+    """Whether a writer was killed over it: nobody holds its lock, and it is not of this moment, where the lock may not be taken yet. An
+    empty run is the name that was taken for one."""
+    if now - status.st_mtime < MOMENT_S and status.st_mtime <= now + MOMENT_S:
+        return False
+    if not entry.name.startswith("."):
+        return not status.st_size
+    try:
+        descriptor = os.open(entry.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        return False
+    try:
+        return _locked(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _of_project(project: str) -> str:
+    return hashlib.sha256(project.encode()).hexdigest()[:4]
+
+
+def _of_batch(batch: str) -> str:
+    return hashlib.sha256(batch.encode()).hexdigest()[:8]

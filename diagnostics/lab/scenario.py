@@ -112,9 +112,14 @@ class Fault(Event, frozen=True, kw_only=True):
         "lost",
         "lost_hang",
         "short",
+        "garbage",
+        "bad_gateway",
+        "trickle",
     ]
     """`cut`: the connection breaks before the call has an effect; `lost`: after it; `lost_hang`: the answer never comes. `short`, of log
-    entries: the search had no time for all, so the page has fewer than were asked for, or none, and a token to go on with."""
+    entries: the search had no time for all, so the page has fewer than were asked for, or none, and a token to go on with. `garbage`:
+    something else answers, as a portal does; `bad_gateway`: a proxy's page, with 502; `trickle`: the answer comes a byte at a time, without
+    end (of an RPC: never)."""
     seconds: float = 0.0
     """How late a slow answer comes; how many seconds of the log a short one has searched (0: a part of what was left)."""
     message: str = ""

@@ -15,6 +15,7 @@ from diagnostics.probe.permissions import lacking
 from diagnostics.probe.reach import Reach
 from diagnostics.probe.snapshot import TOO_OLD_S
 from diagnostics.probe.traces import Traces
+from diagnostics.shell.commands import advice
 
 FEWEST_LEFT = 2
 """Delivery attempts that have to be left: one for the peek, one for a push after it."""
@@ -68,7 +69,8 @@ def of_permissions(
         if lack.why:
             yield Refusal(says=f"whether {lack.name} is held on {lack.on} could not be told: {lack.why}")
         else:
-            yield Refusal(says=f"{lack.name} is missing on {lack.on}", mend=f"ask for a role with {lack.name}")
+            mend = advice("ask for a role with {permission}", permission=lack.name)
+            yield Refusal(says=f"{lack.name} is missing on {lack.on}", mend=mend)
 
 
 def of_snapshot(measured: Measured) -> Iterator[Refusal]:

@@ -21,6 +21,7 @@ from diagnostics.probe.push_config import Saved
 
 ALONE_S = 10.0
 """Reading the journals and writing one takes milliseconds."""
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Mode(StrEnum):
@@ -64,6 +65,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     pid: int = 0
     born: str = ""
     """When that process began, in the kernel's own count: a pid alone may be used again."""
+    boot: str = ""
+    """Which start of its machine that was: two machines may have one name, and after a new start all of their processes are gone."""
     world: str = ""
     """The lab's endpoint; empty: Google."""
 
@@ -77,8 +80,8 @@ def new_run() -> str:
 
 
 def this_process() -> dict[str, str | int]:
-    """host, pid and born of an entry."""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "born": _born(os.getpid())}
+    """host, pid, born and boot of an entry."""
+    return {"host": socket.gethostname(), "pid": os.getpid(), "born": _born(os.getpid()), "boot": _boot()}
 
 
 class Journal:
@@ -91,18 +94,27 @@ class Journal:
         return self.folder / f"{run}.json"
 
     def write(self, entry: Entry) -> None:
-        """On disk when this returns: file and folder are synced. Raises OSError."""
+        """On disk when this returns, whole: file and folder are synced. Raises OSError; what was there before then stays."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         target = self.path(entry.run)
         draft = target.with_suffix(".new")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            os.write(descriptor, msgspec.json.format(msgspec.json.encode(entry), indent=2) + b"\n")
+            self._draft(draft, msgspec.json.format(msgspec.json.encode(entry), indent=2) + b"\n")
+            draft.replace(target)
+        except OSError:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise
+        self._sync()
+
+    def _draft(self, path: Path, text: bytes) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            while text:  # a disk that fills up takes a part first, and refuses only what comes after it
+                text = text[os.write(descriptor, text) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        draft.replace(target)
-        self._sync()
 
     def remove(self, run: str) -> None:
         with suppress(FileNotFoundError):
@@ -110,7 +122,7 @@ class Journal:
             self._sync()
 
     def read(self, run: str) -> Entry | None:
-        """None when there is none. Raises ValueError when it is damaged."""
+        """None when there is none. Raises ValueError when it is damaged, OSError when it cannot be read."""
         try:
             text = self.path(run).read_bytes()
         except FileNotFoundError:
@@ -123,7 +135,11 @@ class Journal:
     def entries(self, world: str) -> tuple[list[Entry], list[str]]:
         """(the entries of that world, oldest first; what cannot be read)."""
         found, damaged = [], []
-        for file in sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []:
+        try:
+            files = sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []
+        except OSError as error:
+            return [], [f"journals of this machine: {error}"]
+        for file in files:
             try:
                 entry = self.read(file.stem)
             except (ValueError, OSError) as error:
@@ -161,6 +177,8 @@ def running(entry: Entry, now: datetime) -> bool:
     """Whether the probe may still be at work: its process lives, or it is another machine's and its time is not over."""
     if entry.host != socket.gethostname():
         return now < entry.until
+    if entry.boot and entry.boot != _boot():
+        return False
     try:
         os.kill(entry.pid, 0)
     except ProcessLookupError:
@@ -178,10 +196,33 @@ def _taken(take: Callable[[], None]) -> bool:
     return True
 
 
-def _born(pid: int) -> str:
-    """Start time of a process in clock ticks since boot (proc(5), field 22); empty where there is no /proc, "dead" for a zombie."""
+def here(entry: Entry) -> bool:
+    """Whether it is a probe of this machine, as it runs now."""
+    return entry.host == socket.gethostname() and entry.boot in ("", _boot())
+
+
+def _boot() -> str:
+    """The id of this start of the machine (proc(5), random/boot_id); empty where there is no /proc."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return BOOT.read_text().strip()
     except OSError:
         return ""
-    return "dead" if fields[0] == "Z" else fields[19]
+
+
+def state_of(pid: int) -> str:
+    """State of a process as proc(5) writes it: R, S, T, Z; empty where there is no /proc, or no such process."""
+    return (_stat(pid) or [""])[0]
+
+
+def _born(pid: int) -> str:
+    """Start time of a process in clock ticks since boot (proc(5), field 22); empty where there is no /proc, "dead" for a zombie."""
+    fields = _stat(pid)
+    return "" if not fields else "dead" if fields[0] == "Z" else fields[19]
+
+
+def _stat(pid: int) -> list[str]:
+    """From the state (field 3) on: the name before it may hold anything."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []

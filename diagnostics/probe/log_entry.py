@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,13 +12,18 @@ from diagnostics.evidence.unseen import NotSeen
 from diagnostics.probe.journal import Entry
 from diagnostics.probe.reach import Clock, Reach
 from diagnostics.probe.rpcs import WRITE_LOG
-from diagnostics.sources.entries import both, field, logs, quoted
+from diagnostics.sources.entries import both, field, logs, moment, quoted
 from diagnostics.sources.search import search
 
 LOG = "pubsub-diag-probe"
 BEGINS, OVER = "begins", "over"
 KEPT = timedelta(days=30)
 """Retention of the _Default bucket."""
+AHEAD = timedelta(days=1)
+"""So far the clock here may be behind Google's, and what was written a moment ago is found all the same; Google takes no entry that is
+further in the future (logging.proto)."""
+RECENT = timedelta(days=1, hours=1)
+"""Longer than any probe takes, also where the clock here is ahead."""
 
 
 class Written(NamedTuple):
@@ -26,6 +31,8 @@ class Written(NamedTuple):
 
     entry: Entry
     over: bool
+    at: datetime
+    """When it was said, by Google's clock."""
 
 
 def write(reach: Reach, entry: Entry, state: str) -> None:
@@ -34,30 +41,49 @@ def write(reach: Reach, entry: Entry, state: str) -> None:
     if entry.push is not None:
         said["endpoint"] = entry.push.endpoint
     resource = {"project_id": entry.project, "subscription_id": entry.subscription.rpartition("/")[2]}
+    unmarked = "" if entry.marked else "-unmarked"
     request = {
         "log_name": f"projects/{entry.project}/logs/{LOG}",
         "resource": {"type": "pubsub_subscription", "labels": resource},
-        "entries": [{"insert_id": f"{entry.run}-{state}", "severity": "NOTICE", "json_payload": said}],
+        "entries": [{"insert_id": f"{entry.run}-{state}{unmarked}", "severity": "NOTICE", "json_payload": said}],
     }
     reach.write(WRITE_LOG, request, again=True)
 
 
-def is_readable(reach: Reach, entry: Entry) -> bool:
-    """Whether the entry can be read back, and says the same. Waits for it, bounded."""
+def read_back(reach: Reach, entry: Entry) -> dict[str, Written] | None:
+    """What the log says of the latest probes once it says the same of this one as it was told; None: it does not yet. Waits, bounded."""
     clock = Clock(reach.waits.readback_s)
     while True:
-        found = find(reach, entry.project, entry.run).get(entry.run)
-        if found is not None and found.entry == entry:
-            return True
+        found = find(reach, entry.project, since=RECENT)
+        mine = found.get(entry.run)
+        if mine is not None and mine.entry == entry:
+            return found
         if not clock.wait(min(reach.waits.between_looks_s, 2.0)):
-            return False
+            return None
+
+
+def rivals(found: dict[str, Written], entry: Entry) -> list[Entry]:
+    """Other probes that were about to switch the same subscription when this one was, and may be at it.
+
+    Each says so in the log before it looks there, so of two at once at least one sees the other. Only Google's clock is used: a machine
+    whose clock is wrong still lasts as long as it says.
+    """
+    mine = found[entry.run].at
+    return [
+        other.entry
+        for other in found.values()
+        if other.entry.run != entry.run
+        and other.entry.subscription == entry.subscription
+        and not other.over
+        and mine < other.at + (other.entry.until - other.entry.started)
+    ]
 
 
 def find(reach: Reach, project: str, run: str = "", since: timedelta = KEPT) -> dict[str, Written]:
     """What the log says of this run, or of all. Raises NotSeen, also where a part of the log that was not searched may say more."""
     now = reach.now()
     only = f"jsonPayload.run={quoted(run)}" if run else ""
-    asked, until = both(logs(LOG), only), now + timedelta(minutes=1)
+    asked, until = both(logs(LOG), only), now + AHEAD
     session = reach.brief(now=now)
     found = reach.around(
         "logging.list_log_entries", lambda: search(session, [f"projects/{project}"], asked, now - since, until)
@@ -70,8 +96,8 @@ def find(reach: Reach, project: str, run: str = "", since: timedelta = KEPT) -> 
         if field(line, "jsonPayload.state") == OVER:
             over.add(field(line, "jsonPayload.run"))
         elif (entry := _entry(line)) is not None:
-            told[entry.run] = Written(entry, False)
-    return {name: Written(said.entry, name in over) for name, said in told.items()}
+            told.setdefault(entry.run, Written(entry, False, moment(line.timestamp)))  # the newest that was said of it
+    return {name: said._replace(over=name in over) for name, said in told.items()}
 
 
 def say_over(reach: Reach, entry: Entry) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
@@ -15,6 +15,8 @@ from diagnostics.transport.session import Session
 
 HISTORY_S = 7 * 86400.0
 """For so long failed pushes are counted."""
+STALE = timedelta(minutes=10)
+"""A count of what waits that is older says nothing of now: it is sampled each minute and visible two to four minutes later."""
 METRIC_LAG_S = 300.0
 """The newest push that the counter shows may be so old: sampled each minute, visible after two to four (metrics list)."""
 
@@ -23,6 +25,8 @@ class Measured(Struct, frozen=True, kw_only=True):
     """What the metrics say beforehand; None: nothing."""
 
     waiting: int | None = None
+    waiting_at: datetime | None = None
+    """The moment of which `waiting` is."""
     oldest_s: float | None = None
     attempts: int | None = None
     """The most delivery attempts that any waiting message can have had: all failed pushes since the oldest was published."""
@@ -41,9 +45,12 @@ def measure(reach: Reach, settings: SubscriptionSettings) -> Measured:
         ).series
     except NotSeen:
         return Measured()
-    count, oldest = (series[0].last.value if series and series[0].last else None for series in got)
+    count, age = (series[0].last if series else None for series in got)
+    oldest = age.value if age else None
     attempts = None if oldest is None else _attempts(session, resource, settings, oldest)
-    return Measured(waiting=None if count is None else int(count), oldest_s=oldest, attempts=attempts)
+    if count is None or session.now - count.end > STALE:
+        return Measured(oldest_s=oldest, attempts=attempts)
+    return Measured(waiting=int(count.value), waiting_at=count.end, oldest_s=oldest, attempts=attempts)
 
 
 def _attempts(session: Session, resource: Resource, settings: SubscriptionSettings, oldest_s: float) -> int | None:

@@ -14,6 +14,9 @@ from diagnostics.transport.call import NotThere
 EMPTY_PULLS = 5
 """So many pulls in a row that bring nothing new are believed, if something came before. One proves nothing: a pull may come back
 with less than there is, or nothing (pubsub.proto)."""
+NOTHING_PULLS, NOTHING_S = 2, 5.0
+"""Where the backlog metric counts none, so many pulls of so long at most that bring nothing are enough: more would prove no more."""
+SHORTEST_PULL_S = 1.0
 AT_ONCE = 100
 LEASE_S = 600
 """The longest that a message can be leased (pubsub.proto)."""
@@ -58,16 +61,20 @@ def peek(
     """Add up to `wanted` messages to `found`, each counted once; ends when there are no more, or the time is over.
 
     `waiting`: how many there should be, None if that is not known. `lease_s`: the subscription's own ack deadline; leases that would
-    lapse before the end are made longer, since a message that comes twice costs two delivery attempts.
+    lapse before the end are made longer, since a message that comes twice costs two delivery attempts. `goes_on` is asked before each
+    pull whether it still may.
     Raises Refused or NotThere; a pull that is not answered is only counted.
     """
     clock, quiet = Clock(reach.waits.peek_s), 0
     while len(found.came) < wanted and goes_on():
-        new = _pull(reach, subscription, min(AT_ONCE, wanted - len(found.came)), found)
+        longest = max(min(reach.waits.pull_s, clock.left), SHORTEST_PULL_S)
+        none_expected = waiting == 0 and not found.came
+        seconds = min(longest, NOTHING_S) if none_expected else longest
+        new = _pull(reach, subscription, min(AT_ONCE, wanted - len(found.came)), found, seconds)
         if new and lease_s < clock.left + BEYOND_S:
             _extend(reach, subscription, new, min(math.ceil(clock.left + BEYOND_S), LEASE_S))
         quiet = 0 if new else quiet + 1
-        if quiet >= EMPTY_PULLS and _believed(found, waiting):
+        if quiet >= (NOTHING_PULLS if none_expected else EMPTY_PULLS) and _believed(found, waiting):
             break
         if not clock.wait(0 if new else reach.waits.between_pulls_s):
             break
@@ -85,12 +92,12 @@ def release(reach: Reach, subscription: str, found: Peek) -> str:
     return ""
 
 
-def _pull(reach: Reach, subscription: str, most: int, found: Peek) -> list[str]:
-    """Ack ids of the messages that are new."""
+def _pull(reach: Reach, subscription: str, most: int, found: Peek, seconds: float) -> list[str]:
+    """Ack ids of the messages that are new; `seconds`: for so long it is waited for them at most."""
     found.pulls += 1
     try:
         request = {"subscription": subscription, "max_messages": most}
-        reply = reach.write(PULL, request, again=False, seconds=reach.waits.pull_s)
+        reply = reach.write(PULL, request, again=False, seconds=seconds)
     except Unclear:
         found.unanswered += 1
         return []

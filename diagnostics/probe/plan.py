@@ -14,7 +14,7 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.probe.against import Refusal, of_permissions, of_snapshot, of_state, of_switch, of_traces
 from diagnostics.probe.journal import Entry, Journal, Mode, new_run, this_process
 from diagnostics.probe.measured import Measured, measure, span
-from diagnostics.probe.peek import BEYOND_S, LEASE_S
+from diagnostics.probe.peek import BEYOND_S, LEASE_S, NOTHING_PULLS
 from diagnostics.probe.push_config import may_hold_secret, save
 from diagnostics.probe.reach import Reach
 from diagnostics.probe.restore import undo
@@ -152,8 +152,17 @@ def _does(
         yield f"save the push config of {short} in the journal, then empty it: the subscription no longer pushes"
         yield f"pull up to {order.peek} messages from it, for at most {seconds:.0f} s; acknowledge none"
         yield "put the push config back exactly, check it field by field, hand the messages back, wait for the first push"
-    waits = "not known how many wait" if measured.waiting is None else f"{measured.waiting} messages wait"
-    yield f"before: {waits}" + (f", the oldest {span(measured.oldest_s)} old" if measured.oldest_s else "")
+    yield f"before: {_waits(measured)}" + (f", the oldest {span(measured.oldest_s)} old" if measured.oldest_s else "")
+
+
+def _waits(measured: Measured) -> str:
+    """What the metric says, and for how long that makes a probe wait for messages that do not come."""
+    if measured.waiting is None or measured.waiting_at is None:
+        return "not known how many wait"
+    at = f"{measured.waiting_at:%H:%M:%SZ}"
+    if measured.waiting == 0:
+        return f"no message waited at {at}, says the metric: {NOTHING_PULLS} pulls that bring none are the answer"
+    return f"{measured.waiting} messages waited at {at}, says the metric; as many are waited for, no longer than that"
 
 
 def _costs(reach: Reach, order: Order, settings: SubscriptionSettings) -> Iterator[str]:
@@ -184,4 +193,4 @@ def _notes(order: Order, entry: Entry, logged: bool, journal: Journal) -> Iterat
         )
     odd = {k: v for k, v in entry.push.attributes.items() if k != "x-goog-version"}
     if odd:
-        yield f"gcloud cannot set the push attributes {', '.join(sorted(odd))}: after the undo line they would be missing"
+        yield f"after the undo line the push attributes {', '.join(sorted(odd))} would be missing: gcloud cannot set them"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import shlex
 from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from diagnostics.evidence.redact import endpoint as redacted_endpoint
+from diagnostics.shell.commands import command
 
 LABEL = "pubsub-diag-probe"
 """On whatever a probe made or changed; its value is the run."""
@@ -71,17 +71,20 @@ def undo_line(subscription: str, saved: Saved, hide: bool = False) -> str:
     """The gcloud line that restores the push config by hand and takes the probe's labels off. `hide`: without secrets, so not to run."""
     _, project, _, name = subscription.split("/")
     shown = redacted_endpoint if hide else str
-    words = ["gcloud", "pubsub", "subscriptions", "update", name, f"--project={project}"]
-    words.append(f"--push-endpoint={shown(saved.endpoint)}")
-    if saved.account:
-        words.append(f"--push-auth-service-account={saved.account}")
-    if saved.audience:
-        words.append(f"--push-auth-token-audience={shown(saved.audience)}")
-    if saved.wrapper.startswith("no_wrapper"):
-        words.append("--push-no-wrapper")
-    if saved.wrapper == "no_wrapper with metadata":
-        words.append("--push-no-wrapper-write-metadata")
-    return shlex.join([*words, f"--remove-labels={LABEL},{UNTIL}"])
+    words = "gcloud pubsub subscriptions update {name} --project={project} --push-endpoint={endpoint}"
+    words += " --push-auth-service-account={account}" if saved.account else ""
+    words += " --push-auth-token-audience={audience}" if saved.audience else ""
+    words += " --push-no-wrapper" if saved.wrapper.startswith("no_wrapper") else ""
+    words += " --push-no-wrapper-write-metadata" if saved.wrapper == "no_wrapper with metadata" else ""
+    return command(
+        words + " --remove-labels={labels}",
+        name=name,
+        project=project,
+        endpoint=shown(saved.endpoint),
+        account=saved.account,
+        audience=shown(saved.audience),
+        labels=f"{LABEL},{UNTIL}",
+    )
 
 
 def may_hold_secret(saved: Saved) -> bool:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from diagnostics.evidence.model import Why
 from diagnostics.evidence.unseen import NotSeen
+from diagnostics.probe.ticks import ticks
 from diagnostics.transport.call import call
 from diagnostics.transport.rpcs import Rpc
 from diagnostics.transport.session import LabError, Session, find_lab
@@ -72,9 +73,12 @@ class Reach:
         waits: Waits | None = None,
         at: At = lambda _when, _name: None,
         ends: Clock | None = None,
+        ahead_s: float = 0.0,
     ) -> None:
-        """`ends`: the time that all calls and waits have together; None: each has its own of `waits`, as what must be put back has."""
+        """`ends`: the time that all calls and waits have together; None: each has its own of `waits`, as what must be put back has.
+        `ahead_s`: by so much this machine's clock is ahead of Google's."""
         self.session = session
+        self._ahead_s = ahead_s
         self.waits = waits or Waits()
         self._at = at
         self._ends = ends
@@ -86,11 +90,13 @@ class Reach:
 
     def part(self, share: float) -> Reach:
         """The same with this share of the time that is left for everything."""
-        return Reach(self.session, self.waits, self._at, Clock(share * self.left) if self._ends else None)
+        ends = Clock(share * self.left) if self._ends else None
+        return Reach(self.session, self.waits, self._at, ends, self._ahead_s)
 
-    def read(self, rpc: Rpc, request: dict[str, Any]) -> Any:
-        """A call that changes nothing. Raises NotThere or NotSeen."""
-        return self.around(rpc.name, lambda: call(self.brief(), rpc, request))
+    def read(self, rpc: Rpc, request: dict[str, Any], what_for: str = "") -> Any:
+        """A call that changes nothing; `what_for` goes with its name. Raises NotThere or NotSeen."""
+        name = f"{rpc.name}:{what_for}" if what_for else rpc.name
+        return self.around(name, lambda: call(self.brief(), rpc, request))
 
     def write(self, rpc: Rpc, request: dict[str, Any], *, again: bool, seconds: float = 0.0) -> Any:
         """A call that changes something. `again`: doing it twice is harmless. Raises NotThere, Refused or Unclear."""
@@ -110,10 +116,10 @@ class Reach:
         return answer
 
     def now(self) -> datetime:
-        """The moment, on Google's side of the seam: the lab's in the lab."""
+        """The moment by Google's clock, as far as it is known; the lab's in the lab."""
         lab = self.session.lab
         if lab is None:
-            return datetime.now(UTC)
+            return datetime.now(UTC) - timedelta(seconds=self._ahead_s)
         if lab.http:
             with suppress(LabError):
                 return find_lab(lab.http, max(min(self.waits.rpc_s, self.left), 0.001)).now
@@ -136,14 +142,14 @@ class Reach:
 
 
 class Clock:
-    """So many seconds, from now on. On the machine's own clock, never Google's or the lab's."""
+    """So many seconds, from now on, by the machine's own count (`ticks`)."""
 
     def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
+        self._end = ticks() + seconds
 
     @property
     def left(self) -> float:
-        return max(self._end - time.monotonic(), 0.0)
+        return max(self._end - ticks(), 0.0)
 
     def wait(self, seconds: float) -> bool:
         """Wait, at most until the time is over. Whether there is time left."""

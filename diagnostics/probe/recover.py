@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import msgspec
+
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.probe import log_entry
-from diagnostics.probe.journal import Entry, Journal, Mode
+from diagnostics.probe.journal import Journal, Mode
 from diagnostics.probe.push_config import LABEL, UNTIL
 from diagnostics.probe.reach import Reach, Refused, Unclear
 from diagnostics.probe.restore import Outcome, State, restore, update
-from diagnostics.probe.traces import LOGGED, SWITCHED, Traces, entry_of, rebuilt, traces
+from diagnostics.probe.traces import LOGGED, MARKED, SWITCHED, Traces, entry_of, rebuilt, traces
+from diagnostics.shell.commands import command
 from diagnostics.transport.call import NotThere
-from diagnostics.transport.provenance import gcloud
 from diagnostics.transport.rpcs import GET_SUBSCRIPTION
 
 LOOKING = 0.5
 """The share of the time in which it is looked everywhere; the rest is for putting back what is known."""
+LONGEST = timedelta(hours=1)
+"""No probe lasts so long."""
+NOWHERE = (
+    "neither this machine's journal nor Cloud Logging knows what its push config was (where endpoint or audience carry a query or user "
+    "info, it is not written there)"
+)
+TOLD = (LOGGED, SWITCHED, MARKED)
+"""Traces that another machine sees, so that it is told when they are over."""
 
 
 def recover(
@@ -39,7 +51,9 @@ def recover(
             continue
         if not force and any(t.running for t in left.found if t.run == name):
             until = max((t.until for t in left.found if t.run == name and t.until), default=None)
-            when = f" until {until:%H:%M:%SZ} at the latest" if until else ""
+            when = f" until {until:%m-%d %H:%M:%SZ} at the latest" if until else ""
+            if until and until - reach.now() > LONGEST:
+                when += ", which no probe lasts to: the clock of its machine, or of this one, is wrong"
             says = f"run {name} may still be at work{when}; --force ends it"
             outcomes.append(Outcome(run=name, state=State.FAILED, says=says))
             continue
@@ -58,41 +72,62 @@ def _one(reach: Reach, journal: Journal, left: Traces, project: str, run: str, f
     try:
         entry = rebuilt(left, run, project, reach.now()) if journal.read(run) is None else None
         entry = entry or entry_of(reach, journal, project, run)
-    except (NotSeen, ValueError) as failed:
+    except (NotSeen, ValueError, OSError) as failed:
         return _lost(left, run, str(failed))
-    if entry is None:
-        return _lost(left, run, "neither this machine's journal nor Cloud Logging knows what its push config was")
-    outcome = _forgotten(reach, entry) if forget else restore(reach, entry, force=force)
+    marked = [t.name for t in left.found if t.run == run and t.what in (SWITCHED, MARKED)]
+    if entry is None and not (forget and marked):
+        return _lost(left, run, NOWHERE)
+    if forget and (entry is None or entry.mode is Mode.SWITCH):
+        outcome = _forgotten(reach, run, entry.subscription if entry else marked[0])
+    else:
+        outcome = restore(reach, entry, force=force) if entry else _lost(left, run, NOWHERE)
     if outcome.over:
-        journal.remove(run)
-        if entry.mode is Mode.SWITCH and any(t.what in (LOGGED, SWITCHED) for t in left.found if t.run == run):
+        outcome = _taken_away(journal, run, outcome)
+        if entry and entry.mode is Mode.SWITCH and any(t.what in TOLD for t in left.found if t.run == run):
             log_entry.say_over(reach, entry)
     return outcome
 
 
-def _forgotten(reach: Reach, entry: Entry) -> Outcome:
-    """Only the labels go."""
-    if entry.mode is Mode.SNAPSHOT:
-        return restore(reach, entry)
-    short = entry.subscription.rpartition("/")[2]
+def _taken_away(journal: Journal, run: str, outcome: Outcome) -> Outcome:
+    """The outcome, and what keeps the journal from going: it would name the probe for ever."""
     try:
-        found = reach.read(GET_SUBSCRIPTION, {"subscription": entry.subscription})
-        if found.labels.get(LABEL) == entry.run:
+        journal.remove(run)
+    except OSError as error:
+        says = f"{outcome.says}; but its journal could not be removed ({error}): once it can, rm {journal.path(run)}"
+        return msgspec.structs.replace(outcome, says=says)
+    return outcome
+
+
+def _forgotten(reach: Reach, run: str, subscription: str) -> Outcome:
+    """Only the labels go."""
+    short = subscription.rpartition("/")[2]
+    try:
+        found = reach.read(GET_SUBSCRIPTION, {"subscription": subscription})
+        if found.labels.get(LABEL) == run:
             labels = {k: v for k, v in found.labels.items() if k not in (LABEL, UNTIL)}
-            update(reach, entry.subscription, found.push_config, labels, again=True)
+            update(reach, subscription, found.push_config, labels, again=True)
     except NotThere:
-        return Outcome(run=entry.run, state=State.GONE, says=f"{short} does not exist any more")
+        return Outcome(run=run, state=State.GONE, says=f"{short} does not exist any more")
     except (NotSeen, Refused, Unclear) as failed:
-        return Outcome(run=entry.run, state=State.FAILED, says=str(failed))
-    return Outcome(run=entry.run, state=State.UNTOUCHED, says=f"{short} stays as it is; the probe is forgotten")
+        return Outcome(run=run, state=State.FAILED, says=str(failed))
+    return Outcome(run=run, state=State.UNTOUCHED, says=f"{short} stays as it is; the probe is forgotten")
 
 
 def _lost(left: Traces, run: str, why: str) -> Outcome:
-    names = [t.name for t in left.found if t.run == run and t.what == SWITCHED]
     lines = []
-    for name in names:
-        _, project, _, short = name.split("/")
-        words = ("--push-endpoint=ENDPOINT", "--push-auth-service-account=ACCOUNT", f"--remove-labels={LABEL},{UNTIL}")
-        lines.append(gcloud("pubsub", "subscriptions", "update", short, f"--project={project}", *words))
+    for trace in left.found:
+        if trace.run != run or trace.what not in (SWITCHED, MARKED):
+            continue
+        _, project, _, short = trace.name.split("/")
+        lines.append(
+            command(
+                "gcloud pubsub subscriptions update {name} --project={project}"
+                + (" --push-endpoint=ENDPOINT --push-auth-service-account=ACCOUNT" if trace.what == SWITCHED else "")
+                + " --remove-labels={labels}",
+                name=short,
+                project=project,
+                labels=f"{LABEL},{UNTIL}",
+            )
+        )
     says = f"run {run} cannot be restored from here: {why}; try it on the machine that ran the probe"
     return Outcome(run=run, state=State.FAILED, says=says, by_hand=tuple(lines))

@@ -15,8 +15,8 @@ from diagnostics.probe.journal import Entry, Mode
 from diagnostics.probe.push_config import LABEL, UNTIL, differences, load, may_hold_secret, undo_line
 from diagnostics.probe.reach import Clock, Reach, Refused, Unclear
 from diagnostics.probe.rpcs import DELETE_SNAPSHOT, DELETE_SUBSCRIPTION, UPDATE_SUBSCRIPTION
+from diagnostics.shell.commands import command
 from diagnostics.transport.call import NotThere
-from diagnostics.transport.provenance import gcloud
 from diagnostics.transport.rpcs import GET_SUBSCRIPTION, Rpc
 
 REFUSALS = 3
@@ -65,6 +65,9 @@ def restore(reach: Reach, entry: Entry, *, unsure: bool = True, force: bool = Fa
             outcome = (
                 _cleared(reach, entry, unsure) if entry.mode is Mode.SNAPSHOT else _back(reach, entry, unsure, force)
             )
+        except NotThere:  # at whichever call: it may be deleted between any two
+            short = entry.subscription.rpartition("/")[2]
+            return Outcome(run=entry.run, state=State.GONE, says=f"{short} does not exist any more: nothing to restore")
         except ValueError as damaged:
             return _failed(entry, str(damaged))
         except (Refused, Unclear, NotSeen) as failed:
@@ -90,10 +93,13 @@ def undo(entry: Entry) -> tuple[str, ...]:
 
 def delete_lines(temporary: str, snapshot: str) -> tuple[str, ...]:
     lines = []
-    for kind, name in (("subscriptions", temporary), ("snapshots", snapshot)):
+    for line, name in (
+        ("gcloud pubsub subscriptions delete {name} --project={project}", temporary),
+        ("gcloud pubsub snapshots delete {name} --project={project}", snapshot),
+    ):
         if name:
             _, project, _, short = name.split("/")
-            lines.append(gcloud("pubsub", kind, "delete", short, f"--project={project}"))
+            lines.append(command(line, name=short, project=project))
     return tuple(lines)
 
 
@@ -101,20 +107,20 @@ def delete_lines(temporary: str, snapshot: str) -> tuple[str, ...]:
 
 
 def _back(reach: Reach, entry: Entry, unsure: bool, force: bool) -> Outcome:
+    """Raises NotThere, NotSeen, Refused, Unclear, or ValueError where what was saved is damaged."""
     if entry.push is None:
         raise ValueError(f"the entry of run {entry.run} holds no push config")
     wanted, short = load(entry.push), entry.subscription.rpartition("/")[2]
-    try:
+    found = reach.read(GET_SUBSCRIPTION, {"subscription": entry.subscription})
+    if unsure and _untouched(found, wanted, entry):
+        reach.pause(reach.waits.settle_s)
         found = reach.read(GET_SUBSCRIPTION, {"subscription": entry.subscription})
-        if unsure and _untouched(found, wanted, entry):
-            reach.pause(reach.waits.settle_s)
-            found = reach.read(GET_SUBSCRIPTION, {"subscription": entry.subscription})
-    except NotThere:
-        return Outcome(run=entry.run, state=State.GONE, says=f"{short} does not exist any more: nothing to restore")
     if _untouched(found, wanted, entry):
         return Outcome(run=entry.run, state=State.UNTOUCHED, says=f"{short} pushes as before: nothing to restore")
     if not force and (theirs := _theirs(found, wanted, entry)):
-        says = f"{short} was left as it is: {theirs}"
+        says = (
+            f"{short} was left as it is: {theirs}; probe restore --forget keeps it so, --force puts back what was saved"
+        )
         return Outcome(run=entry.run, state=State.CHANGED, says=says, by_hand=undo(entry))
     _write(reach, entry, found, wanted)
     return _checked(reach, entry, wanted)

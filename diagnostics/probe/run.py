@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,12 +16,12 @@ from diagnostics.probe.journal import Entry, Journal, Mode, Phase
 from diagnostics.probe.messages import read
 from diagnostics.probe.peek import Peek, peek, release
 from diagnostics.probe.plan import Plan
-from diagnostics.probe.reach import Reach, Refused, Unclear
+from diagnostics.probe.reach import Clock, Reach, Refused, Unclear
 from diagnostics.probe.restore import Outcome, State, restore
 from diagnostics.probe.signals import Signals
 from diagnostics.probe.watchdog import Watchdog
+from diagnostics.shell.commands import command
 from diagnostics.transport.call import NotThere
-from diagnostics.transport.provenance import gcloud
 
 Tell = Callable[[str], None]
 LONGEST_FLOW_S = 60.0
@@ -72,6 +73,16 @@ def carry_out(
     return run.seen(outcome), outcome
 
 
+class _TooMany(Refused):
+    """Another probe is about to switch the same subscription."""
+
+    def __init__(self, other: Entry) -> None:
+        where = f" on {other.host}" if other.host else ""
+        super().__init__(
+            f"another probe has begun since the plan was made, run {other.run}{where}: nothing was switched"
+        )
+
+
 class _Run:
     """What has been done so far, for whoever has to undo it."""
 
@@ -93,6 +104,7 @@ class _Run:
         self._entry: Entry = plan.entry
         self._watchdog: Watchdog | None = None
         self._written = self._logged = self._sure = False
+        self._guarded = Clock(math.inf)
         self._peek = Peek()
         self._counted: int | None = None
 
@@ -104,8 +116,8 @@ class _Run:
             others = [e for e in self._journal.entries(self._entry.world)[0] if e.project == self._entry.project]
             if others and not self._plan.order.force:
                 raise Refused(f"another probe has begun since the plan was made, run {others[0].run}: nothing was done")
+            self._written = True  # also where writing fails: what it then may have left is taken away
             self._journal.write(self._entry)
-            self._written = True
         if self._plan.logged:
             self._log()
         self._guard()
@@ -122,9 +134,13 @@ class _Run:
         try:
             log_entry.write(self._reach, self._entry, log_entry.BEGINS)
             self._logged = True
-            if log_entry.is_readable(self._reach, self._entry):
+            if said := log_entry.read_back(self._reach, self._entry):
+                if (others := log_entry.rivals(said, self._entry)) and not force:
+                    raise _TooMany(others[0])
                 return
             says = f"the entry in Cloud Logging could not be read back within {self._reach.waits.readback_s:.0f} s"
+        except _TooMany:
+            raise
         except (Refused, Unclear, NotThere, NotSeen) as failed:
             says = f"the entry in Cloud Logging: {failed}"
         if not force:
@@ -136,18 +152,47 @@ class _Run:
         waits = self._reach.waits
         seconds = waits.peek_s + waits.restore_s + 6 * waits.rpc_s
         encoded = msgspec.json.encode(waits)
-        self._watchdog = self._make_watchdog(self._entry.run, self._journal.folder, seconds, self._impersonate, encoded)
+        self._watchdog = self._make_watchdog(self._entry, self._journal.folder, seconds, self._impersonate, encoded)
+        self._guarded = Clock(seconds)
+
+    def _may(self) -> bool:
+        """Whether it is watched, and its time is not over: a process that was stopped for long wakes up after both."""
+        if self._watchdog is not None and not self._watchdog.alive():
+            self._tell("the watchdog is gone: nothing more is done without one")
+            return False
+        if not self._guarded.left:
+            self._tell("the time of this probe is over: nothing more is done")
+            return False
+        return True
+
+    def _may_pull(self) -> bool:
+        """Also whether the subscription itself still is as this probe has set it."""
+        if not self._may():
+            return False
+        if why := switch.lost(self._reach, self._entry):
+            self._tell(f"no more is pulled: {why}")
+            return False
+        return True
 
     def _look_at_copy(self) -> None:
         measured, wanted = self._plan.measured, self._plan.order.peek
         self._tell(f"looking, for at most {self._reach.waits.peek_s:.0f} s")
-        snapshot.look(self._peek, self._reach, self._entry, self._source, wanted, measured.waiting, measured.oldest_s)
+        snapshot.look(
+            self._peek,
+            self._reach,
+            self._entry,
+            self._source,
+            wanted,
+            measured.waiting,
+            measured.oldest_s,
+            self._may,
+        )
         self._counted = snapshot.counted(self._reach, self._entry)
         self._sure = True
 
     def _look_itself(self) -> None:
         try:
-            switch.switch(self._reach, self._entry)
+            switch.switch(self._reach, self._entry, self._may)
         except switch.NotBegun:
             self._entry = msgspec.structs.replace(self._entry, phase=Phase.PREPARED)
             raise
@@ -157,7 +202,9 @@ class _Run:
             self._tell(f"{refused}; trying without labels: on other machines nobody sees that a probe is active")
             self._entry = msgspec.structs.replace(self._entry, marked=False)
             self._journal.write(self._entry)
-            switch.switch(self._reach, self._entry)
+            if self._logged:
+                log_entry.write(self._reach, self._entry, log_entry.BEGINS)
+            switch.switch(self._reach, self._entry, self._may)
         self._sure = True
         wait = f"looking, for at most {self._reach.waits.peek_s:.0f} s; the change-over to pull may take minutes"
         self._tell(f"switched to pull; {wait}")
@@ -169,7 +216,7 @@ class _Run:
             self._plan.order.peek,
             waiting=measured.waiting,
             lease_s=settings.ack_deadline_s,
-            goes_on=lambda: self._watchdog is None or self._watchdog.alive(),
+            goes_on=self._may_pull,
         )
 
     # --- undoing ------------------------------------------------------------------------------------------------------
@@ -203,7 +250,11 @@ class _Run:
 
     def _forget(self) -> None:
         """The journal first: without it nobody else restores anything."""
-        self._journal.remove(self._entry.run)
+        try:
+            self._journal.remove(self._entry.run)
+        except OSError as error:
+            path = self._journal.path(self._entry.run)
+            self._warn(f"all is put back, but the journal could not be removed ({error}): once it can, rm {path}")
         if self._watchdog is not None:
             self._watchdog.dismiss()
         if self._logged and (failed := log_entry.say_over(self._reach, self._entry)):
@@ -234,7 +285,9 @@ class _Run:
             source=Provenance(
                 source=f"probe ({order.mode.value})",
                 query=settings.name,
-                by_hand=gcloud("pubsub", "subscriptions", "describe", name, f"--project={project}"),
+                by_hand=command(
+                    "gcloud pubsub subscriptions describe {name} --project={project}", name=name, project=project
+                ),
                 fetched_at=now,
                 as_of=now,
             ),

@@ -28,13 +28,21 @@ def look(
     wanted: int,
     waiting: int | None,
     oldest_s: float | None,
+    may: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Snapshot, temporary subscription, seek, peek. The caller cleans up, whatever happens. Raises Refused, Unclear or NotThere."""
+    """Snapshot, temporary subscription, seek, peek. The caller cleans up, whatever happens. `may` is asked before each whether the time
+    is not over. Raises Refused, Unclear or NotThere."""
     labels = marks(entry)
-    _made(lambda: _create_snapshot(reach, entry, labels))
-    _made(lambda: _create_subscription(reach, entry, source, labels, oldest_s))
-    reach.write(SEEK, {"subscription": entry.temporary, "snapshot": entry.snapshot}, again=True)
-    peek(found, reach, entry.temporary, wanted, waiting=waiting)
+    steps: tuple[Callable[[], None], ...] = (
+        lambda: _made(lambda: _create_snapshot(reach, entry, labels)),
+        lambda: _made(lambda: _create_subscription(reach, entry, source, labels, oldest_s)),
+        lambda: _sought(reach, entry),
+    )
+    for step in steps:
+        if not may():
+            raise Refused("the time for it was over before it was done")
+        step()
+    peek(found, reach, entry.temporary, wanted, waiting=waiting, goes_on=may)
 
 
 def marks(entry: Entry) -> dict[str, str]:
@@ -64,6 +72,10 @@ def _made(create: Callable[[], None]) -> None:
     except Refused as refused:
         if not refused.exists:
             raise
+
+
+def _sought(reach: Reach, entry: Entry) -> None:
+    reach.write(SEEK, {"subscription": entry.temporary, "snapshot": entry.snapshot}, again=True)
 
 
 def _create_snapshot(reach: Reach, entry: Entry, labels: dict[str, str]) -> None:

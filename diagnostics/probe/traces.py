@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
@@ -12,7 +11,7 @@ from msgspec import Struct
 from diagnostics.evidence.model import Leg, Why
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.probe import log_entry
-from diagnostics.probe.journal import Entry, Journal, Mode, Phase, running
+from diagnostics.probe.journal import Entry, Journal, Mode, Phase, here, running
 from diagnostics.probe.push_config import LABEL, UNTIL
 from diagnostics.probe.reach import Reach
 from diagnostics.probe.restore import delete_lines, undo
@@ -22,15 +21,14 @@ from diagnostics.transport.rpcs import LIST_SUBSCRIPTIONS, Rpc
 
 NAME = "pubsub-diag-probe-"
 """Names of what a probe makes begin so."""
-SWITCHED, TEMPORARY, SNAPSHOT, JOURNAL, LOGGED = (
+SWITCHED, MARKED, TEMPORARY, SNAPSHOT, JOURNAL, LOGGED = (
     "subscription in pull mode",
+    "mark on a subscription that pushes",
     "temporary subscription",
     "snapshot",
     "journal",
     "log entry",
 )
-RECENT = timedelta(hours=1)
-"""Longer than any probe takes: what the log says beyond it is over, or shows in a label."""
 
 
 class Trace(Struct, frozen=True, kw_only=True):
@@ -98,7 +96,7 @@ def entry_of(reach: Reach, journal: Journal, project: str, run: str) -> Entry | 
 def rebuilt(traces: Traces, run: str, project: str, now: datetime) -> Entry | None:
     """The entry of a snapshot run out of what it left: names are all that clearing away needs. None for another mode."""
     left = {t.what: t.name for t in traces.found if t.run == run}
-    if not left.keys() & {TEMPORARY, SNAPSHOT} or SWITCHED in left:
+    if not left.keys() & {TEMPORARY, SNAPSHOT} or left.keys() & {SWITCHED, MARKED}:
         return None
     return Entry(
         run=run,
@@ -134,8 +132,7 @@ def _labelled(things: list[Any], field: str, now: datetime, alive: dict[str, boo
         run = thing.labels.get(LABEL)
         if not run:
             continue
-        made = thing.name.rpartition("/")[2] == NAME + run
-        what = SNAPSHOT if field == "snapshots" else TEMPORARY if made else SWITCHED
+        what = SNAPSHOT if field == "snapshots" else _of_subscription(thing, run)
         until = _moment(thing.labels.get(UNTIL, ""))
         by_hand = delete_lines(thing.name if what == TEMPORARY else "", thing.name if what == SNAPSHOT else "")
         yield Trace(
@@ -148,18 +145,23 @@ def _labelled(things: list[Any], field: str, now: datetime, alive: dict[str, boo
         )
 
 
+def _of_subscription(thing: Any, run: str) -> str:
+    if thing.name.rpartition("/")[2] == NAME + run:
+        return TEMPORARY
+    return MARKED if thing.push_config.push_endpoint else SWITCHED
+
+
 def _logged(reach: Reach, project: str, now: datetime, alive: dict[str, bool]) -> Iterator[Trace]:
-    here = socket.gethostname()
-    for run, said in log_entry.find(reach, project, since=RECENT).items():
-        if said.entry.host == here:
+    for run, said in log_entry.find(reach, project, since=log_entry.RECENT).items():
+        if here(said.entry):
             continue  # the journal knows better: the entry that says it is over takes seconds to be readable
-        if not said.over and now < said.entry.until and run not in alive:
+        if not said.over and run not in alive and (now < said.entry.until or not said.entry.marked):
             yield Trace(
                 run=run,
                 what=LOGGED,
                 name=said.entry.subscription,
                 until=said.entry.until,
-                running=True,
+                running=now < said.entry.until,
                 by_hand=undo(said.entry),
             )
 

@@ -10,6 +10,8 @@ Neither is said where the evidence for it was not seen.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -90,6 +92,14 @@ class _Try:
     reason: str
     revision: str = ""
 
+    @property
+    def who(self) -> _Who:
+        return self.name, self.ours
+
+
+_Who = tuple[str, bool]
+"""An item by its name, and whether it is of this batch."""
+
 
 def failing(ledger: Ledger, marks: ItemMarks | Unseen, pushes: PushCounts | Unseen) -> Failing:
     """What fails."""
@@ -99,7 +109,7 @@ def failing(ledger: Ledger, marks: ItemMarks | Unseen, pushes: PushCounts | Unse
     tries = sorted((*_tries(mine, True), *_tries(others, False)), key=lambda t: t.at)
     items = _open(tries)
     broken = _broken(ledger, marks, pushes, tries, items)
-    repeats = [i for i in items if _again(i, tries, items)]
+    repeats = _again(tries, items)
     repeats += _alike(repeats, tries, items)
     if broken is not None:  # what it does to an item is not the item's fault
         repeats = [i for i in repeats if sum(1 for at in i.times if at < broken.since) > 1]
@@ -132,45 +142,95 @@ def _open(tries: Sequence[_Try]) -> list[Item]:
             runs.pop(key, None)
         else:
             runs.setdefault(key, []).append(one)
-    return [_item(tries, run) for run in runs.values()]
+    all_ = list(runs.values())
+    through: dict[str, set[_Who]] = {}
+    for one in tries:
+        if one.good:
+            through.setdefault(one.revision, set()).add(one.who)
+    others = _others([t for t in tries if t.good], all_)
+    return [_item(run, others[n], len(through.get(run[-1].revision, ()))) for n, run in enumerate(all_)]
 
 
-def _item(tries: Sequence[_Try], run: Sequence[_Try]) -> Item:
+def _item(run: Sequence[_Try], others: int, through: int) -> Item:
     first, last = run[0], run[-1]
-    others = {
-        t.name
-        for t in tries
-        if t.good and first.taken < t.taken and t.at < last.at and (t.name, t.ours) != (first.name, first.ours)
-    }
-    through = {(t.name, t.ours) for t in tries if t.good and t.revision == last.revision}
     times = tuple(t.at for t in run)
-    return Item(
-        first.name, first.ours, len(run), first.taken, first.at, last.at, last.reason, len(others), len(through), times
-    )
+    return Item(first.name, first.ours, len(run), first.taken, first.at, last.at, last.reason, others, through, times)
 
 
-def _again(item: Item, tries: Sequence[_Try], items: Sequence[Item]) -> bool:
-    """Whether it fails again and again though others get through, and more often than chance would have it."""
-    if item.failures < 2 or not item.others:
-        return False
+def _others(good: Sequence[_Try], runs: Sequence[Sequence[_Try]]) -> list[int]:
+    """For each run of failures, how many other items were taken up after it and got through before its last failure.
+
+    `good` in the order in which they got through. The runs are gone through in the order in which they end, and for each item that has
+    got through by then the latest moment is kept at which it was taken up.
+    """
+    moments = sorted({t.taken for t in good})
+    later = _Later(len(moments))
+    latest: dict[_Who, datetime] = {}
+    by_name: dict[str, datetime] = {}
+    found, got = [0] * len(runs), 0
+    for number in sorted(range(len(runs)), key=lambda n: runs[n][-1].at):
+        first, last = runs[number][0], runs[number][-1]
+        while got < len(good) and good[got].at < last.at:
+            one = good[got]
+            latest[one.who] = max(one.taken, latest.get(one.who, one.taken))
+            before = by_name.get(one.name)
+            if before is None or one.taken > before:
+                by_name[one.name] = one.taken
+                later.add(bisect_left(moments, one.taken), 1)
+                if before is not None:
+                    later.add(bisect_left(moments, before), -1)
+            got += 1
+        found[number] = later.from_(bisect_right(moments, first.taken))
+        if (
+            first.name in by_name and by_name[first.name] > first.taken
+        ):  # the same name: another item of another batch, or it itself
+            namesake = latest.get((first.name, not first.ours))
+            found[number] -= namesake is None or namesake <= first.taken
+    return found
+
+
+class _Later:
+    """Counts by place in an order, and how many there are from a place on, both in few steps (a Fenwick tree, from the end)."""
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._sums = [0] * (places + 1)
+
+    def add(self, place: int, many: int) -> None:
+        at = self._places - place
+        while at <= self._places:
+            self._sums[at] += many
+            at += at & -at
+
+    def from_(self, place: int) -> int:
+        at, found = self._places - place, 0
+        while at > 0:
+            found += self._sums[at]
+            at -= at & -at
+        return found
+
+
+def _again(tries: Sequence[_Try], items: Sequence[Item]) -> list[Item]:
+    """Which fail again and again though others get through, and more often than chance would have it."""
     still = {(i.name, i.ours) for i in items}
-    closed = [t for t in tries if (t.name, t.ours) not in still]
+    closed = [t for t in tries if t.who not in still]
     share = sum(1 for t in closed if not t.good) / max(len(closed), 1)
-    tried = len({(t.name, t.ours) for t in tries})
-    return tried * share**item.failures < _CHANCE
+    tried = len({t.who for t in tries})
+    return [i for i in items if i.failures > 1 and i.others and tried * share**i.failures < _CHANCE]
 
 
 def _alike(proven: Sequence[Item], tries: Sequence[_Try], items: Sequence[Item]) -> list[Item]:
     """Fewer items that fail for the very reason of the proven ones, though none was tried since to tell whether others get through:
     a reason that no item ever overcame."""
     known = {(i.name, i.ours) for i in items}
-    overcome = {t.reason for t in tries if not t.good and (t.name, t.ours) not in known}
-    found: list[Item] = []
-    for reason in sorted({i.reason for i in proven if i.reason} - overcome):
-        of = [i for i in items if i.reason == reason and i.failures > 1]
-        more = [i for i in of if i not in proven]
-        found += more if 2 * len(more) < len(of) else []
-    return found
+    overcome = {t.reason for t in tries if not t.good and t.who not in known}
+    reasons = {i.reason for i in proven if i.reason} - overcome
+    named = {(i.name, i.ours) for i in proven}
+    again = [i for i in items if i.reason in reasons and i.failures > 1]
+    all_ = Counter(i.reason for i in again)
+    rest = [i for i in again if (i.name, i.ours) not in named]
+    more = Counter(i.reason for i in rest)
+    return sorted((i for i in rest if 2 * more[i.reason] < all_[i.reason]), key=lambda i: i.reason)
 
 
 def _broken(
@@ -196,7 +256,7 @@ def _broken(
     if _by_chance(tries, since) or not _nothing_acked(pushes, since, marks.source.complete):
         return None
     tried = tuple(i for i in items if i.last >= since)
-    before = len({(t.name, t.ours) for t in good})
+    before = len({t.who for t in good})
     return Broken(since, max(i.last for i in tried), tried, before)
 
 

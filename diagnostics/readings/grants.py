@@ -28,6 +28,7 @@ from diagnostics.evidence.model import (
     Why,
 )
 from diagnostics.readings.conditions import holds_at
+from diagnostics.shell.commands import command
 
 BASIC = frozenset({"roles/owner", "roles/editor"})
 
@@ -348,9 +349,12 @@ def _troubleshoot(member: str, permission: Permission, place: Policy | Unseen) -
     """The command with which Google itself tells, groups, custom roles, conditions and folders included."""
     if isinstance(place, Unseen) or not member.startswith("serviceAccount:"):
         return ""
-    return (
-        f"gcloud policy-intelligence troubleshoot-policy iam //{permission.api}/{place.resource} "
-        f"--principal-email={member.partition(':')[2]} --permission={permission.name}"
+    return command(
+        "gcloud policy-intelligence troubleshoot-policy iam {resource} --principal-email={account} "
+        "--permission={permission}",
+        resource=f"//{permission.api}/{place.resource}",
+        account=member.partition(":")[2],
+        permission=permission.name,
     )
 
 

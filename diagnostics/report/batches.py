@@ -22,7 +22,7 @@ class Listed(Struct, frozen=True, kw_only=True):
     started: datetime
     age_s: int
     state: str
-    """open, closed, forced, empty, refused or failed."""
+    """open, closed, forced, empty, refused, failed, or unknown where the lines that tell could not be read."""
     expected: int | None = None
     done: int | None = None
     """None: not known."""
@@ -32,12 +32,21 @@ class Listed(Struct, frozen=True, kw_only=True):
 class Listing(Struct, frozen=True, kw_only=True):
     as_of: datetime
     batches: tuple[Listed, ...]
+    unseen: tuple[str, ...] = ()
+    """What could not be seen, or in part only."""
 
 
-def listing(attempts: Sequence[Attempt], items: ItemMarks | None, now: datetime) -> Listing:
-    """The attempts, newest first."""
+def listing(
+    attempts: Sequence[Attempt],
+    items: ItemMarks | None,
+    now: datetime,
+    *,
+    lines: bool = True,
+    unseen: tuple[str, ...] = (),
+) -> Listing:
+    """The attempts, newest first. `lines`: whether the lines that tell what came of them could be read."""
     newest_first = sorted(attempts, key=lambda a: a.started, reverse=True)
-    return Listing(as_of=now, batches=tuple(_listed(a, items, now) for a in newest_first))
+    return Listing(as_of=now, batches=tuple(_listed(a, items, now, lines) for a in newest_first), unseen=unseen)
 
 
 def render_json(listed: Listing) -> str:
@@ -59,8 +68,8 @@ def render(listed: Listing, layout: Layout) -> str:
     return layout.table(["batch", "started", "done", "state", "age", ""], rows, right=[2, 4]) + "\n"
 
 
-def _listed(attempt: Attempt, items: ItemMarks | None, now: datetime) -> Listed:
-    state, says = _state(attempt)
+def _listed(attempt: Attempt, items: ItemMarks | None, now: datetime, lines: bool) -> Listed:
+    state, says = _state(attempt, lines)
     return Listed(
         id=attempt.batch,
         started=attempt.started,
@@ -72,7 +81,7 @@ def _listed(attempt: Attempt, items: ItemMarks | None, now: datetime) -> Listed:
     )
 
 
-def _state(attempt: Attempt) -> tuple[str, str]:
+def _state(attempt: Attempt, lines: bool) -> tuple[str, str]:
     """(state, what more there is to say)."""
     if attempt.forced:
         return "forced", "closed or reset by hand or by age"
@@ -86,10 +95,8 @@ def _state(attempt: Attempt) -> tuple[str, str]:
     if attempt.batch:
         return "open", ""
     if attempt.call:
-        return (
-            "failed" if attempt.call.status >= 300 else "no batch",
-            f"the start call was answered {attempt.call.status}",
-        )
+        state = "failed" if attempt.call.status >= 300 else "no batch" if lines else "unknown"
+        return state, f"the start call was answered {attempt.call.status}"
     return "failed", "no batch came of it"
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from tabulate import tabulate
 
 from diagnostics.report.escape import clean
+from diagnostics.shell.commands import is_command, is_whole, parted, raw_words
 
 NARROWEST, WIDEST = 80, 120
 
@@ -48,6 +49,28 @@ class Layout:
             break_on_hyphens=False,
         )
         return "\n".join(lines) or label.rstrip()
+
+    def command(self, label: str, line: str, indent: int | None = None) -> str:
+        """The label and then a command that can be copied as it stands: lines end between words, with a backslash, and what explains it
+        stands on lines of its own if it has to. Advice in prose is only wrapped; what stands in quotes in it is not divided either."""
+        hang = " " * (len(label) if indent is None else indent)
+        if not is_whole(line):  # prose with an apostrophe
+            return self.wrap(label, line, indent)
+        said, told = parted(line)
+        end = " \\" if is_command(said) else ""
+        rows = [label]
+        for at, word in enumerate(raw_words(said)):
+            if at and len(rows[-1]) + len(word) + len(end) > self.width:
+                rows[-1] += end
+                rows.append(hang)
+            rows[-1] += word if rows[-1] in (label, hang) else f" {word}"
+        if told and len(rows[-1]) + len(told) + 5 <= self.width:
+            rows[-1] += f"   # {told}"
+        elif told:
+            rows += textwrap.wrap(
+                told, self.width, initial_indent=f"{hang}# ", subsequent_indent=f"{hang}# ", break_long_words=False
+            )
+        return "\n".join(row.rstrip() for row in rows)
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
         """A plain table whose last column wraps; `right` names the columns that are aligned right."""

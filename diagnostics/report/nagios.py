@@ -18,6 +18,7 @@ from diagnostics.steps.finding import Status
 WORDS = {Exit.OK: "OK", Exit.WARNING: "WARNING", Exit.FAULT: "CRITICAL", Exit.UNKNOWN: "UNKNOWN"}
 WORST_FIRST = (Exit.FAULT, Exit.UNKNOWN, Exit.WARNING, Exit.OK)
 SERVICE = "PUBSUB-DIAG"
+UNFIT = "a command with a bar in it, which cannot stand here: pubsub-diag batch -o text prints it"
 
 
 class Measure(NamedTuple):
@@ -40,7 +41,7 @@ def render(diagnoses: Sequence[Diagnosis]) -> str:
 
 
 def render_trouble(says: str, mend: str) -> str:
-    mended = f"{_plain(clean(mend))}\n" if mend else ""
+    mended = f"{clean(mend) if '|' not in mend else UNFIT}\n" if mend else ""
     return f"{SERVICE} {WORDS[Exit.UNKNOWN]} - {_plain(clean(says))}\n{mended}"
 
 
@@ -60,7 +61,7 @@ def _long(said: Diagnosis) -> Iterator[str]:
     for suppressed in said.suppressed:
         yield f"accepted {text.acceptance(suppressed)}"
     for step in said.next:
-        yield f"do now: {step}"
+        yield f"do now: {step if '|' not in step else UNFIT}"
 
 
 def _perfdata(said: Diagnosis, several: bool) -> str:

@@ -12,6 +12,7 @@ from diagnostics.evidence.model import Leg, Why
 from diagnostics.report import ladder, levels
 from diagnostics.report.escape import clean_all
 from diagnostics.report.layout import Layout, clock
+from diagnostics.shell.commands import command, is_command
 from diagnostics.steps.finding import Finding, Kind, Status, Where
 from diagnostics.steps.words import clip, span
 
@@ -217,10 +218,10 @@ def _rest(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
     lines += _not_seen(said.unknown, layout, verbose)
     lines += [_said("" if at else "accepted", acceptance(s), layout, hang=2) for at, s in enumerate(said.suppressed)]
     for number, step in enumerate(said.next, 1):
-        lines.append(_said("do now" if number == 1 else "", f"{number}  {step}", layout, hang=3))
+        lines.append(_offered("do now" if number == 1 else "", step, layout, number=f"{number}  "))
     if said.pipeline.command == "batch" and (said.items or said.unnamed) and said.state is not State.DONE:
-        identity = f" {said.batch.id}" if said.batch and said.batch.id else ""
-        lines.append(_said("then", f"pubsub-diag batch{identity} --items", layout))
+        batch = said.batch.id if said.batch else ""
+        lines.append(_offered("then", command("pubsub-diag batch {batch} --items", batch=batch), layout))
     return lines
 
 
@@ -266,8 +267,10 @@ def _not_seen(missing: Sequence[Missing], layout: Layout, verbose: bool) -> list
         would_say = list(dict.fromkeys(gap.would_say for gap in gaps if gap.would_say))
         kinds = list(dict.fromkeys(f"{g.what} ({g.leg.value})" if g.leg else g.what for g in gaps))
         told = f"would say {'; '.join(would_say)}" if would_say else ", ".join(kinds)
-        mend = next((f". {gap.mend}" for gap in gaps if gap.mend), "")
-        lines.append(_said("" if lines else "not seen", f"{reason}: {told}{mend}", layout, hang=2))
+        mend = next((gap.mend for gap in gaps if gap.mend), "")
+        advice = f". {mend}" if mend and not is_command(mend) else ""
+        lines.append(_said("" if lines else "not seen", f"{reason}: {told}{advice}", layout, hang=2))
+        lines += [layout.command(f"{'':{GUTTER}}  mend  ", mend)] if is_command(mend) else []
         if verbose and would_say:
             lines.append(_said("", f"  hides {', '.join(kinds)}", layout, hang=4))
     if moot:
@@ -290,8 +293,8 @@ def _findings(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
     for finding in sorted(told, key=lambda f: LOUDEST_FIRST.index(f.status)):
         word = finding.status.value
         lines.append(layout.wrap(f"{word:<9}", _finding(finding), indent=9).replace(word, layout.paint(word), 1))
-        if command := command_of(finding):
-            lines.append(layout.wrap(f"{' ' * 9}{command.word}  ", command.line))
+        if offer := command_of(finding):
+            lines.append(layout.command(f"{' ' * 9}{offer.word}  ", offer.line))
         if verbose and finding.rests_on:
             lines.append(layout.wrap(" " * 9, f"rests on {', '.join(finding.rests_on)}"))
     return lines
@@ -321,7 +324,12 @@ def _finding(finding: Finding) -> str:
 
 
 def _by_hand(said: Diagnosis, layout: Layout) -> list[str]:
-    return [layout.wrap(f"by hand  {kind}: ", command, indent=9) for kind, command in sorted(said.sources.items())]
+    return [layout.command(f"by hand  {kind}: ", line, indent=9) for kind, line in sorted(said.sources.items())]
+
+
+def _offered(word: str, line: str, layout: Layout, number: str = "") -> str:
+    """A command to paste, or advice."""
+    return layout.command(f"{word:<{GUTTER}}{number}", line, indent=GUTTER + len(number))
 
 
 def _said(word: str, text: str, layout: Layout, hang: int = 0) -> str:

@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from diagnostics.evidence.model import Leg, ServiceConfig, SubscriptionConfig, Unseen
+from diagnostics.evidence.model import Leg, ServiceConfig, SubscriptionConfig, Unseen, Why
 from diagnostics.evidence.redact import hashed
 from diagnostics.pipeline.load import profile_of
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ProfileError, ServiceProfile
 from diagnostics.question.ask import Ask
+from diagnostics.shell.commands import noted
 from diagnostics.sources.collect import collect
 from diagnostics.sources.project import by_id
 
@@ -47,9 +48,7 @@ def discover(
         config = evidence.get(SubscriptionConfig, leg)
         if isinstance(config, Unseen) or config.settings is None or not config.settings.push_endpoint:
             if leg is Leg.REQUEST:
-                raise ProfileError(
-                    _why_not(named.subscription, config), config.mend if isinstance(config, Unseen) else ""
-                )
+                raise ProfileError(_why_not(named.subscription, config), _mend(config))
             missing.append(f"{_why_not(named.subscription, config)}; its leg stays as it is named")
             legs[leg] = named
             continue
@@ -144,10 +143,19 @@ TEMPLATE = """\
 
 def _why_not(subscription: str, config: SubscriptionConfig | Unseen) -> str:
     if isinstance(config, Unseen):
-        return f"{subscription}: {config.says}"
+        return f"{subscription} could not be looked at: {config.says}"
     if config.settings is None:
         return f"{subscription}: expected a push subscription, it does not exist"
     return f"{subscription}: expected a push subscription, it has no push endpoint"
+
+
+def _mend(config: SubscriptionConfig | Unseen) -> str:
+    """What to do where no profile can be derived. Whether a subscription is there that could not be looked at is not known."""
+    if not isinstance(config, Unseen):
+        return noted("gcloud pubsub subscriptions list", "names those there are")
+    if config.mend:
+        return config.mend
+    return "ask again with a longer --timeout" if config.why is Why.TIMED_OUT else "ask again"
 
 
 def _why_unread(service: ServiceConfig | Unseen) -> str:

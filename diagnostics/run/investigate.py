@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.model import Cause
@@ -37,6 +37,7 @@ from diagnostics.evidence.model import (
 from diagnostics.evidence.younger import younger
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
+from diagnostics.readings.believable import believable
 from diagnostics.readings.ledger import Ledger, build
 from diagnostics.readings.stakes import stakes_of
 from diagnostics.readings.wholeness import wholeness
@@ -185,6 +186,7 @@ class Case:
 
 def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis:
     """The diagnosis of a case."""
+    case = replace(case, evidence=believable(case.evidence))
     command, evidence, profile, ask, header = case.command, case.evidence, case.profile, case.ask, case.header
     legs, now = case.legs, evidence.now
     present = [leg for leg in Leg if profile.leg(leg) is not None and (legs is None or leg in legs)]

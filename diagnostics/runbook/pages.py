@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -13,6 +14,7 @@ from diagnostics.evidence.model import Leg
 from diagnostics.pipeline import places
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile
 from diagnostics.report.escape import clean
+from diagnostics.shell import commands
 
 PLACEHOLDERS = (
     "project", "number", "region", "subscription", "topic", "service", "push_account", "dead_letter_topic", "batch", "since",
@@ -66,23 +68,82 @@ def prevent(code: str, profile: PipelineProfile, leg: Leg, batch: str) -> str:
 
 
 def fill(body: str, known: Mapping[str, str]) -> str:
-    """The text with `{project}` and its like replaced by what is known, by PROJECT and its like where it is not. In a command about a
-    service the project is the service's, which `known` names as service_project, worker_project and coordinator_project."""
-    filled, command = [], ""
+    """The text with `{project}` and its like replaced by what is known, by PROJECT and its like where it is not, or where it fits in no
+    command (`left_out`). In a command about a service the project is the service's, which `known` names as service_project,
+    worker_project and coordinator_project."""
+    filled, pending, fence = list[str](), list[str](), ""
     for line in body.split("\n"):
-        command = f"{command}{line}"
-        whose = next((who for who in ("service", "worker", "coordinator") if f"{{{who}}}" in command), "")
-        project = known.get(f"{whose}_project") or known.get("project", "")
-        filled.append(_filled(line, {**known, "project": project}))
-        command = command if line.endswith("\\") else ""
-    return "\n".join(filled).rstrip() + "\n"
+        pending.append(line)
+        opening = re.match(r" *```(\w*)$", line)
+        if opening and not fence:
+            fence = opening[1] or "text"
+        elif opening:
+            fence = ""
+        elif _goes_on("\n".join(pending) if fence == "sh" else line, fence):
+            continue
+        filled.append(_filled("\n".join(pending), known, fence))
+        pending = []
+    return "\n".join([*filled, *pending]).rstrip() + "\n"
 
 
-def _filled(line: str, known: Mapping[str, str]) -> str:
-    def value(match: re.Match[str]) -> str:
-        return clean(known.get(match[1]) or match[1].upper())
+def left_out(known: Mapping[str, str]) -> Iterator[str]:
+    """What a page says of names that it is asked to fill in and that stand in CAPITALS all the same."""
+    for name in PLACEHOLDERS:
+        if known.get(name) and not _fits(known[name]):
+            yield f"{name.upper()} stands for a name that {commands.CANNOT_BE_TYPED}"
 
-    return re.sub(rf"\{{({'|'.join(PLACEHOLDERS)})\}}", value, line)
+
+def _fits(name: str) -> bool:
+    """Whether a command can hold it wherever a page names it."""
+    return commands.typeable(name) and not name.startswith("-")
+
+
+def _goes_on(text: str, fence: str) -> bool:
+    """Whether a command goes on in the next line: after a backslash, or inside quotes."""
+    return text.endswith("\\") or (fence == "sh" and not commands.is_whole(text))
+
+
+def _filled(text: str, known: Mapping[str, str], fence: str) -> str:
+    whose = next((who for who in ("service", "worker", "coordinator") if f"{{{who}}}" in text), "")
+    known = {**known, "project": known.get(f"{whose}_project") or known.get("project", "")}
+    if fence == "sh":
+        return commands.filled(text, lambda name, before: _in_shell(_known(name, known), before), _HOLE)
+    if fence == "promql":
+        return _HOLE.sub(lambda hole: _in_string(_known(hole[1], known)), text)
+    parts = text.split("`")
+    return "`".join(_prose(part, known, is_code=at % 2 == 1) for at, part in enumerate(parts))
+
+
+def _prose(text: str, known: Mapping[str, str], is_code: bool) -> str:
+    def shown(name: str, _: str = "") -> str:
+        fits = not is_code or _fits(known.get(name) or "")
+        return known[name] if known.get(name) and fits and "`" not in known[name] else name.upper()
+
+    if is_code and commands.is_command(text):
+        return commands.filled(text, shown, _HOLE)
+    return _HOLE.sub(lambda hole: clean(shown(hole[1])), text)
+
+
+def _known(name: str, known: Mapping[str, str]) -> str:
+    return known[name] if _fits(known.get(name) or "") else name.upper()
+
+
+def _in_shell(worth: str, before: str) -> str:
+    """The name as it has to be inside of what the shell hands on: part of an address, or of a string in a filter."""
+    if _ADDRESS.search(before):
+        return quote(worth, safe="")
+    last = before.rpartition("'")[2]
+    return _in_string(worth) if commands.is_quoted(before) and last.count('"') % 2 else worth
+
+
+def _in_string(worth: str) -> str:
+    """In double quotes, as filters of logs and PromQL write strings."""
+    return worth.replace("\\", "\\\\").replace('"', '\\"')
+
+
+_HOLE = re.compile(rf"\{{({'|'.join(PLACEHOLDERS)})\}}")
+_ADDRESS = re.compile(r"(?:https?:/|\))/[^\s\"']*$")
+"""Where an address goes on: one that is written out, or that a command in $( … ) tells."""
 
 
 def read(path: Path) -> Runbook:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
@@ -17,6 +16,7 @@ from diagnostics.report.escape import clean
 from diagnostics.report.layout import Layout
 from diagnostics.scoring.pattern import one_line
 from diagnostics.scoring.world import World
+from diagnostics.shell.commands import commands
 from diagnostics.steps.finding import Status
 from diagnostics.steps.words import clip
 from diagnostics.transport.session import LAB
@@ -91,8 +91,7 @@ def disagreements(followed: Sequence[Followed]) -> Iterator[str]:
 def lines(found: Diagnosis) -> tuple[str, ...]:
     """Our own command lines among what is offered, without the words that explain them."""
     offered = [*found.next, *(line for cause in found.causes for line in cause.next)]
-    parts = [part.strip() for line in offered for part in re.split(r"\s{3,}", line)]
-    return tuple(dict.fromkeys(part for part in parts if part.split(" ")[0] == PROGRAM))
+    return tuple(dict.fromkeys(one for line in offered for one in commands(line) if one.split(" ")[0] == PROGRAM))
 
 
 def _followed(line: str, found: Diagnosis, program: Program, environ: Mapping[str, str]) -> Followed:

@@ -17,10 +17,11 @@ from diagnostics.evidence.model import (
 from diagnostics.evidence.redact import hashed, redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.shell.commands import command
 from diagnostics.sources.pubsub import bindings, seconds
 from diagnostics.sources.route import Receiver, full_service
 from diagnostics.transport.call import NotThere, call, pages
-from diagnostics.transport.provenance import gcloud, provenance
+from diagnostics.transport.provenance import provenance
 from diagnostics.transport.rpcs import GET_SERVICE, LIST_REVISIONS, SERVICE_POLICY
 from diagnostics.transport.session import Session
 
@@ -41,10 +42,9 @@ def service_config(session: Session, pipeline: PipelineProfile, receiver: Receiv
 def config_of(session: Session, pipeline: PipelineProfile, receiver: Receiver) -> ServiceConfig:
     """The service as it is configured, whichever leg it is asked for."""
     name = full_service(pipeline, receiver)
-    by_hand = gcloud(
-        "run", "services", "describe", receiver.service, f"--region={receiver.region}",
-        f"--project={receiver.home(pipeline)}",
-    )  # fmt: skip
+    by_hand = _by_hand(
+        "gcloud run services describe {service} --region={region} --project={project}", pipeline, receiver
+    )
     source = provenance(session, "Cloud Run", name, by_hand)
     try:
         found = call(session, GET_SERVICE, {"name": name})
@@ -57,10 +57,9 @@ def config_of(session: Session, pipeline: PipelineProfile, receiver: Receiver) -
 
 def revisions(session: Session, pipeline: PipelineProfile, receiver: Receiver) -> Revisions:
     name = full_service(pipeline, receiver)
-    by_hand = gcloud(
-        "run", "revisions", "list", f"--service={receiver.service}", f"--region={receiver.region}",
-        f"--project={receiver.home(pipeline)}",
-    )  # fmt: skip
+    by_hand = _by_hand(
+        "gcloud run revisions list --service={service} --region={region} --project={project}", pipeline, receiver
+    )
     try:
         listed = pages(session, LIST_REVISIONS, {"parent": name, "page_size": 200}, "revisions", most=5)
     except NotThere as error:
@@ -71,15 +70,19 @@ def revisions(session: Session, pipeline: PipelineProfile, receiver: Receiver) -
 
 def service_policy(session: Session, pipeline: PipelineProfile, receiver: Receiver) -> ServicePolicy:
     name = full_service(pipeline, receiver)
-    by_hand = gcloud(
-        "run", "services", "get-iam-policy", receiver.service, f"--region={receiver.region}",
-        f"--project={receiver.home(pipeline)}",
-    )  # fmt: skip
+    by_hand = _by_hand(
+        "gcloud run services get-iam-policy {service} --region={region} --project={project}", pipeline, receiver
+    )
     return ServicePolicy(
         source=provenance(session, "IAM", name, by_hand),
         resource=name,
         bindings=bindings(session, SERVICE_POLICY, name),
     )
+
+
+def _by_hand(template: str, pipeline: PipelineProfile, receiver: Receiver) -> str:
+    home = receiver.home(pipeline)
+    return command(template, service=receiver.service, region=receiver.region, project=home)
 
 
 def settings_of(found: Any, name: str, region: str) -> ServiceSettings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from diagnostics.evidence.model import MetricDelays, Why
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.shell.commands import command
 from diagnostics.sources.series import PUBSUB, RUN
 from diagnostics.transport.call import NotThere, pages
 from diagnostics.transport.provenance import provenance
@@ -44,13 +45,14 @@ def metric_delays(session: Session, pipeline: PipelineProfile) -> MetricDelays:
     ours = [d for listed in found for d in listed.items if d.type in TRAFFIC]
     if not ours:
         raise NotSeen(Why.FAILED, "Cloud Monitoring describes none of the metrics of Pub/Sub and Cloud Run")
+    ours_are = f"filter=metric.type%3Dstarts_with(%22{PUBSUB}/%22)"
+    url = f"https://monitoring.googleapis.com/v3/{name}/metricDescriptors?{ours_are}"
     return MetricDelays(
         source=provenance(
             session,
             "metric descriptors",
             "\n".join(queries),
-            f'curl -s -H "Authorization: Bearer $(gcloud auth print-access-token)" '
-            f"'https://monitoring.googleapis.com/v3/{name}/metricDescriptors?filter=metric.type%3Dstarts_with(%22{PUBSUB}/%22)'",
+            command('curl -s -H "Authorization: Bearer $(gcloud auth print-access-token)" {url}', url=url),
         ),
         ingest_s={d.type: float(d.metadata.ingest_delay.seconds) for d in ours},
         sample_s={d.type: float(d.metadata.sample_period.seconds) for d in ours},

@@ -15,12 +15,15 @@ from diagnostics.evidence.model import (
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.shell.commands import command
 from diagnostics.transport.call import NotThere, call
 from diagnostics.transport.provenance import provenance
 from diagnostics.transport.rpcs import ID_TOKEN
 from diagnostics.transport.session import Session
 from diagnostics.transport.web import get
 
+TIMED = r"%{http_code} %{time_total}\n"
+"""What curl tells of a call: its status, and how long it took."""
 REPEATS = 3
 """Calls that measure a start: the first, and two on what should then be a warm instance."""
 
@@ -46,7 +49,7 @@ def live_health(
     except NotSeen as failed:
         authenticated, minting = None, failed.says
     return LiveHealth(
-        source=provenance(session, "live call", url, f"curl -si {url}"),
+        source=provenance(session, "live call", url, command("curl -si {url}", url=url)),
         anonymous=anonymous,
         authenticated=authenticated,
         minting=minting,
@@ -62,7 +65,7 @@ def live_start(
     except NotSeen:
         token = ""
     calls = tuple(_call(session, url, token) for _ in range(REPEATS))
-    by_hand = f"for i in 1 2 3; do curl -so /dev/null -w '%{{http_code}} %{{time_total}}\\n' {url}; done"
+    by_hand = command("for i in 1 2 3; do curl -so /dev/null -w {form} {url}; done", form=TIMED, url=url)
     return LiveStart(source=provenance(session, "live call", url, by_hand), calls=calls)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
@@ -25,10 +26,11 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.shell.commands import advice, command
 from diagnostics.sources.pubsub import bindings
 from diagnostics.sources.route import Push
 from diagnostics.transport.call import NotThere, call
-from diagnostics.transport.provenance import gcloud, provenance
+from diagnostics.transport.provenance import provenance
 from diagnostics.transport.rpcs import (
     ACCOUNT_POLICY,
     FOLDER_POLICY,
@@ -53,7 +55,9 @@ PEOPLE = ("user:", "deleted:")
 
 def push_account(session: Session, pipeline: PipelineProfile, push: Push) -> PushAccount:
     name = full_account(pipeline, push.account)
-    source = provenance(session, "IAM", name, gcloud("iam", "service-accounts", "describe", push.account))
+    source = provenance(
+        session, "IAM", name, command("gcloud iam service-accounts describe {account}", account=push.account)
+    )
     try:
         found = call(session, GET_ACCOUNT, {"name": name})
     except NotThere:
@@ -63,7 +67,7 @@ def push_account(session: Session, pipeline: PipelineProfile, push: Push) -> Pus
 
 def push_account_policy(session: Session, pipeline: PipelineProfile, push: Push) -> PushAccountPolicy:
     name = full_account(pipeline, push.account)
-    by_hand = gcloud("iam", "service-accounts", "get-iam-policy", push.account)
+    by_hand = command("gcloud iam service-accounts get-iam-policy {account}", account=push.account)
     return PushAccountPolicy(
         source=provenance(session, "IAM", name, by_hand),
         resource=name,
@@ -80,7 +84,9 @@ def project_info(session: Session, pipeline: PipelineProfile) -> ProjectInfo:
             Why.FAILED, f"the project {pipeline.project} does not exist", mend="say another --project"
         ) from error
     return ProjectInfo(
-        source=provenance(session, "Resource Manager", name, gcloud("projects", "describe", pipeline.project)),
+        source=provenance(
+            session, "Resource Manager", name, command("gcloud projects describe {project}", project=pipeline.project)
+        ),
         project=pipeline.project,
         number=found.name.rpartition("/")[2],
         parent=found.parent,
@@ -89,7 +95,7 @@ def project_info(session: Session, pipeline: PipelineProfile) -> ProjectInfo:
 
 def project_policy(session: Session, pipeline: PipelineProfile) -> ProjectPolicy:
     name = f"projects/{pipeline.project}"
-    by_hand = gcloud("projects", "get-iam-policy", pipeline.project)
+    by_hand = command("gcloud projects get-iam-policy {project}", project=pipeline.project)
     return ProjectPolicy(
         source=provenance(session, "IAM", name, by_hand),
         resource=name,
@@ -99,9 +105,8 @@ def project_policy(session: Session, pipeline: PipelineProfile) -> ProjectPolicy
 
 def ancestor_policies(session: Session, project: ProjectInfo) -> AncestorPolicies:
     """Each folder and the organisation, as far up as the caller may see; each policy for itself."""
-    source = provenance(
-        session, "IAM", f"projects/{project.project}", gcloud("projects", "get-ancestors-iam-policy", project.project)
-    )
+    by_hand = command("gcloud projects get-ancestors-iam-policy {project}", project=project.project)
+    source = provenance(session, "IAM", f"projects/{project.project}", by_hand)
     names = [project.parent] if project.parent else []
     ends: NotSeen | None = None
     while names and names[-1].startswith("folders/") and len(names) < LEVELS and ends is None:
@@ -146,30 +151,44 @@ def custom_roles(
         *(request_service, completion_service, request_account, completion_account),
         *(request_subscription, completion_subscription, request_dead, completion_dead, project, *inherited),
     )
+    if hidden := _all_unseen(policies):
+        raise NotSeen(Why.DEPENDS, f"not asked because {hidden.says}", hidden.permission, hidden.mend)
     bound = [b for p in policies if not isinstance(p, Unseen) for b in p.bindings if _of_its_own(b)]
     names = tuple(dict.fromkeys(b.role for b in bound))
     roles = together(*(partial(_role, session, name) for name in names[:ROLES])) if names else []
     denied = next((r for r in roles if r.permission), None)
     if denied and all(r.permission for r in roles):
-        raise NotSeen(
-            Why.PERMISSION_DENIED, denied.unseen, denied.permission, f"ask for a role with {denied.permission}"
-        )
+        mend = advice("ask for a role with {permission}", permission=denied.permission)
+        raise NotSeen(Why.PERMISSION_DENIED, denied.unseen, denied.permission, mend)
     more = f"only {ROLES} custom roles are read at a time"
-    by_hand = ("describe", *_described(names[0])) if names else ("list", f"--project={pipeline.project}")
+    by_hand = (
+        _described(names[0])
+        if names
+        else command("gcloud iam roles list --project={project}", project=pipeline.project)
+    )
     return CustomRoles(
-        source=provenance(session, "IAM", f"projects/{pipeline.project}", gcloud("iam", "roles", *by_hand)),
+        source=provenance(session, "IAM", f"projects/{pipeline.project}", by_hand),
         roles=(*roles, *(CustomRole(name=name, unseen=more) for name in names[ROLES:])),
     )
+
+
+def _all_unseen(policies: Sequence[Policy | Above | Unseen]) -> Unseen | None:
+    """Why no policy at all could be seen: then nobody knows which roles there are to be read. None: one was."""
+    unseen = [p for p in policies if isinstance(p, Unseen)]
+    if len(unseen) < len(policies):
+        return None
+    return next((p for p in unseen if p.why not in (Why.DEPENDS, Why.NOT_CONFIGURED)), unseen[0])
 
 
 def _of_its_own(binding: Binding) -> bool:
     return not binding.role.startswith("roles/") and not all(m.startswith(PEOPLE) for m in binding.members)
 
 
-def _described(name: str) -> tuple[str, str]:
-    """What gcloud calls a custom role."""
+def _described(name: str) -> str:
+    """The command that shows a custom role, of a project or of an organisation."""
     kind, owner, _, role = name.split("/")
-    return role, f"--{kind.removesuffix('s')}={owner}"
+    of = "--project={owner}" if kind == "projects" else "--organization={owner}"
+    return command("gcloud iam roles describe {role} " + of, role=role, owner=owner)
 
 
 def _role(session: Session, name: str) -> CustomRole:

@@ -26,6 +26,7 @@ from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import Marker, PipelineProfile
 from diagnostics.question.ask import Ask, Window, window
+from diagnostics.shell.commands import advice
 from diagnostics.sources.entries import (
     REQUESTS,
     STDERR,
@@ -54,6 +55,8 @@ OF_BATCHES = frozenset(
     }
 )  # fmt: skip
 """Means of markers that tell the course of a batch; all others tell that of items."""
+_COUNT = re.compile(r"[0-9]{1,9}")
+"""What is captured as a count. A longer number is an id, or none."""
 WORDS = frozenset({"reason", "blocker", "topic", "phase"})
 """Captured names that are words even when they look like numbers."""
 STARTS = frozenset({Means.RECEIVED, Means.CREATED})
@@ -337,7 +340,7 @@ def _marks(entry: Any, reading: list[tuple[Marker, re.Pattern[str]]], roles: dic
 
 def _mark(means: Means, entry: Any, role: str, captured: dict[str, str]) -> Mark:
     names = {name: captured.pop(name, "") for name in ("batch", "item", "correlation", "date")}
-    whole = {name for name, value in captured.items() if name not in WORDS and re.fullmatch(r"\d+", value)}
+    whole = {name for name, value in captured.items() if name not in WORDS and _COUNT.fullmatch(value)}
     return Mark(
         means=means,
         at=moment(entry.timestamp),
@@ -372,5 +375,9 @@ def _unnamed(services: Services, role: str, what: str) -> NotSeen:
     known: Receiver | None = services.coordinator if role == "coordinator" else services.worker
     if known is None:
         why = f": {services.why}" if services.why else ""
-        return NotSeen(Why.NOT_CONFIGURED, f"the {role} is not known{why}", mend=f"name {role}.service in the profile")
+        return NotSeen(
+            Why.NOT_CONFIGURED,
+            f"the {role} is not known{why}",
+            mend=advice("name {role}.service in the profile", role=role),
+        )
     return NotSeen(Why.NOT_CONFIGURED, f"the profile describes no {what}", mend="add it to the profile")

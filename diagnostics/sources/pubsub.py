@@ -24,9 +24,10 @@ from diagnostics.evidence.model import (
 from diagnostics.evidence.redact import endpoint, member, redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.shell.commands import command
 from diagnostics.sources.route import Topic, full_subscription
 from diagnostics.transport.call import NotThere, call, pages
-from diagnostics.transport.provenance import gcloud, provenance
+from diagnostics.transport.provenance import provenance
 from diagnostics.transport.rpcs import (
     GET_SUBSCRIPTION,
     GET_TOPIC,
@@ -46,7 +47,7 @@ EXPIRATION_S = 31 * 86400.0
 
 def subscription_config(session: Session, pipeline: PipelineProfile, leg: Leg) -> SubscriptionConfig:
     name = full_subscription(pipeline, leg)
-    by_hand = gcloud("pubsub", "subscriptions", "describe", name)
+    by_hand = command("gcloud pubsub subscriptions describe {name}", name=name)
     source = provenance(session, "Pub/Sub", name, by_hand)
     try:
         return SubscriptionConfig(
@@ -57,7 +58,9 @@ def subscription_config(session: Session, pipeline: PipelineProfile, leg: Leg) -
 
 
 def topic_config(session: Session, topic: Topic) -> TopicConfig:
-    source = provenance(session, "Pub/Sub", topic.name, gcloud("pubsub", "topics", "describe", topic.name))
+    source = provenance(
+        session, "Pub/Sub", topic.name, command("gcloud pubsub topics describe {topic}", topic=topic.name)
+    )
     try:
         return TopicConfig(
             source=source, name=topic.name, settings=_topic(call(session, GET_TOPIC, {"topic": topic.name}))
@@ -67,7 +70,7 @@ def topic_config(session: Session, topic: Topic) -> TopicConfig:
 
 
 def topic_subscriptions(session: Session, topic: Topic) -> TopicSubscriptions:
-    by_hand = gcloud("pubsub", "topics", "list-subscriptions", topic.name)
+    by_hand = command("gcloud pubsub topics list-subscriptions {topic}", topic=topic.name)
     try:
         listed = pages(session, TOPIC_SUBSCRIPTIONS, {"topic": topic.name, "page_size": 1000}, "subscriptions")
     except NotThere as error:
@@ -83,7 +86,7 @@ def project_subscriptions(session: Session, pipeline: PipelineProfile) -> Projec
         listed = pages(session, LIST_SUBSCRIPTIONS, {"project": project, "page_size": 1000}, "subscriptions")
     except NotThere as error:
         raise NotSeen(Why.FAILED, f"Pub/Sub knows no {project}: {error}", mend="say another --project") from error
-    by_hand = gcloud("pubsub", "subscriptions", "list", f"--project={pipeline.project}")
+    by_hand = command("gcloud pubsub subscriptions list --project={project}", project=pipeline.project)
     return ProjectSubscriptions(
         source=provenance(session, "Pub/Sub", project, by_hand, of=listed),
         subscriptions=tuple(settings_of(found) for found in listed.items),
@@ -94,7 +97,7 @@ def dead_letter_topic(session: Session, config: SubscriptionConfig) -> DeadLette
     name = _dead_letter_name(config)
     if not name:
         return DeadLetterTopic(source=config.source, name="", exists=False)
-    by_hand = gcloud("pubsub", "topics", "list-subscriptions", name)
+    by_hand = command("gcloud pubsub topics list-subscriptions {topic}", topic=name)
     try:
         listed = pages(session, TOPIC_SUBSCRIPTIONS, {"topic": name, "page_size": 1000}, "subscriptions")
     except NotThere:
@@ -109,7 +112,7 @@ def dead_letter_topic(session: Session, config: SubscriptionConfig) -> DeadLette
 
 def subscription_policy(session: Session, pipeline: PipelineProfile, leg: Leg) -> SubscriptionPolicy:
     name = full_subscription(pipeline, leg)
-    by_hand = gcloud("pubsub", "subscriptions", "get-iam-policy", name)
+    by_hand = command("gcloud pubsub subscriptions get-iam-policy {name}", name=name)
     return SubscriptionPolicy(
         source=provenance(session, "IAM", name, by_hand),
         resource=name,
@@ -118,7 +121,7 @@ def subscription_policy(session: Session, pipeline: PipelineProfile, leg: Leg) -
 
 
 def topic_policy(session: Session, topic: Topic) -> TopicPolicy:
-    by_hand = gcloud("pubsub", "topics", "get-iam-policy", topic.name)
+    by_hand = command("gcloud pubsub topics get-iam-policy {topic}", topic=topic.name)
     return TopicPolicy(
         source=provenance(session, "IAM", topic.name, by_hand),
         resource=topic.name,
@@ -130,7 +133,7 @@ def dead_letter_topic_policy(session: Session, config: SubscriptionConfig) -> De
     name = _dead_letter_name(config)
     if not name:
         raise NotSeen(Why.NOT_CONFIGURED, "the subscription names no dead-letter topic")
-    by_hand = gcloud("pubsub", "topics", "get-iam-policy", name)
+    by_hand = command("gcloud pubsub topics get-iam-policy {topic}", topic=name)
     return DeadLetterTopicPolicy(
         source=provenance(session, "IAM", name, by_hand),
         resource=name,

@@ -17,8 +17,8 @@ from diagnostics.evidence.model import DELETED_TOPIC, Leg, SubscriptionConfig, S
 from diagnostics.evidence.run_app import Address, address
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile, ServiceProfile
+from diagnostics.shell.commands import advice, command, noted
 from diagnostics.transport.call import NotThere, Pages, call, pages
-from diagnostics.transport.provenance import gcloud
 from diagnostics.transport.rpcs import GET_PROJECT, GET_SERVICE, LIST_SERVICES
 from diagnostics.transport.session import Session
 
@@ -100,7 +100,7 @@ def receiver(session: Session, pipeline: PipelineProfile, leg: Leg, config: Subs
     role = "worker" if leg is Leg.REQUEST else "coordinator"
     if not settings.push_endpoint:
         says = f"{settings.name} has no push endpoint, and the profile does not name the {role}"
-        raise NotSeen(Why.NOT_CONFIGURED, says, mend=f"name {role}.service in the profile")
+        raise NotSeen(Why.NOT_CONFIGURED, says, mend=advice("name {role}.service in the profile", role=role))
     return of_endpoint(session, pipeline, settings.push_endpoint, role, _service(pipeline, leg).region)
 
 
@@ -195,8 +195,12 @@ def _of_domain(session: Session, pipeline: PipelineProfile, host: str, region: s
         else "nothing tells which service has the URL"
     )
     says = f"{where} https://{host}: a domain of its own may lead to any service, or to a load balancer before it"
-    read = gcloud("logging", "read", _BALANCED.format(host=host), f"--project={pipeline.project}", "--limit=20")
-    mend = f"{_name_it(role)}; a load balancer's own log shows its answers: {read}"
+    read = command(
+        "gcloud logging read {filter} --project={project} --limit=20",
+        filter=_BALANCED.format(host=host),
+        project=pipeline.project,
+    )
+    mend = noted(read, "shows what a load balancer answered", f"or {_name_it(role)}")
     raise NotSeen(Why.NOT_CONFIGURED, says, mend=mend)
 
 

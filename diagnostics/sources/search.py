@@ -6,7 +6,6 @@ with (logging.proto). So a page without entries is no absence while it has a tok
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 
 from diagnostics.evidence.model import Provenance, Why
 from diagnostics.evidence.unseen import NotSeen
+from diagnostics.shell.commands import command
 from diagnostics.sources.entries import DELAY, KEPT, between, both, moment, rfc3339
 from diagnostics.transport.call import NotThere, Page, QuotaUsedUp, page
 from diagnostics.transport.rpcs import LOG_ENTRIES
@@ -285,11 +285,16 @@ def log_provenance(
 ) -> Provenance:
     query = both(between(*window), clause)
     project, others = places[0].split("/")[1], [place for place in places if place.count("/") > 1]
-    names = f" --resource-names={shlex.quote(','.join(places))}" if others or len(places) > 1 else ""
+    names = " --resource-names={places}" if others or len(places) > 1 else ""
     return Provenance(
         source=source,
         query=query,
-        by_hand=f"gcloud logging read {shlex.quote(query)} --project={shlex.quote(project)}{names} --order=desc --limit=1000",
+        by_hand=command(
+            "gcloud logging read {query} --project={project}" + names + " --order=desc --limit=1000",
+            query=query,
+            project=project,
+            places=",".join(places),
+        ),
         fetched_at=session.now,
         as_of=min(window[1], session.now - DELAY),
         complete=of.complete,

@@ -105,8 +105,9 @@ def _told_by(ledger: Ledger) -> str:
 
 def _exists(ledger: Ledger, attempt: Attempt, profile: PipelineProfile, now: datetime) -> Iterator[Finding | Row]:
     many = f"{ledger.expected} {profile.item}s" if ledger.expected is not None else "an unknown number of items"
+    many += f": {ledger.size_doubted}" if ledger.size_doubted else ""
     yield CREATED.says(
-        Status.OK,
+        Status.UNKNOWN if ledger.size_doubted else Status.OK,
         f"batch {attempt.batch} expects {many}",
         subject=subjects.batch(attempt.batch),
         rests_on=("BatchMarks", "BatchStatus"),

@@ -324,17 +324,19 @@ class _Seen:
 def _items(seen: _Seen, found: Failing, service: ServiceConfig | Unseen) -> Iterator[Finding]:
     """What the item lines tell: a few that fail whatever others do, everything since a moment, or what nothing tells apart."""
     dead = {x.name for x in seen.ledger.lives if x.dead_lettered}
-    broken = found.broken.items if found.broken else ()
+    broken = {(i.name, i.ours) for i in found.broken.items} if found.broken else set()
+    repeats = {(i.name, i.ours) for i in found.repeats}
     for ours in (True, False):
         again = [i for i in found.items if i.ours is ours and i.failures > 1]
         lettered = [i for i in again if ours and i.name in dead]
-        past = [i for i in again if i not in lettered and seen.now - i.last > seen.pause]
-        still = [i for i in again if i not in lettered and i not in past]
+        rest = [i for i in again if not (ours and i.name in dead)]
+        past = [i for i in rest if seen.now - i.last > seen.pause]
+        still = [i for i in rest if seen.now - i.last <= seen.pause]
         yield from _past_items(seen, found, lettered, "they went to the dead-letter topic")
         yield from _past_items(seen, found, past, "nothing pushes them any more")
-        yield from _repeating(seen, found, [i for i in still if i in found.repeats], service)
+        yield from _repeating(seen, found, [i for i in still if (i.name, ours) in repeats], service)
         if ours:
-            yield from _unsure(seen, found, [i for i in still if i not in found.repeats and i not in broken])
+            yield from _unsure(seen, found, [i for i in still if (i.name, ours) not in repeats | broken])
     if found.broken is not None:
         yield _all_fail(seen, found.broken)
 

@@ -42,6 +42,7 @@ from diagnostics.readings.answers import none_counted
 from diagnostics.readings.grants import INVOKE, MINT, Grant, Held, at_home, given, hidden, holds, revoked, taken
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.passage import About, Passage, passage
+from diagnostics.shell.commands import command
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Subject, Telling
 from diagnostics.steps.routed import elsewhere
@@ -644,8 +645,14 @@ def _minting(case: Passage, settings: SubscriptionSettings, project: ProjectInfo
             keeps=_TOKEN_LIFE,
             unsent=True,
             since=taken(_member(agent), MINT, case.made(about)),
-            mend=f"gcloud iam service-accounts add-iam-policy-binding {account} --project={project.project} "
-            f"--member={_member(agent)} --role={MINT.role}",
+            mend=command(
+                "gcloud iam service-accounts add-iam-policy-binding {account} --project={project} --member={member} "
+                "--role={role}",
+                account=account,
+                project=project.project,
+                member=_member(agent),
+                role=MINT.role,
+            ),
             tells=answer.settled_by,
         ),
     )

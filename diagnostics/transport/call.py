@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from diagnostics.evidence.model import Why
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
+from diagnostics.shell.commands import advice, command, either, noted
 from diagnostics.transport.refusals import Kind, Login, Refusal, not_reached, own_project_of_google, refusal
 from diagnostics.transport.rpcs import Rpc
 from diagnostics.transport.session import Session
@@ -200,7 +201,7 @@ def _translated(error: Exception, rpc: Rpc, session: Session) -> Exception:
     if isinstance(error, exceptions.NotFound):
         return NotThere(text)
     if isinstance(error, exceptions.Unauthenticated):
-        return NotSeen(Why.SIGN_IN, f"Google did not accept the login: {text}", mend=_either(login.mend))
+        return NotSeen(Why.SIGN_IN, f"Google did not accept the login: {text}", mend=either(login.mend))
     if isinstance(error, exceptions.Forbidden):
         return _forbidden(error, text, rpc, session)
     if isinstance(error, exceptions.DeadlineExceeded):
@@ -214,16 +215,12 @@ def _translated(error: Exception, rpc: Rpc, session: Session) -> Exception:
 
 def _unavailable(whole: str, text: str, rpc: Rpc) -> NotSeen:
     told = not_reached(whole, rpc.api)
-    mend = _either(told.mend) if told else ""
+    mend = either(told.mend) if told else ""
     return NotSeen(Why.UNREACHABLE, f"{rpc.api} cannot be reached: {told.says if told else text}", mend=mend)
 
 
 def _not_seen(told: Refusal) -> NotSeen:
-    return NotSeen(told.why, told.says, mend=_either(told.mend))
-
-
-def _either(mend: tuple[str, ...]) -> str:
-    return "   or   ".join(mend)
+    return NotSeen(told.why, told.says, mend=either(told.mend))
 
 
 def _hidden_place(error: Any, text: str, session: Session) -> NotSeen | None:
@@ -236,7 +233,7 @@ def _hidden_place(error: Any, text: str, session: Session) -> NotSeen | None:
         project = named or told.removeprefix("projects/") or session.project or "asked in"
         who = session.principal or "this login"
         says = f"the project {project} is not there, or {who} may not see it (Google does not tell which)"
-        mend = f"say the right --project, its id and not its display name; or sign in with an account that may see {project}"
+        mend = "say the right --project, its id and not its display name; or sign in with an account that may see it"
         return NoProject(Why.PERMISSION_DENIED, says, mend=mend)
     if place := NO_PLACE.search(text):
         says = f"the region {place['place']} is not there, or this login may not use it"
@@ -250,14 +247,16 @@ def _forbidden(error: Any, text: str, rpc: Rpc, session: Session) -> NotSeen:
     if reason == "USER_PROJECT_DENIED" or (_wants_payer(error) and session.clients.barred(rpc.client)):
         return _may_not_pay(consumer, rpc, session)
     if _wants_payer(error):
-        mend = f"gcloud auth application-default set-quota-project {session.project or 'PROJECT'}"
+        payer = session.project or "PROJECT"
+        mend = command("gcloud auth application-default set-quota-project {project}", project=payer)
         return NotSeen(Why.SIGN_IN, f"{rpc.api} wants a quota project for this login: {text}", mend=mend)
     if reason == "SERVICE_DISABLED" or "has not been used in project" in text:
-        mend = f"gcloud services enable {rpc.api} --project={consumer or session.project or 'PROJECT'}"
+        where = consumer or session.project or "PROJECT"
+        mend = command("gcloud services enable {api} --project={project}", api=rpc.api, project=where)
         return ApiOff(Why.FAILED, f"{rpc.api} is not enabled: {text}", mend=mend)
     if reason == "SECURITY_POLICY_VIOLATED" or "vpcServiceControls" in text:
         says = f"a VPC Service Controls perimeter keeps {rpc.api} from answering: {text}"
-        mend = "ask from inside the perimeter, or show its administrator the identifier in Google's sentence"
+        mend = "ask from inside the perimeter, or show its administrator the identifier that Google names"
         return NotSeen(Why.PERMISSION_DENIED, says, mend=mend)
     if reason == "ACCESS_TOKEN_SCOPE_INSUFFICIENT" or "insufficient authentication scopes" in text:
         says = f"the token of this login is not meant for {rpc.api}: its scopes are too narrow, whatever its roles are"
@@ -265,7 +264,8 @@ def _forbidden(error: Any, text: str, rpc: Rpc, session: Session) -> NotSeen:
     if reason == "BILLING_DISABLED" or "requires billing to be enabled" in text:
         project = consumer or session.project or "PROJECT"
         says = f"billing is disabled in {project}, so that {rpc.api} answers nothing"
-        return NotSeen(Why.FAILED, says, mend=f"gcloud billing projects link {project} --billing-account=ACCOUNT")
+        mend = command("gcloud billing projects link {project} --billing-account=ACCOUNT", project=project)
+        return NotSeen(Why.FAILED, says, mend=mend)
     named = (getattr(error, "metadata", None) or {}).get("permission", "") or _named_permission(text)
     if named or reason == "IAM_PERMISSION_DENIED" or any(sentence in text for sentence in DENIALS):
         return _lacking(named or rpc.permission, text, rpc)
@@ -283,24 +283,26 @@ DENIALS = (
 def _lacking(permission: str, text: str, rpc: Rpc) -> NotSeen:
     if not permission:
         return NotSeen(Why.PERMISSION_DENIED, f"{rpc.api} denied it: {text}")
-    mend = f"ask for a role with {permission}"
+    mend = advice("ask for a role with {permission}", permission=permission)
     return NotSeen(Why.PERMISSION_DENIED, f"{permission} is missing", permission=permission, mend=mend)
 
 
 def _may_not_pay(consumer: str, rpc: Rpc, session: Session) -> NotSeen:
     project = session.clients.barred(rpc.client) or consumer or "the quota project of this login"
     says = f"{rpc.api} wants a quota project, and {session.principal or 'this login'} may not use {project} as one"
-    mend = (
-        f"ask for roles/serviceusage.serviceUsageConsumer on {project}; or name a project that may be used: "
-        "gcloud auth application-default set-quota-project PROJECT"
+    mend = advice(
+        "ask for roles/serviceusage.serviceUsageConsumer on {project}; or name a project that may be used: "
+        "gcloud auth application-default set-quota-project PROJECT",
+        project=project,
     )
     return NotSeen(Why.SIGN_IN, says, mend=mend)
 
 
 def _wider(login: Login) -> str:
     if login.kind is Kind.MACHINE:
-        return "gcloud compute instances set-service-account VM --scopes=cloud-platform   while it is stopped"
-    return _either(login.mend)
+        scopes = "gcloud compute instances set-service-account VM --scopes=cloud-platform"
+        return noted(scopes, "while it is stopped")
+    return either(login.mend)
 
 
 def _named_permission(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from datetime import datetime
 
 from diagnostics.evidence.model import Provenance
@@ -23,8 +22,3 @@ def provenance(
         complete=of.complete if of else True,
         note=of.note if of else "",
     )
-
-
-def gcloud(*words: str) -> str:
-    """A gcloud line with its words quoted for a shell."""
-    return shlex.join(("gcloud", *words))

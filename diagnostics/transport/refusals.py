@@ -13,10 +13,13 @@ from msgspec import Struct
 
 from diagnostics.evidence.model import Why
 from diagnostics.evidence.redact import redact
+from diagnostics.shell.commands import advice, command, noted
 
 ADC_LOGIN = "gcloud auth application-default login"
 GCLOUD_LOGIN = "gcloud auth login"
 CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS"
+UNSET = "unset GOOGLE_APPLICATION_CREDENTIALS"
+_WINS = "it names {file} and wins over any other login"
 CLOCK_S = 300
 """From so many seconds on a clock that is wrong is worth a word."""
 GOOGLES_OWN = ("764086051850", "32555940559")
@@ -59,7 +62,7 @@ class Login(Struct, frozen=True, kw_only=True):
         if self.kind is Kind.GCLOUD:
             return (GCLOUD_LOGIN,)
         if self.file:
-            return (f"unset {CREDENTIALS} (it names {self.file} and wins over any other login); then {ADC_LOGIN}",)
+            return (noted(UNSET, advice(_WINS, file=self.file), f"then {ADC_LOGIN}"),)
         return (ADC_LOGIN, GCLOUD_LOGIN)
 
 
@@ -144,9 +147,13 @@ def provider(audience: str) -> str:
     if parts is None:
         return ""
     project, place, pool, name = parts.groups()
-    return (
-        f"gcloud iam workload-identity-pools providers describe {name} --workload-identity-pool={pool} "
-        f"--location={place} --project={project}"
+    return command(
+        "gcloud iam workload-identity-pools providers describe {name} --workload-identity-pool={pool} "
+        "--location={place} --project={project}",
+        name=name,
+        pool=pool,
+        place=place,
+        project=project,
     )
 
 
@@ -187,20 +194,26 @@ def _impersonation(text: str, login: Login) -> Refusal:
             says = f"{api} wants a quota project of this login before it lets it act as {account}"
             return Refusal(Why.SIGN_IN, says, ("gcloud auth application-default set-quota-project PROJECT",))
         number = re.search(r"project[s/= ]+([\w-]+)", text)
-        of = f" --project={number.group(1)}" if number else ""
+        project = number.group(1) if number else "PROJECT"
         says = f"nobody can act as {account}: {api} is not enabled{' in ' + number.group(1) if number else ''}"
-        return Refusal(Why.SIGN_IN, says, (f"gcloud services enable {api}{of}",))
+        return Refusal(
+            Why.SIGN_IN, says, (command("gcloud services enable {api} --project={project}", api=api, project=project),)
+        )
     if _has(text, "Gaia id not found", "NOT_FOUND", '"code": 404'):
         return Refusal(Why.SIGN_IN, f"there is no service account {account}", ("say the right e-mail address",))
     if _has(text, "getAccessToken", "PERMISSION_DENIED", '"code": 403'):
         if Kind.FEDERATED in (login.kind, login.source):
             says = f"the federated login may not act as {account}"
-            mend = f"ask for roles/iam.workloadIdentityUser on {account}, for the principal of this workload"
+            asks = "ask for roles/iam.workloadIdentityUser on {account}, for the principal of this workload"
         else:
             says = f"this login may not act as {account}"
-            mend = f"ask for roles/iam.serviceAccountTokenCreator on {account}"
-        return Refusal(Why.SIGN_IN, says, (mend,))
-    return Refusal(Why.SIGN_IN, f"cannot act as {account}: {_short(text)}", (f"look at the policy of {account}",))
+            asks = "ask for roles/iam.serviceAccountTokenCreator on {account}"
+        return Refusal(Why.SIGN_IN, says, (advice(asks, account=account),))
+    return Refusal(
+        Why.SIGN_IN,
+        f"cannot act as {account}: {_short(text)}",
+        (advice("look at the policy of {account}", account=account),),
+    )
 
 
 def _grant(text: str, login: Login, last: Last) -> Refusal:
@@ -217,8 +230,9 @@ def _grant(text: str, login: Login, last: Last) -> Refusal:
         key = f"the key in {login.file}" if login.file else "this key"
         whose = f" of {login.account}" if login.account else ""
         says = f"Google does not accept {key}{whose}: deleted, disabled, expired, or of another account"
-        look = f"gcloud iam service-accounts keys list --iam-account={login.account or 'ACCOUNT'}"
-        return Refusal(Why.SIGN_IN, says, (f"{look}   lists those that are good", *login.mend[:1]))
+        of = login.account or "ACCOUNT"
+        look = command("gcloud iam service-accounts keys list --iam-account={account}", account=of)
+        return Refusal(Why.SIGN_IN, says, (noted(look, "lists those that are good"), *login.mend[:1]))
     if _has(text, "account not found", "account has been deleted", "account_disabled", "Not a valid email"):
         who = login.account or "the account of this login"
         return Refusal(Why.SIGN_IN, f"{who} was deleted or disabled", login.mend)

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from diagnostics.evidence.redact import principal, redact
+from diagnostics.shell.commands import noted
 from diagnostics.transport.gcloud import GcloudError, gcloud
 from diagnostics.transport.refusals import ADC_LOGIN, CREDENTIALS, GCLOUD_LOGIN, Kind, Last, Login, refusal
 
@@ -148,7 +149,7 @@ def _default(file: str, asking: Asking) -> tuple[Any, str, str] | None:
         except google.auth.exceptions.DefaultCredentialsError as error:
             if str(error).startswith("Your default credentials were not found"):
                 return None
-            mend = (f"mend the file, or unset {CREDENTIALS}",) if file else (f"{ADC_LOGIN}   writes it anew",)
+            mend = (f"mend the file, or unset {CREDENTIALS}",) if file else (noted(ADC_LOGIN, "writes it anew"),)
             raise SignInError(
                 f"the credentials file cannot be read: {redact(str(error.args[0]), 300)}", mend
             ) from error

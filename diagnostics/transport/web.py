@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 from diagnostics.evidence.model import OUR_USER_AGENT, Why
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
+from diagnostics.shell.commands import advice, either
 from diagnostics.transport.call import call
 from diagnostics.transport.clients import load
 from diagnostics.transport.gcloud import GcloudError, gcloud
@@ -126,9 +127,7 @@ def _signed(session: Session, audience: str) -> str:
         return str(minted.token)
     except load("google.auth.exceptions").GoogleAuthError as error:
         told = refusal(str(error), login, asking.last)
-        raise NotSeen(
-            told.why, f"no identity token could be had: {told.says}", mend="   or   ".join(told.mend)
-        ) from error
+        raise NotSeen(told.why, f"no identity token could be had: {told.says}", mend=either(told.mend)) from error
 
 
 def _minted(session: Session, account: str, audience: str) -> str:
@@ -147,7 +146,7 @@ def _minted(session: Session, account: str, audience: str) -> str:
     except NotSeen as failed:
         if failed.why is not Why.PERMISSION_DENIED:
             raise
-        mend = f"ask for roles/iam.serviceAccountOpenIdTokenCreator on {account}, for itself"
+        mend = advice("ask for roles/iam.serviceAccountOpenIdTokenCreator on {account}, for itself", account=account)
         says = f"no identity token could be had: {ID_TOKEN.permission} on {account} is missing"
         raise NotSeen(failed.why, says, failed.permission, mend) from failed
 

@@ -117,7 +117,7 @@ def test_a_missing_file_names_the_built_in_profiles() -> None:
 @pytest.mark.parametrize(
     ("error", "mend"),
     [
-        (SignInError("nobody is signed in"), "gcloud auth application-default login   or   gcloud auth login"),
+        (SignInError("nobody is signed in"), "gcloud auth application-default login   # or: gcloud auth login"),
         (LabError("no lab answers there"), "pubsub-diag lab up"),
     ],
 )

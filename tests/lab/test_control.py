@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,9 @@ def there(site: Bench) -> bool:
         ("hang", exceptions.DeadlineExceeded, False),
         ("lost", exceptions.ServiceUnavailable, True),
         ("lost_hang", exceptions.DeadlineExceeded, True),
+        ("bad_gateway", exceptions.ServiceUnavailable, False),
+        ("garbage", exceptions.InternalServerError, False),
+        ("trickle", exceptions.DeadlineExceeded, False),
     ],
 )
 def test_a_lost_answer_looks_like_a_cut_and_took_effect(kind: str, error: type[Exception], takes_effect: bool) -> None:
@@ -45,6 +49,19 @@ def test_a_lost_answer_looks_like_a_cut_and_took_effect(kind: str, error: type[E
         with pytest.raises(error):
             take(site, timeout=0.3)
         assert there(site) is takes_effect
+
+
+def test_somebody_else_may_answer_for_a_service() -> None:
+    with bench(
+        faults="{rpc: HTTP, kind: garbage, calls: 1}, {rpc: HTTP, kind: bad_gateway, after_calls: 1, calls: 1}"
+    ) as site:
+        url = f"http://{site.running.endpoint}/health"
+        asked = urllib.request.Request(url, headers={"Host": "worker.a.run.app"})
+        with urllib.request.urlopen(asked, timeout=5) as answer:
+            assert (answer.status, b"Sign in" in answer.read()) == (200, True)
+        with pytest.raises(urllib.error.HTTPError) as page:
+            urllib.request.urlopen(asked, timeout=5)
+        assert (page.value.code, page.value.headers["Content-Type"]) == (502, "text/html")
 
 
 def test_what_google_refuses_is_refused_before_the_answer_can_get_lost() -> None:

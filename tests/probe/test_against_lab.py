@@ -115,7 +115,7 @@ def test_a_probe_that_another_machine_has_just_announced_is_active_too(world: Op
     with world() as w:
         announced = msgspec.structs.replace(w.plan("switch")[0].entry, host="elsewhere")
         log_entry.write(w.reach, announced, log_entry.BEGINS)
-        assert log_entry.is_readable(w.reach, announced)
+        assert log_entry.read_back(w.reach, announced)
         made, _ = w.plan("snapshot")
         assert any("active" in r.says and "log entry" in r.says for r in made.forbidden)
 
@@ -187,7 +187,7 @@ def test_a_dead_machine_is_mended_from_another_one(world: Open) -> None:
         before = w.truth()
         made, _ = w.plan("switch")
         log_entry.write(w.reach, made.entry, log_entry.BEGINS)
-        assert log_entry.is_readable(w.reach, made.entry)
+        assert log_entry.read_back(w.reach, made.entry)
         switch.switch(w.reach, made.entry)
         another = Journal(w.journal.folder / "another-machine")
         project, place = w.profile.project, w.running.endpoint

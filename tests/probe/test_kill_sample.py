@@ -9,9 +9,32 @@ from typing import Any
 import pytest
 
 from tests.probe.kill_matrix import combinations, points, sample
-from tests.probe.killing import ANSWERS, SIGNALS, Combination, Killer, leftovers, losses
+from tests.probe.killing import (
+    ANSWERS,
+    BACKLOGS,
+    CLOCKS,
+    KILLED,
+    MACHINE,
+    SIGNALS,
+    THEIR_CONFIG,
+    Combination,
+    Killer,
+    leftovers,
+    losses,
+)
 
-SAMPLE = 20
+SAMPLE = (
+    *SIGNALS,
+    *ANSWERS,
+    *MACHINE,
+    "state lost" + KILLED,
+    "watchdog stopped" + KILLED,
+    "config changed" + KILLED,
+    "made anew",
+    "snapshot deleted",
+    "another switch, planned before",
+    "another switch, at once",
+)
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +45,10 @@ def killer() -> Iterator[Killer]:
 
 def test_nothing_is_lost_and_nothing_left_whatever_ends_the_probe(killer: Killer) -> None:
     everything = combinations(killer)
-    assert len(everything) >= 500
-    chosen = sample(everything, SAMPLE)
-    assert {c.fault for c in chosen} == {*SIGNALS, *ANSWERS}, "the sample holds every kind of fault"
-    for combination in chosen:
+    assert len(everything) >= 2000
+    assert {c.circumstance for c in everything} == {"", *CLOCKS}
+    assert {c.backlog for c in everything} == {*BACKLOGS}
+    for combination in sample(everything, SAMPLE):
         result = killer.run(combination)
         assert not result.wrong, f"{combination}: {result.wrong}\n{result.log[-3000:]}"
 
@@ -82,3 +105,27 @@ def test_the_judge_can_say_no(changes: dict[str, Any], judge: Any) -> None:
     more = copy.deepcopy(FINE)
     more["snapshots"]["pubsub-diag-probe-1"] = {}
     assert leftovers(more, FINE)
+
+
+@pytest.mark.parametrize(
+    ("doing", "push_config", "labels", "is_left"),
+    [
+        ("changed", THEIR_CONFIG, {}, False),
+        ("changed", THEIR_CONFIG, {"pubsub-diag-probe": "x"}, True),
+        ("changed", {"pushEndpoint": "https://x"}, {}, True),
+        ("changed", {}, {}, True),
+        ("anew", THEIR_CONFIG, {}, False),
+        ("deleted", {}, {}, True),
+        ("deleted", None, {}, False),
+    ],
+)
+def test_what_somebody_else_has_set_has_to_be_there_afterwards(
+    doing: str, push_config: Any, labels: dict[str, str], is_left: bool
+) -> None:
+    after, name = copy.deepcopy(FINE), "prediction-request-prod"
+    if push_config is None:
+        del after["subscriptions"][name]
+        assert losses(after) and not losses(after, {name})
+    else:
+        after["subscriptions"][name] |= {"push_config": push_config, "labels": labels}
+    assert bool(leftovers(after, FINE, {name: doing})) is is_left

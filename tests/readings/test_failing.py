@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from diagnostics.evidence.model import ItemMarks, Leg, Mark, Means, Point, PushCounts, Series, Unseen, Why
-from diagnostics.readings.failing import Failing, failing
+from diagnostics.readings.failing import Failing, _others, _Try, failing
 from diagnostics.readings.ledger import build
 from tests.readings.ledger.test_ledger import BATCH, PROFILE, SOURCE, START, evidence, items, mark
 
@@ -182,3 +184,33 @@ def test_a_reason_that_somebody_overcame_makes_nothing_alike() -> None:
     poison = [line for item in "abc" for line in why(tries(item, 1, 4, 9), "time-out")]
     said = found(poison, overcame, good, why(tries("z", 4, 9), "time-out"), pushes=pushed(ack={4: 27}))
     assert names(said) == ["a", "b", "c"]
+
+
+# --- who got through meanwhile, counted in few steps as it would be counted plainly
+
+
+def one_try(name: str, ours: bool, good: bool, taken: int, takes: int) -> _Try:
+    begun = START + timedelta(minutes=taken)
+    return _Try(name, ours, good, begun, begun + timedelta(minutes=takes), "")
+
+
+TRIES = st.lists(
+    st.builds(one_try, st.sampled_from("ABCD"), st.booleans(), st.booleans(), st.integers(0, 12), st.integers(0, 4)),
+    max_size=14,
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(TRIES)
+def test_others_are_counted_as_by_looking_at_every_try_for_every_item(tries: list[_Try]) -> None:
+    tries = sorted(tries, key=lambda t: t.at)
+    good = [t for t in tries if t.good]
+    runs: dict[tuple[str, bool], list[_Try]] = {}
+    for one in tries:
+        if not one.good:
+            runs.setdefault(one.who, []).append(one)
+    plainly = [
+        len({t.name for t in good if run[0].taken < t.taken and t.at < run[-1].at and t.who != run[0].who})
+        for run in runs.values()
+    ]
+    assert _others(good, list(runs.values())) == plainly

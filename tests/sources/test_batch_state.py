@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from diagnostics.evidence.model import BatchStatus, Provenance, Unseen, Why
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import Auth, BatchStateProfile, LegProfile, PipelineProfile, StateKind
 from diagnostics.sources.batch_state import CoordinatorUrl, command, status
-from diagnostics.sources.batch_state.ask import first_that_knows
+from diagnostics.sources.batch_state.ask import believed, first_that_knows
 from diagnostics.sources.batch_state.told import status_of
 from diagnostics.sources.past.rewind_batch import batch_then
 from diagnostics.sources.route import Services
@@ -130,9 +131,54 @@ def test_done_is_a_number_a_list_or_a_table(completed: Any, count: int, items: t
     assert (found.completed, found.items) == (count, items)
 
 
-def test_more_done_than_expected_is_taken_as_it_is_said() -> None:
-    """A number that was lowered after the last completion leaves a batch so."""
-    assert said({"expected": 14, "completed": 15}).completed == 15
+def test_more_done_than_expected_is_not_believed_and_the_next_place_is_asked() -> None:
+    """Unless the log tells of what leaves a batch so (tests/readings/test_believable.py)."""
+    over = replace(KNOWN, expected=3, completed=29)
+    reading = {StateKind.STATUS: over, StateKind.FIRESTORE: KNOWN}
+
+    def read(state: BatchStateProfile, *_: Any) -> BatchStatus:
+        return reading[state.kind]
+
+    def ask(*kinds: StateKind) -> BatchStatus:
+        places = [(k.value, partial(read, BatchStateProfile(kind=k))) for k in kinds]
+        return first_that_knows([(name, believed(place, ())) for name, place in places], "B")
+
+    assert ask(StateKind.STATUS, StateKind.FIRESTORE).instead == (
+        "status: the test says 29 done of 3 expected: not used",
+    )
+    assert "29 done of 3 expected" in refusal(lambda: ask(StateKind.STATUS)).says
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("completed", ["a", None]), ("completed", ["a", {"id": 1}]), ("completed", [1.5]), ("completed", [True]),
+        ("completed", [["a"]]), ("completed", [""]), ("expected", {"": 1}), ("expected", "181"), ("expected", 10**4000),
+        ("closed", []), ("closed", {}), ("closed", float("nan")), ("forced", ["by hand"]), ("at", 10**12), ("at", True),
+        ("at", "9999-12-31T23:59:59-14:00"), ("at", "0001-01-02T00:00:00+14:00"), ("at", "1999-12-31T00:00:00Z"),
+        ("at", "2026-02-10T00:00:00Z"), ("at", ["2026-02-08T14:00:00Z"]),
+    ],
+    ids=lambda value: repr(value)[:40],
+)  # fmt: skip
+def test_what_is_of_a_wrong_type_or_has_not_been_is_said_and_not_taken(field: str, value: Any) -> None:
+    error = refusal(
+        lambda: said(
+            {"expected": 181, "completed": 15} | {field: value}, closed="closed", forced="forced", closed_at="at"
+        )
+    )
+    assert error.why is Why.FAILED
+    assert {"at": "closed_at"}.get(field, field) in error.says
+    assert len(error.says) < 200
+
+
+@pytest.mark.parametrize("zero", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"])
+def test_a_zero_that_stands_for_no_time_is_none(zero: str) -> None:
+    assert said({"completed": 1, "at": zero}, closed_at="at").closed_at is None
+
+
+def test_an_item_that_is_listed_twice_is_done_once() -> None:
+    found = said({"expected": 2, "completed": ["a", "a"]})
+    assert (found.completed, found.items) == (1, ("a",))
 
 
 def test_names_that_hold_secrets_are_redacted() -> None:

@@ -23,7 +23,7 @@ STS = Last("sts.googleapis.com", 400)
         ("invalid_client: The OAuth client was deleted.", Login(kind=Kind.USER), Last("oauth2.googleapis.com", 401),
          "Google does not accept the login: invalid_client: The OAuth client was deleted.", "gcloud auth application-default login"),
         ("Reauthentication is needed. Please run `gcloud auth application-default login` to reauthenticate.",
-         Login(kind=Kind.USER, file="/k.json"), Last(), "has to be confirmed anew", "unset GOOGLE_APPLICATION_CREDENTIALS (it names /k"),
+         Login(kind=Kind.USER, file="/k.json"), Last(), "has to be confirmed anew", "unset GOOGLE_APPLICATION_CREDENTIALS   # it names /k"),
         ("Error code invalid_grant: The audience in ID Token [x] does not match the expected audience.",
          Login(kind=Kind.FEDERATED, audience=POOL), STS, "refuses the token of this workload: Error code invalid_grant: The audience",
          "providers describe github --workload-identity-pool=ci --location=global --project=42"),

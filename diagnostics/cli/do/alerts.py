@@ -12,6 +12,7 @@ from diagnostics.cli.frame.options import Access
 from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Exit
 from diagnostics.run import alerts
+from diagnostics.shell.commands import noted
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(hours=24)
 
@@ -42,7 +43,9 @@ def show(
         raise Trouble(f'no alert "{name}": expected one of {", ".join(known)}', "pubsub-diag alerts")
     made = alerts.policies(opening.described(asked), limits, runbooks)
     if name is not None and name not in made:
-        raise Trouble(f"{name}: {_WANTS[name]}", "pubsub-diag init writes a profile that does")
+        raise Trouble(
+            f"{name}: {_WANTS[name]}", noted("pubsub-diag init --subscription S", "writes a profile that does")
+        )
     for left_out in () if name else (n for n in known if n not in made):
         output.tell(f"no policy {left_out}: {_WANTS[left_out]}", asked.quiet)
     if not runbooks:

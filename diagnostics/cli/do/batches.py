@@ -7,38 +7,45 @@ from datetime import timedelta
 from diagnostics.cli.frame import keeping, opening, output, replaying, times
 from diagnostics.cli.frame.options import Asked, Format
 from diagnostics.conclude.diagnosis import Exit
-from diagnostics.evidence.model import BatchMarks, EvidenceSet, ItemMarks, StartCalls, Unseen
+from diagnostics.conclude.say import WOULD_SAY
+from diagnostics.evidence.model import BatchMarks, Evidence, EvidenceSet, ItemMarks, StartCalls, Unseen
 from diagnostics.question.ask import LOOKBACK, Ask
 from diagnostics.readings.ledger.attempts import attempts
 from diagnostics.report import batches
+from diagnostics.report.escape import clean
 from diagnostics.run.look import see
 
 
 def answer(asked: Asked) -> int:
-    """List the attempts of the look-back. Exit code 3 when neither log could be read or nothing was found in them."""
+    """List the attempts of the look-back. Exit code 3 when the lines that name batches could not be read, or nothing was found."""
     seen = _kept(asked.bundle, asked.quiet) if asked.bundle else _look(asked)
     marks, calls, items = seen.get(BatchMarks), seen.get(StartCalls), seen.get(ItemMarks)
-    for gap in (marks, calls):
-        if isinstance(gap, Unseen):
-            output.tell(f"not seen: {gap.what}: {gap.says}{f'; {gap.mend}' if gap.mend else ''}")
+    unseen = tuple(_unseen(of) for of in (marks, calls, items) if isinstance(of, Unseen) or not of.source.complete)
+    for says in unseen:
+        output.tell(says)
     found = attempts(() if isinstance(marks, Unseen) else marks.marks, () if isinstance(calls, Unseen) else calls.calls)
-    listed = batches.listing(found, None if isinstance(items, Unseen) else items, seen.now)
+    lines = not isinstance(marks, Unseen)
+    listed = batches.listing(found, None if isinstance(items, Unseen) else items, seen.now, lines=lines, unseen=unseen)
     if asked.output is Format.JSON:
         output.answer(batches.render_json(listed) + "\n", asked.out)
     elif found:
         output.answer(batches.render(listed, output.page(to_file=asked.out is not None)), asked.out)
     if not found:
-        days, gaps = seen.lookback / timedelta(days=1), [x for x in (marks, calls) if isinstance(x, Unseen)]
-        cut = [x.source.note for x in (marks, calls) if not isinstance(x, Unseen) and not x.source.complete]
-        if gaps or cut:
-            output.tell(
-                f"whether there was a start attempt in the last {days:g} days is not known{''.join(f': {c}' for c in cut[:1])}"
-            )
+        days = seen.lookback / timedelta(days=1)
+        if unseen:
+            output.tell(f"whether there was a start attempt in the last {days:g} days is not known")
         else:
             output.tell(
                 f"no start attempt was seen in the last {days:g} days; `pubsub-diag profile test` checks the log markers"
             )
-    return int(Exit.OK if found else Exit.UNKNOWN)
+    return int(Exit.OK if found and lines else Exit.UNKNOWN)
+
+
+def _unseen(of: Evidence | Unseen) -> str:
+    what = WOULD_SAY.get(of.what if isinstance(of, Unseen) else type(of).__name__, "")
+    if isinstance(of, Unseen):
+        return clean(f"not seen: {what}: {of.says}{f'; {of.mend}' if of.mend else ''}")
+    return clean(f"seen in part: {what}: {of.source.note}")
 
 
 def _kept(named: str, quiet: bool) -> EvidenceSet:

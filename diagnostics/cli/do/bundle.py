@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from diagnostics.cli.frame import opening, output, replaying, times
 from diagnostics.cli.frame.options import Access, Asked
 from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Diagnosis, Exit
-from diagnostics.evidence.model import Evidence, Leg, Unseen
+from diagnostics.evidence.model import Evidence, Leg, Unseen, Why
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.redaction import cleaner, texts_of
 from diagnostics.keep import store
@@ -24,11 +26,17 @@ from diagnostics.question.ask import Ask
 from diagnostics.report.escape import clean
 from diagnostics.run.investigate import COMMANDS, investigate
 from diagnostics.run.look import everything, see
+from diagnostics.shell.commands import command
 from diagnostics.transport.session import LAB, LabError, find_lab
+
+NO_GAP = (Why.NOT_CONFIGURED, Why.NOT_ASKED)
+"""Why something may be unseen though nothing kept it from being seen: nobody named it."""
+LISTED = 100
+"""So many of the kept runs are listed, the newest: each has to be opened for it."""
 
 
 def capture(asked: Asked, batch: str | None) -> int:
-    """Write the bundle and say in short what is in it."""
+    """Write the bundle and say in short what is in it. Exit code 3 where that is nothing but gaps."""
     if asked.out is not None and asked.out.exists():
         raise Trouble(f"{asked.out} is there already", "choose another file with --out")
     since = times.parse(asked.since, "--since") if asked.since else None
@@ -49,12 +57,22 @@ def capture(asked: Asked, batch: str | None) -> int:
         raise Trouble(f"{out} is there already", "choose another file with --out") from error
     except OSError as error:
         raise Trouble(f"cannot write {out}: {error.strerror}", "choose another file with --out") from error
-    gaps = sum(isinstance(found, Unseen) for _, found in case.evidence.items())
-    seen = sum(1 for _ in case.evidence.items()) - gaps
-    output.answer(f"{out}  {len(packed) / 1024:.0f} KiB  {seen} kinds of evidence seen, {gaps} not\n")
+    gaps = [found for _, found in case.evidence.items() if isinstance(found, Unseen) and found.why not in NO_GAP]
+    seen = sum(isinstance(found, Evidence) for _, found in case.evidence.items())
+    output.answer(f"{out}  {len(packed) / 1024:.0f} KiB  {seen} kinds of evidence seen, {len(gaps)} not\n")
+    for says in _why_not(gaps, all_of_it=not seen):
+        output.tell(says)
     output.tell(f"{diagnosis.status.value.upper()}  {clean(diagnosis.headline)}", asked.quiet)
-    output.tell(f"read it: pubsub-diag batch --from {out}", asked.quiet)
-    return int(Exit.OK)
+    output.tell(f"read it: {command('pubsub-diag batch --from {file}', file=str(out))}", asked.quiet)
+    return int(Exit.OK if seen else Exit.UNKNOWN)
+
+
+def _why_not(gaps: Sequence[Unseen], all_of_it: bool) -> Iterator[str]:
+    """What kept most of the gaps from being seen, in a line; what depends on something else says no more than that does."""
+    whys = Counter(gap.says for gap in gaps if gap.why is not Why.DEPENDS) or Counter(gap.says for gap in gaps)
+    for says, n in whys.most_common(1):
+        others = f"; and for {len(whys) - 1} other reasons: pubsub-diag bundle show tells" if len(whys) > 1 else ""
+        yield f"{'nothing could be seen' if all_of_it else 'not seen'}: {clean(says)}{f' ({n} kinds)' if n > 1 else ''}{others}"
 
 
 def note(text: str, at: str, batch: str | None, profile: str | None) -> int:
@@ -80,7 +98,9 @@ def note(text: str, at: str, batch: str | None, profile: str | None) -> int:
 
 def print_list() -> int:
     rows = []
-    for path in reversed(store.runs()):
+    with replaying.reading_kept():
+        runs = store.runs()
+    for path in reversed(runs[-LISTED:]):
         try:
             bundle = load(path)
         except BundleError as error:
@@ -93,6 +113,8 @@ def print_list() -> int:
         output.tell(f"no run is kept in {places.state_dir() / 'runs'}")
         return int(Exit.OK)
     output.answer(output.page().table(["run", "command", "batch", "concluded"], rows) + "\n")
+    if older := len(runs) - len(rows):
+        output.tell(f"{older} older ones are in {places.state_dir() / 'runs'}")
     return int(Exit.OK)
 
 

@@ -25,6 +25,7 @@ from diagnostics.report import formats, markdown
 from diagnostics.run.health import NoSuchDeployError
 from diagnostics.run.investigate import Case, investigate
 from diagnostics.run.look import see
+from diagnostics.shell.commands import noted
 from diagnostics.steps.finding import Status
 from diagnostics.transport.session import LabError, Session
 
@@ -87,7 +88,7 @@ def _profiles(asked: Asked) -> tuple[Asked, ...]:
             f"--all-profiles reads ./{HERE} and ./{FOLDER}/*.toml, and there is none of them"
             if not found
             else "--all-profiles takes no --profile, --subscription or --from",
-            "pubsub-diag init --subscription S writes a profile",
+            noted("pubsub-diag init --subscription S", "writes a profile"),
         )
     return tuple(replace(asked, profile=str(path)) for path in found)
 

@@ -20,8 +20,9 @@ from diagnostics.scoring import show
 from diagnostics.scoring.schema import schema_text
 from diagnostics.scoring.score import score_all
 from diagnostics.scoring.world import files, find, opened
+from diagnostics.shell.commands import noted
 
-NO_SCENARIO = "pubsub-diag lab list names those that come along"
+NO_SCENARIO = noted("pubsub-diag lab list", "names those that come along")
 
 
 def up(scenario: str, seed: int, pace: bool, port: int) -> int:

@@ -10,13 +10,16 @@ from diagnostics.evidence.unseen import NotSeen
 from diagnostics.report import formats, markdown
 from diagnostics.report import lint as report
 from diagnostics.run.lint import Audit, audit
+from diagnostics.shell.commands import noted
 from diagnostics.sources.project import by_id
 
 
 def answer(asked: Asked) -> int:
     """Look at every push subscription, print a block for each and the totals. The exit code is that of the worst."""
     if asked.bundle:
-        raise Trouble("a bundle holds one pipeline, not a project", "pubsub-diag lint --from BUNDLE, without --all")
+        raise Trouble(
+            "a bundle holds one pipeline, not a project", noted("pubsub-diag lint --from BUNDLE", "without --all")
+        )
     profile = opening.stated(asked)
     session = opening.session_of(asked)
     in_lab = session.lab is not None and not asked.profile

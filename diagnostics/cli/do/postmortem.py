@@ -20,12 +20,13 @@ from diagnostics.report.postmortem.build import build
 from diagnostics.report.postmortem.merged import ABOUT_A_BATCH
 from diagnostics.report.postmortem.model import Postmortem
 from diagnostics.runbook import pages
+from diagnostics.shell.commands import either, noted
 
 EARLIER = 200
 """So many of the newest kept runs are asked whether it happened before."""
 AFTER = timedelta(hours=12)
 """Notes that name no batch belong to it for so long after the last look: the mending is noted when it is done."""
-_CAPTURE = "pubsub-diag capture BATCH_ID --out FILE keeps all that can still be seen"
+_CAPTURE = noted("pubsub-diag capture BATCH_ID --out FILE", "keeps all that can still be seen")
 
 
 class Kept(NamedTuple):
@@ -40,11 +41,13 @@ def write(which: Sequence[str], *, as_html: bool, out: Path | None, project: str
         try:
             charts.require()
         except charts.NeedsLibraryError as error:
-            raise Trouble(str(error), f"{charts.INSTALL}   or   pubsub-diag postmortem -o markdown") from error
-    kept = _gathered(which, project)
+            raise Trouble(str(error), either((charts.INSTALL, "pubsub-diag postmortem -o markdown"))) from error
+    with replaying.reading_kept():
+        kept = _gathered(which, project)
     for run in kept.runs:
         replaying.tell(run, quiet)
-    said = _built(kept)
+    with replaying.reading_kept():
+        said = _built(kept)
     output.answer(html.render(said) if as_html else markdown.render(said), out)
     output.tell("owners, dates and TODOs are yours to fill in", quiet)
     return int(Exit.OK)

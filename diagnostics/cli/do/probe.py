@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,20 @@ from diagnostics.probe import recover
 from diagnostics.probe.journal import Journal, Mode
 from diagnostics.probe.plan import NoPlan, Order, Plan, plan
 from diagnostics.probe.reach import Clock, Reach, Waits
-from diagnostics.probe.restore import Outcome
+from diagnostics.probe.restore import Outcome, State
 from diagnostics.probe.run import Failed, carry_out
 from diagnostics.probe.traces import JOURNAL, SWITCHED, Traces, traces
 from diagnostics.question.ask import LOOKBACK, Ask
 from diagnostics.report import probe as report
 from diagnostics.report.escape import clean
 from diagnostics.report.json import pretty
+from diagnostics.run.freshness import our_clock
 from diagnostics.run.investigate import Case
 from diagnostics.run.look import header
 from diagnostics.transport.session import Session
 
+CLOCK_S = 2.0
+"""So long Google's time is asked for at most."""
 MOST_BESIDE = 100
 """Messages that an investigation looks at."""
 
@@ -131,8 +135,8 @@ def restore(asked: Access, run_id: str, *, force: bool, forget: bool, json_outpu
             lines.append(f"{outcome.run}  {outcome.state.value}  {clean(outcome.says)}")
             lines += [f"  {line}" for line in outcome.by_hand]
         lines += [f"not looked at: {clean(says)}" for says in left.unseen]
-        if any(not o.over for o in outcomes):
-            lines.append("what is left is tried again by: pubsub-diag probe restore, with a longer --timeout")
+        if any(o.state is State.FAILED for o in outcomes):
+            lines.append("what is left is tried again by `pubsub-diag probe restore`, with a longer --timeout")
         if left.unseen and not outcomes:
             lines.append("whether anything is left to restore is not known")
         _answer("\n".join(lines or ["nothing to restore"]) + "\n")
@@ -164,12 +168,26 @@ def _planned(session: Session, profile: PipelineProfile, wish: Wish) -> tuple[Pl
 
 
 def _reach(session: Session, max_seconds: float = 60.0) -> Reach:
-    return Reach(session, Waits(peek_s=max_seconds))
+    return Reach(session, Waits(peek_s=max_seconds), ahead_s=_ahead_s(session))
 
 
 def _bounded(session: Session, max_seconds: float = 60.0) -> Reach:
     """For what ends with --timeout: planning, looking, and putting back on somebody's word."""
-    return Reach(session, Waits(peek_s=max_seconds), ends=Clock(session.remaining()))
+    return Reach(session, Waits(peek_s=max_seconds), ends=Clock(session.remaining()), ahead_s=_ahead_s(session))
+
+
+@lru_cache(maxsize=1)
+def _ahead_s(session: Session) -> float:
+    """By so much this machine's clock is ahead of Google's, where that is more than it matters: the marks of a probe say until when it
+    is at work, and are read on other machines."""
+    if session.lab:
+        return 0.0
+    clock = our_clock(session.again(CLOCK_S / 0.4))
+    if clock.ahead_s is None or not clock.skewed:
+        return 0.0
+    way = "ahead of" if clock.ahead_s > 0 else "behind"
+    _tell(f"this machine's clock is {abs(clock.ahead_s):.0f} s {way} Google's, which is used instead", quiet=False)
+    return clock.ahead_s
 
 
 def _world(session: Session) -> str:

@@ -41,7 +41,7 @@ def write(asked: Access, completion: str | None, out: Path, force: bool) -> int:
             region=asked.region or "",
         )
     except ProfileError as error:
-        raise Trouble(str(error), error.mend or "gcloud pubsub subscriptions list names those there are") from error
+        raise Trouble(str(error), error.mend) from error
     output.answer(to_toml(found), None if to_stdout else out)
     if not to_stdout:
         output.tell(f"wrote {out}", asked.quiet)

@@ -14,6 +14,7 @@ from diagnostics.pipeline.profile import PipelineProfile, ProfileError
 from diagnostics.report.escape import clean
 from diagnostics.runbook import pages
 from diagnostics.runbook.pages import Runbook
+from diagnostics.shell.commands import noted
 
 
 def print_list() -> int:
@@ -27,7 +28,8 @@ def show(code: str, profile: str | None, leg: Leg, given: Mapping[str, str]) -> 
     if book is None:
         raise Trouble(f'no runbook "{code}"{_nearest(code)}', "pubsub-diag runbook list")
     known = {**pages.known_from(_profile(profile), leg), **given}
-    output.answer(pages.fill(f"# {book.front.title}\n\n{book.body}", known))
+    notes = "".join(f"{note}.\n\n" for note in pages.left_out(known))
+    output.answer(pages.fill(f"# {book.front.title}\n\n{notes}{book.body}", known))
     return int(Exit.OK)
 
 
@@ -59,4 +61,6 @@ def _profile(named: str | None) -> PipelineProfile | None:
     try:
         return load_profile(named) if named else None
     except ProfileError as error:
-        raise Trouble(str(error), "pubsub-diag runbook show works without a profile, too") from error
+        raise Trouble(
+            str(error), noted("pubsub-diag runbook list", "works without a profile, and so does runbook show")
+        ) from error

@@ -49,8 +49,8 @@ class CommandLine:
         return Answered(code, out.getvalue(), err.getvalue())
 
 
-def parse(arguments: Sequence[str]) -> None:
-    """Parse as the program would, without running anything. Raises a usage error."""
+def parse(arguments: Sequence[str]) -> Mapping[str, Any]:
+    """Parse as the program would, without running anything; what the command would be given. Raises a usage error."""
     from diagnostics.cli.main import app
 
     command: Any = typer.main.get_command(app)
@@ -58,6 +58,8 @@ def parse(arguments: Sequence[str]) -> None:
     while hasattr(command, "resolve_command") and (rest := [*context._protected_args, *context.args]):
         _, command, rest = command.resolve_command(context, rest)
         context = command.make_context(command.name, rest, parent=context)
+    given: Mapping[str, Any] = context.params
+    return given
 
 
 @contextlib.contextmanager

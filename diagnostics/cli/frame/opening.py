@@ -16,12 +16,13 @@ from diagnostics.pipeline.load import load_profile, override, profile_of
 from diagnostics.pipeline.places import state_dir
 from diagnostics.pipeline.profile import PipelineProfile, ProfileError
 from diagnostics.run.look import lab_profile
+from diagnostics.shell.commands import either, noted
 from diagnostics.sources.project import by_id
 from diagnostics.transport.log_reads import PER_MINUTE
 from diagnostics.transport.session import LAB, LabError, Options, Session, SignInError
 
-HOW_TO_DESCRIBE = (
-    "pubsub-diag init --subscription S writes one; or name the subscription alone: --project P --subscription S"
+HOW_TO_DESCRIBE = noted(
+    "pubsub-diag init --subscription S", "writes one; or name the subscription alone: --project P --subscription S"
 )
 
 
@@ -68,9 +69,11 @@ def session_of(asked: Access, payer: str = "") -> Session:
     try:
         session = Session.open(options)
     except SignInError as error:
-        raise Trouble(error.says, "   or   ".join(error.mend)) from error
+        raise Trouble(error.says, either(error.mend)) from error
     except LabError as error:
-        raise Trouble(str(error), f"start one: pubsub-diag lab up SCENARIO; or unset {LAB}") from error
+        raise Trouble(
+            str(error), noted("pubsub-diag lab up SCENARIO", "starts one", "or: unset PUBSUB_DIAG_ENDPOINT")
+        ) from error
     session.project = by_id(session, session.project, asked.subscription or "")
     if session.ignored:
         tell(f"{', '.join(session.ignored)} is ignored: Google Cloud is asked, not an emulator", asked.quiet)
@@ -106,7 +109,9 @@ def stated(asked: Access) -> PipelineProfile | None:
     try:
         return load_profile(named)
     except ProfileError as error:
-        raise Trouble(str(error), "mend the file, or write a new one: pubsub-diag init --subscription S") from error
+        raise Trouble(
+            str(error), noted("pubsub-diag init --subscription S", "writes a new one; or mend the file")
+        ) from error
 
 
 def _derived(asked: Access, session: Session) -> PipelineProfile:

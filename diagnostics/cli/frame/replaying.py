@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import Leg
 from diagnostics.keep import store
 from diagnostics.keep.bundle import Bundle, BundleError, load, replay
+from diagnostics.pipeline import places
 from diagnostics.report.escape import clean
 from diagnostics.run.investigate import COMMANDS, Case
 
@@ -22,13 +25,24 @@ from diagnostics.run.investigate import COMMANDS, Case
 def opened(named: str) -> Bundle:
     """The bundle in this file, or the kept run of this name."""
     path = Path(named)
-    found = path if path.exists() else store.find(named)
+    with reading_kept():
+        found = path if path.exists() else store.find(named)
     if found is None:
         raise Trouble(f"{named}: neither a file nor the name of a kept run", "pubsub-diag bundle list")
     try:
         return load(found)
     except BundleError as error:
         raise Trouble(str(error)) from error
+
+
+@contextmanager
+def reading_kept() -> Iterator[None]:
+    """What is kept and cannot be read is not taken for nothing."""
+    try:
+        yield
+    except OSError as error:
+        says = f"the kept runs in {places.state_dir()} cannot be read: {error.strerror or type(error).__name__}"
+        raise Trouble(says, "let this user read the folder, or name a captured file") from error
 
 
 def diagnosis(question: Question, asked: Asked) -> Diagnosis:

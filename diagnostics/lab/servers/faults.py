@@ -32,6 +32,19 @@ ERRORS: dict[str, tuple[str, str]] = {
 }
 
 
+ELSEWHERE = ("garbage", "bad_gateway", "trickle")
+"""Kinds in which somebody else answers: how, depends on what was asked."""
+PAGE = b"<!DOCTYPE html><html><head><title>Sign in to the network</title></head><body>Please sign in.</body></html>"
+
+
+class SomebodyElse(Exception):
+    """What was asked is not answered by who was asked."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
 class Met(NamedTuple):
     """What a call met, and what is still in store for its answer."""
 
@@ -62,7 +75,7 @@ class Faults:
     def meet(self, rpc: str, page: int, wait: Wait) -> Met:
         """Let a call (its RPC name and which page of a listing it asks for, from 0) meet what is in store for it.
 
-        This, and losing the answer, raise RpcError and block through `wait`.
+        This, and losing the answer, raise RpcError and block through `wait`. Raises SomebodyElse.
         """
         due = self._due(rpc, page)
         _strike([f for f in due if f.kind not in (*AFTERWARDS, SHORT)], wait)
@@ -93,6 +106,8 @@ def _strike(faults: Sequence[Fault], wait: Wait) -> None:
         if fault.kind in ("hang", "lost_hang"):
             wait(None)
             raise RpcError("CANCELLED", "The caller gave up.")
+        if fault.kind in ELSEWHERE:
+            raise SomebodyElse(fault.kind)
         if fault.kind == "slow":
             wait(fault.seconds)
         else:

@@ -15,7 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 from diagnostics.lab.servers import alert_policies, firestore, iam, log_writes, logging, monitoring, pubsub, run
 from diagnostics.lab.servers.cloud import Cloud, Method
 from diagnostics.lab.servers.errors import RpcError, denied
-from diagnostics.lab.servers.faults import Faults, Wait
+from diagnostics.lab.servers.faults import PAGE, Faults, SomebodyElse, Wait
 from diagnostics.lab.servers.pages import page_of
 
 METHODS: tuple[Method, ...] = (
@@ -106,13 +106,16 @@ class Front:
         return grpc.unary_unary_rpc_method_handler(
             serve,
             request_deserializer=method.request.FromString,
-            response_serializer=lambda message: message.SerializeToString(),
+            response_serializer=lambda message: message if isinstance(message, bytes) else message.SerializeToString(),
         )
 
     def _answer(self, method: Method, request: Any, wait: Wait) -> Any:
         if self._delay_s:
             wait(self._delay_s)
-        met = self._faults.meet(method.name, page_of(getattr(request, "page_token", "")), wait)
+        try:
+            met = self._faults.meet(method.name, page_of(getattr(request, "page_token", "")), wait)
+        except SomebodyElse as other:
+            return _of_somebody_else(other.kind, wait)
         for permission in method.permissions_for(request):
             if permission and permission not in self._cloud.held_in(method.asked_in(request)):
                 raise denied(method.service, permission, method.resource(request))
@@ -121,6 +124,16 @@ class Front:
             answer = method.handle(replace(self._cloud, searches_s=met.searches_s), request)
         met.lose()
         return answer
+
+
+def _of_somebody_else(kind: str, wait: Wait) -> bytes:
+    """What gRPC makes of an answer that is not the API's: bytes that are no message, or an error of its own. Raises RpcError."""
+    if kind == "garbage":
+        return PAGE
+    if kind == "trickle":
+        wait(None)
+        raise RpcError("CANCELLED", "The caller gave up.")
+    raise RpcError("UNAVAILABLE", "Received http2 header with status: 502")
 
 
 def _wait_in(context: Any) -> Wait:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,13 +25,18 @@ from diagnostics.lab.rights import INVOKE
 from diagnostics.lab.scenario import Fault
 from diagnostics.lab.servers.cloud import Cloud
 from diagnostics.lab.servers.errors import RpcError
-from diagnostics.lab.servers.faults import HTTP, Faults
+from diagnostics.lab.servers.faults import HTTP, PAGE, Faults, SomebodyElse
 from diagnostics.lab.servers.front import Record
 from diagnostics.lab.servers.truth import truth
 from diagnostics.lab.tokens import Claims
 
 LOOPBACK = {"127.0.0.1", "localhost", ""}
 LATENCY = "X-Lab-Latency-S"
+TRICKLES = "X-Lab-Trickles"
+"""On an answer whose body comes a byte at a time, and never to its end."""
+BYTE_S = 0.2
+ENDLESS = 1_000_000
+"""Bytes that an answer is said to have that comes to no end."""
 NO_CLAIMS = Token(email="", audience="", expires=0)
 """What a bearer token that we did not sign amounts to: it is there, and it proves nothing."""
 
@@ -102,6 +109,9 @@ class Web:
         except RpcError as error:
             status = ERROR_STATUS.get(error.code, 0)
             return status, {}, error.message.encode()
+        except SomebodyElse as other:
+            status = 502 if other.kind == "bad_gateway" else 200
+            return status, {"Content-Type": "text/html"} | ({TRICKLES: "1"} if other.kind == "trickle" else {}), PAGE
         finally:
             self._record.add(HTTP, f"{method} {host}{urlsplit(target).path}", started, str(status))
 
@@ -164,6 +174,12 @@ class Web:
             return replace(claims, email=NOBODY)
         return claims
 
+    def trickle(self, write: Callable[[bytes], object]) -> None:
+        """A byte now and then, until the caller leaves or the lab closes."""
+        with suppress(OSError):
+            while not self._closing.wait(BYTE_S):
+                write(b" ")
+
     def _closing_wait(self, seconds: float | None) -> None:
         self._closing.wait(seconds)
 
@@ -198,8 +214,12 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
             for name, value in headers.items():
                 if name.lower() not in ("content-length", "transfer-encoding", "connection"):
                     self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(body) if TRICKLES not in headers else ENDLESS))
             self.end_headers()
+            if TRICKLES in headers:
+                web.trickle(self.wfile.write)
+                self.close_connection = True
+                return
             if self.command != "HEAD" and status not in (204, 304):
                 self.wfile.write(body)
 

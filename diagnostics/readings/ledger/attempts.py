@@ -6,9 +6,11 @@ that printed it, if only one start was under way there. What fits two attempts i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from diagnostics.evidence.model import Mark, Means, StartCall
 
@@ -27,12 +29,18 @@ class Attempt:
     call: StartCall | None = None
     begun: datetime | None = None
     """When it began, as the caller says it: no line and no call tells."""
+    _index: _Index = field(default_factory=lambda: _Index(), init=False, repr=False, compare=False)
 
     def first(self, *means: Means) -> Mark | None:
-        return next((m for m in self.marks if m.means in means), None)
+        firsts = self._index.upto(self.marks).firsts
+        return self._at(min((firsts[m] for m in means if m in firsts), default=None))
 
     def last(self, *means: Means) -> Mark | None:
-        return next((m for m in reversed(self.marks) if m.means in means), None)
+        lasts = self._index.upto(self.marks).lasts
+        return self._at(max((lasts[m] for m in means if m in lasts), default=None))
+
+    def _at(self, number: int | None) -> Mark | None:
+        return None if number is None else self.marks[number]
 
     @property
     def seen(self) -> bool:
@@ -80,11 +88,11 @@ class Attempt:
 
     @property
     def correlation(self) -> str:
-        return next((m.correlation for m in self.marks if m.correlation), "")
+        return self._index.upto(self.marks).correlation
 
     @property
     def date(self) -> str:
-        return next((m.date for m in self.marks if m.date), "")
+        return self._index.upto(self.marks).date
 
     @property
     def trace(self) -> str:
@@ -133,54 +141,191 @@ class Attempt:
         return cut_off and not told and bool(self.marks) and self.marks[0].at <= at <= self.started + _LONGEST
 
 
+class _Index:
+    """What is asked of an attempt's lines again and again, kept up as they are added: there may be a hundred thousand."""
+
+    def __init__(self) -> None:
+        self._read = 0
+        self.firsts: dict[Means, int] = {}
+        """Number of the first line that means this, and of the last."""
+        self.lasts: dict[Means, int] = {}
+        self.correlation = ""
+        self.date = ""
+
+    def upto(self, marks: Sequence[Mark]) -> _Index:
+        for number in range(self._read, len(marks)):
+            mark = marks[number]
+            self.firsts.setdefault(mark.means, number)
+            self.lasts[mark.means] = number
+            self.correlation = self.correlation or mark.correlation
+            self.date = self.date or mark.date
+        self._read = len(marks)
+        return self
+
+
 def attempts(marks: Iterable[Mark], calls: Sequence[StartCall]) -> list[Attempt]:
     """All start attempts, oldest first."""
-    found: list[Attempt] = []
-    spare = list(calls)
+    found, spare = _Found(), _Calls(calls)
     for mark in sorted(marks, key=lambda m: (m.at, m.means is not Means.RECEIVED)):
-        home = _home(mark, found)
+        home = found.home(mark)
         if home is None:
             if mark.means is not Means.RECEIVED and not mark.batch:
                 continue
             home = Attempt()
-            found.append(home)
         home.marks.append(mark)
         home.batch = home.batch or mark.batch
         if mark.means in (Means.RECEIVED, Means.CREATED) and home.call is None:
-            home.call = _take(spare, mark)
-    found += [Attempt(call=call) for call in spare]
-    return sorted(found, key=lambda a: a.started)
+            home.call = spare.take(mark)
+        found.keep(home)
+    all_ = [*found.all, *(Attempt(call=call) for call in spare.rest())]
+    return sorted(all_, key=lambda a: a.started)
 
 
-def _home(mark: Mark, found: Sequence[Attempt]) -> Attempt | None:
-    if mark.batch:
-        named = next((a for a in reversed(found) if a.batch == mark.batch), None)
+_Among = dict[tuple[bool, str], dict[int, Attempt]]
+"""Attempts by whether they have a batch, and by trace or instance; each by its identity. No inner one is empty."""
+
+
+def _let_go(among: _Among, key: tuple[bool, str], number: int) -> None:
+    here = among.get(key, {})
+    here.pop(number, None)
+    if not here:
+        among.pop(key, None)
+
+
+class _Found:
+    """The attempts that were found, as lines are added in order of time: what is over is not looked at for each further line."""
+
+    def __init__(self) -> None:
+        self.all: list[Attempt] = []
+        self._batches: dict[str, Attempt] = {}
+        self._known: dict[int, tuple[str, bool, str]] = {}
+        """Trace, whether it has a batch, and instance, by which each attempt is kept below."""
+        self._traces: _Among = {}
+        self._open: _Among = {}
+        """What may be under way; what is found to be over is let go until another line is added to it."""
+        self._lingering: _Among = {}
+
+    def keep(self, attempt: Attempt) -> None:
+        """An attempt to which a line was added."""
+        number = id(attempt)
+        if (before := self._known.get(number)) is None:
+            self.all.append(attempt)
+        else:
+            trace, named, instance = before
+            for among, key in ((self._traces, trace), (self._open, instance), (self._lingering, instance)):
+                _let_go(among, (named, key), number)
+        trace, named, instance = self._known[number] = attempt.trace, bool(attempt.batch), attempt.instance
+        for among, key in ((self._traces, trace), (self._open, instance), (self._lingering, instance)):
+            among.setdefault((named, key), {})[number] = attempt
         if named:
-            return named
-    if mark.means is Means.RECEIVED:
-        return None
-    unnamed = [a for a in found if not (mark.batch and a.batch)]
-    open_ones = [a for a in unnamed if a.under_way(mark.at)] or [a for a in unnamed if a.lingers(mark.at)]
-    if mark.trace:
-        open_ones = [a for a in unnamed if a.trace == mark.trace]
-    elif mark.instance:
-        open_ones = [a for a in open_ones if a.instance in ("", mark.instance)]
-    if len(open_ones) > 1 and mark.date:
-        open_ones = [a for a in open_ones if a.date == mark.date]
-    return open_ones[0] if len(open_ones) == 1 else None
+            self._batches.setdefault(attempt.batch, attempt)
+
+    def home(self, mark: Mark) -> Attempt | None:
+        """The attempt that a line belongs to; None: none, or more than one may be it."""
+        if mark.batch and (known := self._batches.get(mark.batch)):
+            return known
+        if mark.means is Means.RECEIVED:
+            return None
+        sides = (False,) if mark.batch else (False, True)
+        most = None if mark.date else 2
+        if mark.trace:
+            fitting = [a for named in sides for a in self._traces.get((named, mark.trace), {}).values()]
+        elif self._some(self._open, sides, None, lambda a: a.under_way(mark.at), 1):
+            fitting = self._some(self._open, sides, mark.instance, lambda a: a.under_way(mark.at), most)
+        else:
+            fitting = self._some(self._lingering, sides, mark.instance, lambda a: a.lingers(mark.at), most)
+        if len(fitting) > 1 and mark.date:
+            fitting = [a for a in fitting if a.date == mark.date]
+        return fitting[0] if len(fitting) == 1 else None
+
+    def _some(
+        self,
+        among: _Among,
+        sides: Sequence[bool],
+        instance: str | None,
+        still: Callable[[Attempt], bool],
+        most: int | None,
+    ) -> list[Attempt]:
+        """So many of those of which this still holds, of this instance or of none that is known; instance empty or None: of any."""
+        keys = [(n, i) for n in sides for i in ("", instance)] if instance else among
+        got: list[Attempt] = []
+        over: list[tuple[tuple[bool, str], int]] = []
+        for key in keys:
+            for number, attempt in among.get(key, {}).items() if key[0] in sides else ():
+                if not still(attempt):
+                    over.append((key, number))
+                    continue
+                got.append(attempt)
+                if most is not None and len(got) >= most:
+                    break
+            if most is not None and len(got) >= most:
+                break
+        for key, number in over:
+            _let_go(among, key, number)
+        return got
 
 
-def _take(spare: list[StartCall], mark: Mark) -> StartCall | None:
-    """The start call in whose span the line was printed; by trace where there is one."""
+class _Call(NamedTuple):
+    """A start call that no attempt has taken."""
 
-    def fits(call: StartCall) -> bool:
-        if mark.trace and call.trace:
-            return mark.trace == call.trace
-        return call.at - _SLACK <= mark.at <= call.at + timedelta(seconds=call.latency_s) + _SLACK
+    at: datetime
+    number: int
+    call: StartCall
 
-    fitting = [c for c in spare if fits(c)]
-    if not fitting:
-        return None
-    nearest = min(fitting, key=lambda c: abs(c.at - mark.at))
-    spare.remove(nearest)
-    return nearest
+    @property
+    def ends(self) -> datetime:
+        return self.at + timedelta(seconds=self.call.latency_s) + _SLACK
+
+
+class _Calls:
+    """Start calls, to be taken by lines in order of time."""
+
+    def __init__(self, calls: Sequence[StartCall]) -> None:
+        self._calls = [_Call(call.at, number, call) for number, call in enumerate(calls)]
+        self._taken: set[int] = set()
+        self._all = sorted(self._calls, key=lambda c: c.at)
+        self._by_trace: dict[str, list[_Call]] = {}
+        for one in self._all:
+            self._by_trace.setdefault(one.call.trace, []).append(one)
+
+    def rest(self) -> Iterable[StartCall]:
+        return (one.call for one in self._calls if one.number not in self._taken)
+
+    def take(self, mark: Mark) -> StartCall | None:
+        """The start call in whose span the line was printed; by trace where there is one."""
+        if mark.trace:
+            near = [
+                *self._near(self._by_trace.get(mark.trace, []), mark.at, timed=False),
+                *self._near(self._by_trace.get("", []), mark.at, timed=True),
+            ]
+        else:
+            near = self._near(self._all, mark.at, timed=True)
+        if not near:
+            return None
+        nearest = min(near, key=lambda c: (abs(c.at - mark.at), c.number))
+        self._taken.add(nearest.number)
+        return nearest.call
+
+    def _near(self, calls: list[_Call], at: datetime, timed: bool) -> list[_Call]:
+        """The last that began by then and the first that began later. `timed`: whose span holds the moment. What is taken or is over by
+        then is let go: later lines are of later moments."""
+
+        def gone(one: _Call) -> bool:
+            return one.number in self._taken or (timed and one.ends < at)
+
+        after = bisect_right(calls, at, key=lambda c: c.at)
+        found: list[_Call] = []
+        while not found and after:
+            first = bisect_left(
+                calls, calls[after - 1].at, key=lambda c: c.at
+            )  # of those that began at the same moment
+            while first < after and gone(calls[first]):
+                del calls[first]
+                after -= 1
+            if first < after:
+                found.append(calls[first])
+        while after < len(calls) and calls[after].number in self._taken:
+            del calls[after]
+        if after < len(calls) and (not timed or calls[after].at - _SLACK <= at):
+            found.append(calls[after])
+        return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -13,17 +13,19 @@ from diagnostics.evidence.model import (
     ItemMarks,
     Leg,
     Means,
+    Stage,
     StartCalls,
     Unseen,
     Why,
     seen,
 )
 from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.believable import too_many
 from diagnostics.readings.ledger.attempts import Attempt, attempts
 from diagnostics.readings.ledger.counts import counts_of
 from diagnostics.readings.ledger.dead_letters import dead_letters_of
 from diagnostics.readings.ledger.empty import by_design, uncovered
-from diagnostics.readings.ledger.ledger import COUNTED, Count, Ledger
+from diagnostics.readings.ledger.ledger import COUNTED, ORDER, Count, Ledger, Life
 from diagnostics.readings.ledger.lives import activity_of, attribute, lives_of, repeats_of
 
 
@@ -63,7 +65,10 @@ def build(
     if attempt and not told and not attempt.seen:
         attempt = None  # nothing but its name
     expected, at_start, expected_from = _expected(attempt, status, expect)
-    if attempt and attempt.failed_to_publish and not expected:
+    doubted = "" if as_asked else _too_many_back(expected, attempt, lives.values())
+    if doubted:
+        expected, expected_from = None, ""
+    if attempt and attempt.failed_to_publish and not expected and not doubted:
         expected = at_start  # the coordinator lowered its count by what it failed to publish
     not_told = untold(evidence.get(BatchMarks), attempt, evidence.now)
     by_silence = status is None and not not_told and _left_open(attempt, batch_marks)
@@ -74,6 +79,7 @@ def build(
         expected=expected,
         expected_at_start=at_start,
         expected_from=expected_from,
+        size_doubted=doubted,
         lives=tuple(lives.values()),
         bad_messages=sum(1 for m in others if m.means is Means.BAD_MESSAGE),
         asked=batch,
@@ -156,6 +162,16 @@ def _expected(
     if published and "of" in published.numbers:
         return published.numbers["of"], None, "coordinator log"
     return expect, None, "as asked" if expect is not None else ""
+
+
+def _too_many_back(expected: int | None, attempt: Attempt | None, lives: Iterable[Life]) -> str:
+    """Why the number that is expected cannot be right: more items came back. Empty: it can."""
+    if expected is None:
+        return ""
+    back = sum(1 for life in lives if ORDER[life.stage] >= ORDER[Stage.RETURNED])
+    if not too_many(back, expected, attempt.marks if attempt else ()):
+        return ""
+    return f"{expected} are said to be expected, and {back} came back"
 
 
 def _closed(attempt: Attempt | None, status: BatchStatus | None, by_silence: bool) -> bool | None:

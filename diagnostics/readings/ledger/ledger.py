@@ -153,6 +153,8 @@ class Ledger:
     expected: int | None = None
     expected_at_start: int | None = None
     expected_from: str = ""
+    size_doubted: str = ""
+    """Why the number of items that is told for it cannot be right, so that none is known."""
     counts: dict[Stage, Count] = field(default_factory=dict)
     closed: bool | None = None
     closed_from: str = ""

@@ -20,7 +20,7 @@ def legs(answer: Answer) -> Iterator[str]:
             leg = _LEG.search(line)
             if cause.leg is Leg.COMPLETION and _OF_A_LEG.match(line) and leg is None:
                 yield f"{cause.code} is on the completion leg, and offers {line}"
-            page = line.startswith(f"pubsub-diag runbook show {cause.code}")
+            page = line.split(" ")[:4] == ["pubsub-diag", "runbook", "show", cause.code]
             if page and cause.leg and (leg[1] if leg else Leg.REQUEST) != cause.leg:
                 yield f"{cause.code} is on the {cause.leg} leg, and offers {line}"
 

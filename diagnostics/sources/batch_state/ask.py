@@ -12,6 +12,7 @@ from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import BatchStateProfile, PipelineProfile, StateKind
 from diagnostics.question.ask import Ask
+from diagnostics.readings.believable import contradiction
 from diagnostics.sources.batch_state import command, firestore, status
 from diagnostics.sources.batch_state.status import CoordinatorUrl
 from diagnostics.sources.past.rewind_batch import batch_then
@@ -43,7 +44,7 @@ def batch_status(
         says = "no batch to ask about: the latest start attempt has made none, or the log does not name it"
         raise NotSeen(Why.DEPENDS, says, mend=mend)
     today = first_that_knows(
-        [(state.name, partial(_of(state), session, pipeline, state, coordinator)) for state in states], batch
+        [(s.name, believed(partial(_of(s), session, pipeline, s, coordinator), told)) for s in states], batch
     )
     if not ask.past(session.now):
         return today
@@ -98,6 +99,18 @@ def _none_answered(failed: Sequence[tuple[str, NotSeen]]) -> NotSeen:
     permissions = {error.permission for _, error in failed}
     mend = next((error.mend for _, error in reversed(failed) if error.mend), "")
     return NotSeen(first.why, redact(says), permissions.pop() if len(permissions) == 1 else "", mend)
+
+
+def believed(place: Place, told: Sequence[Mark]) -> Place:
+    """The place, which does not count as answering where what it says cannot be right beside what the log tells."""
+
+    def ask(batch: str) -> BatchStatus:
+        found = place(batch)
+        if says := contradiction(found, told):
+            raise NotSeen(Why.FAILED, says)
+        return found
+
+    return ask
 
 
 def _of(state: BatchStateProfile) -> Callable[..., BatchStatus]:

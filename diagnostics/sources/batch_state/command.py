@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import re
-import shlex
 import signal
 import subprocess
 import threading
@@ -21,6 +20,7 @@ from diagnostics.evidence.model import BatchStatus, Unseen, Why
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import BatchStateProfile, PipelineProfile
+from diagnostics.shell.commands import joined
 from diagnostics.sources.batch_state.status import CoordinatorUrl
 from diagnostics.sources.batch_state.told import status_of
 from diagnostics.transport.provenance import provenance
@@ -50,7 +50,7 @@ def read(
         raise NotSeen(Why.NOT_CONFIGURED, says)
     words = [state.command[0], *(word.replace("{batch}", batch) for word in state.command[1:])]
     ended = _run(session, state, words)
-    line = redact(shlex.join(words))
+    line = redact(joined(redact(word) for word in words))
     said = _object(state, ended)
     source = provenance(session, state.name, line, line)
     if said is None:

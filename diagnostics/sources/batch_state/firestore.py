@@ -6,8 +6,7 @@ Only the fields that the profile names are asked for. Firestore itself tells whe
 from __future__ import annotations
 
 import re
-import shlex
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +14,7 @@ from diagnostics.evidence.model import BatchStatus, Unseen, Why
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import BatchStateProfile, PipelineProfile
+from diagnostics.shell.commands import advice, command
 from diagnostics.sources.batch_state.status import CoordinatorUrl
 from diagnostics.sources.batch_state.told import status_of
 from diagnostics.transport.call import NotThere, call
@@ -28,6 +28,8 @@ OWN = ("batch", "batch_id")
 """Fields by which a document names its batch, where it does."""
 ID = re.compile(r"[^/\x00-\x1f]{1,500}")
 """What can be the id of a document; "." and "..", and what Firestore keeps for itself, cannot."""
+_FIRST, _LAST = -62_135_596_800, 253_402_300_799
+"""0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z, in seconds since 1970."""
 _SIMPLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -93,11 +95,14 @@ def _denied(error: NotSeen) -> NotSeen:
     if error.why is not Why.PERMISSION_DENIED or error.permission or "insufficient permissions" not in error.says:
         return error
     permission = GET_DOCUMENT.permission
-    return NotSeen(error.why, f"{permission} is missing", permission, f"ask for a role with {permission}")
+    mend = advice("ask for a role with {permission}", permission=permission)
+    return NotSeen(error.why, f"{permission} is missing", permission, mend)
 
 
 def _moment(at: Any) -> datetime:
-    return datetime.fromtimestamp(at.seconds + at.nanos / 1e9, UTC)
+    """Times before the year 1 and after 9999 are the nearest that can be told: what reads them refuses both."""
+    seconds = min(max(at.seconds, _FIRST), _LAST)
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds, microseconds=at.nanos // 1000 % 1_000_000)
 
 
 def _quoted(part: str) -> str:
@@ -110,4 +115,4 @@ def _quoted(part: str) -> str:
 def _by_hand(name: str) -> str:
     """gcloud reads no documents."""
     url = f"https://firestore.googleapis.com/v1/{quote(name, safe='/()')}"
-    return f'curl -s -H "Authorization: Bearer $(gcloud auth print-access-token)" {shlex.quote(url)}'
+    return command('curl -s -H "Authorization: Bearer $(gcloud auth print-access-token)" {url}', url=url)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from typing import Annotated, Any, ClassVar, NamedTuple
 from urllib.parse import quote
 
@@ -14,6 +13,7 @@ from diagnostics.evidence.model import BatchStatus, Leg, ServiceConfig, ServiceS
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import Auth, BatchStateProfile, PipelineProfile
+from diagnostics.shell.commands import command, noted
 from diagnostics.sources.batch_state.told import status_of
 from diagnostics.sources.cloud_run import config_of
 from diagnostics.sources.route import Services
@@ -22,6 +22,7 @@ from diagnostics.transport.session import Session
 from diagnostics.transport.web import Answer, get, identity_token
 
 ELSEWHERE = 'name in the profile where it is kept: [[batch_state]] with kind = "firestore" or "command"'
+NAMED = "say where it is asked: url in [batch_state]"
 REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -104,7 +105,7 @@ def _where(state: BatchStateProfile, coordinator: CoordinatorUrl | Unseen) -> _A
         raise NotSeen(Why.DEPENDS, says, coordinator.permission, coordinator.mend)
     if not coordinator.url:
         says = f"the coordinator {coordinator.name} has no URL of its own (its default URL is switched off)"
-        raise NotSeen(Why.NOT_CONFIGURED, says, mend=f"say where it is asked: url in [batch_state]; or {ELSEWHERE}")
+        raise NotSeen(Why.NOT_CONFIGURED, says, mend="; or ".join((NAMED, ELSEWHERE)))
     return _At(coordinator.url, "the coordinator", _shut(coordinator))
 
 
@@ -132,7 +133,7 @@ def _credentials(session: Session, state: BatchStateProfile, url: str) -> tuple[
         if not value:
             what = "an API key" if state.auth is Auth.API_KEY else f"the header {name}"
             says = f"the status endpoint wants {what}, and {variable or 'api_key_env'} is not set"
-            raise NotSeen(Why.NOT_CONFIGURED, says, mend=f"export {variable or 'NAME'}=…")
+            raise NotSeen(Why.NOT_CONFIGURED, says, mend=command("export {variable}=…", variable=variable or "NAME"))
         if not value.isprintable() or not value.isascii():
             raise NotSeen(Why.NOT_CONFIGURED, f"what {variable} holds cannot be sent as a header")
         what = "API key" if state.auth is Auth.API_KEY else f"header {name}"
@@ -149,19 +150,18 @@ def _header(state: BatchStateProfile) -> tuple[str, str] | None:
 
 def _mend(state: BatchStateProfile) -> str:
     if header := _header(state):
-        return f"export {header[1]}=… with the coordinator's key"
+        return noted(command("export {variable}=…", variable=header[1]), "the key that the coordinator takes")
     if state.url:
         return "ask who runs the status endpoint to let this login in, or set auth and audience in [batch_state]"
-    return "ask for roles/run.invoker on the coordinator's service"
+    return "ask for roles/run.invoker on the service of the coordinator"
 
 
 def _by_hand(state: BatchStateProfile, url: str) -> str:
-    words = ""
     if state.auth is Auth.ID_TOKEN:
-        words = '-H "Authorization: Bearer $(gcloud auth print-identity-token)" '
-    elif header := _header(state):
-        words = f'-H "{header[0]}: ${header[1]}" '
-    return f"curl -s {words}{shlex.quote(url)}"
+        return command('curl -s -H "Authorization: Bearer $(gcloud auth print-identity-token)" {url}', url=url)
+    if header := _header(state):
+        return command('curl -s -H "{header}: ${variable}" {url}', header=header[0], variable=header[1], url=url)
+    return command("curl -s {url}", url=url)
 
 
 def _json(answer: Answer) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from diagnostics.evidence.model import BatchStatus, Provenance, Why
@@ -14,6 +14,11 @@ from diagnostics.pipeline.profile import BatchStateProfile
 MOST_ITEMS = 100_000
 MOST = 100_000_000
 """No batch has so many items: a larger number is none."""
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+ZEROS = ("0001-01-01T00:00:00", "1970-01-01T00:00:00")
+"""Times that programs write where they mean none."""
+AHEAD = timedelta(days=1)
+"""A clock may be ahead, and not by so much."""
 TEXT = 200
 """Characters of a text that are kept."""
 
@@ -29,8 +34,7 @@ def status_of(
 
     `updated`: when it was last written, where the place itself knows.
     """
-    told = _Said(state, said)
-    completed = told.field("completed", state.completed)
+    told = _Said(state, said, source.as_of)
     expected, done = told.number("expected", state.expected), told.number("completed", state.completed)
     if expected is None and done is None:
         keys = ", ".join(redact(str(key), 40) for key in sorted(map(str, said))[:20]) or "none"
@@ -40,8 +44,8 @@ def status_of(
     named = told.field("batch", "batch_id") or told.field("batch", "batch")
     if isinstance(named, str) and named and named != batch:
         raise NotSeen(Why.FAILED, f"the {state.name} answered about another batch: {redact(named, 80)}")
-    forced = _forced(state, told.field("forced", state.forced))
-    closed = _closed(state, told.field("closed", state.closed))
+    forced = _forced(state, told.word("forced", state.forced))
+    closed = _closed(state, told.word("closed", state.closed))
     return BatchStatus(
         source=source,
         batch=batch,
@@ -50,7 +54,7 @@ def status_of(
         completed=done,
         failed=told.number("failed", state.failed),
         closed=bool(forced) or closed,
-        items=tuple(redact(str(name), TEXT) for name in completed) if isinstance(completed, list | dict) else None,
+        items=told.names("completed", state.completed),
         forced=forced,
         closed_at=told.moment("closed_at", state.closed_at),
         updated=told.moment("updated", state.updated) or updated,
@@ -60,7 +64,8 @@ def status_of(
 class _Said:
     """The object that was said, read through the paths of the profile."""
 
-    def __init__(self, state: BatchStateProfile, said: Mapping[str, Any]) -> None:
+    def __init__(self, state: BatchStateProfile, said: Mapping[str, Any], now: datetime) -> None:
+        self._now = now
         self._state = state
         self._said = said
 
@@ -80,33 +85,66 @@ class _Said:
         if value is None:
             return None
         if isinstance(value, list | dict):
-            if len(value) > MOST_ITEMS:
-                raise self._impossible(name, f"a list of {len(value)}")
-            return len(value)
+            return len(self._named(name, value))
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._impossible(name, f"{_shown(value)}, where a number was expected")
         if value != value or not 0 <= value <= MOST or value != int(value):
-            raise self._impossible(name, f"{value}, which no number of items can be")
+            raise self._impossible(name, f"{_shown(value)}, which no number of items can be")
         return int(value)
 
+    def names(self, name: str, path: str) -> tuple[str, ...] | None:
+        """What is listed by name; None where it is not listed."""
+        value = self.field(name, path)
+        return self._named(name, value) if isinstance(value, list | dict) else None
+
+    def _named(self, name: str, value: list[Any] | dict[Any, Any]) -> tuple[str, ...]:
+        """The names in a list or table, each once: an item that is listed twice is done once."""
+        if len(value) > MOST_ITEMS:
+            raise self._impossible(name, f"a list of {len(value)}, more than {MOST_ITEMS}")
+        for one in value:
+            if isinstance(one, bool) or not isinstance(one, str | int) or one == "":
+                raise self._impossible(name, f"a list that holds {_shown(one)}, where names of items were expected")
+        return tuple(dict.fromkeys(redact(str(one), TEXT) for one in value))
+
+    def word(self, name: str, path: str) -> Any:
+        """A boolean, a word, a number or a time: what a state can be called."""
+        value = self.field(name, path)
+        if isinstance(value, list | dict) or value != value:
+            raise self._impossible(name, f"{_shown(value)}, where yes, no or a word was expected")
+        return value
+
     def moment(self, name: str, path: str) -> datetime | None:
-        """A time, with its zone; None where none is stated."""
+        """A time, with its zone; None where none is stated, or a zero stands for none."""
         value = self.field(name, path)
         if isinstance(value, str):
             try:
                 value = datetime.fromisoformat(value)
             except ValueError:
                 raise self._impossible(name, f"{_shown(value)}, where a time in RFC 3339 was expected") from None
-        if value is not None and (not isinstance(value, datetime) or value.tzinfo is None):
+        if value is None:
+            return None
+        if not isinstance(value, datetime) or value.tzinfo is None:
             raise self._impossible(name, f"{_shown(value)}, where a time in RFC 3339, with its zone, was expected")
-        return None if value is None else value.astimezone(UTC)
+        if value.isoformat()[:19] in ZEROS:
+            return None
+        if not EARLIEST < value < self._now + AHEAD:
+            raise self._impossible(name, f"{value.isoformat()}, a time that has not been")
+        return value.astimezone(UTC)
 
     def _impossible(self, name: str, what: str) -> NotSeen:
         return NotSeen(Why.FAILED, f"what the {self._state.name} says cannot be used: {name} is {what}")
 
 
 def _shown(value: Any) -> str:
-    return f'"{redact(value, 60)}"' if isinstance(value, str) else redact(repr(value), 60)
+    if isinstance(value, str):
+        return f'"{redact(value, 60)}"'
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > MOST:
+        return f"a number of {value.bit_length()} bits"
+    return (
+        f"a {'list' if isinstance(value, list) else 'table'}"
+        if isinstance(value, list | dict)
+        else redact(repr(value), 60)
+    )
 
 
 def _closed(state: BatchStateProfile, value: Any) -> bool | None:

@@ -20,6 +20,7 @@ from diagnostics.evidence.model import (
     Unseen,
 )
 from diagnostics.pipeline.profile import PipelineProfile, ServiceProfile
+from diagnostics.shell.commands import command
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Code, Finding, Status, Telling
 from diagnostics.steps.tells import Mended, Tells
@@ -128,9 +129,10 @@ def serving(target: ServiceSettings, revisions: Revisions | Unseen) -> RevisionS
 
 
 def update(subscription: str, *flags: str) -> str:
-    """The gcloud line that changes a subscription, given by its full name."""
+    """The gcloud line that changes a subscription, given by its full name, with these flags of ours."""
     _, project, _, name = subscription.split("/")
-    return " ".join(["gcloud pubsub subscriptions update", name, f"--project={project}", *flags])
+    line = "gcloud pubsub subscriptions update {name} --project={project}"
+    return command(" ".join((line, *flags)), name=name, project=project)
 
 
 _RESTS = ("SubscriptionConfig", "ServiceConfig")

@@ -1,4 +1,4 @@
-"""The program as anybody runs it, but that the time of the run is the lab's.
+"""The program as anybody runs it, but that the time of the run is the lab's, if one is named.
 
 `python -m tests.contract.front.program NOW ARGUMENTS` is one run. Without arguments it has imported everything once and forks a child
 for each run that a line on stdin asks for, so that a run costs no imports; the answer to each is a line: exit code, seconds. It opens
@@ -8,9 +8,11 @@ no channel itself: gRPC does not survive a fork once it has one.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
+import pkgutil
 import sys
 import time
 from datetime import datetime, tzinfo
@@ -33,13 +35,15 @@ def pinned(moment: datetime) -> type[datetime]:
 
 
 def run(now: str, arguments: list[str]) -> None:
-    vars(session)["datetime"] = pinned(datetime.fromisoformat(now))
+    if now:
+        vars(session)["datetime"] = pinned(datetime.fromisoformat(now))
     sys.argv = ["pubsub-diag", *arguments]
     main.main()
 
 
 def serve() -> None:
     """Fork a child for each line, and tell how it ended."""
+    from diagnostics.cli import do
     from diagnostics.run import investigate  # noqa: F401
     from diagnostics.transport.clients import load
     from tests.contract.front.messages import installed
@@ -52,6 +56,9 @@ def serve() -> None:
         "google.oauth2.service_account",
     ):
         load(module)
+    for command in pkgutil.iter_modules(do.__path__, f"{do.__name__}."):
+        load(command.name)
+    gc.freeze()
     for line in sys.stdin:
         task = json.loads(line)
         begun = time.monotonic()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from diagnostics.evidence.model import Mark, Means, StartCall
 from diagnostics.readings.ledger import Attempt
 from diagnostics.readings.ledger.attempts import attempts
@@ -144,3 +147,73 @@ def test_a_batch_of_which_only_the_close_was_read_takes_no_lines_of_the_next_sta
     ]
     found = by_batch(attempts(marks, []))
     assert found["B"].gate is not None and found["B"].gate.numbers == {"count": 0, "of": 10}
+
+
+# --- the same as the plain rule, which looks at every attempt for every line
+
+
+def plainly(marks: list[Mark], calls: list[StartCall]) -> list[Attempt]:
+    """What `attempts` says, in as many steps as there are pairs of lines and attempts."""
+    found: list[Attempt] = []
+    spare = list(calls)
+    for mark in sorted(marks, key=lambda m: (m.at, m.means is not Means.RECEIVED)):
+        home = plain_home(mark, found)
+        if home is None:
+            if mark.means is not Means.RECEIVED and not mark.batch:
+                continue
+            home = Attempt()
+            found.append(home)
+        home.marks.append(mark)
+        home.batch = home.batch or mark.batch
+        if mark.means in (Means.RECEIVED, Means.CREATED) and home.call is None:
+            near = [c for c in spare if of_call(c, mark)]
+            home.call = min(near, key=lambda c: abs(c.at - mark.at), default=None)
+            spare = [c for c in spare if c is not home.call]
+    return sorted([*found, *(Attempt(call=c) for c in spare)], key=lambda a: a.started)
+
+
+def plain_home(mark: Mark, found: list[Attempt]) -> Attempt | None:
+    named = [a for a in found if mark.batch and a.batch == mark.batch]
+    if named:
+        return named[-1]
+    if mark.means is Means.RECEIVED:
+        return None
+    may = [a for a in found if not (mark.batch and a.batch)]
+    if mark.trace:
+        fitting = [a for a in may if a.trace == mark.trace]
+    else:
+        fitting = [a for a in may if a.under_way(mark.at)] or [a for a in may if a.lingers(mark.at)]
+        if mark.instance:
+            fitting = [a for a in fitting if a.instance in ("", mark.instance)]
+    if len(fitting) > 1 and mark.date:
+        fitting = [a for a in fitting if a.date == mark.date]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def of_call(call: StartCall, mark: Mark) -> bool:
+    if mark.trace and call.trace:
+        return mark.trace == call.trace
+    slack = timedelta(seconds=2)
+    return call.at - slack <= mark.at <= call.at + timedelta(seconds=call.latency_s) + slack
+
+
+FEW = st.integers(0, 40)
+LINES = st.builds(
+    mark,
+    st.sampled_from([Means.RECEIVED, Means.CREATED, Means.PUBLISHED, Means.GATE, Means.REFUSED, Means.CLOSED]),
+    FEW,
+    batch=st.sampled_from(["", "", "A", "B", "C"]),
+    trace=st.sampled_from(["", "", "a", "b"]),
+    instance=st.sampled_from(["", "i1", "i2"]),
+    date=st.sampled_from(["", "d1", "d2"]),
+)
+CALLS = st.builds(call, FEW, st.integers(0, 10), st.sampled_from([202, 504, 409]), st.sampled_from(["", "a", "b"]))
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(LINES, max_size=14), st.lists(CALLS, max_size=5))
+def test_any_lines_are_sorted_as_the_plain_rule_sorts_them(marks: list[Mark], calls: list[StartCall]) -> None:
+    calls = sorted(calls, key=lambda c: c.at)
+    assert [(a.batch, a.marks, a.call) for a in attempts(marks, calls)] == [
+        (a.batch, a.marks, a.call) for a in plainly(marks, calls)
+    ]

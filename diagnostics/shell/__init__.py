@@ -1,0 +1,1 @@
+"""Command lines for people to copy: the one place that makes them."""

@@ -1,0 +1,83 @@
+"""What an answer to a command that met a fault must not be: late, a crash, an all-clear, or more than without the fault."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from tests.faults.commands import Command
+from tests.faults.faults import Kind
+from tests.faults.running import Ran
+
+GRACE_S = 1.0
+"""For deciding and saying it, once the time is over."""
+CRASHES = ("Traceback (most recent call last)", "internal error", "Fatal Python error")
+UNSAID_IF_NONE = (
+    "not seen", "seen in part", "unknown", "could not", "not known", "not looked", "not read", "did not answer", "cannot", "is missing",
+    "not asked", "refuse", "used up", "did not say", "in part",
+)  # fmt: skip
+"""Words of which a plain answer that leaves something out has one, on stdout or stderr."""
+
+
+class Flaw(NamedTuple):
+    rule: str
+    what: str
+
+
+def flaws(command: Command, kind: Kind, everything: bool, whole: Ran, met: Ran, timeout_s: float) -> Iterator[Flaw]:
+    """`whole`: the same command without a fault; `everything`: all calls met it, not those of one RPC."""
+    over = met.seconds - command.ends(timeout_s)
+    if over > GRACE_S:
+        yield Flaw("late", f"{over:.1f} s over")
+    crash = next((word for word in CRASHES if word in met.err or word in met.out), "")
+    if crash or not 0 <= met.code <= 3:
+        yield Flaw("crash", crash or f"exit {met.code}")
+        return
+    if met.code == 0 and whole.code != 0:
+        yield Flaw("all-clear", f"0, was {whole.code}")
+    if met.code in (1, 2) and whole.code == 0:
+        yield Flaw("alarm", f"{met.code}, was 0")
+    if everything and kind.hides and whole.rpcs and met.code != 3:
+        yield Flaw("nothing seen", f"exit {met.code}")
+    if command.json:
+        yield from _more(answer(whole), answer(met))
+    if met.code == 0 and kind.hides and met.failed and not says_so(command, met):
+        yield Flaw("unsaid", ", ".join(name.rpartition("/")[2] for name in met.failed))
+
+
+def answer(ran: Ran) -> dict[str, Any]:
+    """The diagnosis; empty where there is none."""
+    try:
+        said = json.loads(ran.out)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def says_so(command: Command, met: Ran) -> bool:
+    """Whether it says at all that something was not seen."""
+    if command.json:
+        said = answer(met)
+        return bool(said.get("unknown")) or any(f["status"] == "unknown" for f in said.get("findings", ()))
+    return any(word in f"{met.out}{met.err}".lower() for word in UNSAID_IF_NONE)
+
+
+def _more(whole: dict[str, Any], met: dict[str, Any]) -> Iterator[Flaw]:
+    """Claims that are not made where all is seen."""
+    if new := _named(met, "findings", "status", ("fault", "warning")) - _named(
+        whole, "findings", "status", ("fault", "warning", "advice")
+    ):
+        yield Flaw("another finding", ", ".join(sorted(new)))
+    if new := _named(met, "causes", "confidence", ("confirmed",)) - _named(
+        whole, "causes", "confidence", ("confirmed",)
+    ):
+        yield Flaw("another confirmed", ", ".join(sorted(new)))
+    if new := _named(met, "ruled_out") - _named(whole, "ruled_out"):
+        yield Flaw("cleared", ", ".join(sorted(new)))
+
+
+def _named(said: dict[str, Any], kind: str, field: str = "", values: tuple[str, ...] = ()) -> set[str]:
+    return {
+        f"{one['code']}@{one.get('leg') or ''}" for one in said.get(kind, ()) if not field or one.get(field) in values
+    }
