@@ -33,8 +33,13 @@ def health(
         ),
     ] = None,
     require: Annotated[
-        str, Option(metavar="LEVELS", help="Of config, path and traffic: those whose unknowns count.")
-    ] = "config,path",
+        str | None,
+        Option(
+            metavar="LEVELS",
+            help="Of config, path and traffic: those whose unknowns count; else config, path, and traffic where it is not idle but "
+            "cannot be looked at.",
+        ),
+    ] = None,
     wait: Annotated[
         str | None,
         Option(metavar="TIME", help="While a required level cannot be told yet, ask again, at most this long: 10m."),
@@ -60,14 +65,14 @@ def health(
     ] = False,
 ) -> int:
     """Is the pipeline well? Configuration, path and traffic apart; needs no batch."""
-    required = tuple(dict.fromkeys(filter(None, (word.strip() for word in require.split(",")))))
+    required = tuple(dict.fromkeys(filter(None, (word.strip() for word in (require or "").split(",")))))
     if wrong := [word for word in required if word not in LEVELS]:
         raise Trouble(f"--require {wrong[0]!r}: expected some of {', '.join(LEVELS)}", "--require config,path,traffic")
     from diagnostics.cli.do import health as do
 
     check = do.Check(
         deploy=since_deploy,
-        require=required,
+        require=required if require is not None else do.USUAL,
         wait=do.patience(wait),
         canary=canary,
         expected=(*do.expected("commit", expect_commit or ()), *do.expected("image", expect_image or ())),

@@ -9,8 +9,9 @@ from msgspec import Struct
 
 from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.consequences import AFTER
+from diagnostics.question.ask import SHOWN
 from diagnostics.shell.commands import command
-from diagnostics.steps import push_auth, serving, since_deploy, traffic
+from diagnostics.steps import delivered, push_auth, serving, since_deploy, traffic
 from diagnostics.steps.finding import Finding, Status
 from diagnostics.steps.published import topic
 
@@ -70,7 +71,10 @@ def claim_of(finding: Finding) -> Claim:
 def levels(findings: Sequence[Finding], require: Sequence[str]) -> tuple[Level, ...]:
     """How each level stands. A level that nothing speaks of is unknown."""
     telling = [f for f in findings if f.code not in _ADVISES]
-    return tuple(_level(claim, [f for f in telling if claim_of(f) is claim], claim in require) for claim in Claim)
+    required = {claim for claim in Claim if claim in require}
+    if SHOWN in require and any(f.code == delivered.UNSEEN.name and f.status is Status.UNKNOWN for f in telling):
+        required.add(Claim.TRAFFIC)  # no traffic is no trouble; traffic that nobody may look at may be
+    return tuple(_level(claim, [f for f in telling if claim_of(f) is claim], claim in required) for claim in Claim)
 
 
 def status_of_levels(found: Sequence[Level]) -> Status:

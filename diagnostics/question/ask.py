@@ -24,6 +24,10 @@ class Deploy(Struct, frozen=True, kw_only=True):
     """When that revision was made; None: the sources tell."""
 
 
+SHOWN = "shown"
+"""Among the levels that a health check requires: that Google shows how pushes are answered, though there may be none to speak of."""
+
+
 class Expected(Struct, frozen=True, kw_only=True):
     """What has to be serving."""
 
@@ -54,7 +58,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     expected: tuple[Expected, ...] = ()
     """Health check only: what has to be serving."""
     require: tuple[str, ...] = ("config", "path")
-    """Health check only: levels whose unknowns count."""
+    """Health check only: levels whose unknowns count; and SHOWN."""
 
     def end(self, now: datetime) -> datetime:
         """End of all windows."""

@@ -19,6 +19,7 @@ from diagnostics.evidence.model import (
     ChangeLog,
     CustomRoles,
     Leg,
+    LiveCall,
     LiveHealth,
     LogRow,
     ProjectInfo,
@@ -403,8 +404,12 @@ def _live(case: Passage, about: Subject | None, live: LiveHealth) -> Finding:
         f"live call at {clock(signed.at, case.now)}: without token {anonymous.status}, "
         f"with the push account's token {signed.status}"
     )
-    if 200 <= signed.status < 300:
+    if 200 <= signed.status < 300 and 200 <= anonymous.status < 300:
+        status, more = Status.OK, "; whoever has no token gets in, too: this proves nothing about sign-in"
+    elif 200 <= signed.status < 300:
         status, more = Status.OK, "; this proves invoker and audience, not that Google's agent may mint"
+    elif signed.status in (401, 403) and not _lacks(signed):
+        status, more = Status.UNKNOWN, "; not in Cloud Run's words: a proxy on our way, or the application, says so"
     elif signed.status in (401, 403) and not case.gets_in:
         status, more = Status.FAULT, ""
     else:
@@ -548,8 +553,9 @@ def _denied(
 _GRANTS = frozenset({"SetIamPolicy", "CreateService", "DeleteService"})
 
 
-def _lacks(forbidden: Turned) -> bool:
-    """Whether Google says that the caller lacks the right. The other sentence it has is also said where there is no token."""
+def _lacks(forbidden: Turned | LiveCall) -> bool:
+    """Whether Google says that the caller lacks the right. In its log the other sentence that it has is also said where there is no token;
+    to the caller it says only this one, for 401, too."""
     return "does not have permission" in forbidden.text
 
 

@@ -78,8 +78,10 @@ def test_idle_is_said_where_the_topic_shows_that_nothing_was_published(
 
 def test_what_is_published_and_cannot_be_seen_is_not_idle(at: Any, capsys: pytest.CaptureFixture[str]) -> None:
     with at(QUIET.format(more="caller: {lacks: [monitoring.timeSeries.list]}")):
-        _, said = asked(capsys)
-        assert levels(said)["traffic"] == "unknown"
+        code, said = asked(capsys)
+        assert (code, said["status"], levels(said)["traffic"]) == (3, "unknown", "unknown")
+        assert said["headline"].startswith("traffic: what was published could not be seen")
+        assert asked(capsys, "--require", "config,path")[0] == 0
 
 
 def test_an_unknown_counts_only_where_its_level_is_required(at: Any, capsys: pytest.CaptureFixture[str]) -> None:

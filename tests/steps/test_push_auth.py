@@ -626,8 +626,13 @@ def test_a_disabled_account_is_said_and_not_what_may_mint_for_it() -> None:
 # --- a call of our own --------------------------------------------------------------------------------------------------------
 
 
-def live(status: int) -> LiveHealth:
-    anonymous, signed = (LiveCall(at=NOW, status=s, latency_s=0.1) for s in (403, status))
+FORBIDDEN_PAGE = (
+    "<title>403 Forbidden</title><h2>Your client does not have permission to get URL /health from this server.</h2>"
+)
+
+
+def live(status: int, text: str = FORBIDDEN_PAGE, anonymous_status: int = 403) -> LiveHealth:
+    anonymous, signed = (LiveCall(at=NOW, status=s, latency_s=0.1, text=text) for s in (anonymous_status, status))
     return LiveHealth(source=SOURCE, anonymous=anonymous, authenticated=signed)
 
 
@@ -635,6 +640,17 @@ def test_our_own_call_is_no_proof_against_pushes_that_get_in() -> None:
     assert one(findings(live=live(403)), "live").status is Status.FAULT
     assert one(findings(live=live(403), log=log(answered(28))), "live").status is Status.UNKNOWN
     assert one(findings(live=live(200)), "live").status is Status.OK
+
+
+def test_a_refusal_of_our_own_call_is_the_services_only_in_its_words() -> None:
+    for status in (401, 403):
+        assert one(findings(live=live(status)), "live").status is Status.FAULT
+        assert one(findings(live=live(status, "Please sign in to the network.")), "live").status is Status.UNKNOWN
+
+
+def test_where_everybody_gets_in_our_own_call_proves_nothing_about_sign_in() -> None:
+    assert "proves nothing" in one(findings(live=live(200, "ok", anonymous_status=200)), "live").says
+    assert "proves invoker" in one(findings(live=live(200, "ok")), "live").says
 
 
 def test_refusals_are_told_though_the_configuration_is_hidden() -> None:

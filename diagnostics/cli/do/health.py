@@ -20,7 +20,7 @@ from diagnostics.cli.health import NEWEST
 from diagnostics.conclude.diagnosis import Diagnosis, Exit
 from diagnostics.conclude.levels import claim_of
 from diagnostics.pipeline.profile import PipelineProfile
-from diagnostics.question.ask import Ask, Deploy, Expected
+from diagnostics.question.ask import SHOWN, Ask, Deploy, Expected
 from diagnostics.report import formats, markdown
 from diagnostics.run.health import NoSuchDeployError
 from diagnostics.run.investigate import Case, investigate
@@ -36,11 +36,15 @@ AGAIN_S = 15.0
 WORST_FIRST = (Exit.FAULT, Exit.UNKNOWN, Exit.WARNING, Exit.OK)
 
 
+USUAL = ("config", "path", SHOWN)
+"""What is required where nobody says."""
+
+
 class Check(NamedTuple):
     """What the command line asks for."""
 
     deploy: str | None = None
-    require: tuple[str, ...] = ("config", "path")
+    require: tuple[str, ...] = USUAL
     wait: timedelta = timedelta()
     canary: bool = False
     expected: tuple[Expected, ...] = ()
