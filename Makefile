@@ -9,7 +9,7 @@ LIMIT ?= 0
 SHARE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint types layers score conditions matrices pairs distractors blindness sameness secrets kill-matrix fuzz faults bench lock audit clean
+.PHONY: help demo test browser lint types layers score conditions matrices pairs distractors blindness sameness secrets kill-matrix paste fuzz faults bench lock audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -68,6 +68,9 @@ sameness: .venv/tested ## the same told otherwise: names, times, order, clocks, 
 	@$(BIN)/python -m tests.matrices.sameness --jobs $(JOBS)
 
 matrices: blindness sameness distractors pairs ## all four of what holds the verdict
+
+paste: .venv/tested ## every printed command of every scenario, with odd names, typed into real shells (a quarter of an hour)
+	@$(BIN)/python -m tests.shell.pasted
 
 fuzz: .venv/tested ## feed bundles that nobody made: FUZZ_SECONDS=n
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris

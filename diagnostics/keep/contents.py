@@ -16,6 +16,7 @@ from diagnostics.evidence import model
 from diagnostics.evidence.model import Evidence, Key, Leg, SubscriptionConfig, Unseen, Why
 from diagnostics.keep.apart import Parts, Read, Unreadable, brief, entries, one_line, read
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ProfileError, RedactProfile, check
+from diagnostics.shell.commands import is_harmless
 
 S = TypeVar("S", bound=Struct)
 T = TypeVar("T")
@@ -123,7 +124,7 @@ class Contents:
             elif key in seen:
                 raise Unreadable(f"holds {kind.__name__} twice")
             else:
-                seen[key] = found
+                seen[key] = _offering(found)
         return {**gaps, **seen}
 
     def lacking(self, wanted: Iterable[Key], evidence: Mapping[Key, Evidence | Unseen]) -> dict[Key, Unseen]:
@@ -234,3 +235,11 @@ def in_utc(value: Any) -> None:
     elif isinstance(value, tuple | list):
         for inner in value:
             in_utc(inner)
+
+
+def _offering(found: Evidence | Unseen) -> Evidence | Unseen:
+    """Without commands that run or write more than they name: no run writes such, and somebody would paste them."""
+    if isinstance(found, Unseen):
+        return found if is_harmless(found.mend) else replace(found, mend="")
+    source = found.source
+    return found if is_harmless(source.by_hand) else replace(found, source=replace(source, by_hand=""))

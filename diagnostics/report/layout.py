@@ -54,9 +54,9 @@ class Layout:
         """The label and then a command that can be copied as it stands: lines end between words, with a backslash, and what explains it
         stands on lines of its own if it has to. Advice in prose is only wrapped; what stands in quotes in it is not divided either."""
         hang = " " * (len(label) if indent is None else indent)
-        if not is_whole(line):  # prose with an apostrophe
-            return self.wrap(label, line, indent)
         said, told = parted(line)
+        if not is_whole(said):  # prose with an apostrophe
+            return self.wrap(label, line, indent)
         end = " \\" if is_command(said) else ""
         rows = [label]
         for at, word in enumerate(raw_words(said)):

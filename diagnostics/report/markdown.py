@@ -52,7 +52,10 @@ def escape(words: str) -> str:
 
 
 def code(words: str, cell: bool = False) -> str:
-    """A code span, however many backticks are in the words. In a cell even a code span must not hold a bare bar."""
+    """A code span, however many backticks are in the words. In a cell even a code span must not hold a bare bar; and a bar behind a
+    backslash ends the cell for some readers and not for others, however it is escaped, so that it is written in HTML."""
+    if cell and "\\|" in words:
+        return f"<code>{''.join(c if c.isalnum() or c == ' ' else f'&#{ord(c)};' for c in words)}</code>"
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", words)), default=0))
     pad = " " if words[:1] in ("`", " ") or words[-1:] in ("`", " ") else ""
     span = f"{fence}{pad}{words}{pad}{fence}" if words else ""

@@ -10,7 +10,7 @@ from diagnostics import __version__
 from diagnostics.conclude.diagnosis import Diagnosis, Missing, Named, RuledOut, State, Suppressed, Suspect
 from diagnostics.evidence.model import Leg, Why
 from diagnostics.report import ladder, levels
-from diagnostics.report.escape import clean_all
+from diagnostics.report.escape import clean, clean_all
 from diagnostics.report.layout import Layout, clock
 from diagnostics.shell.commands import command, is_command
 from diagnostics.steps.finding import Finding, Kind, Status, Where
@@ -34,8 +34,8 @@ def render(diagnosis: Diagnosis, layout: Layout, verbose: bool = False, run: str
         [ladder.render(said, layout, every_row=verbose)] if said.ladder else [],
         [levels.render(said.levels, layout)] if said.levels else [],
         _findings(said, layout, verbose) if verbose or not whole else [],
-        [*_causes(said, layout, verbose), *_rest(said, layout, verbose)],
-        _by_hand(said, layout) if verbose else [],
+        [*_causes(said, layout, verbose), *_rest(said, layout, verbose), *_then(diagnosis, layout)],
+        _by_hand(diagnosis, layout) if verbose else [],
         [_said("saved", f"run {run}", layout)] if run else [],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
@@ -219,10 +219,15 @@ def _rest(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
     lines += [_said("" if at else "accepted", acceptance(s), layout, hang=2) for at, s in enumerate(said.suppressed)]
     for number, step in enumerate(said.next, 1):
         lines.append(_offered("do now" if number == 1 else "", step, layout, number=f"{number}  "))
-    if said.pipeline.command == "batch" and (said.items or said.unnamed) and said.state is not State.DONE:
-        batch = said.batch.id if said.batch else ""
-        lines.append(_offered("then", command("pubsub-diag batch {batch} --items", batch=batch), layout))
     return lines
+
+
+def _then(said: Diagnosis, layout: Layout) -> list[str]:
+    """Where its items are listed. Of the answer as it is, since what is made clean is another name."""
+    if said.pipeline.command != "batch" or not (said.items or said.unnamed) or said.state is State.DONE:
+        return []
+    batch = said.batch.id if said.batch else ""
+    return [_offered("then", command("pubsub-diag batch {batch} --items", batch=batch), layout)]
 
 
 def _unexplained(said: Diagnosis, layout: Layout) -> list[str]:
@@ -324,7 +329,8 @@ def _finding(finding: Finding) -> str:
 
 
 def _by_hand(said: Diagnosis, layout: Layout) -> list[str]:
-    return [layout.command(f"by hand  {kind}: ", line, indent=9) for kind, line in sorted(said.sources.items())]
+    lines = [(kind, clean(line)) for kind, by in sorted(said.sources.items()) for line in by.splitlines()]
+    return [layout.command(f"by hand  {kind}: ", line, indent=9) for kind, line in lines]
 
 
 def _offered(word: str, line: str, layout: Layout, number: str = "") -> str:

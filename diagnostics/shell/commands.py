@@ -19,10 +19,12 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-PROGRAMS = ("pubsub-diag", "gcloud", "curl", "pip", "export", "unset", "sudo", "for")
+PROGRAMS = ("pubsub-diag", "gcloud", "curl", "pip", "export", "unset", "sudo")
 """First words of the commands that are printed; advice in prose begins with none of them."""
 LONGEST = 1000
 """Letters of a name that is typed; Google's names and ids are shorter by far."""
+LONGEST_LINE = 100_000
+"""Letters of a command: more than any filter of a log may have."""
 CANNOT_BE_TYPED = "cannot be typed here"
 
 _HOLE = re.compile(r"\{([a-z_]+)\}")
@@ -31,6 +33,10 @@ _PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./-][A-Za-z0-9_@%+=:,./-]*")
 _INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"))
 """Unicode's categories of what a terminal obeys, does not show, or shows as something else."""
 _CHAINING = (";", "|", "&")
+_OPERATORS = frozenset(";|&<>()\n")
+_TOKEN = re.compile(r"\$\(gcloud auth print-(?:access|identity)-token\)")
+_VARIABLE = re.compile(r"\$[A-Z_][A-Z0-9_]*")
+_LOOP = "for i in 1 2 3; do "
 _NOTE = "   # "
 _OR = "or: "
 
@@ -90,7 +96,7 @@ def typeable(name: str) -> bool:
 
 def is_command(line: str) -> bool:
     """Whether it is a command rather than advice in prose."""
-    return line.split(" ")[0] in PROGRAMS
+    return line.split(" ")[0] in PROGRAMS or line.startswith(_LOOP)
 
 
 def is_quoted(before: str) -> bool:
@@ -139,6 +145,26 @@ def raw_words(line: str) -> list[str]:
             words[-1] += letter
         reading.read(letter)
     return [word for word in words if word]
+
+
+def is_harmless(line: str) -> bool:
+    """Whether a line that was not made here is one command of a program that we name, without anything that a shell would run or write
+    beside it; prose and queries without anything that a shell would run inside them."""
+    if len(line) > LONGEST_LINE:
+        return False
+    said = parted(line)[0]
+    looped = re.fullmatch(rf"{_LOOP}(curl .*); done", said)
+    said = _TOKEN.sub("TOKEN", looped[1] if looped else said)
+    if not is_command(said):
+        return "$(" not in said and "`" not in said
+    reading = Reading()
+    for at, letter in enumerate(said):
+        if reading.quotes != "'" and not reading.escaped:
+            runs = letter in "`!" or (letter == "$" and not (reading.quotes and _VARIABLE.match(said, at)))
+            if runs or (reading.is_open and letter in _OPERATORS):
+                return False
+        reading.read(letter)
+    return is_whole(said)
 
 
 # --- filling in -----------------------------------------------------------------------------------------------------------

@@ -187,8 +187,11 @@ def _of_its_own(binding: Binding) -> bool:
 def _described(name: str) -> str:
     """The command that shows a custom role, of a project or of an organisation."""
     kind, owner, _, role = name.split("/")
-    of = "--project={owner}" if kind == "projects" else "--organization={owner}"
-    return command("gcloud iam roles describe {role} " + of, role=role, owner=owner)
+    return command(
+        "gcloud iam roles describe {role} " + ("--project={owner}" if kind == "projects" else "--organization={owner}"),
+        role=role,
+        owner=owner,
+    )
 
 
 def _role(session: Session, name: str) -> CustomRole:

@@ -285,12 +285,14 @@ def log_provenance(
 ) -> Provenance:
     query = both(between(*window), clause)
     project, others = places[0].split("/")[1], [place for place in places if place.count("/") > 1]
-    names = " --resource-names={places}" if others or len(places) > 1 else ""
+    several = others or len(places) > 1
     return Provenance(
         source=source,
         query=query,
         by_hand=command(
-            "gcloud logging read {query} --project={project}" + names + " --order=desc --limit=1000",
+            "gcloud logging read {query} --project={project}"
+            + (" --resource-names={places}" if several else "")
+            + " --order=desc --limit=1000",
             query=query,
             project=project,
             places=",".join(places),

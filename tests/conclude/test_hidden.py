@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from diagnostics.causes.model import Role
+from diagnostics.conclude.adding import leg_of
 from diagnostics.conclude.diagnosis import Diagnosis, Header, State
 from diagnostics.evidence.model import (
     Backlog,
@@ -179,3 +180,16 @@ def test_a_live_trouble_of_the_subscription_is_active_and_a_dormant_one_latent()
     assert said["poison-retry-storm"] == "active"
     later = asked(pushes(ack=20), waiting(0, 0))
     assert all(c.does == c.role.value for c in later.causes)
+
+
+@pytest.mark.parametrize(
+    ("line", "leg"),
+    [
+        ("pubsub-diag delivery --leg completion", Leg.COMPLETION),
+        ("pubsub-diag batch 'x --leg sideways' --items", None),
+        ("pubsub-diag batch --items -- '--leg'", None),
+        ("pubsub-diag batch --items -- --leg sideways", None),
+    ],
+)
+def test_a_batch_is_no_leg_whatever_it_is_called(line: str, leg: Leg | None) -> None:
+    assert leg_of(line) is leg

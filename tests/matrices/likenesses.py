@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import random
 import re
 from collections.abc import Callable, Iterator
@@ -65,18 +66,20 @@ def likenesses(case: Case) -> Iterator[Likeness]:
 # --- names ----------------------------------------------------------------------------------------------------------------
 
 
-def renamed(case: Case) -> Case:
-    """Project, services, topics, subscriptions, accounts and batches called otherwise, wherever they stand."""
-    names = sorted(_names(case), key=lambda name: (-len(name), name))
+def renamed(case: Case, other: Callable[[str, int], str] | None = None) -> Case:
+    """Project, services, topics, subscriptions, accounts and batches called otherwise, wherever they stand: as `other` calls the name and
+    its number."""
+    names = sorted(names_in(case), key=lambda name: (-len(name), name))
+    called = other or _other
 
-    def rename(text: str) -> str:
+    def rename(text: str, written: Callable[[str], str] = str) -> str:
         for number, name in enumerate(names):
             text = re.sub(rf"(?<!\w)(?<!\w-){re.escape(name)}(?![\w])", f"\x00{number}\x00", text)
         for number, name in enumerate(names):
-            text = text.replace(f"\x00{number}\x00", _other(name, number))
+            text = text.replace(f"\x00{number}\x00", written(called(name, number)))
         return text
 
-    text = rename(gzip.decompress(dump(case, None)).decode())
+    text = rename(gzip.decompress(dump(case, None)).decode(), lambda name: json.dumps(name)[1:-1])
     for value, salt in _hashed(case):
         text = text.replace(hashed(value, salt), hashed(rename(value), rename(salt)))
     return parse(gzip.compress(text.encode(), 1)).case
@@ -91,7 +94,7 @@ def _hashed(case: Case) -> Iterator[tuple[str, str]]:
                 yield topic, service.source.query
 
 
-def _names(case: Case) -> set[str]:
+def names_in(case: Case) -> set[str]:
     profile = case.profile
     legs = [leg for leg in (profile.request, profile.completion) if leg is not None]
     found = {profile.project, profile.coordinator.service, profile.worker.service}

@@ -6,6 +6,7 @@ import json as std
 import re
 import sys
 from datetime import date
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -378,3 +379,12 @@ def test_a_missing_library_is_told_before_anything_is_looked_at(
     with pytest.raises(formats.NeedsLibraryError, match=library.replace("_", "-")):
         formats.require(form)
     formats.require("nagios")
+
+
+@pytest.mark.parametrize("words", ["a|b", "gcloud x 'a\\|b'", "pubsub-diag batch '``|`\\|\\\\|' --items", "a\\"])
+def test_a_command_in_a_cell_is_the_same_when_it_is_copied(words: str) -> None:
+    row = f"| x | y |\n| --- | --- |\n| {markdown.code(words, cell=True)} | z |\n"
+    cell = re.search(r"<td>(.*?)</td>", MarkdownIt("gfm-like", {"linkify": False, "html": True}).render(row))
+    assert cell is not None
+    assert unescape(re.sub(r"</?code>", "", cell[1])) == words
+    assert not re.search(r"\\\\+\|", row)

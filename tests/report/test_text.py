@@ -212,6 +212,35 @@ def test_hostile_text_is_shown_and_not_obeyed(night: Diagnosis) -> None:
         assert "\\x1b[2J" in output
 
 
+@pytest.mark.parametrize(
+    ("batch", "then"),
+    [
+        ("batch_$(touch${IFS}PWN)", "then       pubsub-diag batch 'batch_$(touch${IFS}PWN)' --items"),
+        ("-rf", "then       pubsub-diag batch --items -- -rf"),
+        ("a\x1b[2J\u202e", "then       pubsub-diag batch BATCH --items   # BATCH cannot be typed here"),
+    ],
+)
+def test_the_name_of_a_batch_is_one_argument_or_left_out(night: Diagnosis, batch: str, then: str) -> None:
+    assert night.batch is not None
+    assert line(text.render(replace(night, batch=replace(night.batch, id=batch)), WIDE), "then") == then
+
+
+def test_a_command_goes_on_in_the_next_line_behind_a_backslash(night: Diagnosis) -> None:
+    why = "and why it is so, at some length, as far as it goes"
+    step = f"gcloud pubsub subscriptions update s --project=p --min-retry-delay=10s --max-retry-delay=600s   # {why}"
+    said = text.render(replace(night, next=(step,)), Layout(80))
+    assert (
+        "do now     1  gcloud pubsub subscriptions update s --project=p \\\n"
+        "              --min-retry-delay=10s --max-retry-delay=600s\n"
+        f"              # {why}\n"
+    ) in said
+
+
+def test_every_query_of_a_source_has_its_own_line(night: Diagnosis) -> None:
+    said = text.render(replace(night, sources={"Backlog": "sum(a)\nmax(b)"}), WIDE, verbose=True)
+    assert "by hand  Backlog: sum(a)\nby hand  Backlog: max(b)\n" in said
+
+
 def test_clock_gives_the_date_only_when_it_is_another() -> None:
     now = datetime(2026, 2, 8, 14, 21, 7, tzinfo=UTC)
     assert clock(now, now, seconds=True) == "14:21:07Z"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import diagnostics
@@ -13,7 +14,7 @@ from diagnostics.shell.commands import PROGRAMS
 PACKAGE = Path(diagnostics.__file__).parent
 MAKES, FILLS = "shell/commands.py", ("command", "advice")
 HOLE = "\0"
-_PROGRAMS = "|".join(p for p in (*PROGRAMS, "bq", "kubectl", "gsutil") if p != "for")
+_PROGRAMS = "|".join((*PROGRAMS, "bq", "kubectl", "gsutil"))
 COMMAND = re.compile(rf"(?<![\w-])(?:{_PROGRAMS}) [a-z-]+[^`;:{HOLE}]*{HOLE}")
 """A program, a word, and later in the same command something that varies."""
 NAMED_SO = ("mend", "by_hand", "settled_by", "undo")
@@ -28,6 +29,7 @@ ALLOWED = {
 """Of these files one kind of line: nothing varies in it but what we made ourselves."""
 
 
+@cache
 def sources() -> list[tuple[str, ast.Module]]:
     paths = sorted(p for p in PACKAGE.rglob("*.py") if p.relative_to(PACKAGE).parts[0] != "lab")
     return [(str(p.relative_to(PACKAGE)), ast.parse(p.read_text(encoding="utf-8"))) for p in paths]

@@ -24,6 +24,7 @@ STUBS = (
     "mark-of-the-test",
 )
 MARK = "mark-of-the-test"
+SWALLOWED = "(took the next line with it)"
 SECONDS = 120
 _STUB = """#!/bin/sh
 printf '%s\\0' "$#" "${0##*/}" "$@" >>"$NOTED_DOWN"
@@ -80,18 +81,20 @@ class Room:
 
     def _calls(self) -> list[list[Called]]:
         words = self._noted.read_bytes().decode("utf-8", "surrogateescape").split("\0")[:-1]
-        calls: list[list[Called]] = [[]]
+        calls: list[list[Called]] = []
+        since: list[Called] = []
         at = 0
         while at < len(words):
             count, program = int(words[at]), words[at + 1]
-            arguments = tuple(words[at + 2 : at + 2 + count])
+            called = Called(program, tuple(words[at + 2 : at + 2 + count]))
             at += 2 + count
-            if program == MARK:
-                assert arguments == (str(len(calls) - 1),), "a line swallowed the next one"
-                calls.append([])
+            if program != MARK:
+                since.append(called)
             else:
-                calls[-1].append(Called(program, arguments))
-        return calls[:-1]
+                calls += [[Called(SWALLOWED, ())] for _ in range(len(calls), int(called.arguments[-1]))]
+                calls.append(since)
+                since = []
+        return calls
 
     def _made(self) -> list[str]:
         found = [*self.here.iterdir(), *self.home.iterdir()]

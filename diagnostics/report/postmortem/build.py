@@ -156,7 +156,9 @@ def _queries(seen: Seen) -> Iterator[Query]:
                 as_of=part.source.as_of,
                 note=part.source.note if part.source.complete else f"in part {part.source.note}".strip(),
                 query=tuple(part.source.query.splitlines()[:6]),
-                by_hand=tuple(part.source.by_hand.splitlines()[:6]),
+                by_hand=tuple(
+                    line for line in part.source.by_hand.splitlines()[:6] if len(line) <= LONGEST
+                ),  # a half is none
             )
     yield from (newest[key] for key in sorted(newest, key=lambda k: (k[0], k[1] or "")))
 
