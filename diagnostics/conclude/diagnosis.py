@@ -10,6 +10,7 @@ from msgspec import Struct
 from diagnostics.causes.model import Confidence, Role
 from diagnostics.conclude.levels import Level
 from diagnostics.evidence.model import Leg, Stage, Unseen
+from diagnostics.shell.commands import is_harmless
 from diagnostics.steps.finding import Finding, Row, Status
 
 SCHEMA_VERSION = 1
@@ -100,7 +101,7 @@ class Missing(Struct, frozen=True, kw_only=True):
             why=unseen.why.value,
             says=unseen.says,
             permission=unseen.permission,
-            mend=unseen.mend,
+            mend=unseen.mend if is_harmless(unseen.mend) else "",  # what redaction has cut may be anything
             matters=matters,
             would_say=would_say,
         )

@@ -26,6 +26,7 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger, Life
 from diagnostics.readings.stakes import stakes_of
+from diagnostics.shell.commands import is_harmless
 from diagnostics.steps import progress
 from diagnostics.steps.finding import Bears, Finding, Kind, Row, Status, Where
 from diagnostics.steps.words import clock, span
@@ -381,7 +382,7 @@ class Teller:
         return {
             f"{kind}{f'@{leg.value}' if leg else ''}": found.source.by_hand
             for (kind, leg), found in self._evidence.items()
-            if isinstance(found, Evidence) and found.source.by_hand
+            if isinstance(found, Evidence) and found.source.by_hand and is_harmless(found.source.by_hand)
         }
 
 

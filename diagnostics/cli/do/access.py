@@ -190,6 +190,8 @@ def _state(session: Session, tested: Rights, fresh: Freshness, layout: Layout) -
     yield layout.wrap("metrics  ", f"newest point {_age(session, fresh.metrics)}")
     yield layout.wrap("logs     ", f"newest entry {_age(session, fresh.logs)}")
     yield layout.wrap("clock    ", _clock(fresh))
+    for name, mend in sorted(_off(tested, fresh).items()):
+        yield layout.command(f"OFF      {name}: ", mend, indent=9)
     yield layout.wrap("APIs     ", " · ".join(_apis(tested, fresh)))
 
 
@@ -216,7 +218,6 @@ def _apis(tested: Rights, fresh: Freshness) -> list[str]:
     quiet = sorted(set(APIS.values()) - on - set(off) - {MINTS, DOCUMENTS})
     short = [name.removesuffix(".googleapis.com") for name in sorted(on)]
     return [
-        *(f"OFF {name}: {mend}" for name, mend in sorted(off.items())),
         *([f"on: {', '.join(short)}"] if short else []),
         *([f"did not say: {', '.join(quiet)}"] if quiet else []),
         f"not asked: {MINTS} (it only mints tokens)",

@@ -235,12 +235,18 @@ def actions(seen: Seen, prevent: Mapping[str, str]) -> tuple[Action, ...]:
     ]
     mends = {gap.mend: gap for gap in gaps(seen) if gap.mend and gap.matters}
     found += [
-        Action(kind="detect", says=f"Make {gap.what} visible: {mend}", source="not seen") for mend, gap in mends.items()
+        Action(kind="detect", says=f"Make {gap.what} visible{_with(mend)}", source="not seen")
+        for mend, gap in mends.items()
     ]
     if seen.last.recovery.resubmit_count:
         says = f"Decide what becomes of the {count(seen.last.recovery.resubmit_count, 'item')} that will not come by themselves."
         found.append(Action(kind="repair", says=says, source="residue"))
     return tuple({(a.kind, a.says): a for a in found}.values())
+
+
+def _with(mend: str) -> str:
+    """Where it stands among words of runbooks, in which backticks mark code."""
+    return f": {mend}" if "`" not in mend else ", as it says there"
 
 
 def lessons(seen: Seen, detectable: Moment, noticed: Moment) -> tuple[tuple[str, ...], tuple[str, ...]]:
