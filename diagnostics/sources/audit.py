@@ -16,6 +16,7 @@ from diagnostics.sources.audit_payload import says_of
 from diagnostics.sources.entries import both, either, logs, one_of
 from diagnostics.sources.route import Services, audit_places, full_subscription, full_topic
 from diagnostics.sources.search import log_provenance, search, still_kept
+from diagnostics.transport.log_reads import Leaves
 from diagnostics.transport.session import Session
 
 KEPT = timedelta(days=400)
@@ -56,7 +57,7 @@ def change_log(
         )
     asked = both(logs(ACTIVITY, SYSTEM_EVENT, POLICY), either(f"({clause})" for clause in about))
     places = audit_places(pipeline, services, named)
-    found = still_kept(session, since, until, search(session, places, asked, since, until), KEPT)
+    found = still_kept(session, since, until, search(session, places, asked, since, until, leaves=Leaves.CHANGED), KEPT)
     changes = tuple(_change(one) for one in audited(found.items, policies_before(session, places, since, found.items)))
     source = log_provenance(session, "audit logs", places, asked, (since, until), found)
     return ChangeLog(source=source, since=since, changes=changes)
@@ -99,7 +100,7 @@ def policies_before(session: Session, places: Sequence[str], since: datetime, fo
         return []
     asked = both(logs(ACTIVITY), one_of("protoPayload.resourceName", names), 'protoPayload.methodName:"SetIamPolicy"')
     try:
-        return list(search(session, places, asked, since - KEPT, since).items)
+        return list(search(session, places, asked, since - KEPT, since, leaves=Leaves.CHANGED).items)
     except NotSeen:
         return []
 

@@ -46,6 +46,7 @@ from diagnostics.sources.entries import (
 )
 from diagnostics.sources.route import Receiver, Services, log_places
 from diagnostics.sources.search import PAGE_SIZE, WAY_ON, Found, Search, log_provenance, search, still_kept
+from diagnostics.transport.log_reads import Leaves
 from diagnostics.transport.session import Session, together
 
 OF_BATCHES = frozenset(
@@ -111,10 +112,10 @@ def _newest_day_first(
     """The look-back in two searches at once, the newest day and what was before it: a long search may come back in part or late, and
     must not take along the short one, which nearly always `holds` what is looked for."""
     day = max(since, until - NEWEST)
-    newest = Search(session, places, clause, day, until)
+    newest = Search(session, places, clause, day, until, leaves=Leaves.BATCH)
     if day == since:
         return newest.read(MOST_READS, IN_TIME).found
-    before = Search(session, places, clause, since, day, below=True)
+    before = Search(session, places, clause, since, day, below=True, leaves=Leaves.BATCH)
     failed, then = together(lambda: _tried(newest, 1), lambda: _tried(before, 1))
     if failed := failed or _tried(newest, MOST_READS):
         raise failed

@@ -37,6 +37,7 @@ from diagnostics.sources.entries import (
 )
 from diagnostics.sources.route import Push, Receiver, Services, log_places
 from diagnostics.sources.search import log_provenance, search, still_kept
+from diagnostics.transport.log_reads import Leaves
 from diagnostics.transport.session import Session
 
 LINES = 100
@@ -113,7 +114,8 @@ def platform_lines(session: Session, pipeline: PipelineProfile, receiver: Receiv
     printed = either(("severity>=ERROR", *(f"textPayload:{quoted(words)}" for words in DIES)))
     kinds = either((logs(SYSTEM), f"({both(printed, logs(STDOUT, STDERR))})"))
     clause, places = both(of_service(receiver), logs(SYSTEM, STDOUT, STDERR), kinds), log_places(pipeline, receiver)
-    found = still_kept(session, window.since, window.until, search(session, places, clause, window.since, window.until))
+    read = search(session, places, clause, window.since, window.until, leaves=Leaves.WHY)
+    found = still_kept(session, window.since, window.until, read)
     system = [e for e in found.items if log_id(e) == SYSTEM]
     errors = [e for e in found.items if log_id(e) != SYSTEM]
     cut = len(system) > LINES or len(errors) > LINES

@@ -16,6 +16,7 @@ from diagnostics.evidence.unseen import NotSeen
 from diagnostics.shell.commands import command
 from diagnostics.sources.entries import DELAY, KEPT, between, both, moment, rfc3339
 from diagnostics.transport.call import NotThere, Page, QuotaUsedUp, page
+from diagnostics.transport.log_reads import USUAL_S, Leaves
 from diagnostics.transport.rpcs import LOG_ENTRIES
 from diagnostics.transport.session import Session
 
@@ -27,8 +28,6 @@ READS = 6
 """Pages of one search at most, in a run of the usual length. Reads are scarce: 60 a minute and project, whoever makes them."""
 KEPT_BACK = 15
 """Reads of a minute that are not used to go on with a search: others have not begun yet."""
-USUAL_S = 20.0
-"""The usual `--timeout`: a run that may take longer reads on for longer."""
 SHORTEST = timedelta(minutes=10)
 """A window that is no longer than this is not divided any more."""
 QUARTER = 4
@@ -65,12 +64,15 @@ class Search:
         most: int = PAGE_SIZE,
         newest_first: bool = True,
         below: bool = False,
+        leaves: Leaves = Leaves.HOLDS,
     ) -> None:
         """`places`: projects, or views of log buckets, by resource name. `most`: entries after which it has enough. `below`: the window
-        ends just before `until`. Raises NotSeen when the filter is longer than Google takes."""
+        ends just before `until`. `leaves`: what of the budget it leaves to others. Raises NotSeen when the filter is longer than Google
+        takes."""
         self._session, self._places, self._clause = session, tuple(places), clause
         self._since, self._until, self._below = since, until, below
         self._most, self._newest_first = most, newest_first
+        self._leaves = leaves
         self._piece = until - since
         self._token = ""
         self._seen: set[tuple[str, int, int, str]] = set()
@@ -109,6 +111,9 @@ class Search:
             if self.reads and self._left(spare) < 0:
                 self.stopped = self._slow or "no time was left"
                 break
+            if not self._afforded():
+                self.stopped = self._slow or f"Cloud Logging answers in parts, of which {self.reads} were read"
+                break
             try:
                 self._await_turn(spare)
                 self._take(self._ask())
@@ -121,6 +126,13 @@ class Search:
                     self._end(failed)
                     break
         return self
+
+    def _afforded(self) -> bool:
+        """Whether the budget of this look has a read for it: for the first page always."""
+        if self.reads:
+            return self._session.log_budget.go_on(self._leaves)
+        self._session.log_budget.begin()
+        return True
 
     def _end(self, failed: NotSeen) -> None:
         """It goes no further. Raises NotSeen where nothing was found out."""
@@ -261,9 +273,11 @@ def search(
     most: int = PAGE_SIZE,
     newest_first: bool = True,
     reads: int = READS,
+    leaves: Leaves = Leaves.HOLDS,
 ) -> Found:
     """Entries that match within the window, `most` or a few more of them. Raises NotSeen."""
-    return Search(session, places, clause, since, until, most=most, newest_first=newest_first).read(reads).found
+    made = Search(session, places, clause, since, until, most=most, newest_first=newest_first, leaves=leaves)
+    return made.read(reads).found
 
 
 def still_kept(session: Session, since: datetime, until: datetime, found: Found, kept: timedelta = KEPT) -> Found:

@@ -15,10 +15,16 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable
+from enum import IntEnum
 from pathlib import Path
 
 PER_MINUTE = 60
 """entries.list of a project (cloud.google.com/logging/quotas)."""
+BUDGET = 30
+"""Log reads of one look of a command in a run of up to half a minute, however short the answers come: half of a minute's."""
+HALF_MINUTE_S = 30.0
+USUAL_S = 20.0
+"""The usual `--timeout`: a run that may take longer reads on for longer."""
 MINUTE_S = 60.0
 PAUSES_S = (5.0, 10.0, 20.0)
 """After the first, second and each further refusal by Google."""
@@ -28,6 +34,43 @@ TAIL = 8192
 """Bytes at the end of the file that hold more lines than a minute has."""
 LARGEST = 65536
 """Bytes; a larger file is made anew of its last minute."""
+
+
+class Leaves(IntEnum):
+    """So many reads of the budget a search leaves to others when it goes on with what came in part: what decides most goes first."""
+
+    HOLDS = 7
+    """Whether items are held, and by what: lines of items, requests that were refused. What follows from an answer is left its first page."""
+    WHY = 10
+    """Why a service refused: what the platform and the program printed."""
+    BATCH = 16
+    """The course of the batch. All else is asked once it is known: a first page, and some that go on."""
+    CHANGED = 20
+    """What was changed. It is asked beside the course of the batch, which goes first."""
+
+
+class Budget:
+    """What one look of a command has read, of what it may. The first page of each search is always allowed; what goes on with an
+    answer in part is, while others are left theirs. Threads share it."""
+
+    def __init__(self, timeout_s: float = USUAL_S) -> None:
+        """`timeout_s`: how long the run may take; the longer, the more it may read."""
+        self.most = round(BUDGET * max(1.0, timeout_s / HALF_MINUTE_S))
+        self.spent = 0
+        self._lock = threading.Lock()
+
+    def begin(self) -> None:
+        """Take one for the first page of a search."""
+        with self._lock:
+            self.spent += 1
+
+    def go_on(self, leaves: Leaves) -> bool:
+        """Take one for a further page; False: the rest is for others."""
+        with self._lock:
+            if self.spent + leaves >= self.most:
+                return False
+            self.spent += 1
+            return True
 
 
 class LogReads:

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from diagnostics.evidence.redact import principal
 from diagnostics.transport.clients import Clients, endpoints
-from diagnostics.transport.log_reads import PER_MINUTE, LogReads
+from diagnostics.transport.log_reads import PER_MINUTE, Budget, LogReads
 from diagnostics.transport.sign_in import SignIn, SignInError, prepare, sign_in
 from diagnostics.transport.witness import Witness
 
@@ -111,6 +111,8 @@ class Session:
         """Who sees every call."""
         self.log_reads = log_reads or LogReads(lab.log_reads if lab else PER_MINUTE)
         """What a minute still allows."""
+        self.log_budget = Budget(timeout_s)
+        """What this look may still read of logs."""
         self.tell: Callable[[str], None] = lambda _: None
         """Where a person is told what is waited for."""
         self._started = time.monotonic() if began is None else began

@@ -106,8 +106,10 @@ def selftest(session: Session, pipeline: PipelineProfile, extra: Iterable[str] =
     words = Words([*names_of(pipeline), session.project, session.principal, *extra])
     watcher = Watcher(words, session.now)
     session.witness = watcher
+    sampling = session.again(max(session.remaining(), 0.001))
+    sampling.log_budget = session.log_budget
     taken, evidence = together(
-        lambda: take(session.again(max(session.remaining(), 0.001)), pipeline, words),
+        lambda: take(sampling, pipeline, words),
         lambda: collect(session, pipeline, everything(), Ask()),
     )
     assert isinstance(taken, Samples) and isinstance(evidence, EvidenceSet)

@@ -21,6 +21,7 @@ from diagnostics.sources.audit_entries import ACTIVITY, SYSTEM_EVENT, audited
 from diagnostics.sources.entries import both, either, logs
 from diagnostics.sources.search import PAGE_SIZE, Search, search
 from diagnostics.transport.clients import load
+from diagnostics.transport.log_reads import Leaves
 from diagnostics.transport.session import Session
 
 PAGES = 5
@@ -89,7 +90,7 @@ def history(session: Session, pipeline: PipelineProfile, ask: Ask) -> History:
     )
     where = both(logs(ACTIVITY, SYSTEM_EVENT), about)
     places = pipeline.audit_places
-    found = search(session, places, where, at, session.now, most=PAGES * PAGE_SIZE)
+    found = search(session, places, where, at, session.now, most=PAGES * PAGE_SIZE, leaves=Leaves.BATCH)
     gap = found.note or "the audit logs were read in part" if not found.complete else ""
     if at < session.now - KEPT:
         gap = "audit logs are kept 400 days"
@@ -116,7 +117,7 @@ def _before(
         if not untold or since >= until:
             break
         try:
-            further = Search(session, places, where, since, until, below=True).read().found
+            further = Search(session, places, where, since, until, below=True, leaves=Leaves.CHANGED).read().found
         except NotSeen:
             break
         recorded += (change for change in _recorded(further.items) if change.at < at)
