@@ -69,6 +69,7 @@ WOULD_SAY = {
     "PushHistory": "how pushes were answered before",
     "BacklogHistory": "since when messages wait",
     "MetricDelays": "how late metrics are",
+    "BalancerLog": "what a load balancer before the service refused",
     "LiveHealth": "whether the push account gets in, tried",
     "LiveStart": "how long a start takes, tried",
 }

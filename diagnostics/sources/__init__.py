@@ -10,6 +10,7 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.sources import (
     audit,
+    balancer_log,
     batch_state,
     cloud_run,
     descriptors,
@@ -73,6 +74,7 @@ PROVIDERS: tuple[Any, ...] = (
     request_log.fine_requests,
     request_log.request_log,
     request_log.platform_lines,
+    balancer_log.balancer_log,
     audit.change_log,
     # what the services say
     batch_state.batch_status,

@@ -208,6 +208,11 @@ _BALANCED = 'resource.type="http_load_balancer" AND httpRequest.requestUrl:"http
 """Requests to a host in the log of an external application load balancer; `statusDetails` says who answered."""
 
 
+def of_own_domain(host: str) -> bool:
+    """Whether none of Google's services made this address: it may be a load balancer's."""
+    return not (address(host) or FUNCTION.fullmatch(host) or _other_kind(host))
+
+
 def _other_kind(host: str) -> str:
     """What else of Google's takes pushes at such an address; empty where that cannot be told."""
     if host.endswith(".appspot.com"):

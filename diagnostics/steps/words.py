@@ -7,7 +7,13 @@ from datetime import datetime
 
 from diagnostics.evidence.model import By
 
-HANDS = {By.FRONT_END: "Google's front end", By.CLOUD_RUN: "Cloud Run", By.APPLICATION: "the application"}
+HANDS = {
+    By.FRONT_END: "Google's front end",
+    By.CLOUD_RUN: "Cloud Run",
+    By.APPLICATION: "the application",
+    By.BALANCER: "the load balancer itself",
+    By.BACKEND: "what is behind the load balancer",
+}
 """Who answered a push, in words."""
 
 

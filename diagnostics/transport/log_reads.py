@@ -40,7 +40,7 @@ class Leaves(IntEnum):
     """So many reads of the budget a search leaves to others when it goes on with what came in part: what decides most goes first."""
 
     HOLDS = 7
-    """Whether items are held, and by what: lines of items, requests that were refused. What follows from an answer is left its first page."""
+    """Whether items are held, and by what: lines of items, refused requests. What follows from an answer is left its first page."""
     WHY = 10
     """Why a service refused: what the platform and the program printed."""
     BATCH = 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from diagnostics.evidence.model import Leg, PushHistory
+from diagnostics.evidence.model import BalancedRow, BalancerLog, Leg, PushHistory
 from diagnostics.steps import delivered
 from diagnostics.steps.delivered import delivered as step
 from diagnostics.steps.finding import Bears, Finding, Status
@@ -124,3 +124,35 @@ def test_status_codes_of_a_log_that_was_cut_are_bounds() -> None:
 
 def test_counters_that_were_not_seen_are_unknown() -> None:
     assert one(delivered.UNSEEN, said(unseen("PushCounts"), backlog(2, BEGAN))).status is Status.UNKNOWN
+
+
+# --- a load balancer before the receiver ----------------------------------------------------------------------------------
+
+
+def balancer(*minutes: float, status: int = 502, details: str = "backend_timeout") -> Legged:
+    rows = tuple(
+        BalancedRow(at=ago(m), method="POST", status=status, latency_s=30, details=details)
+        for m in sorted(minutes, reverse=True)
+    )
+    return ("BalancerLog", Leg.REQUEST), BalancerLog(source=SOURCE, host="api.example.com", rows=rows)
+
+
+def test_what_a_load_balancer_ends_itself_holds_what_is_owed() -> None:
+    found = one(delivered.BALANCED, said(pushes(remote_server_5xx={2: 3}), backlog(2, BEGAN), balancer(1, 2, 3)))
+    assert (found.status, found.bears, found.held) == (Status.FAULT, Bears.HOLDS, 2)
+    assert "3 or more pushes to api.example.com answered 502 by the load balancer itself" in found.says
+    assert "the backend took longer than its backend service allows" in found.says
+
+
+def test_what_a_load_balancer_ended_is_over_once_pushes_are_acked() -> None:
+    told = said(pushes(remote_server_5xx={20: 3}, ack={2: 60}), backlog(0, 0), balancer(20), got=("a", "b", "c", "d"))
+    found = one(delivered.BALANCED, told)
+    assert (found.status, found.bears, found.until) == (Status.OK, Bears.APART, ago(20))
+
+
+def test_answers_from_behind_it_are_told_by_the_receivers_own_log_where_there_is_one() -> None:
+    passed_on = balancer(1, 2, status=403, details="response_sent_by_backend")
+    some = (pushes(remote_server_4xx={2: 3}), backlog(2, BEGAN))
+    assert of(delivered.BALANCED, said(*some, passed_on, log(row(1, 403)))) == []
+    found = one(delivered.BALANCED, said(*some, passed_on, unseen("RequestLog")))
+    assert "by what is behind the load balancer" in found.says

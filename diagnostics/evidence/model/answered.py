@@ -21,6 +21,10 @@ class By(StrEnum):
     CLOUD_RUN = "cloud_run"
     """Cloud Run itself: no instance, none that starts, one that went away or took too long."""
     APPLICATION = "application"
+    BALANCER = "balancer"
+    """A load balancer before the receiver: its security policy, Identity-Aware Proxy, or for want of an answer from behind it."""
+    BACKEND = "backend"
+    """Whatever is behind a load balancer, which does not tell a program from Cloud Run before it."""
 
 
 class Ended(StrEnum):
@@ -68,6 +72,11 @@ def answered_by(status: int, instance: str, text: str) -> By:
 def reached(status: int, instance: str, text: str) -> bool:
     """Whether a program took the request, whoever answered it in the end."""
     return bool(instance) and ended(status, instance, text) not in (Ended.NO_INSTANCE, Ended.NOT_STARTED)
+
+
+PASSED_ON = "response_sent_by_backend"
+"""The `statusDetails` of an answer that came from behind the load balancer (global external Application Load Balancer, logging page)."""
+IN_CACHE = "response_from_cache"
 
 
 class Death(StrEnum):

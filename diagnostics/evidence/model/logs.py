@@ -8,7 +8,17 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from diagnostics.evidence.model.answered import By, Death, Ended, answered_by, death, ended, reached
+from diagnostics.evidence.model.answered import (
+    IN_CACHE,
+    PASSED_ON,
+    By,
+    Death,
+    Ended,
+    answered_by,
+    death,
+    ended,
+    reached,
+)
 from diagnostics.evidence.model.base import OUR_USER_AGENT, Evidence
 
 
@@ -191,6 +201,38 @@ class RequestLog(Evidence, frozen=True, kw_only=True):
         if len(self.fine) < FINE_AT_MOST:
             return self.fine_since is None or self.fine_since <= since
         return self.fine[0].at < since
+
+
+class BalancedRow(Struct, frozen=True, kw_only=True):
+    """One request-log entry of a load balancer."""
+
+    at: datetime
+    method: str
+    status: int
+    latency_s: float
+    user_agent: str = ""
+    details: str = ""
+    """Why it ended so, in the balancer's word: `statusDetails` of a global one, `proxyStatus` of a regional one."""
+    policy: str = ""
+    """The security policy of Cloud Armor that denied it."""
+    backend: str = ""
+    """The backend service that it was for; empty: none was picked."""
+
+    @property
+    def by(self) -> By:
+        """Who answered. Without a word of its own the balancer passed on what it was given."""
+        return By.BALANCER if self.policy or self.details not in ("", PASSED_ON, IN_CACHE) else By.BACKEND
+
+
+class BalancerLog(Evidence, frozen=True, kw_only=True):
+    """Pushes of the leg that were not acked, in the log of the load balancer that answers at the endpoint's own domain, oldest first.
+
+    It tells of some: each backend service says of how many requests it logs, from all to none. What is not there is no absence."""
+
+    per_leg: ClassVar[bool] = True
+    by_line: ClassVar[bool] = True
+    host: str
+    rows: tuple[BalancedRow, ...]
 
 
 class PlatformLine(Struct, frozen=True, kw_only=True):
