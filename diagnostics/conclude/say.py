@@ -100,6 +100,18 @@ class Teller:
         findings: Sequence[Finding],
         forecast: Forecast,
     ) -> str:
+        """One sentence; what is quoted within it may end in a full stop of its own."""
+        return self._headline(command, status, state, verdict, findings, forecast).replace(".;", ";").removesuffix(".")
+
+    def _headline(
+        self,
+        command: str,
+        status: Status,
+        state: State,
+        verdict: Verdict,
+        findings: Sequence[Finding],
+        forecast: Forecast,
+    ) -> str:
         if command != "batch":
             return self._part(command, status, findings)
         ledger = self._ledger

@@ -36,6 +36,8 @@ from diagnostics.transport.session import Session, together
 TOPIC, SUBSCRIPTION, SERVICE, ACCOUNT, PROJECT = "topic", "subscription", "service", "account", "project"
 COORDINATOR = "coordinator"
 """The service that is asked for batch state."""
+HOME = "home"
+"""The project of a service, where that is another than the pipeline's: its logs and metrics are there."""
 DATABASE = "database"
 """The project whose Firestore holds batch state."""
 
@@ -45,6 +47,7 @@ _METRICS: tuple[type[Evidence], ...] = (
 )  # fmt: skip
 _LOGS: tuple[type[Evidence], ...] = (
     seen.BatchMarks, seen.ItemMarks, seen.StartCalls, seen.RequestLog, seen.PlatformLines, seen.ChangeLog,
+    seen.BalancerLog,
 )  # fmt: skip
 
 NEEDS: dict[type[Evidence], tuple[tuple[str, str], ...]] = {
@@ -67,7 +70,11 @@ NEEDS: dict[type[Evidence], tuple[tuple[str, str], ...]] = {
     seen.CustomRoles: ((PROJECT, rpcs.GET_ROLE.permission),),
     seen.MetricDelays: ((PROJECT, rpcs.LIST_DESCRIPTORS.permission),),
     **dict.fromkeys(_METRICS, ((PROJECT, rpcs.TIME_SERIES.permission),)),
-    **dict.fromkeys(_LOGS, ((PROJECT, rpcs.LOG_ENTRIES.permission),)),
+    **dict.fromkeys(_LOGS, ((PROJECT, rpcs.LOG_ENTRIES.permission), (HOME, rpcs.LOG_ENTRIES.permission))),
+    **dict.fromkeys(
+        (seen.ReceiverTraffic, seen.ReceiverCapacity),
+        ((PROJECT, rpcs.TIME_SERIES.permission), (HOME, rpcs.TIME_SERIES.permission)),
+    ),
     seen.BatchStatus: ((COORDINATOR, rpcs.GET_SERVICE.permission), (COORDINATOR, "run.routes.invoke")),
     seen.LiveHealth: ((ACCOUNT, rpcs.ID_TOKEN.permission),),
     seen.LiveStart: ((ACCOUNT, rpcs.ID_TOKEN.permission),),
@@ -99,6 +106,7 @@ _TEST = {
     COORDINATOR: rpcs.TEST_SERVICE,
     ACCOUNT: rpcs.TEST_ACCOUNT,
     PROJECT: rpcs.TEST_PROJECT,
+    HOME: rpcs.TEST_PROJECT,
     DATABASE: rpcs.TEST_PROJECT,
 }
 
@@ -307,8 +315,10 @@ def _of_leg(session: Session, pipeline: PipelineProfile, leg: Leg) -> list[_Plac
 
     service = of(Receiver, partial(receiver, session, pipeline, leg))
     kinds = (SERVICE,) if leg is Leg.REQUEST else (SERVICE, COORDINATOR)
+    elsewhere = isinstance(service, Receiver) and service.home(pipeline) != pipeline.project
     return [
         *(place(kind, service, partial(full_service, pipeline)) for kind in kinds),
+        *([_Place(HOME, f"projects/{service.home(pipeline)}")] if elsewhere else []),
         _Place(SUBSCRIPTION, full_subscription(pipeline, leg)),
         place(TOPIC, of(Topic, partial(topic, pipeline, leg)), lambda t: str(t.name)),
         place(ACCOUNT, of(Push, partial(push, pipeline, leg)), lambda p: full_account(pipeline, p.account)),

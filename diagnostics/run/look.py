@@ -9,6 +9,7 @@ from typing import get_type_hints
 from diagnostics import sources
 from diagnostics.conclude.diagnosis import Call, Diagnosis, Header
 from diagnostics.evidence.model import (
+    BalancerLog,
     BatchMarks,
     ChangeLog,
     Evidence,
@@ -27,7 +28,15 @@ from diagnostics.run.investigate import COMMANDS, Case, investigate, kinds_for
 from diagnostics.sources.collect import Ask, collect
 from diagnostics.transport.session import Session
 
-LOGS: tuple[type[Evidence], ...] = (BatchMarks, ItemMarks, StartCalls, RequestLog, PlatformLines, ChangeLog)
+LOGS: tuple[type[Evidence], ...] = (
+    BatchMarks,
+    ItemMarks,
+    StartCalls,
+    RequestLog,
+    PlatformLines,
+    ChangeLog,
+    BalancerLog,
+)
 METRICS = "Cloud Monitoring"
 
 

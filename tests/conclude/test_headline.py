@@ -13,7 +13,22 @@ from diagnostics.causes.model import Cause, Confidence, Has, Role
 from diagnostics.causes.verdict import Live
 from diagnostics.conclude.diagnosis import Diagnosis, Header, State
 from diagnostics.conclude.say import Teller
-from diagnostics.evidence.model import BatchMarks, BatchStatus, EvidenceSet, ItemMarks, Leg, Mark, Means, Provenance
+from diagnostics.evidence.model import (
+    Backlog,
+    BatchMarks,
+    BatchStatus,
+    EvidenceSet,
+    ItemMarks,
+    Leg,
+    Mark,
+    Means,
+    Point,
+    Provenance,
+    PushCounts,
+    Series,
+    Unseen,
+    Why,
+)
 from diagnostics.pipeline.profile import LegProfile, Marker, PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.readings.ledger import Ledger
@@ -80,3 +95,20 @@ def test_what_follows_stands_with_a_cause_that_messages_meet(rests_on: AnyCode, 
     teller = Teller(PROFILE, EvidenceSet({}, NOW, timedelta(days=7), START), Ledger(), header, NOW)
     assert teller.named(live, (), (live, at_work)).hence == ((after.says,) if printed else ())
     assert teller.named(live, (), (live,)).hence == (after.says,), "it stands nowhere else, and nothing found is hidden"
+
+
+def test_what_is_quoted_ends_in_no_full_stop_of_its_own() -> None:
+    """Google's sentences end in one, and ours goes on after them."""
+    denied = Unseen(what="BatchMarks", why=Why.PERMISSION_DENIED, says="logging.googleapis.com refuses: You may not.")
+    told = PushCounts(source=SOURCE, series=())
+    waiting = Series(points=(Point(start=START, end=NOW, value=7.0),))
+    backlog = Backlog(source=SOURCE, undelivered=(waiting,), oldest_age_s=(), outstanding=())
+    evidence = EvidenceSet(
+        {("BatchMarks", None): denied, ("PushCounts", Leg.REQUEST): told, ("Backlog", Leg.REQUEST): backlog},
+        NOW, timedelta(days=7), START,
+    )  # fmt: skip
+    header = Header(pipeline="work", project="p", region="", command="batch")
+    said = investigate(Case("batch", evidence, PROFILE, Ask(), header)).headline
+    assert "You may not" in said
+    assert ".;" not in said
+    assert not said.endswith(".")

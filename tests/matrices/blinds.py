@@ -37,7 +37,7 @@ LISTED = (SubscriptionSettings, RevisionSettings, str)
 FEW = 3
 
 GROUPS = {
-    "all logs": ("BatchMarks", "ItemMarks", "StartCalls", "RequestLog", "PlatformLines", "ChangeLog"),
+    "all logs": ("BatchMarks", "ItemMarks", "StartCalls", "RequestLog", "PlatformLines", "ChangeLog", "BalancerLog"),
     "all metrics": (
         "PublishCounts",
         "PushCounts",

@@ -12,11 +12,12 @@ import pytest
 from diagnostics.cli.do.access import reading
 from diagnostics.evidence.model import Evidence, EvidenceSet, Key, Leg, Unseen, Why
 from diagnostics.pipeline.load import load_profile
+from diagnostics.pipeline.profile import LegProfile, PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.run.access import NEEDS, Rights, access
 from diagnostics.run.investigate import COMMANDS, Case, investigate, kinds_for
 from diagnostics.run.look import everything, header
-from diagnostics.scoring.world import opened
+from diagnostics.scoring.world import find, opened
 from diagnostics.sources.collect import collect
 from diagnostics.transport.session import LAB, Options, Session
 
@@ -91,7 +92,7 @@ def test_exactly_what_it_says_is_hidden_and_the_rest_stays_as_it_was(without: tu
     hidden = {
         key for key, found in seen.evidence.items() if isinstance(found, Unseen) and found.permission == permission
     }
-    assert {kind for kind, _ in hidden} == said - {"LiveHealth", "LiveStart"}
+    assert {kind for kind, _ in hidden} == said - {"LiveHealth", "LiveStart", "BalancerLog"}, "not asked about here"
     before, now = _contents(whole.evidence), _contents(seen.evidence)
     assert {key: now[key] for key in now if key not in hidden} == {key: before[key] for key in now if key not in hidden}
 
@@ -127,3 +128,16 @@ def _answer(command: str, seen: Seen) -> dict[str, Any]:
     case = Case(command, evidence, PROFILE, seen.ask, header(seen.session, PROFILE, command, evidence))
     said: dict[str, Any] = msgspec.to_builtins(investigate(case))
     return {key: value for key, value in said.items() if key not in ASIDE}
+
+
+def test_what_is_logged_in_a_services_own_project_is_asked_about_there() -> None:
+    with opened(find("parts-of-other-projects"), 1) as world:
+        session = Session.open(Options(timeout_s=30), {LAB: world.running.endpoint})
+        name = next(n for n in world.lab.world.subscriptions if "request" in n)
+        profile = PipelineProfile(name="two", project=world.lab.world.project, request=LegProfile(subscription=name))
+        tested = access(session, profile, {"cold-start": kinds_for("cold-start")})
+    asked = {(p.name, p.on) for p in tested.permissions}
+    for project in (profile.project, "model-serving-prod"):
+        assert ("logging.logEntries.list", f"projects/{project}") in asked
+        assert ("monitoring.timeSeries.list", f"projects/{project}") in asked
+    assert ("pubsub.subscriptions.list", "projects/model-serving-prod") not in asked
