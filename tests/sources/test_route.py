@@ -132,7 +132,11 @@ def test_a_function_of_cloud_run_is_the_service_of_its_name(session_of: SessionO
 
 @pytest.mark.parametrize(
     ("host", "says"),
-    [("shop.appspot.com", "an App Engine application"), ("workflowexecutions.googleapis.com", "an API of Google's")],
+    [
+        ("shop.appspot.com", "an App Engine application"),
+        ("workflowexecutions.googleapis.com", "an API of Google's"),
+        ("worker-123456789012.global.run.app", "a service of several regions"),
+    ],
 )
 def test_what_else_of_googles_takes_pushes_is_told_for_what_it_is(session_of: SessionOf, host: str, says: str) -> None:
     for session, region in ((session_of(), ""), (session_of(services=services()), "us-west2")):
@@ -169,3 +173,25 @@ def test_an_account_is_named_with_its_project_since_the_wildcard_hides_that_it_i
     assert full_account(profile, default) == f"projects/p/serviceAccounts/{default}"
     with pytest.raises(NotSeen, match="carry no token"):
         full_account(profile, "")
+
+
+@pytest.mark.parametrize(
+    ("code", "region"),
+    [
+        ("em", "asia-south2"), ("km", "australia-southeast2"), ("oc", "europe-west8"), ("od", "europe-west9"),
+        ("no", "europe-southwest1"), ("zf", "me-west1"), ("pd", "northamerica-northeast2"), ("tl", "southamerica-west1"),
+        ("uc", "us-central1"), ("wl", "us-west2"),
+    ],
+)  # fmt: skip
+def test_the_region_code_of_an_address_says_where_to_look_first(session_of: SessionOf, code: str, region: str) -> None:
+    """Codes as gcping.com lists the addresses of its services, one a region."""
+    host = f"my-worker-abc123-{code}.a.run.app"
+    asked: list[str] = []
+
+    def listed(request: dict[str, Any]) -> Any:
+        asked.append(request["parent"])
+        return services(("my-worker", f"https://{host}"))["list_services"](request)
+
+    session = session_of(services={**services(), "list_services": listed})
+    assert found(session, host, "us-east4") == Receiver(service="my-worker", region=region)
+    assert [parent.rpartition("/")[2] for parent in asked] == [region]
