@@ -93,6 +93,7 @@ _CLASSES: dict[AnyCode, frozenset[str]] = {
     push_auth.ACCOUNT: _4XX | {"internal", "unreachable"},
     delivered.DEADLINE: _LATE,
     delivered.UNREACHABLE: frozenset({"unreachable"}),
+    delivered.BALANCED: _ANSWERED | _LATE,
     capacity.TOO_SLOW: _LATE,
     capacity.SATURATED: _4XX | _5XX | _LATE,
     capacity.CANNOT_SCALE: _5XX | _LATE,
