@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
-from diagnostics.evidence.model import ACKED, PUSHERS, BalancedRow, BalancerLog, SubscriptionConfig, Why
+from diagnostics.evidence.model import ACKED, PUSHERS, BalancedRow, BalancerLog, SubscriptionConfig, Unseen, Why
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
@@ -27,13 +27,14 @@ SAMPLED = "a load balancer logs as many requests as its backend service says, or
 
 
 def balancer_log(
-    session: Session, pipeline: PipelineProfile, config: SubscriptionConfig, window: Window
+    session: Session, pipeline: PipelineProfile, config: SubscriptionConfig | Unseen, window: Window
 ) -> BalancerLog:
-    """Raises NotSeen where the pushes go to an address that Google made."""
-    endpoint = urlsplit(config.settings.push_endpoint if config.settings else "")
+    """Raises NotSeen where the pushes go to an address that Google made, or nothing tells where they go."""
+    settings = None if isinstance(config, Unseen) else config.settings
+    endpoint = urlsplit(settings.push_endpoint if settings else "")
     host = (endpoint.hostname or "").lower()
     if not host or not of_own_domain(host):
-        raise NotSeen(Why.NOT_ASKED, "no load balancer of the project's own takes the pushes")
+        raise NotSeen(Why.NOT_ASKED, "the pushes are not known to go to a domain of the project's own")
     clause, places = (
         both(
             one_of("resource.type", BALANCERS),
