@@ -230,7 +230,6 @@ class BalancerLog(Evidence, frozen=True, kw_only=True):
     It tells of some: each backend service says of how many requests it logs, from all to none. What is not there is no absence."""
 
     per_leg: ClassVar[bool] = True
-    by_line: ClassVar[bool] = True
     host: str
     rows: tuple[BalancedRow, ...]
 
