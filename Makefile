@@ -77,7 +77,7 @@ fuzz: .venv/tested ## feed bundles that nobody made: FUZZ_SECONDS=n
 	@$(BIN)/python -m tests.fuzz.bundles -max_total_time=$(FUZZ_SECONDS)
 
 faults: .venv/tested ## every RPC, every fault, every command: in time, and saying no more than was seen (an hour): SHARE=0.1
-	@$(BIN)/python -m tests.faults.sweep --jobs $(JOBS) --share $(SHARE)
+	@$(BIN)/python -m tests.faults.sweep --jobs $(JOBS) --share $(SHARE); first=$$?; $(BIN)/python -m tests.faults.sign_in && exit $$first
 
 kill-matrix: .venv/tested ## end a probe at every call, in every way, and let others come between (half an hour): JOBS=n
 	@$(BIN)/python -m tests.probe.kill_matrix --jobs $(JOBS)

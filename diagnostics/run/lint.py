@@ -50,17 +50,20 @@ def audit(session: Session, project: str, region: str = "") -> Audit:
     nobody = PipelineProfile(name=project, project=project, request=LegProfile(subscription=""))
     listed = project_subscriptions(session, nobody)
     pushed = sorted(s.name for s in listed.subscriptions if s.push_endpoint)
-    found = [
-        _alone(diagnosis)
-        for some in _batches(pushed)
-        for diagnosis in together(*(partial(_lint, session, name, region) for name in some))
-    ]
+    found: list[Diagnosis] = []
+    for some in _batches(pushed):
+        if found and session.remaining() <= 0:
+            break
+        found += map(_alone, together(*(partial(_lint, session, name, region) for name in some)))
+    late = len(pushed) - len(found)
+    notes = [] if listed.source.complete else [listed.source.note]
+    notes += [f"no time was left for {late} of them; a longer --timeout gets further"] if late else []
     return Audit(
         project=project,
         diagnoses=tuple(sorted(found, key=lambda d: _WORST_FIRST.index(Exit(d.exit_code)))),
         project_wide=tuple(orphans(listed)),
         pulled=len(listed.subscriptions) - len(pushed),
-        note="" if listed.source.complete else listed.source.note,
+        note="; ".join(notes),
     )
 
 

@@ -35,7 +35,7 @@ class Ran(NamedTuple):
     out: str
     err: str
     seconds: float
-    """From the fork to the end of the process."""
+    """From the fork to the end of the process, but for the time in which its main thread had no processor because others had."""
     rpcs: tuple[str, ...]
     """What it asked, each name once."""
     failed: tuple[str, ...]
@@ -86,7 +86,7 @@ class Slot:
             ended["code"],
             said,
             told,
-            ended["seconds"] if ended["code"] != TIMED_OUT else LONGEST_S,
+            ended["seconds"] - ended["queued"] if ended["code"] != TIMED_OUT else LONGEST_S,
             asked,
             tuple(name for name in asked if name not in good),
         )

@@ -25,7 +25,7 @@ from diagnostics.lab.servers.faults import HTTP
 from diagnostics.lab.servers.front import METHODS
 from tests.faults.commands import COMMANDS, Command
 from tests.faults.faults import EVERYTHING, KINDS, Kind, apart, struck
-from tests.faults.judge import Flaw, flaws
+from tests.faults.judge import Flaw, answer, flaws
 from tests.faults.running import Ran, Slot, slots
 from tests.matrices import tables
 
@@ -89,7 +89,8 @@ def tried(slot: Slot, case: Case, whole: Ran, tries: int = TRIES) -> Result:
         found = list(flaws(case.command, case.kind, case.rpc == EVERYTHING, whole, met, case.timeout_s))
         if not any(flaw.rule == "late" for flaw in found):
             break
-    said = " | ".join(line for line in (met.out[-400:] + met.err[-400:]).splitlines() if line.strip())
+    told = str(answer(met).get("headline", "")) if case.command.json else met.out[-400:]
+    said = " | ".join(line for line in f"{told}\n{met.err[-400:]}".splitlines() if line.strip())
     return Result(
         case.scenario, case.command.name, case.kind.name, case.rpc, met.code, over, tuple(found), said if found else ""
     )

@@ -54,6 +54,7 @@ class Said(NamedTuple):
     out: str
     err: str
     seconds: float
+    """That it took; of a process that is forked, without those in which it had no processor because others had."""
 
     def json(self) -> dict[str, Any]:
         """The answer, where it was asked for as JSON."""
@@ -126,7 +127,7 @@ class Google:
         }
         ended = self._ask(task)
         assert ended["code"] != TIMED_OUT, f"{line} took more than {timeout_s} s: {err.read_text()}"
-        return Said(ended["code"], out.read_text(), err.read_text(), ended["seconds"])
+        return Said(ended["code"], out.read_text(), err.read_text(), ended["seconds"] - ended["queued"])
 
     def _ask(self, task: dict[str, Any]) -> dict[str, Any]:
         """Have the process run a line that has everything imported; the first line starts it."""

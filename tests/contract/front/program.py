@@ -1,8 +1,9 @@
 """The program as anybody runs it, but that the time of the run is the lab's, if one is named.
 
 `python -m tests.contract.front.program NOW ARGUMENTS` is one run. Without arguments it has imported everything once and forks a child
-for each run that a line on stdin asks for, so that a run costs no imports; the answer to each is a line: exit code, seconds. It opens
-no channel itself: gRPC does not survive a fork once it has one.
+for each run that a line on stdin asks for, so that a run costs no imports; the answer to each is a line: exit code, seconds, and for how
+many of these its main thread waited for a processor that others had. It opens no channel itself: gRPC does not survive a fork once it has
+one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 from diagnostics.cli import main
 from diagnostics.transport import session, sign_in
-from tests.children import exit_code
+from tests.children import Queued, exit_code
 
 
 def pinned(moment: datetime) -> type[datetime]:
@@ -65,8 +66,9 @@ def serve() -> None:
         child = os.fork()
         if child == 0:
             _child(task)
-        code = exit_code(child, task["timeout_s"])
-        print(json.dumps({"code": code, "seconds": time.monotonic() - begun}), flush=True)
+        queued = Queued(child)
+        code = exit_code(child, task["timeout_s"], queued.look)
+        print(json.dumps({"code": code, "seconds": time.monotonic() - begun, "queued": queued.seconds}), flush=True)
 
 
 def _child(task: dict[str, Any]) -> None:
