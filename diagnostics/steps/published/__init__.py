@@ -71,6 +71,8 @@ class CutShort(Tells, frozen=True, kw_only=True):
     """The coordinator's request timeout."""
     most: int | None = None
     """Items that were not published, at most."""
+    by_counter: int = 0
+    """1: no line would tell how many were published, and the topic's counter shows that none was."""
 
 
 ALL = Code("published.all", Stage.PUBLISHED, "everything that should be published was")
@@ -353,7 +355,8 @@ def _no_count(
             tells=StartAtWork(age_s=age, limit_s=limit),
         )
         return
-    if not ledger.proven(Means.PUBLISHED):
+    by_counter = not ledger.proven(Means.PUBLISHED)
+    if by_counter and ledger.counts[Stage.PUBLISHED].most != 0:
         yield UNSEEN.says(
             Status.UNKNOWN,
             "how many items were published could not be seen: no line that tells it matched for any batch in the look-back",
@@ -372,13 +375,16 @@ def _no_count(
     cut = call is None or call.status == 504 or call.status == 499 or call.latency_s >= limit - 1
     yield CUT_SHORT.says(
         Status.FAULT if cut else Status.UNKNOWN,
-        f"{ended}; the line that counts what was published never came"
+        f"{ended}; {'nothing was published, by the counter of the topic' if by_counter else _NO_LINE}"
         + (f" (last phase: {last.words.get('phase', '?')})" if last else ""),
         leg=Leg.REQUEST,
         bears=Bears.HOLDS,
         held=least,
         since=ledger.started,
-        rests_on=("StartCalls", "BatchMarks"),
+        rests_on=("StartCalls", "PublishCounts" if by_counter else "BatchMarks"),
         subject=subjects.batch(ledger.batch),
-        tells=CutShort(failed=failed, limit_s=limit, most=most),
+        tells=CutShort(failed=failed, limit_s=limit, most=most, by_counter=int(by_counter)),
     )
+
+
+_NO_LINE = "the line that counts what was published never came"
