@@ -27,7 +27,7 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger, Life
 from diagnostics.readings.stakes import stakes_of
 from diagnostics.shell.commands import is_harmless
-from diagnostics.steps import progress
+from diagnostics.steps import closed, progress
 from diagnostics.steps.finding import Bears, Finding, Kind, Row, Status, Where
 from diagnostics.steps.words import clock, span
 
@@ -284,6 +284,9 @@ class Teller:
             if x.match.settled and x.confidence is not Confidence.CONFIRMED
             for kind in x.match.cause.overturned_by
         }
+        left_open = {
+            what for f in findings if f.code == closed.OPEN.name and f.status is Status.UNKNOWN for what in f.rests_on
+        }
         of_size = self._ledger.told and not self._ledger.owes
         gone = [u for u in self._evidence.unseen() if u.why is not Why.NOT_ASKED]
         gone = [u for u in gone if not (u.why is Why.NOT_CONFIGURED and u.what.startswith("Live"))]
@@ -292,6 +295,7 @@ class Teller:
                 u,
                 matters=(u.what, u.leg) in would_settle
                 or u.what in would_overturn
+                or (u.what in left_open and state is not State.DONE)
                 or (
                     not settled
                     and u.why is not Why.NOT_CONFIGURED
