@@ -38,11 +38,17 @@ def merged(a: Single, b: Single) -> tuple[Scenario, Asked]:
     timeline.sort(key=lambda entry: seconds(entry["at"]))
     _carry_code(timeline, {tag: _codes(one) for tag, one in (("a", a), ("b", b))})
     jitter = a.jitter if a.starts <= b.starts else b.jitter
-    timeline.append({"at": at(begin), "jitter": jitter, "start_batch": {**_start(a.start, b.start), "name": ASKED}})
+    pipeline = _both(a.pipeline, b.pipeline, "pipeline")
+    start = _start(a.start, b.start)
+    if pipeline.get("coordinator", {}).get("service", {}).get("ingress", "all") != "all":
+        start.pop(
+            "caller", None
+        )  # a person outside does not get in, and nothing would tell that one tried: the scheduler does
+    timeline.append({"at": at(begin), "jitter": jitter, "start_batch": {**start, "name": ASKED}})
     return built(
         f"{a.name} + {b.name}",
         a.dialect,
-        _both(a.pipeline, b.pipeline, "pipeline"),
+        pipeline,
         _both(a.draw, b.draw, "draw"),
         _same(a.now, b.now, "now"),
         [{key: value for key, value in entry.items() if key != "of"} for entry in timeline],

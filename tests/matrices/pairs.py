@@ -25,7 +25,8 @@ from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.lab.scenario import Scenario
 from diagnostics.run.investigate import investigate
 from diagnostics.scoring.expect import Asked
-from tests.matrices import tables
+from diagnostics.steps.finding import Status
+from tests.matrices import explained, tables
 from tests.matrices.answers import Answer, Told
 from tests.matrices.captured import scenarios
 from tests.matrices.mechanisms import FINDINGS, MECHANISMS, OVER, borne_out, covered, held, live, mechanism, met
@@ -40,6 +41,8 @@ NOT_NAMED, WRONG, ROLE, FALSE_OK, NO_ANSWER = "not named", "wrong confirmed", "r
 UNMET = "latent not named"
 """Nothing of the batch met it, but it is there: old messages meet it, or the configuration shows it."""
 
+COULD_NOT_TELL = {"gated-batch-never-closes": "closed.open", "push-invoker-missing": "push_auth.unseen"}
+"""Where the evidence does not tell of a fault: the finding that says so, as unknown."""
 LEFT_OVER_SEEN = "delivered.dead_lettered"
 """What an answer has to tell all the same where another cause covers the one that accounts for what is left over."""
 
@@ -58,6 +61,8 @@ class Miss(NamedTuple):
     answer: str
     truth: str
     seed: int
+    why: str = ""
+    """Empty: it is not explained."""
 
 
 class Judged(NamedTuple):
@@ -69,6 +74,8 @@ class Judged(NamedTuple):
     named: int
     by_stage: list[str]
     """Causes that the table of mechanisms does not know."""
+    unsure: int = 0
+    """Faults of which the answer says that it could not tell."""
 
 
 # --- which pairs ----------------------------------------------------------------------------------------------------------
@@ -167,7 +174,8 @@ def judge(pair: Pair, file: Path) -> Judged:
         what = f"{type(error).__name__}: {error}"
         return Judged([Miss(pair.play.name, NO_ANSWER, what, expected, "", truth.brief(), pair.play.seed)], 0, 0, [])
     answer = Answer.of(diagnosis)
-    missing = [fault for fault in faults if not named(fault, answer, diagnosis, truth)]
+    unnamed = [fault for fault in faults if not named(fault, answer, diagnosis, truth)]
+    missing = [fault for fault in unnamed if not _unsure(diagnosis, fault)]
     unmet = [
         fault
         for fault, other in zip(faults, reversed(faults), strict=True)
@@ -187,11 +195,13 @@ def judge(pair: Pair, file: Path) -> Judged:
         *((ROLE, says) for told in answer.causes if (says := wrong_role(told, truth))),
         *((FALSE_OK, f"{answer.status}, exit {answer.exit_code}") for _ in range(_false_ok(answer, truth))),
     ]
+    name, seed = pair.play.name, pair.play.seed
     misses = [
-        Miss(pair.play.name, kind, what, expected, str(answer), truth.brief(), pair.play.seed) for kind, what in wrong
+        Miss(name, kind, what, expected, str(answer), truth.brief(), seed, explained.why(kind, what, name))
+        for kind, what in wrong
     ]
     unknown = [told.code for told in answer.causes if not told.benign and told.code not in MECHANISMS]
-    return Judged(misses, len(unmet), 2 - len(missing), unknown)
+    return Judged(misses, len(unmet), 2 - len(unnamed), unknown, len(unnamed) - len(missing))
 
 
 def touched(truth: Truth, fault: Fault) -> bool:
@@ -236,6 +246,12 @@ def _tells(diagnosis: Diagnosis, finding: str) -> bool:
     return any(f.code == finding and f.abnormal for f in diagnosis.findings)
 
 
+def _unsure(diagnosis: Diagnosis, fault: Fault) -> bool:
+    """Whether the answer says that it could not tell of this one."""
+    code = COULD_NOT_TELL.get(fault.code)
+    return any(f.code == code and f.status is Status.UNKNOWN and fault.leg in ("", f.leg) for f in diagnosis.findings)
+
+
 def _is(told: Told, fault: Fault) -> bool:
     return told.code == fault.code and fault.leg in ("", told.leg)
 
@@ -271,12 +287,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         judged = list(pool.map(judge, *zip(*playable, strict=True), chunksize=8)) if playable else []
     report(judged, chosen, files)
     print(f"{time.monotonic() - began:.0f} s")
-    return 1 if any(one.misses for one in judged) else 0
+    return 1 if any(not miss.why for one in judged for miss in one.misses) else 0
 
 
 def report(judged: Sequence[Judged], chosen: Sequence[Pair], files: Sequence[Path]) -> None:
     misses = [miss for one in judged for miss in one.misses]
-    tables.write("pairs", Miss._fields, misses)
+    tables.write(
+        "pairs", Miss._fields, [*(miss for miss in misses if not miss.why), *(miss for miss in misses if miss.why)]
+    )
     unplayable = Counter(error.partition(": ")[2] for file in files if (error := read(file).error))
     run = len(judged)
     if not run:
@@ -286,11 +304,14 @@ def report(judged: Sequence[Judged], chosen: Sequence[Pair], files: Sequence[Pat
     fine = sum(not any(m.kind in (NOT_NAMED, UNMET, NO_ANSWER) for m in one.misses) for one in judged)
     print(f"\n{run} pairs run of {len(chosen)}, {len(unplayable)} cannot happen together: {_counted(unplayable)}")
     print(f"both named {100 * named / run:.1f} %; named or unmet {100 * fine / run:.1f} %", end="")
-    print(f" ({sum(one.unmet for one in judged)} faults unmet)")
+    unsure = sum(one.unsure for one in judged)
+    print(f" ({sum(one.unmet for one in judged)} faults unmet, of {unsure} the answer says that it could not tell)")
     for kind in (WRONG, ROLE, FALSE_OK, NO_ANSWER, NOT_NAMED, UNMET):
         of = [miss for miss in misses if miss.kind == kind]
         worst = Counter(miss.what.partition(":")[0].split(" ")[0] for miss in of)
         print(f"{kind}: {len(of)} in {len({m.pair for m in of})} pairs" + (f": {_counted(worst)}" if of else ""))
+    for why, count in Counter(miss.why for miss in misses).most_common():
+        print(f"{count:>4}  {why or 'NOT EXPLAINED'}")
     if by_stage := Counter(code for one in judged for code in one.by_stage):
         print(f"judged by their stage alone: {_counted(by_stage)}")
 

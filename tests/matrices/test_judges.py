@@ -10,6 +10,7 @@ from msgspec import structs
 from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import parse
 from diagnostics.lab.telemetry.store import Telemetry
+from tests.matrices import explained
 from tests.matrices.answers import Told
 from tests.matrices.mechanisms import AT_THE_DOOR, MECHANISMS, borne_out, held, met
 from tests.matrices.pairs import wrong_role, wrongly_confirmed
@@ -162,3 +163,16 @@ def test_what_was_never_pushed_waits_behind_work_that_cannot_be_reported() -> No
     assert held(found, "completion-topic-missing", "completion", "") == 20
     broken = structs.replace(found, unreported=())
     assert held(broken, "completion-topic-missing", "completion", "") == sum(bool(i.refused) for i in found.items)
+
+
+@pytest.mark.parametrize("kind", ["wrong confirmed", "false ok", "no answer"])
+def test_what_is_plainly_wrong_is_never_explained(kind: str) -> None:
+    for known in explained.KNOWN:
+        assert not explained.why(kind, known.what.lstrip("^"), known.pair)
+
+
+def test_a_kind_of_miss_is_explained_by_the_meeting_and_not_by_its_name_alone() -> None:
+    pair = "completion/completion-topic-forgotten-at-set-up + incidents/2026-02-09-skip-acked-without-completion"
+    assert explained.why("not named", "skip-acked-without-completion", pair).startswith(explained.UNDECIDED)
+    assert not explained.why("not named", "skip-acked-without-completion", "state/gated + worker/out-of-memory")
+    assert not explained.why("role", "skip-acked-without-completion", pair)

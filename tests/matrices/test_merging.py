@@ -62,6 +62,13 @@ def test_both_stories_meet_in_one_start_call() -> None:
     assert sum(entry.start_batch is not None for entry in scenario.timeline) == 2, "one batch before it"
 
 
+def test_where_no_person_gets_in_the_scheduler_calls() -> None:
+    scenario = together("2026-01-16-topic-with-zero-subscribers", "coordinator-internal-and-gated")
+    (asked,) = [e.start_batch for e in scenario.timeline if e.start_batch and e.start_batch.name == ASKED]
+    assert one("2026-01-16-topic-with-zero-subscribers").start["caller"] == "person"
+    assert asked.caller == "scheduler"
+
+
 def test_the_call_has_the_gate_of_one_and_the_messages_of_the_other() -> None:
     gated = one("gated-batch-never-closes")
     spoilt = structs.replace(one("push-invoker-missing"), start={"items": 9, "payloads": {"silent": 2}})

@@ -1,0 +1,140 @@
+"""Why a pair's miss is one that is known, in the words of whoever looked at it: what the evidence of such a night leaves undecided, what
+the tallies count otherwise than a person would, or what the diagnosis does not see yet.
+
+Each entry names a kind of meeting, never one pair. A miss that no entry fits fails `make pairs`; wrong confirmed causes and false
+all-clears are never explained.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+
+class Known(NamedTuple):
+    what: str
+    """Regular expression: the kind of the miss and what it is of, "not named poison-retry-storm@request"."""
+    pair: str
+    """Regular expression, found in the names of the two scenarios."""
+    why: str
+
+
+UNDECIDED = "undecided"
+"""The evidence of that night does not tell; what can be told is told."""
+COUNTED = "counted otherwise"
+"""The tallies give each item to one of two that would both hold it."""
+WEAK = "weak"
+"""A person would see it; the diagnosis does not yet."""
+
+KNOWN = (
+    Known(
+        r"^not named (push-|poison|cold-start|completions-not)",
+        r"pulled-while-slow-items-wait",
+        f"{WEAK}: in pull mode the subscription has no push settings, so what was wrong with its pushes before is printed (as pushes that "
+        "fail, unexplained, or as the change that took the grant), and not named",
+    ),
+    Known(
+        r"^not named (max-instances-saturated|worker-crashing)",
+        r"(saturated|draining|max-instances).*(crash|env-vars|out-of-memory|no-dead-letter-topic)|"
+        r"(crash|env-vars|out-of-memory|no-dead-letter-topic).*(saturated|draining|max-instances)",
+        f"{UNDECIDED}: a worker that crashes lets go of its place at once, and refusals for want of a place are few beside the crashes, "
+        "or the other way about; the one that answers most pushes is named",
+    ),
+    Known(
+        r"^not named max-instances-saturated",
+        r"saturated|draining",
+        f"{UNDECIDED}: the refusals for want of a place are past and drained, or drowned by what came with the deploy",
+    ),
+    Known(
+        r"^not named cold-start-exceeds-ack-deadline",
+        r"saturated|draining|max-instances|work-longer-than|completion-topic|real-stall",
+        f"{WEAK}: a few pushes that expire while an instance starts look like those that expire at work or in the queue, so they are "
+        "printed as expired and given to neither",
+    ),
+    Known(
+        r"^not named attempts-used-up",
+        r"attempts-(spent|used-up)",
+        f"{COUNTED}: attempts were used up by two things, one of them live; the dead letters are printed, and the live one is named",
+    ),
+    Known(
+        r"^(not named|latent not named) poison-retry-storm",
+        r"every-item-fails|out-of-memory|half-done-record|crashing|retry-loop|attempts-used-up|longer-than-deadline|completion-topic|wrong-and-work",
+        f"{UNDECIDED}: where all or most pushes fail by the application, those of a few bad messages do not stand out among them",
+    ),
+    Known(
+        r"^(not named|latent not named) poison-retry-storm",
+        r"poison-of-other|old-poison",
+        f"{WEAK}: old bad messages without lines of their own, in a window in which nothing of the batch came: their answers are printed "
+        "as unexplained (so many 400 by the application itself), and not named",
+    ),
+    Known(
+        r"^not named (every-item-fails|worker-crashing|processed\.errors|completions-not-recorded)",
+        r"no-grant|refuses-completions|completion-topic|completions-cannot|out-of-memory|no-dead-letter-topic",
+        f"{UNDECIDED}: few of the batch's items reach the second failure before the first has them, and their answers are of one class; "
+        "what was answered is printed",
+    ),
+    Known(
+        r"^not named skip-acked-without-completion",
+        r"completion-topic|topic-env-missing|real-stall",
+        f"{UNDECIDED}: with the completion topic missing no completion comes, so items that would be skipped in silence are like the rest",
+    ),
+    Known(
+        r"^latent not named (no-subscription-on-topic|completion-topic-missing)",
+        r"topic-deleted|loop-outlives|topic-env-missing",
+        f"{UNDECIDED}: of a topic that is gone nobody can tell whether it would have a subscription; of a worker that does not start, "
+        "whether it would find its topic",
+    ),
+    Known(
+        r"^latent not named push-invoker-missing",
+        r"grant-that-ran-out",
+        f"{WEAK}: pushes that got in before the grant's time was over vouch for it until one is refused",
+    ),
+    Known(
+        r"^latent not named delivered\.deadline",
+        r"gated|closed",
+        f"{UNDECIDED}: nothing of the batch is at work any more, so that nothing expires",
+    ),
+    Known(
+        r"^not named (delivered\.deadline|max-instances-saturated)",
+        r"work-longer-than-deadline.*two-names|two-names.*work-longer-than-deadline",
+        f"{UNDECIDED}: asked with two names, the expired pushes are the subscription's, and several things would expire them",
+    ),
+    Known(
+        r"^role (publish-failing|publish-quota-exceeded)@request blocks",
+        r"publish/|quota/",
+        f"{COUNTED}: two that let no item be published; the tallies give each to the first that it met, and either would hold all",
+    ),
+    Known(
+        r"^role (poison-retry-storm|completion-topic-missing|published-elsewhere)@\w+ latent",
+        r".",
+        f"{COUNTED}: items of the batch are answered like what is called latent, by something that comes earlier on their way",
+    ),
+    Known(
+        r"^role worker-crashing@request blocks",
+        r"cold-start-exceeds",
+        f"{COUNTED}: the push expires while the container starts, before it crashes; either would hold the item",
+    ),
+    Known(
+        r"^role (left-in-pull-mode|filter-drops-messages)@request blocks",
+        r"longer-than-messages-are-kept|published-to-another-topic",
+        f"{WEAK}: what was dropped or went elsewhere before is given to what stands in the way now",
+    ),
+    Known(
+        r"^role (completion-topic-missing@completion|every-item-fails@request|max-instances-saturated@request) blocks",
+        r"skipped-without-completion|attempts-used-up|late-but-work-done",
+        f"{COUNTED}: the items are held by both in turn; the tallies count the one that each met last",
+    ),
+    Known(
+        r"^role poison-retry-storm@request (worsens|blocks)|^role cold-start-exceeds-ack-deadline@request worsens",
+        r"poison-of-other|half-done-record|start-exceeds",
+        f"{WEAK}: failures of other batches' messages in the batch's own time are taken for some of its own",
+    ),
+)
+
+
+def why(kind: str, what: str, pair: str) -> str:
+    """The first entry that fits; empty: nobody has explained it."""
+    if kind in ("wrong confirmed", "false ok", "no answer"):
+        return ""
+    told = f"{kind} {what}"
+    return next((known.why for known in KNOWN if re.search(known.what, told) and re.search(known.pair, pair)), "")
