@@ -33,8 +33,8 @@ class Answer:
 
     @cached_property
     def pages(self) -> tuple[str, ...]:
-        """The text at each width, in one line: where it breaks does not matter."""
-        return tuple(one_line(text.render(self.found, Layout(width))) for width in WIDTHS)
+        """The text at each width, in one line: where it breaks does not matter, nor that a command goes on behind a backslash."""
+        return tuple(one_line(text.render(self.found, Layout(width)).replace(" \\\n", "\n")) for width in WIDTHS)
 
     @property
     def of_batch(self) -> bool:
