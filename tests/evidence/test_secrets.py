@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from diagnostics.cli import main
+from diagnostics.cli.do import probe as probing
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.redaction import cleaner
 from diagnostics.keep.bundle import load
@@ -27,8 +30,10 @@ from diagnostics.lab.servers.serve import RunningLab, start
 from diagnostics.lab.telemetry.store import Telemetry
 from diagnostics.pipeline import places
 from diagnostics.pipeline.load import load_profile
+from diagnostics.probe.reach import Waits
 from tests.evidence.corpus.planted import unveiled
 
+ROOT = Path(__file__).parents[2]
 NIGHT = """
 name: a-night-full-of-secrets
 story: Somebody logs, labels and configures what should be in a vault.
@@ -243,6 +248,63 @@ def test_what_was_planted_was_seen(said: str, tmp_path: Path) -> None:
         "SubscriptionPolicy",
         "ItemMarks",
     }
+
+
+WAITING = (
+    "password of a message", "token in its attributes", "shell in its data", "query of the endpoint", "webhook in its attributes",
+    "person in its data",
+)  # fmt: skip
+"""What the probe looks at."""
+
+
+def hidden(place: str) -> str:
+    return f"Hidd3n{WAITING.index(place):02d}x{place.replace(' ', '')}"
+
+
+@pytest.fixture
+def peeked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> str:
+    """All that the probe says and leaves."""
+    told = scenario(ROOT / "tests" / "probe" / "probed.yaml", 2)
+    told = structs.replace(
+        told, draw={**told.draw, "snapshot_brings_older": True, "seek_settles_s": 0, "short_pulls": 0.0}
+    )
+    world = Lab(told, 2, Telemetry())
+    subscription = world.world.subscriptions[world.cast.subscription("request")]
+    data = {
+        "password": hidden("password of a message"), "log": f"DB_PASS={hidden('shell in its data')}",
+        "by": f"{hidden('person in its data')}@example.com", "msisdn": "+14155552671",
+    }  # fmt: skip
+    attributes = {
+        "x-auth-token": hidden("token in its attributes"),
+        "reply": f"https://hooks.slack.com/services/T0/B0/{hidden('webhook in its attributes')}",
+    }
+    world.publish(subscription.topic, json.dumps(data).encode(), attributes, None)
+    subscription.push.endpoint += f"?key={hidden('query of the endpoint')}"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        probing, "Waits",
+        lambda peek_s: Waits(peek_s=min(peek_s, 12), between_pulls_s=0.05, settle_s=0.1, watch_s=1, between_looks_s=0.2),
+    )  # fmt: skip
+    with start(world, pace=20, log_reads_per_minute=10_000) as running:
+        monkeypatch.setenv("PUBSUB_DIAG_ENDPOINT", running.endpoint)
+        for line in (
+            ["run", "--yes", "--show-data"],
+            ["run", "--yes", "-o", "json"],
+            ["run", "--mode", "switch", "--dry-run"],
+            ["status"],
+        ):
+            main.run(["probe", *line])
+        main.run(["batch", "-v"])
+    out = capfd.readouterr()
+    files = [f.read_bytes() for f in places.state_dir().rglob("*") if f.is_file()]
+    texts = [gzip.decompress(k) if k[:2] == b"\x1f\x8b" else k for k in files]
+    return "\n".join([out.out, out.err, *(t.decode() for t in texts)])
+
+
+def test_the_probe_shows_messages_without_their_secrets(peeked: str) -> None:
+    assert "[redacted password]" in peeked and "[redacted phone number]" in peeked
+    leaked = [place for place in WAITING if hidden(place).lower() in f"{peeked}\n{unveiled(peeked)}".lower()]
+    assert leaked == [] and "4155552671" not in peeked
 
 
 @given(

@@ -16,7 +16,7 @@ _OF_STATES = """
     managed hidden masked redacted removed omitted str string bytes int bool float object any basic digest bearer oidc oauth oauth2
     mtls iam adc negotiate latest loaded loading leaked stored rotation refresh refreshed refreshing ready provided supplied given
     anonymous public insufficient exceeded exhausted limited deadline_exceeded permission_denied not_found malformed secret password
-    token key verification authentication authorization validation check checked checks type value field name
+    token key verification authentication authorization validation check checked checks type value field name read write
 """
 _STATES = frozenset(_OF_STATES.split())
 """What stands behind a name instead of a value."""
@@ -42,6 +42,8 @@ _PART = re.compile(
     r"\d{1,19}|[A-Za-z]?[a-z]{1,20}|[A-Z]{1,20}|[A-Za-z]?[a-z]{1,15}\d{1,4}|[A-Z]{1,4}\d{1,4}|\d{1,4}[a-z]{1,3}|(?:[A-Z][a-z]{1,15}){2,4}|[a-z]{1,15}(?:[A-Z][a-z]{1,15}){1,3}"
     r"|\d{8}T\d{4,6}Z?|\d{2}T\d{2}|[0-9a-f]{40}|[0-9a-f]{64}|\d{2}Z"
 )
+_NOT_DRAWN = re.compile(r"\s|^[\[({<]")
+"""A sentence, a program, a pattern."""
 _APART = re.compile(r"[-_.:/,@+ ]+")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CODE_LIKE = re.compile(r"(?:[a-z_]\w*\.)+[a-z_]\w*(?:\(.*)?|[a-z_]\w*\(.*", re.S)
@@ -90,7 +92,7 @@ def legible(value: str) -> bool:
 def drawn(value: str) -> bool:
     """Whether it looks drawn at random."""
     bare = value.rstrip("=.,;")
-    return len(bare) >= 8 and not legible(bare)
+    return len(bare) >= 8 and not legible(bare) and not _NOT_DRAWN.search(bare)
 
 
 def mixed(value: str) -> bool:

@@ -256,6 +256,9 @@ STAYS: tuple[tuple[str, str], ...] = (
 
 
 AGAIN: tuple[str, ...] = (
+    "permissions: {contents: read, id-token: write}",
+    '"code": "function keep(m, d) { return m; }"',
+    "(?P<hash>[a-z0-9]+)-(?P<code>[a-z]{2,4})",
     'player_key=2544',
     'key=lebron_james',
     'key: batch_2026-02-08_1770550000',
