@@ -34,8 +34,11 @@ from diagnostics.evidence import model
 from diagnostics.evidence.model import Evidence, EvidenceSet, Key, Leg, Means, Unseen
 from diagnostics.evidence.redaction import Redactions, count
 from diagnostics.evidence.whole_text import wholly
+from diagnostics.files import read as read_file
+from diagnostics.keep import bounds
 from diagnostics.keep import then as concluded
 from diagnostics.keep.apart import Unreadable, one_line
+from diagnostics.keep.bounds import MIB, MOST_BYTES, MOST_JSON, TooMuchError
 from diagnostics.keep.contents import KINDS, Apart, Contents, in_utc
 from diagnostics.keep.then import Then
 from diagnostics.pipeline.profile import PipelineProfile
@@ -47,10 +50,6 @@ FORMAT = "pubsub-diag bundle"
 VERSION = 1
 ASK = "ask"
 """The field that holds what was asked."""
-MOST_BYTES = 32 * 2**20
-"""Of a bundle as a file."""
-MOST_JSON = 64 * 2**20
-"""Of its document. A hundred thousand log lines are some 25 MB."""
 
 
 class BundleError(ValueError):
@@ -149,7 +148,10 @@ class Kept(Head, frozen=True, kw_only=True):
 
 
 def dump(case: Case, diagnosis: Diagnosis | None, notes: tuple[Note, ...] = ()) -> bytes:
-    """The bundle of a case. The same case gives the same bytes. Messages' data, if a probe was told to show it, stays out."""
+    """The bundle of a case. The same case gives the same bytes. Messages' data, if a probe was told to show it, stays out.
+
+    Raises TooMuchError for what no version would read again.
+    """
     seen = case.evidence
     document = Document(
         format=FORMAT,
@@ -171,25 +173,33 @@ def dump(case: Case, diagnosis: Diagnosis | None, notes: tuple[Note, ...] = ()) 
         notes=notes,
         redactions=count(seen),
     )
-    return gzip.compress(_json(document), compresslevel=6, mtime=0)
+    text = _json(document)
+    bounds.check_document(text)
+    bounds.check_parts(calls=document.calls, notes=notes, gaps=document.unseen)
+    packed = gzip.compress(text, compresslevel=6, mtime=0)
+    if len(packed) > MOST_BYTES:
+        raise TooMuchError(
+            f"takes {len(packed) / MIB:.0f} MiB, more than the {MOST_BYTES // MIB} MiB that a bundle may"
+        )
+    return packed
 
 
 def load(path: Path) -> Bundle:
     """The bundle in this file. Raises BundleError."""
     try:
-        with path.open("rb") as file:
-            packed = file.read(MOST_BYTES + 1)
+        return parse(read_file(path, MOST_BYTES), str(path))
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
-    return parse(packed, str(path))
 
 
 def parse(packed: bytes, where: str = "bundle") -> Bundle:
     """The bundle in these bytes; `where` names it in errors. Raises BundleError."""
     try:
         text = _unpacked(packed)
+        del packed  # the document is all that is needed from here on
+        bounds.check_document(text)
         return _bundle(_document(text), msgspec.json.decode(text, type=dict[str, msgspec.Raw]))
-    except (BundleError, Unreadable) as error:
+    except (BundleError, Unreadable, TooMuchError) as error:
         raise BundleError(f"{where}: {error}") from error
     except RecursionError as error:
         raise BundleError(f"{where}: is nested too deeply") from error
@@ -263,7 +273,9 @@ def _entry(key: Key, found: Evidence) -> Entry:
     if isinstance(found, model.Probed):
         messages = tuple(msgspec.structs.replace(message, data="") for message in found.messages)
         found = msgspec.structs.replace(found, messages=messages)
-    return Entry(kind=kind, leg=leg, seen=msgspec.Raw(_json(found)))
+    text = _json(found)
+    bounds.check_piece(kind, text)
+    return Entry(kind=kind, leg=leg, seen=msgspec.Raw(text))
 
 
 def _json(value: Struct) -> bytes:
@@ -279,14 +291,14 @@ def _json(value: Struct) -> bytes:
 def _unpacked(packed: bytes) -> bytes:
     """The document's bytes: all of one gzip member, and nothing behind it."""
     if len(packed) > MOST_BYTES:
-        raise BundleError(f"is larger than {MOST_BYTES // 2**20} MiB")
+        raise BundleError(f"is larger than {MOST_BYTES // MIB} MiB")
     inflating = zlib.decompressobj(wbits=31)
     try:
         text = inflating.decompress(packed, MOST_JSON + 1)
     except zlib.error as error:
         raise BundleError("is no bundle of pubsub-diag, or is damaged") from error
     if len(text) > MOST_JSON:
-        raise BundleError(f"unpacks to more than {MOST_JSON // 2**20} MiB")
+        raise BundleError(f"unpacks to more than {MOST_JSON // MIB} MiB")
     if not inflating.eof:
         raise BundleError("is cut short")
     if inflating.unused_data:
@@ -298,6 +310,8 @@ def _document(text: bytes) -> Kept:
     head = msgspec.json.decode(text, type=Head)
     if head.format != FORMAT:
         raise BundleError("is no bundle of pubsub-diag")
+    if head.format_version < 1:
+        raise BundleError(f"says that it is of format {head.format_version}, which never was: it is damaged")
     if head.format_version > VERSION:
         raise BundleError(
             f"was made by pubsub-diag {one_line(head.made_by)} in format {head.format_version}; "
@@ -307,6 +321,7 @@ def _document(text: bytes) -> Kept:
 
 
 def _bundle(said: Kept, fields: Iterable[str]) -> Bundle:
+    bounds.check_parts(calls=said.calls, notes=said.notes, gaps=said.unseen, pieces=said.evidence, legs=said.legs or ())
     contents = Contents(said.made_by)
     contents.fields("bundle", fields, Kept.__struct_fields__)
     evidence = contents.evidence(said.evidence, said.unseen)

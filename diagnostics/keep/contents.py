@@ -15,6 +15,7 @@ from diagnostics import __version__
 from diagnostics.evidence import model
 from diagnostics.evidence.model import Evidence, Key, Leg, SubscriptionConfig, Unseen, Why
 from diagnostics.keep.apart import Parts, Read, Unreadable, brief, entries, one_line, read
+from diagnostics.keep.bounds import check_piece
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ProfileError, RedactProfile, check
 from diagnostics.shell.commands import is_harmless
 
@@ -142,6 +143,7 @@ class Contents:
                 says = f"a kind of evidence that pubsub-diag {__version__} does not know"
                 self._set_apart(one_line(entry.kind, 80), leg, says, matters=False)
             else:
+                check_piece(kind.__name__, entry.seen)
                 yield kind, leg, self._piece(kind, leg, entry.seen)
 
     def _piece(self, kind: type[Evidence], leg: Leg | None, raw: msgspec.Raw) -> Evidence | Unseen:

@@ -25,6 +25,7 @@ from typing import NamedTuple
 import msgspec
 
 from diagnostics.conclude.diagnosis import Diagnosis
+from diagnostics.keep.bounds import TooMuchError
 from diagnostics.keep.bundle import Bundle, BundleError, Note, batch_of, dump, load
 from diagnostics.pipeline.places import state_dir
 from diagnostics.run.investigate import Case
@@ -82,6 +83,8 @@ def keep(case: Case, diagnosis: Diagnosis | None) -> str:
             path = _written(folder, name, packed)
     except OSError as error:
         raise NotKept(error.strerror or type(error).__name__) from error
+    except TooMuchError as error:
+        raise NotKept(f"it {error}") from error
     except (msgspec.MsgspecError, RuntimeError) as error:  # RuntimeError: no home directory
         raise NotKept(f"{type(error).__name__}: {error}") from error
     with contextlib.suppress(OSError):

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
+from diagnostics.files import read_text
 from diagnostics.lab.document import Document, ScenarioError
 from diagnostics.lab.events import (
     Count,
@@ -159,9 +160,11 @@ def load(path: Path | str, seed: int = 0) -> Scenario:
     """Read a scenario file, its varied numbers drawn from the seed. Raises ScenarioError naming file, path and line."""
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except OSError as error:
         raise ScenarioError(f"{path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ScenarioError(f"{path}: it is not UTF-8 text") from error
     return parse(text, str(path), seed)
 
 

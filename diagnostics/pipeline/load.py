@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from diagnostics.evidence.model import Leg, Means
+from diagnostics.files import read_text
 from diagnostics.pipeline.profile import Auth, LegProfile, PipelineProfile, ProfileError, StateKind, check, check_states
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -32,7 +33,7 @@ def load_profile(path_or_name: str) -> PipelineProfile:
         return parse_profile(text, where)
     path = Path(path_or_name)
     try:
-        return parse_profile(path.read_text("utf-8"), str(path))
+        return parse_profile(read_text(path), str(path))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         known = ", ".join(builtin_profiles())

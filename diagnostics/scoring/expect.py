@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from diagnostics.causes.model import Confidence
 from diagnostics.conclude.diagnosis import State
 from diagnostics.evidence.model import Leg
+from diagnostics.files import read_text
 from diagnostics.lab.document import Document
 from diagnostics.lab.durations import When
 from diagnostics.lab.scenario import Scenario, ScenarioError
@@ -148,4 +149,4 @@ def wanted(scenario: Scenario, path: Path) -> Wanted:
 
 
 def _document(path: Path) -> Document:
-    return Document(path.read_text(encoding="utf-8"), str(path))
+    return Document(read_text(path), str(path))

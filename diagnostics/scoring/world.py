@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from diagnostics.files import is_dir, is_file
 from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import Scenario, ScenarioError, load
 from diagnostics.lab.servers.serve import LOG_READS_PER_MINUTE, RunningLab, start
@@ -49,7 +50,7 @@ def served(
 def find(name: str) -> Path:
     """A scenario by its file, or by its name among those that come with pubsub-diag. Raises ScenarioError."""
     path = Path(name)
-    if path.suffix in (".yaml", ".yml") or path.is_file():
+    if path.suffix in (".yaml", ".yml") or is_file(path):
         return path
     found = [p for p in files([places.scenarios()]) if p.stem == name]
     if not found:
@@ -61,7 +62,7 @@ def files(places: Iterable[Path]) -> list[Path]:
     """All scenario files in these folders, and these files. Raises ScenarioError when a place is not there or holds none."""
     found: list[Path] = []
     for place in places:
-        inside = sorted(p for p in place.rglob("*.y*ml")) if place.is_dir() else [place] if place.is_file() else []
+        inside = sorted(p for p in place.rglob("*.y*ml")) if is_dir(place) else [place] if is_file(place) else []
         if not inside:
             raise ScenarioError(f"{place}: expected a scenario file or a folder with some")
         found += inside

@@ -22,10 +22,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from diagnostics.conclude.diagnosis import Diagnosis
-from diagnostics.evidence.model import EvidenceSet, Leg, Peeked, Probed, Provenance
+from diagnostics.evidence.model import BatchStatus, EvidenceSet, ItemMarks, Leg, Peeked, Probed, Provenance
+from diagnostics.keep import bounds
 from diagnostics.keep import bundle as bundles
 from diagnostics.keep.bundle import Bundle, BundleError, Note, dump, load, parse, replay
 from diagnostics.report.json import render
+from diagnostics.sources.batch_state.told import MOST_ITEMS
+from diagnostics.sources.search import PAGE_SIZE
 
 ROOT = Path(__file__).parents[2]
 OLD = ROOT / "tests" / "data" / "bundles" / "night-0379aef.pubsub-diag.gz"
@@ -166,6 +169,11 @@ def changed(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], byt
     return make
 
 
+def of(kind: str, said: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = next(entry["seen"] for entry in said["evidence"] if entry["kind"] == kind)
+    return found
+
+
 def deep(text: bytes) -> Callable[[bytes], bytes]:
     def make(fresh: bytes) -> bytes:
         said = json.dumps(document(fresh)).encode()
@@ -183,12 +191,31 @@ HOSTILE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "more behind it": (lambda fresh: fresh + b"x", "more than a bundle"),
     "two in one": (lambda fresh: fresh + fresh, "more than a bundle"),
     "a flipped bit": (lambda fresh: fresh[:-6] + bytes([fresh[-6] ^ 1]) + fresh[-5:], "no bundle"),
-    "bomb": (lambda _: gzip.compress(b" " * (bundles.MOST_JSON + 2)), "unpacks to more than"),
-    "huge": (lambda _: b"\x1f\x8b" + bytes(bundles.MOST_BYTES), "larger than"),
+    "bomb": (lambda _: gzip.compress(b" " * (bounds.MOST_JSON + 2)), "unpacks to more than"),
+    "huge": (lambda _: b"\x1f\x8b" + bytes(bounds.MOST_BYTES), "larger than"),
     "zip with a way up": (lambda _: zipped("../../etc/cron.d/x"), "no bundle"),
     "zip with an absolute name": (lambda _: zipped("/etc/passwd"), "no bundle"),
     "tar with a way up": (lambda _: tarred("../x"), "not what a bundle is"),
     "newer": (changed(lambda d: d.update(format_version=2, made_by="9.1.0")), "made by pubsub-diag 9.1.0 in format 2"),
+    "format 0": (changed(lambda d: d.update(format_version=0)), "says that it is of format 0, which never was"),
+    "format -1": (changed(lambda d: d.update(format_version=-1)), "format -1, which never was"),
+    "half a format": (changed(lambda d: d.update(format_version=1.5)), "not what a bundle is"),
+    "format true": (changed(lambda d: d.update(format_version=True)), "not what a bundle is"),
+    "format in words": (changed(lambda d: d.update(format_version="1")), "not what a bundle is"),
+    "no format": (changed(lambda d: d.update(format_version=None)), "not what a bundle is"),
+    "too many items": (
+        changed(lambda d: of("BatchStatus", d).update(items=["i"] * (bounds.MOST_ENTRIES - 1))),
+        "entries of BatchStatus, more than the 120,000 that a bundle may",
+    ),
+    "too many lines": (
+        changed(lambda d: of("ItemMarks", d).update(marks=[{}] * (bounds.MOST_ENTRIES + 1))),
+        "entries of ItemMarks, more than",
+    ),
+    "too many values": (
+        changed(lambda d: d.update(more=[1] * bounds.MOST_VALUES)),
+        "values, more than the 3,000,000 that a bundle may",
+    ),
+    "too many calls": (changed(lambda d: d.update(calls=[{}] * 10_001)), "holds 10,001 calls, more than the 10,000"),
     "twice": (changed(lambda d: d["evidence"].append(d["evidence"][0])), "twice"),
     "seen and unseen": (
         changed(lambda d: d["unseen"].append({"what": "BatchMarks", "why": "failed", "says": ""})),
@@ -232,6 +259,41 @@ def test_a_hostile_bundle_is_refused_with_one_line(name: str, fresh: bytes, tmp_
     assert "\n" not in line
     assert len(line) < 500
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_one_run_reads_at_most_is_within_the_bounds(old: Bundle) -> None:
+    """Batch state of as many items as are taken, and more lines than one run reads: no capture is refused by its own reader."""
+    evidence = old.case.evidence
+    status, lines = evidence.get(BatchStatus), evidence.get(ItemMarks)
+    assert isinstance(status, BatchStatus)
+    assert isinstance(lines, ItemMarks)
+    names = tuple(f"item-{n}" for n in range(MOST_ITEMS))
+    bounds.check_piece("BatchStatus", msgspec.json.encode(msgspec.structs.replace(status, items=names)))
+    many = tuple(lines.marks[n % len(lines.marks)] for n in range(10 * PAGE_SIZE))
+    bounds.check_piece("ItemMarks", msgspec.json.encode(msgspec.structs.replace(lines, marks=many)))
+    assert 20 * PAGE_SIZE < bounds.MOST_ENTRIES, "twenty pages of subscriptions"
+
+
+def test_what_could_not_be_read_again_is_not_written(old: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MOST_JSON", "MOST_VALUES", "MOST_ENTRIES", "MOST_PARTS"):
+        with monkeypatch.context() as patch:
+            patch.setattr(bounds, name, 3)
+            with pytest.raises(bounds.TooMuchError, match="more than the"):
+                dump(old.case, None)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.dictionaries(
+        st.text(max_size=3),
+        st.recursive(st.text(max_size=5) | st.none(), lambda inner: st.lists(inner, max_size=4), max_leaves=12),
+        max_size=4,
+    )
+)
+def test_entries_are_counted_as_they_are_decoded(piece: dict[str, Any]) -> None:
+    """Never fewer than there are: an empty list counts as one."""
+    there = sum(max(len(value), 1) for value in piece.values() if isinstance(value, list))
+    assert bounds._entries(json.dumps(piece).encode()) == there
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from diagnostics.evidence.model import Evidence, Leg, Unseen, Why
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.redaction import cleaner, texts_of
 from diagnostics.keep import store
-from diagnostics.keep.bundle import MOST_BYTES, Bundle, BundleError, Note, dump, load, schema
+from diagnostics.keep.bounds import TooMuchError
+from diagnostics.keep.bundle import Bundle, BundleError, Note, dump, load, schema
 from diagnostics.keep.then import Then
 from diagnostics.pipeline import places
 from diagnostics.question.ask import Ask
@@ -47,9 +48,10 @@ def capture(asked: Asked, batch: str | None) -> int:
     ask = Ask(batch=batch or "", since=begin, until=end)
     case = see(session, profile, "batch", ask, kinds=everything())
     diagnosis = investigate(case)
-    packed = dump(case, diagnosis, tuple(store.notes_of(case, diagnosis)))
-    if len(packed) > MOST_BYTES:
-        raise Trouble(f"the bundle takes {len(packed) / 2**20:.0f} MiB, more than a bundle may", "shorten it: --since")
+    try:
+        packed = dump(case, diagnosis, tuple(store.notes_of(case, diagnosis)))
+    except TooMuchError as error:
+        raise Trouble(f"the bundle {error}", "shorten it: --since") from error
     out = asked.out or _named(diagnosis, session.now)
     try:
         store.write_private(out, packed)

@@ -13,6 +13,7 @@ from diagnostics.cli.frame import output, replaying
 from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Exit
 from diagnostics.evidence.model import Leg
+from diagnostics.files import is_there
 from diagnostics.keep import store
 from diagnostics.keep.bundle import Bundle, BundleError, Note, load
 from diagnostics.report.postmortem import charts, html, markdown
@@ -89,7 +90,7 @@ def _gathered(which: Sequence[str], project: str) -> Kept:
 
 def _bundle(name: str) -> Bundle | None:
     """The bundle that goes by this name; None when it has to be a batch."""
-    if not Path(name).exists() and (not name or store.find(name) is None):
+    if not is_there(Path(name)) and (not name or store.find(name) is None):
         return None
     return replaying.opened(name)
 

@@ -19,6 +19,7 @@ import typer
 
 from diagnostics.cli.frame.options import PLAIN, FailOn
 from diagnostics.cli.frame.trouble import Trouble
+from diagnostics.files import read_text
 
 HERE = Path("pubsub-diag.toml")
 PROJECT = Path("pyproject.toml")
@@ -108,7 +109,7 @@ def _places() -> Iterator[Path]:
 
 def _read(path: Path) -> File | None:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(read_text(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

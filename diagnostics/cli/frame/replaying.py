@@ -15,6 +15,7 @@ from diagnostics.cli.frame.question import Question
 from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import Leg
+from diagnostics.files import is_there
 from diagnostics.keep import store
 from diagnostics.keep.bundle import Bundle, BundleError, load, replay
 from diagnostics.pipeline import places
@@ -26,7 +27,7 @@ def opened(named: str) -> Bundle:
     """The bundle in this file, or the kept run of this name."""
     path = Path(named)
     with reading_kept():
-        found = path if path.exists() else store.find(named)
+        found = path if is_there(path) else store.find(named)
     if found is None:
         raise Trouble(f"{named}: neither a file nor the name of a kept run", "pubsub-diag bundle list")
     try:
