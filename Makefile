@@ -5,6 +5,7 @@ SCENARIOS ?= scenarios
 SEEDS ?= 1
 JOBS ?= 0
 FUZZ_SECONDS ?= 60
+TARGET ?= bundles
 LIMIT ?= 0
 SHARE ?= 1
 
@@ -72,9 +73,9 @@ matrices: blindness sameness distractors pairs ## all four of what holds the ver
 paste: .venv/tested ## every printed command of every scenario, with odd names, typed into real shells (a quarter of an hour)
 	@$(BIN)/python -m tests.shell.pasted
 
-fuzz: .venv/tested ## feed bundles that nobody made: FUZZ_SECONDS=n
+fuzz: .venv/tested ## feed what nobody made: FUZZ_SECONDS=n TARGET=bundles, status, profiles, scenarios or entries
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
-	@$(BIN)/python -m tests.fuzz.bundles -max_total_time=$(FUZZ_SECONDS)
+	@$(BIN)/python -m tests.fuzz.$(if $(filter bundles,$(TARGET)),bundles,targets $(TARGET)) -max_total_time=$(FUZZ_SECONDS)
 
 faults: .venv/tested ## every RPC, every fault, every command: in time, and saying no more than was seen (an hour): SHARE=0.1
 	@$(BIN)/python -m tests.faults.sweep --jobs $(JOBS) --share $(SHARE); first=$$?; $(BIN)/python -m tests.faults.sign_in && exit $$first

@@ -50,6 +50,10 @@ class Document:
             mark = getattr(error, "problem_mark", None)
             line = f":{mark.line + 1}" if mark else ""
             raise ScenarioError(f"{where}{line}: {getattr(error, 'problem', None) or error}") from error
+        except RecursionError as error:
+            raise ScenarioError(f"{where}: it is nested too deeply") from error
+        except (ValueError, TypeError) as error:  # a list as a key, a tag that the value does not fit
+            raise ScenarioError(f"{where}: {error}") from error
         finally:
             loader.dispose()
 

@@ -172,11 +172,13 @@ def parse(text: str, where: str = "scenario", seed: int = 0) -> Scenario:
     """Read a scenario from YAML text."""
     document = Document(text, where)
     raw = document.value
-    values = _draw(document, seed)
     try:
+        values = _draw(document, seed)
         scenario = msgspec.convert(_substitute(raw, values, document, ()), Scenario)
     except msgspec.ValidationError as error:
         raise document.error(error) from error
+    except RecursionError as error:  # a part that holds itself
+        raise ScenarioError(f"{where}: it is nested too deeply") from error
     _check(scenario, document)
     return scenario
 

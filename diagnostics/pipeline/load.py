@@ -44,7 +44,7 @@ def parse_profile(text: str, where: str) -> PipelineProfile:
     """The profile that this TOML text describes; `where` names it in errors."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, lists in lists
         raise ProfileError(f"{where}: expected TOML: {error}") from error
     try:
         return check_states(check(msgspec.convert(_described(document, where), PipelineProfile), where), where)

@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing of what a bundle may hold: whatever comes in, one line comes out, or a bundle that replays.
 
-`make fuzz` runs it for a minute (FUZZ_SECONDS=n). An input that ends it in any other way is a finding: keep it in corpus/, where
-`tests/evidence/test_bundle.py` reads it again on every run.
+`make fuzz` runs it for a minute (FUZZ_SECONDS=n). An input that ends it in any other way is a finding: keep it in corpus/bundles/, where
+`tests/keep/test_bundle.py` reads it again on every run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import atheris
 with atheris.instrument_imports(include=["diagnostics", "msgspec"]):
     from diagnostics.keep.bundle import BundleError, parse, replay
 
-KEPT = Path(__file__).parent / "corpus"
+KEPT = Path(__file__).parent / "corpus" / "bundles"
 OLD = Path(__file__).parents[1] / "data" / "bundles"
 
 

@@ -35,7 +35,7 @@ OLD = ROOT / "tests" / "data" / "bundles" / "night-0379aef.pubsub-diag.gz"
 """The night, captured by the commit that it is named after. It is never made anew: it has to open for ever."""
 
 
-CORPUS = ROOT / "tests" / "fuzz" / "corpus"
+CORPUS = ROOT / "tests" / "fuzz" / "corpus" / "bundles"
 
 
 @pytest.fixture(scope="module")

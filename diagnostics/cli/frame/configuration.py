@@ -114,7 +114,7 @@ def _read(path: Path) -> File | None:
         return None
     except OSError as error:
         raise Trouble(f"cannot read {path}: {error.strerror}", "mend or remove the file") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, or more of it than can be read
         raise Trouble(f"{path}: expected TOML: {error}", "mend or remove the file") from error
     if path == PROJECT:
         document = document.get("tool", {}).get("pubsub-diag", {})
