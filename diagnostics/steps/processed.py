@@ -623,25 +623,38 @@ def _untried(seen: _Seen, dead: _Deaths, acks: float) -> bool:
 
 def _why_dead(dead: _Deaths, lines: PlatformLines | Unseen, first: datetime) -> tuple[str, str, str]:
     """(what the program or Cloud Run said last, how they died, how they die)."""
-    said = "" if isinstance(lines, Unseen) else _last_said(dead, lines, first)
     memory = next((x.text for x in reversed(dead.lines) if x.death is Death.MEMORY), "")
     if memory or any(r.ended is Ended.MEMORY for r in dead.rows):
-        return said or memory, "were killed for memory", "are killed for memory"
+        return (
+            memory,
+            "were killed for memory",
+            "are killed for memory",
+        )  # what it printed last is of its work, not of its end
+    said = "" if isinstance(lines, Unseen) else _last_said(dead, lines, first)
     return said, "exited or failed to start", "exit or never start"
 
 
 def _last_said(dead: _Deaths, lines: PlatformLines, first: datetime) -> str:
-    """The newest thing that the program printed as an error; else what a container that died said last, an error by its words rather
-    than anything else: plain text has no severity."""
+    """What a container that died printed shortly before: the newest error; else one by its words, since plain text has no severity;
+    else the last. An error of a container that went on says nothing of those that did not. Where no line tells its container, the
+    newest error will do."""
     printed = [x for x in lines.lines if x.printed and x.at >= first - timedelta(minutes=1)]
-    died = {x.instance for x in dead.lines}
-    last = [x for x in printed if x.instance in died]
-    graded = [x for x in printed if x.severity in _GRAVE]
+    ends = [(x.instance, x.at) for x in dead.lines if x.instance]
+    last = [
+        x for x in printed if any(x.instance == died and at - _LAST_WORDS <= x.at <= at + _LATE for died, at in ends)
+    ]
+    graded = [x for x in last if x.severity in _GRAVE] or [
+        x for x in printed if x.severity in _GRAVE and not x.instance
+    ]
     worded = [x for x in last if _ERROR_WORDS.search(x.text)]
     reasons = [x for x in worded if x.death is None]  # why it died says more than that it did
     return next((x.text for x in (*graded[-1:], *reasons[-1:], *worded[-1:], *last[-1:])), "")
 
 
+_LAST_WORDS = timedelta(seconds=60)
+"""How long before its end a container may have told why."""
+_LATE = timedelta(seconds=5)
+"""Lines of a moment are not always in their order."""
 _GRAVE = ("ERROR", "CRITICAL", "ALERT", "EMERGENCY")
 _ERROR_WORDS = re.compile(r"(?i)error|exception|traceback|critical|fatal|panic|failed|cannot|not found|no such|denied")
 

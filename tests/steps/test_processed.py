@@ -299,6 +299,28 @@ def test_crashes_that_were_mended_are_told_as_past() -> None:
     assert (dead.status, dead.until) == (Status.OK, ago(31))
 
 
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        ("Container called exit(1).", "ModuleNotFoundError: No module named 'pandas'"),
+        ("Memory limit of 512 MiB exceeded with 530 MiB used.", "Memory limit of 512 MiB exceeded with 530 MiB used."),
+    ],
+)
+def test_the_reason_of_a_crash_is_not_what_a_container_that_went_on_complained_of(end: str, reason: str) -> None:
+    printed = (
+        PlatformLine(at=ago(3.2), log="stderr", severity="DEFAULT", text=reason, instance="i0"),
+        PlatformLine(
+            at=ago(2.9), log="stdout", severity="ERROR", text="export of ORD-7 failed: ledger_locked", instance="lives"
+        ),
+        PlatformLine(at=ago(30), log="stdout", severity="ERROR", text="export of ORD-9 failed", instance="i0"),
+    )
+    key, died = platform((3, end))
+    assert isinstance(died, PlatformLines)
+    seen = (key, structs.replace(died, lines=(*died.lines, *printed)))
+    dead = one(processed.CRASHING, said(log(), pushes(remote_server_5xx={3: 3}), seen))
+    assert f"the last at {ago(3):%H:%M}Z: {reason}" in dead.says
+
+
 def test_a_container_that_was_no_longer_needed_did_not_crash() -> None:
     told = said(
         log(),
