@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import random
 import sys
 import time
 from collections import Counter
@@ -160,30 +161,36 @@ def main() -> int:
         "--jobs", type=int, default=0, help="processes; 0: two a processor, since most of it is waiting"
     )
     parser.add_argument("--every", type=int, default=1, help="only each n-th combination")
-    parser.add_argument("--first", type=int, default=0, help="beginning with this one")
+    parser.add_argument("--seconds", type=float, default=0.0, help="begin none after so long; 0: run all of them")
     parser.add_argument("--only", default="", help="only combinations whose line holds this")
     parser.add_argument("--count", action="store_true", help="say how many there are, and run none")
     asked = parser.parse_args()
     with Killer() as killer:
-        wanted = [c for c in combinations(killer)[asked.first :: asked.every] if asked.only in str(c)]
+        wanted = [c for c in combinations(killer)[:: asked.every] if asked.only in str(c)]
     if asked.count:
         print(f"{len(wanted)} distinct combinations")
         return 0
     began = time.monotonic()
+    order = random.Random(1).sample(range(len(wanted)), len(wanted))  # what was run in part is a sample of all
     found: dict[int, Result] = {}
     # Spawned, never forked: the labs of each worker speak gRPC.
     jobs = asked.jobs or 2 * multiprocessing.cpu_count()
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _own_killer) as pool:
-        pending = {pool.submit(_run, what): number for number, what in enumerate(wanted)}
+        pending = {pool.submit(_run, wanted[number]): number for number in order}
         for done in as_completed(pending):
             result = found[pending[done]] = done.result()
             if result.wrong:
                 print(f"WRONG {result.combination}: {'; '.join(result.wrong)}\n{result.log[-2000:]}", flush=True)
             if len(found) % 100 == 0:
                 print(totals(list(found.values()), time.monotonic() - began), file=sys.stderr, flush=True)
+            if asked.seconds and time.monotonic() - began > asked.seconds:
+                pool.shutdown(wait=False, cancel_futures=True)
+                break
     results = [found[number] for number in sorted(found)]
     print(table(results))
     print(totals(results, time.monotonic() - began))
+    if len(results) < len(wanted):
+        print(f"{len(wanted) - len(results)} more were not run: the {asked.seconds:g} s were over")
     return 1 if any(r.wrong for r in results) else 0
 
 

@@ -193,7 +193,7 @@ class Killer:
         for process in filter(None, (self._process, self._second)):
             assert process.stdin
             process.stdin.close()
-            process.wait(10)
+            process.wait(120)
 
     def __enter__(self) -> Killer:
         return self
