@@ -95,18 +95,22 @@ def release(reach: Reach, subscription: str, found: Peek) -> str:
 def _pull(reach: Reach, subscription: str, most: int, found: Peek, seconds: float) -> list[str]:
     """Ack ids of the messages that are new; `seconds`: for so long it is waited for them at most."""
     found.pulls += 1
+    new: list[str] = []
+
+    def note(reply: Any) -> None:
+        """At once: who is interrupted hands back what came."""
+        for received in reply.received_messages:
+            known = found.came.get(received.message.message_id)
+            found.came[received.message.message_id] = Came(received, known.times + 1 if known else 1)
+            if known is None:
+                new.append(received.ack_id)
+
     try:
         request = {"subscription": subscription, "max_messages": most}
-        reply = reach.write(PULL, request, again=False, seconds=seconds)
+        reach.write(PULL, request, again=False, seconds=seconds, note=note)
     except Unclear:
         found.unanswered += 1
         return []
-    new = []
-    for received in reply.received_messages:
-        known = found.came.get(received.message.message_id)
-        found.came[received.message.message_id] = Came(received, known.times + 1 if known else 1)
-        if known is None:
-            new.append(received.ack_id)
     found.empty += not new
     return new
 

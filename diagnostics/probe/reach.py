@@ -98,13 +98,22 @@ class Reach:
         name = f"{rpc.name}:{what_for}" if what_for else rpc.name
         return self.around(name, lambda: call(self.brief(), rpc, request))
 
-    def write(self, rpc: Rpc, request: dict[str, Any], *, again: bool, seconds: float = 0.0) -> Any:
-        """A call that changes something. `again`: doing it twice is harmless. Raises NotThere, Refused or Unclear."""
+    def write(
+        self,
+        rpc: Rpc,
+        request: dict[str, Any],
+        *,
+        again: bool,
+        seconds: float = 0.0,
+        note: Callable[[Any], None] = lambda _answer: None,
+    ) -> Any:
+        """A call that changes something. `again`: doing it twice is harmless. `note` is handed the answer before anything can come
+        between. Raises NotThere, Refused or Unclear."""
         if self.left <= 0:
             raise Refused(self._over)  # it was not even sent
         brief = self.brief(seconds)
         try:
-            return self.around(rpc.name, lambda: call(brief, rpc, request, repeated=again))
+            return self.around(rpc.name, lambda: _noted(call(brief, rpc, request, repeated=again), note))
         except NotSeen as failed:
             raise _meaning(failed) from failed
 
@@ -155,6 +164,11 @@ class Clock:
         """Wait, at most until the time is over. Whether there is time left."""
         time.sleep(min(seconds, self.left))
         return self.left > 0
+
+
+def _noted(answer: Any, note: Callable[[Any], None]) -> Any:
+    note(answer)
+    return answer
 
 
 def _meaning(failed: NotSeen) -> Refused | Unclear:

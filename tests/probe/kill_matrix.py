@@ -203,9 +203,10 @@ def _own_killer() -> None:
 
 
 def _run(what: Combination) -> Result:
-    """Once; and once more where the probe did not come to its point, as on a machine that is busy with something else."""
+    """Once; and once more where the machine was too busy for the probe to come to its point, or to be answered in time."""
     result = _OWN[0].run(what)
-    return result if result.struck or result.wrong else _OWN[0].run(what)
+    again = result.too_busy if result.wrong else not result.struck
+    return _OWN[0].run(what) if again else result
 
 
 if __name__ == "__main__":

@@ -133,6 +133,11 @@ class Result:
     """Subscriptions that are not as they were, or as somebody else has set them, after `probe restore`."""
     log: str = field(default="", repr=False)
 
+    @property
+    def too_busy(self) -> bool:
+        """A call that nothing was done to was not answered in time: the machine is busy with something else."""
+        return "did not answer within" in self.log and self.combination.fault not in ("hangs", "is lost")
+
 
 class Killer:
     """The forking process, for many combinations; and a second one, where another machine takes part."""
@@ -275,8 +280,9 @@ class _Judge:
         )
 
     def _leases(self, after: dict[str, Any]) -> None:
-        """Each message is leased once at most by each probe, and handed back by whoever lives to do it."""
-        probes = 2 if self._what.rival[0] else 1
+        """Each message is leased once at most by each probe, and handed back by whoever lives to do it. One that was stopped between
+        its look and its pull may lease again what it had leased before: nobody can tell it."""
+        probes = 2 if self._what.rival[0] or self._what.fault == "stopped" else 1
         for name in SOURCES.values():
             now, was = after["subscriptions"].get(name), self._before["subscriptions"][name]
             if now is None or self._theirs.get(name) == "anew":

@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from google.api_core import exceptions
 
 from diagnostics.pipeline.profile import MessageProfile
@@ -72,6 +73,21 @@ def test_an_unanswered_pull_is_neither_empty_nor_the_end() -> None:
     subscriber.trouble = trouble
     found = looked(subscriber, 1)
     assert (len(found.came), found.unanswered, found.empty) == (1, 1, 0)
+
+
+def test_what_an_interrupted_pull_has_brought_is_handed_back() -> None:
+    subscriber, found = Subscriber(push_config()), Peek()
+    subscriber.pulls = [[message(1)]]
+    asking = reach(subscriber)
+
+    def interrupt(when: str, name: str) -> None:
+        if (when, name) == ("after", "subscriber.pull"):
+            raise KeyboardInterrupt
+
+    asking._at = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        peek(found, asking, NAME, 10)
+    assert list(found.came) == ["1"]
 
 
 def test_a_message_is_read_by_the_profiles_paths() -> None:
