@@ -88,7 +88,7 @@ secrets: .venv/tested ## planted secrets that are left, and look-alikes that are
 	@$(BIN)/python -m pytest -n 0 tests/evidence
 
 bench: .venv/tested ## how long things take; no pass or fail
-	@$(BIN)/python -m pytest tests/benchmarks -n 0 -s
+	@$(BIN)/python -m pytest tests/benchmarks -m "slow or not slow" -n 0 -s
 
 lock: .venv/tested ## pin the dependencies anew, for every system and Python, with the hash of each file
 	@$(BIN)/python -m pip install --quiet uv

@@ -136,6 +136,7 @@ def log_reads(lines: Sequence[Sequence[str]], short: int | None) -> list[int]:
     return [after - before for before, after in pairwise(counts)]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # every command three times, in a process of its own
 def test_log_reads_stay_within_their_budget(capsys: pytest.CaptureFixture[str]) -> None:
     """Of the 60 that Google allows a minute and project."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -126,13 +128,17 @@ def test_whether_a_probe_is_active_is_not_known_where_nobody_could_look(
 def test_kept_runs_that_cannot_be_read_are_not_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refused(_: Path) -> Iterator[Path]:
-        raise PermissionError(13, "Permission denied")
+    scan = os.scandir
+
+    def refused(folder: str | Path) -> Any:
+        if Path(folder).name == "runs":
+            raise PermissionError(13, "Permission denied")
+        return scan(folder)
 
     (tmp_path / "pubsub-diag" / "runs").mkdir(parents=True)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert run(capsys, "bundle", "list")[0] == 0
-    monkeypatch.setattr(Path, "iterdir", refused)
+    monkeypatch.setattr(os, "scandir", refused)
     for words in (("bundle", "list"), ("bundle", "show", "x"), ("postmortem",), ("batch", "--from", "x")):
         code, _, err = run(capsys, *words)
         assert code == 3, words
