@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from google.cloud.logging_v2.types import LogEntry
+from google.protobuf import json_format
 
+from diagnostics import pipeline
 from diagnostics.evidence.model import Provenance
 from diagnostics.evidence.redaction import cleaner
 from diagnostics.evidence.unseen import NotSeen
@@ -68,9 +70,10 @@ def scenarios(data: bytes) -> str:
 
 
 def entries(data: bytes) -> str:
-    """Log entries: bytes that are none are Google's client's to refuse."""
+    """Log entries, as Google's client makes them of JSON or of bytes: what it refuses is no entry."""
+    kind = type(LogEntry.pb(LogEntry()))
     try:
-        entry = LogEntry.pb(LogEntry).FromString(data)
+        entry = json_format.Parse(data, kind()) if data.startswith(b"{") else kind.FromString(data)
     except Exception:  # no message at all
         return ""
     text_of(entry)
@@ -90,20 +93,35 @@ def check(target: str, data: bytes) -> None:
     assert "\n" not in TARGETS[target](data)
 
 
+SEEDS: dict[str, tuple[str, ...]] = {
+    "status": ('{"expected": 3, "completed": ["a"], "closed": false, "at": "2026-02-08T14:02:11Z"}',),
+    "profiles": ((Path(pipeline.__file__).parent / "profiles" / "nba-predictions.toml").read_text(encoding="utf-8"),),
+    "scenarios": ("name: a\nstory: b\ntimeline:\n  - {at: -20m, start_batch: {items: 3}}\n",),
+    "entries": (
+        '{"timestamp": "2026-02-08T14:02:11Z", "textPayload": "Published 15/15 requests for batch_2026-02-08_1770550000", '
+        '"logName": "projects/p/logs/run.googleapis.com%2Fstdout", "resource": {"type": "cloud_run_revision", '
+        '"labels": {"service_name": "coordinator", "location": "r"}}}',
+        '{"timestamp": "2026-02-08T14:02:11Z", "jsonPayload": {"message": "BATCH RESET", "n": [1, {"a": null}]}, '
+        '"resource": {"type": "cloud_run_revision", "labels": {"service_name": "coordinator", "location": "r"}}}',
+    ),
+}
+"""What the fuzzer begins with, beside what was found: proper ones, or it would not come far in."""
+
+
 if __name__ == "__main__":
+    import tempfile
+
     import atheris
 
     name = sys.argv.pop(1)
     kept = KEPT / name
     kept.mkdir(parents=True, exist_ok=True)
     atheris.instrument_all()
-    arguments = [
-        *sys.argv,
-        "-max_len=65536",
-        "-timeout=30",
-        "-rss_limit_mb=2048",
-        f"-artifact_prefix={kept}/",
-        str(kept),
-    ]
-    atheris.Setup(arguments, lambda data: check(name, data))
-    atheris.Fuzz()
+    with tempfile.TemporaryDirectory() as work:
+        for number, text in enumerate(SEEDS[name]):
+            (Path(work) / f"seed-{number}").write_text(text, encoding="utf-8")
+        bounds = ["-max_len=65536", "-timeout=30", "-rss_limit_mb=2048", "-report_slow_units=30"]
+        atheris.Setup(
+            [*sys.argv, *bounds, f"-artifact_prefix={kept}/", work, str(kept)], lambda data: check(name, data)
+        )
+        atheris.Fuzz()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.targets import KEPT, TARGETS, check
+from tests.fuzz.targets import KEPT, SEEDS, TARGETS, check
 
 FOUND = sorted(path for target in TARGETS for path in (KEPT / target).glob("*"))
 
@@ -18,3 +18,8 @@ def test_something_is_kept_for_each_target() -> None:
 @pytest.mark.parametrize("path", FOUND, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_what_was_found_is_read_or_refused_in_one_line(path: Path) -> None:
     check(path.parent.name, path.read_bytes())
+
+
+@pytest.mark.parametrize(("target", "text"), [(name, text) for name, texts in SEEDS.items() for text in texts])
+def test_what_the_fuzzer_begins_with_is_proper(target: str, text: str) -> None:
+    assert TARGETS[target](text.encode()) == ""
