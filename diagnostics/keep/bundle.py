@@ -34,7 +34,6 @@ from diagnostics.evidence import model
 from diagnostics.evidence.model import Evidence, EvidenceSet, Key, Leg, Means, Unseen
 from diagnostics.evidence.redaction import Redactions, count
 from diagnostics.evidence.whole_text import wholly
-from diagnostics.files import read as read_file
 from diagnostics.keep import bounds
 from diagnostics.keep import then as concluded
 from diagnostics.keep.apart import Unreadable, one_line
@@ -44,6 +43,7 @@ from diagnostics.keep.then import Then
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.run.investigate import COMMANDS, Case, investigate, kinds_for
+from diagnostics.shell.files import read as read_file
 from diagnostics.steps.finding import Status
 
 FORMAT = "pubsub-diag bundle"

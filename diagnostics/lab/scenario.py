@@ -13,7 +13,6 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
-from diagnostics.files import read_text
 from diagnostics.lab.document import Document, ScenarioError
 from diagnostics.lab.events import (
     Count,
@@ -28,6 +27,7 @@ from diagnostics.lab.events import (
     SubscriptionChanges,
     TimelineEntry,
 )
+from diagnostics.shell.files import read_text
 
 __all__ = ["Fault", "Scenario", "ScenarioError", "load", "parse", "scenario_schema"]
 

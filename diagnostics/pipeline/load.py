@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from diagnostics.evidence.model import Leg, Means
-from diagnostics.files import read_text
 from diagnostics.pipeline.profile import Auth, LegProfile, PipelineProfile, ProfileError, StateKind, check, check_states
+from diagnostics.shell.files import read_text
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "means": tuple(Means),

@@ -11,12 +11,12 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from diagnostics.causes.model import Confidence
 from diagnostics.conclude.diagnosis import State
 from diagnostics.evidence.model import Leg
-from diagnostics.files import read_text
 from diagnostics.lab.document import Document
 from diagnostics.lab.durations import When
 from diagnostics.lab.scenario import Scenario, ScenarioError
 from diagnostics.pipeline.profile import BatchStateProfile
 from diagnostics.scoring import known
+from diagnostics.shell.files import read_text
 from diagnostics.steps.finding import Status
 
 LATEST = "latest"

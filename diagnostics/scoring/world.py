@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from diagnostics.files import is_dir, is_file
 from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import Scenario, ScenarioError, load
 from diagnostics.lab.servers.serve import LOG_READS_PER_MINUTE, RunningLab, start
 from diagnostics.lab.telemetry.store import Telemetry
 from diagnostics.pipeline import places
+from diagnostics.shell.files import is_dir, is_file
 
 
 class World(NamedTuple):

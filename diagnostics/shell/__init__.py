@@ -1,1 +1,1 @@
-"""Command lines for people to copy: the one place that makes them."""
+"""What goes between us and the user's shell: command lines for people to copy, and files that they name."""

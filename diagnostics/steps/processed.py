@@ -625,11 +625,8 @@ def _why_dead(dead: _Deaths, lines: PlatformLines | Unseen, first: datetime) -> 
     """(what the program or Cloud Run said last, how they died, how they die)."""
     memory = next((x.text for x in reversed(dead.lines) if x.death is Death.MEMORY), "")
     if memory or any(r.ended is Ended.MEMORY for r in dead.rows):
-        return (
-            memory,
-            "were killed for memory",
-            "are killed for memory",
-        )  # what it printed last is of its work, not of its end
+        # what it printed last is of its work, not of its end
+        return memory, "were killed for memory", "are killed for memory"
     said = "" if isinstance(lines, Unseen) else _last_said(dead, lines, first)
     return said, "exited or failed to start", "exit or never start"
 
@@ -640,12 +637,9 @@ def _last_said(dead: _Deaths, lines: PlatformLines, first: datetime) -> str:
     newest error will do."""
     printed = [x for x in lines.lines if x.printed and x.at >= first - timedelta(minutes=1)]
     ends = [(x.instance, x.at) for x in dead.lines if x.instance]
-    last = [
-        x for x in printed if any(x.instance == died and at - _LAST_WORDS <= x.at <= at + _LATE for died, at in ends)
-    ]
-    graded = [x for x in last if x.severity in _GRAVE] or [
-        x for x in printed if x.severity in _GRAVE and not x.instance
-    ]
+    last = [x for x in printed if any(x.instance == i and at - _LAST_WORDS <= x.at <= at + _LATE for i, at in ends)]
+    unplaced = [x for x in printed if not x.instance]
+    graded = [x for x in last or unplaced if x.severity in _GRAVE]
     worded = [x for x in last if _ERROR_WORDS.search(x.text)]
     reasons = [x for x in worded if x.death is None]  # why it died says more than that it did
     return next((x.text for x in (*graded[-1:], *reasons[-1:], *worded[-1:], *last[-1:])), "")

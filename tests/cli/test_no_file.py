@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from diagnostics import files
 from diagnostics.cli.main import run
 from diagnostics.conclude.diagnosis import Exit
+from diagnostics.shell import files
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -13,7 +13,6 @@ from diagnostics.cli.frame import output, replaying
 from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Exit
 from diagnostics.evidence.model import Leg
-from diagnostics.files import is_there
 from diagnostics.keep import store
 from diagnostics.keep.bundle import Bundle, BundleError, Note, load
 from diagnostics.report.postmortem import charts, html, markdown
@@ -22,6 +21,7 @@ from diagnostics.report.postmortem.merged import ABOUT_A_BATCH
 from diagnostics.report.postmortem.model import Postmortem
 from diagnostics.runbook import pages
 from diagnostics.shell.commands import either, noted
+from diagnostics.shell.files import is_there
 
 EARLIER = 200
 """So many of the newest kept runs are asked whether it happened before."""

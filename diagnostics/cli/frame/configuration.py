@@ -19,7 +19,7 @@ import typer
 
 from diagnostics.cli.frame.options import PLAIN, FailOn
 from diagnostics.cli.frame.trouble import Trouble
-from diagnostics.files import read_text
+from diagnostics.shell.files import read_text
 
 HERE = Path("pubsub-diag.toml")
 PROJECT = Path("pyproject.toml")

@@ -15,12 +15,12 @@ from diagnostics.cli.frame.question import Question
 from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import Leg
-from diagnostics.files import is_there
 from diagnostics.keep import store
 from diagnostics.keep.bundle import Bundle, BundleError, load, replay
 from diagnostics.pipeline import places
 from diagnostics.report.escape import clean
 from diagnostics.run.investigate import COMMANDS, Case
+from diagnostics.shell.files import is_there
 
 
 def opened(named: str) -> Bundle:
