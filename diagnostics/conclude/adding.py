@@ -77,8 +77,9 @@ class Adding:
 
 
 def _keeps_out(finding: Finding) -> bool:
-    """Whether a call from outside would tell no more: what cannot be read stays hidden, a shut ingress refuses whoever calls."""
-    return finding.status is Status.UNKNOWN or (finding.code == push_auth.INGRESS.name and finding.abnormal)
+    """Whether a call from outside would tell no more: what cannot be read stays hidden, a shut ingress or a proxy refuses whoever calls."""
+    before = (push_auth.INGRESS.name, push_auth.IAP.name)
+    return finding.status is Status.UNKNOWN or (finding.code in before and finding.abnormal)
 
 
 def leg_of(command: str) -> Leg | None:
