@@ -24,9 +24,7 @@ CAUSES = (
             Has(published.CUT_SHORT),
             none_of(Has(published.ERRORS), Has(published.GAVE_UP), Has(topic.REFUSED), Has(topic.DEFERRED)),
         ),
-        decisive=all_of(
-            Has(requested.TIMED_OUT), none_of(Over(published.CUT_SHORT, lambda told: told.by_counter, 0))
-        ),  # by the counter alone: or it publishes elsewhere
+        decisive=Over(published.CUT_SHORT, lambda told: told.certain, 0),
         overturned_by=(
             BatchMarks,
             StartCalls,

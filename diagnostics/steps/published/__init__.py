@@ -71,8 +71,9 @@ class CutShort(Tells, frozen=True, kw_only=True):
     """The coordinator's request timeout."""
     most: int | None = None
     """Items that were not published, at most."""
-    by_counter: int = 0
-    """1: no line would tell how many were published, and the topic's counter shows that none was."""
+    certain: int = 0
+    """1: the call was seen to run into its timeout, and a line would tell of what was published. Else either is concluded: that nothing
+    was published from the topic's counter alone, which it would also show of what is published elsewhere."""
 
 
 ALL = Code("published.all", Stage.PUBLISHED, "everything that should be published was")
@@ -383,7 +384,12 @@ def _no_count(
         since=ledger.started,
         rests_on=("StartCalls", "PublishCounts" if by_counter else "BatchMarks"),
         subject=subjects.batch(ledger.batch),
-        tells=CutShort(failed=failed, limit_s=limit, most=most, by_counter=int(by_counter)),
+        tells=CutShort(
+            failed=failed,
+            limit_s=limit,
+            most=most,
+            certain=int(not by_counter and call is not None and call.status == 504),
+        ),
     )
 
 
