@@ -128,9 +128,9 @@ class Search:
         return self
 
     def _afforded(self) -> bool:
-        """Whether the budget of this look has a read for it: for the first page always."""
+        """Whether the budget of this look has a read for it: for the first page always, for the second whoever else has read before."""
         if self.reads:
-            return self._session.log_budget.go_on(self._leaves)
+            return self._session.log_budget.go_on(self._leaves if self.reads > 1 else Leaves.LEAST)
         self._session.log_budget.begin()
         return True
 

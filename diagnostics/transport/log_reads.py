@@ -37,10 +37,14 @@ LARGEST = 65536
 
 
 class Leaves(IntEnum):
-    """So many reads of the budget a search leaves to others when it goes on with what came in part: what decides most goes first."""
+    """So many reads of the budget a search leaves to others when it goes on with what came in part: what decides most goes first.
 
-    HOLDS = 7
-    """Whether items are held, and by what: lines of items, refused requests. What follows from an answer is left its first page."""
+    The second page of each search leaves no more than the least, so that it does not depend on which of them came first."""
+
+    LEAST = 7
+    """What follows from an answer is left its first page."""
+    HOLDS = LEAST
+    """Whether items are held, and by what: lines of items, refused requests."""
     WHY = 10
     """Why a service refused: what the platform and the program printed."""
     BATCH = 16

@@ -15,6 +15,7 @@ from google.cloud.logging_v2 import types
 from diagnostics.evidence.model import Why
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.sources.search import PAGE_SIZE, search
+from diagnostics.transport.log_reads import Leaves
 from diagnostics.transport.session import Session
 from tests.sources.conftest import NOW
 
@@ -80,6 +81,14 @@ def test_a_short_page_goes_on_until_there_is_enough(session_of: SessionOf) -> No
     assert not found.complete
     assert "only the newest 1200 were read" in found.note
     assert found.reached == NOW - timedelta(seconds=1199)
+
+
+@pytest.mark.parametrize("leaves", Leaves)
+def test_a_second_page_is_read_whichever_search_came_first(session_of: SessionOf, leaves: Leaves) -> None:
+    session = session_of(logs={"list_log_entries": in_pages(([], "a"), ([at(timedelta(days=2))], ""))})
+    for _ in range(16):
+        session.log_budget.begin()
+    assert search(session, PLACES, "", BEGIN, NOW, leaves=leaves).complete
 
 
 def test_a_search_that_takes_too_long_is_made_again_of_less(session_of: SessionOf) -> None:
