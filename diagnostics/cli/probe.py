@@ -49,9 +49,7 @@ def run(
     show_data: Annotated[bool, Option("--show-data", help="Show what the messages hold, secrets redacted.")] = False,
     allow_secret_in_log: Annotated[
         bool,
-        Option(
-            "--allow-secret-in-log", help="Write the push config to Cloud Logging even if its URL may hold a secret."
-        ),
+        Option("--allow-secret-in-log", help="Write the push config to Cloud Logging even if it may hold a secret."),
     ] = False,
     output: Output = Format.TEXT,
     out: Annotated[Path | None, Option("--out", metavar="FILE", help="Write the answer to this file.")] = None,

@@ -20,6 +20,10 @@ from diagnostics.evidence.secrets.values import drawn, mixed, secret
 
 _BODY = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{12,}")
 """A part of a name, as names are divided, long enough to be a value."""
+_WORD = re.compile(r"[^\s\"'`,;=&(){}\[\]<>|]+")
+_WORD_AT_END = re.compile(rf"(?<!{_WORD.pattern[:-1]}){_WORD.pattern}\Z")
+LONGEST_WORD = 80
+"""Characters; what is longer is a path or a body, of which a part tells something, too."""
 ROUNDS = 4
 """What was hidden behind a secret may show when that is gone; so often it is looked again."""
 SHORTEST = 5
@@ -33,7 +37,16 @@ def redact(text: str, limit: int = 0) -> str:
         if cleaned == text:
             break
         text = cleaned
-    return text if not limit or len(text) <= limit else text[: limit - 1] + "…"
+    return text if not limit or len(text) <= limit else _cut(text, limit - 1) + "…"
+
+
+def _cut(text: str, most: int) -> str:
+    """So many characters at most, without a last word that goes on behind them: what a profile's patterns match is looked for later, and
+    half of it matches no more. A text of one word, or with one that is very long, is cut within it."""
+    kept = text[:most]
+    begun = _WORD_AT_END.search(kept) if _WORD.match(text, most) else None
+    whole = kept[: begun.start()] if begun else kept
+    return whole if whole and most - len(whole) <= LONGEST_WORD else kept
 
 
 def _once(text: str) -> str:

@@ -188,7 +188,7 @@ def _notes(order: Order, entry: Entry, logged: bool, journal: Journal) -> Iterat
         yield "an entry in Cloud Logging is written and read back first: any machine can then restore (pubsub-diag probe restore)"
     else:
         yield (
-            "the endpoint or audience carries a query or user info, which may be a secret, so nothing goes to Cloud Logging: only this "
+            "the push config carries a query or user info, or what looks like a secret, so nothing goes to Cloud Logging: only this "
             f"machine can restore, from {journal.path(entry.run)}; --allow-secret-in-log lifts that"
         )
     odd = {k: v for k, v in entry.push.attributes.items() if k != "x-goog-version"}

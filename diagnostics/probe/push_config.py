@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from diagnostics.evidence.redact import endpoint as redacted_endpoint
+from diagnostics.evidence.redact import redact, redact_value
+from diagnostics.evidence.secrets.spans import GONE
 from diagnostics.shell.commands import command
 
 LABEL = "pubsub-diag-probe"
@@ -87,10 +89,29 @@ def undo_line(subscription: str, saved: Saved, hide: bool = False) -> str:
     )
 
 
+def shown(saved: Saved) -> Saved:
+    """As it may be printed: without what may be a secret, and then not to be restored from."""
+    if not may_hold_secret(saved):
+        return saved
+    return Saved(
+        wire=GONE,
+        endpoint=redacted_endpoint(saved.endpoint),
+        account=saved.account,
+        audience=redacted_endpoint(saved.audience),
+        wrapper=saved.wrapper,
+        attributes={redact(name): redact_value(name, value) for name, value in saved.attributes.items()},
+    )
+
+
 def may_hold_secret(saved: Saved) -> bool:
-    """Whether endpoint or audience carry a query, a fragment or user info, where people put tokens."""
-    parts = [urlsplit(url) for url in (saved.endpoint, saved.audience)]
-    return any(p.query or p.fragment or "@" in p.netloc for p in parts)
+    """Whether endpoint or audience carry a query, a fragment or user info, where people put tokens, or anything in it looks like one: a
+    part of a path, an attribute."""
+    urls = (saved.endpoint, saved.audience)
+    parts = [urlsplit(url) for url in urls]
+    shown = any(redact(url) != url for url in urls) or any(
+        redact(name) != name or redact_value(name, value) != value for name, value in saved.attributes.items()
+    )
+    return shown or any(p.query or p.fragment or "@" in p.netloc for p in parts)
 
 
 def _wrapper(push: Any) -> str:

@@ -22,8 +22,8 @@ LOOKING = 0.5
 LONGEST = timedelta(hours=1)
 """No probe lasts so long."""
 NOWHERE = (
-    "neither this machine's journal nor Cloud Logging knows what its push config was (where endpoint or audience carry a query or user "
-    "info, it is not written there)"
+    "neither this machine's journal nor Cloud Logging knows what its push config was (where it holds what may be a secret, as a query "
+    "or user info does, it is not written there)"
 )
 TOLD = (LOGGED, SWITCHED, MARKED)
 """Traces that another machine sees, so that it is told when they are over."""

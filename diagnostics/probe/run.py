@@ -293,7 +293,7 @@ class _Run:
             ),
             mode=order.mode.value,
             subscription=settings.name,
-            messages=read(self._peek, leg.message if leg else None, order.show_data),
+            messages=read(self._peek, leg.message if leg else None, order.show_data, self._profile.redact.patterns),
             asked_for=order.peek,
             pulls=self._peek.pulls,
             empty_pulls=self._peek.empty,

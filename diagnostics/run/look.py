@@ -60,11 +60,14 @@ def see(
     read = kinds_for(command) if command in COMMANDS else set()
     evidence = collect(session, profile, read | set(kinds), ask)
     calls = tuple(Call(name=c.name, seconds=c.seconds, ok=c.ok, note=c.note) for c in session.calls)
-    clean = cleaner(
-        profile.redact.patterns
-    )  # names are compared, so what holds for evidence holds for the question, too
-    profile = clean(profile).to_keep()
+    clean = cleaner(profile.redact.patterns)  # names are compared: what holds for evidence holds for the question, too
+    profile = kept(profile)
     return Case(command, evidence, profile, clean(ask), header(session, profile, command, evidence), calls, legs)
+
+
+def kept(profile: PipelineProfile) -> PipelineProfile:
+    """The profile as it goes with a run: redacted, without commands, and without its patterns of what is to be taken out."""
+    return cleaner(profile.redact.patterns)(profile).to_keep()
 
 
 def header(session: Session, profile: PipelineProfile, command: str, evidence: EvidenceSet) -> Header:

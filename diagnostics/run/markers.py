@@ -11,7 +11,8 @@ from typing import Any
 from msgspec import Struct
 
 from diagnostics.evidence.model import Leg, Means, SubscriptionConfig, Unseen, Why
-from diagnostics.evidence.redact import redact
+from diagnostics.evidence.redact import redact, redact_value
+from diagnostics.evidence.redaction import Cleaner, cleaner
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import Marker, PipelineProfile
 from diagnostics.question.ask import Ask
@@ -80,6 +81,7 @@ def profile_test(session: Session, pipeline: PipelineProfile, days: float = 7) -
     tallies = [_Tally(marker) for marker in pipeline.markers]
     if not tallies:
         raise NotSeen(Why.NOT_CONFIGURED, "the profile describes no log lines", mend="add markers to the profile")
+    clean = cleaner(pipeline.redact.patterns)
     for _ in range(ROUNDS):
         tallies = [t if t.settled else _Tally(t.marker) for t in tallies]  # unsettled ones are counted anew
         open_ones = [t for t in tallies if not t.settled]
@@ -87,7 +89,7 @@ def profile_test(session: Session, pipeline: PipelineProfile, days: float = 7) -
         if not asked:
             break
         found = _lines(session, pipeline, known, asked, since, until)
-        _count(found.items, open_ones, known)
+        _count(found.items, open_ones, known, clean)
         enough = min(MANY, max(t.lines for t in open_ones))
         for tally in open_ones:
             tally.settled = found.complete or tally.lines >= enough
@@ -132,7 +134,7 @@ def _receiver(
         return Unseen(what="Receiver", leg=leg, why=failed.why, says=failed.says)
 
 
-def _count(found: Iterable[Any], open_ones: list[_Tally], known: Services) -> None:
+def _count(found: Iterable[Any], open_ones: list[_Tally], known: Services, clean: Cleaner) -> None:
     """Add the lines, newest first, to the tallies of the markers that they belong to."""
     roles = {r.service: role for role, r in (("worker", known.worker), ("coordinator", known.coordinator)) if r}
     for entry in found:
@@ -144,12 +146,12 @@ def _count(found: Iterable[Any], open_ones: list[_Tally], known: Services) -> No
         taken = any(match for _, _, match in near)
         for tally, text, match in near:
             if match:
-                _matched(tally, entry, known)
+                _matched(tally, entry, known, clean)
             elif not taken:
-                tally.missed.append(redact(text, 120))
+                tally.missed.append(redact(clean(text), 120))
 
 
-def _matched(tally: _Tally, entry: Any, known: Services) -> None:
+def _matched(tally: _Tally, entry: Any, known: Services, clean: Cleaner) -> None:
     tally.matched += 1
     for mark in marks_of([entry], [tally.marker], known):
         if mark.revision:
@@ -158,7 +160,9 @@ def _matched(tally: _Tally, entry: Any, known: Services) -> None:
             tally.newest = mark.at
             named = {"batch": mark.batch, "item": mark.item, "correlation": mark.correlation, "date": mark.date}
             captured = {**named, **mark.words, **{name: str(n) for name, n in mark.numbers.items()}}
-            tally.captured = {name: redact(value, 80) for name, value in captured.items() if value}
+            tally.captured = {
+                name: redact(clean(redact_value(name, value)), 80) for name, value in captured.items() if value
+            }
 
 
 def _result(tally: _Tally) -> MarkerTest:

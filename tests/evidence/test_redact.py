@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from diagnostics.evidence.model import Why
 from diagnostics.evidence.redact import endpoint, hashed, member, principal, redact
+from diagnostics.evidence.unseen import NotSeen
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJodHRwczovL3gifQ.c2lnbmF0dXJl"
 
@@ -38,6 +40,27 @@ def test_what_a_reader_needs_stays() -> None:
 
 def test_a_cut_text_says_so() -> None:
     assert redact("x" * 400, 300) == "x" * 299 + "…"
+
+
+def test_a_cut_leaves_no_half_of_a_word_that_a_pattern_of_the_profile_would_have_matched() -> None:
+    line = f"{'x' * 30} of ACCT-12345678 refused"
+    assert redact(line, 40) == f"{'x' * 30} of …"
+    assert redact(line, 48) == f"{'x' * 30} of ACCT-12345678…"
+    assert redact(f'{"x" * 30} {{"id":"ACCT-12345678"}}', 45) == f'{"x" * 30} {{"id":"…'
+
+
+def test_what_was_not_seen_is_told_without_what_the_answer_held() -> None:
+    """Also by the commands that keep no evidence."""
+    said = NotSeen(Why.FAILED, "it said password=hunter2", "token=hunter2", "ask alice@example.com")
+    assert "hunter2" not in f"{said} {said.says} {said.permission}" and "alice" not in said.mend
+    plain = NotSeen(
+        Why.PERMISSION_DENIED,
+        "pubsub.topics.get is missing",
+        "pubsub.topics.get",
+        "ask for a role with pubsub.topics.get",
+    )
+    assert (plain.says, plain.permission) == ("pubsub.topics.get is missing", "pubsub.topics.get")
+    assert plain.mend == "ask for a role with pubsub.topics.get"
 
 
 def test_a_person_is_the_same_wherever_they_occur_and_a_service_account_stays() -> None:

@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import gzip
+import io
 import itertools
 import json
-from collections.abc import Iterator
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -18,12 +24,14 @@ from msgspec import structs
 
 from diagnostics.cli import main
 from diagnostics.cli.do import probe as probing
+from diagnostics.evidence.model import BatchStatus
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.redaction import cleaner
 from diagnostics.keep.bundle import load
 from diagnostics.lab.audit import Target
+from diagnostics.lab.http import Response
 from diagnostics.lab.lab import Lab
-from diagnostics.lab.model import Binding
+from diagnostics.lab.model import Binding, Document
 from diagnostics.lab.recorder import LogEntry
 from diagnostics.lab.scenario import load as scenario
 from diagnostics.lab.servers.serve import RunningLab, start
@@ -51,7 +59,10 @@ PLACES = (
     "shell variable", "prose", "option", "glued option", "environment dump", "storage signature", "key of a URL", "code of a URL",
     "auth of a URL", "GitLab token", "full-width letters", "zero-width letters", "display name", "JSON key", "JSON list", "YAML",
     "netrc", "header list", "connection string", "URL path", "environment name", "push attribute", "topic label", "custom audience",
-    "service label", "profile path", "batch of a note", "until", "marker word",
+    "service label", "profile path", "batch of a note", "until", "marker word", "image", "filter", "command argument",
+    "command error", "command text", "command value", "command field", "Firestore value", "Firestore time", "Firestore item",
+    "Firestore reason", "status error", "status value", "status path", "status field",
+    "profile pattern in a state", "profile pattern in an example",
 )  # fmt: skip
 """Every place that evidence can come from."""
 
@@ -108,6 +119,7 @@ def plant(lab: Lab) -> None:
     log("worker", text=f"-----BEGIN PRIVATE KEY-----\n{secret('private key')}\n-----END PRIVATE KEY-----")
     log("worker", text=f"key AIza{secret('Google key')}{'y' * 30}")
     log("worker", text=f"the vault said {secret('profile pattern')}")
+    log("worker", text=f"Successfully generated {secret('profile pattern in an example')} predictions")
     for text in (
         f"starting with DB_PASS={secret('shell variable')}",
         f"logging in, password is {secret('prose')}",
@@ -185,54 +197,154 @@ def plant(lab: Lab) -> None:
         subscription.topic, f'{{"player": "{secret("message data")}"}}'.encode(),
         {"token": secret("message attribute")}, None,
     )  # fmt: skip
+    subscription.filter = f'attributes.api_key = "{secret("filter")}"'
+    revision.image = f"us-docker.pkg.dev/p/r/worker:glpat-{secret('image')}{'x' * 8}"
+    plant_states(lab)
 
 
-@pytest.fixture
-def said(lab: RunningLab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> str:
-    """All that comes out of the commands, anywhere."""
-    profile = tmp_path / "pubsub-diag.toml"
-    text = (Path(load_profile.__code__.co_filename).parent / "profiles" / "nba-predictions.toml").read_text()
-    profile.write_text(f"{text}\n[redact]\npatterns = ['{secret('profile pattern')}', 'own-name-[a-z]+']\n")
-    monkeypatch.setenv("PUBSUB_DIAG_ENDPOINT", lab.endpoint)
-    monkeypatch.setenv("COORDINATOR_API_KEY", secret("caller"))
-    monkeypatch.chdir(tmp_path)
+PROGRAM = f"""
+import json, sys
+said = {{
+    "error": "", "text": "session={secret("command text")}; no JSON",
+    "value": json.dumps({{"expected": "token={secret("command value")}"}}),
+    "field": json.dumps({{"TOKEN_{secret("command field")}": 1, "done": 2}}),
+}}
+print(said[sys.argv[1]])
+if sys.argv[1] == "error":
+    sys.exit("Traceback\\nLoginError: user app, password={secret("command error")} refused")
+"""
+"""Prints what a program for batch state may print."""
+REPLIES = {
+    "/broken": (500, f"cannot connect to postgres://app:{secret('status error')}@db/prod"),
+    "/odd": (200, json.dumps({"expected": f"api_key={secret('status value')}"})),
+    "/other": (200, json.dumps({"session_token": 1, f"sid={secret('status field')}": 2})),
+}
+"""What the coordinator answers elsewhere than at /status, by path."""
+
+
+def plant_states(lab: Lab) -> None:
+    """Batch state that holds secrets, in Firestore and in what the coordinator answers."""
+    kept, call = lab.world.documents, lab.http
+
+    def documents() -> dict[str, Document]:
+        found = kept()
+        for path in list(found):
+            batch = path.rpartition("/")[2]
+            told: dict[str, dict[str, Any]] = {
+                "values": {"expected": f"Bearer {jwt('Firestore value')}"},
+                "times": {"expected": 20, "closed_at": f"password={secret('Firestore time')}"},
+                "good": {
+                    "batch_id": batch, "expected": 20, "completed": ["player_1", f"token={secret('Firestore item')}"],
+                    "closed": True, "forced": f"closed by {secret('profile pattern in a state')}, password is {secret('Firestore reason')}",
+                },
+            }  # fmt: skip
+            now = lab.clock.now()
+            found |= {f"{name}/{batch}": Document(fields, now - 60, now - 60) for name, fields in told.items()}
+        return found
+
+    def http(host: str, method: str, path: str, *rest: Any, **more: Any) -> Response:
+        told = REPLIES.get(path.partition("?")[0])
+        return Response(told[0], told[1].encode()) if told else call(host, method, path, *rest, **more)
+
+    lab.world.documents = documents
+    lab.http = http  # type: ignore[method-assign]
+
+
+def states(program: Path) -> str:
+    """Places of batch state as a profile names them: all but the last fail, each in its own way."""
+    run = f'kind = "command"\ncommand = ["{sys.executable}", "{program}"'
+    fields = 'completed = "completed"\nclosed = "closed"\nclosed_at = "closed_at"\nforced = "forced"'
+    places = [
+        f'{run}, "error", "--password", "{secret("command argument")}", "{{batch}}"]',
+        *(f'{run}, "{what}", "{{batch}}"]' for what in ("text", "value", "field")),
+        *(f'kind = "firestore"\ndocument = "{name}/{{batch}}"\n{fields}' for name in ("values", "times")),
+        f'path = "/broken?key={secret("status path")}&batch_id={{batch}}"',
+        *(f'path = "{path}?batch_id={{batch}}"' for path in ("/odd", "/other")),
+        f'kind = "firestore"\ndocument = "good/{{batch}}"\n{fields}',
+    ]
+    return "".join(f"[[batch_state]]\n{place}\n\n" for place in places)
+
+
+SAID_INSTEAD = (
+    "ended with 1: LoginError: user app, password=[redacted", "is no JSON: session=[redacted", 'expected is "token=[redacted',
+    "its fields: TOKEN_[redacted", 'expected is "Bearer [redacted', 'closed_at is "password=[redacted',
+    "it answered 500 with cannot connect to postgres://[redacted]@db", 'expected is "api_key=[redacted', "session_token, sid=[redacted",
+)  # fmt: skip
+
+
+class Heard(NamedTuple):
+    """All that came out of the commands, anywhere, and where their files are."""
+
+    text: str
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def heard(lab: RunningLab, tmp_path_factory: pytest.TempPathFactory) -> Heard:
+    folder = tmp_path_factory.mktemp("heard")
+    profile = (Path(load_profile.__code__.co_filename).parent / "profiles" / "nba-predictions.toml").read_text()
+    own = "\n[redact]\npatterns = ['S3cr3t[0-9]+xprofilepattern[a-z]*', 'own-name-[a-z]+']\n"
+    (folder / "pubsub-diag.toml").write_text(profile + own)
+    program = folder / "state.py"
+    program.write_text(PROGRAM)
+    alone = profile[: profile.index("[batch_state]")] + profile[profile.index("[closing]") :]
+    (folder / "states.toml").write_text(alone + states(program) + own)
     asked = f"token={secret('asked batch')}"
-    main.run(["note", f"used password={secret('caller')} of {secret('profile pattern')}", "--at", "5m"])
-    main.run(["note", "rolled back", "--batch", f"token={secret('batch of a note')}"])
-    for line in (
+    lines = (
+        ["note", f"used password={secret('caller')} of {secret('profile pattern')}", "--at", "5m"],
+        ["note", "rolled back", "--batch", f"token={secret('batch of a note')}"],
         ["batch"], ["batch", "-v"], ["batch", "-o", "json"], ["batch", "--items"], ["batch", asked, "-v"], ["batches"],
         ["delivery", "-v"], ["worker", "-v"], ["changes", "-v"], ["push-auth", "-v"], ["cold-start", "-v"], ["published", "-v"],
         ["capture", "--out", "all.gz"], ["bundle", "show", "all.gz"], ["bundle", "verify", "all.gz"], ["bundle", "list"],
         ["profile", "test", "--days", "1"], ["access"], ["batch", "--from", "all.gz", "-v"], ["batch", "--from", asked],
         ["batch", "-o", "short", "-v"], ["batch", "-o", "junit"], ["batch", "-o", "github"], ["batch", "-o", "markdown"],
         ["health", "-v"], ["health", "-o", "nagios"], ["health", "-o", "prometheus"], ["lint", "-v"], ["lint", "--all"],
+        ["watch", "--for", "1s"], ["runbook", "show", "push-invoker-missing"], ["alerts"],
+        ["profile", "test", "--days", "1", "--profile", "states.toml"], ["capture", "--profile", "states.toml", "--out", "states.gz"],
+        ["batch", "--from", "states.gz", "-v"], ["batch", "--profile", "states.toml", "-o", "json"],
         ["postmortem", "--out", "p.md"], ["postmortem", "--out", "p.html"], ["selftest", "--out", "self.json"],
         ["batch", "--profile", f"token={secret('profile path')}.toml"], ["batch", "--until", f"password={secret('until')}"],
         ["batch", "-v", "--since", f"Bearer {jwt('caller')}"], ["init", "--subscription", "prediction-request-prod", "--out", "p.toml"],
-    ):  # fmt: skip
-        main.run(line)
-    out = capfd.readouterr()
-    files = [tmp_path / name for name in ("all.gz", "p.toml", "p.md", "p.html", "self.json")]
-    files += [*places.state_dir().rglob("*")]
-    kept = [f.read_bytes() for f in files if f.is_file()]
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as own_place:
+        for home in ("STATE", "CACHE", "CONFIG"):
+            own_place.setenv(f"XDG_{home}_HOME", str(folder / home.lower()))
+        own_place.setenv("PUBSUB_DIAG_ENDPOINT", lab.endpoint)
+        own_place.setenv("COORDINATOR_API_KEY", secret("caller"))
+        own_place.chdir(folder)
+        text = run_all(lines, [folder])
+    return Heard(text, folder)
+
+
+def run_all(lines: Iterable[Sequence[str]], folders: Iterable[Path]) -> str:
+    """What these command lines say, and what all files of these folders hold afterwards, unpacked, but for what was there before."""
+    before = {file for folder in folders for file in folder.rglob("*")}
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        for line in lines:
+            main.run(line)
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file() and file not in before]
+    kept = [file.read_bytes() for file in files]
     texts = [gzip.decompress(k) if k[:2] == b"\x1f\x8b" else k for k in kept]
-    return "\n".join([out.out, out.err, *(t.decode() for t in texts)])
+    return "\n".join([said.getvalue(), *(t.decode() for t in texts)])
 
 
-def test_no_secret_comes_out_anywhere(said: str) -> None:
+def test_no_secret_comes_out_anywhere(heard: Heard) -> None:
+    said = heard.text
     assert "FAULT" in said or "WARNING" in said
     plain = f"{said}\n{unveiled(said)}".lower()
     leaked = [place for place in PLACES if secret(place).lower() in plain]
     assert leaked == [], [plain[max(0, plain.find(secret(p).lower()) - 300) :][:400] for p in leaked]
 
 
-def test_what_was_planted_was_seen(said: str, tmp_path: Path) -> None:
+def test_what_was_planted_was_seen(heard: Heard) -> None:
     """The evidence did pass by the secrets; otherwise the test above proves nothing."""
-    bundle = load(tmp_path / "all.gz")
+    said, folder = heard
+    bundle = load(folder / "all.gz")
     assert "[redacted]" in said
     assert "[redacted by profile]" in said
     for name in ("p.md", "p.html", "self.json"):
-        assert (tmp_path / name).stat().st_size > 500
+        assert (folder / name).stat().st_size > 500
     out = bundle.redactions
     assert out.kinds.keys() >= {"password", "token", "key", "GitLab token", "webhook", "part of an URL"}
     assert sum(out.kinds.values()) == out.secrets
@@ -250,11 +362,22 @@ def test_what_was_planted_was_seen(said: str, tmp_path: Path) -> None:
     }
 
 
+def test_every_place_of_batch_state_was_asked(heard: Heard) -> None:
+    """And each said what it was to say, without the secret in it."""
+    state = load(heard.folder / "states.gz").case.evidence.get(BatchStatus)
+    assert isinstance(state, BatchStatus), state
+    told = "\n".join(state.instead)
+    for says in SAID_INSTEAD:
+        assert says in told, told
+    assert state.forced.startswith("closed by ") and "[redacted" in state.forced
+
+
 WAITING = (
     "password of a message", "token in its attributes", "shell in its data", "query of the endpoint", "webhook in its attributes",
-    "person in its data",
+    "person in its data", "name of an attribute", "error of a dead letter", "own pattern in its data", "own pattern in its attributes",
+    "own pattern as its item", "header of the completions", "argument of a command",
 )  # fmt: skip
-"""What the probe looks at."""
+"""What the probe looks at, and what it goes by."""
 
 
 def hidden(place: str) -> str:
@@ -262,7 +385,7 @@ def hidden(place: str) -> str:
 
 
 @pytest.fixture
-def peeked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> str:
+def peeked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     """All that the probe says and leaves."""
     told = scenario(ROOT / "tests" / "probe" / "probed.yaml", 2)
     told = structs.replace(
@@ -273,13 +396,23 @@ def peeked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.Captur
     data = {
         "password": hidden("password of a message"), "log": f"DB_PASS={hidden('shell in its data')}",
         "by": f"{hidden('person in its data')}@example.com", "msisdn": "+14155552671",
+        "of": f"{'x' * 60} {hidden('own pattern in its data')}", "player_lookup": hidden("own pattern as its item"),
     }  # fmt: skip
     attributes = {
         "x-auth-token": hidden("token in its attributes"),
         "reply": f"https://hooks.slack.com/services/T0/B0/{hidden('webhook in its attributes')}",
+        f"TOKEN_{hidden('name of an attribute')}": "x",
+        "CloudPubSubDeadLetterSourceDeliveryErrorMessage": f"401: api_key={hidden('error of a dead letter')}",
+        "of": f"{'x' * 60} {hidden('own pattern in its attributes')}",
     }
     world.publish(subscription.topic, json.dumps(data).encode(), attributes, None)
     subscription.push.endpoint += f"?key={hidden('query of the endpoint')}"
+    completions = world.world.subscriptions[world.cast.subscription("completion")]
+    completions.push.attributes["x-api-key"] = hidden("header of the completions")
+    built_in = (Path(load_profile.__code__.co_filename).parent / "profiles" / "nba-predictions.toml").read_text()
+    state = f'[batch_state]\nkind = "command"\ncommand = ["true", "{hidden("argument of a command")}", "{{batch}}"]\n\n'
+    profile = built_in[: built_in.index("[batch_state]")] + state + built_in[built_in.index("[closing]") :]
+    (tmp_path / "pubsub-diag.toml").write_text(f"{profile}\n[redact]\npatterns = ['Hidd3n[0-9]+xownpattern[a-z]+']\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
         probing, "Waits",
@@ -287,24 +420,33 @@ def peeked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.Captur
     )  # fmt: skip
     with start(world, pace=20, log_reads_per_minute=10_000) as running:
         monkeypatch.setenv("PUBSUB_DIAG_ENDPOINT", running.endpoint)
-        for line in (
+        lines = (
             ["run", "--yes", "--show-data"],
-            ["run", "--yes", "-o", "json"],
+            ["run", "--yes", "-o", "json", "--show-data"],
             ["run", "--mode", "switch", "--dry-run"],
+            ["run", "--mode", "switch", "--dry-run", "-o", "json"],
+            ["run", "--mode", "switch", "--leg", "completion", "--dry-run"],
+            ["run", "--mode", "switch", "--leg", "completion", "--dry-run", "-o", "json"],
             ["status"],
-        ):
-            main.run(["probe", *line])
-        main.run(["batch", "-v"])
-    out = capfd.readouterr()
-    files = [f.read_bytes() for f in places.state_dir().rglob("*") if f.is_file()]
-    texts = [gzip.decompress(k) if k[:2] == b"\x1f\x8b" else k for k in files]
-    return "\n".join([out.out, out.err, *(t.decode() for t in texts)])
+            ["status", "-o", "json"],
+            ["restore", "-o", "json"],
+        )
+        return run_all([*(["probe", *line] for line in lines), ["batch", "-v"]], [places.state_dir()])
 
 
 def test_the_probe_shows_messages_without_their_secrets(peeked: str) -> None:
     assert "[redacted password]" in peeked and "[redacted phone number]" in peeked
-    leaked = [place for place in WAITING if hidden(place).lower() in f"{peeked}\n{unveiled(peeked)}".lower()]
-    assert leaked == [] and "4155552671" not in peeked
+    assert peeked.count("[redacted by profile]") >= 6 and "nothing goes to Cloud Logging" in peeked
+    found = f"{peeked}\n{unveiled(peeked)}\n{decoded(peeked)}".lower()
+    leaked = [place for place in WAITING if hidden(place).lower() in found]
+    assert leaked == [], [found[max(0, found.find(hidden(p).lower()) - 300) :][:400] for p in leaked]
+    assert "4155552671" not in peeked
+
+
+def decoded(text: str) -> str:
+    """What stands in base64 in a text, such as messages of Google's APIs in their wire format."""
+    found = re.findall(r"(?:[A-Za-z0-9+/]{4}){10,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", text)
+    return "\n".join(base64.b64decode(one).decode("latin-1") for one in found)
 
 
 @given(

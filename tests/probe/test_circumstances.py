@@ -239,7 +239,7 @@ def test_what_may_hold_a_secret_is_restored_where_it_is_known_and_elsewhere_it_i
         another = Journal(w.journal.folder / "another-machine")
         (outcome,) = recovered(w, another, force=True)
         assert outcome.state is State.FAILED
-        assert "a query or user info" in outcome.says and "the machine that ran the probe" in outcome.says
+        assert "what may be a secret" in outcome.says and "the machine that ran the probe" in outcome.says
         assert "s3cret" not in json.dumps([outcome.says, *outcome.by_hand])
         (outcome,) = recovered(w, force=True)
         assert outcome.state is State.RESTORED

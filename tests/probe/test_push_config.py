@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shlex
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from diagnostics.probe.journal import Entry, Journal
 from diagnostics.probe.log_entry import _entry
-from diagnostics.probe.push_config import differences, load, may_hold_secret, same, save, undo_line
+from diagnostics.probe.push_config import differences, load, may_hold_secret, same, save, shown, undo_line
 from diagnostics.probe.restore import State, restore
 from tests.probe.fakes import NAME, Subscriber, push_config, reach, switch_entry, switched
 
@@ -116,6 +117,13 @@ def test_the_undo_line_says_everything_that_gcloud_can_set() -> None:
         ("https://user:s3cret@worker.example/do", "", True),
         ("https://worker.example/do#s3cret", "", True),
         ("https://worker.example/do", "https://worker.example?key=s3cret", True),
+        ("https://hooks.slack.com/services/T0/B0/s3cretS3cretS3cretS3cret", "", True),
+        ("https://worker.example/do/eyJhbGciOiJSUzI1NiJ9.eyJzM2NyZXQiOjF9.s3cretX9", "", True),
+        (
+            "https://worker.example/batches/batch_2026-02-08_1770550000",
+            "1234567890-a.apps.googleusercontent.com",
+            False,
+        ),
     ],
 )
 def test_an_endpoint_that_may_hold_a_secret_is_known_and_hidden(endpoint: str, audience: str, secret: bool) -> None:
@@ -125,3 +133,12 @@ def test_an_endpoint_that_may_hold_a_secret_is_known_and_hidden(endpoint: str, a
     assert may_hold_secret(save(push)) is secret
     if secret and "#" not in endpoint:
         assert "s3cret" not in undo_line(NAME, save(push), hide=True)
+    assert "s3cret" not in repr(shown(save(push))) and (shown(save(push)) == save(push)) is not secret
+
+
+def test_an_attribute_may_hold_one_too() -> None:
+    assert not may_hold_secret(save(push_config("https://worker.example/do", attributes={"x-goog-version": "v1"})))
+    saved = save(push_config("https://worker.example/do", attributes={"x-api-key": "s3cret77"}))
+    assert may_hold_secret(saved)
+    told = repr(shown(saved))
+    assert "s3cret77" not in told and base64.b64encode(b"s3cret77").decode()[:8] not in told and saved.wire not in told

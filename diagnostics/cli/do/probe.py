@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from diagnostics.cli.frame import keeping, opening, output
 from diagnostics.cli.frame.options import Access
@@ -20,6 +20,7 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.probe import recover
 from diagnostics.probe.journal import Journal, Mode
 from diagnostics.probe.plan import NoPlan, Order, Plan, plan
+from diagnostics.probe.push_config import shown
 from diagnostics.probe.reach import Clock, Reach, Waits
 from diagnostics.probe.restore import Outcome, State
 from diagnostics.probe.run import Failed, carry_out
@@ -30,7 +31,7 @@ from diagnostics.report.escape import clean
 from diagnostics.report.json import pretty
 from diagnostics.run.freshness import our_clock
 from diagnostics.run.investigate import Case
-from diagnostics.run.look import header
+from diagnostics.run.look import header, kept
 from diagnostics.transport.session import Session
 
 CLOCK_S = 2.0
@@ -60,7 +61,7 @@ def run(asked: Access, wish: Wish) -> int:
     session, profile = opening.opened(asked)
     if wish.dry_run:
         made, _ = _planned(session, profile, wish)
-        _answer(_as_json(made) if wish.json else _words(made), wish.out)
+        _answer(_as_json(_shown(made)) if wish.json else _words(made), wish.out)
         return int(Exit.UNKNOWN if made.forbidden else Exit.OK)
     probed, outcome = probe(session, profile, wish, asked.impersonate or "", asked.quiet)
     _keep(session, profile, probed, asked.quiet, Leg(wish.leg))
@@ -149,6 +150,7 @@ def _keep(session: Session, profile: PipelineProfile, probed: Probed, quiet: boo
     """What was seen is evidence: it is kept like that of any run, for a postmortem."""
     now = probed.source.as_of
     evidence = EvidenceSet({(Probed.__name__, leg): probed}, now, LOOKBACK, now)
+    profile = kept(profile)
     keeping.keep(Case("probe", evidence, profile, Ask(), header(session, profile, "probe", evidence)), None, quiet)
 
 
@@ -192,6 +194,12 @@ def _ahead_s(session: Session) -> float:
 
 def _world(session: Session) -> str:
     return session.lab.http or session.lab.grpc if session.lab else ""
+
+
+def _shown(made: Plan) -> Plan:
+    """The plan for whoever reads JSON: the push config that would be kept is the journal's alone where it may hold a secret."""
+    push = made.entry.push
+    return structs.replace(made, entry=structs.replace(made.entry, push=shown(push) if push else None))
 
 
 def _words(made: Plan) -> str:

@@ -153,5 +153,6 @@ def _object(state: BatchStateProfile, ended: _Ended) -> dict[str, Any] | None:
 
 
 def _begins(out: bytes) -> str:
-    text = " ".join(out[:400].decode("utf-8", "replace").split())
+    """The begin of what it printed. More than is shown is redacted: a secret that is cut in two is none for the rules."""
+    text = " ".join(out[:4000].decode("utf-8", "replace").split())
     return redact(text, 60) or "nothing"

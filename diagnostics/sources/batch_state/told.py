@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from diagnostics.evidence.model import BatchStatus, Provenance, Why
-from diagnostics.evidence.redact import redact
+from diagnostics.evidence.redact import redact, redact_name
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import BatchStateProfile
 
@@ -37,7 +37,7 @@ def status_of(
     told = _Said(state, said, source.as_of)
     expected, done = told.number("expected", state.expected), told.number("completed", state.completed)
     if expected is None and done is None:
-        keys = ", ".join(redact(str(key), 40) for key in sorted(map(str, said))[:20]) or "none"
+        keys = ", ".join(_name(key) for key in sorted(map(str, said))[:20]) or "none"
         raise NotSeen(
             Why.FAILED, f"the {state.name} has neither {state.expected} nor {state.completed}; its fields: {keys}"
         )
@@ -133,6 +133,10 @@ class _Said:
 
     def _impossible(self, name: str, what: str) -> NotSeen:
         return NotSeen(Why.FAILED, f"what the {self._state.name} says cannot be used: {name} is {what}")
+
+
+def _name(key: str) -> str:
+    return redact(redact_name(key), 40)
 
 
 def _shown(value: Any) -> str:
