@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from diagnostics.causes.model import Confidence, Role
 from diagnostics.conclude.diagnosis import (
@@ -29,6 +33,23 @@ from diagnostics.steps.finding import Bears, Finding, Row, Status
 settings.register_profile("any pace", parent=settings.default, deadline=None)
 settings.load_profile("any pace")
 """No property fails because the machine is busy."""
+
+
+class Together(LoadScopeScheduling):  # type: ignore[misc]
+    """Tests of a file that makes something for all of them run in one process: no two make it twice."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return file if _shares(file := nodeid.split("::")[0]) else nodeid
+
+
+@functools.cache
+def _shares(file: str) -> bool:
+    return 'scope="module"' in (Path(__file__).parents[1] / file).read_text()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
+    return Together(config, log)
+
 
 NOW = datetime(2026, 2, 8, 14, 21, 7, tzinfo=UTC)
 BATCH = "batch_2026-02-08_1770550000"

@@ -104,6 +104,7 @@ def test_a_hundred_thousand_lines_are_redacted(capsys: pytest.CaptureFixture[str
             print(f"\nredaction: {took / len(texts) * 100_000:.1f} s of processor time for 100,000 lines {of}")
 
 
+@pytest.mark.slow
 def test_a_passive_batch_run_with_fifty_milliseconds_on_every_rpc(capsys: pytest.CaptureFixture[str]) -> None:
     lab = Lab(load(find("2026-02-08-backfill-stall"), 1), 1, Telemetry())
     with start(lab, rpc_delay_s=RPC_DELAY_S, log_reads_per_minute=100_000) as running:
