@@ -18,6 +18,7 @@ known or cannot be read is unseen, and the answer says so.
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator
@@ -84,6 +85,8 @@ class Bundle(Struct, frozen=True, kw_only=True):
     redactions: Redactions
     apart: tuple[Apart, ...] = ()
     """What another version wrote and this one does not read."""
+    as_written: dict[Key, Evidence | Unseen] = {}
+    """Of evidence that offers other commands than it was written with: what was written. Nothing of it is printed."""
 
     @property
     def batch(self) -> str:
@@ -184,21 +187,22 @@ def dump(case: Case, diagnosis: Diagnosis | None, notes: tuple[Note, ...] = ()) 
     return packed
 
 
-def load(path: Path) -> Bundle:
-    """The bundle in this file. Raises BundleError."""
+def load(path: Path, ours: bool = False) -> Bundle:
+    """The bundle in this file. `ours`: nobody but this user's own runs wrote it; what anybody may have written offers no command but the
+    forms that this version prints itself (`diagnostics.keep.vouched`). Raises BundleError."""
     try:
-        return parse(read_file(path, MOST_BYTES), str(path))
+        return parse(read_file(path, MOST_BYTES), str(path), ours)
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def parse(packed: bytes, where: str = "bundle") -> Bundle:
-    """The bundle in these bytes; `where` names it in errors. Raises BundleError."""
+def parse(packed: bytes, where: str = "bundle", ours: bool = False) -> Bundle:
+    """The bundle in these bytes; `where` names it in errors, `ours` as in `load`. Raises BundleError."""
     try:
         text = _unpacked(packed)
         del packed  # the document is all that is needed from here on
         bounds.check_document(text)
-        return _bundle(_document(text), msgspec.json.decode(text, type=dict[str, msgspec.Raw]))
+        return _bundle(_document(text), msgspec.json.decode(text, type=dict[str, msgspec.Raw]), ours)
     except (BundleError, Unreadable, TooMuchError) as error:
         raise BundleError(f"{where}: {error}") from error
     except RecursionError as error:
@@ -218,15 +222,31 @@ def replay(bundle: Bundle, case: Case | None = None) -> Diagnosis:
         raise BundleError(
             f"it is of a command that pubsub-diag {__version__} does not draw conclusions for: {one_line(asked.command)}"
         )
-    try:
-        found = _with(bundle.apart, investigate(asked), asked.evidence)
-    except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
-        raise BundleError(f"its evidence contradicts itself: {type(error).__name__}: {error}") from error
-    then = bundle.then
-    if then is None or asked != bundle.case or (bundle.version == __version__ and then.says_the_same_as(found)):
+    found, then = _diagnosed(bundle, asked), bundle.then
+    if then is None or asked != bundle.case or _says_the_same(bundle, then, found):
         return found
     said = Concluded(version=bundle.version, at=bundle.made_at, status=then.status, headline=then.headline)
     return msgspec.structs.replace(found, concluded=said)
+
+
+def _diagnosed(bundle: Bundle, asked: Case) -> Diagnosis:
+    try:
+        return _with(bundle.apart, investigate(asked), asked.evidence)
+    except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
+        raise BundleError(f"its evidence contradicts itself: {type(error).__name__}: {error}") from error
+
+
+def _says_the_same(bundle: Bundle, then: Then, found: Diagnosis) -> bool:
+    """Whether this version concludes to the last word what was concluded, but for the commands that it does not vouch for."""
+    if bundle.version != __version__:
+        return False
+    if not bundle.as_written or then.says_the_same_as(found):
+        return then.says_the_same_as(found)
+    seen = bundle.case.evidence
+    written = EvidenceSet(
+        {**dict(seen.items()), **bundle.as_written}, seen.now, seen.lookback, seen.since, seen.looked_at
+    )
+    return then.says_the_same_as(_diagnosed(bundle, dataclasses.replace(bundle.case, evidence=written)))
 
 
 def _with(apart: Iterable[Apart], found: Diagnosis, evidence: EvidenceSet) -> Diagnosis:
@@ -320,9 +340,9 @@ def _document(text: bytes) -> Kept:
     return msgspec.json.decode(text, type=Kept)
 
 
-def _bundle(said: Kept, fields: Iterable[str]) -> Bundle:
+def _bundle(said: Kept, fields: Iterable[str], ours: bool) -> Bundle:
     bounds.check_parts(calls=said.calls, notes=said.notes, gaps=said.unseen, pieces=said.evidence, legs=said.legs or ())
-    contents = Contents(said.made_by)
+    contents = Contents(said.made_by, ours)
     contents.fields("bundle", fields, Kept.__struct_fields__)
     evidence = contents.evidence(said.evidence, said.unseen)
     profile = contents.profile(said.profile, evidence)
@@ -346,6 +366,7 @@ def _bundle(said: Kept, fields: Iterable[str]) -> Bundle:
         version=said.made_by,
         redactions=redactions,
         apart=contents.apart,
+        as_written=contents.as_written,
     )
 
 

@@ -16,6 +16,7 @@ from diagnostics.evidence import model
 from diagnostics.evidence.model import Evidence, Key, Leg, SubscriptionConfig, Unseen, Why
 from diagnostics.keep.apart import Parts, Read, Unreadable, brief, entries, one_line, read
 from diagnostics.keep.bounds import check_piece
+from diagnostics.keep.vouched import vouched
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ProfileError, RedactProfile, check
 from diagnostics.shell.commands import is_harmless
 
@@ -54,9 +55,13 @@ class KeptEntry(Struct, frozen=True, kw_only=True):
 class Contents:
     """Reads the parts of one document and gathers what it sets apart. All raise Unreadable where nothing can be made of a part."""
 
-    def __init__(self, made_by: str) -> None:
+    def __init__(self, made_by: str, ours: bool = False) -> None:
+        """`ours`: nobody but this user's own runs wrote it."""
         self._made_by = made_by
+        self._offering = _harmless if ours else vouched
         self._apart: dict[Apart, None] = {}
+        self.as_written: dict[Key, Evidence | Unseen] = {}
+        """Of evidence that offers other commands than it was written with: what was written."""
         self._by = f"pubsub-diag {one_line(made_by, 40)}"
 
     @property
@@ -125,7 +130,9 @@ class Contents:
             elif key in seen:
                 raise Unreadable(f"holds {kind.__name__} twice")
             else:
-                seen[key] = _offering(found)
+                seen[key] = self._offering(found)
+                if seen[key] is not found:
+                    self.as_written[key] = found
         return {**gaps, **seen}
 
     def lacking(self, wanted: Iterable[Key], evidence: Mapping[Key, Evidence | Unseen]) -> dict[Key, Unseen]:
@@ -239,7 +246,7 @@ def in_utc(value: Any) -> None:
             in_utc(inner)
 
 
-def _offering(found: Evidence | Unseen) -> Evidence | Unseen:
+def _harmless(found: Evidence | Unseen) -> Evidence | Unseen:
     """Without commands that run or write more than they name: no run writes such, and somebody would paste them."""
     if isinstance(found, Unseen):
         return found if is_harmless(found.mend) else replace(found, mend="")

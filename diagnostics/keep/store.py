@@ -208,7 +208,7 @@ def _may_be_about(path: Path, batch: str, project: str) -> bool:
 
 def _readable(path: Path) -> Bundle | None:
     try:
-        return load(path)
+        return load(path, ours=True)
     except BundleError:
         return None
 

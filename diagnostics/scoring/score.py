@@ -197,7 +197,7 @@ def _named(profile: PipelineProfile) -> str:
 
 def unlike_replayed(case: Case, found: Diagnosis) -> tuple[str, ...]:
     """What a bundle of this case would answer otherwise: nothing, or the run cannot be trusted to last."""
-    again = replay(parse(dump(case, found)))
+    again = replay(parse(dump(case, found), ours=True))
     fields = found.__struct_fields__
     unlike = [name for name in fields if _json(getattr(again, name)) != _json(getattr(found, name))]
     return (f"replayed: {', '.join(unlike)} came out otherwise",) if unlike else ()

@@ -88,10 +88,10 @@ def quote(name: str) -> str:
     return name if _PLAIN.fullmatch(name) else quoted if quoted != name else f"'{name}'"
 
 
-def typeable(name: str) -> bool:
-    """Whether a name can be shown, copied and pasted, and still be that name."""
+def typeable(name: str, longest: int = LONGEST) -> bool:
+    """Whether a name of so many letters at most can be shown, copied and pasted, and still be that name."""
     shown = all(letter == " " or unicodedata.category(letter) not in _INVISIBLE for letter in name)
-    return shown and 0 < len(name) <= LONGEST and name == name.strip(" ") and "  " not in name
+    return shown and 0 < len(name) <= longest and name == name.strip(" ") and "  " not in name
 
 
 def is_command(line: str) -> bool:

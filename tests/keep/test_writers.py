@@ -321,9 +321,9 @@ def test_of_many_runs_only_those_that_may_be_about_the_batch_are_opened(
         (runs_folder() / f"20260102T{number:06d}Z-{digest}.gz").write_bytes(b"an older version's, of another batch")
     opened: list[Path] = []
 
-    def counted(path: Path) -> Bundle:
+    def counted(path: Path, ours: bool) -> Bundle:
         opened.append(path)
-        return load(path)
+        return load(path, ours)
 
     monkeypatch.setattr(store, "load", counted)
     assert store.kept(night.batch, night.case.profile.project) == [older]

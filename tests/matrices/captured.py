@@ -66,7 +66,7 @@ def expected(path: Path) -> Wanted:
 
 
 def case_of(bundle: Path) -> Case:
-    return load(bundle).case
+    return load(bundle, ours=True).case
 
 
 def _readable(bundle: Path) -> bool:

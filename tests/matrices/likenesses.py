@@ -82,7 +82,7 @@ def renamed(case: Case, other: Callable[[str, int], str] | None = None) -> Case:
     text = rename(gzip.decompress(dump(case, None)).decode(), lambda name: json.dumps(name)[1:-1])
     for value, salt in _hashed(case):
         text = text.replace(hashed(value, salt), hashed(rename(value), rename(salt)))
-    return parse(gzip.compress(text.encode(), 1)).case
+    return parse(gzip.compress(text.encode(), 1), ours=True).case
 
 
 def _hashed(case: Case) -> Iterator[tuple[str, str]]:

@@ -50,7 +50,7 @@ class Played(Struct, frozen=True, kw_only=True):
 
     @property
     def case(self) -> Case:
-        return parse(self.bundle).case
+        return parse(self.bundle, ours=True).case
 
 
 def play_all(plays: Sequence[Play], jobs: int, kept: bool = False) -> Iterator[Path]:

@@ -145,16 +145,21 @@ def test_a_line_that_was_not_made_here_is_one_command_or_none(line: str, harmles
     assert is_harmless(line) is harmless
 
 
-def test_what_a_bundle_brings_along_is_not_offered_when_it_runs_more_than_it_names() -> None:
+def test_what_a_bundle_brings_along_is_not_offered_when_it_runs_more_than_it_names(tmp_path: Path) -> None:
     text = dump(night(), None)
     forged = (
         gzip.decompress(text).decode().replace('"by_hand":"gcloud pubsub', '"by_hand":"touch PWN; `id`; gcloud pubsub')
     )
     forged = forged.replace('"mend":"', '"mend":"gcloud x; touch PWN ')
-    case = parse(gzip.compress(forged.encode())).case
-    offered = [
-        f.source.by_hand if isinstance(f, Evidence) else f.mend if isinstance(f, Unseen) else ""
-        for _, f in case.evidence.items()
-    ]
-    assert "PWN" in forged and not any("PWN" in line for line in offered)
-    assert sum(map(bool, offered)) > 10
+    assert "PWN" in forged
+    for ours in (True, False):
+        case = parse(gzip.compress(forged.encode()), ours=ours).case
+        offered = [
+            f.source.by_hand if isinstance(f, Evidence) else f.mend if isinstance(f, Unseen) else ""
+            for _, f in case.evidence.items()
+        ]
+        lines = [line for text in offered for line in text.splitlines()]
+        assert len(lines) > 10
+        typed = Room(tmp_path / str(ours)).type(lines, "bash")
+        assert typed.made == []
+        assert not any("PWN" in word for calls in typed.calls for called in calls for word in called.arguments)

@@ -133,7 +133,7 @@ def _notes(batch: str, runs: Sequence[Bundle]) -> list[Note]:
 def _readable(paths: Iterable[Path]) -> Iterator[Bundle]:
     for path in paths:
         try:
-            yield load(path)
+            yield load(path, ours=True)
         except BundleError:
             continue
 

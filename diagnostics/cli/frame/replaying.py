@@ -27,11 +27,12 @@ def opened(named: str) -> Bundle:
     """The bundle in this file, or the kept run of this name."""
     path = Path(named)
     with reading_kept():
-        found = path if is_there(path) else store.find(named)
+        foreign = is_there(path)
+        found = path if foreign else store.find(named)
     if found is None:
         raise Trouble(f"{named}: neither a file nor the name of a kept run", "pubsub-diag bundle list")
     try:
-        return load(found)
+        return load(found, ours=not foreign)
     except BundleError as error:
         raise Trouble(str(error)) from error
 

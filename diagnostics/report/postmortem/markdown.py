@@ -131,7 +131,7 @@ def _appendix(said: Postmortem) -> Iterator[str]:
             code(q.what, cell=True),
             escape(f"{q.source}{f', {q.note}' if q.note else ''}"),
             words.when(q.as_of),
-            "<br>".join(code(line, cell=True) for line in q.by_hand or q.query),
+            "<br>".join(code(line, cell=True) for line in q.by_hand) or _asked(q.query),
         ]
         for q in said.queries
     )
@@ -160,6 +160,12 @@ def _no_number(text: str) -> str:
 def _marked(text: str) -> str:
     """Text in which a runbook marks code with backticks."""
     return "".join(code(part) if is_code else escape(part) for is_code, part in words.spans(text))
+
+
+def _asked(query: Iterable[str]) -> str:
+    """Where no command shows the same: what was asked, which is none."""
+    lines = "<br>".join(code(line, cell=True) for line in query)
+    return f"no command; the query was {lines}" if lines else ""
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
