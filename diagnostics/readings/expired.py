@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from diagnostics.evidence.model import By, Ended, Point, PushCounts, ReceiverCapacity, Series, Unseen
+from diagnostics.evidence.model import By, Ended, Mark, Means, Point, PushCounts, ReceiverCapacity, Series, Unseen
 from diagnostics.readings.answers import Answers
 
 EXPIRED = "deadline_exceeded"
@@ -89,3 +89,23 @@ def work(told: Answers, capacity: ReceiverCapacity | Unseen, deadline_s: float) 
     took = sorted(r.latency_s - waited for r in rows)
     over = [s for s in took if s > deadline_s]
     return Work(len(over), len(took), over[len(over) // 2] if over else 0.0)
+
+
+_STARTS = frozenset({Means.STARTED_ITEM})
+_ENDS = frozenset({Means.DONE_ITEM, Means.SKIPPED_ITEM, Means.FAILED_ITEM})
+
+
+def at_work(marks: Iterable[Mark], as_of: datetime, gone: Set[str]) -> list[float]:
+    """For each item that a container took up and of which no line tells an end since: the longest that one has been at it, in seconds,
+    longest first. Containers that are `gone` work on nothing."""
+    begun: dict[tuple[str, str], datetime] = {}
+    for mark in sorted(marks, key=lambda m: m.at):
+        if mark.means in _STARTS and mark.instance not in gone:
+            begun.setdefault((mark.item, mark.instance), mark.at)
+        elif mark.means in _ENDS:
+            for key in [key for key in begun if key[0] == mark.item]:
+                del begun[key]
+    longest: dict[str, float] = {}
+    for (item, _), since in begun.items():
+        longest[item] = max(longest.get(item, 0.0), (as_of - since).total_seconds())
+    return sorted(longest.values(), reverse=True)

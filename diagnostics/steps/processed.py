@@ -41,9 +41,10 @@ from diagnostics.readings.answers import (
     tally,
 )
 from diagnostics.readings.arrived import owed_here
-from diagnostics.readings.expired import EXPIRED, work
+from diagnostics.readings.expired import EXPIRED, at_work, work
 from diagnostics.readings.failing import Broken, Failing, Item, failing
 from diagnostics.readings.ledger import Ledger, Life
+from diagnostics.readings.ledger.lives import attribute
 from diagnostics.readings.owed import through
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Subject, Telling, Where
@@ -123,8 +124,11 @@ class TooLong(Tells, frozen=True, kw_only=True):
     """Pushes over which programs took longer than the ack deadline, in seconds."""
 
     over: int
+    """Those that have ended."""
+    at_work: int = 0
+    """Items of the batch that a container took up longer ago than the deadline and has not brought to an end."""
     work_s: float
-    """The median of those."""
+    """The median of those that have ended; where none has, the longest that one has been at work."""
     deadline_s: float
     expired: float
     """Pushes that ran into the deadline for whatever reason."""
@@ -254,7 +258,7 @@ def processed(
     yield from _crashes(seen, log, lines)
     if not isinstance(log, Unseen):
         yield from _answers(seen, service, marks)
-        yield from _too_long(seen, capacity, subscription)
+        yield from _too_long(seen, capacity, subscription, _at_work(seen, marks, lines))
 
 
 @dataclass(frozen=True)
@@ -319,6 +323,12 @@ class _Seen:
         lately_all, own = lately(self.told.rows, self.now), lately(rows, self.now)
         foremost = 2 * len(own) >= len(lately_all)
         return self.least > 0 and not self.recent.acks and foremost and not through(self.ledger, self.leg)
+
+    def unended(self, for_s: float) -> int:
+        """Items of the batch that the worker took up longer ago than this, and of which no line tells a failure or an end."""
+        begun = self.now - timedelta(seconds=for_s)
+        open_ones = (x for x in self.ledger.lives if x.stage is Stage.DELIVERED and not (x.failures or x.dead_lettered))
+        return sum(1 for x in open_ones if x.first is not None and x.first < begun)
 
 
 def _items(seen: _Seen, found: Failing, service: ServiceConfig | Unseen) -> Iterator[Finding]:
@@ -731,8 +741,9 @@ def _errors(seen: _Seen, answer: Answer, code: Telling[Errors]) -> Finding:
 def _timed_out(seen: _Seen, rows: Sequence[LogRow], service: ServiceConfig | Unseen) -> Finding:
     """Cloud Run ended them itself, when they had taken as long as a request may; what they took longer they waited for an instance."""
     fails = seen.fails(rows)
-    holds = fails and seen.holds(rows)
     longest = max(r.latency_s for r in rows)
+    cut = seen.unended(longest) if seen.leg is Leg.REQUEST else 0
+    holds = fails and (seen.holds(rows) or (cut > 0 and seen.least > 0 and not seen.recent.acks))
     return TIMED_OUT.says(
         Status.OK if not fails else Status.FAULT if holds else Status.WARNING,
         f"Cloud Run ended {at_least(seen.told.whole, count(len(rows), 'push'))} with 504 after {span(longest)}, "
@@ -740,7 +751,7 @@ def _timed_out(seen: _Seen, rows: Sequence[LogRow], service: ServiceConfig | Uns
         + ("" if fails else f", none since {clock(rows[-1].at, seen.now)}"),
         leg=seen.leg,
         bears=Bears.HOLDS if holds else Bears.SLOWS if seen.least else Bears.APART,
-        held=min(seen.least, len(lately(rows, seen.now)) or 1) if holds else 0,
+        held=min(seen.least, max(len(lately(rows, seen.now)), cut, 1)) if holds else 0,
         since=seen.told.begin(rows),
         until=None if fails else rows[-1].at,
         rests_on=("RequestLog",),
@@ -757,29 +768,45 @@ def _limit_told(service: ServiceConfig | Unseen, longest_s: float) -> str:
     return f"over the request timeout of {span(limit_s)}"
 
 
+def _at_work(seen: _Seen, marks: ItemMarks | Unseen, lines: PlatformLines | Unseen) -> list[float]:
+    """How long containers have been at items of the batch, in seconds; nothing where Cloud Run cut requests off, for then what was taken
+    up may have been given up without a word."""
+    cut_off = seen.told.of(By.CLOUD_RUN, ended=(Ended.TIMED_OUT,))
+    if seen.leg is not Leg.REQUEST or isinstance(marks, Unseen) or isinstance(lines, Unseen) or cut_off:
+        return []
+    mine, _ = attribute(marks.marks, seen.ledger.attempt)
+    gone = {x.instance for x in lines.lines if x.death is not None}
+    return at_work(mine, min(seen.now, marks.source.as_of), gone)
+
+
 def _too_long(
-    seen: _Seen, capacity: ReceiverCapacity | Unseen, subscription: SubscriptionConfig | Unseen
+    seen: _Seen, capacity: ReceiverCapacity | Unseen, subscription: SubscriptionConfig | Unseen, running: list[float]
 ) -> Iterator[Finding]:
-    """Pushes expire while a program is at work on them, the wait for an instance left out."""
+    """Pushes expire while a program is at work on them, the wait for an instance left out. Where none of that work has ended, it may as
+    well hang."""
     late = tally(seen.pushes, seen.told.since).classes.get(EXPIRED, 0)
     if not late or isinstance(subscription, Unseen) or subscription.settings is None:
         return
     deadline_s = subscription.settings.ack_deadline_s
     took = work(seen.told, capacity, deadline_s)
-    if not took.over:
+    still = [s for s in running if s > deadline_s]
+    if not took.over and not still:
         return
     expires = bool(seen.recent.classes.get(EXPIRED)) or not seen.recent.all
     holds = expires and seen.least > 0 and not seen.recent.acks
+    work_s = took.typical_s if took.over else still[0]
+    whom = f"worked {span(work_s)} and longer on {at_least(seen.told.whole, count(took.over, 'push'))}"
+    if not took.over:
+        whom = f"has been at {count(len(still), seen.profile.item)} for up to {span(work_s)} and has ended none"
     yield TOO_LONG.says(
         Status.FAULT if holds else Status.WARNING if expires and seen.least else Status.OK,
-        f"the receiver worked {span(took.typical_s)} and longer on {at_least(seen.told.whole, count(took.over, 'push'))}, against an ack "
-        f"deadline of {span(deadline_s)}: Pub/Sub hangs up and pushes them again",
+        f"the receiver {whom}, against an ack deadline of {span(deadline_s)}: Pub/Sub hangs up and pushes them again",
         leg=seen.leg,
         bears=Bears.HOLDS if holds else Bears.SLOWS if seen.least else Bears.APART,
-        held=min(seen.least, took.over) if holds else 0,
-        rests_on=("RequestLog", "ReceiverCapacity", "SubscriptionConfig", "PushCounts"),
+        held=min(seen.least, max(took.over, len(still))) if holds else 0,
+        rests_on=("RequestLog", "ReceiverCapacity", "SubscriptionConfig", "PushCounts", "ItemMarks"),
         subject=seen.service,
-        tells=TooLong(over=took.over, work_s=took.typical_s, deadline_s=deadline_s, expired=late),
+        tells=TooLong(over=took.over, at_work=len(still), work_s=work_s, deadline_s=deadline_s, expired=late),
     )
 
 

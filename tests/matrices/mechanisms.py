@@ -109,7 +109,10 @@ MECHANISMS: dict[str, Mechanism] = {
     "push-audience-mismatch": Mechanism(STUCK, r"front end 401"),
     "max-instances-saturated": Mechanism(STUCK, r"Cloud Run 429"),
     "cold-start-exceeds-ack-deadline": Mechanism(STUCK, r"Pub/Sub deadline|Cloud Run 50\d"),
-    "worker-crashing": Mechanism(STUCK | {Place.NOT_STARTED}, r"Cloud Run 5\d\d", unheard=True),
+    "work-longer-than-ack-deadline": Mechanism(STUCK, r"Pub/Sub deadline"),
+    "work-longer-than-any-deadline": Mechanism(STUCK, r"Pub/Sub deadline"),
+    "request-timeout-cuts-work": Mechanism(STUCK, r"Cloud Run 504", unheard=True),
+    "worker-crashing": Mechanism(STUCK | {Place.NOT_STARTED}, r"Cloud Run (?!504)5\d\d", unheard=True),
     "poison-retry-storm": Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=True, also=lambda i: not i.refused),
     "every-item-fails": Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=False, also=lambda i: not i.refused),
     "completion-topic-missing": Mechanism(

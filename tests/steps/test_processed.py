@@ -347,6 +347,38 @@ def test_work_that_takes_longer_than_the_deadline_is_told_by_warm_containers() -
     assert of(processed.TOO_LONG, short) == []
 
 
+STARTED = [mark(Means.STARTED_ITEM, 20, item) for item in ("a", "b")]
+"""Two items that were taken up twenty minutes ago and have not come to an end."""
+LATE = pushes(deadline_exceeded={18: 2, 2: 2})
+
+
+def test_work_that_has_not_ended_is_longer_than_the_deadline_too_as_long_as_its_container_lives() -> None:
+    told = said(log(), LATE, platform(), capacity({38: 1}), items=lines(*EIGHT, *STARTED))
+    long = one(processed.TOO_LONG, told)
+    assert (long.status, long.bears, long.held) == (Status.FAULT, Bears.HOLDS, 2)
+    assert (long.numbers["over"], long.numbers["at_work"], long.numbers["work_s"]) == (0, 2, 1200)
+    died = [structs.replace(line, instance="i0") for line in STARTED]
+    gone = platform((15, "Container called exit(1)."))
+    assert of(processed.TOO_LONG, said(log(), LATE, gone, capacity({38: 1}), items=lines(*EIGHT, *died))) == []
+    ended = [*STARTED, *(mark(Means.DONE_ITEM, 2, item) for item in ("a", "b"))]
+    assert of(processed.TOO_LONG, said(log(), LATE, platform(), capacity({38: 1}), items=lines(*EIGHT, *ended))) == []
+
+
+def test_what_was_cut_off_may_have_ended_without_a_word() -> None:
+    cut = log(*(row(m, 504, TIMED_OUT, latency_s=300) for m in (10, 4)))
+    told = said(cut, LATE, platform(), capacity({38: 1}, pending_s=300), items=lines(*EIGHT, *STARTED))
+    assert of(processed.TOO_LONG, told) == []
+    ended = one(processed.TIMED_OUT, told)
+    assert (ended.status, ended.bears, ended.held) == (Status.FAULT, Bears.HOLDS, 2)
+
+
+def test_items_that_fail_with_a_line_of_their_own_are_not_what_cloud_run_cut_off() -> None:
+    cut = log(*(row(m, 504, TIMED_OUT, latency_s=300) for m in (10, 4)))
+    fails = [*failed("a", 20, 12, 6), *failed("b", 20, 12, 6)]
+    ended = one(processed.TIMED_OUT, said(cut, LATE, platform(), items=lines(*EIGHT, *fails)))
+    assert ended.bears is not Bears.HOLDS
+
+
 def test_fine_says_how_many_the_log_has_and_no_more() -> None:
     told = said(log(*(row(m, 200) for m in (20, 10))), pushes(ack={10: 2}), platform())
     assert one(processed.FINE, told).status is Status.OK

@@ -1,8 +1,12 @@
-"""Work that does not fit into the ack deadline."""
+"""Work that does not fit into the ack deadline, or into what Cloud Run gives a request."""
 
-from diagnostics.causes.model import ALWAYS, BOTH, Cause, Over
+from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, Over
 from diagnostics.evidence.model import PushCounts, ReceiverCapacity, RequestLog, Stage
-from diagnostics.steps import cold_start, delivered
+from diagnostics.readings.pace import LONGEST_DEADLINE_S
+from diagnostics.steps import cold_start, delivered, processed
+
+# What has ended took so long; what is still at work may as well hang.
+_ENDED = Over(processed.TOO_LONG, lambda told: told.over, 0)
 
 CAUSES = (
     Cause(
@@ -18,5 +22,46 @@ CAUSES = (
         overturned_by=(PushCounts, ReceiverCapacity, RequestLog),
         settled_by=("pubsub-diag cold-start --leg {leg}",),
         next=("pubsub-diag runbook show cold-start-exceeds-ack-deadline",),
+    ),
+    Cause(
+        code="work-longer-than-ack-deadline",
+        family="deadline",
+        title="Work takes longer than the ack deadline",
+        says="the receiver works for {work_s} s on a message and the subscription waits {deadline_s} s for it, so pushes expire at work",
+        stage=Stage.PROCESSED,
+        legs=BOTH,
+        requires=Over(processed.TOO_LONG, lambda told: LONGEST_DEADLINE_S - told.work_s, 0),
+        decisive=_ENDED,
+        effects=(delivered.DEADLINE,),
+        overturned_by=(PushCounts, ReceiverCapacity, RequestLog),
+        settled_by=("pubsub-diag worker",),
+        next=("pubsub-diag runbook show work-longer-than-ack-deadline",),
+    ),
+    Cause(
+        code="work-longer-than-any-deadline",
+        family="deadline",
+        title="Work takes longer than any ack deadline",
+        says="the receiver works for {work_s} s on a message, and no subscription waits longer than 600 s for a push",
+        stage=Stage.PROCESSED,
+        legs=BOTH,
+        requires=Over(processed.TOO_LONG, lambda told: told.work_s, LONGEST_DEADLINE_S),
+        decisive=_ENDED,
+        effects=(delivered.DEADLINE,),
+        overturned_by=(PushCounts, ReceiverCapacity, RequestLog),
+        settled_by=("pubsub-diag worker",),
+        next=("pubsub-diag runbook show work-longer-than-any-deadline",),
+    ),
+    Cause(
+        code="request-timeout-cuts-work",
+        family="deadline",
+        title="Cloud Run cuts requests off at the request timeout",
+        says="work takes longer than a request may last, and Cloud Run ends it with 504 after {timeout_s} s",
+        stage=Stage.PROCESSED,
+        legs=BOTH,
+        requires=Has(processed.TIMED_OUT),
+        decisive=ALWAYS,
+        effects=(delivered.DEADLINE,),
+        overturned_by=(PushCounts, RequestLog),
+        next=("pubsub-diag runbook show request-timeout-cuts-work",),
     ),
 )
