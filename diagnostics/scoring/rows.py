@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from msgspec import UNSET
 
@@ -96,11 +97,48 @@ def _where(name: str, expected: Mapping[str, Items], row: Row | None) -> Iterato
             yield f"where.{name}.{elsewhere}: not expected, found {count}"
 
 
+def right_here(expected: str | None, found: Diagnosis) -> bool:
+    """Whether it stopped where it was expected to; None: nowhere."""
+    meant = place(expected) if expected else None
+    if found.here is None or meant is None:
+        return found.here is None and expected is None
+    return _at(meant, found.here, found.here_leg)
+
+
+class Off(NamedTuple):
+    """How far the numbers of a ladder are from those that were expected."""
+
+    items: int
+    """Of all rows whose number was expected: the least that would do."""
+    off: int
+    """Items between what the rows say and what would do, of those that give a number."""
+    unsaid: int
+    """Rows that give none."""
+
+
+def off(ladder: Mapping[str, Amount], found: Diagnosis) -> Off:
+    items = distance = unsaid = 0
+    for name, amount in ladder.items():
+        if amount is None or isinstance(amount, bool):
+            continue
+        low, high = amount if isinstance(amount, tuple) else (amount, amount)
+        items += low
+        row = _row(name, found)
+        bounds = None if row is None else (0, 0) if row.not_reached else (row.seen_min, row.seen_max)
+        if bounds is None or bounds[0] is None or bounds[1] is None:
+            unsaid += 1
+        else:
+            distance += max(low - bounds[0], bounds[1] - high, 0)
+    return Off(items, distance, unsaid)
+
+
 def _here(expected: str | None, found: Diagnosis) -> Iterator[str]:
+    if right_here(expected, found):
+        return
     meant = place(expected) if expected else None
     if found.here is None:
         yield from differs("here", expected, None)
-    elif meant is None or not _at(meant, found.here, found.here_leg):
+    else:
         with_leg = (found.here in BOTH and found.here_leg is Leg.COMPLETION) or (found.here_leg and meant and meant.leg)
         shown = f"{found.here_leg}.{found.here}" if with_leg else found.here.value
         yield f"here: expected {expected}, found {shown}"

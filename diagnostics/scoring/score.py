@@ -33,6 +33,7 @@ from diagnostics.scoring.compare import disagreements
 from diagnostics.scoring.consistent.check import contradictions, read_in_part
 from diagnostics.scoring.expect import LATEST, Asked, wanted
 from diagnostics.scoring.follow import Program
+from diagnostics.scoring.metrics import Judged, Noise, judge
 from diagnostics.scoring.smallest import says_more, smallest_of
 from diagnostics.scoring.world import World, opened
 from diagnostics.steps.finding import Status
@@ -68,6 +69,9 @@ class Score(Struct, frozen=True, kw_only=True):
     disagreements: tuple[str, ...] = ()
     followed: tuple[follow.Followed, ...] = ()
     """What the offered commands came to, where they were followed."""
+    judged: Judged | None = None
+    """How right it was, measure by measure; None: it was asked with the smallest profile, or not diagnosed at all."""
+    noise: Noise | None = None
     error: str = ""
     """What kept it from being diagnosed at all."""
 
@@ -128,6 +132,8 @@ def _guarded(path: Path, seed: int, scored: Callable[[Path, int], _Scored]) -> S
         ),
         disagreements=found.wrong,
         followed=found.followed,
+        judged=found.judged,
+        noise=found.noise,
     )
 
 
@@ -137,6 +143,8 @@ class _Scored(NamedTuple):
     wrong: tuple[str, ...]
     followed: tuple[follow.Followed, ...] = ()
     smallest: bool = False
+    judged: Judged | None = None
+    noise: Noise | None = None
 
 
 def _scored_smallest(path: Path, seed: int) -> _Scored:
@@ -156,13 +164,14 @@ def _scored(path: Path, seed: int, program: Program | None) -> _Scored:
         case = observe(world, want.ask)
         found = investigate(case)
         followed = _follow(world, want.ask, case, found, program) if program else ()
+        noise = Noise.of(world.lab.unverified)
     wrong = (
         *disagreements(want.expect, found),
         *contradictions(found, read_in_part(case.evidence)),
         *unlike_replayed(case, found),
         *follow.disagreements(followed),
     )
-    return _Scored(want.expect.status, found, wrong, followed)
+    return _Scored(want.expect.status, found, wrong, followed, judged=judge(want.expect, found), noise=noise)
 
 
 def _follow(world: World, asked: Asked, case: Case, found: Diagnosis, program: Program) -> tuple[follow.Followed, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diagnostics.report.escape import clean
+from diagnostics.scoring.metrics import summary
 from diagnostics.scoring.score import Score
 
 
@@ -24,5 +25,8 @@ def line(score: Score) -> str:
 
 
 def totals(scores: Sequence[Score]) -> str:
+    """What all came to; of several, how right they were measure by measure."""
     passed = sum(s.passed for s in scores)
-    return f"{passed} passed, {len(scores) - passed} failed"
+    measured = [(s.judged, s.noise) for s in scores if s.judged and s.noise]
+    lines = summary(measured) if len(measured) > 1 else []
+    return "\n".join([*lines, f"{passed} passed, {len(scores) - passed} failed"])
