@@ -11,15 +11,17 @@ from diagnostics.cli.frame.options import LegName
 app = Typer(help="Read the runbooks.", rich_markup_mode=None)
 
 Code = Annotated[str, Argument(metavar="CODE", help="A cause's code or a step's name, as `runbook list` prints it.")]
-Text = Annotated[str, Argument(metavar="TEXT", help="Words to look for, in any order.")]
+Text = Annotated[str, Argument(metavar="TEXT", help="A log line, a status, or what one sees in words.")]
 
 
 @app.command("list")
-def list_() -> int:
+def list_(
+    symptoms: Annotated[bool, Option("--symptoms", help="By what one sees, instead of by page.")] = False,
+) -> int:
     """List all runbooks by family."""
     from diagnostics.cli.do import runbook as do
 
-    return do.print_list()
+    return do.print_symptoms() if symptoms else do.print_list()
 
 
 @app.command()
@@ -61,7 +63,7 @@ def show(
 
 @app.command()
 def find(text: Text) -> int:
-    """Find runbooks by their words."""
+    """Find runbooks by a log line, a status or a symptom; the best first."""
     from diagnostics.cli.do import runbook as do
 
     return do.find(text)

@@ -51,14 +51,6 @@ def every() -> list[Runbook]:
     return [read(path) for path in sorted(places.runbooks().rglob("*.md"))]
 
 
-def find(text: str) -> Iterator[tuple[Runbook, str]]:
-    """Pages that hold all these words, each with the first line that holds one."""
-    words = text.lower().split()
-    for page in every():
-        if all(word in _everything(page) for word in words):
-            yield page, _line_with(page, words)
-
-
 def prevent(code: str, profile: PipelineProfile, leg: Leg, batch: str) -> str:
     """What the runbook of a cause advises against a next time, filled in, in one line; empty when it has no such section."""
     body = next((page.body for page in every() if page.front.name == code), "")
@@ -179,12 +171,3 @@ def known_from(profile: PipelineProfile | None, leg: Leg) -> dict[str, str]:
         "worker_project": profile.worker.project,
         "coordinator_project": profile.coordinator.project,
     }
-
-
-def _everything(book: Runbook) -> str:
-    return " ".join((book.front.name, book.front.title, *book.front.symptoms, book.body)).lower()
-
-
-def _line_with(book: Runbook, words: list[str]) -> str:
-    lines = [*book.front.symptoms, *(line.strip("#*-| ") for line in book.body.splitlines())]
-    return next((line for line in lines if any(w in line.lower() for w in words)), "")

@@ -64,6 +64,9 @@ def test_list_and_find(capsys: pytest.CaptureFixture[str]) -> None:
     assert "every push is answered 403" in capsys.readouterr().out
     assert main.run(["runbook", "find", "unicorn"]) == 3
     assert capsys.readouterr().out == ""
+    assert main.run(["runbook", "find", "  "]) == 3
+    assert main.run(["runbook", "list", "--symptoms"]) == 0
+    assert "every push is answered 403" in capsys.readouterr().out
 
 
 def test_an_unknown_code_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

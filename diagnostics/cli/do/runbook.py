@@ -12,7 +12,7 @@ from diagnostics.evidence.model import Leg
 from diagnostics.pipeline.load import load_profile
 from diagnostics.pipeline.profile import PipelineProfile, ProfileError
 from diagnostics.report.escape import clean
-from diagnostics.runbook import pages
+from diagnostics.runbook import pages, search
 from diagnostics.runbook.pages import Runbook
 from diagnostics.shell.commands import noted
 
@@ -20,6 +20,13 @@ from diagnostics.shell.commands import noted
 def print_list() -> int:
     rows = [[b.family, b.front.name, b.front.stage, b.front.title] for b in _all()]
     output.answer(output.page().table(["family", "code", "stage", "about"], rows) + "\n")
+    return int(Exit.OK)
+
+
+def print_symptoms() -> int:
+    """What one sees, and the page for it, by family."""
+    rows = [[book.family, symptom, book.front.name] for book in _all() for symptom in book.front.symptoms]
+    output.answer(output.page().table(["family", "one sees", "code"], rows) + "\n")
     return int(Exit.OK)
 
 
@@ -36,7 +43,7 @@ def show(code: str, profile: str | None, leg: Leg, given: Mapping[str, str]) -> 
 def find(text: str) -> int:
     """Exit code 3 when nothing was found."""
     _all()
-    rows = [[book.front.name, book.front.title, line] for book, line in pages.find(text)]
+    rows = [[hit.page.front.name, hit.page.front.title, hit.line] for hit in search.find(text)]
     if not rows:
         output.tell(f'no runbook speaks of "{clean(text)}"; pubsub-diag runbook list names them all')
         return int(Exit.UNKNOWN)
