@@ -14,8 +14,25 @@ class ScenarioError(ValueError):
     """A scenario that cannot be used: names file, line, path and what was expected."""
 
 
+DEEPEST = 50
+"""Lists and mappings within each other: more than a scenario needs, and few enough to be read at once."""
+
+
 class _Loader(yaml.SafeLoader):
     """Plain YAML: only true and false are booleans ("on" is a key here), and dates stay text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise yaml.composer.ComposerError(None, None, "it is nested too deeply", self.peek_event().start_mark)  # type: ignore[no-untyped-call]
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()

@@ -7,7 +7,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from diagnostics.lab.document import Document
+from diagnostics.lab.document import DEEPEST, Document
 from diagnostics.lab.durations import moment, seconds
 from diagnostics.lab.scenario import ScenarioError, load, parse, scenario_schema
 
@@ -115,3 +115,12 @@ def test_the_published_schema_accepts_what_the_loader_accepts(path: Path) -> Non
 def test_the_published_schema_refuses_what_the_loader_refuses(wrong: dict[str, object]) -> None:
     with pytest.raises(jsonschema.ValidationError):
         SCHEMA.validate({"name": "n", "story": "s", **wrong})
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ("{a: ", "}")])
+def test_a_document_is_read_no_deeper_than_anybody_nests(opening: str, closing: str) -> None:
+    inside = DEEPEST - 1
+    assert Document(opening * inside + "x" + closing * inside, "a.yaml").value
+    for deeper in (DEEPEST + 1, 100_000):
+        with pytest.raises(ScenarioError, match=r"a\.yaml:1: it is nested too deeply"):
+            Document(opening * deeper, "a.yaml")
