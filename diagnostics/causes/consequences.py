@@ -86,6 +86,7 @@ _CLASSES: dict[AnyCode, frozenset[str]] = {
     push_auth.IAP: _4XX,
     push_auth.SILENT: _4XX,
     push_auth.INGRESS: _4XX,
+    push_auth.DEFAULT_URL: _4XX,
     push_auth.INVOKER: _4XX,
     push_auth.AUDIENCE: _4XX,
     push_auth.NO_TOKEN: _4XX,

@@ -78,7 +78,7 @@ class Adding:
 
 def _keeps_out(finding: Finding) -> bool:
     """Whether a call from outside would tell no more: what cannot be read stays hidden, a shut ingress or a proxy refuses whoever calls."""
-    before = (push_auth.INGRESS.name, push_auth.IAP.name)
+    before = (push_auth.INGRESS.name, push_auth.DEFAULT_URL.name, push_auth.IAP.name)
     return finding.status is Status.UNKNOWN or (finding.code in before and finding.abnormal)
 
 

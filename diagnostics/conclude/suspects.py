@@ -57,7 +57,15 @@ ABOUT: dict[str, tuple[str, ...]] = {
 """Family of causes to what they are about, on their leg. What is in no row (quota, artefact) no change brings about."""
 
 
-OF_CAUSE = {"attempts-used-up": (SERVICE, SUBSCRIPTION, ACCOUNT, PROJECT)}
+OF_CAUSE: dict[str, tuple[str, ...]] = {
+    "attempts-used-up": (SERVICE, SUBSCRIPTION, ACCOUNT, PROJECT),
+    "push-token-missing": (SUBSCRIPTION, SERVICE),
+    "push-token-not-minted": (ACCOUNT, PROJECT),
+    "push-account-gone": (ACCOUNT,),
+    "iap-in-front": (SERVICE,),
+    "ingress-closed": (SERVICE,),
+    "default-url-off": (SERVICE, SUBSCRIPTION),
+}
 """The same of a cause that is about other things than its family: whatever refuses pushes uses up their attempts."""
 
 OF_STEP: dict[str, tuple[str, ...]] = {

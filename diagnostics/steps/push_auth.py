@@ -123,6 +123,13 @@ INGRESS = Telling(
     Kind.MECHANISM,
     tells=Mended,
 )
+DEFAULT_URL = Telling(
+    "push_auth.default_url",
+    Stage.DELIVERED,
+    "the service's default URL, to which pushes go, is switched off",
+    Kind.MECHANISM,
+    tells=Mended,
+)
 ACCOUNT = Telling(
     "push_auth.account", Stage.DELIVERED, "the push account is disabled or gone", Kind.MECHANISM, tells=Mended
 )
@@ -230,7 +237,7 @@ def _configured(
     closed = _closed(settings, target)
     yield from _ingress(case, target, closed)
     about = _serving(target)
-    case = replace(case, shut_before=any(case.from_the_first(about, words, Way.UNLOGGED) for _, words in closed))
+    case = replace(case, shut_before=any(case.from_the_first(about, words, Way.UNLOGGED) for _, _, words in closed))
     if target.iap:
         yield from _proxy(case, target)
         return
@@ -420,7 +427,7 @@ def _live(case: Passage, about: Subject | None, live: LiveHealth) -> Finding:
 # --- what the configuration says ------------------------------------------------------------------------------------
 
 
-_Closed = list[tuple[str, tuple[str, ...]]]
+_Closed = list[tuple[Telling[Mended], str, tuple[str, ...]]]
 
 
 def _closed(settings: SubscriptionSettings, target: ServiceSettings) -> _Closed:
@@ -428,19 +435,17 @@ def _closed(settings: SubscriptionSettings, target: ServiceSettings) -> _Closed:
     closed: _Closed = []
     if target.default_uri_disabled and ".run.app" in settings.push_endpoint:
         says = f"the default URL of {target.name} is switched off: pushes get a 404 that no log shows"
-        closed.append((says, ("defaulturi", "default-url")))
+        closed.append((DEFAULT_URL, says, ("defaulturi", "default-url")))
     if target.ingress == "none":
-        closed.append((f"ingress of {target.name} admits nobody", ("ingress",)))
+        closed.append((INGRESS, f"ingress of {target.name} admits nobody", ("ingress",)))
     return closed
 
 
 def _ingress(case: Passage, target: ServiceSettings, closed: _Closed) -> Iterator[Finding]:
     about, subject = _serving(target), subjects.service(target.name)
-    for says, words in closed:
+    for code, says, words in closed:
         since = case.changed(about, words, Way.UNLOGGED)
-        yield from _judged(
-            case, _Wrong(INGRESS, says, ("ServiceConfig",), about, subject, (Way.UNLOGGED,), since=since)
-        )
+        yield from _judged(case, _Wrong(code, says, ("ServiceConfig",), about, subject, (Way.UNLOGGED,), since=since))
 
 
 def _proxy(case: Passage, target: ServiceSettings) -> Iterator[Finding]:
@@ -647,7 +652,7 @@ def _minting(case: Passage, settings: SubscriptionSettings, project: ProjectInfo
             ("PushAccountPolicy", "ProjectPolicy"),
             about,
             subjects.account(account),
-            (Way.FORBIDDEN, Way.UNLOGGED),
+            _without_token(case),
             keeps=_TOKEN_LIFE,
             unsent=True,
             since=taken(_member(agent), MINT, case.made(about)),
@@ -662,6 +667,12 @@ def _minting(case: Passage, settings: SubscriptionSettings, project: ProjectInfo
             tells=answer.settled_by,
         ),
     )
+
+
+def _without_token(case: Passage) -> tuple[Way, ...]:
+    """The ways in which pushes are turned away for want of a token: a caller that Google says has no permission came with one."""
+    forbidden = case.door.turned.get(Way.FORBIDDEN)
+    return (Way.UNLOGGED,) if forbidden and _lacks(forbidden) else (Way.FORBIDDEN, Way.UNLOGGED)
 
 
 def _judged(case: Passage, wrong: _Wrong) -> Iterator[Finding]:

@@ -131,7 +131,9 @@ EXPIRED, CRASHED, FORBIDDEN = (
 
 
 def holding(item: Item, *failing: Answered) -> set[str]:
-    return {code for code, of in MECHANISMS.items() if of.answers and of.holds(item, "request", failing)}
+    """What holds the item by what its pushes met alone; not what does so only while the configuration has it."""
+    told = {code: of for code, of in MECHANISMS.items() if of.answers and not of.must_stand}
+    return {code for code, of in told.items() if of.holds(item, "request", failing)}
 
 
 def test_a_crash_behind_an_expired_push_is_met() -> None:

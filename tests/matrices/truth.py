@@ -18,7 +18,7 @@ from diagnostics.lab.lab import Lab
 from diagnostics.lab.model import Revision, Service, Subscription
 from diagnostics.lab.timeline import BatchRecord
 
-VERSION = 4
+VERSION = 5
 """Of what is told here: plays are kept with it."""
 LEGS = ("request", "completion")
 START = "start"
@@ -331,13 +331,33 @@ def _of_subscription(lab: Lab, held: Subscription, receiver: Service | None, leg
     endpoint = re.sub(r"^https://[^/]*---", "https://", held.push.endpoint)
     if not any(endpoint == url + path for url in world.urls(receiver) for path in _paths(leg)):
         yield "push-endpoint-wrong"
+    if held.push.account:
+        yield from _of_account(lab, held.push.account)
+    if receiver.ingress == "none":
+        yield "ingress-closed"
+    if receiver.default_uri_disabled and ".run.app" in held.push.endpoint:
+        yield "default-url-off"
+    if receiver.iap:
+        yield "iap-in-front"
+        return
     token = Token(held.push.account, held.push.audience or held.push.endpoint, float("inf"))
     if receiver.invoker_iam_disabled or front_end._invokes(world, receiver, "allUsers", lab.now()):
         return
+    if not held.push.account:
+        yield "push-token-missing"
+        return
     if not front_end._accepted(world, receiver, token):
         yield "push-audience-mismatch"
-    if not held.push.account or not front_end._invokes(world, receiver, front_end._member(token.email), lab.now()):
+    if not front_end._invokes(world, receiver, front_end._member(token.email), lab.now()):
         yield "push-invoker-missing"
+
+
+def _of_account(lab: Lab, email: str) -> Iterable[str]:
+    account = lab.world.accounts.get(email)
+    if account is None or account.disabled:
+        yield "push-account-gone"
+    elif not lab.broker._may_mint(email):
+        yield "push-token-not-minted"
 
 
 def _paths(leg: str) -> tuple[str, ...]:

@@ -488,7 +488,7 @@ def test_a_proxy_in_front_is_said_and_neither_audience_nor_grant_is_blamed() -> 
     )
     assert statuses(found) == {"refused": Status.FAULT, "iap": Status.FAULT}
     assert (one(found, "iap").bears, one(found, "iap").since) == (Bears.HOLDS, ago(40))
-    assert named(found) == {}
+    assert named(found) == {"iap-in-front": (Role.BLOCKS, SURE)}
 
 
 def test_a_proxy_in_front_that_lets_pushes_in_is_no_fault_and_one_that_nothing_tried_is_unknown() -> None:
@@ -503,6 +503,7 @@ def test_no_token_where_one_is_wanted() -> None:
     found = findings(subscription=subscription(push_account=""), policy=policy(), log=log(refused(403, NO_SIGN_IN, 28)))
     assert statuses(found) == {"forbidden": Status.FAULT, "no_token": Status.FAULT}
     assert one(found, "no_token").bears is Bears.HOLDS
+    assert named(found) == {"push-token-missing": (Role.BLOCKS, SURE)}
 
 
 def test_no_token_and_a_hidden_policy_is_unknown_for_everybody_may_be_let_in() -> None:
@@ -531,7 +532,7 @@ def test_a_closed_ingress_and_4xx_that_no_log_has() -> None:
 
 SHUT_DOORS: dict[str, dict[str, Any]] = {
     "ingress": {"ingress": "none"},
-    "default URL": {"default_uri_disabled": True},
+    "default_url": {"default_uri_disabled": True},
 }
 BEHIND: dict[str, dict[str, Any]] = {
     "audience": {"subscription": subscription(audience="https://worker.example.com")},
@@ -545,9 +546,12 @@ UNLOGGED = pushes(range(3, 24), remote_server_4xx=2)
 @pytest.mark.parametrize("behind", BEHIND)
 def test_no_push_that_ingress_refuses_meets_what_is_wrong_behind_it(door: str, behind: str) -> None:
     found = findings(service=service(**SHUT_DOORS[door]), pushes=UNLOGGED, **BEHIND[behind])
-    assert (one(found, "ingress").bears, one(found, "ingress").held) == (Bears.HOLDS, 40)
+    assert (one(found, door).bears, one(found, door).held) == (Bears.HOLDS, 40)
     assert (one(found, behind).status, one(found, behind).bears) == (Status.FAULT, Bears.APART)
-    assert {role for role, _ in named(found).values()} <= {Role.LATENT}
+    at_the_door = {"ingress": "ingress-closed", "default_url": "default-url-off"}[door]
+    assert {code: role for code, (role, _) in named(found).items() if role is not Role.LATENT} == {
+        at_the_door: Role.BLOCKS
+    }
 
 
 @pytest.mark.parametrize("behind", BEHIND)
@@ -558,7 +562,7 @@ def test_refusals_that_no_log_has_speak_for_what_is_wrong_where_ingress_is_open(
 def test_a_logged_401_behind_a_closed_ingress_still_speaks_for_the_audience() -> None:
     rows = log(refused(401, "The access token could not be verified.", 28))
     found = findings(service=service(ingress="none"), log=rows, **BEHIND["audience"])
-    assert named(found) == {AUDIENCE: (Role.BLOCKS, SURE)}
+    assert named(found) == {AUDIENCE: (Role.BLOCKS, SURE), "ingress-closed": (Role.LATENT, LIKELY)}
     assert one(found, "ingress").bears is Bears.APART
 
 
@@ -596,7 +600,18 @@ def test_no_grant_to_mint_and_nothing_sent_since_the_batch_began_holds_it(shown:
 
 
 def test_no_grant_to_mint_holds_no_batch_that_has_only_begun() -> None:
-    assert one(findings(ledger=batch(3), project_policy=project_policy()), "minting").bears is Bears.APART
+    found = findings(ledger=batch(3), project_policy=project_policy())
+    assert one(found, "minting").bears is Bears.APART
+    assert named(found) == {"push-token-not-minted": (Role.LATENT, LIKELY)}
+
+
+def test_403s_of_a_caller_without_the_right_come_with_a_token_so_it_is_not_the_minting() -> None:
+    """A token may be an hour old: what could be minted then is still used, and is refused for want of the grant."""
+    lacks = log(refused(403, NO_PERMISSION, 28))
+    found = findings(project_policy=project_policy(), policy=policy(), log=lacks)
+    assert (one(found, "minting").bears, one(found, "invoker").bears) == (Bears.APART, Bears.HOLDS)
+    unsigned = findings(project_policy=project_policy(), log=log(refused(403, NO_SIGN_IN, 28)))
+    assert one(unsigned, "minting").bears is Bears.HOLDS
 
 
 def test_401s_come_with_a_token_so_it_is_not_the_minting() -> None:
@@ -621,6 +636,7 @@ def test_a_disabled_account_is_said_and_not_what_may_mint_for_it() -> None:
     found = findings(account=disabled, project_policy=project_policy(), changes=changes(switched))
     assert statuses(found) == {"granted": Status.OK, "account": Status.FAULT}
     assert (one(found, "account").bears, one(found, "account").since) == (Bears.HOLDS, ago(50))
+    assert named(found) == {"push-account-gone": (Role.BLOCKS, SURE)}
 
 
 # --- a call of our own --------------------------------------------------------------------------------------------------------

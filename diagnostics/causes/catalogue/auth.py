@@ -1,13 +1,23 @@
 """Pushes that are refused before they reach code."""
 
-from diagnostics.causes.model import BOTH, Cause, Has, Over, all_of, any_of, ok
-from diagnostics.evidence.model import ProjectPolicy, ServiceConfig, ServicePolicy, Stage, SubscriptionConfig
+from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, Over, all_of, any_of, ok
+from diagnostics.evidence.model import (
+    ProjectPolicy,
+    PushAccount,
+    PushAccountPolicy,
+    ServiceConfig,
+    ServicePolicy,
+    Stage,
+    SubscriptionConfig,
+)
 from diagnostics.steps import push_auth
-from diagnostics.steps.finding import Status
+from diagnostics.steps.finding import Bears, Status
 
 _FORBIDDEN = any_of(Has(push_auth.FORBIDDEN), Over(push_auth.FORBIDDEN, lambda told: told.spent, 0))
 _REFUSED = any_of(Has(push_auth.REFUSED), Over(push_auth.REFUSED, lambda told: told.spent, 0))
 """Refused so now, or until nothing of the batch was left to be pushed: what is set up wrong is to blame as long as it is."""
+_EVER = (Status.OK, Status.WARNING, Status.FAULT)
+"""Refused so, now or before: for what turns every push away as long as it is set so, and is set so now."""
 
 CAUSES = (
     Cause(
@@ -39,5 +49,90 @@ CAUSES = (
         overturned_by=(SubscriptionConfig, ServiceConfig),
         settled_by=("pubsub-diag push-auth --leg {leg}",),
         next=("pubsub-diag runbook show push-audience-mismatch", "pubsub-diag push-auth --leg {leg}"),
+    ),
+    Cause(
+        code="push-token-missing",
+        family="auth",
+        title="Pushes carry no token and the service wants one",
+        says="the subscription pushes without a token, and the service lets in only callers who are signed in",
+        stage=Stage.DELIVERED,
+        legs=BOTH,
+        requires=Has(push_auth.NO_TOKEN),
+        decisive=Has(push_auth.FORBIDDEN, _EVER),
+        effects=(push_auth.FORBIDDEN,),
+        overturned_by=(SubscriptionConfig, ServiceConfig, ServicePolicy, ProjectPolicy),
+        settled_by=("pubsub-diag push-auth --leg {leg}",),
+        next=("pubsub-diag runbook show push-token-missing", "pubsub-diag push-auth --leg {leg}"),
+    ),
+    Cause(
+        code="push-token-not-minted",
+        family="auth",
+        title="No token can be minted for the push account",
+        says="Google's Pub/Sub agent may not mint tokens for the push account, so no push can be sent",
+        stage=Stage.DELIVERED,
+        legs=BOTH,
+        requires=Has(push_auth.MINTING),
+        # Tokens may be an hour old: until nothing gets in any more, pushes go on with those that were minted before.
+        decisive=Has(push_auth.MINTING, bears=(Bears.HOLDS,)),
+        effects=(push_auth.SILENT, push_auth.FORBIDDEN),
+        overturned_by=(PushAccountPolicy, ProjectPolicy),
+        settled_by=("pubsub-diag push-auth --leg {leg}",),
+        next=("pubsub-diag runbook show push-token-not-minted", "pubsub-diag push-auth --leg {leg}"),
+    ),
+    Cause(
+        code="push-account-gone",
+        family="auth",
+        title="The push account is disabled or gone",
+        says="the push account is disabled or does not exist, so no token can be minted for it",
+        stage=Stage.DELIVERED,
+        legs=BOTH,
+        requires=Has(push_auth.ACCOUNT),
+        decisive=Has(push_auth.ACCOUNT, bears=(Bears.HOLDS,)),
+        effects=(push_auth.SILENT, push_auth.FORBIDDEN, push_auth.REFUSED),
+        overturned_by=(PushAccount,),
+        settled_by=("pubsub-diag push-auth --leg {leg}",),
+        next=("pubsub-diag runbook show push-account-gone", "pubsub-diag push-auth --leg {leg}"),
+    ),
+    Cause(
+        code="iap-in-front",
+        family="auth",
+        title="Identity-Aware Proxy turns pushes away",
+        says="Identity-Aware Proxy stands in front of the service and does not take the push token",
+        stage=Stage.DELIVERED,
+        legs=BOTH,
+        # A fault only where the front end turns every push away with 401 or 403: a proxy that knows the push account lets it in.
+        requires=Has(push_auth.IAP),
+        decisive=ALWAYS,
+        effects=(push_auth.REFUSED, push_auth.FORBIDDEN),
+        overturned_by=(ServiceConfig,),
+        next=("pubsub-diag runbook show iap-in-front", "pubsub-diag push-auth --leg {leg}"),
+    ),
+    Cause(
+        code="ingress-closed",
+        family="auth",
+        title="The service's ingress admits nobody",
+        says="the service's ingress admits nobody: each push gets a 404 that no log shows",
+        stage=Stage.DELIVERED,
+        legs=BOTH,
+        requires=Has(push_auth.INGRESS),
+        decisive=Has(push_auth.SILENT, _EVER),
+        effects=(push_auth.SILENT,),
+        overturned_by=(ServiceConfig,),
+        settled_by=("pubsub-diag push-auth --leg {leg}",),
+        next=("pubsub-diag runbook show ingress-closed", "pubsub-diag changes --leg {leg}"),
+    ),
+    Cause(
+        code="default-url-off",
+        family="auth",
+        title="Pushes go to a default URL that is switched off",
+        says="pushes go to the service's default URL, which is switched off: each gets a 404 that no log shows",
+        stage=Stage.DELIVERED,
+        legs=BOTH,
+        requires=Has(push_auth.DEFAULT_URL),
+        decisive=Has(push_auth.SILENT, _EVER),
+        effects=(push_auth.SILENT,),
+        overturned_by=(ServiceConfig, SubscriptionConfig),
+        settled_by=("pubsub-diag push-auth --leg {leg}",),
+        next=("pubsub-diag runbook show default-url-off", "pubsub-diag changes --leg {leg}"),
     ),
 )
