@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ from msgspec import Struct
 
 from diagnostics.evidence.model import Leg, ServiceConfig, SubscriptionConfig, Unseen, Why
 from diagnostics.evidence.redact import hashed
+from diagnostics.evidence.whole_text import whole
 from diagnostics.pipeline.load import profile_of
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ProfileError, ServiceProfile
 from diagnostics.question.ask import Ask
@@ -74,10 +76,10 @@ def to_toml(found: Discovery) -> str:
     """The profile as a TOML file, with what is missing as comments."""
     profile = found.profile
     lines = [
-        f"# Derived from {profile.request.subscription}.",
+        f"# Derived from {_shown(profile.request.subscription)}.",
         "# What only you can add, and what stays unknown without it:",
     ]
-    lines += [f"#   * {sentence}" for sentence in found.missing]
+    lines += [f"#   * {_shown(sentence)}" for sentence in found.missing]
     lines += ["", _pair("name", profile.name), _pair("project", profile.project)]
     lines += [_pair("region", profile.region)] if profile.region else []
     lines += ['item = "item" # what one item is called: order, player, …']
@@ -258,4 +260,13 @@ def _table(table: Any, start: bool) -> list[str]:
 
 def _pair(name: str, value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'{name} = "{escaped}"'
+    return f'{name} = "{_shown(escaped)}"'
+
+
+def _shown(text: str) -> str:
+    """The text in one line, with TOML's escapes for what ends a line, is not seen or turns a line round: names are somebody else's."""
+    return "".join(f"\\U{ord(x):08x}" if unicodedata.category(x) in _UNSEEN else x for x in whole(text))
+
+
+_UNSEEN = ("Cc", "Cf", "Zl", "Zp")
+"""Unicode's categories of them."""
