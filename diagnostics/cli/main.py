@@ -128,6 +128,8 @@ def run(arguments: Sequence[str]) -> int:
         output.reader_left()
         return OK
     except Exception as error:
+        if told := _of_no_home(error):
+            return _fail(told, "export PUBSUB_DIAG_STATE_DIR=FOLDER")
         if _verbose(arguments):
             from diagnostics.evidence.redact import redact
 
@@ -165,6 +167,12 @@ def _fail(says: str, mend: str) -> int:
     if mend:
         typer.echo(f"  {clean(mend)}", err=True)
     return UNKNOWN
+
+
+def _of_no_home(error: Exception) -> str:
+    from diagnostics.pipeline.places import NoHomeError
+
+    return str(error) if isinstance(error, NoHomeError) else ""
 
 
 def _sentence(error: Exception) -> str:

@@ -85,7 +85,7 @@ def keep(case: Case, diagnosis: Diagnosis | None) -> str:
         raise NotKept(error.strerror or type(error).__name__) from error
     except TooMuchError as error:
         raise NotKept(f"it {error}") from error
-    except (msgspec.MsgspecError, RuntimeError) as error:  # RuntimeError: no home directory
+    except msgspec.MsgspecError as error:
         raise NotKept(f"{type(error).__name__}: {error}") from error
     with contextlib.suppress(OSError):
         _tidy(folder, keep=path)
@@ -117,7 +117,7 @@ def runs() -> list[Path]:
         folder = state_dir() / "runs"
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries if entry.name.endswith(".gz") and not entry.name.startswith(".")]
-    except (FileNotFoundError, NotADirectoryError, RuntimeError):  # RuntimeError: no home directory
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return [folder / name for name in sorted(names, key=_in_order)]
 
@@ -130,10 +130,7 @@ def _in_order(name: str) -> tuple[str, int, str]:
 
 def note(said: Note) -> None:
     """Write a note down, in a line of its own also after one that was cut short. Raises OSError."""
-    try:
-        folder = _made(state_dir())
-    except RuntimeError as error:
-        raise OSError(errno.ENOENT, str(error)) from error
+    folder = _made(state_dir())
     line = msgspec.json.encode(said) + b"\n"
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK  # a pipe of that name must not be waited for
     descriptor = os.open(folder / "notes.jsonl", flags, 0o600)
@@ -173,7 +170,7 @@ def notes_of(case: Case, diagnosis: Diagnosis | None) -> Iterator[Note]:
 
 
 def _lines_of_notes() -> list[bytes]:
-    with contextlib.suppress(OSError, RuntimeError):
+    with contextlib.suppress(OSError):
         path = state_dir() / "notes.jsonl"
         if path.is_file():
             with path.open("rb") as file:

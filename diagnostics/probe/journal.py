@@ -84,28 +84,46 @@ def this_process() -> dict[str, str | int]:
     return {"host": socket.gethostname(), "pid": os.getpid(), "born": _born(os.getpid()), "boot": _boot()}
 
 
+class JournalError(OSError):
+    """The journal cannot be kept: its text says where and why."""
+
+    def __init__(self, folder: Path, why: OSError) -> None:
+        super().__init__(why.errno, f"the journal of probes cannot be kept in {folder}: {why.strerror}")
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
 class Journal:
     """The entries of this machine: one file each, readable by their owner alone."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = (folder or state_dir()) / "probes"
+        self._state = folder
+
+    @property
+    def folder(self) -> Path:
+        """Raises NoHomeError, an OSError, where nobody named a place and this user has none."""
+        return (self._state or state_dir()) / "probes"
 
     def path(self, run: str) -> Path:
         return self.folder / f"{run}.json"
 
     def write(self, entry: Entry) -> None:
         """On disk when this returns, whole: file and folder are synced. Raises OSError; what was there before then stays."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         target = self.path(entry.run)
         draft = target.with_suffix(".new")
         try:
+            self._made()
             self._draft(draft, msgspec.json.format(msgspec.json.encode(entry), indent=2) + b"\n")
             draft.replace(target)
-        except OSError:
+            self._sync()
+        except OSError as error:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)
-            raise
-        self._sync()
+            raise JournalError(self.folder, error) from error
+
+    def _made(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def _draft(self, path: Path, text: bytes) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -138,7 +156,7 @@ class Journal:
         try:
             files = sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []
         except OSError as error:
-            return [], [f"journals of this machine: {error}"]
+            return [], [f"journals of this machine: {error.strerror or error}"]
         for file in files:
             try:
                 entry = self.read(file.stem)
@@ -151,12 +169,17 @@ class Journal:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Only one process of this machine at a time: between looking for other probes and writing one's own entry. Raises TimeoutError
-        where another one holds on to that, as one that is stopped does."""
+        """Only one process of this machine at a time: between looking for other probes and writing one's own entry. Raises JournalError,
+        and TimeoutError where another one holds on to that, as one that is stopped does."""
         import fcntl
 
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (self.folder / "lock").open("w") as lock:
+        folder = self.folder
+        try:
+            self._made()
+            opened = (folder / "lock").open("w")
+        except OSError as error:
+            raise JournalError(folder, error) from error
+        with opened as lock:
             ends = time.monotonic() + ALONE_S
             while not _taken(lambda: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)):
                 if time.monotonic() > ends:

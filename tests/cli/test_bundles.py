@@ -13,6 +13,7 @@ from diagnostics.cli import main
 from diagnostics.keep import store
 from diagnostics.keep.bundle import load
 from diagnostics.scoring.world import World, find, opened
+from tests.homeless import without_a_home
 
 OLD = Path(__file__).parents[1] / "data" / "bundles" / "night-0379aef.pubsub-diag.gz"
 PARTS = ["published", "delivery", "push-auth", "cold-start", "worker", "changes"]
@@ -172,3 +173,49 @@ def test_parts_and_legs_can_be_asked_of_a_capture(capsys: pytest.CaptureFixture[
         assert said["findings"]
     main.run(["delivery", "-q", "-o", "json", "--leg", "completion", "--from", str(OLD)])
     assert {f["leg"] for f in json.loads(capsys.readouterr().out)["findings"]} <= {"completion", None}
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize(
+    ("line", "code", "says"),
+    [
+        (["bundle", "list"], 0, "no run is kept: this user has no home directory, and neither HOME nor"),
+        (["bundle", "show", "2026"], 3, "pubsub-diag: 2026: neither a file nor the name of a kept run"),
+        (["batch", "--from", "2026"], 3, "pubsub-diag: 2026: neither a file nor the name of a kept run"),
+        (["postmortem", "b1"], 3, "pubsub-diag: "),
+        (["note", "x"], 3, "pubsub-diag: cannot write the note: this user has no home directory"),
+        (["bundle", "show", str(OLD)], 0, ""),
+        (["batch", "-q", "-o", "short", "--from", str(OLD)], 2, ""),
+        (["runbook", "show", "gated-batch-never-closes"], 0, ""),
+        (["config", "show"], 0, ""),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
+)
+def test_without_a_home_nothing_is_an_internal_error(
+    line: list[str], code: int, says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_a_home(monkeypatch)
+    if line[0] == "note":
+        monkeypatch.delenv("PUBSUB_DIAG_ENDPOINT")
+    assert main.run(line) == code
+    said = capsys.readouterr().err
+    assert said.startswith(says) and len(said.splitlines()) == (0 if not says else 1 if not code else 2)
+    assert "internal" not in said
+
+
+@pytest.mark.parametrize("folder", ["/dev/null/state", "unreadable"])
+def test_kept_runs_that_cannot_be_read_are_not_taken_for_none(
+    folder: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUBSUB_DIAG_STATE_DIR", folder)
+    if folder == "unreadable":
+
+        def refused(*_: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr("diagnostics.keep.store.os.scandir", refused)
+    for line in (["bundle", "list"], ["bundle", "show", "2026"], ["postmortem"], ["postmortem", "b1"]):
+        code = main.run(line)
+        said = capsys.readouterr().err
+        assert "internal" not in said and len(said.splitlines()) in (1, 2)
+        assert folder != "unreadable" or (code == 3 and "cannot be read: Permission denied" in said), line

@@ -24,6 +24,7 @@ from diagnostics.pipeline import places
 from diagnostics.pipeline.places import STATE
 from diagnostics.probe.reach import Waits
 from diagnostics.transport.session import LAB
+from tests.homeless import without_a_home
 from tests.probe.killing import leftovers
 
 PROBED = Path(__file__).parent.parent / "probe" / "probed.yaml"
@@ -177,3 +178,31 @@ class _Typed:
 
     def readline(self) -> str:
         return self._line
+
+
+NOWHERE = "this user has no home directory"
+
+
+def test_without_a_home_that_can_be_written_to_one_true_line_says_so_and_nothing_is_changed(
+    lab: RunningLab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv(STATE, "/dev/null/state")  # no right of root's makes a folder there
+        assert run(capsys, "status")[0] == 0
+        refused = run(capsys, "run", "--yes")
+    _told_of(refused, "the journal of probes cannot be kept in /dev/null/state/probes: Not a directory")
+    without_a_home(monkeypatch)
+    for line in ("status", "restore", "run --dry-run"):
+        code, out, err = run(capsys, *line.split())
+        assert code == 3 and NOWHERE in out and err.count("\n") <= 1, line
+    _told_of(run(capsys, "run", "--yes", "--force"), NOWHERE)
+    assert writes(lab) == []
+
+
+def _told_of(ended: tuple[int, str, str], reason: str) -> None:
+    code, out, err = ended
+    assert (code, out) == (3, "")
+    said, mend = err.splitlines()[-2:]
+    assert said.startswith(f"pubsub-diag: {reason}") and said.endswith("; nothing was done"), said
+    assert mend == "  pubsub-diag probe status"
+    assert "Errno" not in err and "internal" not in err

@@ -112,12 +112,19 @@ def print_list() -> int:
         told = f"{then.status.value.upper()}  {then.headline}" if then else "drew no conclusion"
         rows.append([path.stem, clean(bundle.case.command), clean(bundle.batch), clean(told)])
     if not rows:
-        output.tell(f"no run is kept in {places.state_dir() / 'runs'}")
+        output.tell(f"no run is kept{_where()}")
         return int(Exit.OK)
     output.answer(output.page().table(["run", "command", "batch", "concluded"], rows) + "\n")
     if older := len(runs) - len(rows):
-        output.tell(f"{older} older ones are in {places.state_dir() / 'runs'}")
+        output.tell(f"{older} older ones are{_where()}")
     return int(Exit.OK)
+
+
+def _where() -> str:
+    try:
+        return f" in {places.state_dir() / 'runs'}"
+    except places.NoHomeError as error:
+        return f": {error}"
 
 
 def show(named: str) -> int:

@@ -113,7 +113,9 @@ def _read(path: Path) -> File | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise Trouble(f"cannot read {path}: {error.strerror}", "mend or remove the file") from error
+        elsewhere = "let this user read it, or set XDG_CONFIG_HOME to a folder of theirs"
+        mend = elsewhere if isinstance(error, PermissionError) else "mend or remove the file"
+        raise Trouble(f"cannot read {path}: {error.strerror}", mend) from error
     except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, or more of it than can be read
         raise Trouble(f"{path}: expected TOML: {error}", "mend or remove the file") from error
     if path == PROJECT:

@@ -13,7 +13,7 @@ from diagnostics.cli.frame.options import Access, Asked
 from diagnostics.cli.frame.output import tell
 from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.pipeline.load import load_profile, override, profile_of
-from diagnostics.pipeline.places import state_dir
+from diagnostics.pipeline.places import NoHomeError, state_dir
 from diagnostics.pipeline.profile import PipelineProfile, ProfileError
 from diagnostics.run.look import lab_profile
 from diagnostics.shell.commands import either, noted
@@ -97,7 +97,7 @@ def _log_reads() -> int:
 def _state() -> Path | None:
     try:
         return state_dir()
-    except RuntimeError:  # no home directory
+    except NoHomeError:
         return None
 
 
