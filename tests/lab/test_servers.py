@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import grpc
@@ -35,6 +36,7 @@ from diagnostics.lab.servers import pubsub
 from diagnostics.lab.servers.cloud import Cloud, Quota
 from diagnostics.lab.servers.errors import RpcError
 from diagnostics.lab.servers.front import METHODS
+from diagnostics.lab.servers.http import Server
 from diagnostics.lab.servers.permissions import HELD, OTHERS, held_by_caller
 from diagnostics.lab.servers.serve import RunningLab, start
 from diagnostics.lab.telemetry.store import Telemetry
@@ -831,3 +833,15 @@ def test_the_ports_are_closed_afterwards(google: Google) -> None:
     for port in (google.running.http_port, google.running.grpc_port):
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(BrokenPipeError(), False), (ConnectionResetError(), False), (KeyError("x"), True)]
+)
+def test_a_caller_that_hangs_up_is_no_trouble(error: Exception, told: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    with Server(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        try:
+            raise error
+        except Exception:
+            server.handle_error(None, ("127.0.0.1", 1))
+    assert bool(capsys.readouterr().err) is told

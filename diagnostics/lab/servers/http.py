@@ -8,6 +8,7 @@ X-Lab-Latency-S.
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -59,7 +60,7 @@ class Web:
         self._grpc_port = grpc_port
         self._pace = pace
         self._closing = threading.Event()
-        self._server = _Server(("127.0.0.1", port), _handler(self))
+        self._server = Server(("127.0.0.1", port), _handler(self))
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="lab-http", daemon=True)
 
@@ -184,10 +185,15 @@ class Web:
         self._closing.wait(seconds)
 
 
-class _Server(ThreadingHTTPServer):
+class Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 64
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Callers may hang up when they like; what else goes wrong is told."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
