@@ -88,6 +88,7 @@ _CLASSES: dict[AnyCode, frozenset[str]] = {
     push_auth.INGRESS: _4XX,
     push_auth.DEFAULT_URL: _4XX,
     push_auth.INVOKER: _4XX,
+    push_auth.DENIED: _4XX,
     push_auth.AUDIENCE: _4XX,
     push_auth.NO_TOKEN: _4XX,
     push_auth.MINTING: _4XX | {"internal", "unreachable"},

@@ -16,6 +16,7 @@ from diagnostics.evidence.model import (
     STAGES,
     BatchMarks,
     BatchStatus,
+    DenyPolicies,
     Evidence,
     EvidenceSet,
     Leg,
@@ -42,6 +43,7 @@ WOULD_SAY = {
     "ProjectPolicy": "which grants hold for the whole project",
     "AncestorPolicies": "what folders and the organisation grant",
     "CustomRoles": "what the project's own roles hold",
+    "DenyPolicies": "what deny policies take away",
     "PushAccountPolicy": "whether Google's agent may mint push tokens",
     "SubscriptionPolicy": "whether Google's agent may forward dead letters",
     "DeadLetterTopicPolicy": "whether Google's agent may publish dead letters",
@@ -75,6 +77,8 @@ WOULD_SAY = {
 }
 """Kind of evidence to what it tells."""
 
+_SELDOM = frozenset({DenyPolicies.__name__})
+"""What is seldom to be read and seldom there: missed only where a finding could not tell for want of it."""
 _TELL_SIZE = frozenset({BatchMarks.__name__, BatchStatus.__name__})
 """What tells how many items a batch expects."""
 
@@ -261,6 +265,7 @@ class Teller:
             f"{u.what} was not seen: {u.says}"
             for u in self._evidence.unseen()
             if u.leg in (leg, None) and u.why not in (Why.NOT_ASKED, Why.NOT_CONFIGURED) and stage is not Stage.CLOSED
+            if u.what not in _SELDOM
         )
 
     def missing(self, findings: Sequence[Finding], state: State, verdict: Verdict) -> tuple[Missing, ...]:
@@ -290,6 +295,7 @@ class Teller:
         of_size = self._ledger.told and not self._ledger.owes
         gone = [u for u in self._evidence.unseen() if u.why is not Why.NOT_ASKED]
         gone = [u for u in gone if not (u.why is Why.NOT_CONFIGURED and u.what.startswith("Live"))]
+        gone = [u for u in gone if u.what not in _SELDOM or u.what in stages]
         found = (
             Missing.of(
                 u,

@@ -47,6 +47,7 @@ _READS: tuple[tuple[str, ...], ...] = tuple(
         "gcloud pubsub topics get-iam-policy",
         "gcloud pubsub topics list",
         "gcloud pubsub topics list-subscriptions",
+        "gcloud iam policies list",
         "gcloud iam roles describe",
         "gcloud iam roles list",
         "gcloud iam service-accounts describe",
@@ -80,7 +81,8 @@ _READS: tuple[tuple[str, ...], ...] = tuple(
 )
 """What only reads. None of these words is a name: `delete` before a subscription that is called `list` is no form of ours."""
 _OPTIONS = {
-    "gcloud": "project region service order limit resource-names organization iam-account location workload-identity-pool",
+    "gcloud": "project region service order limit resource-names organization iam-account location workload-identity-pool "
+    "attachment-point kind",
     "pubsub-diag": "leg since until project region subscription timeout expect",
 }
 """Options with a value. None of them writes a file, reads one as settings, or lets somebody else sign in."""
@@ -121,6 +123,7 @@ ADVICE = (
     "ask for a role with {name}",
     "ask for roles/iam.serviceAccountOpenIdTokenCreator on {name}, for itself",
     "ask for roles/iam.serviceAccountTokenCreator on {name}",
+    "ask for roles/iam.denyReviewer on the organisation",
     "ask for roles/iam.workloadIdentityUser on {name}, for the principal of this workload",
     "ask for roles/run.invoker on the service of the coordinator",
     "ask for roles/serviceusage.serviceUsageConsumer on {name}; or name a project that may be used: "

@@ -17,8 +17,8 @@ from diagnostics.lab.cloud_run.service import CloudRun
 from diagnostics.lab.defaults import revision_name
 from diagnostics.lab.deploys import Deploys
 from diagnostics.lab.durations import seconds
-from diagnostics.lab.model import Policy, Revision, Service, Subscription, Topic, World
-from diagnostics.lab.rights import condition
+from diagnostics.lab.model import DenyPolicy, Policy, Revision, Service, Subscription, Topic, World
+from diagnostics.lab.rights import EVERYBODY, accounts_of, condition, principal_of, tagged
 from diagnostics.lab.settings import (
     change_revision,
     change_role,
@@ -201,6 +201,9 @@ class Changes:
         member, role = take_away(self._world, self._cast, event), self._cast.role(self._world, event.role)
         self._log_policy(event, "REMOVE", role, member)
 
+    def deny(self, event: events.Denied) -> None:
+        deny(self._world, self._cast, event, float(self._env.now))
+
     def _log_policy(self, event: events.Grant, action: str, role: str, member: str) -> None:
         """What is set on a folder is in the folder's own log, not in the project's."""
         if "/" not in event.on:
@@ -282,3 +285,29 @@ def take_away(world: World, cast: Cast, grant: events.Grant) -> str:
         raise UnknownName(f"{member} does not hold {role} on {grant.on}")
     policy.remove(role, member, grant.condition)
     return member
+
+
+def deny(world: World, cast: Cast, denied: events.Denied, now: float) -> None:
+    """Attach a deny policy. Raises ValueError for a condition that the lab cannot evaluate, UnknownName for what it hangs on."""
+    if denied.condition:
+        tagged(denied.condition)
+    if denied.on != "project":
+        find(world.above, "folder or organisation", denied.on)
+    service, _, rest = denied.permission.partition(".")
+    world.denied.append(
+        DenyPolicy(
+            on=f"projects/{world.number}" if denied.on == "project" else denied.on,
+            name=denied.name,
+            permission=denied.permission if "/" in denied.permission else f"{service}.googleapis.com/{rest}",
+            principals=(_principal(world, cast, denied.member),),
+            excepted=tuple(_principal(world, cast, name) for name in denied.excepted),
+            condition=denied.condition,
+            created=now,
+        )
+    )
+
+
+def _principal(world: World, cast: Cast, name: str) -> str:
+    if name == "everybody":
+        return EVERYBODY
+    return accounts_of(world.number) if name == "accounts" else principal_of(cast.member(world, name))

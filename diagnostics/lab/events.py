@@ -283,11 +283,20 @@ class Grant(Change, frozen=True, kw_only=True):
     """When it holds: request.time < timestamp("…"), or >= it."""
 
 
-class Denied(Event, frozen=True, kw_only=True):
-    """What a deny policy takes from a member, whatever is granted. The lab serves no deny policies: hardly anybody may read them."""
+class Denied(Change, frozen=True, kw_only=True):
+    """A deny policy: what it takes from a member, whatever is granted. Its audit entry is not played."""
 
     permission: str
+    """As allow policies write it, run.routes.invoke, or as deny policies do, groups of permissions too: run.googleapis.com/routes.*."""
     member: str
+    """As in Grant; "everybody"; "accounts": all service accounts of the project."""
+    excepted: tuple[str, ...] = ()
+    """Members that it spares."""
+    on: str = "project"
+    """What it is attached to: project, or what the project is in."""
+    name: str = "guardrail"
+    condition: str = ""
+    """resource.matchTag('77/env', 'prod'), or the same with "!" before it."""
 
 
 class RoleChanges(Change, frozen=True, kw_only=True):
@@ -353,6 +362,7 @@ class TimelineEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     grant: Grant | None = None
     revoke: Grant | None = None
+    deny: Denied | None = None
     set_role: RoleChanges | None = None
     disable_account: AccountEvent | None = None
     enable_account: AccountEvent | None = None

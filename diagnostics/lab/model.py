@@ -49,6 +49,21 @@ class Role:
 
 
 @dataclass
+class DenyPolicy:
+    """A deny policy with one rule. Principals and permission are as its API writes them (IAM v2)."""
+
+    on: str
+    """What it is attached to: projects/P, folders/F or organizations/O."""
+    name: str
+    permission: str
+    """run.googleapis.com/routes.invoke, or a group of them: run.googleapis.com/routes.*, run.googleapis.com/*.*."""
+    principals: tuple[str, ...]
+    excepted: tuple[str, ...] = ()
+    condition: str = ""
+    created: float = 0
+
+
+@dataclass
 class Topic:
     name: str
     """Short id; the resource name is projects/P/topics/<name>."""
@@ -211,8 +226,10 @@ class World:
     """Custom roles by full name."""
     documents: Callable[[], dict[str, Document]] = dict
     """What the programs keep in Firestore, by path: collection/id."""
-    denied: frozenset[tuple[str, str]] = frozenset()
-    """Permission and member: what a deny policy takes from whom, whatever is granted."""
+    denied: list[DenyPolicy] = field(default_factory=list)
+    """What is taken from whom, whatever is granted."""
+    tags: dict[str, str] = field(default_factory=dict)
+    """Tags of the project, which all that is in it has: key with its owner, as in "77/env", to value."""
     groups: dict[str, frozenset[str]] = field(default_factory=dict)
     """Members of the groups that policies name, by the group's e-mail."""
     above: dict[str, Policy] = field(default_factory=dict)

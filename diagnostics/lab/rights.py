@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime
+from fnmatch import fnmatchcase
 
-from diagnostics.lab.model import Binding, Policy, World
+from diagnostics.lab.model import Binding, DenyPolicy, Policy, World
 
 INVOKE = "run.routes.invoke"
 PUBLISH = "pubsub.topics.publish"
@@ -32,11 +33,72 @@ CARRIED_BY: dict[str, tuple[str, ...]] = {
 
 
 def holds(world: World, member: str, permission: str, own: Policy, now: float) -> bool:
-    """Whether the member holds the permission on a resource with this policy, by it or by what is above."""
-    if (permission, member) in world.denied:
-        return False
+    """Whether the member holds the permission on a resource with this policy, by it or by what is above, and nothing denies it."""
+    return not denied(world, member, permission) and granted(world, member, permission, own, now)
+
+
+def granted(world: World, member: str, permission: str, own: Policy, now: float) -> bool:
+    """Whether an allow policy grants it, be it denied or not."""
     policies = (own, world.policy, *world.above.values())
     return any(_grants(world, b, member, permission, now) for policy in policies for b in policy.bindings)
+
+
+def denied(world: World, member: str, permission: str) -> bool:
+    """Whether a deny policy takes it, be it granted or not."""
+    return any(_denies(world, policy, member, permission) for policy in world.denied)
+
+
+def _denies(world: World, policy: DenyPolicy, member: str, permission: str) -> bool:
+    """Whether this deny policy takes the permission from the member (IAM: deny policies, v2 forms of permissions and principals)."""
+    service, _, rest = permission.partition(".")
+    if not fnmatchcase(f"{service}.googleapis.com/{rest}", policy.permission):
+        return False
+    if policy.condition and not tagged(policy.condition)(world.tags):
+        return False
+    return any(_is(world, member, p) for p in policy.principals) and not any(
+        _is(world, member, p) for p in policy.excepted
+    )
+
+
+def _is(world: World, member: str, principal: str) -> bool:
+    """Whether a member, as allow policies write it, is this principal, or one of this set."""
+    if principal == EVERYBODY:
+        return True
+    _, _, name = member.partition(":")
+    if principal.startswith(GROUP):
+        return _among(world, member, f"group:{principal.removeprefix(GROUP)}")
+    if principal == accounts_of(world.number):
+        return name.endswith(f"@{world.project}.iam.gserviceaccount.com")
+    return principal == principal_of(member)
+
+
+EVERYBODY = "principalSet://goog/public:all"
+GROUP = "principalSet://goog/group/"
+_ACCOUNT = "principal://iam.googleapis.com/projects/-/serviceAccounts/"
+_PERSON = "principal://goog/subject/"
+
+
+def principal_of(member: str) -> str:
+    """A member as deny policies write it."""
+    kind, _, name = member.partition(":")
+    begins = {"serviceAccount": _ACCOUNT, "user": _PERSON, "group": GROUP}
+    return begins[kind] + name if kind in begins else EVERYBODY
+
+
+def accounts_of(number: str) -> str:
+    """All service accounts of a project, as one principal."""
+    return f"principalSet://cloudresourcemanager.googleapis.com/projects/{number}/type/ServiceAccount"
+
+
+_TAG = re.compile(r"(!?)resource\.matchTag\('([^']+)', '([^']+)'\)")
+
+
+def tagged(text: str) -> Callable[[dict[str, str]], bool]:
+    """Whether a deny policy's condition holds for these tags. Raises ValueError for what the lab cannot evaluate: all but one matchTag."""
+    found = _TAG.fullmatch(text)
+    if found is None:
+        raise ValueError(f"the lab knows conditions like resource.matchTag('77/env', 'prod') only, got {text}")
+    return lambda tags: (tags.get(found[2]) == found[3]) is not bool(found[1])
 
 
 def _grants(world: World, binding: Binding, member: str, permission: str, now: float) -> bool:

@@ -75,7 +75,9 @@ class PipelineSpec(Event, frozen=True, kw_only=True):
     above: tuple[str, ...] = ()
     """What the project is in, the nearest first: folders/F, organizations/O."""
     denied: tuple[Denied, ...] = ()
-    """What a deny policy takes away."""
+    """Deny policies."""
+    tags: dict[str, str] = {}
+    """Tags of the project, by key with its owner ("77/env"): deny policies ask for them."""
     groups: dict[str, tuple[str, ...]] = {}
     """Members of groups, by the group's e-mail."""
     roles: tuple[RoleChanges, ...] = ()

@@ -7,7 +7,7 @@ import random
 from msgspec import UNSET
 
 from diagnostics.lab.cast import Cast, find, full_role
-from diagnostics.lab.changes import give, take_away
+from diagnostics.lab.changes import deny, give, take_away
 from diagnostics.lab.defaults import healthy
 from diagnostics.lab.filters import compile_filter
 from diagnostics.lab.model import Policy, Role, Topic, World
@@ -38,8 +38,10 @@ def set_scene(spec: PipelineSpec, rng: random.Random, since: float) -> tuple[Wor
     for subscription in spec.subscriptions:
         new_subscription(world, cast, subscription, since)
     world.above = {name: Policy() for name in spec.above}
-    world.denied = frozenset((d.permission, cast.member(world, d.member)) for d in spec.denied)
     world.groups = {name: frozenset(cast.member(world, m) for m in members) for name, members in spec.groups.items()}
+    world.tags = dict(spec.tags)
+    for denied in spec.denied:
+        deny(world, cast, denied, since)
     for new_role in spec.roles:
         role = Role(full_role(world, new_role.role))
         change_role(role, new_role)

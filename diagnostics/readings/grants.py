@@ -1,8 +1,8 @@
 """Does a member hold a permission? Granted, missing, or cannot tell, with the reason and the command that settles it.
 
 Policies name members and roles, not who is behind a group. What a custom role holds, and what the folders and the organisation
-above the project grant, is read where it may be. Deny policies and principal access boundaries are not read: a grant that was found
-may still be denied, which is for a refusal to say.
+above the project grant, is read where it may be; deny policies where something is refused. Principal access boundaries are not read: a
+grant that was found may still come to nothing, which is for a refusal to say.
 
 Which roles carry a permission: Google's pages on roles and permissions, as of the middle of 2026. Google adds permissions to its
 roles from time to time; a role of the same product that is not listed either way is a doubt, not a no.
@@ -22,12 +22,14 @@ from diagnostics.evidence.model import (
     Change,
     CustomRole,
     CustomRoles,
+    DenyPolicies,
     Policy,
     ProjectInfo,
     Unseen,
     Why,
 )
 from diagnostics.readings.conditions import holds_at
+from diagnostics.readings.denials import Denial, denial
 from diagnostics.shell.commands import command
 
 BASIC = frozenset({"roles/owner", "roles/editor"})
@@ -35,9 +37,9 @@ BASIC = frozenset({"roles/owner", "roles/editor"})
 
 class Held(StrEnum):
     GRANTED = "granted"
-    """By a binding without conditions. What a deny policy takes away again is not read."""
+    """By a binding without conditions, and no deny policy that was read takes it away again."""
     MISSING = "missing"
-    """Nothing on the resource, the project or above it grants it."""
+    """Nothing on the resource, the project or above it grants it, or a deny policy takes it away."""
     UNKNOWN = "unknown"
 
 
@@ -122,6 +124,8 @@ class Grant:
     """Whether no more than what stands above the project is in doubt: nothing that was read could grant it."""
     settled_by: str = ""
     """A command that tells, with all that is above and behind the policies."""
+    denial: Denial | None = None
+    """What takes away, or may, what is or may be granted."""
 
     @property
     def granted(self) -> bool:
@@ -142,11 +146,45 @@ def holds(
     *places: Policy | AncestorPolicies | Unseen,
     roles: CustomRoles | Unseen | None = None,
     now: datetime | None = None,
+    deny: DenyPolicies | Unseen | None = None,
 ) -> Grant:
-    """Whether one of these policies grants it: the resource's own first, then those above it.
+    """Whether one of these policies grants it, the resource's own first, then those above it, and no deny policy takes it away.
 
-    `roles`: what custom roles hold; `now`: when, for grants with a condition on the time.
+    `roles`: what custom roles hold; `now`: when, for grants with a condition on the time; `deny`: the deny policies that were read.
     """
+    return _less_denied(_given(member, permission, places, roles, now), member, permission, places[0], deny, now)
+
+
+def _less_denied(
+    grant: Grant,
+    member: str,
+    permission: Permission,
+    own: _Place,
+    deny: DenyPolicies | Unseen | None,
+    now: datetime | None,
+) -> Grant:
+    """The grant, unless a deny policy takes it away; one that may makes it a doubt. Deny policies hold in their own project only."""
+    if grant.missing or not isinstance(deny, DenyPolicies) or isinstance(own, Unseen | AncestorPolicies):
+        return grant
+    if _project(own.resource) not in (_project(deny.project), _project(deny.within[0])):
+        return grant
+    found = denial(member.partition(":")[2] if ":" in member else "", permission.name, deny, now)
+    if found is None:
+        return grant
+    held = Held.MISSING if found.certain else Held.UNKNOWN
+    if not found.certain and grant.unknown:
+        return replace(grant, denial=found)
+    return replace(grant, held=held, why=found.says, what=DenyPolicies.__name__, above=False, denial=found)
+
+
+def _given(
+    member: str,
+    permission: Permission,
+    places: tuple[_Place, ...],
+    roles: CustomRoles | Unseen | None,
+    now: datetime | None,
+) -> Grant:
+    """What allow policies tell."""
     asked = _Asked(member, permission, roles, now)
     places = tuple(_over(places[0], place) for place in places)
     own = places[0]

@@ -68,6 +68,7 @@ NEEDS: dict[type[Evidence], tuple[tuple[str, str], ...]] = {
     seen.ProjectPolicy: ((PROJECT, rpcs.PROJECT_POLICY.permission),),
     seen.AncestorPolicies: ((PROJECT, rpcs.GET_PROJECT.permission),),
     seen.CustomRoles: ((PROJECT, rpcs.GET_ROLE.permission),),
+    seen.DenyPolicies: ((PROJECT, rpcs.GET_PROJECT.permission),),
     seen.MetricDelays: ((PROJECT, rpcs.LIST_DESCRIPTORS.permission),),
     **dict.fromkeys(_METRICS, ((PROJECT, rpcs.TIME_SERIES.permission),)),
     **dict.fromkeys(_LOGS, ((PROJECT, rpcs.LOG_ENTRIES.permission), (HOME, rpcs.LOG_ENTRIES.permission))),

@@ -13,6 +13,7 @@ from diagnostics.sources import (
     balancer_log,
     batch_state,
     cloud_run,
+    deny,
     descriptors,
     endpoint,
     iam,
@@ -52,6 +53,7 @@ PROVIDERS: tuple[Any, ...] = (
     as_of(iam.project_policy, rewind.policy),
     as_of(iam.ancestor_policies, rewind.ancestor_policies),
     as_of(iam.custom_roles, rewind.custom_roles),
+    deny.deny_policies,
     # what was counted
     monitoring.publish_counts,
     monitoring.push_counts,

@@ -18,6 +18,7 @@ from diagnostics.evidence.model import (
     Change,
     ChangeLog,
     CustomRoles,
+    DenyPolicies,
     Leg,
     LiveCall,
     LiveHealth,
@@ -40,6 +41,7 @@ from diagnostics.evidence.model import (
 from diagnostics.readings.addresses import TAG, host_of, is_own
 from diagnostics.readings.admission import Gate, Turned, Way
 from diagnostics.readings.answers import none_counted
+from diagnostics.readings.denials import Denial
 from diagnostics.readings.grants import INVOKE, MINT, Grant, Held, at_home, given, hidden, holds, revoked, taken
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.passage import About, Passage, passage
@@ -99,6 +101,13 @@ INVOKER = Telling(
     "push_auth.invoker",
     Stage.DELIVERED,
     "the push account may not invoke the service",
+    Kind.MECHANISM,
+    tells=Mended,
+)
+DENIED = Telling(
+    "push_auth.denied",
+    Stage.DELIVERED,
+    "a deny policy keeps the push account from calling the service",
     Kind.MECHANISM,
     tells=Mended,
 )
@@ -193,6 +202,7 @@ def may_call(
     project_policy: ProjectPolicy | Unseen,
     above: AncestorPolicies | Unseen,
     roles: CustomRoles | Unseen,
+    deny: DenyPolicies | Unseen,
     pushes: PushCounts | Unseen,
     log: RequestLog | Unseen,
     changes: ChangeLog | Unseen,
@@ -206,8 +216,10 @@ def may_call(
     elif isinstance(service, Unseen):
         yield from _hidden(case, subjects.configured(subscription), service)
     elif subscription.settings and service.settings:
-        granted = partial(_invokes, policy=policy, project_policy=project_policy, above=above, roles=roles, now=now)
-        yield from _configured(case, subscription.settings, service.settings, granted)
+        granted = partial(
+            _invokes, policy=policy, project_policy=project_policy, above=above, roles=roles, deny=deny, now=now
+        )
+        yield from _configured(case, subscription.settings, service.settings, granted, deny)
 
 
 def _invokes(
@@ -217,9 +229,10 @@ def _invokes(
     project_policy: ProjectPolicy | Unseen,
     above: AncestorPolicies | Unseen,
     roles: CustomRoles | Unseen,
+    deny: DenyPolicies | Unseen,
     now: datetime,
 ) -> Grant:
-    return holds(member, INVOKE, policy, project_policy, above, roles=roles, now=now)
+    return holds(member, INVOKE, policy, project_policy, above, roles=roles, deny=deny, now=now)
 
 
 def _hidden(case: Passage, about: Subject | None, unseen: Unseen) -> Iterator[Finding]:
@@ -232,6 +245,7 @@ def _configured(
     settings: SubscriptionSettings,
     target: ServiceSettings,
     granted: Callable[[str], Grant],
+    deny: DenyPolicies | Unseen,
 ) -> Iterator[Finding]:
     """`granted`: whether a member may invoke the service."""
     closed = _closed(settings, target)
@@ -249,7 +263,7 @@ def _configured(
         yield from _no_token(case, settings, target, public)
         return
     yield from _audience(case, settings, target)
-    yield from _invoker(case, settings, target, granted(_member(settings.push_account)))
+    yield from _invoker(case, settings, target, granted(_member(settings.push_account)), deny)
 
 
 def may_mint(
@@ -263,6 +277,7 @@ def may_mint(
     account_policy: PushAccountPolicy | Unseen,
     above: AncestorPolicies | Unseen,
     roles: CustomRoles | Unseen,
+    deny: DenyPolicies | Unseen,
     pushes: PushCounts | Unseen,
     log: RequestLog | Unseen,
     changes: ChangeLog | Unseen,
@@ -281,7 +296,8 @@ def may_mint(
         if not case.vouched:
             yield _cannot_tell(case, subjects.account(settings.push_account), question, hidden(project))
         return
-    answer = holds(_member(project.pubsub_agent), MINT, account_policy, project_policy, above, roles=roles, now=now)
+    agent = _member(project.pubsub_agent)
+    answer = holds(agent, MINT, account_policy, project_policy, above, roles=roles, deny=deny, now=now)
     yield from _minting(case, settings, project, answer)
 
 
@@ -512,7 +528,11 @@ def _accepts(target: ServiceSettings, audience: str, strict: bool) -> bool:
 
 
 def _invoker(
-    case: Passage, settings: SubscriptionSettings, target: ServiceSettings, answer: Grant
+    case: Passage,
+    settings: SubscriptionSettings,
+    target: ServiceSettings,
+    answer: Grant,
+    deny: DenyPolicies | Unseen,
 ) -> Iterator[Finding]:
     account, project = settings.push_account, settings.name.split("/")[1]
     about = About(frozenset({f"services/{target.name}", f"projects/{project}"}), _GRANTS)
@@ -528,7 +548,9 @@ def _invoker(
     )
     if answer.granted:
         yield from _granted(case, account, target)
-        yield from _denied(case, account, target, answer, case.made(about))
+        yield from _in_spite(case, account, target, answer, case.made(about), deny)
+    elif answer.denial:
+        yield from _denied(case, wrong, account, target, answer, answer.denial)
     elif answer.missing:
         yield from _judged(case, wrong)
     elif not case.vouched:
@@ -540,18 +562,43 @@ def _invoker(
 
 
 def _denied(
-    case: Passage, account: str, target: ServiceSettings, answer: Grant, made: Sequence[Change]
+    case: Passage, wrong: _Wrong, account: str, target: ServiceSettings, answer: Grant, denial: Denial
 ) -> Iterator[Finding]:
-    """A grant that was found, and a front end that says the right lacks: something that is not read takes it away, unless the grant
+    """A deny policy that takes the right, or may: that it did, a front end tells that says the right lacks."""
+    first = case.first(Way.FORBIDDEN)
+    since = denial.since if denial.since and (first is None or denial.since <= first + _IN_FORCE) else first
+    wrong = replace(wrong, code=DENIED, says=denial.says, rests_on=("DenyPolicies",), since=since)
+    if denial.certain:
+        yield from _judged(case, wrong)
+    elif not case.vouched:
+        says = f"whether {account} may invoke {target.name} could not be told"
+        yield _cannot_tell(case, subjects.service(target.name), says, answer)
+        forbidden = case.door.turned.get(Way.FORBIDDEN)
+        if forbidden and _lacks(forbidden) and case.stops(Way.FORBIDDEN):
+            yield _presumed(case, wrong, f"{denial.says}, and Google's front end says that it has no permission")
+
+
+def _in_spite(
+    case: Passage,
+    account: str,
+    target: ServiceSettings,
+    answer: Grant,
+    made: Sequence[Change],
+    deny: DenyPolicies | Unseen,
+) -> Iterator[Finding]:
+    """A grant that was found, and a front end that says the right lacks: something that was not read takes it away, unless the grant
     is too fresh to be in force."""
     forbidden, back = case.door.turned.get(Way.FORBIDDEN), given(_member(account), INVOKE, made)
     if forbidden is None or not case.stops(Way.FORBIDDEN) or not _lacks(forbidden):
         return
     if back and forbidden.last <= back + _IN_FORCE:
         return
-    why = "it is granted, and Google's front end says that it has no permission; deny policies and access boundaries are not read"
+    unread, permission = (deny.says, deny.permission) if isinstance(deny, Unseen) else (deny.unread, deny.permission)
+    denies = f"deny policies were not all read ({unread})" if unread else "no deny policy takes it"
+    why = f"it is granted, and Google's front end says that it has no permission; {denies}; access boundaries are not read"
     says = f"whether {account} may invoke {target.name} could not be told"
-    unsettled = Grant(Held.UNKNOWN, why, "ServicePolicy", settled_by=answer.settled_by)
+    rests = "DenyPolicies" if unread else "ServicePolicy"
+    unsettled = Grant(Held.UNKNOWN, why, rests, permission, settled_by=answer.settled_by)
     yield _cannot_tell(case, subjects.service(target.name), says, unsettled)
 
 
@@ -593,7 +640,7 @@ def _above_only(case: Passage, account: str, target: ServiceSettings, answer: Gr
 
 def _presumed(case: Passage, wrong: _Wrong, says: str) -> Finding:
     """What no policy tells, and refusals or the audit log do: weaker than a grant that was looked for and not found."""
-    return INVOKER.says(
+    return wrong.code.says(
         Status.WARNING,
         says,
         leg=case.leg,
@@ -601,7 +648,7 @@ def _presumed(case: Passage, wrong: _Wrong, says: str) -> Finding:
         held=case.least,
         since=wrong.since,
         subject=wrong.subject,
-        rests_on=("RequestLog", "ChangeLog"),
+        rests_on=("RequestLog", "ChangeLog" if wrong.code is INVOKER else wrong.rests_on[0]),
         tells=Mended(),
     )
 
@@ -648,15 +695,17 @@ def _minting(case: Passage, settings: SubscriptionSettings, project: ProjectInfo
         case,
         _Wrong(
             MINTING,
-            f"{agent} has neither {MINT.role} on {account} nor roles/pubsub.serviceAgent on the project ({answer.why})",
-            ("PushAccountPolicy", "ProjectPolicy"),
+            _cannot_mint(agent, account, answer),
+            ("DenyPolicies",) if answer.denial else ("PushAccountPolicy", "ProjectPolicy"),
             about,
             subjects.account(account),
             _without_token(case),
             keeps=_TOKEN_LIFE,
             unsent=True,
-            since=taken(_member(agent), MINT, case.made(about)),
-            mend=command(
+            since=answer.denial.since if answer.denial else taken(_member(agent), MINT, case.made(about)),
+            mend=""
+            if answer.denial
+            else command(
                 "gcloud iam service-accounts add-iam-policy-binding {account} --project={project} --member={member} "
                 "--role={role}",
                 account=account,
@@ -673,6 +722,12 @@ def _without_token(case: Passage) -> tuple[Way, ...]:
     """The ways in which pushes are turned away for want of a token: a caller that Google says has no permission came with one."""
     forbidden = case.door.turned.get(Way.FORBIDDEN)
     return (Way.UNLOGGED,) if forbidden and _lacks(forbidden) else (Way.FORBIDDEN, Way.UNLOGGED)
+
+
+def _cannot_mint(agent: str, account: str, answer: Grant) -> str:
+    if answer.denial:
+        return answer.denial.says
+    return f"{agent} has neither {MINT.role} on {account} nor roles/pubsub.serviceAgent on the project ({answer.why})"
 
 
 def _judged(case: Passage, wrong: _Wrong) -> Iterator[Finding]:

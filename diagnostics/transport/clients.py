@@ -18,6 +18,7 @@ CLIENTS: dict[str, tuple[str, str]] = {
     "services": ("google.cloud.run_v2.services.services", "ServicesClient"),
     "revisions": ("google.cloud.run_v2.services.revisions", "RevisionsClient"),
     "accounts": ("google.cloud.iam_admin_v1.services.iam", "IAMClient"),
+    "deny": ("google.cloud.iam_v2.services.policies", "PoliciesClient"),
     "tokens": ("google.cloud.iam_credentials_v1.services.iam_credentials", "IAMCredentialsClient"),
     "projects": ("google.cloud.resourcemanager_v3.services.projects", "ProjectsClient"),
     "firestore": ("google.cloud.firestore_v1.services.firestore", "FirestoreClient"),
@@ -30,7 +31,7 @@ OVERRIDES = "CLOUDSDK_API_ENDPOINT_OVERRIDES_"
 """Begin of the variables in which gcloud takes the endpoint of an API: of a region, or of Private Service Connect."""
 _OVERRIDDEN = {
     "publisher": "PUBSUB", "subscriber": "PUBSUB", "metrics": "MONITORING", "logs": "LOGGING", "services": "RUN", "revisions": "RUN",
-    "accounts": "IAM", "tokens": "IAMCREDENTIALS", "projects": "CLOUDRESOURCEMANAGER",
+    "accounts": "IAM", "deny": "IAM", "tokens": "IAMCREDENTIALS", "projects": "CLOUDRESOURCEMANAGER",
 }  # fmt: skip
 """Client to the end of its variable."""
 _GOOGLES = re.compile(r"https://(?P<host>[a-z0-9.-]+\.googleapis\.com)/?")

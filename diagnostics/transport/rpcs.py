@@ -42,6 +42,7 @@ APIS = {
     "services": "run.googleapis.com",
     "revisions": "run.googleapis.com",
     "accounts": "iam.googleapis.com",
+    "deny": "iam.googleapis.com",
     "tokens": "iamcredentials.googleapis.com",
     "projects": "cloudresourcemanager.googleapis.com",
     "firestore": "firestore.googleapis.com",
@@ -61,6 +62,8 @@ SERVICE_POLICY = Rpc("services", "get_iam_policy", "run.services.getIamPolicy")
 LIST_REVISIONS = Rpc("revisions", "list_revisions", "run.revisions.list")
 GET_ACCOUNT = Rpc("accounts", "get_service_account", "iam.serviceAccounts.get")
 GET_ROLE = Rpc("accounts", "get_role", "iam.roles.get")
+LIST_DENY_POLICIES = Rpc("deny", "list_policies", "iam.denypolicies.list")
+GET_DENY_POLICY = Rpc("deny", "get_policy", "iam.denypolicies.get")
 ACCOUNT_POLICY = Rpc("accounts", "get_iam_policy", "iam.serviceAccounts.getIamPolicy")
 GET_PROJECT = Rpc("projects", "get_project", "resourcemanager.projects.get")
 PROJECT_POLICY = Rpc("projects", "get_iam_policy", "resourcemanager.projects.getIamPolicy")

@@ -22,6 +22,7 @@ from google.api_core import exceptions
 from google.cloud import iam_admin_v1, iam_credentials_v1, resourcemanager_v3, run_v2
 from google.cloud import monitoring_v3 as monitoring
 from google.cloud.audit import audit_log_pb2
+from google.cloud.iam_v2 import PoliciesClient
 from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
 from google.pubsub_v1 import PublisherClient, PublishRequest, SubscriberClient
 
@@ -29,8 +30,19 @@ from diagnostics.lab.audit import Audit
 from diagnostics.lab.broker import Broker
 from diagnostics.lab.clock import Clock
 from diagnostics.lab.http import PublishError, Response, Token
-from diagnostics.lab.model import Policy, PushConfig, Revision, Service, ServiceAccount, Subscription, Topic, World
+from diagnostics.lab.model import (
+    DenyPolicy,
+    Policy,
+    PushConfig,
+    Revision,
+    Service,
+    ServiceAccount,
+    Subscription,
+    Topic,
+    World,
+)
 from diagnostics.lab.recorder import LogEntry
+from diagnostics.lab.rights import EVERYBODY
 from diagnostics.lab.scenario import Caller, Fault, Scenario
 from diagnostics.lab.servers import pubsub
 from diagnostics.lab.servers.cloud import Cloud, Quota
@@ -62,6 +74,7 @@ DOCUMENTED = {
     "google.cloud.run.v2.Services": {"GetService", "ListServices", "GetIamPolicy", "TestIamPermissions"},
     "google.cloud.run.v2.Revisions": {"GetRevision", "ListRevisions"},
     "google.iam.admin.v1.IAM": {"GetServiceAccount", "GetRole", "GetIamPolicy", "TestIamPermissions"},
+    "google.iam.v2.Policies": {"ListPolicies", "GetPolicy"},
     "google.iam.credentials.v1.IAMCredentials": {"GenerateIdToken"},
     "google.cloud.resourcemanager.v3.Projects": {"GetProject", "GetIamPolicy", "TestIamPermissions"},
     "google.firestore.v1.Firestore": {"GetDocument"},
@@ -845,3 +858,25 @@ def test_a_caller_that_hangs_up_is_no_trouble(error: Exception, told: bool, caps
         except Exception:
             server.handle_error(None, ("127.0.0.1", 1))
     assert bool(capsys.readouterr().err) is told
+
+
+def test_deny_policies_are_listed_without_rules_by_a_quoted_attachment_point(google: Google) -> None:
+    """policies.listPolicies and policies.get: metadata only, then each; projects by id or number, answered by number."""
+    deny = DenyPolicy("projects/756957797294", "edge", "run.googleapis.com/routes.invoke", (EVERYBODY,), created=NOW)
+    google.lab.world.denied.append(deny)
+    client = google.client(PoliciesClient)
+    point = "policies/cloudresourcemanager.googleapis.com%2Fprojects%2F"
+    for project in ("nba-props-platform", "756957797294"):
+        (listed,) = client.list_policies(request={"parent": f"{point}{project}/denypolicies"}, **ASK)
+        assert listed.name == f"{point}756957797294/denypolicies/edge"
+        assert not listed.rules
+    (rule,) = client.get_policy(request={"name": listed.name}, **ASK).rules
+    assert list(rule.deny_rule.denied_principals) == ["principalSet://goog/public:all"]
+    for parent in (
+        "policies/cloudresourcemanager.googleapis.com/projects/x/denypolicies",
+        "policies/projects%2Fx/denypolicies",
+    ):
+        with pytest.raises(exceptions.InvalidArgument):
+            client.list_policies(request={"parent": parent}, **ASK)
+    with pytest.raises(exceptions.NotFound):
+        client.get_policy(request={"name": f"{point}756957797294/denypolicies/none"}, **ASK)

@@ -61,6 +61,7 @@ GROUPS = {
         "ProjectPolicy",
         "AncestorPolicies",
         "CustomRoles",
+        "DenyPolicies",
         "PushAccount",
     ),
     "Cloud Run": ("ServiceConfig", "Revisions"),

@@ -84,7 +84,7 @@ LEFT_OVER = ("attempts-used-up",)
 """Causes that account for what no other one does."""
 SHOWN_BY_ITEMS = ("filter-drops-messages",)
 """Causes whose configuration alone says nothing: there are filters that do their work."""
-AT_THE_DOOR = ("push-invoker-missing", "push-audience-mismatch")
+AT_THE_DOOR = ("push-invoker-missing", "push-denied-by-policy", "push-audience-mismatch")
 """Causes that turn pushes away at one door. Where both stand, each push meets both, and Google says one of them."""
 
 MECHANISMS: dict[str, Mechanism] = {
@@ -106,6 +106,7 @@ MECHANISMS: dict[str, Mechanism] = {
         STUCK | {Place.SILENT}, r"nobody unreachable|(front end|application) (30\d|404|405)"
     ),
     "push-invoker-missing": Mechanism(STUCK, r"front end 403"),
+    "push-denied-by-policy": Mechanism(STUCK, r"front end 403"),
     "push-audience-mismatch": Mechanism(STUCK, r"front end 401"),
     "push-token-missing": Mechanism(STUCK, r"front end 403", must_stand=True),
     "push-token-not-minted": Mechanism(STUCK, r"Pub/Sub no token", must_stand=True),

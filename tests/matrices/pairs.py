@@ -41,7 +41,11 @@ NOT_NAMED, WRONG, ROLE, FALSE_OK, NO_ANSWER = "not named", "wrong confirmed", "r
 UNMET = "latent not named"
 """Nothing of the batch met it, but it is there: old messages meet it, or the configuration shows it."""
 
-COULD_NOT_TELL = {"gated-batch-never-closes": "closed.open", "push-invoker-missing": "push_auth.unseen"}
+COULD_NOT_TELL = {
+    "gated-batch-never-closes": "closed.open",
+    "push-invoker-missing": "push_auth.unseen",
+    "push-denied-by-policy": "push_auth.unseen",
+}
 """Where the evidence does not tell of a fault: the finding that says so, as unknown."""
 LEFT_OVER_SEEN = "delivered.dead_lettered"
 """What an answer has to tell all the same where another cause covers the one that accounts for what is left over."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from diagnostics.lab import rights
 from diagnostics.lab.applications.plan import Attempt
 from diagnostics.lab.cloud_run import front_end
 from diagnostics.lab.fates import APPLICATION, CLOUD_RUN, FRONT_END, Fate, Met, Published
@@ -348,8 +349,11 @@ def _of_subscription(lab: Lab, held: Subscription, receiver: Service | None, leg
         return
     if not front_end._accepted(world, receiver, token):
         yield "push-audience-mismatch"
-    if not front_end._invokes(world, receiver, front_end._member(token.email), lab.now()):
+    member = front_end._member(token.email)
+    if not rights.granted(world, member, rights.INVOKE, receiver.policy, lab.now()):
         yield "push-invoker-missing"
+    elif rights.denied(world, member, rights.INVOKE):
+        yield "push-denied-by-policy"
 
 
 def _of_account(lab: Lab, email: str) -> Iterable[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from diagnostics.evidence.model import AncestorPolicies, ChangeLog, CustomRoles, Unseen
+from diagnostics.evidence.model import AncestorPolicies, ChangeLog, CustomRoles, DenyPolicies, Unseen, Why
 from diagnostics.pipeline.load import load_profile
 from diagnostics.question.ask import Ask
 from diagnostics.sources.collect import collect
@@ -117,3 +117,52 @@ def test_where_folders_may_not_be_looked_at_the_way_up_ends_and_says_so(lab: Sta
 def test_a_project_in_nothing_has_nothing_above_it(lab: StartLab) -> None:
     found = seen(AncestorPolicies, lab=lab)
     assert (found.places, found.beyond) == ((), "")
+
+
+DENIED = """
+name: denied
+story: Deny policies on the project and above it, and pushes that are refused.
+pipeline:
+  above: [folders/12, organizations/77]
+  denied:
+    - {permission: run.routes.invoke, member: worker, name: by-name}
+    - {permission: "run.googleapis.com/*.*", member: everybody, excepted: [coordinator, scheduler], on: organizations/77, name: for-all}
+timeline:
+  - {at: -20m, start_batch: {items: 12}}
+"""
+
+
+def test_deny_policies_are_listed_for_each_place_and_each_is_read_for_its_rules(lab: StartLab) -> None:
+    found = seen(DenyPolicies, text=DENIED, lab=lab)
+    assert isinstance(found, DenyPolicies)
+    own, above = found.rules
+    assert found.within == (own.on, "folders/12", "organizations/77")
+    assert (own.policy, own.permissions) == ("by-name", ("run.googleapis.com/routes.invoke",))
+    (account,) = own.principals
+    assert account.startswith("principal://iam.googleapis.com/projects/-/serviceAccounts/")
+    assert account.endswith(".iam.gserviceaccount.com")
+    assert (above.policy, above.on, above.principals) == (
+        "for-all",
+        "organizations/77",
+        ("principalSet://goog/public:all",),
+    )
+    assert len(above.excepted) == 2
+    assert own.made
+    assert own.made == own.changed
+    assert not found.unread
+
+
+def test_deny_policies_that_may_not_be_read_are_hidden_with_the_permission_and_the_role(lab: StartLab) -> None:
+    for permission in ("iam.denypolicies.list", "iam.denypolicies.get"):
+        found = seen(DenyPolicies, (permission,), DENIED, lab=lab)
+        assert found.permission == permission
+    listed = seen(DenyPolicies, ("iam.denypolicies.list",), DENIED, lab=lab)
+    assert isinstance(listed, Unseen)
+    assert "roles/iam.denyReviewer" in listed.mend
+
+
+def test_deny_policies_are_not_asked_for_where_nothing_is_refused(lab: StartLab) -> None:
+    fine = "name: fine\nstory: All is well.\ntimeline:\n  - {at: -40m, start_batch: {items: 12}}\n"
+    found = seen(DenyPolicies, text=fine, lab=lab)
+    assert isinstance(found, Unseen)
+    assert found.why is Why.NOT_ASKED

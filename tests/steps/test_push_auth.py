@@ -19,6 +19,8 @@ from diagnostics.evidence.model import (
     Change,
     ChangeLog,
     CustomRoles,
+    DenyPolicies,
+    DenyRule,
     Leg,
     LiveCall,
     LiveHealth,
@@ -58,6 +60,7 @@ ACCOUNT, AGENT = f"serviceAccount:{EMAIL}", "serviceAccount:service-42@gcp-sa-pu
 NO_PERMISSION = "Forbidden: Your client does not have permission to get URL from this server."
 NO_SIGN_IN = "The request was not authenticated. Either allow unauthenticated invocations or set the proper Authorization header."
 LET_IN = Binding(role="roles/run.invoker", members=(ACCOUNT,))
+NO_DENIALS = Unseen(what="DenyPolicies", why=Why.NOT_ASKED, says="nothing is refused")
 MINTS = Binding(role="roles/pubsub.serviceAgent", members=(AGENT,))
 
 
@@ -178,6 +181,7 @@ def findings(leg: Leg = Leg.REQUEST, **given: Any) -> list[Finding]:
         "live": unseen("LiveHealth"),
         "traffic": unseen("ReceiverTraffic"),
         "changes": changes(),
+        "deny": NO_DENIALS,
     } | given
     of = {name: seen[name] for name in ("ledger", "subscription", "pushes", "log")}
 
@@ -186,9 +190,11 @@ def findings(leg: Leg = Leg.REQUEST, **given: Any) -> list[Finding]:
 
     return [
         *push_auth(leg, now=NOW, **more("service", "live", "traffic")),
-        *may_call(leg, now=NOW, **more("service", "policy", "project_policy", "above", "roles", "changes")),
+        *may_call(leg, now=NOW, **more("service", "policy", "project_policy", "above", "roles", "deny", "changes")),
         *may_mint(
-            leg, now=NOW, **more("project", "project_policy", "account", "account_policy", "above", "roles", "changes")
+            leg,
+            now=NOW,
+            **more("project", "project_policy", "account", "account_policy", "above", "roles", "deny", "changes"),
         ),
     ]
 
@@ -702,10 +708,62 @@ def test_refused_where_nobody_may_look_above_the_project_is_likely_no_more() -> 
 
 def test_granted_and_yet_without_permission_something_that_is_not_read_takes_it_away() -> None:
     """Only where Google says that the permission lacks; a grant that was just given is not in force yet."""
-    found = findings(log=log(refused(403, NO_PERMISSION, 28)))
+    found = findings(log=log(refused(403, NO_PERMISSION, 28)), deny=unseen("DenyPolicies", "iam.denypolicies.list"))
     assert statuses(found)["unseen"] is Status.UNKNOWN
-    assert "deny policies and access boundaries are not read" in one(found, "unseen").says
+    assert "deny policies were not all read (iam.denypolicies.list is missing)" in one(found, "unseen").says
+    assert one(found, "unseen").words["permission"] == "iam.denypolicies.list"
     assert "troubleshoot-policy" in one(found, "unseen").mend
+    assert (
+        "no deny policy takes it"
+        in one(findings(log=log(refused(403, NO_PERMISSION, 28)), deny=denying()), "unseen").says
+    )
     assert "unseen" not in statuses(findings(log=log(refused(403, NO_SIGN_IN, 28))))
     fresh = changes((5.0, "services/worker", "SetIamPolicy", f"add roles/run.invoker for {ACCOUNT}"))
     assert "unseen" not in statuses(findings(log=log(refused(403, NO_PERMISSION, 28)), changes=fresh))
+
+
+# --- deny policies -----------------------------------------------------------------------------------------------------------
+
+
+def denying(*principals: str, permission: str = "run.googleapis.com/routes.invoke", hours: float = 2) -> DenyPolicies:
+    rule = DenyRule(
+        policy="edge", on="organizations/77", permissions=(permission,), principals=principals, made=ago(60 * hours)
+    )
+    return DenyPolicies(
+        source=SOURCE, project="projects/p", within=("projects/42",), rules=(rule,) if principals else ()
+    )
+
+
+THE_ACCOUNT = f"principal://iam.googleapis.com/projects/-/serviceAccounts/{EMAIL}"
+SOME_GROUP = "principalSet://goog/group/contractors@example.com"
+
+
+def test_a_deny_policy_beside_a_grant_and_403s_is_sure_and_no_grant_is_missed() -> None:
+    found = findings(log=log(refused(403, NO_SIGN_IN, 28)), deny=denying(THE_ACCOUNT))
+    assert statuses(found) == {"forbidden": Status.FAULT, "denied": Status.FAULT}
+    assert named(found) == {"push-denied-by-policy": (Role.BLOCKS, SURE)}
+    assert one(found, "denied").since == ago(120)
+
+
+def test_a_deny_policy_that_may_mean_the_account_is_likely_where_google_says_that_the_right_lacks() -> None:
+    found = findings(log=log(refused(403, NO_PERMISSION, 28)), deny=denying(SOME_GROUP))
+    assert (statuses(found)["denied"], statuses(found)["unseen"]) == (Status.WARNING, Status.UNKNOWN)
+    assert "invoker" not in statuses(found)
+    assert "denied" not in statuses(findings(log=log(refused(403, NO_SIGN_IN, 28)), deny=denying(SOME_GROUP)))
+
+
+def test_pushes_that_get_in_refute_a_deny_policy() -> None:
+    found = findings(log=log(refused(403, NO_PERMISSION, 28), answered(30, 4)), deny=denying(THE_ACCOUNT, hours=5))
+    assert "denied" not in statuses(found)
+
+
+def test_a_deny_policy_on_minting_is_not_mended_by_a_grant() -> None:
+    agent = AGENT.partition(":")[2]
+    denies = denying(
+        f"principal://iam.googleapis.com/projects/-/serviceAccounts/{agent}",
+        permission="iam.googleapis.com/serviceAccounts.getOpenIdToken",
+    )
+    found = one(findings(deny=denies), "minting")
+    assert found.status is Status.FAULT
+    assert "the deny policy edge" in found.says
+    assert "mend" not in found.words

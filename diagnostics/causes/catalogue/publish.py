@@ -47,6 +47,7 @@ CAUSES = (
             Has(topic.MISSING),
             all_of(any_of(Has(published.GAVE_UP), Has(topic.DEFERRED)), none_of(Has(topic.QUOTA))),
             Has(topic.TAKEN),
+            Has(topic.DENIED),
         ),
         decisive=any_of(Over(published.ERRORS, lambda told: told.answered, 0), Has(topic.REFUSED), Has(topic.MISSING)),
         effects=EFFECTS,

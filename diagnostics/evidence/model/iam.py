@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 from msgspec import Struct
@@ -104,6 +105,40 @@ class CustomRoles(Evidence, frozen=True, kw_only=True):
 
     def named(self, name: str) -> CustomRole | None:
         return next((role for role in self.roles if role.name == name), None)
+
+
+class DenyRule(Struct, frozen=True, kw_only=True):
+    """One rule of a deny policy: whom it takes what, whatever is granted. Permissions and principals as deny policies write them."""
+
+    policy: str
+    """Its name for people."""
+    on: str
+    """What the policy is attached to: projects/NUMBER, folders/F or organizations/O."""
+    permissions: tuple[str, ...]
+    """run.googleapis.com/routes.invoke, or groups of them: run.googleapis.com/routes.*."""
+    but: tuple[str, ...] = ()
+    """Permissions that it leaves."""
+    principals: tuple[str, ...] = ()
+    excepted: tuple[str, ...] = ()
+    """Principals that it spares."""
+    condition: str = ""
+    """CEL expression on tags of the resource; empty: it always holds."""
+    made: datetime | None = None
+    changed: datetime | None = None
+
+
+class DenyPolicies(Evidence, frozen=True, kw_only=True):
+    """The deny policies of the project and of what it is in, as they are today."""
+
+    project: str
+    """projects/P."""
+    within: tuple[str, ...]
+    """What everything in the project is in: projects/NUMBER, and the folders and the organisation above it."""
+    rules: tuple[DenyRule, ...]
+    unread: str = ""
+    """Why some of them could not be read; empty: all were."""
+    permission: str = ""
+    """What the caller lacks to read them."""
 
 
 class PushAccount(Evidence, frozen=True, kw_only=True):

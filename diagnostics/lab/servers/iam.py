@@ -1,12 +1,14 @@
-"""Service accounts and custom roles (google.iam.admin.v1), tokens (google.iam.credentials.v1), the project (resourcemanager.v3)."""
+"""Service accounts and custom roles (google.iam.admin.v1), deny policies (google.iam.v2), tokens (google.iam.credentials.v1), the
+project (resourcemanager.v3)."""
 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote, unquote
 
-from google.cloud import iam_admin_v1, iam_credentials_v1, resourcemanager_v3
+from google.cloud import iam_admin_v1, iam_credentials_v1, iam_v2, resourcemanager_v3
 
-from diagnostics.lab.model import ServiceAccount
+from diagnostics.lab.model import DenyPolicy, ServiceAccount
 from diagnostics.lab.servers.cloud import Cloud, Method, split_name
 from diagnostics.lab.servers.errors import RpcError, denied, invalid, not_found
 from diagnostics.lab.servers.iam_policy import (
@@ -15,6 +17,7 @@ from diagnostics.lab.servers.iam_policy import (
     held_permissions,
     policy_message,
 )
+from diagnostics.lab.servers.pages import read_cursor
 from diagnostics.lab.tokens import Claims
 
 ACCOUNT = "projects/*/serviceAccounts/*"
@@ -55,6 +58,59 @@ def get_role(cloud: Cloud, request: Any) -> Any:
         stage=stages[role.stage],
         deleted=role.deleted,
     )
+
+
+def list_deny_policies(cloud: Cloud, request: Any) -> Any:
+    """Without their rules: those each policy tells for itself (policies.listPolicies). The page size is ignored, as documented."""
+    on = _attached(cloud, request.parent, "policies/*/denypolicies")[0]
+    read_cursor(request.page_token)
+    found = [p for p in cloud.world.denied if p.on == on]
+    return iam_v2.ListPoliciesResponse.pb()(policies=[_deny_policy(p) for p in found])
+
+
+def get_deny_policy(cloud: Cloud, request: Any) -> Any:
+    on, name = _attached(cloud, request.name, "policies/*/denypolicies/*")
+    policy = next((p for p in cloud.world.denied if (p.on, p.name) == (on, name)), None)
+    if policy is None:
+        raise not_found(f"Unknown policy: {request.name}")
+    answer = _deny_policy(policy)
+    rule = answer.rules.add().deny_rule
+    rule.denied_principals.extend(policy.principals)
+    rule.exception_principals.extend(policy.excepted)
+    rule.denied_permissions.append(policy.permission)
+    if policy.condition:
+        rule.denial_condition.expression = policy.condition
+    return answer
+
+
+def _deny_policy(policy: DenyPolicy) -> Any:
+    answer = iam_v2.Policy.pb()(
+        name=f"policies/{quote(f'{_RESOURCES}{policy.on}', safe='')}/denypolicies/{policy.name}",
+        kind="DenyPolicy",
+        display_name=policy.name,
+    )
+    answer.create_time.FromNanoseconds(int(policy.created * 1e9))
+    answer.update_time.CopyFrom(answer.create_time)
+    return answer
+
+
+_RESOURCES = "cloudresourcemanager.googleapis.com/"
+
+
+def _attached(cloud: Cloud, name: str, pattern: str) -> tuple[str, ...]:
+    """What the policies are attached to, and the rest of the name. The attachment point is one part of it: its slashes are quoted; of
+    folders and organisations it has the number, of projects the id or the number."""
+    point, *rest = split_name(name, pattern)
+    full = unquote(point)
+    if not full.startswith(_RESOURCES):
+        raise invalid(f"Invalid attachment point {full}.")
+    on = full.removeprefix(_RESOURCES)
+    kind, _, which = on.partition("/")
+    if kind == "projects" and cloud.is_project(which):
+        return (f"projects/{cloud.world.number}", *rest)
+    if on not in cloud.world.above:
+        raise denied("google.iam.v2.Policies", "iam.denypolicies.list", on)
+    return (on, *rest)
 
 
 def generate_id_token(cloud: Cloud, request: Any) -> Any:
@@ -172,6 +228,20 @@ METHODS: tuple[Method, ...] = (
         lambda r: r.resource,
     ),
     Method(f"{IAM}/GetRole", iam_admin_v1.GetRoleRequest.pb(), get_role, "iam.roles.get", lambda r: r.name),
+    Method(
+        "google.iam.v2.Policies/ListPolicies",
+        iam_v2.ListPoliciesRequest.pb(),
+        list_deny_policies,
+        "iam.denypolicies.list",
+        lambda r: r.parent,
+    ),
+    Method(
+        "google.iam.v2.Policies/GetPolicy",
+        iam_v2.GetPolicyRequest.pb(),
+        get_deny_policy,
+        "iam.denypolicies.get",
+        lambda r: r.name,
+    ),
     Method(f"{IAM}/TestIamPermissions", TestIamPermissionsRequest, test_account_permissions, "", lambda r: r.resource),
     Method(
         "google.iam.credentials.v1.IAMCredentials/GenerateIdToken",

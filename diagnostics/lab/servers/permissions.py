@@ -12,6 +12,8 @@ from diagnostics.lab.servers.errors import invalid
 HELD = frozenset(
     {
         "datastore.entities.get",
+        "iam.denypolicies.get",
+        "iam.denypolicies.list",
         "iam.roles.get",
         "iam.serviceAccounts.get",
         "iam.serviceAccounts.getIamPolicy",
@@ -43,7 +45,7 @@ HELD = frozenset(
         "run.services.list",
     }
 )
-"""Roles viewer, iam.securityReviewer, iam.serviceAccountOpenIdTokenCreator and run.invoker, as far as the lab asks for them."""
+"""Roles viewer, iam.securityReviewer, iam.denyReviewer, iam.serviceAccountOpenIdTokenCreator and run.invoker, as far as the lab asks."""
 
 OTHERS = frozenset(
     {

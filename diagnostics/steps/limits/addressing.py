@@ -92,9 +92,22 @@ def sign_in(
 ) -> Iterator[Finding]:
     """What `push_auth` finds in the configuration: endpoint, audience, invoker, token creator, ingress."""
     nothing = {"pushes": _NOT_ASKED, "log": _NOT_ASKED, "changes": _NOT_ASKED}
-    yield from may_call(leg, ledger, now, subscription, service, policy, project_policy, above, roles, **nothing)
+    yield from may_call(
+        leg, ledger, now, subscription, service, policy, project_policy, above, roles, _NOT_ASKED, **nothing
+    )
     yield from may_mint(
-        leg, ledger, now, subscription, project, project_policy, account, account_policy, above, roles, **nothing
+        leg,
+        ledger,
+        now,
+        subscription,
+        project,
+        project_policy,
+        account,
+        account_policy,
+        above,
+        roles,
+        _NOT_ASKED,
+        **nothing,
     )
 
 

@@ -11,6 +11,7 @@ from diagnostics.evidence.model import (
     AncestorPolicies,
     ChangeLog,
     CustomRoles,
+    DenyPolicies,
     Leg,
     ProjectPolicy,
     PublishCounts,
@@ -23,6 +24,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.readings.answers import RECENT
 from diagnostics.readings.arrived import astray
+from diagnostics.readings.denials import denial
 from diagnostics.readings.grants import PUBLISH, given, holds, revoked
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.refusals import PUT_OFF, given_up, lost, overtaken
@@ -64,6 +66,9 @@ DEFERRED = Telling(
 QUOTA = Telling("published.quota", Stage.PUBLISHED, "a Pub/Sub quota was exceeded", Kind.MECHANISM, tells=Quota)
 TAKEN = Code(
     "published.right_taken", Stage.PUBLISHED, "the coordinator's right to publish was taken away", Kind.MECHANISM
+)
+DENIED = Code(
+    "published.denied", Stage.PUBLISHED, "a deny policy keeps the coordinator from publishing", Kind.MECHANISM
 )
 BACK = Telling("published.right_back", Stage.PUBLISHED, "the coordinator may publish again", tells=Back)
 MISSING = Code("published.topic_missing", Stage.PUBLISHED, "the request topic does not exist", Kind.MECHANISM)
@@ -125,17 +130,22 @@ def may_publish(
     project: ProjectPolicy | Unseen,
     above: AncestorPolicies | Unseen,
     roles: CustomRoles | Unseen,
+    deny: DenyPolicies | Unseen,
     changes: ChangeLog | Unseen,
 ) -> Iterator[Finding]:
-    """Reads the audit log for a right to publish that was taken from the coordinator, which nobody may have noticed yet: a topic that
-    took a message since, and a grant on the project, show that it publishes all the same. And for one that was given back since the
-    batch was refused for want of it."""
-    if isinstance(config, Unseen) or isinstance(changes, Unseen) or isinstance(coordinator, Unseen):
+    """Reads which deny policy refuses what is published; and the audit log for a right to publish that was taken from the coordinator,
+    which nobody may have noticed yet: a topic that took a message since, and a grant on the project, show that it publishes all the
+    same. And for one that was given back since the batch was refused for want of it."""
+    if isinstance(config, Unseen) or isinstance(coordinator, Unseen):
         return
     if coordinator.settings is None or not coordinator.settings.template.account:
         return
     account = coordinator.settings.template.account
     member = f"serviceAccount:{account}"
+    if _last_denied(ledger, counts):
+        yield from _denied(account, config.name, deny, now)
+    if isinstance(changes, Unseen):
+        return
     about = {f"topics/{short(config.name)}", f"projects/{config.name.split('/')[1]}"}
     made = [c for c in changes.changes if c.ok and c.resource in about]
     at, back = revoked(member, PUBLISH, made), given(member, PUBLISH, made)
@@ -162,6 +172,25 @@ def may_publish(
         since=at,
         rests_on=("ChangeLog", "PublishCounts", "ProjectPolicy"),
     )
+
+
+def _denied(account: str, topic: str, deny: DenyPolicies | Unseen, now: datetime) -> Iterator[Finding]:
+    """What surely takes the right to publish: refusals for want of it were seen."""
+    if isinstance(deny, Unseen) or topic.split("/")[1] not in (
+        deny.project.split("/")[1],
+        deny.within[0].split("/")[1],
+    ):
+        return
+    found = denial(account, PUBLISH.name, deny, now)
+    if found and found.certain:
+        yield DENIED.says(
+            Status.WARNING,
+            found.says,
+            leg=Leg.REQUEST,
+            subject=subjects.account(account),
+            since=found.since,
+            rests_on=("DenyPolicies",),
+        )
 
 
 def _last_denied(ledger: Ledger, counts: PublishCounts | Unseen) -> datetime | None:
