@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from diagnostics.cli import main
+from diagnostics.cli.do import access
 from diagnostics.cli.do.access import PROBE, SNAPSHOT, SWITCH, reading
 from diagnostics.cli.frame import opening
 from diagnostics.cli.frame.options import Access
@@ -22,7 +23,7 @@ from diagnostics.pipeline.load import load_profile
 from diagnostics.probe.journal import Mode
 from diagnostics.probe.permissions import _needs
 from diagnostics.scoring.world import opened
-from diagnostics.transport.session import LAB, Session
+from diagnostics.transport.session import LAB, CallRecord, Session
 
 SCENARIO = """
 name: access
@@ -151,3 +152,23 @@ def test_the_probe_needs_what_it_asks_for_itself(mode: Mode, command: str) -> No
 
 def _yaml(text: str) -> Any:
     return msgspec.yaml.decode(text)
+
+
+def test_a_slow_machine_is_no_want_of_permissions(
+    lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing answers in the three seconds, be it for the load of this machine, it is asked again in the time of the command."""
+    monkeypatch.setattr(access, "ANSWER_S", 0.001)
+    lab("")
+    assert main.run(["access", "--timeout", "300"]) == 0
+    assert "holds" in capsys.readouterr().out
+
+
+def test_one_that_hangs_beside_others_that_answer_does_not_take_the_time_of_the_command() -> None:
+    def made(seconds: float, ok: bool = True) -> CallRecord:
+        return CallRecord(name="x", seconds=seconds, ok=ok)
+
+    late, quick = made(1.2, ok=False), made(0.02)
+    assert not access._slow([late, quick, quick, made(1.0)])
+    assert access._slow([late, made(0.9), quick])
+    assert access._slow([late])
