@@ -99,6 +99,7 @@ _CLASSES: dict[AnyCode, frozenset[str]] = {
     capacity.TOO_SLOW: _LATE,
     capacity.SATURATED: _4XX | _5XX | _LATE,
     capacity.CANNOT_SCALE: _5XX | _LATE,
+    capacity.QUOTA: _4XX | _5XX | _LATE,
     capacity.SWITCHED_OFF: _4XX | _5XX,
     processed.UNREADABLE: _4XX,
     processed.ERRORS: _ANSWERED,

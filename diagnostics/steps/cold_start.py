@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -91,6 +92,13 @@ CANNOT_SCALE = Telling(
     Kind.EFFECT,
     tells=TurnedAway,
 )
+QUOTA = Telling(
+    "cold_start.quota",
+    Stage.DELIVERED,
+    "a quota of the project keeps Cloud Run from starting instances",
+    Kind.EFFECT,
+    tells=TurnedAway,
+)
 SWITCHED_OFF = Code("cold_start.switched_off", Stage.DELIVERED, "the service is scaled to zero by hand", Kind.MECHANISM)
 COLD = Telling("cold_start.cold", Stage.DELIVERED, "requests met cold instances", tells=Starts)
 UNSEEN = Telling("cold_start.unseen", Stage.DELIVERED, "start-up could not be seen", tells=Hidden)
@@ -149,6 +157,7 @@ def cold_start(
     if settings.manual_instances == 0:
         yield _switched_off(seen)
     yield from _turned_away(seen, subscription)
+    yield from _out_of_quota(seen, subscription)
     if isinstance(capacity, Unseen):
         yield UNSEEN.says(
             Status.UNKNOWN,
@@ -289,6 +298,35 @@ def _turned_away(seen: _Seen, subscription: SubscriptionConfig | Unseen) -> Iter
         yield _saturated(seen, full, flowing, _run_out(seen, full, subscription))
     else:
         yield _cannot_scale(seen, [r for r in away if r.status == 500], flowing)
+
+
+def _out_of_quota(seen: _Seen, subscription: SubscriptionConfig | Unseen) -> Iterator[Finding]:
+    """Turned away because the project has no more CPU, memory or GPU of Cloud Run in the region, whoever in it uses them."""
+    away = seen.told.of(By.CLOUD_RUN, ended=(Ended.QUOTA,))
+    if not away:
+        return
+    fresh = lately(away, seen.now)
+    live = bool(fresh) and owed(seen.ledger, seen.leg) != (0, 0)
+    flowing = bool(recent(seen.pushes).acks) or _moves(seen, subscription)
+    which = _QUOTA.search(away[-1].text)
+    when = "in the last 5 min" if live else f"until {clock(away[-1].at, seen.now)}"
+    holds = live and not flowing and bool(seen.least)
+    yield QUOTA.says(
+        (Status.WARNING if flowing else Status.FAULT) if live else Status.OK,
+        f"{at_least(seen.told.whole, count(len(fresh if live else away), 'push'))} turned away with {away[-1].status} {when}: the "
+        f"project's quota {which[0] if which else 'of Cloud Run'} in {seen.settings.region} is used up",
+        leg=seen.leg,
+        bears=Bears.HOLDS if holds else Bears.SLOWS,
+        held=min(seen.least, len(fresh)) if holds else 0,
+        since=seen.told.begin(away),
+        until=None if live else away[-1].at,
+        rests_on=("RequestLog",),
+        subject=seen.service,
+        tells=_tells(seen, away),
+    )
+
+
+_QUOTA = re.compile(r"run\.googleapis\.com/[a-z0-9_]+")
 
 
 def _burnt(seen: _Seen, away: Sequence[LogRow]) -> int:

@@ -62,6 +62,8 @@ def pushes(**classes: dict[float, float]) -> PushCounts:
         (503, "some sentence that nobody has told us of", "i", By.CLOUD_RUN, None, True),
         (500, "no available instance", "", By.CLOUD_RUN, Ended.NO_INSTANCE, False),
         (429, "", "", By.CLOUD_RUN, Ended.NO_INSTANCE, False),
+        (503, "The request failed because the project exceeded its quota limit for run.googleapis.com/cpu_allocation recently.", "",
+         By.CLOUD_RUN, Ended.QUOTA, False),
         (503, "", "", By.CLOUD_RUN, None, False),
         (403, "The request was not authenticated.", "", By.FRONT_END, None, False),
         (404, "", "", By.FRONT_END, None, False),

@@ -150,5 +150,5 @@ def test_a_request_is_understood(case: dict[str, Any]) -> None:
 
 def test_each_kind_of_refusal_is_among_them() -> None:
     seen = {(case["reads"].get("by"), case["reads"].get("ended")) for case in REQUESTS}
-    ways = {"no_instance", "not_started", "broken", "memory", "timed_out"}
+    ways = {"no_instance", "not_started", "broken", "memory", "timed_out", "quota"}
     assert seen >= {("front_end", None), ("application", None)} | {("cloud_run", way) for way in ways}

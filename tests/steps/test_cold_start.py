@@ -170,3 +170,23 @@ def test_of_a_log_that_was_cut_the_first_refusal_is_no_beginning() -> None:
 
 def test_capacity_that_was_not_seen_is_unknown() -> None:
     assert one(cold_start.UNSEEN, said(unseen("ReceiverCapacity"), log())).status is Status.UNKNOWN
+
+
+OUT_OF_QUOTA = (
+    "The request failed because the project exceeded its quota limit for run.googleapis.com/cpu_allocation recently."
+)
+
+
+def test_a_quota_of_the_project_that_is_used_up_is_no_limit_of_the_service() -> None:
+    rows = tuple(row(m, 503, OUT_OF_QUOTA, instance="") for m in (1, 2, 3))
+    told = said(COLD, pushes(remote_server_5xx={2: 3}), log(*rows))
+    quota = one(cold_start.QUOTA, told)
+    assert (quota.status, quota.bears, quota.held, quota.since) == (Status.FAULT, Bears.HOLDS, 3, ago(3))
+    assert "the project's quota run.googleapis.com/cpu_allocation" in quota.says
+    assert of(cold_start.SATURATED, told) == of(cold_start.CANNOT_SCALE, told) == []
+
+
+def test_a_quota_that_was_used_up_earlier_is_told_in_the_past() -> None:
+    told = said(COLD, pushes(remote_server_5xx={8: 3}, ack={2: 9}), log(row(8, 503, OUT_OF_QUOTA, instance="")))
+    quota = one(cold_start.QUOTA, told)
+    assert (quota.status, quota.until) == (Status.OK, ago(8))

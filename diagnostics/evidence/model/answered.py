@@ -31,6 +31,8 @@ class Ended(StrEnum):
     """How Cloud Run ended a request itself."""
 
     NO_INSTANCE = "no_instance"
+    QUOTA = "quota"
+    """No instance could be started: a quota of the project in that region (CPU, memory, GPU of Cloud Run) is used up."""
     NOT_STARTED = "not_started"
     """The instance that was to take it did not start, or did not get ready."""
     BROKEN = "broken"
@@ -43,13 +45,15 @@ class Ended(StrEnum):
 SENTENCES: tuple[tuple[str, Ended], ...] = (
     ("no available instance", Ended.NO_INSTANCE),
     ("maximum container instance limit", Ended.NO_INSTANCE),
+    ("project exceeded its quota limit", Ended.QUOTA),
     ("could not start successfully", Ended.NOT_STARTED),
     ("failed the readiness check", Ended.NOT_STARTED),
     ("too much memory", Ended.MEMORY),
     ("maximum request timeout", Ended.TIMED_OUT),
     ("malformed or connection to the instance", Ended.BROKEN),
 )
-"""Parts of Cloud Run's own sentences: from its troubleshooting page, "failed the readiness check" from public reports."""
+"""Parts of Cloud Run's own sentences: from its troubleshooting page; "failed the readiness check" and "project exceeded its quota limit"
+from public reports, which Google's pages do not have. How the page's "maximum number of instances" is worded in a log no report shows."""
 
 
 def ended(status: int, instance: str, text: str) -> Ended | None:
@@ -71,7 +75,7 @@ def answered_by(status: int, instance: str, text: str) -> By:
 
 def reached(status: int, instance: str, text: str) -> bool:
     """Whether a program took the request, whoever answered it in the end."""
-    return bool(instance) and ended(status, instance, text) not in (Ended.NO_INSTANCE, Ended.NOT_STARTED)
+    return bool(instance) and ended(status, instance, text) not in (Ended.NO_INSTANCE, Ended.QUOTA, Ended.NOT_STARTED)
 
 
 PASSED_ON = "response_sent_by_backend"
