@@ -154,7 +154,7 @@ class Revision:
     boots: bool = True
     """False: the container exits at start."""
     boot_error: str = ""
-    """What it prints before it exits."""
+    """What it prints before it exits. Where it boots, its server opens its port all the same, and exits then."""
     labels: dict[str, str] = field(default_factory=dict)
     code: str = "head"
     """Which version of the program the image holds, in words of applications.traits. No API and no log shows it."""

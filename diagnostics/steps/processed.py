@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,12 +15,12 @@ from diagnostics.evidence.model import (
     Leg,
     LogRow,
     Means,
-    PlatformLine,
     PlatformLines,
     PublishCounts,
     PushCounts,
     ReceiverCapacity,
     RequestLog,
+    Revisions,
     ServiceConfig,
     Stage,
     SubscriptionConfig,
@@ -41,6 +40,7 @@ from diagnostics.readings.answers import (
     tally,
 )
 from diagnostics.readings.arrived import owed_here
+from diagnostics.readings.deaths import Deaths, deaths, last_said, lost_variable
 from diagnostics.readings.expired import EXPIRED, at_work, work
 from diagnostics.readings.failing import Broken, Failing, Item, failing
 from diagnostics.readings.ledger import Ledger, Life
@@ -112,6 +112,24 @@ class Crashing(Tells, frozen=True, kw_only=True):
     """What the program or Cloud Run said last; empty: nothing."""
     how: str
     """How they die, in words."""
+    memory: int = 0
+    """Of the containers, those killed for memory."""
+    hung: int = 0
+    """Those of which their own server killed what took too long."""
+    unhealthy: int = 0
+    """Those that Cloud Run shut down because their liveness probe failed."""
+    lacking: int = 0
+    """Those that exited over a variable that the revision before had."""
+    other: int = 0
+    """Those that exited or never started, for another reason or for none that was told."""
+    explained: int = 0
+    """Of those, where last words of one are known, the ones that a line of Cloud Run calls exited or not started."""
+    variable: str | None = None
+    """The variable that they lack."""
+    revision: str | None = None
+    """The revision that lacks it."""
+    before: str | None = None
+    """The one that had it."""
 
 
 class TimedOut(Tells, frozen=True, kw_only=True):
@@ -237,8 +255,10 @@ def processed(
     subscription: SubscriptionConfig | Unseen,
     service: ServiceConfig | Unseen,
     published: PublishCounts | Unseen,
+    revisions: Revisions | Unseen,
 ) -> Iterator[Finding | Row]:
-    """Reads who answered in the request log, the marker lines of items, and Cloud Run's own lines about containers."""
+    """Reads who answered in the request log, the marker lines of items, Cloud Run's own lines about containers, and what the serving
+    revision lacks of what such lines name."""
     pause = ledger.dead(leg).pause
     told = answers(log, ledger.started or now - timedelta(hours=1))
     seen = _Seen(leg, ledger, profile, now, told, pushes, pause, published)
@@ -255,7 +275,7 @@ def processed(
             subject=seen.service,
         )
         return
-    yield from _crashes(seen, log, lines)
+    yield from _crashes(seen, log, lines, service, revisions)
     if not isinstance(log, Unseen):
         yield from _answers(seen, service, marks)
         yield from _too_long(seen, capacity, subscription, _at_work(seen, marks, lines))
@@ -551,34 +571,14 @@ def _of(number: int, of: int, item: str, whole: bool) -> str:
     return f"{so_many(number, whole)} of {count(of, item)}"
 
 
-@dataclass(frozen=True)
-class _Deaths:
-    """Containers that went away, by their lines and by what Cloud Run answered for them."""
-
-    lines: tuple[PlatformLine, ...]
-    rows: tuple[LogRow, ...]
-    whole: bool
-
-    @property
-    def times(self) -> list[datetime]:
-        return sorted([x.at for x in self.lines] + [r.at for r in self.rows])
-
-    @property
-    def number(self) -> int:
-        """How many died: one death may leave several lines. Where no line tells, one for each request that it took along."""
-        return len({x.instance or x.at for x in self.lines}) or len(self.rows)
-
-
-def _deaths(log: RequestLog | Unseen, lines: PlatformLines | Unseen) -> _Deaths:
-    told = () if isinstance(lines, Unseen) else tuple(x for x in lines.lines if x.death is not None)
-    refused = () if isinstance(log, Unseen) else log.refused
-    signs = (Ended.NOT_STARTED, Ended.MEMORY) + ((Ended.BROKEN,) if told else ())
-    whole = not isinstance(lines, Unseen) and lines.source.complete
-    return _Deaths(told, tuple(r for r in refused if r.ended in signs), whole)
-
-
-def _crashes(seen: _Seen, log: RequestLog | Unseen, lines: PlatformLines | Unseen) -> Iterator[Finding]:
-    dead = _deaths(log, lines)
+def _crashes(
+    seen: _Seen,
+    log: RequestLog | Unseen,
+    lines: PlatformLines | Unseen,
+    service: ServiceConfig | Unseen,
+    revisions: Revisions | Unseen,
+) -> Iterator[Finding]:
+    dead = deaths(log, lines)
     if not dead.times:
         return
     first, newest = dead.times[0], dead.times[-1]
@@ -589,22 +589,39 @@ def _crashes(seen: _Seen, log: RequestLog | Unseen, lines: PlatformLines | Unsee
     meets = _meets(seen, log)
     holds = not over and meets and not acks and not seen.recent.acks
     met = meets or any(r.at >= seen.told.since for r in dead.rows)
-    why, how, now_how = _why_dead(dead, lines, first)
-    revisions = names({x.revision for x in dead.lines if x.revision})
+    why, how, now_how = _why_dead(dead, lines)
+    good_at = seen.ledger.last_good.started if seen.ledger.last_good else None
+    lost = lost_variable(why, service, revisions, good_at)
+    whose = names({x.revision for x in dead.lines if x.revision})
     yield CRASHING.says(
         Status.OK if over else Status.FAULT if holds else Status.WARNING,
-        f"containers{f' of {revisions}' if revisions else ''} {how} {at_least(dead.whole, count(dead.number, 'time'))}, the last at "
+        f"containers{f' of {whose}' if whose else ''} {how} {at_least(dead.whole, count(dead.number, 'time'))}, the last at "
         f"{clock(newest, seen.now)}"
         + (f": {why[:120]}" if why else "")
+        + (f"; {lost.before} had {lost.name}" if lost else "")
         + ("; no push has come as far since" if untried else ""),
         leg=seen.leg,
         bears=Bears.HOLDS if holds and seen.least else Bears.SLOWS if met and (seen.least or over) else Bears.APART,
         held=seen.least if holds else 0,
         since=first if dead.whole else None,
         until=newest if over else None,
-        rests_on=("PlatformLines", "RequestLog"),
+        rests_on=("PlatformLines", "RequestLog") + (("ServiceConfig", "Revisions") if lost else ()),
         subject=seen.service,
-        tells=Crashing(exits=dead.number if dead.lines else 0, refused=len(dead.rows), why=why, how=now_how),
+        tells=Crashing(
+            exits=dead.number if dead.lines else 0,
+            refused=len(dead.rows),
+            why=why,
+            how=now_how,
+            memory=dead.by_kind[Death.MEMORY],
+            hung=dead.by_kind[Death.HUNG],
+            unhealthy=dead.by_kind[Death.UNHEALTHY],
+            other=0 if lost else dead.by_kind[Death.EXITED],
+            explained=dead.exited if why and not lost else 0,
+            lacking=dead.by_kind[Death.EXITED] if lost else 0,
+            variable=lost.name if lost else None,
+            revision=lost.revision if lost else None,
+            before=lost.before if lost else None,
+        ),
     )
 
 
@@ -623,7 +640,7 @@ _BY_CONTAINERS = frozenset({"remote_server_5xx", EXPIRED, "unreachable"})
 """How pushes are counted that a container which died left without an answer."""
 
 
-def _untried(seen: _Seen, dead: _Deaths, acks: float) -> bool:
+def _untried(seen: _Seen, dead: Deaths, acks: float) -> bool:
     """Whether messages of the batch met the crash, and all pushes since were turned away before they came to a container."""
     if acks or not seen.least or not any(r.at >= seen.told.since for r in dead.rows):
         return False
@@ -631,36 +648,27 @@ def _untried(seen: _Seen, dead: _Deaths, acks: float) -> bool:
     return bool(later) and all(r.by is By.FRONT_END for r in later)
 
 
-def _why_dead(dead: _Deaths, lines: PlatformLines | Unseen, first: datetime) -> tuple[str, str, str]:
+def _why_dead(dead: Deaths, lines: PlatformLines | Unseen) -> tuple[str, str, str]:
     """(what the program or Cloud Run said last, how they died, how they die)."""
-    memory = next((x.text for x in reversed(dead.lines) if x.death is Death.MEMORY), "")
-    if memory or any(r.ended is Ended.MEMORY for r in dead.rows):
-        # what it printed last is of its work, not of its end
-        return memory, "were killed for memory", "are killed for memory"
-    said = "" if isinstance(lines, Unseen) else _last_said(dead, lines, first)
-    return said, "exited or failed to start", "exit or never start"
+    most, _ = max(dead.by_kind.items(), key=lambda kind: kind[1])
+    if most is Death.EXITED:
+        return last_said(dead, lines), "exited or failed to start", "exit or never start"
+    # what it printed last is of its work, not of its end
+    why = next((x.text for x in reversed(dead.lines) if x.death is most), "")
+    return why, *_ENDS_BY[most]
 
 
-def _last_said(dead: _Deaths, lines: PlatformLines, first: datetime) -> str:
-    """What a container that died printed shortly before: the newest error; else one by its words, since plain text has no severity;
-    else the last. An error of a container that went on says nothing of those that did not. Where no line tells its container, the
-    newest error will do."""
-    printed = [x for x in lines.lines if x.printed and x.at >= first - timedelta(minutes=1)]
-    ends = [(x.instance, x.at) for x in dead.lines if x.instance]
-    last = [x for x in printed if any(x.instance == i and at - _LAST_WORDS <= x.at <= at + _LATE for i, at in ends)]
-    unplaced = [x for x in printed if not x.instance]
-    graded = [x for x in last or unplaced if x.severity in _GRAVE]
-    worded = [x for x in last if _ERROR_WORDS.search(x.text)]
-    reasons = [x for x in worded if x.death is None]  # why it died says more than that it did
-    return next((x.text for x in (*graded[-1:], *reasons[-1:], *worded[-1:], *last[-1:])), "")
-
-
-_LAST_WORDS = timedelta(seconds=60)
-"""How long before its end a container may have told why."""
-_LATE = timedelta(seconds=5)
-"""Lines of a moment are not always in their order."""
-_GRAVE = ("ERROR", "CRITICAL", "ALERT", "EMERGENCY")
-_ERROR_WORDS = re.compile(r"(?i)error|exception|traceback|critical|fatal|panic|failed|cannot|not found|no such|denied")
+_ENDS_BY = {
+    Death.MEMORY: ("were killed for memory", "are killed for memory"),
+    Death.HUNG: (
+        "had work killed by their own server for taking too long",
+        "have work killed by their own server for taking too long",
+    ),
+    Death.UNHEALTHY: (
+        "were shut down because their liveness probe failed",
+        "are shut down because their liveness probe fails",
+    ),
+}
 
 
 def _answers(seen: _Seen, service: ServiceConfig | Unseen, marks: ItemMarks | Unseen) -> Iterator[Finding]:

@@ -26,6 +26,9 @@ COUNTED = "counted otherwise"
 WEAK = "weak"
 """A person would see it; the diagnosis does not yet."""
 
+DIES = "worker-crashing|environment-lost-in-deploy|out-of-memory|server-timeout-kills-work|liveness-probe-kills"
+"""Causes by which containers go away."""
+
 KNOWN = (
     Known(
         r"^not named (push-|poison|cold-start|completions-not)",
@@ -34,7 +37,7 @@ KNOWN = (
         "fail, unexplained, or as the change that took the grant), and not named",
     ),
     Known(
-        r"^not named (max-instances-saturated|worker-crashing)",
+        rf"^not named (max-instances-saturated|{DIES})",
         r"(saturated|draining|max-instances).*(crash|env-vars|out-of-memory|no-dead-letter-topic)|"
         r"(crash|env-vars|out-of-memory|no-dead-letter-topic).*(saturated|draining|max-instances)",
         f"{UNDECIDED}: a worker that crashes lets go of its place at once, and refusals for want of a place are few beside the crashes, "
@@ -74,7 +77,7 @@ KNOWN = (
         "as unexplained (so many 400 by the application itself), and not named",
     ),
     Known(
-        r"^not named (every-item-fails|worker-crashing|processed\.errors|completions-not-recorded)",
+        rf"^not named (every-item-fails|{DIES}|processed\.errors|completions-not-recorded)",
         r"no-grant|refuses-completions|completion-topic|completions-cannot|out-of-memory|no-dead-letter-topic",
         f"{UNDECIDED}: few of the batch's items reach the second failure before the first has them, and their answers are of one class; "
         "what was answered is printed",
@@ -116,7 +119,7 @@ KNOWN = (
         f"{COUNTED}: items of the batch are answered like what is called latent, by something that comes earlier on their way",
     ),
     Known(
-        r"^role worker-crashing@request blocks",
+        rf"^role ({DIES})@request blocks",
         r"cold-start-exceeds",
         f"{COUNTED}: the push expires while the container starts, before it crashes; either would hold the item",
     ),

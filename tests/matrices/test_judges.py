@@ -130,6 +130,12 @@ EXPIRED, CRASHED, FORBIDDEN = (
 )
 
 
+EXPIRE = {"cold-start-exceeds-ack-deadline", "work-longer-than-ack-deadline", "work-longer-than-any-deadline"}
+"""Causes of which the tallies see the same: a push that ran into the deadline."""
+DIE = {"worker-crashing", "environment-lost-in-deploy", "server-timeout-kills-work", "liveness-probe-kills"}
+"""Likewise of a container that went away with 503."""
+
+
 def holding(item: Item, *failing: Answered) -> set[str]:
     """What holds the item by what its pushes met alone; not what does so only while the configuration has it."""
     told = {code: of for code, of in MECHANISMS.items() if of.answers and not of.must_stand}
@@ -144,16 +150,16 @@ def test_a_crash_behind_an_expired_push_is_met() -> None:
     )
     assert any((answer.by, answer.what) == ("Cloud Run", "503") for item in slow.items for answer in item.late)
     expired = Item(name="a", place=Place.WAITING, last=EXPIRED)
-    assert holding(expired, EXPIRED) == {"cold-start-exceeds-ack-deadline"}
+    assert holding(expired, EXPIRED) == EXPIRE
     crashed = structs.replace(expired, late=(CRASHED,))
-    assert holding(crashed, EXPIRED) == {"cold-start-exceeds-ack-deadline", "worker-crashing"}
+    assert holding(crashed, EXPIRED) == EXPIRE | DIE
 
 
 def test_what_waits_waits_for_what_pushes_meet_by_now() -> None:
     waits = Item(name="a", place=Place.WAITING, last=EXPIRED)
     assert holding(waits, FORBIDDEN) == {"push-invoker-missing"}
-    assert holding(waits, EXPIRED, FORBIDDEN) == holding(waits) == {"cold-start-exceeds-ack-deadline"}
-    assert holding(structs.replace(waits, place=Place.DEAD_LETTERED), FORBIDDEN) == {"cold-start-exceeds-ack-deadline"}
+    assert holding(waits, EXPIRED, FORBIDDEN) == holding(waits) == EXPIRE
+    assert holding(structs.replace(waits, place=Place.DEAD_LETTERED), FORBIDDEN) == EXPIRE
 
 
 def test_what_was_never_pushed_waits_behind_work_that_cannot_be_reported() -> None:

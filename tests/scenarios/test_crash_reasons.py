@@ -14,8 +14,8 @@ from diagnostics.scoring.world import find, opened
 @pytest.mark.parametrize(
     ("name", "leg", "reason"),
     [
-        ("2026-01-18-coordinator-missing-module", Leg.COMPLETION, "MissingEnvironmentVariablesError"),
-        ("worker-crashing-after-deploy", Leg.REQUEST, "GCP_PROJECT_ID is not set"),
+        ("2026-01-18-coordinator-missing-module", Leg.COMPLETION, "No module named"),
+        ("worker-crashing-after-deploy", Leg.REQUEST, "No module named"),
     ],
 )
 def test_the_reason_of_a_crash_is_told(name: str, leg: Leg, reason: str) -> None:

@@ -15,6 +15,9 @@ from diagnostics.evidence.model import (
     PlatformLine,
     PlatformLines,
     PushCounts,
+    Revisions,
+    RevisionSettings,
+    ServiceConfig,
 )
 from diagnostics.steps import processed
 from diagnostics.steps.finding import Bears, Finding, Status
@@ -319,6 +322,69 @@ def test_the_reason_of_a_crash_is_not_what_a_container_that_went_on_complained_o
     seen = (key, structs.replace(died, lines=(*died.lines, *printed)))
     dead = one(processed.CRASHING, said(log(), pushes(remote_server_5xx={3: 3}), seen))
     assert f"the last at {ago(3):%H:%M}Z: {reason}" in dead.says
+
+
+MEMORY, KILLED, EXITED = (
+    "Memory limit of 512 MiB exceeded with 520 MiB used.",
+    "Container terminated on signal 9.",
+    "Container called exit(3).",
+)
+LIVENESS = 'LIVENESS HTTP probe failed 4 times consecutively for container "w-1" on port 8080. The instance has been shut down.'
+
+
+@pytest.mark.parametrize(
+    ("told", "memory", "hung", "unhealthy", "other"),
+    [
+        ((EXITED, EXITED), 0, 0, 0, 2),
+        ((MEMORY, MEMORY), 2, 0, 0, 0),
+        ((MEMORY, KILLED), 2, 0, 0, 0),
+        ((KILLED, KILLED), 0, 0, 0, 2),
+        ((MEMORY, EXITED), 1, 0, 0, 1),
+        (("[CRITICAL] WORKER TIMEOUT (pid:17)",), 0, 1, 0, 0),
+        ((LIVENESS, LIVENESS), 0, 0, 2, 0),
+    ],
+)
+def test_containers_are_told_apart_by_what_they_died_of(
+    told: tuple[str, ...], memory: int, hung: int, unhealthy: int, other: int
+) -> None:
+    died = platform(*((3 - n, text) for n, text in enumerate(told)))
+    dead = one(processed.CRASHING, said(log(), pushes(remote_server_5xx={3: 3}), died))
+    counted = tuple(dead.numbers[name] for name in ("memory", "hung", "unhealthy", "other"))
+    assert counted == (memory, hung, unhealthy, other)
+
+
+def revisions(**env: str) -> Legged:
+    """A serving revision with no variable, and one before it with these."""
+    listed = (
+        RevisionSettings(name="w-1", created=ago(100)),
+        RevisionSettings(name="w-0", created=ago(9000), env=env),
+    )
+    return ("Revisions", Leg.REQUEST), Revisions(source=SOURCE, revisions=listed)
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "lacking"),
+    [
+        ("fatal: REGION_CODE is not set", {"REGION_CODE": "hash"}, 1),
+        ("fatal: REGION_CODE is not set", {"REGION": "hash"}, 0),
+        ("fatal: REGION_CODE is not set", {}, 0),
+        ("panic: no such table", {"REGION_CODE": "hash"}, 0),
+    ],
+)
+def test_a_variable_is_lost_where_the_last_words_name_one_that_the_revision_before_had(
+    words: str, env: dict[str, str], lacking: int
+) -> None:
+    key, died = platform((3, EXITED))
+    assert isinstance(died, PlatformLines)
+    line = PlatformLine(at=ago(3.1), log="stderr", severity="DEFAULT", text=words, instance="i0")
+    seen = (key, structs.replace(died, lines=(*died.lines, line)))
+    younger = service()
+    assert isinstance(younger[1], ServiceConfig) and younger[1].settings
+    settings = structs.replace(younger[1].settings, template=RevisionSettings(name="w-1", created=ago(100)))
+    serving = (younger[0], structs.replace(younger[1], settings=settings))
+    dead = one(processed.CRASHING, said(log(), pushes(remote_server_5xx={3: 3}), seen, serving, revisions(**env)))
+    assert (dead.numbers["lacking"], dead.numbers["other"]) == (lacking, 1 - lacking)
+    assert dead.words.get("variable") == ("REGION_CODE" if lacking else None)
 
 
 def test_a_container_that_was_no_longer_needed_did_not_crash() -> None:

@@ -45,6 +45,10 @@ OLD_TOPIC_DEFAULT = "old-topic-default"
 """Without a topic in the environment, a topic is used that does not exist (predictions)."""
 
 # Both
+SERVER_TIMEOUT = "server-timeout"
+"""Its server kills the process that has been at a request for thirty seconds, as gunicorn does by default; the container lives on."""
+BUSY_FAILS_LIVENESS = "busy-fails-liveness"
+"""It answers no liveness probe while it is at work, and is shut down after forty seconds of that."""
 OUTLIVES_TIMEOUT = "outlives-timeout"
 """The program goes on with a request after Cloud Run gave it up with 504; otherwise its work ends there."""
 
@@ -67,6 +71,8 @@ TRAITS = frozenset(
         STATE_IN_MEMORY,
         NO_PUBLISH_METRICS,
         OLD_TOPIC_DEFAULT,
+        SERVER_TIMEOUT,
+        BUSY_FAILS_LIVENESS,
         OUTLIVES_TIMEOUT,
     }
 )

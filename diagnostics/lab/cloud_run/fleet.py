@@ -191,7 +191,7 @@ class Fleet:
         if ready:
             ready(True)
         # A server may open its port before its program loads: then the revision is ready and dies on its first work.
-        if error := self._application.boot_error(self.revision):
+        if error := self.revision.boot_error or self._application.boot_error(self.revision):
             self._print(instance, error)
             self._signals.started(instance.now, startup_s)
             self._failed(instance, 3, 503, BROKEN)

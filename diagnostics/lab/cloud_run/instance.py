@@ -9,7 +9,7 @@ from typing import Any
 import simpy
 
 from diagnostics.lab.applications.base import Application
-from diagnostics.lab.applications.traits import OUTLIVES_TIMEOUT, has
+from diagnostics.lab.applications.traits import BUSY_FAILS_LIVENESS, OUTLIVES_TIMEOUT, SERVER_TIMEOUT, has
 from diagnostics.lab.cloud_run.schedule import after
 from diagnostics.lab.cloud_run.signals import STDERR, STDOUT, SYSTEM, Signals
 from diagnostics.lab.fates import APPLICATION, CLOUD_RUN
@@ -28,6 +28,10 @@ TOO_MUCH_MEMORY = (
     "While handling this request, the container instance was found to be using too much memory and was terminated. "
     "This is likely to cause a new container instance to be used for the next request to this revision."
 )
+SERVER_TIMEOUT_S = 30.0
+"""gunicorn's default."""
+LIVENESS_FAILS_S = 40.0
+"""Four probes ten seconds apart."""
 
 
 class Instance:
@@ -113,10 +117,24 @@ class Instance:
         self.running[call] = None
         self.peak = max(self.peak, len(self.running))
         after(self.env, self.revision.timeout_s, call.time_out)
+        if has(self.revision, SERVER_TIMEOUT):
+            after(self.env, SERVER_TIMEOUT_S, call.give_up)
+        if has(self.revision, BUSY_FAILS_LIVENESS):
+            after(self.env, LIVENESS_FAILS_S, lambda: self._probe(call))
         parked, self._parked = self._parked, []
         for go_on in parked:
             after(self.env, 0, lambda go_on=go_on: self._go_on(go_on))  # type: ignore[misc]
         application.handle(call.request, call, call.finish)
+
+    def _probe(self, call: Call) -> None:
+        """A liveness probe, while the program may still be at this request."""
+        if self.alive and not call.answered:
+            self.system(
+                "ERROR",
+                f'LIVENESS HTTP probe failed 4 times consecutively for container "{self.signals.service}-1" on port 8080. '
+                "The instance has been shut down.",
+            )
+            self.stop()
 
     def leave(self, call: Call) -> None:
         """A request has been answered."""
@@ -184,6 +202,14 @@ class Call:
         if not self.answered:
             self._dropped = not has(self.revision, OUTLIVES_TIMEOUT)
             self.end(504, TIMED_OUT)
+
+    def give_up(self) -> None:
+        """The program's own server kills the process that is at it; the container stays."""
+        if not self.answered and self._instance.alive:
+            self._dropped = True
+            self._instance.log("CRITICAL", text="[CRITICAL] WORKER TIMEOUT (pid:17)")
+            self._instance.log("ERROR", text="[ERROR] Worker (pid:17) was sent SIGKILL! Perhaps out of memory?")
+            self.end(503, BROKEN)
 
     # What the program sees
 
