@@ -122,6 +122,9 @@ class Changes:
         self._cloud_run.reconcile(service.name)
         self._deploys.log(service, service.revisions[-1], self._cast.account(by), "gcloud", new=False)
 
+    def set_balancer(self, event: events.SetBalancer) -> None:
+        find(self._world.balancers, "load balancer", event.host).denies = event.denies
+
     # --- Pub/Sub ------------------------------------------------------------------------------------------------------
 
     def set_subscription(self, event: events.SetSubscription) -> None:

@@ -309,6 +309,26 @@ class RoleChanges(Change, frozen=True, kw_only=True):
     deleted: bool | UnsetType = UNSET
 
 
+class NewBalancer(Event, frozen=True, kw_only=True):
+    """An external Application Load Balancer at a domain of the project's own, before a service."""
+
+    host: str
+    to: str = "worker"
+    """The service behind it."""
+    denies: str = ""
+    """Name of a Cloud Armor policy that denies all that comes."""
+    logs: bool = True
+    """Whether its backend service has logging on."""
+
+
+class SetBalancer(Change, frozen=True, kw_only=True):
+    """A Cloud Armor policy is set before a load balancer's backend, or taken away: of another API, whose audit entry is not played."""
+
+    host: str
+    denies: str = ""
+    """Name of the policy that denies all that comes; empty: none does."""
+
+
 class AccountEvent(Change, frozen=True, kw_only=True):
     """A service account is disabled, enabled or deleted."""
 
@@ -363,6 +383,7 @@ class TimelineEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     grant: Grant | None = None
     revoke: Grant | None = None
     deny: Denied | None = None
+    set_balancer: SetBalancer | None = None
     set_role: RoleChanges | None = None
     disable_account: AccountEvent | None = None
     enable_account: AccountEvent | None = None

@@ -189,6 +189,18 @@ class Service:
 
 
 @dataclass
+class Balancer:
+    """An external Application Load Balancer at a domain of the project's own, before a service."""
+
+    host: str
+    service: str
+    denies: str = ""
+    """Name of the Cloud Armor policy that denies what comes; empty: it lets all through."""
+    logs: bool = True
+    """Whether its backend service has logging on."""
+
+
+@dataclass
 class Neighbour:
     """Another project, in which some of the pipeline's parts are."""
 
@@ -237,6 +249,8 @@ class World:
     quota_exceeded: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     """quota_metric to (from, until) spans in which calls are refused."""
 
+    balancers: dict[str, Balancer] = field(default_factory=dict)
+    """By host."""
     neighbours: dict[str, Neighbour] = field(default_factory=dict)
     """By project id."""
     homes: dict[str, str] = field(default_factory=dict)

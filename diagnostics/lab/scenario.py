@@ -19,6 +19,7 @@ from diagnostics.lab.events import (
     Denied,
     Event,
     Grant,
+    NewBalancer,
     NewSubscription,
     NewTopic,
     RevisionChanges,
@@ -78,6 +79,8 @@ class PipelineSpec(Event, frozen=True, kw_only=True):
     """Deny policies."""
     tags: dict[str, str] = {}
     """Tags of the project, by key with its owner ("77/env"): deny policies ask for them."""
+    balancers: tuple[NewBalancer, ...] = ()
+    """Load balancers before services."""
     groups: dict[str, tuple[str, ...]] = {}
     """Members of groups, by the group's e-mail."""
     roles: tuple[RoleChanges, ...] = ()

@@ -10,7 +10,7 @@ from diagnostics.lab.cast import Cast, find, full_role
 from diagnostics.lab.changes import deny, give, take_away
 from diagnostics.lab.defaults import healthy
 from diagnostics.lab.filters import compile_filter
-from diagnostics.lab.model import Policy, Role, Topic, World
+from diagnostics.lab.model import Balancer, Policy, Role, Topic, World
 from diagnostics.lab.neighbours import settle
 from diagnostics.lab.scenario import LegSpec, PipelineSpec, ServiceSpec
 from diagnostics.lab.settings import (
@@ -37,6 +37,9 @@ def set_scene(spec: PipelineSpec, rng: random.Random, since: float) -> tuple[Wor
         settle(world, cast, neighbour)
     for subscription in spec.subscriptions:
         new_subscription(world, cast, subscription, since)
+    for balancer in spec.balancers:
+        service = find(world.services, "service", cast.service(balancer.to)).name
+        world.balancers[balancer.host] = Balancer(balancer.host, service, balancer.denies, balancer.logs)
     world.above = {name: Policy() for name in spec.above}
     world.groups = {name: frozenset(cast.member(world, m) for m in members) for name, members in spec.groups.items()}
     world.tags = dict(spec.tags)

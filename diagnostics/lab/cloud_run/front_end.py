@@ -41,7 +41,11 @@ class Address:
 
 
 def locate(world: World, host: str) -> Address | None:
-    """Find the service behind a run.app host; tag URLs read TAG---HOST."""
+    """Find the service behind a run.app host, tag URLs read TAG---HOST, or behind a load balancer's."""
+    balancer = world.balancers.get(host)
+    if balancer is not None:
+        behind = world.services.get(balancer.service)
+        return Address(behind) if behind else None
     tag, dashes, base = host.partition("---")
     if not dashes:
         tag, base = "", host
@@ -66,7 +70,7 @@ class Sentences:
 
 def check(world: World, sentences: Sentences, service: Service, request: Request, now: float) -> Refusal | None:
     """Default URL, ingress, IAP, then invoker IAM. None: the request goes on to a revision."""
-    if service.default_uri_disabled or not _ingress_admits(service, request):
+    if service.default_uri_disabled or not _ingress_admits(world, service, request):
         return NOT_FOUND
     if service.iap:
         return Refusal(401, "", b"Invalid IAP credentials: empty token")
@@ -91,7 +95,9 @@ NOT_FOUND = Refusal(404, "", b"<html><head><title>404 Page not found</title></he
 """No such service, its default URL off, or ingress closed: nothing of it is in Cloud Logging."""
 
 
-def _ingress_admits(service: Service, request: Request) -> bool:
+def _ingress_admits(world: World, service: Service, request: Request) -> bool:
+    if request.host in world.balancers:
+        return service.ingress in ("all", "internal-and-cloud-load-balancing")
     if service.ingress == "all":
         return True
     return service.ingress != "none" and (request.from_pubsub or request.user_agent.startswith(GOOGLE_INTERNAL))

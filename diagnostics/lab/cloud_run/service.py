@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 import simpy
 
 from diagnostics.lab.applications.base import Application, Placeholder
+from diagnostics.lab.cloud_run.balancer import Balancers
 from diagnostics.lab.cloud_run.fleet import Fleet
 from diagnostics.lab.cloud_run.front_end import NOT_FOUND, Sentences, check, locate
 from diagnostics.lab.cloud_run.instance import Call
 from diagnostics.lab.cloud_run.schedule import after
 from diagnostics.lab.cloud_run.signals import Signals
 from diagnostics.lab.http import Answer, Request, Response, Token
-from diagnostics.lab.model import Revision, Service, World
+from diagnostics.lab.model import Balancer, Revision, Service, World
 from diagnostics.lab.recorder import Recorder
 from diagnostics.lab.unverified import Unverified
 
@@ -46,6 +47,7 @@ class CloudRun:
         self._unverified = unverified
         self._recorder = recorder
         self._rng = rng
+        self._balancers = Balancers(world, recorder, rng)
         self._applications = applications
         self._sentences = Sentences.draw(unverified, rng)
         self._fleets: dict[tuple[str, str], Fleet] = {}
@@ -63,6 +65,12 @@ class CloudRun:
     def submit(self, request: Request, answer: Answer) -> None:
         """Take a request; `answer` is called once, later, at the simulated moment of the response."""
         now = float(self._env.now)
+        balancer = self._world.balancers.get(request.host)
+        if balancer is not None and balancer.denies:
+            self._refuse(answer, self._balancers.denied(balancer, request, now))
+            return
+        if balancer is not None:
+            answer = self._noted(balancer, request, answer, now)
         address = locate(self._world, request.host)
         if address is None:
             self._refuse(answer, Response(NOT_FOUND.status, NOT_FOUND.body))
@@ -79,6 +87,15 @@ class CloudRun:
             return
         fleet = self._fleet(service, revision)
         fleet.submit(Call(request, answer, now, self._signals_of(service, revision.name).trace()))
+
+    def _noted(self, balancer: Balancer, request: Request, answer: Answer, began: float) -> Answer:
+        """The answer on its way through the balancer, which logs it."""
+
+        def passed(response: Response) -> None:
+            self._balancers.passed_on(balancer, request, response, began, float(self._env.now))
+            answer(response)
+
+        return passed
 
     def call(self, request: Request) -> Response:
         """Submit, and run the simulation on until the answer is there. For live calls only."""
