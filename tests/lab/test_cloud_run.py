@@ -15,7 +15,7 @@ import simpy
 from diagnostics.lab.applications.base import Finish, InstanceView
 from diagnostics.lab.cloud_run import CloudRun
 from diagnostics.lab.http import Request, Response, Token
-from diagnostics.lab.model import Revision, Service, World
+from diagnostics.lab.model import Balancer, Revision, Service, World
 from diagnostics.lab.recorder import Labels, LogEntry
 from diagnostics.lab.unverified import Unverified
 
@@ -202,6 +202,37 @@ def test_internal_ingress_admits_pushes_of_the_same_project() -> None:
     run = Run()
     run.service.ingress = "internal"
     assert run.ask().status == 204
+
+
+FRONT = "push.example.com"
+
+
+def test_a_load_balancer_passes_on_and_logs_whose_answer_it_was() -> None:
+    run = Run()
+    run.world.balancers[FRONT] = Balancer(FRONT, "worker")
+    run.service.default_uri_disabled, run.service.ingress = True, "internal-and-cloud-load-balancing"
+    assert run.ask(host=FRONT).status == 204
+    assert run.ask(host=FRONT, token=None).status == 403
+    balanced = [e for e in run.recorded.logs if e.resource_type == "http_load_balancer"]
+    assert [(e.http or {})["status"] for e in balanced] == [204, 403]
+    assert {(e.json or {})["statusDetails"] for e in balanced} == {"response_sent_by_backend"}
+    assert len(run.recorded.requests()) == 2, "Cloud Run logs both, too"
+    run.service.ingress = "internal"
+    assert run.ask(host=FRONT).status == 404
+
+
+def test_what_a_security_policy_denies_only_the_load_balancer_knows() -> None:
+    run = Run()
+    run.world.balancers[FRONT] = Balancer(FRONT, "worker", denies="edge")
+    assert run.ask(host=FRONT).status == 403
+    (entry,) = run.recorded.logs
+    assert (entry.log, entry.resource_type) == ("requests", "http_load_balancer")
+    assert entry.json and entry.json["statusDetails"] == "denied_by_security_policy"
+    assert entry.json["enforcedSecurityPolicy"]["name"] == "edge"
+    assert not run.recorded.requests()
+    run.world.balancers[FRONT].logs = False
+    assert run.ask(host=FRONT).status == 403
+    assert run.recorded.logs == [entry]
 
 
 # Instances

@@ -330,7 +330,8 @@ def _of_subscription(lab: Lab, held: Subscription, receiver: Service | None, leg
     if receiver is None:
         return
     endpoint = re.sub(r"^https://[^/]*---", "https://", held.push.endpoint)
-    if not any(endpoint == url + path for url in world.urls(receiver) for path in _paths(leg)):
+    fronts = [f"https://{b.host}" for b in world.balancers.values() if b.service == receiver.name]
+    if not any(endpoint == url + path for url in (*world.urls(receiver), *fronts) for path in _paths(leg)):
         yield "push-endpoint-wrong"
     if held.push.account:
         yield from _of_account(lab, held.push.account)

@@ -70,7 +70,8 @@ class Sentences:
 
 def check(world: World, sentences: Sentences, service: Service, request: Request, now: float) -> Refusal | None:
     """Default URL, ingress, IAP, then invoker IAM. None: the request goes on to a revision."""
-    if service.default_uri_disabled or not _ingress_admits(world, service, request):
+    shut = service.default_uri_disabled and request.host not in world.balancers
+    if shut or not _ingress_admits(world, service, request):
         return NOT_FOUND
     if service.iap:
         return Refusal(401, "", b"Invalid IAP credentials: empty token")
