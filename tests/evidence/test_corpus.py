@@ -117,6 +117,7 @@ PIECES = (
     "aws key ", "AC", "0123456789:", "/", "\\u003d", "password for a ", 'token", "', "password: |\n  ", "\x1b[0m", "&amp;", "bearer ",
     "token: '", "a.b.", "-----END PRIVATE KEY", "password==", "secrets=a:1,password=a:1,", "login a:b1", "a:b1@", "[redacted] ",
     "person-", "Aa0", "api api key ", "identified by '",
+    'password="a""', "connect(a/", "sqlplus a/", "password!=", "conn a/b@",
 )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ _NAME = re.compile(
     r"login|session|phone|client|one-time|subscription)[ ](?=(?i:keys?|tokens?|code|id|password|number|secret|signature|credentials)"
     r"(?![\w.-])))?[A-Za-z_](?:[\w.-]{0,80}\w)?)"
 )
-_IS = re.compile(r"\\*+[\"'`]?[\])]?[ \t]*(?:=>|:=|={1,3}|::?(?!//)|->)[ \t]*")
+_IS = re.compile(r"\\*+[\"'`]?[\])]?[ \t]*(?:=>|:=|!={1,2}|={1,3}|::?(?!//)|->)[ \t]*")
 _SAYS = re.compile(
     r"[ \t]+(?:for [\w.@-]{1,60}[ \t]+)?(?:is|was|are|equals|set to)[ \t]*:?[ \t]+|[ \t]+for [\w.@-]{1,60}[ \t]*[:=][ \t]*"
 )
@@ -91,6 +91,11 @@ _USER_INFO = re.compile(
 )
 _USER_ONLY = re.compile(r"(?<=://)[^\s/@:\"'<>]{12,200}+(?=@)")
 _ORACLE = re.compile(r"(?<=thin:)[\w.$#-]{1,64}/([^\s@\"']+)(?=@)")
+_ORACLE_PROGRAM = re.compile(
+    r"(?im)(?:\b(?:sqlplus|sqlldr|expdp|impdp|rman)\b[^\r\n|;&/@]{0,100}?[ \t=]|\bconnect\(|^[ \t]*(conn(?:ect)?)[ \t]+)[\"']?"
+    r"[\w.$#]{1,64}/([^\s@\"'/]{3,100})@[\w./:]"
+)
+"""User, password and database as programs of Oracle take them; elsewhere it is a path and a version."""
 _PAIR_OF_USER = re.compile(r"auth=\((\\*[\"'])([^\"'\\]{0,100})\1,[ \t]*(\\*[\"'])([^\r\n]{3,200}?)\3\)")
 _USER_OPTION = re.compile(r"(?<![\w-])(?:-u|--user|--proxy-user)[ =]?[ \t]*([\"']?)([\w.@-]{1,64}):([^\s\"']{3,})")
 _PROGRAM = re.compile(
@@ -101,7 +106,9 @@ _PORTS = re.compile(r"[\d.]+(?::\d+)*(?:/\w+)?")
 _GLUED = re.compile(r"(?<![\w-])-p([^\s\"'=:/]{6,64})(?!\S)")
 _PASS_IN = re.compile(r"\bpass:([^\s\"']{3,})")
 _NETRC = re.compile(r"\blogin\s+\S{1,100}\s+password\s+(\S{1,200})")
-_SQL = re.compile(r"(?i)\b(?:identified\s+(?:with\s+\w+\s+)?(?:by|as)|password)[ \t]+(\\*[\"'])([^\"'\r\n]{3,200})\1")
+_SQL = re.compile(
+    r"(?i)\b(?:identified\s+(?:with\s+\w+\s+)?(?:by|as)|password)[ \t]+(\\*[\"'])((?:[^\"'\r\n]|\1\1){3,200})\1"
+)
 _CODE_SENT = re.compile(
     r"(?i)\b(?:verification|one-time|security|access|login|sign-in|auth(?:entication)?|2fa|mfa|totp|otp)"
     r"[ -](?:pass)?(?:code|pin)[ \t]*(?:is|:|=)?[ \t]*(\d{4,8})\b"
@@ -127,7 +134,7 @@ def find(text: str) -> Iterator[Span]:
     low = text.lower()
     if "://" in text or "thin:" in text:
         yield from _addresses(text)
-    if "-" in text or "pass:" in text or "auth=(" in text:
+    if "-" in text or "pass:" in text or "auth=(" in text or ("@" in text and "/" in text):
         yield from _commands(text)
     if "value" in low or "PATH" in text or "HOME" in text:
         yield from _entries(text)
@@ -209,7 +216,7 @@ def _stated(text: str, at: int, told: Says, named: re.Match[str], sign: str) -> 
         bare = _DIGITS.match(text, at)
     if bare and named[1].lower().endswith("passphrase") and not none_of(bare.group()):
         bare = _TO_QUOTE.match(text, at)
-    if bare and text[at - 4 : at].rstrip().endswith("==") and re.fullmatch(r"[A-Za-z_.]+:?", bare.group()):
+    if bare and text[at - 4 : at].rstrip().endswith(("==", "!=")) and re.fullmatch(r"[A-Za-z_.]+:?", bare.group()):
         return None  # a program compares
     if (
         bare
@@ -268,12 +275,14 @@ def _quoted(text: str, quote: re.Match[str], told: Says) -> tuple[int, int] | No
 
 
 def _closing(text: str, quote: re.Match[str]) -> int:
-    """Where the same quotation mark comes again, with as many backslashes before it; else where the line ends."""
+    """Where the same quotation mark comes again, with as many backslashes before it; else where the line ends. Doubled, as SQL and YAML
+    write one within a text, it does not end it."""
     token, at = quote[1], quote.end()
     while (found := text.find(token, at)) >= 0:
-        if text[found - 1] != "\\" or found == quote.end():
+        twice = found > quote.end() and text.startswith(token, found + len(token)) and len(token) == 1
+        if not twice and (text[found - 1] != "\\" or found == quote.end()):
             return found
-        at = found + 1
+        at = found + (2 if twice else 1)
     line = _LINE.match(text, quote.end())
     return line.end() if line else quote.end()
 
@@ -357,6 +366,9 @@ def _commands(text: str) -> Iterator[Span]:
         for found in _GLUED.finditer(text):
             if mixed(found[1]) and not legible(found[1]):
                 yield Span(*found.span(1), password)
+    for found in _ORACLE_PROGRAM.finditer(text) if "/" in text and "@" in text else ():
+        if not none_of(found[2]) and (mixed(found[2]) or not found[1]):
+            yield Span(*found.span(2), password)
     for found in _PASS_IN.finditer(text):
         if not none_of(found[1]):
             yield Span(*found.span(1), password)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from diagnostics.evidence.secrets import known
 from diagnostics.evidence.secrets.spans import Span, mark
-from diagnostics.evidence.secrets.values import of_all_letters
+from diagnostics.evidence.secrets.values import mixed, of_all_letters, of_both_cases
 
 _BEGIN = r"(?<![A-Za-z0-9_-])"
 _LOOSE = r"(?<![A-Za-z0-9])"
@@ -158,9 +158,10 @@ def find(text: str) -> Iterator[Span]:
 
 
 def _some_mixed(token: str) -> bool:
-    """Whether a part of it, divided as names are, has letters and digits beside each other, and is no version or count."""
+    """Whether a part of it, divided as names are, has letters and digits beside each other, and is no version or count; or capitals and
+    small letters as no words have them."""
     parts = re.split(r"[-_.]", token)[1:]
-    return any(len(p) >= 6 and any(c.isdigit() for c in p) and any(c.isalpha() for c in p) for p in parts)
+    return any((len(p) >= 6 and mixed(p)) or (len(p) >= 12 and of_both_cases(p)) for p in parts)
 
 
 def _ends_of_keys(text: str) -> Iterator[Span]:

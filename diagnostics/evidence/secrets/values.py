@@ -29,6 +29,14 @@ _OF_SENTENCES = """
 """
 _NONE = _STATES | frozenset(_OF_SENTENCES.split())
 """And with what a sentence goes on."""
+_OF_STATEMENTS = """
+    is was has had been be being must should can cannot could may might will would shall are were not does do did needs needed requires
+    required missing invalid valid expired expected given set unset found wrong short long least most characters only used use see read
+    kept stored saved held vault manager environment variable file config settings docs user users password passphrase secret token key
+    keys credentials value field session login
+"""
+_OF_MESSAGES = frozenset(_OF_STATEMENTS.split())
+"""Of which a sentence about a secret has one, or one about where it is."""
 _LIKE_VERB = re.compile(r"[a-z]{3,}(?:ed|ing|able|ible)")
 _TYPE = re.compile(r"(?:Optional|Union|list|List|dict|Dict|tuple|Tuple|Annotated|Secret\w*)\[")
 _MASK = re.compile(r"[*xX.•●_#?…-]+")
@@ -61,10 +69,15 @@ def none_of(value: str, quoted: bool = False) -> bool:
         )
     first = re.match(r"[A-Za-z_']+", bare)
     if first and first.group().lower() in _NONE and (first.end() == len(bare) or bare[first.end()].isspace()):
-        return not quoted or first.group().lower() in _STATES or bare.count(" ") > 1
+        return not quoted or first.group().lower() in _STATES or (bare.count(" ") > 1 and _says_something(bare))
     if not quoted and (_TYPE.match(bare) or re.match(r"--[a-z]", bare)):
         return True
     return bool(_TOLD_ELSEWHERE.fullmatch(bare) or _TOLD_ELSEWHERE.fullmatch(value.strip()))
+
+
+def _says_something(sentence: str) -> bool:
+    """Whether it has a word by which a sentence says something of a secret, or where it is; a passphrase of some words has none."""
+    return bool(_OF_MESSAGES.intersection(re.findall(r"[a-z]+", sentence.lower())))
 
 
 def told_elsewhere(value: str) -> bool:
@@ -105,6 +118,12 @@ def of_all_letters(body: str) -> bool:
     turns = sum(_class(a) != _class(b) for a, b in pairwise(body))
     kinds = {_class(c) for c in body}
     return {"a", "A", "0"} <= kinds and turns * 3 >= len(body)
+
+
+def of_both_cases(body: str) -> bool:
+    """Capitals and small letters that take turns as drawing gives them, half of the time; names of classes do so more seldom."""
+    turns = sum(_class(a) != _class(b) for a, b in pairwise(body))
+    return {"a", "A"} <= {_class(c) for c in body} and turns * 5 >= 2 * len(body)
 
 
 def _class(letter: str) -> str:

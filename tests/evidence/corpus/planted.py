@@ -339,6 +339,15 @@ NAMED: tuple[tuple[str, str], ...] = (
     ("pip", "--extra-index-url https://robot:<b24>@pypi.example.com/simple"),
     ("SQL", "ALTER USER app WITH PASSWORD '<p12>'"),
     ("SQL", "CREATE USER 'app'@'%' IDENTIFIED BY '<p12>'"),
+    ("SQL", "ALTER USER app IDENTIFIED BY 'ab''<b8>'"),
+    ("SQL", "select * from users where password = '<b6>''<b6>'"),
+    ("command line", "sqlplus -s scott/<s4>@prod @report.sql"),
+    ("command line", "expdp system/<b12>@//db:1521/X tables=t"),
+    ("Python", "cx_Oracle.connect('scott/<b12>@prod')"),
+    ("SQL", "conn scott/<s4>@prod"),
+    ("comparison", 'attributes.api_key != "<b24>"'),
+    ("comparison", "if (password !== '<s4>') return"),
+    ("YAML", "password: 'ab''<b8>'\nport: 5432"),
     ("XML", "<wsse:Password Type=\"x\"><p14></wsse:Password>"),
     ("XML", '<add key="ApiSecret" value="<b24>"/>'),
     ("XML", "<apiKey><b24></apiKey>"),
@@ -484,6 +493,9 @@ AGAIN: tuple[tuple[str, tuple[str, ...]], ...] = (
     ('csrf=abc123def', ('abc123def',)),
     ('x-csrf-token: abc123def', ('abc123def',)),
     ('nonce=8f7a6b5c4d', ('8f7a6b5c4d',)),
+    ('{"password": "the quick brown fox"}', ('quick brown',)),
+    ("password='at dawn by the old mill'", ('old mill',)),
+    ("SECRET = 'we met in a small town'", ('small town',)),
 )  # fmt: skip
 """A second look, by who had seen the rules: short secrets, words for secrets, odd forms."""
 
