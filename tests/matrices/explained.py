@@ -60,12 +60,6 @@ KNOWN = (
         f"{COUNTED}: attempts were used up by two things, one of them live; the dead letters are printed, and the live one is named",
     ),
     Known(
-        r"^not named attempts-used-up@completion",
-        r"coordinator-internal",
-        f"{WEAK}: by the log alone what the worker finished counts as done, and completions that lie in the dead-letter topic are printed "
-        "beside it, unexplained",
-    ),
-    Known(
         r"^(not named|latent not named) poison-retry-storm",
         r"every-item-fails|out-of-memory|half-done-record|crashing|retry-loop|attempts-used-up|longer-than-deadline|completion-topic|wrong-and-work",
         f"{UNDECIDED}: where all or most pushes fail by the application, those of a few bad messages do not stand out among them",

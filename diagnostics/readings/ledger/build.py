@@ -22,10 +22,10 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.believable import too_many
 from diagnostics.readings.ledger.attempts import Attempt, attempts
-from diagnostics.readings.ledger.counts import counts_of
-from diagnostics.readings.ledger.dead_letters import dead_letters_of
+from diagnostics.readings.ledger.counts import counts_of, without
+from diagnostics.readings.ledger.dead_letters import dead_letters_of, lost_on_the_way_back
 from diagnostics.readings.ledger.empty import by_design, uncovered
-from diagnostics.readings.ledger.ledger import COUNTED, ORDER, Count, Ledger, Life
+from diagnostics.readings.ledger.ledger import COUNTED, ORDER, Count, DeadLetters, Ledger, Life
 from diagnostics.readings.ledger.lives import activity_of, attribute, lives_of, repeats_of
 
 
@@ -100,8 +100,14 @@ def build(
     counts = counts_of(ledger, evidence, profile, item_marks, status) if told else dict.fromkeys(COUNTED, Count())
     ledger = replace(ledger, counts=counts)
     dead = {leg: dead_letters_of(ledger, evidence, leg) for leg in Leg}
+    ledger = replace(ledger, counts=_less(ledger, dead[Leg.COMPLETION]) if told else counts)
     repeats = (*repeats_of(mine, True, lives), *repeats_of(others, False))
     return replace(ledger, dead_letters=dead, repeats=repeats)
+
+
+def _less(ledger: Ledger, dead: DeadLetters) -> dict[Stage, Count]:
+    """The counts, where completions are known to be dead-lettered that by the log alone might have been recorded."""
+    return {**ledger.counts, Stage.RECORDED: without(ledger.counts, lost_on_the_way_back(ledger, dead))}
 
 
 _FRESH = timedelta(minutes=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import (
@@ -58,7 +59,21 @@ def counts_of(
             here = Count(here.least, ceiling, here.source, here.basis)
         counts[stage] = here
         ceiling = here.most
+    if item_marks is not None and item_marks.source.complete:
+        refused = sum(1 for x in ledger.lives if x.refused_after and x.stage is Stage.RETURNED)
+        counts[Stage.RECORDED] = without(counts, refused)
     return counts
+
+
+def without(counts: Mapping[Stage, Count], lost: int) -> Count:
+    """What is recorded where so many of those that came back are not; what the batch state counts stays."""
+    here, back = counts[Stage.RECORDED], counts[Stage.RETURNED].most
+    if not lost or back is None or here.source == "batch state" or here.exact is not None:
+        return here
+    most = max(back - lost, here.least)
+    return Count(
+        here.least, most if here.most is None else min(most, here.most), here.source or "application log", here.basis
+    )
 
 
 def _published(ledger: Ledger, evidence: EvidenceSet) -> Count:

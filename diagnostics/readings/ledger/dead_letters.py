@@ -45,14 +45,16 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
         return DeadLetters(pause=still, could_wait=could_wait, waited=waited_before)
     points = [p for s in counter.series for p in s.within(begin) if p.value > 0]
     messages = round(sum(p.value for p in points))
+    came = arrived(ledger, leg, evidence.get(PublishCounts, leg))
     owed = missed(ledger, leg)
+    if leg is Leg.COMPLETION:
+        owed = max(owed, _by_balance(ledger, messages, waited_before, came))
     spent = _spent(ledger, evidence.now, leg, limits, could_wait, still)
     certain = max(
         owed - could_wait if could_wait is not None else 0,
         messages - waited_before if waited_before is not None else 0,
         len(spent),
     )
-    came = arrived(ledger, leg, evidence.get(PublishCounts, leg))
     ours = max(min(certain, messages, owed, *([came] if came is not None else [])), 0)
     _mark(ledger, leg, spent, ours, owed)
     return DeadLetters(
@@ -66,6 +68,24 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
         pause=still,
         counted=True,
     )
+
+
+def _by_balance(ledger: Ledger, messages: int, waited: int | None, came: int | None) -> int:
+    """Completions of the batch that were dead-lettered, at least, where no line and no state tells which were recorded.
+
+    Of what arrived on the topic since the batch began each item that came back has one. All else is other batches' or came twice; it, and
+    what waited before, may be what was dead-lettered first.
+    """
+    recorded, back = ledger.counts[Stage.RECORDED], ledger.counts[Stage.RETURNED].least
+    if recorded.source == "batch state" or recorded.exact is not None or waited is None or came is None:
+        return 0
+    return min(max(messages - waited - max(came - back, 0), 0), back - recorded.least)
+
+
+def lost_on_the_way_back(ledger: Ledger, dead: DeadLetters) -> int:
+    """Items that came back once, and whose completions lie in the dead-letter topic; at least."""
+    unseen = ledger.gap(Stage.RETURNED)[1]
+    return 0 if unseen is None else max(dead.ours - unseen, 0)
 
 
 def missed(ledger: Ledger, leg: Leg) -> int:
@@ -123,7 +143,8 @@ def _mark(ledger: Ledger, leg: Leg, spent: Sequence[Life], ours: int, owed: int)
     """Name the dead-lettered: those whose tries are used up; all that are open, if all that is owed is dead-lettered."""
     if not ours:
         return
-    for life in spent[:ours] if ours < owed else open_on(ledger, leg):
+    open_ones = open_on(ledger, leg)
+    for life in open_ones if ours >= owed and ours >= len(open_ones) else spent[:ours]:
         life.dead_lettered = True
 
 

@@ -73,6 +73,10 @@ class Life:
     completion_failed: bool = False
     unrecorded: int = 0
     """How often the coordinator failed to record its completion."""
+    refused: bool = False
+    """It failed at the newest try that lines tell of."""
+    refused_after: bool = False
+    """And a line told before of that very try that the completion had come back: a later one that went well would show."""
     dead_lettered: bool = False
     """It lies in a dead-letter topic and does not come back by itself."""
 
@@ -277,13 +281,16 @@ class Ledger:
 
     @property
     def done(self) -> int:
-        """Items that are done, at least: what is recorded, or where neither batch state nor lines count that, what came back."""
+        """Items that are done, at least: what is recorded, or where neither batch state nor lines count that, what came back and was
+        neither refused since nor dead-lettered."""
         if not self.counts:
             return 0
         recorded = self.counts[Stage.RECORDED]
         if recorded.source == "batch state" or recorded.exact is not None:
             return recorded.least
-        return max(recorded.least, self.counts[Stage.RETURNED].least)
+        refused = sum(1 for x in self.lives if x.refused and x.stage is Stage.RETURNED)
+        back = self.counts[Stage.RETURNED].least - refused
+        return max(recorded.least, back if recorded.most is None else min(back, recorded.most))
 
     @property
     def done_most(self) -> int | None:

@@ -64,10 +64,12 @@ def _belongs(mark: Mark, attempt: Attempt, begin: datetime | None) -> bool:
 
 def lives_of(mine: Iterable[Mark], status: BatchStatus | None) -> dict[str, Life]:
     lives: dict[str, Life] = {}
+    came: dict[str, str] = {}
     for mark in mine:
         if not mark.item or mark.means not in GOT_TO:
             continue
         life = lives.setdefault(mark.item, Life(mark.item, first=mark.at))
+        _on_its_way_back(life, mark, came)
         stage = GOT_TO[mark.means]
         if ORDER[stage] > ORDER[life.stage]:
             life.stage = stage
@@ -89,6 +91,17 @@ def lives_of(mine: Iterable[Mark], status: BatchStatus | None) -> dict[str, Life
         life = lives.setdefault(name, Life(name))
         life.stage = Stage.RECORDED
     return lives
+
+
+def _on_its_way_back(life: Life, mark: Mark, came: dict[str, str]) -> None:
+    """Whether its newest try to be recorded failed. `came`: what came back since its last failure, with the trace of that call, where
+    lines have one."""
+    if mark.means is Means.RECORD_ERROR:
+        life.refused = True
+        life.refused_after = came.pop(life.name, None) == mark.trace
+    elif mark.means in (Means.RETURNED_ITEM, Means.RECORDED_ITEM):
+        came[life.name] = mark.trace
+        life.refused = life.refused_after = False
 
 
 def activity_of(marks: Iterable[Mark]) -> dict[str, datetime]:

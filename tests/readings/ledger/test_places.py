@@ -19,6 +19,7 @@ from diagnostics.evidence.model import (
     Mark,
     Means,
     Point,
+    PublishCounts,
     Series,
     Stage,
     SubscriptionConfig,
@@ -104,6 +105,71 @@ def test_completions_that_could_not_be_recorded_are_dead_lettered_on_the_way_bac
     ledger = build(evidence(BATCH, items(*came, *failed), status, *way_back), PROFILE)
     assert ledger.done == 2, "what the batch state counts, not what came back"
     assert (ledger.dead_at(Stage.RETURNED), ledger.dead_at(Stage.RECORDED)) == (0, 1)
+
+
+def came_back(*tries: tuple[str, int, bool]) -> list[Mark]:
+    """Lines of a coordinator that says when a completion comes and when it could not be recorded, and of a good end nothing: by item, at
+    which minute, and whether it failed."""
+    done = [mark(m, 1, i) for i in dict.fromkeys(t[0] for t in tries) for m in (Means.STARTED_ITEM, Means.DONE_ITEM)]
+    lines = []
+    for item, minute, failed in tries:
+        call = f"{item}{minute}"
+        lines.append(replace(mark(Means.RETURNED_ITEM, minute, item), trace=call))
+        lines += [replace(mark(Means.RECORD_ERROR, minute + 0.1, item), trace=call)] if failed else []
+    return [*done, *lines]
+
+
+def on_topic(count: float) -> Legged:
+    points = (Point(start=START, end=START + timedelta(minutes=3), value=count),)
+    counted = PublishCounts(source=SOURCE, messages=(Series(points=points),), requests=())
+    return (PublishCounts.__name__, Leg.COMPLETION), counted
+
+
+def test_by_the_log_alone_what_was_refused_and_dead_lettered_is_not_done() -> None:
+    marks = items(*came_back(("a", 2, False), ("b", 2, False), *(("c", 2 + n, True) for n in range(5))))
+    way_back = (subscription(Leg.COMPLETION), dead(1, Leg.COMPLETION, 8), waiting(0, leg=Leg.COMPLETION))
+    ledger = build(evidence(BATCH, marks, *way_back), PROFILE)
+    assert (ledger.done, ledger.counts[Stage.RECORDED].most) == (2, 2)
+    assert (ledger.dead(Leg.COMPLETION).ours, ledger.dead_at(Stage.RECORDED)) == (1, 1)
+    assert [x.name for x in ledger.lives if x.dead_lettered] == ["c"]
+
+
+def test_by_the_log_alone_what_was_refused_at_last_is_not_done_and_a_later_try_may_be() -> None:
+    refused = build(evidence(BATCH, items(*came_back(("a", 2, False), ("b", 2, True)))), PROFILE)
+    assert (refused.done, refused.counts[Stage.RECORDED].most) == (1, 1)
+    assert not any(x.dead_lettered for x in refused.lives)
+    again = build(evidence(BATCH, items(*came_back(("a", 2, False), ("b", 2, True), ("b", 3, False)))), PROFILE)
+    assert again.done == 2
+
+
+def test_a_failure_of_which_no_line_told_that_it_came_back_bounds_nothing() -> None:
+    """The coordinator may say so at a good end alone, and this may be a second copy."""
+    lines = came_back(("a", 2, False), ("b", 2, False))
+    ledger = build(evidence(BATCH, items(*lines, replace(mark(Means.RECORD_ERROR, 5, "b"), trace="copy"))), PROFILE)
+    assert (ledger.done, ledger.done_most) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("arrived", "waited", "gone", "done"),
+    [
+        (3, 0, 2, 1),  # each that arrived is one that came back: two of them lie in the dead-letter topic
+        (5, 0, 2, 3),  # two more than came back: other batches', or second copies
+        (4, 0, 2, 2),
+        (3, 2, 2, 3),  # as many waited before it began
+        (3, 0, 9, 0),
+    ],
+)
+def test_where_no_line_tells_what_was_recorded_the_dead_lettered_are_counted(
+    arrived: int, waited: int, gone: int, done: int
+) -> None:
+    marks = items(*came_back(("a", 2, False), ("b", 2, False), ("c", 2, False)))
+    way_back = (subscription(Leg.COMPLETION), dead(gone, Leg.COMPLETION, 8), waiting(0, waited, Leg.COMPLETION))
+    ledger = build(evidence(BATCH, marks, on_topic(arrived), *way_back), PROFILE)
+    assert ledger.done == done
+    assert ledger.dead_at(Stage.RECORDED) == 3 - done
+    recorded = mark(Means.RECORDED_ITEM, 3, "a")
+    known = build(evidence(BATCH, items(*marks.marks, recorded), on_topic(arrived), *way_back), PROFILE)
+    assert known.done == 1, "where lines tell what was recorded, no counter does"
 
 
 def test_failing_retries_are_no_progress() -> None:
