@@ -17,12 +17,14 @@ from msgspec import Struct
 from diagnostics.conclude.diagnosis import Diagnosis, State
 from diagnostics.evidence.model import (
     BatchStatus,
+    Evidence,
     EvidenceSet,
     Leg,
     ReceiverCapacity,
     Stage,
     SubscriptionConfig,
     Unseen,
+    Why,
 )
 from diagnostics.steps import progress
 from diagnostics.steps.words import span
@@ -61,6 +63,8 @@ class Glance(Struct, frozen=True, kw_only=True):
     judge_at: datetime | None = None
     """If nothing gets further until then, it stalls."""
     says: str = ""
+    not_seen: tuple[str, ...] = ()
+    """What could not be read at this look, or not whole: what it would have told is in none of these figures."""
 
     @property
     def left(self) -> int | None:
@@ -76,8 +80,9 @@ class Glance(Struct, frozen=True, kw_only=True):
 def glance(diagnosis: Diagnosis, evidence: EvidenceSet, before: Sequence[Sample]) -> Glance:
     """What this look and the earlier ones say together; `before` are those of the same batch, oldest first."""
     batch, now = diagnosis.batch, evidence.now
+    gaps = _gaps(evidence)
     if batch is None:
-        return Glance(at=now, batch="", state=diagnosis.state, says=_says(diagnosis))
+        return Glance(at=now, batch="", state=diagnosis.state, says=_says(diagnosis), not_seen=gaps)
     looks = (*before, *([Sample(now, batch.done)] if batch.done is not None else []))
     times = sorted(i.last for i in diagnosis.items if i.last and i.stage in BACK) or _returns(looks)
     newest = max(filter(None, (batch.last_progress, *times[-1:])), default=None)
@@ -99,7 +104,19 @@ def glance(diagnosis: Diagnosis, evidence: EvidenceSet, before: Sequence[Sample]
         newest_progress=newest,
         judge_at=judge_at if state is State.RUNNING else None,
         says=_stalled(now, newest, patience) if state is State.STALLED else _says(diagnosis),
+        not_seen=gaps,
     )
+
+
+def _gaps(evidence: EvidenceSet) -> tuple[str, ...]:
+    """Why something was not read, each reason once. What nobody named is no gap."""
+    unseen = [gap.says for gap in evidence.unseen() if gap.why not in (Why.NOT_CONFIGURED, Why.NOT_ASKED)]
+    cut = [
+        f"only part of it was read: {found.source.note or found.source.source}"
+        for _, found in evidence.items()
+        if isinstance(found, Evidence) and not found.source.complete
+    ]
+    return tuple(dict.fromkeys((*unseen, *cut)))
 
 
 def drain(

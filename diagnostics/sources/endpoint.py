@@ -60,13 +60,14 @@ def live_start(
     session: Session, pipeline: PipelineProfile, leg: Leg, config: SubscriptionConfig, service: ServiceConfig
 ) -> LiveStart:
     url = _health_url(pipeline, leg, service)
+    token = minting = ""
     try:
         token = _push_token(session, config)
-    except NotSeen:
-        token = ""
+    except NotSeen as failed:
+        minting = "" if failed.why is Why.NOT_CONFIGURED else failed.says
     calls = tuple(_call(session, url, token) for _ in range(REPEATS))
     by_hand = command("for i in 1 2 3; do curl -so /dev/null -w {form} {url}; done", form=TIMED, url=url)
-    return LiveStart(source=provenance(session, "live call", url, by_hand), calls=calls)
+    return LiveStart(source=provenance(session, "live call", url, by_hand), calls=calls, minting=minting)
 
 
 def _health_url(pipeline: PipelineProfile, leg: Leg, service: ServiceConfig) -> str:

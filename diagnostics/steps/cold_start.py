@@ -185,11 +185,17 @@ def _switched_off(seen: _Seen) -> Finding:
 
 
 def _live(seen: _Seen, live: LiveStart) -> Finding:
+    """What the calls from here tell. One that did not get in may have started nothing, and its time says nothing of a start."""
     first, *rest = live.calls
+    got_in = 200 <= first.status < 400
     warm = f", then {latency(rest[-1].latency_s)}" if rest else ""
+    without = f" without a token ({live.minting})" if live.minting else ""
+    answer = f"answered {first.status}" if first.status else "was not answered"
     return LIVE.says(
-        Status.OK,
-        f"live first call {latency(first.latency_s)} ({first.status}){warm}",
+        Status.OK if got_in else Status.UNKNOWN,
+        f"live first call {latency(first.latency_s)} ({first.status}){warm}"
+        if got_in
+        else f"live first call{without} {answer}, so that what a start takes from here is not known",
         leg=seen.leg,
         subject=seen.service,
         rests_on=("LiveStart",),

@@ -595,11 +595,13 @@ def _waiting(
     age = max((s.last.value for s in backlog.oldest_age_s if s.last), default=0.0)
     born = backlog.source.as_of - timedelta(seconds=age)
     begin = ledger.started
+    untold = "" if begin else ledger.untold
     if born < begin - _SAMPLES if begin else age > LONGEST_DEADLINE_S:
         yield OLD_BACKLOG.says(
-            Status.WARNING,
+            Status.UNKNOWN if untold else Status.WARNING,
             f"{count(waits, 'message')} unacked, the oldest since {clock(born, now)} ({span(age)})"
-            + (", before this batch began" if begin else ""),
+            + (", before this batch began" if begin else "")
+            + (f"; whether a batch had begun before could not be seen: {untold}" if untold else ""),
             leg=leg,
             since=_grew(history, born),
             rests_on=("Backlog",),

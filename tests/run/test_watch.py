@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diagnostics.conclude.diagnosis import Batch, Diagnosis, State
-from diagnostics.evidence.model import BatchStatus, EvidenceSet, Provenance
+from diagnostics.evidence.model import BatchStatus, Evidence, EvidenceSet, ItemMarks, Key, Provenance, Unseen, Why
 from diagnostics.run.watch import Sample, drain, glance
 
 NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
@@ -66,3 +66,26 @@ def test_without_any_count_it_is_unknown_however_long(night: Diagnosis) -> None:
     said = msgspec.structs.replace(night, state=State.UNKNOWN, batch=Batch(id="b", started=NOW), items=())
     evidence = EvidenceSet({}, now=NOW + timedelta(hours=5), lookback=timedelta(days=7), since=NOW)
     assert glance(said, evidence, []).state is State.UNKNOWN
+
+
+def test_what_a_look_did_not_see_is_said_with_its_figures(night: Diagnosis) -> None:
+    """Also of a batch that is done: what hides may hide something else. What nobody named hides nothing."""
+    said = msgspec.structs.replace(
+        night, state=State.DONE, batch=Batch(id="b", started=NOW, expected=3, done=3), items=()
+    )
+    source = Provenance(source="application log", fetched_at=NOW, as_of=NOW, complete=False, note="the first 100 lines")
+    gaps: dict[Key, Evidence | Unseen] = {
+        ("SubscriptionConfig", None): Unseen(
+            what="SubscriptionConfig", why=Why.PERMISSION_DENIED, says="subscriptions.get is missing"
+        ),
+        ("ReceiverCapacity", None): Unseen(
+            what="ReceiverCapacity", why=Why.DEPENDS, says="subscriptions.get is missing"
+        ),
+        ("BatchStatus", None): Unseen(what="BatchStatus", why=Why.NOT_CONFIGURED, says="no place is named"),
+        ("ItemMarks", None): ItemMarks(source=source, since=NOW, marks=()),
+    }
+    evidence = EvidenceSet(gaps, now=NOW, lookback=timedelta(days=7), since=NOW)
+    told = glance(said, evidence, [])
+    assert told.state is State.DONE
+    assert told.not_seen == ("subscriptions.get is missing", "only part of it was read: the first 100 lines")
+    assert glance(said, EvidenceSet({}, now=NOW, lookback=timedelta(days=7), since=NOW), []).not_seen == ()

@@ -10,6 +10,8 @@ from diagnostics.evidence.model import (
     DeadLetterCounts,
     DeadLetterPolicy,
     Leg,
+    LiveCall,
+    LiveStart,
     LogRow,
     ReceiverCapacity,
     SubscriptionConfig,
@@ -190,3 +192,23 @@ def test_a_quota_that_was_used_up_earlier_is_told_in_the_past() -> None:
     told = said(COLD, pushes(remote_server_5xx={8: 3}, ack={2: 9}), log(row(8, 503, OUT_OF_QUOTA, instance="")))
     quota = one(cold_start.QUOTA, told)
     assert (quota.status, quota.until) == (Status.OK, ago(8))
+
+
+@pytest.mark.parametrize(
+    ("status", "minting", "told", "says"),
+    [
+        (200, "", Status.OK, "live first call 4.0 s (200), then 2.0 s"),
+        (403, "iam.serviceAccounts.getOpenIdToken is missing", Status.UNKNOWN, "without a token (iam.serviceAccounts.getOpenIdToken"),
+        (403, "", Status.UNKNOWN, "live first call answered 403"),
+        (404, "", Status.UNKNOWN, "is not known"),
+        (0, "", Status.UNKNOWN, "was not answered"),
+        (503, "", Status.UNKNOWN, "is not known"),
+    ],
+)  # fmt: skip
+def test_a_live_call_that_did_not_get_in_tells_nothing_of_a_start(
+    status: int, minting: str, told: Status, says: str
+) -> None:
+    calls = tuple(LiveCall(at=ago(0), status=status, latency_s=took) for took in (4.0, 2.0))
+    live = ("LiveStart", Leg.REQUEST), LiveStart(source=SOURCE, calls=calls, minting=minting)
+    found = one(cold_start.LIVE, said(capacity({}), pushes(ack={37: 2}), live))
+    assert found.status is told and says in found.says

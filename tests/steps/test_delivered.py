@@ -156,3 +156,13 @@ def test_answers_from_behind_it_are_told_by_the_receivers_own_log_where_there_is
     assert of(delivered.BALANCED, said(*some, passed_on, log(row(1, 403)))) == []
     found = one(delivered.BALANCED, said(*some, passed_on, unseen("RequestLog")))
     assert "by what is behind the load balancer" in found.says
+
+
+def test_whether_what_waits_is_older_than_a_batch_that_is_hidden_is_not_known() -> None:
+    """The same messages are no matter where the batch is seen to have begun before them."""
+    waits = (pushes(ack={1: 4}), backlog(3, BEGAN - 2))
+    assert not of(delivered.OLD_BACKLOG, findings(step, batch(10), *waits))
+    hidden = one(delivered.OLD_BACKLOG, findings(step, unseen("BatchMarks", None), *waits))
+    assert hidden.status is Status.UNKNOWN and "could not be seen: BatchMarks may not be read" in hidden.says
+    unnamed = one(delivered.OLD_BACKLOG, findings(step, *waits))
+    assert unnamed.status is Status.WARNING, "no batch is known of, and nothing is hidden"

@@ -18,7 +18,7 @@ from diagnostics.evidence.model import Unseen, Why
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.report import text
-from diagnostics.report.escape import clean_all
+from diagnostics.report.escape import clean, clean_all
 from diagnostics.run.investigate import Case, investigate
 from diagnostics.run.look import see
 from diagnostics.run.watch import Glance, Sample, glance
@@ -122,7 +122,8 @@ def _said(ended: Glance, whole: Diagnosis | None) -> int:
     elif terminal:
         counts = f"{'?' if ended.done is None else ended.done}/{'?' if ended.expected is None else ended.expected}"
         word = {State.DONE: "OK  done", State.RUNNING: "WARNING  time is over, still moving"}
-        output.answer(f"{word.get(ended.state, 'UNKNOWN  cannot tell')}: {ended.batch} {counts}\n")
+        gaps = "".join(f"not seen  {clean(says)}\n" for says in ended.not_seen)
+        output.answer(f"{word.get(ended.state, 'UNKNOWN  cannot tell')}: {clean(ended.batch)} {counts}\n{gaps}")
     if ended.state is State.FAILED:
         return int(whole.exit_code) if whole else int(Exit.FAULT)
     return int(ENDS[ended.state])

@@ -55,6 +55,8 @@ class LiveStart(Evidence, frozen=True, kw_only=True):
 
     per_leg: ClassVar[bool] = True
     calls: tuple[LiveCall, ...]
+    minting: str = ""
+    """Why the calls were made without a token; empty: they had one, or the subscription names no account for one."""
 
 
 class Peeked(Struct, frozen=True, kw_only=True):

@@ -183,15 +183,25 @@ def _unserved(
     share = sum(t.percent for t in settings.traffic if (t.revision or settings.latest_ready) == newest.name)
     if share:
         return  # a roll-out in steps
+    hidden = _unread(log, newest.created)
     yield NO_TRAFFIC.says(
-        Status.WARNING,
-        f"{made} gets none of the requests of {settings.name}; {runs.name} of {clock(runs.created, now)} serves",
+        Status.UNKNOWN if hidden else Status.WARNING,
+        f"{made} gets none of the requests of {settings.name}; {runs.name} of {clock(runs.created, now)} serves"
+        + (f"; whether somebody put traffic back on it could not be seen: {hidden}" if hidden else ""),
         leg=leg,
         since=newest.created,
-        rests_on=("ServiceConfig", "Revisions"),
+        rests_on=("ServiceConfig", "Revisions", *(("ChangeLog",) if hidden else ())),
         subject=about,
         tells=tells,
     )
+
+
+def _unread(log: ChangeLog | Unseen, made: datetime) -> str:
+    """Why a change of the service since its newest revision was made may not have been seen; empty: it would have been."""
+    if isinstance(log, Unseen):
+        return log.says
+    read_back = any(c.at <= made + _ONE_DEPLOY for c in log.changes)  # a log is read from its end
+    return "" if log.source.complete or read_back else log.source.note or "only part of the audit log was read"
 
 
 def _moved(log: ChangeLog | Unseen, service: str, made: datetime) -> datetime | None:
