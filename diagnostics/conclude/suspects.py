@@ -59,6 +59,7 @@ ABOUT: dict[str, tuple[str, ...]] = {
 
 OF_CAUSE: dict[str, tuple[str, ...]] = {
     "attempts-used-up": (SERVICE, SUBSCRIPTION, ACCOUNT, PROJECT),
+    "worker-lacks-a-right": (SERVICE, ACCOUNT, PROJECT),
     "push-token-missing": (SUBSCRIPTION, SERVICE),
     "push-token-not-minted": (ACCOUNT, PROJECT),
     "push-account-gone": (ACCOUNT,),

@@ -59,6 +59,10 @@ class Broken:
     """What was tried since then, and failed."""
     before: int
     """Items that had got through before."""
+    here: int = 0
+    """Of those, items of this batch that got through on the revision on which all fail now."""
+    instances: int = 0
+    """Containers in which they fail since then."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ class _Try:
     at: datetime
     reason: str
     revision: str = ""
+    instance: str = ""
 
     @property
     def who(self) -> _Who:
@@ -128,9 +133,8 @@ def _tries(marks: Iterable[Mark], ours: bool) -> Iterable[_Try]:
             taken[key] = mark.at
         elif mark.means is Means.FAILED_ITEM or mark.means in _GOOD:
             begin = taken.pop(key, mark.at)
-            yield _Try(
-                mark.item, ours, mark.means in _GOOD, begin, mark.at, mark.words.get("reason", ""), mark.revision
-            )
+            good, reason = mark.means in _GOOD, mark.words.get("reason", "")
+            yield _Try(mark.item, ours, good, begin, mark.at, reason, mark.revision, mark.instance)
 
 
 def _open(tries: Sequence[_Try]) -> list[Item]:
@@ -257,7 +261,16 @@ def _broken(
         return None
     tried = tuple(i for i in items if i.last >= since)
     before = len({t.who for t in good})
-    return Broken(since, max(i.last for i in tried), tried, before)
+    instances = {t.instance for t in tries if not t.good and t.at >= since and t.instance}
+    return Broken(since, max(i.last for i in tried), tried, before, _here(tries, since), len(instances))
+
+
+def _here(tries: Sequence[_Try], since: datetime) -> int:
+    """Items of this batch that got through on the one revision on which all fail since then."""
+    revisions = {t.revision for t in tries if not t.good and t.at >= since}
+    if len(revisions) != 1 or "" in revisions:
+        return 0
+    return len({t.who for t in tries if t.good and t.ours and t.revision in revisions})
 
 
 def _never(ledger: Ledger, pushes: PushCounts | Unseen) -> bool:

@@ -46,6 +46,7 @@ from diagnostics.readings.failing import Broken, Failing, Item, failing
 from diagnostics.readings.ledger import Ledger, Life
 from diagnostics.readings.ledger.lives import attribute
 from diagnostics.readings.owed import through
+from diagnostics.readings.reasons import denied, limited
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Subject, Telling, Where
 from diagnostics.steps.places import may_wait, places
@@ -80,8 +81,38 @@ class AllFail(Tells, frozen=True, kw_only=True):
     failed: int
     tried: int
     before: int
+    denied: int = 0
+    """Of those that failed, items whose reason is that a right is lacking."""
+    limited: int = 0
+    """Items whose reason is a rate or a quota."""
+    here: int = 0
+    """Items of the batch that got through before on the very revision on which all fail now."""
+    instances: int = 0
+    """Containers in which they fail: in one alone, it may be that one."""
+    reason: str = ""
+    """The most frequent one; empty: their lines tell none."""
     picked_from: int = 0
     """Items of the batch of which a gate let only the lesser part through: what is left is no fair sample. 0: it did not."""
+
+
+def lacks_a_right(told: AllFail) -> float:
+    """Over 0: most fail for want of a right."""
+    return 2 * told.denied - told.failed
+
+
+def is_limited(told: AllFail) -> float:
+    """Over 0: most fail over a rate or a quota."""
+    return 2 * told.limited - told.failed
+
+
+def worked_here(told: AllFail) -> float:
+    """Over 0: nothing says that it is a right or a quota, and items of the batch got through on this very revision."""
+    return told.here if max(lacks_a_right(told), is_limited(told)) <= 0 else 0
+
+
+def unclear(told: AllFail) -> float:
+    """Over 0: none of these."""
+    return 1 if max(lacks_a_right(told), is_limited(told), worked_here(told)) <= 0 else 0
 
 
 class Unreadable(Tells, frozen=True, kw_only=True):
@@ -487,6 +518,11 @@ def _all_fail(seen: _Seen, broken: Broken) -> Finding:
             failed=len(broken.items),
             tried=len(broken.items),
             before=broken.before,
+            denied=sum(denied(i.reason) for i in broken.items),
+            limited=sum(limited(i.reason) for i in broken.items),
+            here=broken.here,
+            instances=broken.instances,
+            reason=next((r for r, _ in Counter(i.reason for i in broken.items if i.reason).most_common(1)), "")[:120],
             picked_from=_picked_from(seen.ledger),
         ),
     )

@@ -26,6 +26,8 @@ COUNTED = "counted otherwise"
 WEAK = "weak"
 """A person would see it; the diagnosis does not yet."""
 
+FAILS = "every-item-fails|worker-lacks-a-right|downstream-limits-worker|downstream-fails"
+"""Causes by which every item fails in the program."""
 DIES = "worker-crashing|environment-lost-in-deploy|out-of-memory|server-timeout-kills-work|liveness-probe-kills"
 """Causes by which containers go away."""
 
@@ -71,7 +73,7 @@ KNOWN = (
         "as unexplained (so many 400 by the application itself), and not named",
     ),
     Known(
-        rf"^not named (every-item-fails|{DIES}|processed\.errors|completions-not-recorded)",
+        rf"^not named ({FAILS}|{DIES}|processed\.errors|completions-not-recorded)",
         r"no-grant|refuses-completions|completion-topic|completions-cannot|out-of-memory|no-dead-letter-topic",
         f"{UNDECIDED}: few of the batch's items reach the second failure before the first has them, and their answers are of one class; "
         "what was answered is printed",
@@ -123,7 +125,7 @@ KNOWN = (
         f"{WEAK}: what was dropped or went elsewhere before is given to what stands in the way now",
     ),
     Known(
-        r"^role (completion-topic-missing@completion|every-item-fails@request|max-instances-saturated@request) blocks",
+        rf"^role (completion-topic-missing@completion|({FAILS})@request|max-instances-saturated@request) blocks",
         r"skipped-without-completion|attempts-used-up|late-but-work-done",
         f"{COUNTED}: the items are held by both in turn; the tallies count the one that each met last",
     ),

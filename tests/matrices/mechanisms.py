@@ -126,6 +126,9 @@ MECHANISMS: dict[str, Mechanism] = {
     "worker-crashing": Mechanism(STUCK | {Place.NOT_STARTED}, r"Cloud Run (?!504)5\d\d", unheard=True),
     "poison-retry-storm": Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=True, also=lambda i: not i.refused),
     "every-item-fails": Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=False, also=lambda i: not i.refused),
+    "worker-lacks-a-right": Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=False, also=lambda i: not i.refused),
+    "downstream-limits-worker": Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=False, also=lambda i: not i.refused),
+    "downstream-fails": Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=False, also=lambda i: not i.refused),
     "completion-topic-missing": Mechanism(
         frozenset({Place.WAITING, Place.DEAD_LETTERED, Place.UNPUBLISHED, Place.ELSEWHERE}),
         also=lambda i: (bool(i.refused) and i.at != "request unpublished") or i.at == "completion elsewhere",

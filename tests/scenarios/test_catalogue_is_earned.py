@@ -135,6 +135,7 @@ DELIBERATE = {
     "poison-retry-storm: requires without delivered.acked, peeked": "likewise",
     "poison-retry-storm: decisive without peeked": "likewise",
     "every-item-fails: requires without processed.crashing": "a crash that also leaves error lines is one fault, not two",
+    "downstream-fails: requires without processed.crashing": "likewise",
 }
 """Conditions that no scenario needs, by the begin of their description, and why they stay."""
 

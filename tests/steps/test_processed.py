@@ -324,6 +324,26 @@ def test_the_reason_of_a_crash_is_not_what_a_container_that_went_on_complained_o
     assert f"the last at {ago(3):%H:%M}Z: {reason}" in dead.says
 
 
+def on(revision: str, instance: str, *of: Mark) -> list[Mark]:
+    return [structs.replace(m, revision=revision, instance=instance) for m in of]
+
+
+@pytest.mark.parametrize(("before", "here"), [("w-1", 8), ("w-0", 0), ("", 0)])
+def test_what_had_worked_on_the_same_revision_is_told_from_what_never_did(before: str, here: int) -> None:
+    fails = [
+        *on("w-1", "i1", *failed("a", 15, 10, 5), *failed("b", 15, 10, 5)),
+        *on("w-1", "i2", *failed("c", 14, 9, 4)),
+    ]
+    told = said(
+        log(row(1, 500)),
+        pushes(ack={24: 8}, remote_server_5xx={4: 9}),
+        platform(),
+        items=lines(*on(before, "i1", *EIGHT), *fails),
+    )
+    broken = one(processed.ALL_FAIL, told)
+    assert (broken.numbers["before"], broken.numbers["here"], broken.numbers["instances"]) == (8, here, 2)
+
+
 MEMORY, KILLED, EXITED = (
     "Memory limit of 512 MiB exceeded with 520 MiB used.",
     "Container terminated on signal 9.",

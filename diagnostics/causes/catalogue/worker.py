@@ -7,6 +7,8 @@ from diagnostics.steps import dead_letter, delivered, peeked, processed, request
 _RARE = 9
 """So many got through for each that fails: had the receiver broken at some moment, it would hardly be before the very last of ten."""
 
+_OF_FAILURES = (dead_letter.TOPIC_MISSING, processed.REPEATS, processed.ERRORS)
+"""What it does to messages when every item fails."""
 _OF_DEATHS = (
     dead_letter.TOPIC_MISSING,
     requested.FAILED,
@@ -53,16 +55,48 @@ CAUSES = (
         title="Every item fails in the receiver",
         says="all {failed} items that came round failed and nothing was acked: the worker or what it calls is broken, not the messages",
         stage=Stage.PROCESSED,
-        requires=all_of(Has(processed.ALL_FAIL), none_of(Has(processed.CRASHING))),
+        requires=all_of(Over(processed.ALL_FAIL, processed.unclear, 0), none_of(Has(processed.CRASHING))),
         # Of the few that a gate let through, all may be such as no worker can do.
         decisive=none_of(Over(processed.ALL_FAIL, lambda told: told.picked_from, 0)),
         overturned_by=(PushCounts,),
-        effects=(
-            dead_letter.TOPIC_MISSING,
-            processed.REPEATS,
-            processed.ERRORS,
-        ),
+        effects=_OF_FAILURES,
         next=("pubsub-diag runbook show every-item-fails", "pubsub-diag changes --leg {leg}"),
+    ),
+    Cause(
+        code="worker-lacks-a-right",
+        family="worker",
+        title="What the worker calls denies it a right",
+        says="all {failed} items that came round failed because what the worker calls denies it a right: {reason}",
+        stage=Stage.PROCESSED,
+        requires=Over(processed.ALL_FAIL, processed.lacks_a_right, 0),
+        decisive=ALWAYS,
+        overturned_by=(PushCounts,),
+        effects=_OF_FAILURES,
+        next=("pubsub-diag runbook show worker-lacks-a-right", "pubsub-diag changes --leg {leg}"),
+    ),
+    Cause(
+        code="downstream-limits-worker",
+        family="worker",
+        title="What the worker calls takes no more of its calls",
+        says="all {failed} items that came round failed because what the worker calls has a rate or a quota, and it is used up: {reason}",
+        stage=Stage.PROCESSED,
+        requires=Over(processed.ALL_FAIL, processed.is_limited, 0),
+        decisive=ALWAYS,
+        overturned_by=(PushCounts,),
+        effects=_OF_FAILURES,
+        next=("pubsub-diag runbook show downstream-limits-worker",),
+    ),
+    Cause(
+        code="downstream-fails",
+        family="worker",
+        title="What the worker calls has begun to fail",
+        says="{here} items of the batch got through on this very revision, and since then all {failed} fail: what it calls is broken",
+        stage=Stage.PROCESSED,
+        requires=all_of(Over(processed.ALL_FAIL, processed.worked_here, 0), none_of(Has(processed.CRASHING))),
+        decisive=Over(processed.ALL_FAIL, lambda told: told.instances, 1),
+        overturned_by=(PushCounts, ItemMarks),
+        effects=_OF_FAILURES,
+        next=("pubsub-diag runbook show downstream-fails",),
     ),
     Cause(
         code="worker-crashing",
