@@ -98,14 +98,10 @@ _ENDS = frozenset({Means.DONE_ITEM, Means.SKIPPED_ITEM, Means.FAILED_ITEM})
 def at_work(marks: Iterable[Mark], as_of: datetime, gone: Set[str]) -> list[float]:
     """For each item that a container took up and of which no line tells an end since: the longest that one has been at it, in seconds,
     longest first. Containers that are `gone` work on nothing."""
-    begun: dict[tuple[str, str], datetime] = {}
+    begun: dict[str, dict[str, datetime]] = {}
     for mark in sorted(marks, key=lambda m: m.at):
         if mark.means in _STARTS and mark.instance not in gone:
-            begun.setdefault((mark.item, mark.instance), mark.at)
+            begun.setdefault(mark.item, {}).setdefault(mark.instance, mark.at)
         elif mark.means in _ENDS:
-            for key in [key for key in begun if key[0] == mark.item]:
-                del begun[key]
-    longest: dict[str, float] = {}
-    for (item, _), since in begun.items():
-        longest[item] = max(longest.get(item, 0.0), (as_of - since).total_seconds())
-    return sorted(longest.values(), reverse=True)
+            begun.pop(mark.item, None)
+    return sorted(((as_of - min(since.values())).total_seconds() for since in begun.values()), reverse=True)
