@@ -66,6 +66,7 @@ OF_CAUSE: dict[str, tuple[str, ...]] = {
     "iap-in-front": (SERVICE,),
     "ingress-closed": (SERVICE,),
     "default-url-off": (SERVICE, SUBSCRIPTION),
+    "service-gone": (SERVICE,),
 }
 """The same of a cause that is about other things than its family: whatever refuses pushes uses up their attempts."""
 

@@ -155,8 +155,9 @@ def cold_start(
     told = answers(log, ledger.started or now - timedelta(hours=1))
     seen = _Seen(leg, ledger, now, settings, pushes, capacity, told)
     if settings.manual_instances == 0:
-        yield _switched_off(seen)
-    yield from _turned_away(seen, subscription)
+        yield _switched_off(seen)  # what is turned away then is not too much for the instances: there are to be none
+    else:
+        yield from _turned_away(seen, subscription)
     yield from _out_of_quota(seen, subscription)
     if isinstance(capacity, Unseen):
         yield UNSEEN.says(

@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
+
 from diagnostics.evidence.model import (
     DELETED_TOPIC,
     AckCounts,
     Backlog,
     By,
+    Change,
     ChangeLog,
     DeadLetterCounts,
+    DeliveryHealth,
     Leg,
     ProjectInfo,
     ProjectSubscriptions,
@@ -56,11 +60,18 @@ SUBSCRIPTION_MISSING = Code(
     "routed.subscription_missing", Stage.ROUTED, "the subscription does not exist", Kind.MECHANISM
 )
 EXPIRED = Code("routed.expired", Stage.ROUTED, "the subscription expired for inactivity", Kind.MECHANISM)
+DELETED = Code("routed.deleted", Stage.ROUTED, "somebody deleted the subscription", Kind.MECHANISM)
+BY_ANOTHER = Code(
+    "routed.by_another", Stage.ROUTED, "another subscription than the profile's pushes to the service", Kind.MECHANISM
+)
 DETACHED = Code("routed.detached", Stage.ROUTED, "the subscription is detached from its topic", Kind.MECHANISM)
 ORPHAN = Code("routed.orphan", Stage.ROUTED, "the subscription's topic was deleted", Kind.MECHANISM)
 OTHER_TOPIC = Code("routed.other_topic", Stage.ROUTED, "the subscription belongs to another topic", Kind.MECHANISM)
 NOT_PUSH = Code("routed.not_push", Stage.ROUTED, "the subscription does not push", Kind.MECHANISM)
 ENDPOINT = Code("routed.endpoint_elsewhere", Stage.ROUTED, "the push endpoint is no URL of the service", Kind.MECHANISM)
+SERVICE_GONE = Code(
+    "routed.service_gone", Stage.ROUTED, "the service that is to take the pushes does not exist", Kind.MECHANISM
+)
 ELSEWHERE = Code("routed.in_another_place", Stage.ROUTED, "pushes go to a service of the same name in another place")
 FILTERED = Telling(
     "routed.filtered", Stage.ROUTED, "the subscription's filter drops messages", Kind.MECHANISM, tells=Filtered
@@ -69,11 +80,17 @@ OUTLIVED = Code(
     "routed.outlived", Stage.ROUTED, "messages waited longer than the subscription keeps them", Kind.CONSEQUENCE
 )
 RESIDUE = Code("routed.residue", Stage.ROUTED, "messages left the subscription and nobody acked them", Kind.EFFECT)
+PURGED = Code("routed.purged", Stage.ROUTED, "a seek put away messages that nobody had acked", Kind.EFFECT)
+MADE_ANEW = Code(
+    "routed.made_anew", Stage.ROUTED, "the subscription was made anew, without what waited in the old one", Kind.EFFECT
+)
 SECOND_PUSH = Code(
     "routed.second_push", Stage.ROUTED, "a second subscription pushes to the same endpoint", Kind.MECHANISM
 )
 
 
+_VANISHED = (RESIDUE.name, PURGED.name, MADE_ANEW.name, OUTLIVED.name)
+"""What became of messages on a route that is right."""
 _LEAVE_OPEN = (FILTERED.name, ENDPOINT.name)
 """What, unknown or a warning, leaves it open whether what is published comes to the service."""
 
@@ -95,12 +112,13 @@ def routed(
     log: RequestLog | Unseen,
     pushes: PushCounts | Unseen,
     info: ProjectInfo | Unseen,
+    health: DeliveryHealth | Unseen,
     now: datetime,
 ) -> Iterator[Finding | Row]:
     """Reads the configuration and what a filter dropped; what was lost is counted from what the stage before let through, and is no
     more than the topic took."""
     lost = owed_here(ledger, leg, published)
-    seen = _Seen(leg, ledger, profile, topic, project, service, info, lost)
+    seen = _Seen(leg, ledger, profile, topic, project, service, info, lost, now)
     settings = subscription.settings
     if settings is None:
         found = list(_missing(seen, attached, changes))
@@ -111,10 +129,11 @@ def routed(
         came = max(lost, _only_pulled(seen, settings, changes, published))
         kept = max(came - sum(f.held for f in filtered), 0)  # what a filter drops is never pushed
         found = [*_settings(seen, settings, kept, log, changes), *filtered]
-        if not any(f.code in (ENDPOINT.name, NOT_PUSH.name) for f in found):
+        if not any(f.code in (ENDPOINT.name, SERVICE_GONE.name, NOT_PUSH.name) for f in found):
             found += _unmet_path(seen, settings, pushes, log, changes)
         if leg is Leg.REQUEST and not any(f.abnormal for f in found):
-            found += _residue(seen, settings, residue(ledger, now, published, pushes, acks, backlog), changes, now)
+            gone = residue(ledger, now, published, pushes, acks, backlog)
+            found += _residue(seen, settings, gone, changes, health, now)
         if not any(f.abnormal or f.status is Status.UNKNOWN for f in found):
             found.append(
                 ROUTED.says(
@@ -127,7 +146,7 @@ def routed(
             )
     yield from found
     broken = any(f.status is Status.FAULT for f in found)
-    vanished = all(f.code in (RESIDUE.name, OUTLIVED.name) for f in found if f.status is Status.FAULT)
+    vanished = all(f.code in _VANISHED for f in found if f.status is Status.FAULT)
     unsure = [f for f in found if f.code in _LEAVE_OPEN and f.status in (Status.UNKNOWN, Status.WARNING)]
     told = (Status.FAULT,) if broken else (Status.UNKNOWN, Status.WARNING) if unsure else (Status.OK,)
     yield Row(
@@ -155,6 +174,7 @@ class _Seen:
     info: ProjectInfo | Unseen
     lost: int
     """Items of the batch that a wrong route holds or loses, if there is one."""
+    now: datetime
 
     @property
     def dropped(self) -> int:
@@ -191,14 +211,14 @@ def _missing(seen: _Seen, attached: TopicSubscriptions | Unseen, changes: Change
     """The subscription does not exist: how it went, and whether another one pushes the topic's messages to the service."""
     named = seen.profile.leg(seen.leg)
     name = short(named.subscription if named and named.subscription else "?")
-    gone, since = _gone(changes, name)
+    code, how, since = _gone(changes, name)
     about = subjects.pushing(seen.profile, seen.leg)
-    yield seen.loses(SUBSCRIPTION_MISSING, f"subscription {name} does not exist{gone}", about, since)
-    if gone.startswith(": expired"):
-        yield seen.loses(EXPIRED, f"subscription {name} expired", about, since)
+    yield seen.loses(SUBSCRIPTION_MISSING, f"subscription {name} does not exist{how and f': {how}'}", about, since)
+    if code:
+        yield seen.loses(code, f"subscription {name}: {how}", about, since)
     others = _others(attached, seen.project, seen.service)
     if others:
-        yield SECOND_PUSH.says(
+        yield BY_ANOTHER.says(
             Status.WARNING,
             f"subscription {', '.join(map(short, others))} pushes to the service instead",
             leg=seen.leg,
@@ -218,7 +238,7 @@ def _where(
     dead-lettered."""
     codes = {f.code for f in found if f.status is Status.FAULT}
     kept = Where.WAITING if NOT_PUSH.name in codes else Where.RETRYING
-    if not codes <= {ENDPOINT.name, NOT_PUSH.name}:
+    if not codes <= {ENDPOINT.name, SERVICE_GONE.name, NOT_PUSH.name}:
         most = nowhere(ledger, leg) if owes else 0
         dropped = min(max((f.held for f in found), default=most), most)
         return {Where.DROPPED: dropped} if dropped else {}
@@ -271,6 +291,8 @@ def _settings(
         return
     if place := _other_place(seen, settings):
         yield _perhaps_there(seen, settings, place, kept, changes)
+    elif not isinstance(seen.service, Unseen) and seen.service.settings is None:
+        yield _no_service(seen, seen.service.name, about, kept, changes)
     elif wrong := _wrong_endpoint(seen, settings):
         yield seen.fault(ENDPOINT, wrong, about, 0 if _turned_away(seen, settings, log) else kept)
     yield from _twins(seen, settings)
@@ -332,16 +354,25 @@ _POINTS = frozenset({"CreateSubscription", "UpdateSubscription", "ModifyPushConf
 def _wrong_endpoint(seen: _Seen, settings: SubscriptionSettings) -> str:
     """Why the push endpoint is not where the service takes messages; empty where it is, or where that cannot be told."""
     service = seen.service
-    if isinstance(service, Unseen):
+    if isinstance(service, Unseen) or service.settings is None:
         return ""
-    if service.settings is None:
-        return f"Cloud Run service {service.name} does not exist"
     if elsewhere(settings, service.settings):
         return f"push endpoint {host_of(settings.push_endpoint)} is no URL of service {service.settings.name}"
     never = seen.lost > 0 and not acked(seen.ledger, seen.leg)
     if never and (wrong := _wrong_path(settings, seen.profile, seen.leg)):
         return f"pushes go to path {wrong}, and the service takes them at {_takes(seen.profile, seen.leg)}"
     return ""
+
+
+def _no_service(seen: _Seen, name: str, about: Subject | None, kept: int, changes: ChangeLog | Unseen) -> Finding:
+    """The service that the profile names does not exist, and when it was deleted, if the audit log tells."""
+    listed = () if isinstance(changes, Unseen) else changes.changes
+    deleted = [c for c in listed if c.ok and c.method == "DeleteService" and c.resource == f"services/{name}"]
+    if not deleted:
+        return seen.fault(SERVICE_GONE, f"Cloud Run service {name} does not exist", about, kept)
+    last = deleted[-1]
+    says = f"Cloud Run service {name} does not exist: {last.by} deleted it at {clock(last.at, seen.now)}"
+    return msgspec.structs.replace(seen.fault(SERVICE_GONE, says, about, kept), since=last.at)
 
 
 _SETS_PATH = frozenset({"ModifyPushConfig", "UpdateSubscription", "CreateSubscription"})
@@ -515,9 +546,15 @@ _TAKES_AWAY = frozenset(
 
 
 def _residue(
-    seen: _Seen, settings: SubscriptionSettings, gone: int, changes: ChangeLog | Unseen, now: datetime
+    seen: _Seen,
+    settings: SubscriptionSettings,
+    gone: int,
+    changes: ChangeLog | Unseen,
+    health: DeliveryHealth | Unseen,
+    now: datetime,
 ) -> Iterator[Finding]:
-    """What the balance of the route lacks, and who took it away, where the audit log tells: of a seek it has nothing."""
+    """What the balance of the route lacks, and who took it away, where the audit log tells. Of a seek it has nothing unless reads of
+    data are logged; Pub/Sub's own health score says that there was one."""
     if not gone:
         return
     begin = seen.ledger.started
@@ -527,24 +564,58 @@ def _residue(
         for c in listed
         if c.ok and c.method in _TAKES_AWAY and short(c.resource) == short(settings.name) and begin and c.at >= begin
     ]
-    who = ", ".join(f"{clock(c.at, now)} {c.method} by {c.by}" for c in made)
-    kept = timedelta(seconds=settings.retention_s)
-    outlived = bool(not made and begin and now - begin > kept)
-    why = f"since the batch began: {who}" if who else "a seek or purge leaves no trace, and takes away what waits"
-    if outlived:
-        why = f"the subscription keeps a message for {span(settings.retention_s)}, and they were not acked in that time"
+    code, why, since = _taken_by(settings, made, _sought(health, begin), begin, now)
     noun = seen.profile.item + "s"
-    yield (OUTLIVED if outlived else RESIDUE).says(
+    yield code.says(
         Status.FAULT,
         f"at least {gone} {noun} came to the topic and are gone from {short(settings.name)}: neither acked nor filtered nor "
         f"dead-lettered, and they wait no more; {why}",
         leg=seen.leg,
         bears=Bears.HOLDS,
         held=gone,
-        since=made[0].at if made else None,
+        since=since,
         subject=subjects.subscription(settings.name),
         rests_on=("PublishCounts", "PushCounts", "AckCounts", "Backlog", "DeadLetterCounts", "ItemMarks"),
     )
+
+
+def _taken_by(
+    settings: SubscriptionSettings, made: list[Change], sought: datetime | None, begin: datetime | None, now: datetime
+) -> tuple[Code, str, datetime | None]:
+    """What became of messages that are gone, why, and since when. `made`: what was done to the subscription since the batch began, as
+    the audit log tells; `sought`: when it was sought, as its health tells."""
+    if made:
+        who = ", ".join(f"{clock(c.at, now)} {c.method} by {c.by}" for c in made)
+        methods = {c.method for c in made}
+        code = MADE_ANEW if "CreateSubscription" in methods else PURGED if methods == {"Seek"} else RESIDUE
+        return code, f"since the batch began: {who}", made[0].at
+    kept = timedelta(seconds=settings.retention_s)
+    if begin and sought and sought - begin < kept:
+        says = (
+            f"the subscription was sought at about {clock(sought, now)}, which the audit log does not tell by default"
+        )
+        return PURGED, says, sought
+    if begin and now - begin > kept:
+        says = (
+            f"the subscription keeps a message for {span(settings.retention_s)}, and they were not acked in that time"
+        )
+        return OUTLIVED, says, None
+    return RESIDUE, "a seek or purge leaves no trace, and takes away what waits", None
+
+
+def _sought(health: DeliveryHealth | Unseen, begin: datetime | None) -> datetime | None:
+    """When the subscription was sought for the first time since then, by its delivery health: a seek spoils ten minutes of it, so one
+    before the batch may show in its first minutes, and begins earlier."""
+    if isinstance(health, Unseen) or begin is None:
+        return None
+    points = sorted(
+        (p for s in health.series if s.labels.get("criteria") == "seek_requests" for p in s.points), key=lambda p: p.end
+    )
+    before = [None, *points]
+    spoilt = (
+        p for last, p in zip(before, points, strict=False) if p.value < 1.0 and (last is None or last.value == 1.0)
+    )
+    return next((max(p.start, begin) for p in spoilt if p.end > begin), None)
 
 
 def _others(
@@ -563,17 +634,18 @@ def _others(
     return [s.name for s in attached_ones if is_own(target, host_of(s.push_endpoint))]
 
 
-def _gone(changes: ChangeLog | Unseen, name: str) -> tuple[str, datetime | None]:
-    """How the subscription went, if the audit log tells."""
+def _gone(changes: ChangeLog | Unseen, name: str) -> tuple[Code | None, str, datetime | None]:
+    """How the subscription went and when, if the audit log tells."""
     if isinstance(changes, Unseen):
-        return "", None
+        return None, "", None
     for change in reversed(changes.changes):
         if change.ok and short(change.resource) == name:
+            at = clock(change.at, changes.source.as_of)
             if "ExpireInactive" in change.method:
-                return f": expired for inactivity at {clock(change.at, changes.source.as_of)}", change.at
+                return EXPIRED, f"expired for inactivity at {at}", change.at
             if change.method == "DeleteSubscription":
-                return f": deleted at {clock(change.at, changes.source.as_of)} by {change.by}", change.at
-    return "", None
+                return DELETED, f"deleted at {at} by {change.by}", change.at
+    return None, "", None
 
 
 def elsewhere(settings: SubscriptionSettings, target: ServiceSettings) -> bool:

@@ -80,7 +80,7 @@ REFUSED_BY_IT = r"application (?!404|405)[45]\d\d"
 """A path that the program does not have is no failure of its work."""
 OVER = {"max-instances-saturated": "capacity-blip-drained"}
 """Causes that are told by another name once they hold nothing any more."""
-LEFT_OVER = ("attempts-used-up",)
+LEFT_OVER = ("attempts-used-up", "messages-outlived-retention")
 """Causes that account for what no other one does."""
 SHOWN_BY_ITEMS = ("filter-drops-messages",)
 """Causes whose configuration alone says nothing: there are filters that do their work."""
@@ -100,6 +100,15 @@ MECHANISMS: dict[str, Mechanism] = {
     "published-elsewhere": Mechanism(frozenset({Place.ELSEWHERE}), legs=REQUEST),
     "no-subscription-on-topic": Mechanism(LOST, must_stand=True),
     "subscription-not-attached": Mechanism(LOST, must_stand=True),
+    "subscription-expired": Mechanism(LOST, must_stand=True),
+    "subscription-deleted": Mechanism(LOST, must_stand=True),
+    "subscription-of-another-topic": Mechanism(LOST, must_stand=True),
+    "subscription-made-anew": Mechanism(LOST, legs=REQUEST),
+    "messages-purged": Mechanism(frozenset({Place.DROPPED}), legs=REQUEST),
+    "messages-outlived-retention": Mechanism(frozenset({Place.DROPPED}), legs=REQUEST),
+    "service-gone": Mechanism(STUCK, r"nobody unreachable|front end 404", must_stand=True),
+    "second-push-subscription": Mechanism(holds_nothing=True),
+    "scaled-to-zero-by-hand": Mechanism(STUCK, r"Cloud Run \d\d\d", must_stand=True),
     "filter-drops-messages": Mechanism(frozenset({Place.FILTERED})),
     "left-in-pull-mode": Mechanism(frozenset({Place.WAITING})),
     "push-endpoint-wrong": Mechanism(

@@ -73,9 +73,10 @@ def test_a_message_to_blame_is_told_from_a_worker_to_blame() -> None:
 
 def test_what_is_behind_something_else_is_there_and_holds_nothing() -> None:
     found = truth(f"{REVOKED}\n{UNSUBSCRIBED}")
-    assert held(found, "no-subscription-on-topic", "completion", "") == 0
-    assert borne_out(found, "no-subscription-on-topic", "completion", "")
-    assert not borne_out(found, "no-subscription-on-topic", "request", "")
+    assert held(found, "subscription-deleted", "completion", "") == 0
+    assert borne_out(found, "subscription-deleted", "completion", "")
+    assert not borne_out(found, "subscription-deleted", "request", "")
+    assert not borne_out(found, "no-subscription-on-topic", "completion", "")
 
 
 @pytest.mark.parametrize(
@@ -83,8 +84,8 @@ def test_what_is_behind_something_else_is_there_and_holds_nothing() -> None:
     [
         ("push-invoker-missing", "blocks", "request", ""),
         ("push-invoker-missing", "latent", "request", "it holds 20 items"),
-        ("no-subscription-on-topic", "latent", "completion", ""),
-        ("no-subscription-on-topic", "blocks", "completion", "it holds no item"),
+        ("subscription-deleted", "latent", "completion", ""),
+        ("subscription-deleted", "blocks", "completion", "it holds no item"),
         ("max-instances-saturated", "worsens", "request", "no item met it"),
         ("dead-letter-grants-missing", "latent", "request", ""),
         ("dead-letter-grants-missing", "blocks", "request", "it holds no item"),
@@ -96,7 +97,7 @@ def test_a_role_that_the_tallies_do_not_bear_out_is_wrong(code: str, role: str, 
 
 def test_what_is_confirmed_and_is_not_there_is_wrong() -> None:
     found = truth(f"{REVOKED}\n{UNSUBSCRIBED}")
-    there = told("no-subscription-on-topic", "latent", "completion")
+    there = told("subscription-deleted", "latent", "completion")
     done = told("done", "benign", "", "probable")
     wrong = told("worker-crashing", "latent")
     unsure = structs.replace(wrong, confidence="probable")

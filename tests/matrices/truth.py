@@ -12,11 +12,13 @@ from msgspec import Struct
 
 from diagnostics.lab import rights
 from diagnostics.lab.applications.plan import Attempt
+from diagnostics.lab.audit import ACTIVITY, SYSTEM_EVENT
 from diagnostics.lab.cloud_run import front_end
 from diagnostics.lab.fates import APPLICATION, CLOUD_RUN, FRONT_END, Fate, Met, Published
 from diagnostics.lab.http import Token
 from diagnostics.lab.lab import Lab
 from diagnostics.lab.model import Revision, Service, Subscription
+from diagnostics.lab.telemetry.store import Telemetry
 from diagnostics.lab.timeline import BatchRecord
 
 VERSION = 5
@@ -303,7 +305,7 @@ def _standing(lab: Lab) -> Iterable[str]:
     for leg, receiver in (("request", worker), ("completion", coordinator)):
         subscription = world.subscriptions.get(cast.subscriptions[leg])
         if subscription is None:
-            yield f"no-subscription-on-topic@{leg}"
+            yield f"{_went(lab, cast.subscriptions[leg])}@{leg}"
         else:
             yield from (f"{code}@{leg}" for code in _of_subscription(lab, subscription, receiver, leg))
         if receiver is not None:
@@ -316,10 +318,27 @@ def _standing(lab: Lab) -> Iterable[str]:
         yield "publish-failing"
 
 
+def _went(lab: Lab, name: str) -> str:
+    """How a subscription that is not there went, by the newest audit entry that is about its end."""
+    ends = {"InternalExpireInactiveSubscription": "subscription-expired", "DeleteSubscription": "subscription-deleted"}
+    assert isinstance(lab.recorder, Telemetry)
+    entries = [entry for log in (ACTIVITY, SYSTEM_EVENT) for entry in lab.recorder.log_entries(log) if entry.proto]
+    mine = (e.proto for e in sorted(entries, key=lambda e: e.timestamp) if e.proto)
+    methods = [
+        proto["methodName"].rpartition(".")[2]
+        for proto in mine
+        if proto["resourceName"].endswith(f"/subscriptions/{name}")
+    ]
+    told = [ends[method] for method in methods if method in ends]
+    return told[-1] if told else "no-subscription-on-topic"
+
+
 def _of_subscription(lab: Lab, held: Subscription, receiver: Service | None, leg: str) -> Iterable[str]:
     world = lab.world
     if held.detached or held.topic == DELETED:
         yield "subscription-not-attached"
+    elif held.topic != lab.cast.topics[leg]:
+        yield "subscription-of-another-topic"
     if held.filter and any(fate.end == "filtered" for fate in _fates(lab, leg)):
         yield "filter-drops-messages"
     if held.dead_letter_topic and not lab.broker._counts_attempts(held):
@@ -328,7 +347,13 @@ def _of_subscription(lab: Lab, held: Subscription, receiver: Service | None, leg
         yield "left-in-pull-mode"
         return
     if receiver is None:
+        yield "service-gone"
         return
+    if receiver.manual_instances == 0:
+        yield "scaled-to-zero-by-hand"
+    twins = (s for s in world.subscriptions.values() if s is not held and s.topic == held.topic)
+    if any(s.push.endpoint == held.push.endpoint for s in twins):
+        yield "second-push-subscription"
     endpoint = re.sub(r"^https://[^/]*---", "https://", held.push.endpoint)
     fronts = [f"https://{b.host}" for b in world.balancers.values() if b.service == receiver.name]
     if not any(endpoint == url + path for url in (*world.urls(receiver), *fronts) for path in _paths(leg)):

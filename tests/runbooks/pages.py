@@ -37,6 +37,7 @@ YOURS = {
     "BLOCKER": "batch_2026-02-07_1770460000",
     "REVISION": "work-worker-00042-abc",
     "SENDER": "work-coordinator",
+    "TWIN": "work-push-copy",
     "UNIQUE_ID": "104815162342108471049",
     "RUNTIME_ACCOUNT": "work-worker@my-project.iam.gserviceaccount.com",
     "ROLE": "roles/bigquery.dataEditor",

@@ -11,6 +11,7 @@ from diagnostics.evidence.model import (
     Change,
     ChangeLog,
     DeadLetterCounts,
+    DeliveryHealth,
     Leg,
     PublishCounts,
     PushCounts,
@@ -22,9 +23,15 @@ from tests.steps.built import SOURCE, ago, batch, done, findings, lines, log, of
 
 
 def told(
-    *methods: str, waits: float = 0, resource: str = "subscriptions/s", minutes: float = 30, kept_min: float = 9999
+    *methods: str,
+    waits: float = 0,
+    resource: str = "subscriptions/s",
+    minutes: float = 30,
+    kept_min: float = 9999,
+    health: dict[float, float] | None = None,
 ) -> list[Finding]:
-    """Ten came, three are done; of the rest so many wait. The subscription keeps a message for so many minutes."""
+    """Ten came, three are done; of the rest so many wait. The subscription keeps a message for so many minutes. `health`: its score for
+    seeks, by how many minutes ago."""
     key, config = subscription()
     assert isinstance(config, SubscriptionConfig) and config.settings
     config = replace(config, settings=replace(config.settings, retention_s=kept_min * 60))
@@ -45,6 +52,10 @@ def told(
             Backlog(source=SOURCE, undelivered=(series({0: waits}),), oldest_age_s=(), outstanding=()),
         ),
         (("DeadLetterCounts", Leg.REQUEST), DeadLetterCounts(source=SOURCE, series=())),
+        (
+            ("DeliveryHealth", Leg.REQUEST),
+            DeliveryHealth(source=SOURCE, series=(series(health or {}, criteria="seek_requests"),)),
+        ),
     )
 
 
@@ -81,12 +92,36 @@ def test_only_what_took_messages_away_since_the_batch_began_is_named(
     [
         (10, (), routed.OUTLIVED),
         (9999, (), routed.RESIDUE),
-        (10, ("Seek",), routed.RESIDUE),
+        (10, ("Seek",), routed.PURGED),
+        (9999, ("DeleteSubscription", "CreateSubscription"), routed.MADE_ANEW),
+        (9999, ("DetachSubscription",), routed.RESIDUE),
     ],
-    ids=["kept for ten minutes", "kept for a week", "somebody took them away"],
+    ids=["kept for ten minutes", "kept for a week", "somebody sought", "somebody made it anew", "somebody detached it"],
 )
 def test_what_waited_longer_than_the_subscription_keeps_it_is_lost_by_what_stopped_it(
     kept_min: float, methods: tuple[str, ...], code: Code
 ) -> None:
     found = one(code, told(*methods, kept_min=kept_min))
     assert (found.held, found.kind is Kind.CONSEQUENCE) == (7, code is routed.OUTLIVED)
+
+
+FINE = dict.fromkeys((60.0, 50.0, 45.0), 1.0)
+
+
+def test_a_seek_that_no_audit_log_has_shows_in_the_health_of_the_subscription() -> None:
+    found = one(routed.PURGED, told(health=FINE | {30: 0.4, 29: 0.0, 28: 0.0, 20: 1.0}))
+    assert (found.held, found.bears, found.since) == (7, Bears.HOLDS, ago(31))
+
+
+@pytest.mark.parametrize(
+    "health",
+    [FINE | {30: 1.0, 20: 1.0}, {48: 0.0, 45: 0.0, 39: 0.0, 35: 1.0, 20: 1.0}, {}],
+    ids=["none", "one before the batch", "not seen"],
+)
+def test_without_a_seek_since_the_batch_began_nobody_is_said_to_have_sought(health: dict[float, float]) -> None:
+    assert not of(routed.PURGED, told(health=health))
+
+
+def test_what_was_gone_before_the_seek_was_not_put_away_by_it() -> None:
+    late = told(kept_min=10, health=FINE | {20: 0.0})
+    assert of(routed.OUTLIVED, late) and not of(routed.PURGED, late)

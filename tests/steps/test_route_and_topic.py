@@ -251,7 +251,7 @@ def test_an_endpoint_that_was_set_to_another_place_lately_is_wrong_until_somethi
 
 @pytest.mark.parametrize("endpoint", ["https://w-1.us-west2.run.app/push", "https://w-aaaaaaaaaa-wl.a.run.app/push"])
 def test_a_service_that_is_not_where_its_address_says_is_missing(endpoint: str) -> None:
-    assert "w does not exist" in one(routed.ENDPOINT, at(endpoint, "")).says
+    assert "w does not exist" in one(routed.SERVICE_GONE, at(endpoint, "")).says
 
 
 def test_a_topic_of_another_project_is_told_by_its_full_name() -> None:

@@ -1,7 +1,7 @@
 """Services that are there too late, or not in sufficient number."""
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, all_of, any_of, ok
-from diagnostics.evidence.model import DeadLetterCounts, PushCounts, RequestLog, Stage
+from diagnostics.evidence.model import DeadLetterCounts, PushCounts, RequestLog, ServiceConfig, Stage
 from diagnostics.steps import cold_start, delivered
 from diagnostics.steps.finding import Bears
 
@@ -34,5 +34,17 @@ CAUSES = (
             RequestLog,
         ),
         benign=True,
+    ),
+    Cause(
+        code="scaled-to-zero-by-hand",
+        family="capacity",
+        title="The service is scaled to zero by hand",
+        says="the service is in manual scaling with no instance, so nobody is there to take the pushes",
+        stage=Stage.DELIVERED,
+        legs=BOTH,
+        requires=Has(cold_start.SWITCHED_OFF),
+        decisive=ALWAYS,
+        overturned_by=(ServiceConfig,),
+        next=("pubsub-diag runbook show scaled-to-zero-by-hand", "pubsub-diag changes --leg {leg}"),
     ),
 )

@@ -1,9 +1,26 @@
 """Messages that reach no subscription, or leave it for somewhere else."""
 
-from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, all_of, any_of
-from diagnostics.evidence.model import AckCounts, Backlog, Stage
+from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, NothingHolds, all_of, any_of, none_of
+from diagnostics.evidence.model import (
+    AckCounts,
+    Backlog,
+    ChangeLog,
+    DeadLetterCounts,
+    DeliveryHealth,
+    ItemMarks,
+    PlatformLines,
+    PublishCounts,
+    PushCounts,
+    ReceiverCapacity,
+    RequestLog,
+    ServiceConfig,
+    ServicePolicy,
+    Stage,
+    SubscriptionConfig,
+    TopicConfig,
+)
 from diagnostics.steps import routed
-from diagnostics.steps.finding import Status
+from diagnostics.steps.finding import Bears, Status
 
 CAUSES = (
     Cause(
@@ -13,9 +30,14 @@ CAUSES = (
         says="the topic has no subscription that pushes to the service, so what is published is lost",
         stage=Stage.ROUTED,
         legs=BOTH,
-        requires=all_of(Has(routed.SUBSCRIPTION_MISSING), Has(routed.NO_SUBSCRIPTION)),
+        requires=all_of(
+            Has(routed.SUBSCRIPTION_MISSING),
+            Has(routed.NO_SUBSCRIPTION),
+            none_of(Has(routed.EXPIRED), Has(routed.DELETED)),
+        ),
         decisive=ALWAYS,
-        effects=(routed.EXPIRED,),
+        # How it went, if it ever was there, the audit log tells.
+        overturned_by=(ChangeLog,),
         next=(
             "pubsub-diag runbook show no-subscription-on-topic",
             "pubsub-diag batch {batch} --items --missing -o json",
@@ -57,5 +79,120 @@ CAUSES = (
         requires=Has(routed.ENDPOINT),
         decisive=Has(routed.ENDPOINT, (Status.FAULT,)),
         next=("pubsub-diag runbook show push-endpoint-wrong", "pubsub-diag changes --leg {leg}"),
+    ),
+    Cause(
+        code="subscription-expired",
+        family="routing",
+        title="The subscription expired for want of use",
+        says="the subscription expired for inactivity, so what is published is lost",
+        stage=Stage.ROUTED,
+        legs=BOTH,
+        requires=Has(routed.EXPIRED),
+        decisive=Has(routed.NO_SUBSCRIPTION),
+        effects=(routed.SUBSCRIPTION_MISSING, routed.NO_SUBSCRIPTION),
+        next=("pubsub-diag runbook show subscription-expired", "pubsub-diag batch {batch} --items --missing -o json"),
+    ),
+    Cause(
+        code="subscription-deleted",
+        family="routing",
+        title="Somebody deleted the subscription",
+        says="somebody deleted the subscription, so what is published is lost",
+        stage=Stage.ROUTED,
+        legs=BOTH,
+        requires=Has(routed.DELETED),
+        decisive=Has(routed.NO_SUBSCRIPTION),
+        effects=(routed.SUBSCRIPTION_MISSING, routed.NO_SUBSCRIPTION),
+        next=("pubsub-diag runbook show subscription-deleted", "pubsub-diag changes --leg {leg}"),
+    ),
+    Cause(
+        code="subscription-of-another-topic",
+        family="routing",
+        title="The subscription belongs to another topic",
+        says="the subscription takes the messages of another topic, so what is published is lost",
+        stage=Stage.ROUTED,
+        legs=BOTH,
+        requires=Has(routed.OTHER_TOPIC),
+        # Where items come through all the same, the profile names the wrong topic.
+        decisive=Has(routed.OTHER_TOPIC, bears=(Bears.HOLDS,)),
+        overturned_by=(SubscriptionConfig, TopicConfig),
+        settled_by=("pubsub-diag published",),
+        next=("pubsub-diag runbook show subscription-of-another-topic",),
+    ),
+    Cause(
+        code="subscription-made-anew",
+        family="routing",
+        title="The subscription was made anew in the middle of the batch",
+        says="the subscription was deleted and made anew since the batch began: what waited in the old one is lost",
+        stage=Stage.ROUTED,
+        requires=Has(routed.MADE_ANEW),
+        decisive=ALWAYS,
+        overturned_by=(PublishCounts, PushCounts, AckCounts, Backlog, DeadLetterCounts, ItemMarks),
+        next=("pubsub-diag runbook show subscription-made-anew", "pubsub-diag changes"),
+    ),
+    Cause(
+        code="messages-purged",
+        family="routing",
+        title="A seek put the batch's messages away",
+        says="somebody sought the subscription forward: messages of the batch were put away without being worked on",
+        stage=Stage.ROUTED,
+        requires=Has(routed.PURGED),
+        decisive=ALWAYS,
+        overturned_by=(ChangeLog, PublishCounts, PushCounts, AckCounts, Backlog, DeadLetterCounts, ItemMarks),
+        next=("pubsub-diag runbook show messages-purged", "pubsub-diag batch {batch} --items --missing -o json"),
+    ),
+    Cause(
+        code="messages-outlived-retention",
+        family="routing",
+        title="Messages waited longer than the subscription keeps them",
+        says="what kept pushes from being acked is over, and the messages that waited for it were not kept so long",
+        stage=Stage.ROUTED,
+        requires=Has(routed.OUTLIVED, (Status.FAULT,), (Bears.HOLDS,)),
+        # As long as something still holds them it is to blame, and the loss follows from it.
+        decisive=NothingHolds(frozenset({Stage.ROUTED, Stage.DELIVERED, Stage.PROCESSED, Stage.RECORDED})),
+        overturned_by=(
+            ChangeLog,
+            DeliveryHealth,
+            PublishCounts,
+            PushCounts,
+            AckCounts,
+            Backlog,
+            DeadLetterCounts,
+            ItemMarks,
+            PlatformLines,
+            ReceiverCapacity,
+            RequestLog,
+            ServiceConfig,
+            ServicePolicy,
+            SubscriptionConfig,
+        ),
+        next=(
+            "pubsub-diag runbook show messages-outlived-retention",
+            "pubsub-diag batch {batch} --items --missing -o json",
+        ),
+    ),
+    Cause(
+        code="service-gone",
+        family="routing",
+        title="The service that takes the pushes does not exist",
+        says="the service does not exist, so nobody is there to take the pushes",
+        stage=Stage.ROUTED,
+        legs=BOTH,
+        requires=Has(routed.SERVICE_GONE),
+        # Where items come through all the same, the profile names the wrong service.
+        decisive=Has(routed.SERVICE_GONE, bears=(Bears.HOLDS,)),
+        overturned_by=(ServiceConfig,),
+        next=("pubsub-diag runbook show service-gone", "pubsub-diag changes --leg {leg}"),
+    ),
+    Cause(
+        code="second-push-subscription",
+        family="routing",
+        title="Two subscriptions push the same to one endpoint",
+        says="a second subscription pushes the same topic to the same endpoint, so each item is worked on twice",
+        stage=Stage.ROUTED,
+        legs=BOTH,
+        requires=Has(routed.SECOND_PUSH),
+        decisive=ALWAYS,
+        never_blocks=True,
+        next=("pubsub-diag runbook show second-push-subscription",),
     ),
 )

@@ -71,7 +71,7 @@ def route(
     now: datetime,
 ) -> Iterator[Finding]:
     """What `routed` finds in the configuration."""
-    traffic = dict.fromkeys(("acks", "backlog", "dead", "changes", "published", "log", "pushes"), _NOT_ASKED)
+    traffic = dict.fromkeys(("acks", "backlog", "dead", "changes", "published", "log", "pushes", "health"), _NOT_ASKED)
     said = routed(leg, ledger, profile, subscription, topic, attached, project, service, info=info, now=now, **traffic)
     yield from (f for f in said if not isinstance(f, Row))
 
