@@ -38,11 +38,18 @@ def residue(
     came, done = arrived(ledger, Leg.REQUEST, published), ledger.counts[Stage.PROCESSED].most
     if came is None or done is None or dead.could_wait is None or not dead.counted:
         return 0
-    assert isinstance(pushes, PushCounts) and isinstance(acks, AckCounts)
+    assert isinstance(pushes, PushCounts) and isinstance(acks, AckCounts) and isinstance(backlog, Backlog)
     begin = ledger.started - timedelta(minutes=1)
     pushed = round(
         max(total(pushes.series, begin, response_class="ack"), total(acks.series, begin, delivery_type="push"))
     )
     otherwise = round(total(acks.series, begin)) - round(total(acks.series, begin, delivery_type="push"))
     sent = min(ledger.counts[Stage.PUBLISHED].least, came)
-    return max(sent - max(done, pushed) - otherwise - dead.could_wait - dead.most, 0)
+    return max(sent - max(done, pushed) - otherwise - max(dead.could_wait, _just_waited(backlog)) - dead.most, 0)
+
+
+def _just_waited(backlog: Backlog) -> int:
+    """How many messages waited within the time that the other counters may lag behind the backlog, at most: what has left it since may
+    be counted nowhere yet."""
+    since = backlog.source.as_of - _LAG
+    return round(max((p.value for s in backlog.undelivered for p in s.points if p.end >= since), default=0))

@@ -29,9 +29,10 @@ def told(
     minutes: float = 30,
     kept_min: float = 9999,
     health: dict[float, float] | None = None,
+    waited: dict[float, float] | None = None,
 ) -> list[Finding]:
     """Ten came, three are done; of the rest so many wait. The subscription keeps a message for so many minutes. `health`: its score for
-    seeks, by how many minutes ago."""
+    seeks, `waited`: how many waited before, both by how many minutes ago."""
     key, config = subscription()
     assert isinstance(config, SubscriptionConfig) and config.settings
     config = replace(config, settings=replace(config.settings, retention_s=kept_min * 60))
@@ -49,7 +50,9 @@ def told(
         (("AckCounts", Leg.REQUEST), AckCounts(source=SOURCE, series=())),
         (
             ("Backlog", Leg.REQUEST),
-            Backlog(source=SOURCE, undelivered=(series({0: waits}),), oldest_age_s=(), outstanding=()),
+            Backlog(
+                source=SOURCE, undelivered=(series({**(waited or {}), 0: waits}),), oldest_age_s=(), outstanding=()
+            ),
         ),
         (("DeadLetterCounts", Leg.REQUEST), DeadLetterCounts(source=SOURCE, series=())),
         (
@@ -68,6 +71,12 @@ def test_it_holds_the_batch_and_clears_no_route() -> None:
 
 def test_what_waits_is_not_lost() -> None:
     assert [f.code for f in told(waits=7)] == [routed.ROUTED.name]
+
+
+@pytest.mark.parametrize(("minutes", "lost"), [(3, 0), (12, 7)])
+def test_what_left_the_backlog_just_now_may_be_counted_nowhere_yet(minutes: float, lost: int) -> None:
+    """Dead letters are visible minutes later than that they do not wait any more."""
+    assert sum(f.held for f in of(routed.RESIDUE, told(waited={minutes: 7}))) == lost
 
 
 @pytest.mark.parametrize(
