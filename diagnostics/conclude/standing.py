@@ -79,6 +79,8 @@ def status_of(command: str, state: State, ledger: Ledger, findings: Sequence[Fin
         return worst(f.status for f in findings)
     if _has(findings, created.ACTIVE_OTHER, statuses=(Status.OK,)) and state is State.FAILED:
         return Status.OK
+    if state is State.FAILED and _may_be_right(findings, verdict):
+        return Status.UNKNOWN
     if verdict.held or state in (State.STALLED, State.FAILED):
         return Status.FAULT
     if state is not State.DONE and any(f.status is Status.FAULT and f.bears is Bears.HOLDS for f in findings):
@@ -88,6 +90,13 @@ def status_of(command: str, state: State, ledger: Ledger, findings: Sequence[Fin
     if doubts(findings):
         return Status.UNKNOWN
     return Status.WARNING if any(f.abnormal for f in findings) else Status.OK
+
+
+def _may_be_right(findings: Sequence[Finding], verdict: Verdict) -> bool:
+    """Whether nothing is wrong but that a start was refused for the sake of another batch of which it could not be seen whether it gets
+    further: if it does, the refusal is right."""
+    unseen = _has(findings, created.STALE_OPEN, statuses=(Status.UNKNOWN,))
+    return unseen and not verdict.blocking and all(f.code == requested.REFUSED.name for f in verdict.nameless)
 
 
 def worst(statuses: Iterable[Status]) -> Status:

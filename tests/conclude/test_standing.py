@@ -13,11 +13,11 @@ from diagnostics.causes.match import Match
 from diagnostics.causes.model import Cause, Confidence, Has, Role
 from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude.diagnosis import State
-from diagnostics.conclude.standing import forecast, lost_once, reasons, state_of, stopped_at
+from diagnostics.conclude.standing import forecast, lost_once, reasons, state_of, status_of, stopped_at
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.ledger.ledger import Count, Life
-from diagnostics.steps import delivered, processed, progress
+from diagnostics.steps import created, delivered, processed, progress, requested
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Row, Status
 
 NOW = datetime(2026, 2, 8, 14, 1, tzinfo=UTC)
@@ -257,3 +257,22 @@ def test_a_setting_and_what_pushes_meet_by_it_are_one_trouble() -> None:
     assert reasons([late, apart]) == [late, apart], "a latent setting of another step accounts for nothing"
     elsewhere = msgspec.structs.replace(silent, leg=Leg.COMPLETION)
     assert reasons([ingress, elsewhere]) == [ingress, elsewhere]
+
+
+def test_a_start_that_was_refused_for_a_batch_that_is_hidden_may_have_been_refused_rightly() -> None:
+    """Where that batch is seen to get further, all is well: to see less is no fault."""
+    refused = requested.REFUSED.says(
+        Status.FAULT, "answered 409", bears=Bears.HOLDS, tells=requested.Blocked(blocker="other")
+    )
+    hidden = created.STALE_OPEN.says(
+        Status.UNKNOWN, "its progress could not be seen", bears=Bears.HOLDS, tells=created.InTheWay(blocker="other")
+    )
+    gate = requested.NOT_READY.says(Status.FAULT, "its own gate", bears=Bears.HOLDS)
+
+    def status(*findings: Finding) -> Status:
+        faults = tuple(f for f in findings if f.status is Status.FAULT)
+        return status_of("batch", State.FAILED, Ledger(), findings, Verdict((), (), faults))
+
+    assert status(refused, hidden) is Status.UNKNOWN
+    assert status(refused) is Status.FAULT
+    assert status(refused, hidden, gate) is Status.FAULT
