@@ -45,5 +45,6 @@ if __name__ == "__main__":
 
     with tempfile.TemporaryDirectory() as work:
         seeds(Path(work))
-        atheris.Setup([*sys.argv, "-max_len=1000000", "-timeout=30", f"-artifact_prefix={KEPT}/", work, str(KEPT)], one)
+        bounds = ["-max_len=1000000", "-timeout=30"]
+        atheris.Setup([sys.argv[0], *bounds, *sys.argv[1:], f"-artifact_prefix={KEPT}/", work, str(KEPT)], one)
         atheris.Fuzz()

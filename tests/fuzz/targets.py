@@ -122,6 +122,7 @@ if __name__ == "__main__":
             (Path(work) / f"seed-{number}").write_text(text, encoding="utf-8")
         bounds = ["-max_len=65536", "-timeout=30", "-rss_limit_mb=2048", "-report_slow_units=30"]
         atheris.Setup(
-            [*sys.argv, *bounds, f"-artifact_prefix={kept}/", work, str(kept)], lambda data: check(name, data)
+            [sys.argv[0], *bounds, *sys.argv[1:], f"-artifact_prefix={kept}/", work, str(kept)],
+            lambda data: check(name, data),
         )
         atheris.Fuzz()
