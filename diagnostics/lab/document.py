@@ -59,7 +59,11 @@ class Document:
 
     def __init__(self, text: str, where: str) -> None:
         self.where = where
-        loader = _Loader(text)
+        try:
+            loader = _Loader(text)
+        except yaml.reader.ReaderError as error:
+            at = text.count("\n", 0, error.position) + 1
+            raise ScenarioError(f"{where}:{at}: {error.reason}") from error
         try:
             self._root = loader.get_single_node()
             self.value: Any = loader.construct_document(self._root) if self._root else {}

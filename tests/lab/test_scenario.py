@@ -124,3 +124,8 @@ def test_a_document_is_read_no_deeper_than_anybody_nests(opening: str, closing: 
     for deeper in (DEEPEST + 1, 100_000):
         with pytest.raises(ScenarioError, match=r"a\.yaml:1: it is nested too deeply"):
             Document(opening * deeper, "a.yaml")
+
+
+def test_what_is_no_text_is_refused_with_its_line() -> None:
+    with pytest.raises(ScenarioError, match=r"^a\.yaml:2: special characters are not allowed$"):
+        Document("name: a\nstory: \0", "a.yaml")
