@@ -6,6 +6,7 @@ the resource only, and tags are not read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,8 @@ _OTHERS = (
     "principalSet://iam.googleapis.com/",
 )
 """Begins of principals that no service account is one of: people, what is deleted, identities of pools."""
+_AGENT = re.compile(r"@gcp-sa-[a-z0-9-]+\.iam\.gserviceaccount\.com$")
+"""Accounts of Google's own services: whether a rule about everybody means them, too, Google's pages do not say."""
 _ALL_OF = "principalSet://cloudresourcemanager.googleapis.com/"
 """Begin of the set of all principals, or all service accounts, of a project, a folder or an organisation."""
 
@@ -87,7 +90,7 @@ def _unsure(principals: Iterable[str], email: str, policies: DenyPolicies) -> st
 def _is(principal: str, email: str, policies: DenyPolicies) -> bool | None:
     """Whether a service account is this principal, or one of this set. None: cannot tell."""
     if principal == EVERYBODY:
-        return True
+        return None if _AGENT.search(email) else True
     if not email or principal.startswith(_OTHERS):
         return False
     if principal.startswith(_ACCOUNTS):

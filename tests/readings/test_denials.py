@@ -128,6 +128,17 @@ def test_a_policy_takes_nothing_before_it_was_made_and_what_was_changed_since_is
     assert not found.certain
 
 
+def test_whether_a_rule_about_everybody_means_googles_own_agents_is_not_known() -> None:
+    agent = "service-42@gcp-sa-pubsub.iam.gserviceaccount.com"
+    found = denial(agent, PERMISSION, policies(rule(EVERYBODY)), NOW)
+    assert found is not None
+    assert not found.certain
+    by_name = rule(f"principal://iam.googleapis.com/projects/-/serviceAccounts/{agent}")
+    named = denial(agent, PERMISSION, policies(by_name), NOW)
+    assert named is not None
+    assert named.certain
+
+
 def test_callers_without_a_token_are_only_everybody() -> None:
     assert denial("", PERMISSION, policies(rule(EVERYBODY)), NOW) is not None
     assert denial("", PERMISSION, policies(rule(GROUP, f"{ALL_OF}projects/42")), NOW) is None

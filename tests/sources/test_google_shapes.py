@@ -18,7 +18,8 @@ from google.cloud.logging_v2 import types as logging_types
 from google.protobuf import json_format
 from google.pubsub_v1 import types as pubsub_types
 
-from diagnostics.evidence.model import SubscriptionSettings
+from diagnostics.evidence.model import ACKED, By, SubscriptionSettings
+from diagnostics.sources.balancer_log import _row as balanced
 from diagnostics.sources.pubsub import settings_of
 from diagnostics.sources.request_log import _row
 
@@ -152,3 +153,21 @@ def test_each_kind_of_refusal_is_among_them() -> None:
     seen = {(case["reads"].get("by"), case["reads"].get("ended")) for case in REQUESTS}
     ways = {"no_instance", "not_started", "broken", "memory", "timed_out", "quota"}
     assert seen >= {("front_end", None), ("application", None)} | {("cloud_run", way) for way in ways}
+
+
+BALANCED = [case for case in REQUESTS if case["shape"]["resource"]["type"] == "http_load_balancer"]
+
+
+@pytest.mark.parametrize("case", BALANCED, ids=lambda c: c["shape"]["jsonPayload"]["statusDetails"])
+def test_whose_answer_it_was_a_load_balancer_says_in_its_own_word(case: dict[str, Any]) -> None:
+    payload, row = case["shape"]["jsonPayload"], balanced(entry(case["shape"]))
+    assert row.details == payload["statusDetails"]
+    assert row.by is By.BALANCER
+    assert row.policy == payload.get("enforcedSecurityPolicy", {}).get("name", "")
+    assert row.backend == case["shape"]["resource"]["labels"]["backend_service_name"]
+
+
+def test_only_what_acks_is_fine() -> None:
+    """208 stands among them: Pub/Sub sends such a message again."""
+    statuses = {case["shape"]["httpRequest"]["status"] for case in REQUESTS}
+    assert {s for s in statuses if s < 300} & ACKED < {s for s in statuses if s < 300}
