@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from diagnostics.evidence.model import ItemMarks, Means
+from diagnostics.evidence.model import BatchStatus, ItemMarks, Means
 from diagnostics.readings.ledger import Attempt
 from diagnostics.report.json import pretty
 from diagnostics.report.layout import Layout, age, clock
@@ -19,8 +19,9 @@ class Listed(Struct, frozen=True, kw_only=True):
 
     id: str
     """Empty: the attempt made no batch."""
-    started: datetime
-    age_s: int
+    started: datetime | None
+    """None: no line of the log that was read tells; the batch is known by its state alone."""
+    age_s: int | None
     state: str
     """open, closed, forced, empty, refused, failed, or unknown where the lines that tell could not be read."""
     expected: int | None = None
@@ -43,10 +44,35 @@ def listing(
     *,
     lines: bool = True,
     unseen: tuple[str, ...] = (),
+    kept: Sequence[BatchStatus] = (),
 ) -> Listing:
-    """The attempts, newest first. `lines`: whether the lines that tell what came of them could be read."""
+    """The attempts, newest first, and after them batches that only their state tells of. `lines`: whether the lines that tell what came
+    of them could be read; `kept`: batches whose state is kept as open."""
     newest_first = sorted(attempts, key=lambda a: a.started, reverse=True)
-    return Listing(as_of=now, batches=tuple(_listed(a, items, now, lines) for a in newest_first), unseen=unseen)
+    still = {status.batch: status for status in kept}
+    listed = [_with(_listed(a, items, now, lines), still.pop(a.batch, None)) for a in newest_first]
+    return Listing(as_of=now, batches=(*listed, *(_of_state(s, now) for s in still.values())), unseen=unseen)
+
+
+def _with(listed: Listed, kept: BatchStatus | None) -> Listed:
+    """The attempt with what its state counts, where the log has it open, too."""
+    if kept is None or listed.state != "open":
+        return listed
+    done = listed.done if kept.completed is None else kept.completed
+    return structs.replace(listed, expected=listed.expected or kept.expected, done=done)
+
+
+def _of_state(kept: BatchStatus, now: datetime) -> Listed:
+    written = f"last written {age(now - kept.updated)} ago" if kept.updated else ""
+    return Listed(
+        id=kept.batch,
+        started=None,
+        age_s=None,
+        state="open",
+        expected=kept.expected,
+        done=kept.completed,
+        says="; ".join(filter(None, ("known by its state alone", written))),
+    )
 
 
 def render_json(listed: Listing) -> str:
@@ -57,10 +83,10 @@ def render(listed: Listing, layout: Layout) -> str:
     rows = [
         [
             b.id or "-",
-            clock(b.started, listed.as_of),
+            clock(b.started, listed.as_of) if b.started else "-",
             f"{'?' if b.done is None else b.done}/{'?' if b.expected is None else b.expected}" if b.id else "-",
             b.state,
-            age(listed.as_of - b.started),
+            age(listed.as_of - b.started) if b.started else "-",
             b.says,
         ]
         for b in listed.batches

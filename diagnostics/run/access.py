@@ -77,6 +77,7 @@ NEEDS: dict[type[Evidence], tuple[tuple[str, str], ...]] = {
         ((PROJECT, rpcs.TIME_SERIES.permission), (HOME, rpcs.TIME_SERIES.permission)),
     ),
     seen.BatchStatus: ((COORDINATOR, rpcs.GET_SERVICE.permission), (COORDINATOR, "run.routes.invoke")),
+    seen.OpenBatches: (),
     seen.LiveHealth: ((ACCOUNT, rpcs.ID_TOKEN.permission),),
     seen.LiveStart: ((ACCOUNT, rpcs.ID_TOKEN.permission),),
 }
@@ -85,6 +86,9 @@ NEEDS: dict[type[Evidence], tuple[tuple[str, str], ...]] = {
 
 def needs(kind: type, pipeline: PipelineProfile | None) -> tuple[tuple[str, str], ...]:
     """The same for one pipeline: where its batch state is kept decides what that needs."""
+    if kind is seen.OpenBatches and pipeline is not None:
+        kept = any(state.kind is StateKind.FIRESTORE for state in pipeline.batch_states)
+        return ((DATABASE, rpcs.LIST_DOCUMENTS.permission),) if kept else ()
     if kind is not seen.BatchStatus or pipeline is None:
         return NEEDS.get(kind, ())
     found = (need for state in pipeline.batch_states for need in _of_state(state))

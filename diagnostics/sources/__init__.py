@@ -80,6 +80,7 @@ PROVIDERS: tuple[Any, ...] = (
     audit.change_log,
     # what the services say
     batch_state.batch_status,
+    batch_state.open_batches,
     endpoint.live_health,
     endpoint.live_start,
 )

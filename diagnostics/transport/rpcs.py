@@ -74,6 +74,7 @@ TIME_SERIES = Rpc("metrics", "list_time_series", "monitoring.timeSeries.list")
 LIST_DESCRIPTORS = Rpc("metrics", "list_metric_descriptors", "monitoring.metricDescriptors.list")
 LOG_ENTRIES = Rpc("logs", "list_log_entries", "logging.logEntries.list")
 GET_DOCUMENT = Rpc("firestore", "get_document", "datastore.entities.get")
+LIST_DOCUMENTS = Rpc("firestore", "list_documents", "datastore.entities.list")
 ID_TOKEN = Rpc("tokens", "generate_id_token", "iam.serviceAccounts.getOpenIdToken")
 
 TEST_TOPIC = Rpc("publisher", "test_iam_permissions", "")

@@ -25,7 +25,9 @@ from diagnostics.lab.servers.firestore import _value
 from diagnostics.lab.servers.serve import RunningLab, start
 from diagnostics.lab.telemetry.store import Telemetry
 from diagnostics.pipeline.profile import BatchStateProfile, LegProfile, PipelineProfile, StateKind
+from diagnostics.question.ask import Ask
 from diagnostics.sources.batch_state import firestore as source
+from diagnostics.sources.batch_state import kept
 from diagnostics.transport.session import LabSeam, Session
 from diagnostics.transport.sign_in import SignIn
 from tests.contract.google_tools import FirestoreEmulator
@@ -231,3 +233,28 @@ def test_without_the_extra_the_lab_serves_all_else() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True, timeout=60)
     assert ran.stdout.split() == ["False", "True"]
+
+
+def open_in(side: Side, **mapping: Any) -> tuple[tuple[str, int | None, int | None], ...]:
+    """Batches that are kept as open, with what is done of what is expected."""
+    state = replace(STATE, closed="state", closed_when="CLOSED", **mapping)
+    pipeline = PipelineProfile(
+        name="p", project=side.project, request=LegProfile(subscription="s"), batch_state=(state,)
+    )
+    found = kept.open_batches(side.session(), pipeline, Ask())
+    return tuple((b.batch, b.completed, b.expected) for b in found.batches)
+
+
+def test_open_batches_are_listed_with_their_counts_and_what_is_none_is_left_out(side: Side) -> None:
+    side.put("exports/a-closed", FIELDS)
+    side.put("exports/b-open", {**FIELDS, "state": "RUNNING"})
+    side.put("exports/c-other", {"wanted": 181, "state": "RUNNING"})
+    side.put("elsewhere/d-open", {**FIELDS, "state": "RUNNING"})
+    assert open_in(side) == (("b-open", 2, 181),)
+
+
+def test_the_last_written_come_first_where_the_profile_says_when_that_was(side: Side) -> None:
+    for hour in (7, 9, 8):
+        opened = OPENED.replace(hour=hour)
+        side.put(f"exports/of-{hour}", {**FIELDS, "state": "RUNNING", "opened": opened})
+    assert [name for name, _, _ in open_in(side, updated="opened")] == ["of-9", "of-8", "of-7"]

@@ -77,7 +77,7 @@ DOCUMENTED = {
     "google.iam.v2.Policies": {"ListPolicies", "GetPolicy"},
     "google.iam.credentials.v1.IAMCredentials": {"GenerateIdToken"},
     "google.cloud.resourcemanager.v3.Projects": {"GetProject", "GetIamPolicy", "TestIamPermissions"},
-    "google.firestore.v1.Firestore": {"GetDocument"},
+    "google.firestore.v1.Firestore": {"GetDocument", "ListDocuments"},
     "google.cloud.resourcemanager.v3.Folders": {"GetFolder", "GetIamPolicy"},
     "google.cloud.resourcemanager.v3.Organizations": {"GetIamPolicy"},
 }  # fmt: skip

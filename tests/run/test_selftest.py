@@ -210,11 +210,18 @@ def test_rows_that_are_known_in_public_are_told_as_they_are() -> None:
     told = entries.told()
     assert sum(told["requests"]["answers"].values()) == len(rows), "each is counted once"
     assert told["requests"]["timestamp"]["begin"] == 4
-    assert told["requests"]["of a load balancer"] == {"502: backend_connection_closed_before_data_sent_to_client": 1}
-    assert told["requests"]["callers"]["APIs-Google"] == 5
-    assert list(entries.odd) == [
-        "a request was answered with 503 and a sentence that is not known: The request failed because the project exceeded its "
-        "quota limit for run.googleapis.com recently."
+    assert told["requests"]["of a load balancer"] == {
+        "502: backend_connection_closed_before_data_sent_to_client": 1,
+        "403: denied_by_security_policy": 1,
+    }
+    assert told["requests"]["callers"]["APIs-Google"] == 6
+    assert list(entries.odd) == []
+    (unknown,) = (r for r in rows if "project exceeded its quota" in r.text_payload)
+    unknown.insert_id = "another"
+    unknown.text_payload = "The request failed because the instance was found to be too busy."
+    entries.add([unknown])
+    assert [what.partition(":")[0] for what in entries.odd] == [
+        "a request was answered with 503 and a sentence that is not known"
     ]
 
 

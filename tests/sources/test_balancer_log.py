@@ -23,7 +23,7 @@ from diagnostics.transport.session import Session
 from tests.sources.conftest import NOW
 
 SEEN = json.loads((Path(__file__).parents[1] / "data" / "google" / "requests.json").read_text(encoding="utf-8"))
-(PUBLIC,) = (case["shape"] for case in SEEN if case["shape"]["resource"]["type"] == "http_load_balancer")
+PUBLIC, *_ = (case["shape"] for case in SEEN if case["shape"]["resource"]["type"] == "http_load_balancer")
 WINDOW = Window(since=NOW - timedelta(days=1), until=NOW + timedelta(days=30))
 PROFILE = PipelineProfile(name="shop", project="acme-shop", request=LegProfile(subscription="s"))
 

@@ -17,6 +17,7 @@ from diagnostics.evidence.model import (
     Evidence,
     ItemMarks,
     Leg,
+    OpenBatches,
     ProjectSubscriptions,
     ServiceConfig,
     StartCalls,
@@ -87,7 +88,7 @@ def reading() -> dict[str, set[type[Evidence]]]:
     return {
         **{command: kinds_for(command) for command in COMMANDS},
         "lint --all": kinds_for("lint") | {ProjectSubscriptions},
-        "batches": {BatchMarks, StartCalls, ItemMarks},
+        "batches": {BatchMarks, StartCalls, ItemMarks, OpenBatches},
         "profile test": {BatchMarks, ItemMarks},
         "init": {SubscriptionConfig, ServiceConfig},
         "capture": everything(),

@@ -8,7 +8,16 @@ from diagnostics.cli.frame import keeping, opening, output, replaying, times
 from diagnostics.cli.frame.options import Asked, Format
 from diagnostics.conclude.diagnosis import Exit
 from diagnostics.conclude.say import WOULD_SAY
-from diagnostics.evidence.model import BatchMarks, Evidence, EvidenceSet, ItemMarks, StartCalls, Unseen
+from diagnostics.evidence.model import (
+    BatchMarks,
+    Evidence,
+    EvidenceSet,
+    ItemMarks,
+    OpenBatches,
+    StartCalls,
+    Unseen,
+    Why,
+)
 from diagnostics.question.ask import LOOKBACK, Ask
 from diagnostics.readings.ledger.attempts import attempts
 from diagnostics.report import batches
@@ -21,14 +30,20 @@ def answer(asked: Asked) -> int:
     seen = _kept(asked.bundle, asked.quiet) if asked.bundle else _look(asked)
     marks, calls, items = seen.get(BatchMarks), seen.get(StartCalls), seen.get(ItemMarks)
     unseen = tuple(_unseen(of) for of in (marks, calls, items) if isinstance(of, Unseen) or not of.source.complete)
+    kept = seen.get(OpenBatches)
+    if isinstance(kept, OpenBatches) or kept.why is not Why.NOT_ASKED:
+        unseen += (_unseen(kept),) if isinstance(kept, Unseen) or not kept.source.complete else ()
     for says in unseen:
         output.tell(says)
     found = attempts(() if isinstance(marks, Unseen) else marks.marks, () if isinstance(calls, Unseen) else calls.calls)
     lines = not isinstance(marks, Unseen)
-    listed = batches.listing(found, None if isinstance(items, Unseen) else items, seen.now, lines=lines, unseen=unseen)
+    still = () if isinstance(kept, Unseen) else kept.batches
+    listed = batches.listing(
+        found, None if isinstance(items, Unseen) else items, seen.now, lines=lines, unseen=unseen, kept=still
+    )
     if asked.output is Format.JSON:
         output.answer(batches.render_json(listed) + "\n", asked.out)
-    elif found:
+    elif listed.batches:
         output.answer(batches.render(listed, output.page(to_file=asked.out is not None)), asked.out)
     if not found:
         days = seen.lookback / timedelta(days=1)
@@ -63,7 +78,11 @@ def _look(asked: Asked) -> EvidenceSet:
     output.tell(f"reading {profile.project}, at most {asked.timeout:g} s", asked.quiet)
     lookback = (end or session.now) - begin if begin else LOOKBACK
     case = see(
-        session, profile, "batches", Ask(until=end, lookback=lookback), kinds=(BatchMarks, StartCalls, ItemMarks)
+        session,
+        profile,
+        "batches",
+        Ask(until=end, lookback=lookback),
+        kinds=(BatchMarks, StartCalls, ItemMarks, OpenBatches),
     )
     keeping.keep(case, None, asked.quiet)
     return case.evidence

@@ -5,7 +5,7 @@ Times are aware UTC datetimes, durations are seconds (`_s`), counts are integers
 """
 
 from diagnostics.evidence.model.answered import ACKED, By, Death, Ended, reached
-from diagnostics.evidence.model.asked import BatchStatus, LiveCall, LiveHealth, LiveStart, Peeked, Probed
+from diagnostics.evidence.model.asked import BatchStatus, LiveCall, LiveHealth, LiveStart, OpenBatches, Peeked, Probed
 from diagnostics.evidence.model.base import (
     OUR_USER_AGENT,
     STAGES,
@@ -129,6 +129,7 @@ __all__ = [
     "Mark",
     "Means",
     "MetricDelays",
+    "OpenBatches",
     "Peeked",
     "PlatformLine",
     "PlatformLines",

@@ -30,6 +30,12 @@ class BatchStatus(Evidence, frozen=True, kw_only=True):
     """Where it was asked for before, and what came of that; a place each."""
 
 
+class OpenBatches(Evidence, frozen=True, kw_only=True):
+    """Batches that Firestore keeps and that are not closed there, those last written first where the profile says when that was."""
+
+    batches: tuple[BatchStatus, ...]
+
+
 class LiveCall(Struct, frozen=True, kw_only=True):
     """One HTTP call that we made ourselves."""
 

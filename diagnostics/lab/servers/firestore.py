@@ -10,8 +10,10 @@ import re
 from datetime import datetime
 from typing import Any
 
+from diagnostics.lab.model import Document
 from diagnostics.lab.servers.cloud import Cloud, Method, split_name
 from diagnostics.lab.servers.errors import denied, invalid, not_found
+from diagnostics.lab.servers.pages import slice_page
 
 try:
     from google.cloud.firestore_v1 import types as firestore_v1
@@ -20,7 +22,7 @@ except ImportError:
 
 DEFAULT = "(default)"
 SERVICE = "google.firestore.v1.Firestore"
-GET = "datastore.entities.get"
+GET, LIST = "datastore.entities.get", "datastore.entities.list"
 ID_BYTES = 1500
 _PART = re.compile(r"`(?:[^`\\]|\\.)+`|[A-Za-z_][A-Za-z0-9_]*")
 
@@ -42,13 +44,53 @@ def get_document(cloud: Cloud, request: Any) -> Any:
     if found is None:
         raise not_found(f'Document "{request.name}" not found.')
     fields = _masked(found.fields, masked) if request.HasField("mask") else found.fields
+    return _document(cloud, path, found, fields)
+
+
+def _document(cloud: Cloud, path: str, found: Document, fields: dict[str, Any]) -> Any:
     document = firestore_v1.Document.pb()(
-        name=f"projects/{cloud.world.project}/databases/{database}/documents/{path}",
+        name=f"projects/{cloud.world.project}/databases/{DEFAULT}/documents/{path}",
         fields={name: _value(value) for name, value in fields.items()},
     )
     document.create_time.FromMicroseconds(int(found.created * 1e6))
     document.update_time.FromMicroseconds(int(found.updated * 1e6))
     return document
+
+
+def list_documents(cloud: Cloud, request: Any) -> Any:
+    """One collection, by name or by one field: a document without the field is left out, as in any query that orders by it."""
+    if request.WhichOneof("consistency_selector") or request.show_missing:
+        raise invalid("The lab lists documents as they are now, and only those that are there.")
+    project, database, above = split_name(request.parent, "projects/*/databases/*/documents(|/.+)")
+    if not cloud.is_project(project):
+        raise denied(SERVICE, LIST, request.parent)
+    if database != DEFAULT:
+        raise not_found(f"The database {database} does not exist for project {project}")
+    begin = f"{above}/{request.collection_id}/".lstrip("/")
+    held = {
+        path: one
+        for path, one in cloud.world.documents().items()
+        if path.startswith(begin) and "/" not in path[len(begin) :]
+    }
+    names = sorted(held)
+    if request.order_by:
+        field, _, direction = request.order_by.partition(" ")
+        if direction not in ("", "asc", "desc"):
+            raise invalid(f"Invalid order_by {request.order_by!r}.")
+        (key,) = _parts(field)
+        names = [name for name in names if held[name].fields.get(key) is not None]
+        names.sort(key=lambda name: held[name].fields[key], reverse=direction == "desc")
+    page, token = slice_page(names, request.page_size, request.page_token, begin, request.order_by, most=300)
+    masked = [_parts(field) for field in request.mask.field_paths]
+    return firestore_v1.ListDocumentsResponse.pb()(
+        documents=[
+            _document(
+                cloud, n, held[n], _masked(held[n].fields, masked) if request.HasField("mask") else held[n].fields
+            )
+            for n in page
+        ],
+        next_page_token=token,
+    )
 
 
 def _check_path(path: str, name: str) -> None:
@@ -116,7 +158,11 @@ def _methods() -> tuple[Method, ...]:
     if firestore_v1 is None:
         return ()
     asked = firestore_v1.GetDocumentRequest.pb()
-    return (Method(f"{SERVICE}/GetDocument", asked, get_document, GET, lambda r: str(r.name)),)
+    listed = firestore_v1.ListDocumentsRequest.pb()
+    return (
+        Method(f"{SERVICE}/GetDocument", asked, get_document, GET, lambda r: str(r.name)),
+        Method(f"{SERVICE}/ListDocuments", listed, list_documents, LIST, lambda r: str(r.parent)),
+    )
 
 
 METHODS: tuple[Method, ...] = _methods()

@@ -12,6 +12,7 @@ from diagnostics.lab.servers.errors import invalid
 HELD = frozenset(
     {
         "datastore.entities.get",
+        "datastore.entities.list",
         "iam.denypolicies.get",
         "iam.denypolicies.list",
         "iam.roles.get",

@@ -14,6 +14,7 @@ was written since, or the coordinator's log takes it back (`past.rewind_batch`).
 """
 
 from diagnostics.sources.batch_state.ask import batch_status
+from diagnostics.sources.batch_state.kept import open_batches
 from diagnostics.sources.batch_state.status import CoordinatorUrl, coordinator_url
 
-__all__ = ["CoordinatorUrl", "batch_status", "coordinator_url"]
+__all__ = ["CoordinatorUrl", "batch_status", "coordinator_url", "open_batches"]

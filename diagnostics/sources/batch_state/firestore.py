@@ -59,9 +59,16 @@ def read(
         says = "reading Firestore needs google-cloud-firestore, which is not installed"
         raise NotSeen(Why.NOT_CONFIGURED, says, mend=EXTRA) from error
     except NotSeen as error:
-        raise _denied(error) from error
+        raise denied(error) from error
     said = {key: plain(value) for key, value in found.fields.items()}
-    return status_of(state, source, batch, said, _moment(found.update_time))
+    return status_of(state, source, batch, said, moment(found.update_time))
+
+
+def location(pipeline: PipelineProfile, state: BatchStateProfile, above: str, collection: str) -> tuple[str, str]:
+    """What a collection is in, by its full name, and the command that lists it by hand."""
+    documents = f"projects/{state.project or pipeline.project}/databases/{state.database}/documents"
+    parent = f"{documents}/{above}" if above else documents
+    return parent, _by_hand(f"{parent}/{collection}")
 
 
 def fields_of(state: BatchStateProfile) -> list[str]:
@@ -79,7 +86,7 @@ def plain(value: Any) -> Any:
         case "boolean_value" | "integer_value" | "double_value" | "string_value":
             return getattr(value, kind)
         case "timestamp_value":
-            return _moment(value.timestamp_value)
+            return moment(value.timestamp_value)
         case "array_value":
             return [plain(inner) for inner in value.array_value.values]
         case "map_value":
@@ -90,16 +97,15 @@ def plain(value: Any) -> Any:
             return str(kind)
 
 
-def _denied(error: NotSeen) -> NotSeen:
+def denied(error: NotSeen, permission: str = GET_DOCUMENT.permission) -> NotSeen:
     """Firestore says that permissions are missing, and not which."""
     if error.why is not Why.PERMISSION_DENIED or error.permission or "insufficient permissions" not in error.says:
         return error
-    permission = GET_DOCUMENT.permission
     mend = advice("ask for a role with {permission}", permission=permission)
     return NotSeen(error.why, f"{permission} is missing", permission, mend)
 
 
-def _moment(at: Any) -> datetime:
+def moment(at: Any) -> datetime:
     """Times before the year 1 and after 9999 are the nearest that can be told: what reads them refuses both."""
     seconds = min(max(at.seconds, _FIRST), _LAST)
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds, microseconds=at.nanos // 1000 % 1_000_000)
