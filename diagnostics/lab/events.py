@@ -38,6 +38,23 @@ class Gated(Event, frozen=True, kw_only=True):
     low_quality: Count = 0
 
 
+class ItemOutcome(Event, frozen=True, kw_only=True):
+    """What the worker answers for some items, in so many words."""
+
+    items: Count
+    status: Annotated[int, Meta(ge=200, le=599)] = 500
+    reason: str = ""
+    """Said in its line of the failure; with a status below 300 the item is done."""
+    first: Count = 0
+    """Only for so many tries of an item, after which it is good; 0: for each."""
+    publishes: bool | None = None
+    """Whether a completion leaves; default: where the item is done."""
+    results: Count | None = None
+    """How much it brings where it is done; default: some."""
+    says: str = ""
+    """A line that it prints before, as plain text."""
+
+
 class StartBatch(Event, frozen=True, kw_only=True):
     """A call to the coordinator's start path, by the scheduler or by a person."""
 
@@ -50,6 +67,8 @@ class StartBatch(Event, frozen=True, kw_only=True):
     gated: Gated = field(default_factory=Gated)
     payloads: dict[str, Count] = {}
     """How many of the published items are of which payload class; the rest are good."""
+    outcomes: tuple[ItemOutcome, ...] = ()
+    """Answers for others of them."""
     refusal: Literal["", "no_work", "no_items", "incomplete_data"] = ""
     """What the coordinator finds that ends the start before a batch exists."""
     loading: Duration = ""

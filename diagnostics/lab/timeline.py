@@ -14,7 +14,7 @@ import simpy
 from diagnostics.lab import events
 from diagnostics.lab.applications.downstream import Downstream, Trouble
 from diagnostics.lab.applications.pair import Pair
-from diagnostics.lab.applications.plan import BatchPlan
+from diagnostics.lab.applications.plan import BatchPlan, Scripted
 from diagnostics.lab.broker import Broker
 from diagnostics.lab.cast import Cast, UnknownName, find
 from diagnostics.lab.changes import Changes
@@ -77,6 +77,18 @@ def schedule_of(scenario: Scenario, now: float, rng: random.Random) -> list[tupl
     return sorted(happenings, key=lambda h: (h[0], h[1]))
 
 
+def _scripted(told: events.ItemOutcome) -> Scripted:
+    done = told.status < 300
+    return Scripted(
+        told.status,
+        told.reason,
+        told.first,
+        done if told.publishes is None else told.publishes,
+        told.results,
+        told.says,
+    )
+
+
 class Timeline:
     """Puts the events of a scenario into the simulation."""
 
@@ -118,6 +130,7 @@ class Timeline:
             items=event.items,
             gated={reason: n for reason, n in gated.items() if n},
             payloads=dict(event.payloads),
+            scripted=tuple((one.items, _scripted(one)) for one in event.outcomes),
             refusal=event.refusal,
             loading_s=seconds(event.loading) if event.loading else None,
         )

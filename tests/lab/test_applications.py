@@ -17,7 +17,7 @@ import simpy
 from diagnostics.lab.applications.base import Setting
 from diagnostics.lab.applications.downstream import Downstream, Trouble
 from diagnostics.lab.applications.pair import build
-from diagnostics.lab.applications.plan import PAYLOADS, BatchPlan, BatchState
+from diagnostics.lab.applications.plan import PAYLOADS, BatchPlan, BatchState, Scripted
 from diagnostics.lab.applications.traits import PRESETS, TRAITS, traits_of
 from diagnostics.lab.cloud_run import CloudRun
 from diagnostics.lab.http import PublishError, Request, Response, Token
@@ -232,6 +232,41 @@ def test_the_payload_class_of_an_item_is_nowhere_in_what_can_be_seen(dialect: st
     seen += " ".join(data.decode() + json.dumps(attributes) for _, data, attributes, _ in night.published)
     for word in ("good", "undecodable", "permanent_skip", "injured_out", "flaky", "lost_id", "plan-0", "x-lab-plan"):
         assert word not in seen
+
+
+# What a scenario says word for word
+
+
+@pytest.mark.parametrize("dialect", ["predictions", "orders"])
+@pytest.mark.parametrize(
+    ("script", "codes", "done"),
+    [
+        (Scripted(503, "the ledger is closed", first=2), [503, 503, 204], 1),
+        (Scripted(500, "too late", publishes=True), [500] * 5, 1),
+        (Scripted(409, "locked"), [409] * 5, 0),
+        (Scripted(208, publishes=True), [208] * 5, 1),
+        (Scripted(204, publishes=False), [204], 0),
+    ],
+)
+def test_a_scripted_item_is_answered_word_for_word(dialect: str, script: Scripted, codes: list[int], done: int) -> None:
+    night = Night(dialect).begin()
+    night.start(BatchPlan(items=1, scripted=((1, script),)), wait=900)
+    assert night.codes["requests"] == codes
+    assert len(night.batch.completed) == done
+    told = night.lines(script.reason) if dialect == "predictions" else night.events("export_failed")
+    assert bool(told) is not script.done or not script.reason
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [("head server-timeout", r"WORKER TIMEOUT"), ("head busy-fails-liveness", r"^LIVENESS HTTP probe failed 4 times")],
+)
+def test_what_takes_too_long_may_be_killed_from_within_or_for_a_probe(code: str, line: str) -> None:
+    night = Night("orders", code).begin()
+    night.downstream.add("worker", Trouble(T0, T0 + 9000, added_s=60.0))
+    night.start(BatchPlan(items=1), wait=900)
+    assert night.codes["requests"] == [503] * 5
+    assert night.lines(line)
 
 
 # Gate

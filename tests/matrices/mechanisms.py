@@ -149,6 +149,8 @@ MECHANISMS: dict[str, Mechanism] = {
     "attempts-used-up": Mechanism(frozenset({Place.DEAD_LETTERED})),
     "dead-letter-grants-missing": Mechanism(holds_nothing=True),
     "min-instances-lost-in-deploy": Mechanism(holds_nothing=True),
+    "worker-skips-everything": Mechanism(holds_nothing=True),
+    "done-without-results": Mechanism(holds_nothing=True),
     "newest-build-not-served": Mechanism(holds_nothing=True),
 }
 

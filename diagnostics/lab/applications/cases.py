@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from diagnostics.lab.applications.base import Setting
-from diagnostics.lab.applications.plan import Casebook
+from diagnostics.lab.applications.plan import Casebook, Scripted
 
 
 class Outcome(Enum):
@@ -23,6 +23,8 @@ class Outcome(Enum):
     """The program itself says 429."""
     NOT_WRITTEN = auto()
     """The result could not be stored."""
+    SCRIPTED = auto()
+    """What the scenario says, word for word."""
     CRASHED = auto()
     OUT_OF_MEMORY = auto()
 
@@ -34,6 +36,7 @@ class Case:
     """Work in shares of what is usual."""
     reason: str = ""
     """skip, injury, transient, limited or downstream; each dialect has its own word for it."""
+    script: Scripted | None = None
 
 
 GOOD = Case(Outcome.DONE)
@@ -67,6 +70,8 @@ def decide(
     case = CASES.get(payload, GOOD)
     if payload == "flaky" and casebook.tried(batch, item) > FLAKY_FAILS:
         case = GOOD
+    if script := casebook.script(batch, item):
+        case = Case(Outcome.SCRIPTED, script=script)
     rng = setting.rng
     work_s = rng.uniform(*SLOW_S) if payload == "slow" else rng.lognormvariate(0, 0.35) * usual_s * case.work
     now = float(setting.env.now)

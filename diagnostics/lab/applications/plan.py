@@ -26,6 +26,29 @@ PAYLOADS = (
 """Payload classes; `cases.py` says what each does to a worker."""
 
 
+@dataclass(frozen=True)
+class Scripted:
+    """What a worker answers for an item, in so many words."""
+
+    status: int
+    reason: str = ""
+    first: int = 0
+    """Only for so many tries; 0: for each."""
+    publishes: bool = False
+    results: int | None = None
+    """How much it brings; None: some."""
+    says: str = ""
+    """A line of plain text before."""
+
+    @property
+    def done(self) -> bool:
+        return self.status < 300
+
+    @property
+    def hopeless(self) -> bool:
+        return not self.done and not self.first
+
+
 @dataclass
 class BatchPlan:
     """What the coordinator will find when it is asked to start."""
@@ -36,6 +59,8 @@ class BatchPlan:
     """How many of them the gate keeps back, by reason: existing, low_quality."""
     payloads: dict[str, int] = field(default_factory=dict)
     """How many of the published ones are of a class other than good."""
+    scripted: tuple[tuple[int, Scripted], ...] = ()
+    """For how many others what is answered, in so many words."""
     refusal: str = ""
     """no_work | no_items | incomplete_data: what ends the start before a batch exists."""
     loading_s: float | None = None
@@ -48,7 +73,7 @@ class BatchPlan:
             raise ValueError(f"unknown payload class {sorted(unknown)[0]!r}; known: {', '.join(PAYLOADS)}")
         if sum(self.gated.values()) > self.items:
             raise ValueError(f"{sum(self.gated.values())} gated items in a batch of {self.items}")
-        if sum(self.payloads.values()) > self.items - sum(self.gated.values()):
+        if sum(self.payloads.values()) + sum(n for n, _ in self.scripted) > self.items - sum(self.gated.values()):
             raise ValueError("more special payloads than published items")
 
 
@@ -100,10 +125,16 @@ class Casebook:
     """Which message is of which payload class, by (batch id, item), and how often it was tried."""
 
     classes: dict[tuple[str, str], str] = field(default_factory=dict)
+    scripts: dict[tuple[str, str], Scripted] = field(default_factory=dict)
     tries: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def of(self, batch: str, item: str) -> str:
         return self.classes.get((batch, item), "good")
+
+    def script(self, batch: str, item: str) -> Scripted | None:
+        """What is to be answered for this try, which it counts; None: what the item's class says."""
+        script = self.scripts.get((batch, item))
+        return script if script and (not script.first or self.tried(batch, item) <= script.first) else None
 
     def tried(self, batch: str, item: str) -> int:
         """Count one more try and say the how-manieth it is, from 1."""

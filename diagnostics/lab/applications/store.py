@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from diagnostics.lab.applications.base import Setting
-from diagnostics.lab.applications.plan import Attempt, BatchPlan, BatchState, Casebook
+from diagnostics.lab.applications.plan import Attempt, BatchPlan, BatchState, Casebook, Scripted
 from diagnostics.lab.http import Request
 from diagnostics.lab.model import Document
 
@@ -61,9 +61,13 @@ class BatchStore:
         """The items that pass the gate, in order of publishing, their payload classes noted under this batch."""
         plan, rng = attempt.plan, self.setting.rng
         passed = attempt.selected = sorted(rng.sample(names, plan.items - sum(plan.gated.values())))
-        special = [payload for payload, count in plan.payloads.items() for _ in range(count)]
-        for item, payload in zip(rng.sample(passed, len(special)), special, strict=True):
-            self.casebook.classes[batch_id, item] = payload
+        special: list[str | Scripted] = [payload for payload, count in plan.payloads.items() for _ in range(count)]
+        special += [script for count, script in plan.scripted for _ in range(count)]
+        for item, what in zip(rng.sample(passed, len(special)), special, strict=True):
+            if isinstance(what, Scripted):
+                self.casebook.scripts[batch_id, item] = what
+            if isinstance(what, str) or what.hopeless:
+                self.casebook.classes[batch_id, item] = what if isinstance(what, str) else "scripted"
         return passed
 
 

@@ -10,7 +10,7 @@ from diagnostics.lab.applications import traits as t
 from diagnostics.lab.applications.base import Finish, InstanceView, Setting
 from diagnostics.lab.applications.cases import Case, Outcome, decide
 from diagnostics.lab.applications.messages import NoEnvelope, Undecodable, client_error, dump, read
-from diagnostics.lab.applications.plan import Casebook
+from diagnostics.lab.applications.plan import Casebook, Scripted
 from diagnostics.lab.http import PublishError, Request
 from diagnostics.lab.model import Revision
 
@@ -127,6 +127,8 @@ class OrderWorker:
                 instance.exit(2)
             case Outcome.OUT_OF_MEMORY:
                 instance.out_of_memory()
+            case Outcome.SCRIPTED if case.script is not None:
+                self._scripted(batch, order, case.script, work_s, instance, finish)
             case _ if t.BROKEN in build:
                 failed(500, "TypeError: unsupported operand type(s) for /: 'NoneType' and 'int'")
             case Outcome.SKIPPED:
@@ -153,6 +155,25 @@ class OrderWorker:
                     instance.log("INFO", json=done)
                 named = "" if outcome is Outcome.LOST_ID else batch
                 self._report(order, named, "done", lines, instance, finish, silent=outcome is Outcome.SILENT)
+
+    def _scripted(
+        self, batch: str, order: str, script: Scripted, work_s: float, instance: InstanceView, finish: Finish
+    ) -> None:
+        """Word for word what the scenario says; an acknowledgement is given by its status."""
+        if script.says:
+            instance.log("ERROR", text=script.says)
+        lines = self._setting.rng.randint(1, 12) if script.results is None else script.results
+        told = {"batch": batch, "order": order}
+        if script.done:
+            done = {"event": "export_done", **told, "lines": lines, "ms": round(work_s * 1000)}
+            instance.log("INFO", json=done)
+        else:
+            instance.log("ERROR", json={"event": "export_failed", **told, "reason": script.reason})
+
+        def answer(status: int, body: bytes) -> None:
+            finish(script.status if status == 204 else status, body)
+
+        self._report(order, batch, "done", lines, instance, answer, silent=not script.publishes)
 
     def _report(
         self,

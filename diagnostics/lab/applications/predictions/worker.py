@@ -10,7 +10,7 @@ from diagnostics.lab.applications import traits as t
 from diagnostics.lab.applications.base import Finish, InstanceView, Setting
 from diagnostics.lab.applications.cases import Case, Outcome, decide
 from diagnostics.lab.applications.messages import NoEnvelope, Undecodable, client_error, read
-from diagnostics.lab.applications.plan import Casebook
+from diagnostics.lab.applications.plan import Casebook, Scripted
 from diagnostics.lab.applications.predictions.names import PLAYERS
 from diagnostics.lab.applications.predictions.request import completion_data, request_data
 from diagnostics.lab.http import PublishError, Request
@@ -146,6 +146,8 @@ class PredictionWorker:
                 instance.exit(139)
             case Outcome.OUT_OF_MEMORY:
                 instance.out_of_memory()
+            case Outcome.SCRIPTED if case.script is not None:
+                self._scripted(item, case.script, instance, finish)
             case _ if t.BROKEN in build:
                 self._broken(item, instance, finish)
             case Outcome.SKIPPED:
@@ -182,6 +184,21 @@ class PredictionWorker:
         instance.log("INFO", f"Successfully generated {count} predictions for {item.player}")
         lost = outcome is Outcome.LOST_ID
         self._report(item, count, instance, finish, silent=outcome is Outcome.SILENT, without_batch=lost)
+
+    def _scripted(self, item: Item, script: Scripted, instance: InstanceView, finish: Finish) -> None:
+        """Word for word what the scenario says; an acknowledgement is given by its status."""
+        if script.says:
+            instance.log("ERROR", script.says)
+        count = self._setting.rng.randint(3, 6) if script.results is None else script.results
+        if script.done:
+            instance.log("INFO", f"Successfully generated {count} predictions for {item.player}")
+        else:
+            instance.log("ERROR", f"TRANSIENT failure for {item.player}: {script.reason} - returning {script.status}")
+
+        def answer(status: int, body: bytes) -> None:
+            finish(script.status if status == 204 else status, body)
+
+        self._report(item, count, instance, answer, silent=not script.publishes)
 
     def _broken(self, item: Item, instance: InstanceView, finish: Finish) -> None:
         error = "ImportError: cannot import name 'firestore' from 'google.cloud' (unknown location)"
