@@ -31,15 +31,25 @@ class TooMuchError(ValueError):
     """More than a bundle may hold: which bound, and by how much."""
 
 
+class Counting:
+    """Counts a document as it comes, in parts, of which none is kept."""
+
+    def __init__(self) -> None:
+        self.bytes = self.values = 0
+
+    def take(self, part: bytes) -> None:
+        """Raises TooMuchError as soon as it is too much."""
+        self.bytes += len(part)
+        self.values += sum(map(part.count, (b",", b"[", b"{")))
+        if self.bytes > MOST_JSON:
+            raise TooMuchError(f"holds more than {MOST_JSON // MIB} MiB of JSON, the most that a bundle may")
+        if self.values > MOST_VALUES:
+            raise TooMuchError(f"holds more than {MOST_VALUES:,} values, the most that a bundle may")
+
+
 def check_document(text: bytes) -> None:
     """Raises TooMuchError."""
-    if len(text) > MOST_JSON:
-        raise TooMuchError(
-            f"holds {len(text) / MIB:.0f} MiB of JSON, more than the {MOST_JSON // MIB} MiB that a bundle may"
-        )
-    values = sum(map(text.count, (b",", b"[", b"{")))
-    if values > MOST_VALUES:
-        raise TooMuchError(f"holds {values:,} values, more than the {MOST_VALUES:,} that a bundle may")
+    Counting().take(text)
 
 
 def check_piece(kind: str, seen: bytes | msgspec.Raw) -> None:

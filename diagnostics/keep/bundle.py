@@ -38,7 +38,7 @@ from diagnostics.evidence.whole_text import wholly
 from diagnostics.keep import bounds
 from diagnostics.keep import then as concluded
 from diagnostics.keep.apart import Unreadable, one_line
-from diagnostics.keep.bounds import MIB, MOST_BYTES, MOST_JSON, TooMuchError
+from diagnostics.keep.bounds import MIB, MOST_BYTES, TooMuchError
 from diagnostics.keep.contents import KINDS, Apart, Contents, in_utc
 from diagnostics.keep.then import Then
 from diagnostics.pipeline.profile import PipelineProfile
@@ -49,6 +49,8 @@ from diagnostics.steps.finding import Status
 
 FORMAT = "pubsub-diag bundle"
 VERSION = 1
+PART = 2**18
+"""Bytes that are unpacked at a time."""
 ASK = "ask"
 """The field that holds what was asked."""
 
@@ -201,7 +203,6 @@ def parse(packed: bytes, where: str = "bundle", ours: bool = False) -> Bundle:
     try:
         text = _unpacked(packed)
         del packed  # the document is all that is needed from here on
-        bounds.check_document(text)
         return _bundle(_document(text), msgspec.json.decode(text, type=dict[str, msgspec.Raw]), ours)
     except (BundleError, Unreadable, TooMuchError) as error:
         raise BundleError(f"{where}: {error}") from error
@@ -309,21 +310,32 @@ def _json(value: Struct) -> bytes:
 
 
 def _unpacked(packed: bytes) -> bytes:
-    """The document's bytes: all of one gzip member, and nothing behind it."""
+    """The document's bytes. They are gone through once in parts, of which none is kept: what is damaged, or too much, takes no room."""
     if len(packed) > MOST_BYTES:
         raise BundleError(f"is larger than {MOST_BYTES // MIB} MiB")
-    inflating = zlib.decompressobj(wbits=31)
+    counted = bounds.Counting()
+    for part in _parts(packed):
+        counted.take(part)
+    return zlib.decompress(packed, wbits=31, bufsize=max(counted.bytes, 1))
+
+
+def _parts(packed: bytes) -> Iterator[bytes]:
+    """The document in parts of at most PART: all of one gzip member, whose checksum is right, and nothing behind it."""
+    inflating, left = zlib.decompressobj(wbits=31), memoryview(packed)
     try:
-        text = inflating.decompress(packed, MOST_JSON + 1)
+        while not inflating.eof:
+            given, left = left[:PART], left[PART:]
+            part = inflating.decompress(given, PART)
+            yield part
+            while not inflating.eof and (inflating.unconsumed_tail or len(part) == PART):
+                part = inflating.decompress(inflating.unconsumed_tail, PART)
+                yield part
+            if not given and not inflating.eof:
+                raise BundleError("is cut short")
     except zlib.error as error:
         raise BundleError("is no bundle of pubsub-diag, or is damaged") from error
-    if len(text) > MOST_JSON:
-        raise BundleError(f"unpacks to more than {MOST_JSON // MIB} MiB")
-    if not inflating.eof:
-        raise BundleError("is cut short")
-    if inflating.unused_data:
+    if inflating.unused_data or left:
         raise BundleError("holds more than a bundle")
-    return text
 
 
 def _document(text: bytes) -> Kept:

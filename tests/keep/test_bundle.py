@@ -8,12 +8,14 @@ import json
 import subprocess
 import sys
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import jsonschema
 import msgspec
@@ -193,7 +195,10 @@ HOSTILE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "more behind it": (lambda fresh: fresh + b"x", "more than a bundle"),
     "two in one": (lambda fresh: fresh + fresh, "more than a bundle"),
     "a flipped bit": (lambda fresh: fresh[:-6] + bytes([fresh[-6] ^ 1]) + fresh[-5:], "no bundle"),
-    "bomb": (lambda _: gzip.compress(b" " * (bounds.MOST_JSON + 2)), "unpacks to more than"),
+    "bomb": (
+        lambda _: gzip.compress(b" " * (bounds.MOST_JSON + 2)),
+        "holds more than 64 MiB of JSON, the most that a bundle may",
+    ),
     "huge": (lambda _: b"\x1f\x8b" + bytes(bounds.MOST_BYTES), "larger than"),
     "zip with a way up": (lambda _: zipped("../../etc/cron.d/x"), "no bundle"),
     "zip with an absolute name": (lambda _: zipped("/etc/passwd"), "no bundle"),
@@ -215,7 +220,7 @@ HOSTILE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     ),
     "too many values": (
         changed(lambda d: d.update(more=[1] * bounds.MOST_VALUES)),
-        "values, more than the 3,000,000 that a bundle may",
+        "holds more than 3,000,000 values, the most that a bundle may",
     ),
     "too many calls": (changed(lambda d: d.update(calls=[{}] * 10_001)), "holds 10,001 calls, more than the 10,000"),
     "twice": (changed(lambda d: d["evidence"].append(d["evidence"][0])), "twice"),
@@ -280,7 +285,7 @@ def test_what_could_not_be_read_again_is_not_written(old: Bundle, monkeypatch: p
     for name in ("MOST_JSON", "MOST_VALUES", "MOST_ENTRIES", "MOST_PARTS"):
         with monkeypatch.context() as patch:
             patch.setattr(bounds, name, 3)
-            with pytest.raises(bounds.TooMuchError, match="more than the"):
+            with pytest.raises(bounds.TooMuchError, match=r"more than|, the most"):
                 dump(old.case, None)
 
 
@@ -296,6 +301,39 @@ def test_entries_are_counted_as_they_are_decoded(piece: dict[str, Any]) -> None:
     """Never fewer than there are: an empty list counts as one."""
     there = sum(max(len(value), 1) for value in piece.values() if isinstance(value, list))
     assert bounds._entries(json.dumps(piece).encode()) == there
+
+
+@pytest.mark.parametrize(
+    ("says", "make"),
+    [
+        ("holds more than 64 MiB", lambda: gzip.compress(b" " * (bounds.MOST_JSON + 1), 1)),
+        ("is damaged", lambda: gzip.compress(b" " * 32 * bounds.MIB, 1)[:-8] + bytes(8)),
+        ("is cut short", lambda: gzip.compress(b" " * 32 * bounds.MIB, 1)[:-9]),
+        ("holds more than a bundle", lambda: gzip.compress(b" " * 32 * bounds.MIB, 1) + b"x"),
+        ("more than 3,000,000 values", lambda: gzip.compress(b"[" * 32 * bounds.MIB, 1)),
+    ],
+)
+def test_what_is_damaged_or_too_much_is_refused_without_room_for_all_of_it(
+    says: str, make: Callable[[], bytes]
+) -> None:
+    packed = make()
+    tracemalloc.start()
+    try:
+        with pytest.raises(BundleError, match=says):
+            parse(packed)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * bundles.PART, f"{peak:,} bytes for a document of 32 MiB and more"
+
+
+@settings(max_examples=40, deadline=None)
+@given(text=st.binary(max_size=300), part=st.integers(1, 40), level=st.integers(0, 9))
+def test_in_parts_of_any_size_it_is_the_same_document(text: bytes, part: int, level: int) -> None:
+    with mock.patch.object(bundles, "PART", part):
+        parts = [*bundles._parts(gzip.compress(text * 9, level))]
+        assert b"".join(parts) == text * 9
+        assert all(len(one) <= part for one in parts)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
