@@ -115,7 +115,7 @@ MECHANISMS: dict[str, Mechanism] = {
         STUCK | {Place.SILENT}, r"nobody unreachable|(front end|application) (30\d|404|405)"
     ),
     "push-invoker-missing": Mechanism(STUCK, r"front end 403"),
-    "push-denied-by-policy": Mechanism(STUCK, r"front end 403"),
+    "push-denied-by-policy": Mechanism(STUCK, r"front end 403", must_stand=True),
     "push-audience-mismatch": Mechanism(STUCK, r"front end 401"),
     "push-token-missing": Mechanism(STUCK, r"front end 403", must_stand=True),
     "push-token-not-minted": Mechanism(STUCK, r"Pub/Sub no token", must_stand=True),
@@ -188,8 +188,9 @@ def mechanism(code: str, stage: str) -> Mechanism:
 def _row(truth: Truth, code: str, leg: str, stage: str) -> Mechanism:
     """The cause's row; of causes that turn pushes away at one door and all stand, each holds what either turns away."""
     of = mechanism(code, stage)
-    if code in AT_THE_DOOR and all(_stands(truth, one, leg) for one in AT_THE_DOOR):
-        return replace(of, answers="|".join(MECHANISMS[one].answers for one in AT_THE_DOOR))
+    standing = [one for one in AT_THE_DOOR if _stands(truth, one, leg)]
+    if code in standing:
+        return replace(of, answers="|".join(MECHANISMS[one].answers for one in standing))
     return of
 
 

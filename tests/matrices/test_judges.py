@@ -12,7 +12,7 @@ from diagnostics.lab.scenario import parse
 from diagnostics.lab.telemetry.store import Telemetry
 from tests.matrices import explained
 from tests.matrices.answers import Told
-from tests.matrices.mechanisms import AT_THE_DOOR, MECHANISMS, borne_out, held, met
+from tests.matrices.mechanisms import MECHANISMS, borne_out, held, met
 from tests.matrices.pairs import wrong_role, wrongly_confirmed
 from tests.matrices.truth import Answered, Item, Place, Truth, truth_of
 
@@ -117,7 +117,7 @@ AUDIENCE = '  - {at: -51m, set_subscription: {subscription: request, audience: "
 
 def test_two_reasons_to_turn_pushes_away_at_one_door_both_hold_what_it_keeps_out() -> None:
     both, one = truth(f"{AUDIENCE}\n{REVOKED}"), truth(AUDIENCE)
-    assert {held(both, code, "request", "") for code in AT_THE_DOOR} == {20}
+    assert {held(both, code, "request", "") for code in ("push-invoker-missing", "push-audience-mismatch")} == {20}
     assert (held(one, "push-audience-mismatch", "request", ""), held(one, "push-invoker-missing", "request", "")) == (
         20,
         0,
