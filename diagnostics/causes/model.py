@@ -208,6 +208,9 @@ class Cause:
     benign: bool = False
     never_blocks: bool = False
     """It can worsen or wait, but not hold a batch by itself."""
+    refines: str = ""
+    """Code of the more general cause of which it is a special case, with a remedy of its own: who accepts or expects that one accepts
+    or expects this one, too."""
     hopeful: bool = False
     """Benign, and says nothing once something is known to hold the batch."""
 

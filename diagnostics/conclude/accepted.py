@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from diagnostics.causes.catalogue import is_kind_of
 from diagnostics.causes.model import Role
 from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude.diagnosis import Suppressed
@@ -68,8 +69,8 @@ def sift(accepted: Sequence[Accepted], findings: Sequence[Finding], verdict: Ver
 
 
 def _entry(accepted: Sequence[Accepted], code: str, leg: Leg | None) -> Accepted | None:
-    """The acceptance of this code on this leg; of several, the one that lasts longest."""
-    fitting = [a for a in accepted if a.code == code and (a.leg is None or a.leg is leg)]
+    """The acceptance of this code, or of what it is a special case of, on this leg; of several, the one that lasts longest."""
+    fitting = [a for a in accepted if is_kind_of(code, a.code) and (a.leg is None or a.leg is leg)]
     return max(fitting, key=lambda a: a.until, default=None)
 
 

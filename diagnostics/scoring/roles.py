@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from diagnostics.causes.catalogue import is_kind_of
 from diagnostics.causes.model import Confidence, Role
 from diagnostics.conclude.diagnosis import Named
 from diagnostics.scoring.expect import Expected
@@ -17,9 +18,14 @@ def disagreements(expected: Expected, found: Sequence[Named]) -> Iterator[str]:
 
 
 def is_cause(cause: Named, code: str) -> bool:
-    """Whether it is the one that "code" or "code@leg" names."""
+    """Whether it is the one that "code" or "code@leg" names, or a special case of that."""
     name, _, leg = code.partition("@")
-    return cause.code == name and leg in ("", cause.leg or "")
+    return is_kind_of(cause.code, name) and leg in ("", cause.leg or "")
+
+
+def is_just(cause: Named, code: str) -> bool:
+    """Whether it is the very one that "code" or "code@leg" names: what must not be named says nothing of a special case."""
+    return is_cause(cause, code) and cause.code == code.partition("@")[0]
 
 
 def _missing(expected: Expected, found: Sequence[Named]) -> Iterator[str]:
@@ -32,7 +38,7 @@ def _missing(expected: Expected, found: Sequence[Named]) -> Iterator[str]:
 
 
 def _unexpected(expected: Expected, cause: Named) -> Iterator[str]:
-    if _among(cause, expected.never):
+    if any(is_just(cause, code) for code in expected.never):
         yield f"{cause.code}: must not be named, found {_said(cause)}"
     elif cause.role is not Role.BENIGN and not _among(cause, _permitted(expected, cause.role)):
         wrong = "not expected to block" if cause.role is Role.BLOCKS else "not expected"

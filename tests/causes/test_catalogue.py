@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from diagnostics.causes.catalogue import CATALOGUE
+import pytest
+
+from diagnostics.causes.catalogue import CATALOGUE, find, is_kind_of
 from diagnostics.causes.consequences import AFTER, CLASSES
-from diagnostics.causes.model import Predicate
+from diagnostics.causes.model import Cause, Predicate
 from diagnostics.steps.finding import Kind
 from diagnostics.steps.rooms import codes
 
@@ -51,3 +53,12 @@ def test_cause_codes_are_unique_and_their_wording_is_a_clause() -> None:
 
 def test_a_benign_cause_explains_no_fault_away() -> None:
     assert all(not c.effects for c in CATALOGUE if c.benign)
+
+
+@pytest.mark.parametrize("cause", [cause for cause in CATALOGUE if cause.refines], ids=lambda cause: cause.code)
+def test_a_special_case_is_one_of_a_cause_at_the_same_place(cause: Cause) -> None:
+    general = find(cause.refines)
+    assert general is not None and not general.refines
+    assert (cause.stage, set(cause.legs) <= set(general.legs)) == (general.stage, True)
+    assert is_kind_of(cause.code, general.code) and is_kind_of(cause.code, cause.code)
+    assert not is_kind_of(general.code, cause.code)

@@ -96,6 +96,18 @@ def test_a_cause_goes_with_all_that_it_rests_on() -> None:
     assert codes(sifted([found(STORM), found(BACKLOG)], accept(BACKLOG.name))) == {"poison-retry-storm"}
 
 
+def test_who_accepts_a_cause_accepts_its_special_cases() -> None:
+    special = (cause("out-of-memory", STORM),)
+    findings = [found(STORM)]
+
+    def left(code: str) -> set[str]:
+        verdict = decide(special, findings, (Leg.REQUEST,))
+        return {live.match.cause.code for live in sift([accept(code)], findings, verdict, NOW).verdict.live}
+
+    assert left("worker-crashing") == set()
+    assert left("every-item-fails") == {"out-of-memory"}
+
+
 def test_an_acceptance_of_one_leg_is_not_of_the_other() -> None:
     findings = [found(BACKLOG), found(BACKLOG, leg=Leg.COMPLETION)]
     said = sifted(findings, accept(BACKLOG.name, leg=Leg.REQUEST))

@@ -288,3 +288,17 @@ def test_blanks_and_line_breaks_do_not_matter_but_words_do() -> None:
     assert pattern.begins("see pubsub-diag batch", "/diag batch$/")
     assert pattern.holds("the gate\n    and not lowered", "gate and  not")
     assert not pattern.holds("a.b", "/^a\\sb/") and not pattern.holds("axb", "a.b")
+
+
+def test_a_special_case_is_what_was_expected_in_general(night: Diagnosis) -> None:
+    memory = replace(night.causes[0], code="out-of-memory")
+    found = replace(night, causes=(memory, *night.causes[1:]))
+    expected = {"blocks": ["worker-crashing"], "confidence": {"worker-crashing": "confirmed"}, "not": []}
+    said = [line for line in held(found, **expected) if "crashing" in line or "memory" in line]
+    assert said == []
+    assert "out-of-memory: must not be named, found blocks (confirmed)" in held(
+        found, **{**expected, "not": ["out-of-memory"]}
+    )
+    assert not [line for line in held(found, **{**expected, "not": ["worker-crashing"]}) if "must not be named" in line]
+    general = replace(night, causes=(replace(memory, code="worker-crashing"), *night.causes[1:]))
+    assert any("out-of-memory: expected" in line for line in held(general, blocks=["out-of-memory"]))

@@ -36,3 +36,9 @@ CATALOGUE: tuple[Cause, ...] = (
 
 def find(code: str) -> Cause | None:
     return next((c for c in CATALOGUE if c.code == code), None)
+
+
+def is_kind_of(code: str, general: str) -> bool:
+    """Whether the cause of this code is the general one, or a special case of it."""
+    cause = find(code)
+    return code == general or (cause is not None and cause.refines == general)

@@ -82,6 +82,7 @@ CAUSES = (
     ),
     Cause(
         code="subscription-expired",
+        refines="no-subscription-on-topic",
         family="routing",
         title="The subscription expired for want of use",
         says="the subscription expired for inactivity, so what is published is lost",
@@ -94,6 +95,7 @@ CAUSES = (
     ),
     Cause(
         code="subscription-deleted",
+        refines="no-subscription-on-topic",
         family="routing",
         title="Somebody deleted the subscription",
         says="somebody deleted the subscription, so what is published is lost",
@@ -172,6 +174,7 @@ CAUSES = (
     ),
     Cause(
         code="service-gone",
+        refines="push-endpoint-wrong",
         family="routing",
         title="The service that takes the pushes does not exist",
         says="the service does not exist, so nobody is there to take the pushes",

@@ -64,6 +64,7 @@ CAUSES = (
     ),
     Cause(
         code="worker-lacks-a-right",
+        refines="every-item-fails",
         family="worker",
         title="What the worker calls denies it a right",
         says="all {failed} items that came round failed because what the worker calls denies it a right: {reason}",
@@ -76,6 +77,7 @@ CAUSES = (
     ),
     Cause(
         code="downstream-limits-worker",
+        refines="every-item-fails",
         family="worker",
         title="What the worker calls takes no more of its calls",
         says="all {failed} items that came round failed because what the worker calls has a rate or a quota, and it is used up: {reason}",
@@ -88,6 +90,7 @@ CAUSES = (
     ),
     Cause(
         code="downstream-fails",
+        refines="every-item-fails",
         family="worker",
         title="What the worker calls has begun to fail",
         says="{here} items of the batch got through on this very revision, and since then all {failed} fail: what it calls is broken",
@@ -113,6 +116,7 @@ CAUSES = (
     ),
     Cause(
         code="environment-lost-in-deploy",
+        refines="worker-crashing",
         family="worker",
         title="A deploy lost a variable that the program needs",
         says="containers exit over {variable}, which {before} had and {revision} has not, or has otherwise",
@@ -126,6 +130,7 @@ CAUSES = (
     ),
     Cause(
         code="out-of-memory",
+        refines="worker-crashing",
         family="worker",
         title="The receiver's containers run out of memory",
         says="Cloud Run kills containers that use more memory than they may, together with all that they had taken",
@@ -139,6 +144,7 @@ CAUSES = (
     ),
     Cause(
         code="server-timeout-kills-work",
+        refines="worker-crashing",
         family="worker",
         title="The receiver's own server kills what takes too long",
         says="the server that runs the program kills whatever takes longer than its own time limit, and Cloud Run answers with an error",
@@ -152,6 +158,7 @@ CAUSES = (
     ),
     Cause(
         code="liveness-probe-kills",
+        refines="worker-crashing",
         family="worker",
         title="A liveness probe shuts working containers down",
         says="Cloud Run shuts containers down because their liveness probe fails, together with all that they had taken",
