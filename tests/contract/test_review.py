@@ -246,7 +246,7 @@ ROWS = (
         metrics_refused("Cloud Monitoring API has not been used in project 764086051850 before or it is disabled.", "SERVICE_DISABLED"),
         command(*READABLE), says("quota", never=("--project=764086051850",))),
     Row("B5", HEALTHY, never_written, command(*READABLE), done),
-    Row("B6", CRASHING, nothing, command("worker", "-o", "json"), says("GCP_PROJECT_ID is not set")),
+    Row("B6", CRASHING, nothing, command("worker", "-o", "json"), says("No module named")),
     Row("B7", NIGHT, slow_logs, command("batch", "--timeout", "6", "-o", "json"), nothing_holds("--timeout")),
     Row("B8", NIGHT, status_hidden, command(*READABLE), the_night),
     Row("B9", NIGHT, changes(ListLogEntries=structured), command(*READABLE), the_night),

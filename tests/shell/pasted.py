@@ -47,9 +47,6 @@ WIDTHS = (80, 120)
 _FENCE = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.M | re.S)
 _FROM_A_WORD_ON = re.compile(rf"(?:^|(?<=  )|(?<=: ))(?:{'|'.join(PROGRAMS)}) .*$")
 
-WRITTEN = ("policy.json",)
-"""What runbook pages tell to write: a policy that is read, changed and set again."""
-
 
 class Printed(NamedTuple):
     """A command as it can be copied."""
@@ -198,7 +195,7 @@ def judge(case: Case, rng: random.Random, room: Room, shells: Sequence[str] = SH
             wrong += [f"{shell}: {query!r} ran {ran.calls}"] if any(ran.calls) else []
         ours = [p for p in lines if p.where != "query"]
         typed = room.type([p.line for p in ours], shell)
-        wrong += [f"{shell}: made {name}" for name in typed.made if name not in WRITTEN]
+        wrong += [f"{shell}: made {name}" for name in typed.made]
         if len(typed.calls) != len(ours):
             wrong.append(f"{shell}: {len(typed.calls)} of {len(ours)} lines ended: {typed.said}")
         for one, calls in zip(ours, typed.calls, strict=False):
