@@ -20,6 +20,8 @@ class StateTest(Struct, frozen=True, kw_only=True):
     says: str
     """What it counts, or why it could not be read."""
     knows: bool = False
+    answered: bool = True
+    """False: it could not be asked, so nothing is known of what the profile says of it."""
     fits: bool = True
     """False: it answered, and not as the profile describes."""
     mend: str = ""
@@ -47,7 +49,8 @@ _PROVIDERS = (_no_log, *(provider for provider in PROVIDERS if provider is not m
 
 def _told(place: str, found: BatchStatus | Unseen) -> StateTest:
     if isinstance(found, Unseen):
-        return StateTest(place=place, says=found.says, fits=found.why is not Why.FAILED, mend=found.mend)
+        answered = found.why is Why.FAILED
+        return StateTest(place=place, says=found.says, answered=answered, fits=not answered, mend=found.mend)
     if not found.exists:
         return StateTest(place=place, says="it knows no such batch")
     counts = [f"expects {found.expected}" if found.expected is not None else "does not say what it expects"]

@@ -60,7 +60,7 @@ def test(asked: Asked, days: float) -> int:
         raise Trouble(error.says, error.mend) from error
     batch = _newest_batch(found)
     states = states_test(session, profile, batch) if batch else ()
-    code = _fits(found, states)
+    code = fits(found, states)
     if asked.output is Format.JSON:
         said = {"days": days, "exit_code": int(code), "markers": found, "batch": batch, "batch_state": states}
         output.answer(pretty(msgspec.json.encode(said)) + "\n", asked.out)
@@ -93,15 +93,18 @@ def _newest_batch(found: Sequence[MarkerTest]) -> str:
     return newest.captured["batch"] if newest else ""
 
 
-def _fits(found: Sequence[MarkerTest], states: Sequence[StateTest] = ()) -> Exit:
+def fits(found: Sequence[MarkerTest], states: Sequence[StateTest] = ()) -> Exit:
     """Markers of one meaning are alternatives: what one of them reads, the others may miss. So are places of batch state, but none
-    may answer otherwise than the profile describes."""
+    may answer otherwise than the profile describes. Where none could be asked, it is not known whether they fit."""
     understood = {(t.service, t.means) for t in found if t.matched}
     if not understood:
         return Exit.UNKNOWN
     wrong = any(t.missed and (t.service, t.means) not in understood for t in found)
-    unread = bool(states) and not any(t.knows for t in states)
-    return Exit.WARNING if wrong or unread or any(not t.fits for t in states) else Exit.OK
+    if wrong or any(not t.fits for t in states):
+        return Exit.WARNING
+    if not states or any(t.knows for t in states):
+        return Exit.OK
+    return Exit.WARNING if any(t.answered for t in states) else Exit.UNKNOWN
 
 
 def _example(tested: MarkerTest) -> str:
