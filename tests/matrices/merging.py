@@ -71,7 +71,7 @@ def settings(one: Single) -> Iterator[tuple[tuple[str, str], Any]]:
         elif name in ("topics", "subscriptions"):
             for new in spec:
                 yield (f"{name.removesuffix('s')} {new['name']}", "there"), new
-        elif name in ("above", "groups", "denied"):
+        elif name in ("above", "groups", "denied", "tags", "balancers"):
             yield ("project", name), spec
         elif name == "roles":
             for new in spec:
@@ -111,6 +111,8 @@ def _changes(name: str, event: dict[str, Any]) -> Iterator[tuple[tuple[str, str]
             yield from _fields(f"role {event['role']}", event)
         case "grant" | "revoke":
             yield _grant(event), name == "grant"
+        case "deny":
+            yield ("project", "denied"), event
         case "disable_account" | "enable_account" | "delete_account":
             yield (f"account {event['account']}", "state"), name
 

@@ -136,6 +136,7 @@ DELIBERATE = {
     "poison-retry-storm: decisive without peeked": "likewise",
     "every-item-fails: requires without processed.crashing": "a crash that also leaves error lines is one fault, not two",
     "downstream-fails: requires without processed.crashing": "likewise",
+    "worker-crashing: decisive without processed.crashing": "what ends without a word may have been killed by what no log names",
 }
 """Conditions that no scenario needs, by the begin of their description, and why they stay."""
 
