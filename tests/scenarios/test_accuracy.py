@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from diagnostics.causes.catalogue import find
 from diagnostics.cli.frame.inside import CommandLine
+from diagnostics.lab.scenario import load
 from diagnostics.pipeline import places
 from diagnostics.scoring import show
-from diagnostics.scoring.score import score
+from diagnostics.scoring.expect import wanted
+from diagnostics.scoring.score import Score, score
 from diagnostics.scoring.world import files
 
 SCENARIOS = files([places.scenarios()])
@@ -41,6 +44,20 @@ def test_scenario(path: Path) -> None:
     found = score(path, seed=1, program=program)
     assert found.passed, show.line(found)
     assert program is None or any(one.ran for one in found.followed), "it is to offer something that runs"
+    assert _special(found) <= _named(path), (
+        "our own scenarios name a special case itself, not the cause that it was split from"
+    )
+
+
+def _special(found: Score) -> set[str]:
+    causes = {cause.code: find(cause.code) for cause in found.causes}
+    return {code for code, cause in causes.items() if cause is not None and cause.refines}
+
+
+def _named(path: Path) -> set[str]:
+    said = wanted(load(path, 1), path).expect
+    codes = (*said.blocks, *said.worsens, *said.latent, *said.allow, *said.one_of, *said.not_confirmed)
+    return {code.partition("@")[0] for code in codes}
 
 
 def test_what_is_followed_is_there() -> None:
