@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from diagnostics.lab.servers.faults import HTTP
 from tests.faults.commands import Command
-from tests.faults.faults import Kind
+from tests.faults.faults import EVERYTHING, Kind
 from tests.faults.running import Ran
 
 GRACE_S = 1.0
 """For deciding and saying it, once the time is over."""
+SURE = ("fault", "warning")
 CRASHES = ("Traceback (most recent call last)", "internal error", "Fatal Python error")
 UNSAID_IF_NONE = (
     "not seen", "seen in part", "unknown", "could not", "not known", "not looked", "not read", "did not answer", "cannot", "is missing",
@@ -20,13 +22,18 @@ UNSAID_IF_NONE = (
 """Words of which a plain answer that leaves something out has one, on stdout or stderr."""
 
 
+REFUSED = frozenset({"permission denied", "unauthenticated"})
+"""Faults that a service's own URL answers with a status: to a live call that is the answer, and says that nobody gets in."""
+LIVE = frozenset({"push_auth.live@request", "push_auth.live@completion"})
+
+
 class Flaw(NamedTuple):
     rule: str
     what: str
 
 
-def flaws(command: Command, kind: Kind, everything: bool, whole: Ran, met: Ran, timeout_s: float) -> Iterator[Flaw]:
-    """`whole`: the same command without a fault; `everything`: all calls met it, not those of one RPC."""
+def flaws(command: Command, kind: Kind, rpc: str, whole: Ran, met: Ran, timeout_s: float) -> Iterator[Flaw]:
+    """`whole`: the same command without a fault; `rpc`: what met it, HTTP or EVERYTHING."""
     over = met.seconds - command.ends(timeout_s)
     if over > GRACE_S:
         yield Flaw("late", f"{over:.1f} s over")
@@ -36,12 +43,14 @@ def flaws(command: Command, kind: Kind, everything: bool, whole: Ran, met: Ran, 
         return
     if met.code == 0 and whole.code != 0:
         yield Flaw("all-clear", f"0, was {whole.code}")
-    if met.code in (1, 2) and whole.code == 0:
+    heard = LIVE if rpc == HTTP and kind.name in REFUSED else frozenset()
+    new = _claimed(answer(met), SURE) - _claimed(answer(whole), (*SURE, "advice"))
+    if met.code in (1, 2) and whole.code == 0 and not (new and new <= heard):
         yield Flaw("alarm", f"{met.code}, was 0")
-    if everything and kind.hides and whole.rpcs and met.code != 3:
+    if rpc == EVERYTHING and kind.hides and whole.rpcs and met.code != 3:
         yield Flaw("nothing seen", f"exit {met.code}")
     if command.json:
-        yield from _more(answer(whole), answer(met))
+        yield from _more(answer(whole), answer(met), new - heard)
     if met.code == 0 and kind.hides and met.failed and not says_so(command, met):
         yield Flaw("unsaid", ", ".join(name.rpartition("/")[2] for name in met.failed))
 
@@ -63,12 +72,15 @@ def says_so(command: Command, met: Ran) -> bool:
     return any(word in f"{met.out}{met.err}".lower() for word in UNSAID_IF_NONE)
 
 
-def _more(whole: dict[str, Any], met: dict[str, Any]) -> Iterator[Flaw]:
-    """Claims that are not made where all is seen."""
-    if new := _named(met, "findings", "status", ("fault", "warning")) - _named(
-        whole, "findings", "status", ("fault", "warning", "advice")
-    ):
-        yield Flaw("another finding", ", ".join(sorted(new)))
+def _claimed(said: dict[str, Any], statuses: tuple[str, ...]) -> set[str]:
+    """Findings that are said as these."""
+    return _named(said, "findings", "status", statuses)
+
+
+def _more(whole: dict[str, Any], met: dict[str, Any], found: set[str]) -> Iterator[Flaw]:
+    """Claims that are not made where all is seen; `found`: findings, what a live call was told apart."""
+    if found:
+        yield Flaw("another finding", ", ".join(sorted(found)))
     if new := _named(met, "causes", "confidence", ("confirmed",)) - _named(
         whole, "causes", "confidence", ("confirmed",)
     ):

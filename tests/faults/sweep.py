@@ -86,7 +86,7 @@ def tried(slot: Slot, case: Case, whole: Ran, tries: int = TRIES) -> Result:
     for _ in range(tries):
         met = slot.run(case.command.line, case.timeout_s, struck(case.kind, rpcs))
         over = min(over, met.seconds - case.command.ends(case.timeout_s))
-        found = list(flaws(case.command, case.kind, case.rpc == EVERYTHING, whole, met, case.timeout_s))
+        found = list(flaws(case.command, case.kind, case.rpc, whole, met, case.timeout_s))
         if not any(flaw.rule == "late" for flaw in found):
             break
     told = str(answer(met).get("headline", "")) if case.command.json else met.out[-400:]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from diagnostics.lab.servers.faults import HTTP
 from diagnostics.lab.servers.front import METHODS
 from tests.faults.commands import COMMANDS, Command
 from tests.faults.faults import EVERYTHING, KINDS, Kind
@@ -69,10 +70,8 @@ def ran(code: int = 0, seconds: float = 1.0, err: str = "", failed: tuple[str, .
     return Ran(code, json.dumps(said), err, seconds, (RPC,), failed)
 
 
-def rules(
-    whole: Ran, met: Ran, kind: Kind = KIND["cut"], command: str = "health", everything: bool = False
-) -> list[str]:
-    return [flaw.rule for flaw in flaws(COMMAND[command], kind, everything, whole, met, 3.0)]
+def rules(whole: Ran, met: Ran, kind: Kind = KIND["cut"], command: str = "health", rpc: str = RPC) -> list[str]:
+    return [flaw.rule for flaw in flaws(COMMAND[command], kind, rpc, whole, met, 3.0)]
 
 
 def test_the_judge_can_say_no() -> None:
@@ -86,11 +85,21 @@ def test_the_judge_can_say_no() -> None:
     assert rules(well, ran(-11)) == ["crash"]
     assert rules(ill, ran(0)) == ["all-clear"]
     assert rules(well, ran(2, findings=[PUSH])) == ["alarm", "another finding"]
-    assert rules(well, ran(0), everything=True) == ["nothing seen"]
-    assert rules(well, ran(0), KIND["slow"], everything=True) == []
+    assert rules(well, ran(0), rpc=EVERYTHING) == ["nothing seen"]
+    assert rules(well, ran(0), KIND["slow"], rpc=EVERYTHING) == []
     assert rules(well, unsaid) == ["unsaid"]
     assert rules(well, unsaid, command="batches") == ["unsaid"]
     assert rules(well, ran(0, failed=(RPC,), err="not seen: x"), command="batches") == []
     sure = {"code": "push-invoker-missing", "leg": "request", "confidence": "confirmed"}
     assert rules(ill, ran(2, findings=[PUSH], causes=[sure])) == ["another confirmed"]
     assert rules(ill, ran(2, findings=[PUSH], ruled_out=[{"code": "cold_start", "leg": None}])) == ["cleared"]
+
+
+def test_what_a_live_call_is_told_is_an_answer() -> None:
+    refused = {"code": "push_auth.live", "leg": "request", "status": "fault"}
+    well, told, more = ran(0), ran(2, findings=[refused]), ran(2, findings=[refused, PUSH])
+    denied = KIND["permission denied"]
+    assert rules(well, told, denied, "push-auth", HTTP) == []
+    assert rules(well, told, KIND["cut"], "push-auth", HTTP) == ["alarm", "another finding"]
+    assert rules(well, told, denied, "push-auth", RPC) == ["alarm", "another finding"]
+    assert rules(well, more, denied, "push-auth", HTTP) == ["alarm", "another finding"]
