@@ -3,7 +3,8 @@
 A provider is a plain function of `diagnostics.sources`: its return annotation says what it gives, its parameters what it needs
 (the session, the pipeline, the question, the leg, or what other providers give). That is the whole dependency graph.
 A provider with a parameter `X` is not called while X is unseen; with `X | Unseen` it takes the absence. `Annotated[X, Leg.REQUEST]`
-takes X of that leg, whatever leg the provider works for.
+takes X of that leg, whatever leg the provider works for, and `Annotated[X | Unseen, Leg.REQUEST, BY_THE_WAY]` takes it where anything
+else asks for it: for its sake alone nobody is asked.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ __all__ = ["Ask", "Provider", "collect", "requirements"]
 Provider = Callable[..., Any]
 
 THREADS = 32
+BY_THE_WAY = "by the way"
+"""Marks a parameter that takes what is fetched anyhow, and else `Why.NOT_ASKED`."""
 
 
 def collect(
@@ -130,6 +133,8 @@ class _Need(NamedTuple):
     """The leg that its annotation fixes; None: the provider's own."""
     tolerant: bool
     """Whether it takes an Unseen."""
+    by_the_way: bool = False
+    """Whether it is fetched only where something else needs it."""
 
     def of(self, node: Node) -> Node:
         """What this parameter needs when the provider works for `node`."""
@@ -188,6 +193,7 @@ class _Run:
     def results(self, wanted: Iterable[Node]) -> dict[Node, Any]:
         for node in wanted:
             self._plan(node)
+        self._leave_unasked()
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(min(THREADS, len(self._waiting)))]
         for thread in threads:
             thread.start()
@@ -214,8 +220,17 @@ class _Run:
             return
         self._waiting[node] = None
         for need in self._graph.giving(node.kind)[1]:
-            if need.kind not in self._constants and need.kind is not Leg:
+            if need.kind not in self._constants and need.kind is not Leg and not need.by_the_way:
                 self._plan(need.of(node))
+
+    def _leave_unasked(self) -> None:
+        """Settle what is needed by the way alone, once all that is needed otherwise is planned."""
+        for node in list(self._waiting):
+            for need in self._graph.giving(node.kind)[1]:
+                if need.by_the_way and (of := need.of(node)) not in self._waiting:
+                    says = "nothing else asks for it"
+                    unasked = Unseen(what=of.kind.__name__, leg=of.leg, why=Why.NOT_ASKED, says=says)
+                    self._results.setdefault(of, unasked)
 
     def _start_ready(self) -> bool:
         """Hand every node whose inputs are there to the workers. False when there is nothing left to wait for."""
@@ -291,12 +306,12 @@ def _timed_out(node: Node) -> Unseen:
 
 
 def _need(name: str, hint: Any) -> _Need:
-    leg = None
+    leg, more = None, []
     if typing.get_origin(hint) is Annotated:
-        hint, leg, *_ = typing.get_args(hint)
+        hint, leg, *more = typing.get_args(hint)
     options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     kinds = [option for option in options if option is not Unseen]
-    return _Need(name, kinds[0], leg, tolerant=Unseen in options)
+    return _Need(name, kinds[0], leg, tolerant=Unseen in options, by_the_way=BY_THE_WAY in more)
 
 
 def _name(kind: type) -> str:

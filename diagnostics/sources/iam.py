@@ -27,6 +27,7 @@ from diagnostics.evidence.model import (
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.shell.commands import advice, command
+from diagnostics.sources.collect import BY_THE_WAY
 from diagnostics.sources.pubsub import bindings
 from diagnostics.sources.route import Push
 from diagnostics.transport.call import NotThere, call
@@ -136,16 +137,16 @@ def custom_roles(
     pipeline: PipelineProfile,
     project: ProjectPolicy | Unseen,
     above: AncestorPolicies | Unseen,
-    request_service: Annotated[ServicePolicy | Unseen, Leg.REQUEST],
-    completion_service: Annotated[ServicePolicy | Unseen, Leg.COMPLETION],
-    request_account: Annotated[PushAccountPolicy | Unseen, Leg.REQUEST],
-    completion_account: Annotated[PushAccountPolicy | Unseen, Leg.COMPLETION],
-    request_subscription: Annotated[SubscriptionPolicy | Unseen, Leg.REQUEST],
-    completion_subscription: Annotated[SubscriptionPolicy | Unseen, Leg.COMPLETION],
-    request_dead: Annotated[DeadLetterTopicPolicy | Unseen, Leg.REQUEST],
-    completion_dead: Annotated[DeadLetterTopicPolicy | Unseen, Leg.COMPLETION],
+    request_service: Annotated[ServicePolicy | Unseen, Leg.REQUEST, BY_THE_WAY],
+    completion_service: Annotated[ServicePolicy | Unseen, Leg.COMPLETION, BY_THE_WAY],
+    request_account: Annotated[PushAccountPolicy | Unseen, Leg.REQUEST, BY_THE_WAY],
+    completion_account: Annotated[PushAccountPolicy | Unseen, Leg.COMPLETION, BY_THE_WAY],
+    request_subscription: Annotated[SubscriptionPolicy | Unseen, Leg.REQUEST, BY_THE_WAY],
+    completion_subscription: Annotated[SubscriptionPolicy | Unseen, Leg.COMPLETION, BY_THE_WAY],
+    request_dead: Annotated[DeadLetterTopicPolicy | Unseen, Leg.REQUEST, BY_THE_WAY],
+    completion_dead: Annotated[DeadLetterTopicPolicy | Unseen, Leg.COMPLETION, BY_THE_WAY],
 ) -> CustomRoles:
-    """What the custom roles hold that these policies give to more than people."""
+    """What the custom roles hold that these policies give to more than people; which policies, the question decides."""
     inherited = () if isinstance(above, Unseen) else above.places
     policies: tuple[Policy | Above | Unseen, ...] = (
         *(request_service, completion_service, request_account, completion_account),
@@ -177,7 +178,7 @@ def _all_unseen(policies: Sequence[Policy | Above | Unseen]) -> Unseen | None:
     unseen = [p for p in policies if isinstance(p, Unseen)]
     if len(unseen) < len(policies):
         return None
-    return next((p for p in unseen if p.why not in (Why.DEPENDS, Why.NOT_CONFIGURED)), unseen[0])
+    return next((p for p in unseen if p.why not in (Why.DEPENDS, Why.NOT_CONFIGURED, Why.NOT_ASKED)), unseen[0])
 
 
 def _of_its_own(binding: Binding) -> bool:

@@ -27,7 +27,7 @@ from diagnostics.evidence.model import (
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.load import profile_of
 from diagnostics.question.ask import Ask, window
-from diagnostics.sources.collect import collect
+from diagnostics.sources.collect import BY_THE_WAY, collect
 from diagnostics.transport.session import Session
 from diagnostics.transport.sign_in import SignIn
 
@@ -72,6 +72,25 @@ def test_only_what_was_asked_for_and_what_it_needs_is_fetched() -> None:
     info = seen.get(ProjectInfo)
     assert isinstance(info, ProjectInfo)
     assert info.project == "of completion"
+
+
+def test_what_is_taken_by_the_way_is_fetched_for_whoever_else_needs_it() -> None:
+    fetched: list[str] = []
+
+    def counts(leg: Leg) -> PushCounts:
+        fetched.append(leg)
+        return PushCounts(source=SOURCE, series=())
+
+    def info(counted: Annotated[PushCounts | Unseen, Leg.REQUEST, BY_THE_WAY]) -> ProjectInfo:
+        return ProjectInfo(source=SOURCE, project=counted.why if isinstance(counted, Unseen) else "seen", number="1")
+
+    alone = got([counts, info], ProjectInfo)
+    assert (fetched, [key for key, _ in alone.items()]) == ([], [("ProjectInfo", None)])
+    assert isinstance(told := alone.get(ProjectInfo), ProjectInfo)
+    assert told.project == Why.NOT_ASKED
+    for kinds in ((ProjectInfo, PushCounts), (PushCounts, ProjectInfo)):
+        assert isinstance(told := got([counts, info], *kinds).get(ProjectInfo), ProjectInfo)
+        assert told.project == "seen"
 
 
 def test_independent_providers_run_at_the_same_time() -> None:

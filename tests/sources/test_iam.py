@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from diagnostics.evidence.model import AncestorPolicies, ChangeLog, CustomRoles, DenyPolicies, Unseen, Why
+from diagnostics.evidence.model import (
+    AncestorPolicies,
+    ChangeLog,
+    CustomRoles,
+    DeadLetterTopicPolicy,
+    DenyPolicies,
+    ServicePolicy,
+    SubscriptionPolicy,
+    Unseen,
+    Why,
+)
 from diagnostics.pipeline.load import load_profile
 from diagnostics.question.ask import Ask
 from diagnostics.sources.collect import collect
@@ -34,11 +44,17 @@ timeline:
 """
 
 
-def seen(kind: type, lacks: tuple[str, ...] = (), text: str = ROLES, *, lab: StartLab) -> Any:
+POLICIES = (ServicePolicy, SubscriptionPolicy, DeadLetterTopicPolicy)
+"""What custom roles are looked for in, where a command asks for it."""
+
+
+def seen(
+    kind: type, lacks: tuple[str, ...] = (), text: str = ROLES, beside: tuple[type, ...] = POLICIES, *, lab: StartLab
+) -> Any:
     said = text + f"caller: {{lacks: [{', '.join(lacks)}]}}\n" if lacks else text
     with lab(said):
         session = Session.open(Options(timeout_s=20))
-        return collect(session, EXAMPLE, [kind], Ask()).get(kind)
+        return collect(session, EXAMPLE, [kind, *beside], Ask()).get(kind)
 
 
 def test_custom_roles_are_read_once_each_with_what_concerns_pushes(lab: StartLab) -> None:
@@ -50,6 +66,12 @@ def test_custom_roles_are_read_once_each_with_what_concerns_pushes(lab: StartLab
         f"{OWN}/gone": (("run.routes.invoke",), "is deleted"),
         "organizations/77/roles/shared": (("pubsub.topics.publish",), ""),
     }
+
+
+def test_policies_that_no_command_asks_for_are_not_read_for_their_roles(lab: StartLab) -> None:
+    found = seen(CustomRoles, beside=(), lab=lab)
+    assert isinstance(found, CustomRoles)
+    assert [r.name for r in found.roles] == [f"{OWN}/gone"]  # of the project's policy
 
 
 def test_roles_that_may_not_be_read_are_hidden_with_the_permission(lab: StartLab) -> None:
