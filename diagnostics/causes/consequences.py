@@ -14,33 +14,35 @@ from diagnostics.evidence.model import Leg, Stage
 from diagnostics.steps import (
     changes,
     closed,
+    cold_start,
     created,
     dead_letter,
-    delivered,
     peeked,
-    processed,
     progress,
     push_auth,
     recorded,
-    routed,
 )
-from diagnostics.steps import cold_start as capacity
 from diagnostics.steps.changes import builds
+from diagnostics.steps.cold_start import instances, startup
+from diagnostics.steps.delivered import at_balancer, given_up, push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Status
+from diagnostics.steps.processed import acked, containers, duration, error_answers, failing_items
+from diagnostics.steps.push_auth import entrance, invoker, may_mint, tokens
+from diagnostics.steps.routed import attachment, filters, missing, push_endpoint, vanished
 
 _ON_THE_WAY = frozenset({Stage.ROUTED, Stage.DELIVERED, Stage.PROCESSED})
 _BEFORE = frozenset({Stage.REQUESTED, Stage.CREATED, Stage.PUBLISHED})
 
 _AFTER: dict[AnyCode, frozenset[Stage]] = {
-    delivered.FAILING: _ON_THE_WAY | {Stage.RECORDED},
-    delivered.PAUSED: _ON_THE_WAY,
-    delivered.NO_PUSHES: _ON_THE_WAY,
-    delivered.HELD_BACK: _ON_THE_WAY | {Stage.RECORDED},
-    delivered.REDELIVERED: _ON_THE_WAY,
-    delivered.OLD_BACKLOG: _ON_THE_WAY | {Stage.RECORDED},
-    delivered.HEALTH: _ON_THE_WAY,
-    delivered.DEAD_LETTERED: _ON_THE_WAY | {Stage.RECORDED},
-    routed.OUTLIVED: _ON_THE_WAY,
+    push_answers.FAILING: _ON_THE_WAY | {Stage.RECORDED},
+    push_answers.PAUSED: _ON_THE_WAY,
+    what_waits.NO_PUSHES: _ON_THE_WAY,
+    what_waits.HELD_BACK: _ON_THE_WAY | {Stage.RECORDED},
+    what_waits.REDELIVERED: _ON_THE_WAY,
+    what_waits.OLD_BACKLOG: _ON_THE_WAY | {Stage.RECORDED},
+    what_waits.HEALTH: _ON_THE_WAY,
+    given_up.DEAD_LETTERED: _ON_THE_WAY | {Stage.RECORDED},
+    vanished.OUTLIVED: _ON_THE_WAY,
     created.MISSING: frozenset({Stage.REQUESTED, Stage.PROCESSED}),
     closed.WAITS_FOR_UNPUBLISHED: _BEFORE,
     closed.WILL_WAIT: _BEFORE,
@@ -68,55 +70,55 @@ _CLASSES: dict[AnyCode, frozenset[str]] = {
     peeked.UNREADABLE: _ANSWERED,
     peeked.STUCK: _ANY,
     push_auth.LIVE: _ANSWERED | {"unreachable"},
-    routed.NO_SUBSCRIPTION: _NONE,
-    routed.SUBSCRIPTION_MISSING: _NONE,
-    routed.EXPIRED: _NONE,
-    routed.DELETED: _NONE,
-    routed.BY_ANOTHER: _NONE,
-    routed.SERVICE_GONE: _ANY,
-    routed.DETACHED: _NONE,
-    routed.ORPHAN: _NONE,
-    routed.OTHER_TOPIC: _NONE,
-    routed.NOT_PUSH: _NONE,
-    routed.ENDPOINT: _ANY,
-    routed.FILTERED: _NONE,
-    routed.RESIDUE: _NONE,
-    routed.PURGED: _NONE,
-    routed.MADE_ANEW: _NONE,
-    routed.SECOND_PUSH: _NONE,
+    missing.NO_SUBSCRIPTION: _NONE,
+    missing.SUBSCRIPTION_MISSING: _NONE,
+    missing.EXPIRED: _NONE,
+    missing.DELETED: _NONE,
+    missing.BY_ANOTHER: _NONE,
+    push_endpoint.SERVICE_GONE: _ANY,
+    attachment.DETACHED: _NONE,
+    attachment.ORPHAN: _NONE,
+    attachment.OTHER_TOPIC: _NONE,
+    attachment.NOT_PUSH: _NONE,
+    push_endpoint.ENDPOINT: _ANY,
+    filters.FILTERED: _NONE,
+    vanished.RESIDUE: _NONE,
+    vanished.PURGED: _NONE,
+    vanished.MADE_ANEW: _NONE,
+    attachment.SECOND_PUSH: _NONE,
     recorded.BEHIND: _NONE,
     recorded.RECORD_ERRORS: _ANSWERED | _LATE,
     push_auth.REFUSED: _4XX,
     push_auth.FORBIDDEN: _4XX,
-    push_auth.IAP: _4XX,
+    entrance.IAP: _4XX,
     push_auth.SILENT: _4XX,
-    push_auth.INGRESS: _4XX,
-    push_auth.DEFAULT_URL: _4XX,
-    push_auth.INVOKER: _4XX,
-    push_auth.DENIED: _4XX,
-    push_auth.AUDIENCE: _4XX,
-    push_auth.NO_TOKEN: _4XX,
-    push_auth.MINTING: _4XX | {"internal", "unreachable"},
-    push_auth.ACCOUNT: _4XX | {"internal", "unreachable"},
-    delivered.DEADLINE: _LATE,
-    delivered.UNREACHABLE: frozenset({"unreachable"}),
-    delivered.BALANCED: _ANSWERED | _LATE,
-    capacity.TOO_SLOW: _LATE,
-    capacity.SATURATED: _4XX | _5XX | _LATE,
-    capacity.CANNOT_SCALE: _5XX | _LATE,
-    capacity.QUOTA: _4XX | _5XX | _LATE,
-    capacity.SWITCHED_OFF: _4XX | _5XX,
-    processed.UNREADABLE: _4XX,
-    processed.ERRORS: _ANSWERED,
-    processed.UNREPORTED: _5XX,
-    processed.REPEATS: _ANSWERED,
-    processed.ALL_FAIL: _ANSWERED,
-    processed.FAIL: _ANSWERED,
-    processed.CRASHING: _5XX | _LATE | {"unreachable"},
-    processed.TIMED_OUT: _5XX | _LATE,
-    processed.TOO_LONG: _LATE,
-    processed.SKIPPED: _NONE,
-    processed.FRUITLESS: _NONE,
+    entrance.INGRESS: _4XX,
+    entrance.DEFAULT_URL: _4XX,
+    invoker.INVOKER: _4XX,
+    invoker.DENIED: _4XX,
+    tokens.AUDIENCE: _4XX,
+    tokens.NO_TOKEN: _4XX,
+    may_mint.MINTING: _4XX | {"internal", "unreachable"},
+    may_mint.ACCOUNT: _4XX | {"internal", "unreachable"},
+    push_answers.DEADLINE: _LATE,
+    push_answers.UNREACHABLE: frozenset({"unreachable"}),
+    at_balancer.BALANCED: _ANSWERED | _LATE,
+    startup.TOO_SLOW: _LATE,
+    instances.SATURATED: _4XX | _5XX | _LATE,
+    instances.CANNOT_SCALE: _5XX | _LATE,
+    instances.QUOTA: _4XX | _5XX | _LATE,
+    cold_start.SWITCHED_OFF: _4XX | _5XX,
+    error_answers.UNREADABLE: _4XX,
+    error_answers.ERRORS: _ANSWERED,
+    error_answers.UNREPORTED: _5XX,
+    failing_items.REPEATS: _ANSWERED,
+    failing_items.ALL_FAIL: _ANSWERED,
+    failing_items.FAIL: _ANSWERED,
+    containers.CRASHING: _5XX | _LATE | {"unreachable"},
+    duration.TIMED_OUT: _5XX | _LATE,
+    duration.TOO_LONG: _LATE,
+    acked.SKIPPED: _NONE,
+    acked.FRUITLESS: _NONE,
 }
 CLASSES = {code.name: classes for code, classes in _CLASSES.items()}
 """The `response_class` that pushes get by each: a consequence of another class is not its doing. What stands between the topic and the
@@ -140,7 +142,7 @@ def follows_in_part(finding: Finding, of: Finding) -> bool:
 
 def classes_of(finding: Finding) -> frozenset[str]:
     """The push classes that a finding counts, without stray ones; empty where it counts none."""
-    told = delivered.FAILING.of(finding)
+    told = push_answers.FAILING.of(finding)
     counted = told.class_ if told else {}
     every = sum(counted.values())
     return frozenset(name for name, n in counted.items() if n >= _FEW * every)
@@ -158,7 +160,7 @@ _OF_THE_BATCH = frozenset(
 """What becomes of a batch: it follows from nothing that none of its items has met."""
 
 
-_LAST = frozenset({delivered.DEAD_LETTERED.name})
+_LAST = frozenset({given_up.DEAD_LETTERED.name})
 """What stays when its maker is gone: one that began later is not the one, or not the only one."""
 
 SLACK = timedelta(minutes=2)
@@ -166,9 +168,9 @@ SLACK = timedelta(minutes=2)
 
 
 _SIGN_IN: dict[AnyCode, frozenset[str]] = {
-    push_auth.INVOKER: frozenset({"401", "403"}),
-    push_auth.AUDIENCE: frozenset({"401"}),
-    push_auth.NO_TOKEN: frozenset({"401", "403"}),
+    invoker.INVOKER: frozenset({"401", "403"}),
+    tokens.AUDIENCE: frozenset({"401"}),
+    tokens.NO_TOKEN: frozenset({"401", "403"}),
 }
 _ANSWERS = {code.name: statuses for code, statuses in _SIGN_IN.items()}
 """The status codes by which a setting of the sign-in turns pushes away."""
@@ -176,7 +178,7 @@ _ANSWERS = {code.name: statuses for code, statuses in _SIGN_IN.items()}
 
 def _not_met(finding: Finding, source: Finding) -> bool:
     """Whether pushes fail by other status codes, each and all, than those by which this setting turns them away."""
-    told, answers = delivered.FAILING.of(finding), _ANSWERS.get(source.code)
+    told, answers = push_answers.FAILING.of(finding), _ANSWERS.get(source.code)
     if (
         answers is None
         or told is None

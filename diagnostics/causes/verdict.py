@@ -14,7 +14,8 @@ from diagnostics.causes.role import confidence, held, roles
 from diagnostics.evidence.model import STAGES, Leg
 from diagnostics.readings.stakes import Stakes
 from diagnostics.readings.wholeness import Wholeness
-from diagnostics.steps import delivered, requested
+from diagnostics.steps import requested
+from diagnostics.steps.delivered import push_answers, what_waits
 from diagnostics.steps.finding import Bears, Finding, Kind, Status
 
 
@@ -46,8 +47,8 @@ class Live:
             tuple(f for f in of if f.abnormal and f.until is None) for of in (self.share.own, self.share.follows)
         )
         classes = frozenset[str]().union(*(CLASSES.get(f.code, frozenset()) for f in own))
-        failing = any(f.code == delivered.FAILING.name and classes & classes_of(f) for f in after)
-        silent = any(f.code == delivered.NO_PUSHES.name for f in after) and any(f.status is Status.FAULT for f in own)
+        failing = any(f.code == push_answers.FAILING.name and classes & classes_of(f) for f in after)
+        silent = any(f.code == what_waits.NO_PUSHES.name for f in after) and any(f.status is Status.FAULT for f in own)
         return any(f.kind is Kind.EFFECT and f.status is Status.FAULT for f in own) or failing or silent
 
     @property

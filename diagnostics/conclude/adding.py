@@ -9,8 +9,9 @@ from typing import NamedTuple
 from diagnostics.conclude.standing import worst
 from diagnostics.evidence.model import ChangeLog, EvidenceSet, Leg, Why, seen
 from diagnostics.shell.commands import arguments
-from diagnostics.steps import changes, push_auth
+from diagnostics.steps import changes
 from diagnostics.steps.finding import Finding, Kind, Status
+from diagnostics.steps.push_auth import entrance
 
 PROGRAM = "pubsub-diag"
 
@@ -78,7 +79,7 @@ class Adding:
 
 def _keeps_out(finding: Finding) -> bool:
     """Whether a call from outside would tell no more: what cannot be read stays hidden, a shut ingress or a proxy refuses whoever calls."""
-    before = (push_auth.INGRESS.name, push_auth.DEFAULT_URL.name, push_auth.IAP.name)
+    before = (entrance.INGRESS.name, entrance.DEFAULT_URL.name, entrance.IAP.name)
     return finding.status is Status.UNKNOWN or (finding.code in before and finding.abnormal)
 
 

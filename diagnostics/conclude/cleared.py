@@ -31,8 +31,12 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.wholeness import Wholeness
-from diagnostics.steps import cold_start, delivered, processed, published, push_auth, routed
+from diagnostics.steps import delivered, published, push_auth, routed
+from diagnostics.steps.cold_start import startup
+from diagnostics.steps.delivered import push_answers
 from diagnostics.steps.finding import Finding, Kind, Status
+from diagnostics.steps.processed import failing_items
+from diagnostics.steps.push_auth import invoker
 
 
 class _Clearance(NamedTuple):
@@ -51,17 +55,19 @@ _CLEARS = {
     published.ALL.name: _Clearance("publishing", (BatchMarks, PublishCounts, QuotaExceeded)),
     routed.ROUTED.name: _Clearance("routing", (*_SET_UP, *_BALANCE)),
     delivered.OURS.name: _DELIVERY,
-    delivered.ACKED.name: _DELIVERY,
+    push_answers.ACKED.name: _DELIVERY,
     push_auth.PROVEN.name: _SIGN_IN,
-    push_auth.GRANTED.name: _SIGN_IN,
-    cold_start.FINE.name: _Clearance(
+    invoker.GRANTED.name: _SIGN_IN,
+    startup.FINE.name: _Clearance(
         "cold start", (ReceiverCapacity, RequestLog, PushCounts, Backlog, DeadLetterCounts, BatchMarks, ItemMarks)
     ),
-    processed.STORM_SMALL.name: _Clearance("the failing messages", (ItemMarks, RequestLog, PushCounts)),
+    failing_items.STORM_SMALL.name: _Clearance("the failing messages", (ItemMarks, RequestLog, PushCounts)),
 }
 """Findings that, when ok, clear a part of the pipeline."""
 
-_BY_ITSELF = frozenset({delivered.OURS.name, delivered.ACKED.name, push_auth.PROVEN.name, processed.STORM_SMALL.name})
+_BY_ITSELF = frozenset(
+    {delivered.OURS.name, push_answers.ACKED.name, push_auth.PROVEN.name, failing_items.STORM_SMALL.name}
+)
 """They speak of messages that passed. The others speak of how things are set up: they clear only where something of the batch passed."""
 
 

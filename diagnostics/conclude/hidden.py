@@ -10,7 +10,7 @@ from diagnostics.evidence.model import BatchMarks, BatchStatus, EvidenceSet, Leg
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
 from diagnostics.shell.commands import command
-from diagnostics.steps import delivered
+from diagnostics.steps.delivered import push_answers
 from diagnostics.steps.finding import Finding, Kind, Status
 from diagnostics.steps.words import span
 
@@ -19,7 +19,7 @@ OF_ITEMS = (Means.STARTED_ITEM, Means.DONE_ITEM)
 """Markers with which a batch and its items can be followed at all."""
 
 _MET = (Kind.EFFECT, Kind.CONSEQUENCE)
-_FLOWS = (delivered.ACKED.name, delivered.IDLE.name, delivered.RECOVERED.name)
+_FLOWS = (push_answers.ACKED.name, push_answers.IDLE.name, push_answers.RECOVERED.name)
 """What tells how a subscription is when nothing is wrong with it."""
 
 

@@ -11,9 +11,11 @@ from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.consequences import AFTER
 from diagnostics.question.ask import SHOWN
 from diagnostics.shell.commands import command
-from diagnostics.steps import delivered, push_auth, serving, since_deploy, traffic
+from diagnostics.steps import push_auth, serving, since_deploy, traffic
+from diagnostics.steps.delivered import push_answers
 from diagnostics.steps.finding import Finding, Status
 from diagnostics.steps.published import topic
+from diagnostics.steps.push_auth import invoker
 
 
 class Claim(StrEnum):
@@ -50,7 +52,7 @@ _TELLING = (
     traffic.IDLE.name,
     push_auth.PROVEN.name,
     push_auth.LIVE.name,
-    push_auth.GRANTED.name,
+    invoker.GRANTED.name,
     serving.NEWEST.name,
 )
 """Findings that say best how a level stands, if nothing is wrong with it."""
@@ -72,7 +74,7 @@ def levels(findings: Sequence[Finding], require: Sequence[str]) -> tuple[Level, 
     """How each level stands. A level that nothing speaks of is unknown."""
     telling = [f for f in findings if f.code not in _ADVISES]
     required = {claim for claim in Claim if claim in require}
-    if SHOWN in require and any(f.code == delivered.UNSEEN.name and f.status is Status.UNKNOWN for f in telling):
+    if SHOWN in require and any(f.code == push_answers.UNSEEN.name and f.status is Status.UNKNOWN for f in telling):
         required.add(Claim.TRAFFIC)  # no traffic is no trouble; traffic that nobody may look at may be
     return tuple(_level(claim, [f for f in telling if claim_of(f) is claim], claim in required) for claim in Claim)
 
@@ -116,7 +118,7 @@ def _level(claim: Claim, findings: Sequence[Finding], required: bool) -> Level:
     same = [f for f in findings if f.status is status]
     same.sort(key=lambda f: _TELLING.index(f.code) if f.code in _TELLING else len(_TELLING))
     says = same[0].says if same else "nothing could be looked at"
-    if claim is Claim.PATH and status is Status.OK and same[0].code == push_auth.GRANTED.name:
+    if claim is Claim.PATH and status is Status.OK and same[0].code == invoker.GRANTED.name:
         says += "; by configuration alone, nothing was called (--canary)"
     more = len(same) - 1
     loud = status in (Status.FAULT, Status.WARNING, Status.UNKNOWN)

@@ -12,7 +12,8 @@ from diagnostics.causes.verdict import Verdict
 from diagnostics.conclude.diagnosis import Exit, Forecast, State
 from diagnostics.evidence.model import STAGES, Leg, Stage
 from diagnostics.readings.ledger import Ledger
-from diagnostics.steps import closed, created, delivered, progress, published, requested
+from diagnostics.steps import closed, created, progress, published, requested
+from diagnostics.steps.delivered import given_up, push_answers
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Row, Status, Where
 
 EXITS = {
@@ -114,7 +115,7 @@ def finishes_alone(state: State, verdict: Verdict, ledger: Ledger, findings: Seq
     if verdict.held or state is State.FAILED:
         return False
     if state is State.RUNNING:
-        lost = _has(findings, delivered.DEAD_LETTERED, statuses=(Status.WARNING,))  # of this batch, it may be
+        lost = _has(findings, given_up.DEAD_LETTERED, statuses=(Status.WARNING,))  # of this batch, it may be
         return None if ledger.expected is None or lost else True
     return None
 
@@ -215,7 +216,7 @@ def _waits_behind(row: Row, rows: Iterable[Row], holding: Sequence[Finding]) -> 
 def _has_them(finding: Finding) -> Stage:
     """Where the items are that it holds: what the coordinator fails on came back to it, and of pushes that ran into the deadline nothing
     but a slow start says that no code had them."""
-    if finding.code == delivered.DEADLINE.name or finding.stage is Stage.PROCESSED:
+    if finding.code == push_answers.DEADLINE.name or finding.stage is Stage.PROCESSED:
         return Stage.RECORDED if finding.leg is Leg.COMPLETION else Stage.PROCESSED
     return finding.stage
 

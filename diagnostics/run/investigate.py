@@ -59,7 +59,9 @@ from diagnostics.steps.processed import processed
 from diagnostics.steps.progress import progress
 from diagnostics.steps.published import published
 from diagnostics.steps.published.topic import may_publish, topic
-from diagnostics.steps.push_auth import may_call, may_mint, push_auth
+from diagnostics.steps.push_auth import push_auth
+from diagnostics.steps.push_auth.may_call import may_call
+from diagnostics.steps.push_auth.may_mint import may_mint
 from diagnostics.steps.recorded import recorded
 from diagnostics.steps.requested import requested
 from diagnostics.steps.returned import returned

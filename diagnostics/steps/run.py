@@ -8,6 +8,7 @@ one that needs evidence of a certain leg says `Annotated[Kind, Leg.REQUEST]`.
 from __future__ import annotations
 
 import inspect
+import sys
 import traceback
 import types
 import typing
@@ -149,6 +150,7 @@ def _reads(step: Step) -> list[_Read]:
 
 
 def _stage(step: Step) -> Stage:
-    """The stage of a step is that of the first code in its module."""
-    module = inspect.getmodule(step)
-    return next(v.stage for v in vars(module).values() if isinstance(v, AnyCode))
+    """The stage of a step is that of the first code in its module, or in the package around it."""
+    module = sys.modules[step.__module__]
+    rooms = (module, sys.modules[module.__package__ or ""])
+    return next(v.stage for room in rooms for v in vars(room).values() if isinstance(v, AnyCode))

@@ -13,8 +13,10 @@ from diagnostics.causes.verdict import Verdict, decide
 from diagnostics.evidence.model import Leg, PushCounts, Stage
 from diagnostics.readings.stakes import Stakes
 from diagnostics.readings.wholeness import Wholeness
-from diagnostics.steps import closed, delivered, push_auth, requested
+from diagnostics.steps import closed, push_auth, requested
+from diagnostics.steps.delivered import given_up, push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Code, Details, Finding, Kind, Status, Telling
+from diagnostics.steps.push_auth import tokens
 from diagnostics.steps.tells import Mended, Tells
 
 T = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
@@ -44,8 +46,8 @@ def found(
 
 def failing(**classes: float) -> Finding:
     """Pushes that fail, by class."""
-    told = delivered.Failing(share=1, per_min=8, acks=0, class_=classes)
-    return found(delivered.FAILING, bears=Bears.HOLDS, tells=told)
+    told = push_answers.Failing(share=1, per_min=8, acks=0, class_=classes)
+    return found(push_answers.FAILING, bears=Bears.HOLDS, tells=told)
 
 
 def cause(code: str, on: AnyCode, decisive: bool = False, effects: tuple[AnyCode, ...] = (), **more: object) -> Cause:
@@ -212,7 +214,7 @@ def test_what_follows_is_of_the_class_that_the_cause_makes() -> None:
     late = failing(deadline_exceeded=40)
     refused = failing(remote_server_4xx=40)
     own = found(push_auth.REFUSED, bears=Bears.HOLDS, tells=push_auth.TurnedAway(refused=40))
-    assert [f.code for f in verdict([crash], own, late).unexplained] == [delivered.FAILING.name]
+    assert [f.code for f in verdict([crash], own, late).unexplained] == [push_answers.FAILING.name]
     assert verdict([crash], own, refused).unexplained == ()
 
 
@@ -229,22 +231,22 @@ def test_nothing_follows_from_what_is_set_up_wrong_and_no_item_has_met(
     kind: Code, status: Status, bears: Bears, explained: bool
 ) -> None:
     """Messages that grow old beside a warning about the set-up have another reason; what happened to messages is one all the same."""
-    old = found(delivered.OLD_BACKLOG, Status.WARNING, tells=delivered.OldBacklog(unacked=3, age_s=9e4))
+    old = found(what_waits.OLD_BACKLOG, Status.WARNING, tells=what_waits.OldBacklog(unacked=3, age_s=9e4))
     v = verdict([cause("c", kind, True)], found(kind, status, bears), old)
-    assert [f.code for f in v.unexplained] == ([] if explained else [delivered.OLD_BACKLOG.name])
+    assert [f.code for f in v.unexplained] == ([] if explained else [what_waits.OLD_BACKLOG.name])
 
 
 @pytest.mark.parametrize(("began", "explained"), [(-30.0, True), (1.0, True), (60.0, False), (None, True)])
 def test_dead_letters_follow_from_nothing_that_began_after_them(began: float | None, explained: bool) -> None:
     """Refusals used up attempts for an hour and are over; what stops pushes now did not make the dead letters of that hour."""
     dead = found(
-        delivered.DEAD_LETTERED,
+        given_up.DEAD_LETTERED,
         bears=Bears.HOLDS,
         minute=0,
-        tells=delivered.DeadLettered(dead_lettered=5, messages=5, last=T.timestamp()),
+        tells=given_up.DeadLettered(dead_lettered=5, messages=5, last=T.timestamp()),
     )
     v = verdict([cause("c", REFUSED, True)], found(REFUSED, bears=Bears.HOLDS, minute=began), dead)
-    assert [f.code for f in v.unexplained] == ([] if explained else [delivered.DEAD_LETTERED.name])
+    assert [f.code for f in v.unexplained] == ([] if explained else [given_up.DEAD_LETTERED.name])
 
 
 @pytest.mark.parametrize(
@@ -260,10 +262,10 @@ def test_dead_letters_follow_from_nothing_that_began_after_them(began: float | N
 def test_pushes_that_fail_otherwise_do_not_follow_from_a_sign_in_that_nothing_met(
     statuses: str | None, bears: Bears, explained: bool
 ) -> None:
-    told = delivered.Failing(share=1, per_min=8, acks=0, class_={"remote_server_4xx": 40}, statuses=statuses)
-    audience = found(push_auth.AUDIENCE, bears=bears, tells=Mended())
-    v = verdict([cause("c", push_auth.AUDIENCE, True)], audience, found(delivered.FAILING, tells=told))
-    assert [f.code for f in v.unexplained] == ([] if explained else [delivered.FAILING.name])
+    told = push_answers.Failing(share=1, per_min=8, acks=0, class_={"remote_server_4xx": 40}, statuses=statuses)
+    audience = found(tokens.AUDIENCE, bears=bears, tells=Mended())
+    v = verdict([cause("c", tokens.AUDIENCE, True)], audience, found(push_answers.FAILING, tells=told))
+    assert [f.code for f in v.unexplained] == ([] if explained else [push_answers.FAILING.name])
 
 
 @pytest.mark.parametrize(("bears", "explained"), [(Bears.HOLDS, True), (Bears.APART, False)])
@@ -312,7 +314,7 @@ def test_the_onset_is_the_causes_own() -> None:
         [cause("revoked", CONFIG, True, (REFUSED,))],
         found(CONFIG, minute=6),
         found(REFUSED, bears=Bears.HOLDS, minute=7),
-        found(delivered.OLD_BACKLOG, Status.WARNING, minute=-90, tells=delivered.OldBacklog(unacked=9, age_s=5400)),
+        found(what_waits.OLD_BACKLOG, Status.WARNING, minute=-90, tells=what_waits.OldBacklog(unacked=9, age_s=5400)),
     )
     assert v.live[0].since == T + timedelta(minutes=6)
     assert v.unexplained == ()

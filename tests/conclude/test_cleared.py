@@ -11,17 +11,19 @@ from diagnostics.evidence.model import Leg, Stage
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.ledger.ledger import COUNTED, Count
 from diagnostics.readings.wholeness import Wholeness
-from diagnostics.steps import cold_start, push_auth, requested, routed
+from diagnostics.steps import push_auth, requested, routed
+from diagnostics.steps.cold_start import startup
 from diagnostics.steps.finding import Bears, Finding, Status
+from diagnostics.steps.push_auth import invoker
 from tests.causes.test_verdict import cause
 
 NOTHING = Verdict((), (), ())
 ROUTED = routed.ROUTED.says(Status.OK, "requests → worker", leg=Leg.REQUEST)
-GRANTED = push_auth.GRANTED.says(Status.OK, "may call", leg=Leg.REQUEST)
+GRANTED = invoker.GRANTED.says(Status.OK, "may call", leg=Leg.REQUEST)
 REFUSED = push_auth.REFUSED.says(
     Status.FAULT, "109 refused", leg=Leg.REQUEST, bears=Bears.HOLDS, held=109, tells=push_auth.TurnedAway(refused=109)
 )
-NO_START = cold_start.FINE.says(Status.OK, "no instance had to start", leg=Leg.REQUEST, tells=cold_start.Starts())
+NO_START = startup.FINE.says(Status.OK, "no instance had to start", leg=Leg.REQUEST, tells=startup.Starts())
 
 
 def ledger(delivered: int) -> Ledger:
@@ -84,6 +86,6 @@ def test_nothing_is_cleared_where_whatever_tells_of_attempts_was_hidden(hidden: 
 )
 def test_a_cause_is_ruled_out_only_by_what_was_seen_to_its_end(whole: Wholeness, codes: set[str]) -> None:
     proven = push_auth.PROVEN.says(Status.OK, "9 acked", leg=Leg.REQUEST, rests_on=("PushCounts", "RequestLog"))
-    refuted = Refuted(cause("no-grant", push_auth.INVOKER), Leg.REQUEST, (proven,))
+    refuted = Refuted(cause("no-grant", invoker.INVOKER), Leg.REQUEST, (proven,))
     found = ruled_out(ledger(120), [proven], Verdict((), (refuted,), ()), whole)
     assert {r.code for r in found} - {"sign-in"} == codes

@@ -33,8 +33,10 @@ from diagnostics.pipeline.profile import LegProfile, Marker, PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.readings.ledger import Ledger
 from diagnostics.run.investigate import Case, investigate
-from diagnostics.steps import dead_letter, delivered, processed
+from diagnostics.steps import dead_letter
+from diagnostics.steps.delivered import what_waits
 from diagnostics.steps.finding import AnyCode, Finding, Status
+from diagnostics.steps.processed import failing_items
 
 NOW = datetime(2026, 2, 8, 14, 20, tzinfo=UTC)
 START = NOW - timedelta(minutes=3)
@@ -83,13 +85,13 @@ def finding(code: AnyCode) -> Finding:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("rests_on", "printed"), [(delivered.REDELIVERED, True), (dead_letter.GRANTS, False)])
+@pytest.mark.parametrize(("rests_on", "printed"), [(what_waits.REDELIVERED, True), (dead_letter.GRANTS, False)])
 def test_what_follows_stands_with_a_cause_that_messages_meet(rests_on: AnyCode, printed: bool) -> None:
     """That the same pushes fail over and over is seen of messages; that a grant is missing is not."""
-    own, after = finding(rests_on), finding(delivered.OLD_BACKLOG)
+    own, after = finding(rests_on), finding(what_waits.OLD_BACKLOG)
     cause = Cause(code="c", family="worker", title="t", says="s", stage=own.stage, requires=Has(rests_on))
     live = Live(Share(Match(cause, Leg.REQUEST, (own,), False), (own,), (after,)), Role.LATENT, Confidence.PROBABLE)
-    storm = finding(processed.REPEATS)
+    storm = finding(failing_items.REPEATS)
     at_work = Live(Share(live.match, (storm,), (after,)), Role.LATENT, Confidence.PROBABLE)
     header = Header(pipeline="work", project="p", region="")
     teller = Teller(PROFILE, EvidenceSet({}, NOW, timedelta(days=7), START), Ledger(), header, NOW)

@@ -33,8 +33,12 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ServiceProfile
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.ledger.attempts import Attempt
-from diagnostics.steps import cold_start, delivered, processed, push_auth, requested, returned
+from diagnostics.steps import processed, push_auth, requested, returned
+from diagnostics.steps.cold_start import startup
+from diagnostics.steps.delivered import push_answers
 from diagnostics.steps.finding import Bears, Finding, Status
+from diagnostics.steps.processed import error_answers
+from diagnostics.steps.push_auth import entrance, judged
 from diagnostics.steps.tells import Hidden, Mended
 
 NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
@@ -70,18 +74,18 @@ def adds(command: str, *findings: Finding, asked: str = "batch", **more: Any) ->
     )
 
 
-FINE = processed.FINE.says(Status.OK, "40 pushes, all answered", leg=Leg.REQUEST)
-ERRORS = processed.ERRORS.says(
+FINE = error_answers.FINE.says(Status.OK, "40 pushes, all answered", leg=Leg.REQUEST)
+ERRORS = error_answers.ERRORS.says(
     Status.FAULT,
     "40 pushes answered 500",
     leg=Leg.REQUEST,
-    tells=processed.Errors(answers=40, recent=40, share=1, status=500),
+    tells=error_answers.Errors(answers=40, recent=40, share=1, status=500),
 )
-FAILING = delivered.FAILING.says(
+FAILING = push_answers.FAILING.says(
     Status.FAULT,
     "100% of pushes fail",
     leg=Leg.REQUEST,
-    tells=delivered.Failing(share=1, per_min=8, acks=0, class_={"internal": 40}),
+    tells=push_answers.Failing(share=1, per_min=8, acks=0, class_={"internal": 40}),
 )
 UNSEEN = processed.UNSEEN.says(Status.UNKNOWN, "not seen", leg=Leg.REQUEST)
 
@@ -105,8 +109,8 @@ def test_a_part_is_not_offered_by_itself() -> None:
 
 
 def test_a_call_tells_more_unless_it_would_be_kept_out() -> None:
-    hidden = push_auth.UNSEEN.says(Status.UNKNOWN, "hidden", leg=Leg.REQUEST, tells=Hidden())
-    closed = push_auth.INGRESS.says(Status.FAULT, "ingress is internal", leg=Leg.REQUEST, tells=Mended())
+    hidden = judged.UNSEEN.says(Status.UNKNOWN, "hidden", leg=Leg.REQUEST, tells=Hidden())
+    closed = entrance.INGRESS.says(Status.FAULT, "ingress is internal", leg=Leg.REQUEST, tells=Mended())
     assert adds("push-auth --leg request") and adds("push-auth --leg request", REFUSED)
     assert not adds("push-auth --leg request", hidden)
     assert not adds("push-auth --leg request", closed)
@@ -155,7 +159,7 @@ def test_what_is_sure_has_its_remedy_and_what_is_not_its_check_first() -> None:
 
 
 def test_a_check_that_tells_nothing_is_left_out() -> None:
-    hidden = push_auth.UNSEEN.says(Status.UNKNOWN, "hidden", leg=Leg.REQUEST, tells=Hidden())
+    hidden = judged.UNSEEN.says(Status.UNKNOWN, "hidden", leg=Leg.REQUEST, tells=Hidden())
     probable = live("push-invoker-missing", REFUSED, Confidence.PROBABLE)
     assert offered(probable, findings=[hidden]) == ["runbook show push-invoker-missing"]
 
@@ -172,12 +176,12 @@ def test_the_way_back_is_looked_at_where_the_cause_is_on_it() -> None:
 
 def test_past_what_nothing_names_is_looked_at_what_changed_where_it_happened() -> None:
     worker = evidence("services/worker")
-    errors = processed.ERRORS.says(
+    errors = error_answers.ERRORS.says(
         Status.FAULT,
         "500",
         leg=Leg.REQUEST,
         bears=Bears.HOLDS,
-        tells=processed.Errors(answers=40, recent=40, share=1, status=500),
+        tells=error_answers.Errors(answers=40, recent=40, share=1, status=500),
     )
     assert offered(unexplained=[errors]) == ["runbook show processed"]
     assert offered(unexplained=[errors], seen=worker) == ["runbook show processed", "changes --leg request"]
@@ -193,7 +197,7 @@ def test_past_what_nothing_names_is_looked_at_what_changed_where_it_happened() -
 
 
 def test_where_nothing_was_found_the_row_where_it_stopped_is_looked_at() -> None:
-    note = delivered.ACKED.says(Status.OK, "40 acked", leg=Leg.REQUEST, tells=delivered.Acks(acks=40))
+    note = push_answers.ACKED.says(Status.OK, "40 acked", leg=Leg.REQUEST, tells=push_answers.Acks(acks=40))
     at = (Stage.DELIVERED, Leg.REQUEST)
     assert offered(here=at, findings=[note]) == ["push-auth --leg request", "delivery --leg request", "batch b -v"]
     assert offered(here=(Stage.PROCESSED, Leg.REQUEST)) == ["batch b -v"]
@@ -211,7 +215,7 @@ def test_a_batch_that_could_not_be_judged_is_shown_as_it_was_found() -> None:
 
 def test_a_leg_that_the_profile_lacks_is_not_offered() -> None:
     alone = PipelineProfile(name="p", project="proj", request=LegProfile(subscription="s"))
-    told = cold_start.Slow(startup_s=20, deadline_s=10, starts=1, expired=1, all_expired=1)
-    slow = cold_start.TOO_SLOW.says(Status.FAULT, "slow", leg=Leg.REQUEST, bears=Bears.HOLDS, tells=told)
+    told = startup.Slow(startup_s=20, deadline_s=10, starts=1, expired=1, all_expired=1)
+    slow = startup.TOO_SLOW.says(Status.FAULT, "slow", leg=Leg.REQUEST, bears=Bears.HOLDS, tells=told)
     assert offered(here=(Stage.RETURNED, Leg.COMPLETION), profile=alone) == ["batch b -v"]
     assert offered(unexplained=[slow], profile=alone) == ["runbook show cold_start", "cold-start --leg request"]

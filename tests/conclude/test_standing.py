@@ -17,8 +17,10 @@ from diagnostics.conclude.standing import forecast, lost_once, reasons, state_of
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.ledger.ledger import Count, Life
-from diagnostics.steps import created, delivered, processed, progress, requested
+from diagnostics.steps import created, progress, requested
+from diagnostics.steps.delivered import push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Row, Status
+from diagnostics.steps.processed import error_answers, failing_items
 
 NOW = datetime(2026, 2, 8, 14, 1, tzinfo=UTC)
 
@@ -63,7 +65,9 @@ def test_here_is_where_a_cause_holds_items_and_not_where_that_shows() -> None:
     """The backlog of the way there grows old, too, where the worker fails; the row with the failing worker is the place to look."""
     fails = finding("processed.errors", Stage.PROCESSED, Kind.EFFECT)
     shows = finding("delivered.old_backlog", Stage.DELIVERED, Kind.CONSEQUENCE)
-    cause = Cause(code="c", family="worker", title="t", says="s", stage=Stage.PROCESSED, requires=Has(processed.ERRORS))
+    cause = Cause(
+        code="c", family="worker", title="t", says="s", stage=Stage.PROCESSED, requires=Has(error_answers.ERRORS)
+    )
     live = Live(Share(Match(cause, Leg.REQUEST, (fails,), True), (fails,), (shows,)), Role.BLOCKS, Confidence.CONFIRMED)
     assert stopped_at((), State.STALLED, Verdict((live,), (), ())) == (Stage.PROCESSED, Leg.REQUEST)
 
@@ -104,11 +108,11 @@ def stalled(*holding: AnyCode, waits: str = "waiting") -> tuple[Stage | None, Le
 @pytest.mark.parametrize(
     ("holding", "here"),
     [
-        ((processed.ALL_FAIL,), Stage.PROCESSED),
-        ((processed.ALL_FAIL, delivered.HELD_BACK), Stage.PROCESSED),
-        ((delivered.DEADLINE,), Stage.PROCESSED),
-        ((delivered.UNREACHABLE, processed.ALL_FAIL), Stage.DELIVERED),
-        ((delivered.UNREACHABLE,), Stage.DELIVERED),
+        ((failing_items.ALL_FAIL,), Stage.PROCESSED),
+        ((failing_items.ALL_FAIL, what_waits.HELD_BACK), Stage.PROCESSED),
+        ((push_answers.DEADLINE,), Stage.PROCESSED),
+        ((push_answers.UNREACHABLE, failing_items.ALL_FAIL), Stage.DELIVERED),
+        ((push_answers.UNREACHABLE,), Stage.DELIVERED),
         ((), Stage.DELIVERED),
     ],
 )
@@ -121,8 +125,8 @@ def test_the_row_does_not_depend_on_how_many_came_to_the_worker(holding: tuple[A
     ("found", "here"),
     [
         ((), (Stage.RETURNED, Leg.COMPLETION)),
-        ((delivered.HELD_BACK,), (Stage.DELIVERED, Leg.REQUEST)),
-        ((delivered.UNREACHABLE,), (Stage.DELIVERED, Leg.REQUEST)),
+        ((what_waits.HELD_BACK,), (Stage.DELIVERED, Leg.REQUEST)),
+        ((push_answers.UNREACHABLE,), (Stage.DELIVERED, Leg.REQUEST)),
     ],
 )
 def test_pushes_that_wait_behind_completions_that_cannot_be_sent_stopped_at_these(
@@ -140,7 +144,9 @@ def test_pushes_that_wait_behind_completions_that_cannot_be_sent_stopped_at_thes
 
 
 def blocking(*own: Finding) -> Verdict:
-    cause = Cause(code="c", family="worker", title="t", says="s", stage=Stage.PROCESSED, requires=Has(processed.ERRORS))
+    cause = Cause(
+        code="c", family="worker", title="t", says="s", stage=Stage.PROCESSED, requires=Has(error_answers.ERRORS)
+    )
     leg = own[0].leg or Leg.REQUEST
     return Verdict((Live(Share(Match(cause, leg, own, True), own, ()), Role.BLOCKS, Confidence.CONFIRMED),), (), ())
 

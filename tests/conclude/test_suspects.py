@@ -18,6 +18,7 @@ from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ServicePro
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.steps import progress, push_auth, returned
 from diagnostics.steps.finding import Bears, Finding, ResourceKind, Status, Subject
+from diagnostics.steps.push_auth import entrance, invoker, may_mint
 from diagnostics.steps.tells import Mended
 
 NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
@@ -47,7 +48,7 @@ def change(
 def ranked(*changes: Change, log: Unseen | None = None, role: Role = Role.BLOCKS) -> tuple[Suspect, ...]:
     cause = find("push-invoker-missing")
     assert cause is not None
-    finding: Finding = push_auth.INVOKER.says(Status.FAULT, "no invoker", leg=Leg.REQUEST, since=ONSET, tells=Mended())
+    finding: Finding = invoker.INVOKER.says(Status.FAULT, "no invoker", leg=Leg.REQUEST, since=ONSET, tells=Mended())
     live = Live(Share(Match(cause, Leg.REQUEST, (finding,), True), (finding,), ()), role, Confidence.CONFIRMED)
     told = log or ChangeLog(
         source=SOURCE, since=NOW - timedelta(days=7), changes=tuple(sorted(changes, key=lambda c: c.at))
@@ -89,7 +90,7 @@ def test_five_are_enough() -> None:
 
 def test_a_setting_that_no_cause_names_is_changed_by_somebody_too() -> None:
     """Only what was changed of that very resource, before it began."""
-    shut = push_auth.INGRESS.says(
+    shut = entrance.INGRESS.says(
         Status.FAULT,
         "shut",
         leg=Leg.REQUEST,
@@ -144,7 +145,7 @@ def test_where_a_setting_is_the_reason_nobody_is_suspected_of_what_it_does() -> 
         since=ONSET,
         tells=push_auth.TurnedAway(refused=9),
     )
-    lacks = push_auth.MINTING.says(Status.FAULT, "lacks", leg=Leg.REQUEST, bears=Bears.HOLDS, tells=Mended())
+    lacks = may_mint.MINTING.says(Status.FAULT, "lacks", leg=Leg.REQUEST, bears=Bears.HOLDS, tells=Mended())
     deploy = change(30, method="ReplaceService")
     assert of_fault(silent, deploy) == ["ReplaceService services/worker"]
     assert of_fault(silent, deploy, beside=lacks) == []

@@ -18,6 +18,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.steps import cold_start
 from diagnostics.steps.cold_start import cold_start as step
+from diagnostics.steps.cold_start import instances, startup
 from diagnostics.steps.finding import Bears, Finding, Status
 from tests.steps.built import (
     SOURCE,
@@ -50,7 +51,7 @@ def said(*found: Legged) -> list[Finding]:
 
 def test_pushes_that_expired_at_a_start_of_earlier_are_past() -> None:
     late = one(
-        cold_start.TOO_SLOW,
+        startup.TOO_SLOW,
         said(
             capacity({38: 2}, took_s=27),
             pushes(deadline_exceeded={38: 5}, ack={37: 2}, remote_server_4xx={2: 9}),
@@ -64,14 +65,14 @@ def test_pushes_that_expired_at_a_start_of_earlier_are_past() -> None:
 
 def test_pushes_that_expire_at_a_start_now_hold_the_batch() -> None:
     late = one(
-        cold_start.TOO_SLOW, said(capacity({2: 2}, took_s=27), pushes(deadline_exceeded={2: 5}, ack={37: 2}), log())
+        startup.TOO_SLOW, said(capacity({2: 2}, took_s=27), pushes(deadline_exceeded={2: 5}, ack={37: 2}), log())
     )
     assert (late.status, late.bears, late.held, late.until) == (Status.FAULT, Bears.HOLDS, 5, None)
 
 
 def test_two_starts_do_not_account_for_what_expires_all_the_time() -> None:
     late = one(
-        cold_start.TOO_SLOW,
+        startup.TOO_SLOW,
         said(capacity({38: 2}, took_s=27), pushes(deadline_exceeded=dict.fromkeys(range(1, 39), 6.0)), log()),
     )
     assert late.numbers["expired"] == 0
@@ -81,7 +82,7 @@ def test_two_starts_do_not_account_for_what_expires_all_the_time() -> None:
 
 def test_two_starts_account_for_what_expired_at_them_once_nothing_expires_any_more() -> None:
     expired = pushes(deadline_exceeded=dict.fromkeys(range(20, 39), 6.0), ack=dict.fromkeys(range(5, 39), 6.0))
-    late = one(cold_start.TOO_SLOW, said(capacity({38: 2}, took_s=27), expired, log()))
+    late = one(startup.TOO_SLOW, said(capacity({38: 2}, took_s=27), expired, log()))
     assert 0 < late.numbers["expired"] < late.numbers["all_expired"]
     assert (late.status, late.bears, late.held) == (Status.WARNING, Bears.SLOWS, 0)
     assert late.until is not None
@@ -89,7 +90,7 @@ def test_two_starts_account_for_what_expired_at_them_once_nothing_expires_any_mo
 
 def test_where_work_itself_takes_longer_the_start_owns_nothing() -> None:
     warm = log(*(row(m, 200, latency_s=90) for m in (30, 20, 10)))
-    late = one(cold_start.TOO_SLOW, said(capacity({2: 2}, took_s=27), pushes(deadline_exceeded={2: 5}), warm))
+    late = one(startup.TOO_SLOW, said(capacity({2: 2}, took_s=27), pushes(deadline_exceeded={2: 5}), warm))
     assert late.numbers["expired"] == 0
 
 
@@ -109,18 +110,18 @@ def test_more_instances_than_may_run_now_ran_before_that_was_lowered(most: int, 
     assert isinstance(seen, ReceiverCapacity)
     two = replace(seen, instances=(series(dict.fromkeys(range(40), 2), state="active"),))
     told = said((key, two), service(most=most), pushes(remote_server_4xx={2: 9}, ack={2: 3}), log(*away(429, 1, 2, 3)))
-    assert says in one(cold_start.SATURATED, told).says
+    assert says in one(instances.SATURATED, told).says
 
 
 def test_turned_away_now_and_nothing_gets_through() -> None:
     told = said(COLD, pushes(remote_server_4xx={2: 3}), log(*away(429, 1, 2, 3)))
-    full = one(cold_start.SATURATED, told)
+    full = one(instances.SATURATED, told)
     assert (full.status, full.bears, full.held, full.since) == (Status.FAULT, Bears.HOLDS, 8, ago(3))
 
 
 def test_turned_away_now_and_others_get_through() -> None:
     told = said(COLD, pushes(remote_server_4xx={2: 3}, ack={1: 1}), log(*away(429, 1, 2, 3)))
-    full = one(cold_start.SATURATED, told)
+    full = one(instances.SATURATED, told)
     assert (full.status, full.bears, full.held) == (Status.WARNING, Bears.SLOWS, 0)
 
 
@@ -143,31 +144,31 @@ def test_what_runs_out_of_attempts_before_it_gets_through_is_held(attempts: int,
         pushes(remote_server_4xx={2: 12}, ack={1: 1}),
         log(*away(429, *(n / 10 for n in range(1, 13)))),
     )
-    full = one(cold_start.SATURATED, told)
+    full = one(instances.SATURATED, told)
     assert (full.bears is Bears.HOLDS, full.status is Status.FAULT) == (holds, holds)
 
 
 def test_turned_away_lately_and_outlived_is_drained() -> None:
     told = said(COLD, pushes(remote_server_5xx={4: 34}, ack={2: 39}), log(*away(500, 4.2, 4.1)))
-    assert of(cold_start.CANNOT_SCALE, told) == []
-    assert one(cold_start.DRAINED, told).until == ago(4.1)
+    assert of(instances.CANNOT_SCALE, told) == []
+    assert one(instances.DRAINED, told).until == ago(4.1)
 
 
 def test_too_slow_to_scale_and_nothing_gets_through_holds() -> None:
     told = said(COLD, pushes(remote_server_5xx={2: 3}), log(*away(500, 1, 2, 3)))
-    slow = one(cold_start.CANNOT_SCALE, told)
+    slow = one(instances.CANNOT_SCALE, told)
     assert (slow.status, slow.bears, slow.held) == (Status.FAULT, Bears.HOLDS, 3)
 
 
 def test_the_applications_own_429_is_not_cloud_runs() -> None:
     told = said(COLD, pushes(remote_server_4xx={2: 3}), log(*(row(m, 429) for m in (1, 2, 3))))
-    assert of(cold_start.SATURATED, told) == []
+    assert of(instances.SATURATED, told) == []
 
 
 def test_of_a_log_that_was_cut_the_first_refusal_is_no_beginning() -> None:
     told = said(COLD, pushes(remote_server_4xx={2: 3}), log(*away(429, 1, 2, 3), whole=False))
-    assert one(cold_start.SATURATED, told).since is None
-    assert "3 or more pushes" in one(cold_start.SATURATED, told).says
+    assert one(instances.SATURATED, told).since is None
+    assert "3 or more pushes" in one(instances.SATURATED, told).says
 
 
 def test_capacity_that_was_not_seen_is_unknown() -> None:
@@ -182,15 +183,15 @@ OUT_OF_QUOTA = (
 def test_a_quota_of_the_project_that_is_used_up_is_no_limit_of_the_service() -> None:
     rows = tuple(row(m, 503, OUT_OF_QUOTA, instance="") for m in (1, 2, 3))
     told = said(COLD, pushes(remote_server_5xx={2: 3}), log(*rows))
-    quota = one(cold_start.QUOTA, told)
+    quota = one(instances.QUOTA, told)
     assert (quota.status, quota.bears, quota.held, quota.since) == (Status.FAULT, Bears.HOLDS, 3, ago(3))
     assert "the project's quota run.googleapis.com/cpu_allocation" in quota.says
-    assert of(cold_start.SATURATED, told) == of(cold_start.CANNOT_SCALE, told) == []
+    assert of(instances.SATURATED, told) == of(instances.CANNOT_SCALE, told) == []
 
 
 def test_a_quota_that_was_used_up_earlier_is_told_in_the_past() -> None:
     told = said(COLD, pushes(remote_server_5xx={8: 3}, ack={2: 9}), log(row(8, 503, OUT_OF_QUOTA, instance="")))
-    quota = one(cold_start.QUOTA, told)
+    quota = one(instances.QUOTA, told)
     assert (quota.status, quota.until) == (Status.OK, ago(8))
 
 

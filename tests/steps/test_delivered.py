@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from diagnostics.evidence.model import BalancedRow, BalancerLog, Leg, PushHistory
-from diagnostics.steps import delivered
+from diagnostics.steps.delivered import at_balancer, push_answers, what_waits
 from diagnostics.steps.delivered import delivered as step
 from diagnostics.steps.finding import Bears, Finding, Status
 from tests.steps.built import (
@@ -42,17 +42,17 @@ def test_expired_pushes_have_their_own_begin_end_and_number() -> None:
         pushes(deadline_exceeded={38: 5, 37: 3}, ack={35: 2}, remote_server_4xx=dict.fromkeys(range(10), 2.0)),
         backlog(2, BEGAN),
     )
-    late = one(delivered.DEADLINE, told)
+    late = one(push_answers.DEADLINE, told)
     assert (late.status, late.bears, late.held) == (Status.OK, Bears.SLOWS, 0)
     assert (late.since, late.until) == (ago(39), ago(37))
     assert late.numbers["expired"] == 8
-    failing = one(delivered.FAILING, told)
+    failing = one(push_answers.FAILING, told)
     assert (failing.since, failing.bears) == (ago(10), Bears.HOLDS)
     assert "deadline" not in failing.says
 
 
 def test_pushes_that_expire_now_hold_what_is_owed() -> None:
-    late = one(delivered.DEADLINE, said(pushes(ack={35: 2}, deadline_exceeded={6: 2, 2: 2}), backlog(2, BEGAN)))
+    late = one(push_answers.DEADLINE, said(pushes(ack={35: 2}, deadline_exceeded={6: 2, 2: 2}), backlog(2, BEGAN)))
     assert (late.status, late.bears, late.held, late.until) == (Status.FAULT, Bears.HOLDS, 2, None)
     assert late.since == ago(7)
 
@@ -66,33 +66,33 @@ def test_expired_pushes_that_wait_for_their_next_try_are_not_over() -> None:
         pushes(ack={35: 2}, deadline_exceeded={15: 2}),
         backlog(2, BEGAN),
     )
-    assert one(delivered.DEADLINE, told).bears is Bears.HOLDS
-    assert one(delivered.PAUSED, told).status is Status.WARNING
+    assert one(push_answers.DEADLINE, told).bears is Bears.HOLDS
+    assert one(push_answers.PAUSED, told).status is Status.WARNING
 
 
 def test_expired_pushes_beside_acks_slow_and_do_not_hold() -> None:
-    late = one(delivered.DEADLINE, said(pushes(ack={2: 2}, deadline_exceeded={2: 2}), backlog(2, BEGAN)))
+    late = one(push_answers.DEADLINE, said(pushes(ack={2: 2}, deadline_exceeded={2: 2}), backlog(2, BEGAN)))
     assert (late.status, late.bears, late.held) == (Status.WARNING, Bears.SLOWS, 0)
 
 
 def test_a_row_of_acks_after_failures_is_no_failing() -> None:
     told = said(pushes(remote_server_5xx={4: 3}, ack={2: 60}), backlog(0, 0), got=("a", "b", "c", "d"))
-    assert of(delivered.FAILING, told) == []
-    assert one(delivered.RECOVERED, told).until == ago(4)
-    assert one(delivered.ACKED, told).status is Status.OK
+    assert of(push_answers.FAILING, told) == []
+    assert one(push_answers.RECOVERED, told).until == ago(4)
+    assert one(push_answers.ACKED, told).status is Status.OK
 
 
 def test_unreachable_of_earlier_is_told_as_past() -> None:
-    gone = one(delivered.UNREACHABLE, said(pushes(unreachable={30: 4}, ack={20: 2}), backlog(0, 0)))
+    gone = one(push_answers.UNREACHABLE, said(pushes(unreachable={30: 4}, ack={20: 2}), backlog(0, 0)))
     assert (gone.status, gone.until) == (Status.OK, ago(30))
 
 
 def test_what_the_receiver_is_at_work_on_is_no_silence() -> None:
     quiet = (pushes(ack={39: 1}), backlog(2, 20, in_flight=2))
     told = said(*quiet)
-    assert of(delivered.NO_PUSHES, told) == []
-    assert one(delivered.AT_WORK, told).status is Status.OK
-    waiting = one(delivered.NO_PUSHES, said(pushes(ack={39: 1}), backlog(2, 20, in_flight=1)))
+    assert of(what_waits.NO_PUSHES, told) == []
+    assert one(what_waits.AT_WORK, told).status is Status.OK
+    waiting = one(what_waits.NO_PUSHES, said(pushes(ack={39: 1}), backlog(2, 20, in_flight=1)))
     assert (waiting.status, waiting.bears, waiting.held) == (Status.FAULT, Bears.HOLDS, 2)
 
 
@@ -111,19 +111,19 @@ def test_failing_again_and_again_by_arithmetic_needs_others_that_get_through(
         backlog(12, 72 * 60),
         history(remote_server_5xx={float(m): 20.0 for m in range(60, 4000, 60)}, ack=acks),
     )
-    assert bool(of(delivered.REDELIVERED, told)) is named
-    assert one(delivered.OLD_BACKLOG, told).status is Status.WARNING
+    assert bool(of(what_waits.REDELIVERED, told)) is named
+    assert one(what_waits.OLD_BACKLOG, told).status is Status.WARNING
 
 
 def test_status_codes_of_a_log_that_was_cut_are_bounds() -> None:
     rows = [row(m, 429, UNAVAILABLE, instance="") for m in (1, 2, 3)]
     seen = (pushes(remote_server_4xx={2: 3}), backlog(2, BEGAN))
-    assert "3 × 429" in one(delivered.FAILING, said(*seen, log(*rows))).says
-    assert "3 or more × 429" in one(delivered.FAILING, said(*seen, log(*rows, whole=False))).says
+    assert "3 × 429" in one(push_answers.FAILING, said(*seen, log(*rows))).says
+    assert "3 or more × 429" in one(push_answers.FAILING, said(*seen, log(*rows, whole=False))).says
 
 
 def test_counters_that_were_not_seen_are_unknown() -> None:
-    assert one(delivered.UNSEEN, said(unseen("PushCounts"), backlog(2, BEGAN))).status is Status.UNKNOWN
+    assert one(push_answers.UNSEEN, said(unseen("PushCounts"), backlog(2, BEGAN))).status is Status.UNKNOWN
 
 
 # --- a load balancer before the receiver ----------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def balancer(*minutes: float, status: int = 502, details: str = "backend_timeout
 
 
 def test_what_a_load_balancer_ends_itself_holds_what_is_owed() -> None:
-    found = one(delivered.BALANCED, said(pushes(remote_server_5xx={2: 3}), backlog(2, BEGAN), balancer(1, 2, 3)))
+    found = one(at_balancer.BALANCED, said(pushes(remote_server_5xx={2: 3}), backlog(2, BEGAN), balancer(1, 2, 3)))
     assert (found.status, found.bears, found.held) == (Status.FAULT, Bears.HOLDS, 2)
     assert "3 or more pushes to api.example.com answered 502 by the load balancer itself" in found.says
     assert "the backend took longer than its backend service allows" in found.says
@@ -146,23 +146,23 @@ def test_what_a_load_balancer_ends_itself_holds_what_is_owed() -> None:
 
 def test_what_a_load_balancer_ended_is_over_once_pushes_are_acked() -> None:
     told = said(pushes(remote_server_5xx={20: 3}, ack={2: 60}), backlog(0, 0), balancer(20), got=("a", "b", "c", "d"))
-    found = one(delivered.BALANCED, told)
+    found = one(at_balancer.BALANCED, told)
     assert (found.status, found.bears, found.until) == (Status.OK, Bears.APART, ago(20))
 
 
 def test_answers_from_behind_it_are_told_by_the_receivers_own_log_where_there_is_one() -> None:
     passed_on = balancer(1, 2, status=403, details="response_sent_by_backend")
     some = (pushes(remote_server_4xx={2: 3}), backlog(2, BEGAN))
-    assert of(delivered.BALANCED, said(*some, passed_on, log(row(1, 403)))) == []
-    found = one(delivered.BALANCED, said(*some, passed_on, unseen("RequestLog")))
+    assert of(at_balancer.BALANCED, said(*some, passed_on, log(row(1, 403)))) == []
+    found = one(at_balancer.BALANCED, said(*some, passed_on, unseen("RequestLog")))
     assert "by what is behind the load balancer" in found.says
 
 
 def test_whether_what_waits_is_older_than_a_batch_that_is_hidden_is_not_known() -> None:
     """The same messages are no matter where the batch is seen to have begun before them."""
     waits = (pushes(ack={1: 4}), backlog(3, BEGAN - 2))
-    assert not of(delivered.OLD_BACKLOG, findings(step, batch(10), *waits))
-    hidden = one(delivered.OLD_BACKLOG, findings(step, unseen("BatchMarks", None), *waits))
+    assert not of(what_waits.OLD_BACKLOG, findings(step, batch(10), *waits))
+    hidden = one(what_waits.OLD_BACKLOG, findings(step, unseen("BatchMarks", None), *waits))
     assert hidden.status is Status.UNKNOWN and "could not be seen: BatchMarks may not be read" in hidden.says
-    unnamed = one(delivered.OLD_BACKLOG, findings(step, *waits))
+    unnamed = one(what_waits.OLD_BACKLOG, findings(step, *waits))
     assert unnamed.status is Status.WARNING, "no batch is known of, and nothing is hidden"

@@ -16,6 +16,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.steps import routed
 from diagnostics.steps.finding import Bears, Finding, Status
+from diagnostics.steps.routed import filters
 from tests.steps.built import (
     SOURCE,
     Legged,
@@ -81,7 +82,7 @@ def test_what_it_drops_is_unknown_and_it_is_suspected_where_nothing_passed_it(
     evidence: tuple[Evidence | Legged, ...], before: bool, suspected: bool
 ) -> None:
     all_ = told(*evidence, before=before)
-    (found,) = of(routed.FILTERED, all_)
+    (found,) = of(filters.FILTERED, all_)
     assert (found.status is Status.WARNING, found.bears is Bears.HOLDS) == (suspected, suspected)
     assert suspected or found.status is Status.UNKNOWN
     assert "AckCounts may not be read" in found.says
@@ -94,5 +95,5 @@ def test_without_a_filter_the_route_is_well() -> None:
 
 def test_a_batch_of_which_every_item_came_through_is_no_question_to_a_filter() -> None:
     names = tuple("abcdefghij")
-    assert of(routed.FILTERED, told(log(), lines(*done(*names)))) == []
+    assert of(filters.FILTERED, told(log(), lines(*done(*names)))) == []
     assert Leg.REQUEST in {f.leg for f in told(log(), lines(*done(*names)))}

@@ -23,8 +23,10 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.readings.ledger import build
 from diagnostics.steps import closed, created, delivered, processed, published, recorded, returned
+from diagnostics.steps.delivered import given_up
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Row, Status, Where
 from diagnostics.steps.places import places
+from diagnostics.steps.processed import acked, failing_items
 from diagnostics.steps.run import Step, run
 from tests.readings.ledger.test_ledger import BATCH, NOW, PROFILE, SOURCE, START, evidence, items, mark
 from tests.readings.ledger.test_places import Legged, dead, subscription, tried, waiting
@@ -60,13 +62,13 @@ DEAD = evidence(
 
 def test_items_whose_attempts_ran_out_are_in_the_dead_letter_topic_and_their_storm_is_past() -> None:
     assert row(processed.processed, DEAD, Stage.PROCESSED).where == {"dead_lettered": 2}
-    storm = finding(processed.processed, DEAD, processed.REPEATS)
+    storm = finding(processed.processed, DEAD, failing_items.REPEATS)
     assert (storm.status, storm.until) == (Status.OK, START + timedelta(minutes=5))
     assert "they went to the dead-letter topic" in storm.says
 
 
 def test_dead_letters_hold_what_the_batch_waits_for_since_the_counter_rose() -> None:
-    gone = finding(delivered.delivered, DEAD, delivered.DEAD_LETTERED)
+    gone = finding(delivered.delivered, DEAD, given_up.DEAD_LETTERED)
     assert (gone.status, gone.bears, gone.held, gone.until) == (Status.FAULT, Bears.HOLDS, 2, None)
     assert gone.since == START + timedelta(minutes=4)
     assert gone.numbers["of"] == 3
@@ -75,7 +77,7 @@ def test_dead_letters_hold_what_the_batch_waits_for_since_the_counter_rose() -> 
 def test_dead_letters_of_others_hold_nothing_and_are_told_as_past() -> None:
     done = items(*(line for item in "abc" for line in tried(item, 0, done=True)))
     seen = evidence(BATCH, done, subscription(), dead(2), waiting(0))
-    gone = finding(delivered.delivered, seen, delivered.DEAD_LETTERED)
+    gone = finding(delivered.delivered, seen, given_up.DEAD_LETTERED)
     assert (gone.status, gone.bears, gone.held) == (Status.OK, Bears.APART, 0)
     assert gone.until is not None
 
@@ -85,7 +87,7 @@ def test_a_failing_item_that_is_still_pushed_is_retrying() -> None:
     others = [mark(m, 11.5, item) for item in "bc" for m in (Means.STARTED_ITEM, Means.DONE_ITEM)]
     seen = evidence(BATCH, items(*late, *others), subscription(), dead(0), waiting(1))
     assert row(processed.processed, seen, Stage.PROCESSED).where == {"retrying": 1}
-    storm = finding(processed.processed, seen, processed.REPEATS)
+    storm = finding(processed.processed, seen, failing_items.REPEATS)
     assert (storm.status, storm.bears, storm.until) == (Status.FAULT, Bears.HOLDS, None)
 
 
@@ -105,18 +107,18 @@ def test_what_nothing_pushes_and_nothing_counts_is_unattributed_and_no_storm() -
     seen = evidence(BATCH, items(*tried("a", 3), *others), subscription(), dead(0), waiting(0))
     later = EvidenceSet(dict(seen.items()), NOW + timedelta(hours=3), seen.lookback, seen.since)
     assert row(processed.processed, later, Stage.PROCESSED).where == {"unattributed": 1}
-    assert finding(processed.processed, later, processed.REPEATS).status is Status.OK
+    assert finding(processed.processed, later, failing_items.REPEATS).status is Status.OK
 
 
 def test_two_failures_in_all_are_no_storm() -> None:
     seen = evidence(BATCH, items(*tried("a", 2)), subscription(), dead(0), waiting(1))
-    assert processed.REPEATS.name not in codes(processed.processed, seen)
+    assert failing_items.REPEATS.name not in codes(processed.processed, seen)
 
 
 def test_failures_are_told_over_the_span_in_which_they_were() -> None:
     fast = [mark(Means.FAILED_ITEM, 15 + n / 20, "a") for n in range(20)]
     fast.insert(9, mark(Means.DONE_ITEM, 15.4, "b"))
-    storm = finding(processed.processed, evidence(BATCH, items(*fast), subscription()), processed.REPEATS)
+    storm = finding(processed.processed, evidence(BATCH, items(*fast), subscription()), failing_items.REPEATS)
     assert "failed 20 times at 14:17Z" in storm.says
     assert "a minute" not in storm.says
 
@@ -131,7 +133,7 @@ def test_what_was_not_read_whole_is_a_bound_and_has_no_beginning() -> None:
             mark(Means.FAILED_ITEM, 14, "a"),
         ),
     )
-    storm = finding(processed.processed, evidence(BATCH, cut, subscription()), processed.REPEATS)
+    storm = finding(processed.processed, evidence(BATCH, cut, subscription()), failing_items.REPEATS)
     assert "failed 7 or more times" in storm.says
     assert storm.since is None
 
@@ -142,7 +144,7 @@ def test_skipped_by_all_names_the_reason_and_says_that_no_work_was_done() -> Non
         for item in "abc"
         for means in (Means.STARTED_ITEM, Means.SKIPPED_ITEM)
     ]
-    given_up = finding(processed.processed, evidence(BATCH, items(*lines)), processed.SKIPPED)
+    given_up = finding(processed.processed, evidence(BATCH, items(*lines)), acked.SKIPPED)
     assert given_up.status is Status.WARNING
     assert "all 3 items" in given_up.says
     assert "no_lines" in given_up.says
@@ -152,7 +154,7 @@ def test_skipped_by_all_names_the_reason_and_says_that_no_work_was_done() -> Non
 def test_a_few_that_were_skipped_and_came_back_are_business() -> None:
     came = [mark(m, 2, i) for i in "abc" for m in (Means.STARTED_ITEM, Means.DONE_ITEM, Means.RETURNED_ITEM)]
     came[1] = mark(Means.SKIPPED_ITEM, 2, "a")
-    assert finding(processed.processed, evidence(BATCH, items(*came)), processed.SKIPPED).status is Status.OK
+    assert finding(processed.processed, evidence(BATCH, items(*came)), acked.SKIPPED).status is Status.OK
 
 
 def unrecorded(*more: Legged) -> EvidenceSet:
@@ -175,7 +177,7 @@ def test_a_completion_that_used_up_its_attempts_is_dead_lettered_at_recorded() -
     seen = unrecorded(*way_back)
     assert row(recorded.recorded, seen, Stage.RECORDED).where == {"dead_lettered": 1}
     assert row(returned.returned, seen, Stage.RETURNED).where == {}
-    gone = finding(delivered.delivered, seen, delivered.DEAD_LETTERED, Leg.COMPLETION)
+    gone = finding(delivered.delivered, seen, given_up.DEAD_LETTERED, Leg.COMPLETION)
     assert (gone.held, gone.leg) == (1, Leg.COMPLETION)
 
 
@@ -259,7 +261,7 @@ def test_what_a_gate_kept_back_is_noted_though_the_batch_was_lowered() -> None:
 
 def test_unseen_counters_accuse_nobody() -> None:
     seen = evidence(BATCH, items(*tried("a", 5)))
-    assert delivered.DEAD_LETTERED.name not in codes(delivered.delivered, seen)
+    assert given_up.DEAD_LETTERED.name not in codes(delivered.delivered, seen)
     assert build(seen, PROFILE).dead(Leg.REQUEST).ours == 0
 
 

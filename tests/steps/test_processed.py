@@ -19,8 +19,8 @@ from diagnostics.evidence.model import (
     RevisionSettings,
     ServiceConfig,
 )
-from diagnostics.steps import processed
 from diagnostics.steps.finding import Bears, Finding, Status
+from diagnostics.steps.processed import containers, duration, error_answers, failing_items
 from diagnostics.steps.processed import processed as step
 from tests.steps.built import (
     BEGAN,
@@ -72,20 +72,20 @@ def platform(*told: tuple[float, str], whole: bool = True) -> Legged:
 @pytest.mark.parametrize(("status", "text"), [(503, UNREADY), (503, BROKEN), (504, TIMED_OUT), (403, DENIED)])
 def test_no_answer_of_google_is_the_applications(status: int, text: str) -> None:
     told = said(log(*(row(m, status, text) for m in (1, 2, 3))), pushes(remote_server_5xx={2: 3}), platform())
-    assert of(processed.ERRORS, told) == []
-    assert of(processed.UNREADABLE, told) == []
+    assert of(error_answers.ERRORS, told) == []
+    assert of(error_answers.UNREADABLE, told) == []
 
 
 def test_each_status_of_the_application_is_a_finding_of_its_own() -> None:
     rows = [row(m, status) for m in (1, 2, 3) for status in (500, 429)]
-    told = of(processed.ERRORS, said(log(*rows), pushes(remote_server_5xx={2: 6}), platform()))
+    told = of(error_answers.ERRORS, said(log(*rows), pushes(remote_server_5xx={2: 6}), platform()))
     assert {(f.numbers["status"], f.numbers["answers"]) for f in told} == {(500, 3), (429, 3)}
     assert all((f.status, f.bears, f.held) == (Status.FAULT, Bears.HOLDS, 2) for f in told)
 
 
 def test_errors_that_are_outlived_are_told_as_past() -> None:
     (past,) = of(
-        processed.ERRORS,
+        error_answers.ERRORS,
         said(log(row(30, 500), row(29, 500), row(1, 200)), pushes(remote_server_5xx={29: 2}, ack={1: 50}), platform()),
     )
     assert (past.status, past.until) == (Status.OK, ago(29))
@@ -109,7 +109,7 @@ def test_what_the_counters_still_call_failing_is_not_past_by_the_log(
     as_counted = structs.replace(shown, source=structs.replace(SOURCE, as_of=ago(counted)))
     rows = log(row(last, 400), row(last + 9, 400))
     told = findings(step, batch(8), lines(*EIGHT), subscription(backoff_s=600), service(), rows, (key, as_counted))
-    bad = one(processed.UNREADABLE, told)
+    bad = one(error_answers.UNREADABLE, told)
     assert (bad.status, bad.bears) == (status, Bears.APART)
     assert says in bad.says
 
@@ -117,21 +117,21 @@ def test_what_the_counters_still_call_failing_is_not_past_by_the_log(
 def test_few_errors_of_the_application_among_many_refusals_of_another_hand_hold_nothing() -> None:
     rows = [row(2, 500), *(row(m / 10, 403, DENIED, instance="") for m in range(1, 40))]
     (own,) = of(
-        processed.ERRORS, said(log(*rows), pushes(remote_server_4xx={2: 39}, remote_server_5xx={2: 1}), platform())
+        error_answers.ERRORS, said(log(*rows), pushes(remote_server_4xx={2: 39}, remote_server_5xx={2: 1}), platform())
     )
     assert own.bears is Bears.SLOWS
 
 
 def test_of_a_log_that_was_cut_numbers_are_least_ones_and_the_first_row_is_no_beginning() -> None:
     rows = log(*(row(m, 500) for m in (1, 2, 3)), whole=False)
-    (cut,) = of(processed.ERRORS, said(rows, pushes(remote_server_5xx={2: 3}), platform()))
+    (cut,) = of(error_answers.ERRORS, said(rows, pushes(remote_server_5xx={2: 3}), platform()))
     assert "3 or more pushes" in cut.says
     assert cut.since is None
 
 
 def test_what_was_so_before_the_batch_did_not_begin_with_it() -> None:
     (old,) = of(
-        processed.ERRORS,
+        error_answers.ERRORS,
         said(log(*(row(m, 500) for m in (55, 50, 3, 2, 1))), pushes(remote_server_5xx={2: 3}), platform()),
     )
     assert old.since is None
@@ -139,13 +139,13 @@ def test_what_was_so_before_the_batch_did_not_begin_with_it() -> None:
 
 
 def test_an_odd_success_is_no_ack() -> None:
-    (odd,) = of(processed.ERRORS, said(log(row(1, 206), row(2, 206)), pushes(invalid={2: 2}), platform()))
+    (odd,) = of(error_answers.ERRORS, said(log(row(1, 206), row(2, 206)), pushes(invalid={2: 2}), platform()))
     assert odd.numbers["status"] == 206
 
 
 def test_requests_that_end_at_the_timeout_are_cloud_runs() -> None:
     rows = [row(m, 504, TIMED_OUT, latency_s=300) for m in (1, 2)]
-    ended = one(processed.TIMED_OUT, said(log(*rows), pushes(remote_server_5xx={2: 2}), platform()))
+    ended = one(duration.TIMED_OUT, said(log(*rows), pushes(remote_server_5xx={2: 2}), platform()))
     assert (ended.status, ended.bears, ended.held) == (Status.FAULT, Bears.HOLDS, 2)
     assert "after 5 min, the request timeout" in ended.says
 
@@ -153,32 +153,32 @@ def test_requests_that_end_at_the_timeout_are_cloud_runs() -> None:
 def test_what_a_request_took_beyond_the_timeout_it_waited() -> None:
     """Cloud Run counts the timeout from the moment a container has it, the log the whole time."""
     rows = [row(m, 504, TIMED_OUT, latency_s=379) for m in (1, 2)]
-    ended = one(processed.TIMED_OUT, said(log(*rows), pushes(remote_server_5xx={2: 2}), platform()))
+    ended = one(duration.TIMED_OUT, said(log(*rows), pushes(remote_server_5xx={2: 2}), platform()))
     assert "after 6 min, over the request timeout of 5 min" in ended.says
 
 
 def test_the_same_few_while_others_get_through() -> None:
     items = lines(*EIGHT, *failed("a", 29, 26, 20, 1), *failed("b", 29, 26, 20, 1))
     told = said(log(row(1, 500)), pushes(remote_server_5xx={1: 2}, ack={24: 8}), platform(), items=items)
-    storm = one(processed.REPEATS, told)
+    storm = one(failing_items.REPEATS, told)
     assert (storm.status, storm.bears, storm.held, storm.since) == (Status.FAULT, Bears.HOLDS, 2, ago(29))
-    assert of(processed.ALL_FAIL, told) == []
+    assert of(failing_items.ALL_FAIL, told) == []
 
 
 def test_everything_since_a_moment_is_no_storm_of_messages() -> None:
     items = lines(*EIGHT, *failed("a", 20, 12, 1), *failed("b", 20, 12, 1))
     told = said(log(row(1, 500)), pushes(remote_server_5xx={20: 2, 1: 2}, ack={24: 8}), platform(), items=items)
-    broken = one(processed.ALL_FAIL, told)
+    broken = one(failing_items.ALL_FAIL, told)
     assert (broken.status, broken.bears, broken.held, broken.since) == (Status.FAULT, Bears.HOLDS, 2, ago(20))
     assert "8 had got through before" in broken.says
-    assert of(processed.REPEATS, told) == []
+    assert of(failing_items.REPEATS, told) == []
 
 
 def test_everything_failed_for_a_while_and_nothing_comes_any_more() -> None:
     items = lines(*EIGHT, *failed("a", 20, 19.5, 19), *failed("b", 20, 19.5, 19))
     refused = [row(m / 10, 403, DENIED, instance="") for m in range(1, 40)]
     over = one(
-        processed.ALL_FAIL,
+        failing_items.ALL_FAIL,
         said(
             log(*refused),
             pushes(remote_server_5xx={19: 6}, remote_server_4xx={1: 39}, ack={24: 8}),
@@ -192,12 +192,12 @@ def test_everything_failed_for_a_while_and_nothing_comes_any_more() -> None:
 def test_one_item_alone_that_fails_last_leaves_it_open() -> None:
     items = lines(*EIGHT, *done("ok8"), *failed("a", 18, 10, 1))
     told = said(log(row(1, 500)), pushes(remote_server_5xx={1: 1}, ack={24: 9}), platform(), items=items)
-    unsure = one(processed.FAIL, told)
+    unsure = one(failing_items.FAIL, told)
     assert (unsure.status, unsure.bears, unsure.held) == (Status.FAULT, Bears.HOLDS, 1)
-    assert of(processed.REPEATS, told) == []
-    repeated = processed.FAIL.of(unsure)
+    assert of(failing_items.REPEATS, told) == []
+    repeated = failing_items.FAIL.of(unsure)
     assert repeated is not None
-    assert (repeated.through, repeated.beside, processed.rare(repeated)) == (9, 0, 9)
+    assert (repeated.through, repeated.beside, failing_items.rare(repeated)) == (9, 0, 9)
 
 
 @pytest.mark.parametrize(
@@ -207,8 +207,8 @@ def test_those_that_fail_last_are_rare_only_where_nothing_else_is_left(
     through: int | None, beside: int | None, each: float | None
 ) -> None:
     """Had the receiver broken at some moment, others would be left, too."""
-    told = processed.Repeated(items=2, failures=8, through=through, beside=beside)
-    assert processed.rare(told) == each
+    told = failing_items.Repeated(items=2, failures=8, through=through, beside=beside)
+    assert failing_items.rare(told) == each
 
 
 FOREIGN = lines(*EIGHT, *failed("x", 29, 26, 20, 1, batch="old"), *failed("y", 28, 24, 19, 2, batch="old"))
@@ -216,7 +216,7 @@ FOREIGN = lines(*EIGHT, *failed("x", 29, 26, 20, 1, batch="old"), *failed("y", 2
 
 def test_others_hold_the_batch_by_their_own_failures_now() -> None:
     storm = one(
-        processed.REPEATS,
+        failing_items.REPEATS,
         said(log(row(1, 500), row(2, 500)), pushes(remote_server_5xx={1: 2}, ack={24: 8}), platform(), items=FOREIGN),
     )
     assert (storm.bears, storm.held, storm.since) == (Bears.HOLDS, 2, None)
@@ -230,7 +230,7 @@ def test_others_keep_nothing_away_that_comes_round_itself() -> None:
         platform(),
         items=lines(*EIGHT, *failed("x", 29, 26, 20, 1, batch="old"), *failed("y", 28, 24, 19, 2, batch="old"), *ours),
     )
-    storm = one(processed.REPEATS, told)
+    storm = one(failing_items.REPEATS, told)
     assert (storm.status, storm.bears, storm.held) == (Status.WARNING, Bears.APART, 0)
 
 
@@ -242,9 +242,9 @@ def test_others_hold_nothing_where_another_hand_refuses_the_pushes() -> None:
         platform(),
         items=FOREIGN,
     )
-    storm = one(processed.REPEATS, told)
+    storm = one(failing_items.REPEATS, told)
     assert (storm.status, storm.bears, storm.held) == (Status.WARNING, Bears.APART, 0)
-    assert one(processed.STORM_SMALL, told).status is Status.OK
+    assert one(failing_items.STORM_SMALL, told).status is Status.OK
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_others_hold_nothing_where_another_hand_refuses_the_pushes() -> None:
 def test_containers_that_die_now_hold_the_batch(text: str) -> None:
     rows = [row(m, 503, BROKEN) for m in (1, 2, 3)]
     dead = one(
-        processed.CRASHING,
+        containers.CRASHING,
         said(log(*rows), pushes(remote_server_5xx={2: 3}), platform(*((m, text) for m in (1, 2, 3)))),
     )
     assert (dead.status, dead.bears, dead.held, dead.since) == (Status.FAULT, Bears.HOLDS, 2, ago(3))
@@ -262,7 +262,7 @@ def test_containers_that_die_now_hold_the_batch(text: str) -> None:
 
 def crash(*found: Legged) -> Finding:
     died = platform(*((m, "Container called exit(1).") for m in (31, 22, 12, 3)))
-    return one(processed.CRASHING, said(died, *found))
+    return one(containers.CRASHING, said(died, *found))
 
 
 def test_containers_that_no_push_comes_to_hold_nothing() -> None:
@@ -279,17 +279,17 @@ def test_containers_that_no_push_comes_to_hold_nothing() -> None:
 def test_a_crash_is_not_over_while_all_pushes_since_are_turned_away_before_it() -> None:
     met, died = row(38, 503, BROKEN), platform((38, "Container called exit(1)."))
     shut = one(
-        processed.CRASHING,
+        containers.CRASHING,
         said(log(met, *(row(m, 403, DENIED, "") for m in range(1, 30))), pushes(remote_server_4xx={1: 9}), died),
     )
     assert (shut.status, shut.bears, shut.until) == (Status.WARNING, Bears.SLOWS, None)
-    gone = one(processed.CRASHING, said(log(met, row(20, 500)), pushes(remote_server_5xx={20: 1}), died))
+    gone = one(containers.CRASHING, said(log(met, row(20, 500)), pushes(remote_server_5xx={20: 1}), died))
     assert (gone.status, gone.until) == (Status.OK, ago(38))
 
 
 def test_a_failed_readiness_check_is_a_crash_without_any_line() -> None:
     dead = one(
-        processed.CRASHING,
+        containers.CRASHING,
         said(log(*(row(m, 503, UNREADY) for m in (1, 2))), pushes(remote_server_5xx={2: 2}), unseen("PlatformLines")),
     )
     assert dead.status is Status.FAULT
@@ -298,7 +298,7 @@ def test_a_failed_readiness_check_is_a_crash_without_any_line() -> None:
 
 def test_crashes_that_were_mended_are_told_as_past() -> None:
     died = platform(*((m, "Container called exit(1).") for m in (39, 35, 31)))
-    dead = one(processed.CRASHING, said(log(), pushes(remote_server_5xx={31: 9}, ack={24: 8}), died))
+    dead = one(containers.CRASHING, said(log(), pushes(remote_server_5xx={31: 9}, ack={24: 8}), died))
     assert (dead.status, dead.until) == (Status.OK, ago(31))
 
 
@@ -320,7 +320,7 @@ def test_the_reason_of_a_crash_is_not_what_a_container_that_went_on_complained_o
     key, died = platform((3, end))
     assert isinstance(died, PlatformLines)
     seen = (key, structs.replace(died, lines=(*died.lines, *printed)))
-    dead = one(processed.CRASHING, said(log(), pushes(remote_server_5xx={3: 3}), seen))
+    dead = one(containers.CRASHING, said(log(), pushes(remote_server_5xx={3: 3}), seen))
     assert f"the last at {ago(3):%H:%M}Z: {reason}" in dead.says
 
 
@@ -340,7 +340,7 @@ def test_what_had_worked_on_the_same_revision_is_told_from_what_never_did(before
         platform(),
         items=lines(*on(before, "i1", *EIGHT), *fails),
     )
-    broken = one(processed.ALL_FAIL, told)
+    broken = one(failing_items.ALL_FAIL, told)
     assert (broken.numbers["before"], broken.numbers["here"], broken.numbers["instances"]) == (8, here, 2)
 
 
@@ -368,7 +368,7 @@ def test_containers_are_told_apart_by_what_they_died_of(
     told: tuple[str, ...], memory: int, hung: int, unhealthy: int, other: int
 ) -> None:
     died = platform(*((3 - n, text) for n, text in enumerate(told)))
-    dead = one(processed.CRASHING, said(log(), pushes(remote_server_5xx={3: 3}), died))
+    dead = one(containers.CRASHING, said(log(), pushes(remote_server_5xx={3: 3}), died))
     counted = tuple(dead.numbers[name] for name in ("memory", "hung", "unhealthy", "other"))
     assert counted == (memory, hung, unhealthy, other)
 
@@ -402,7 +402,7 @@ def test_a_variable_is_lost_where_the_last_words_name_one_that_the_revision_befo
     assert isinstance(younger[1], ServiceConfig) and younger[1].settings
     settings = structs.replace(younger[1].settings, template=RevisionSettings(name="w-1", created=ago(100)))
     serving = (younger[0], structs.replace(younger[1], settings=settings))
-    dead = one(processed.CRASHING, said(log(), pushes(remote_server_5xx={3: 3}), seen, serving, revisions(**env)))
+    dead = one(containers.CRASHING, said(log(), pushes(remote_server_5xx={3: 3}), seen, serving, revisions(**env)))
     assert (dead.numbers["lacking"], dead.numbers["other"]) == (lacking, 1 - lacking)
     assert dead.words.get("variable") == ("REGION_CODE" if lacking else None)
 
@@ -413,12 +413,12 @@ def test_a_container_that_was_no_longer_needed_did_not_crash() -> None:
         pushes(ack={24: 8}),
         platform((5, "Container called exit(0)."), (4, "Container terminated on signal 15.")),
     )
-    assert of(processed.CRASHING, told) == []
+    assert of(containers.CRASHING, told) == []
 
 
 def test_of_lines_that_were_cut_the_oldest_crash_is_no_beginning() -> None:
     died = platform(*((m, "Container called exit(1).") for m in (3, 2, 1)), whole=False)
-    dead = one(processed.CRASHING, said(log(), pushes(remote_server_5xx={1: 3}), died))
+    dead = one(containers.CRASHING, said(log(), pushes(remote_server_5xx={1: 3}), died))
     assert dead.since is None
     assert "3 or more times" in dead.says
 
@@ -426,11 +426,11 @@ def test_of_lines_that_were_cut_the_oldest_crash_is_no_beginning() -> None:
 def test_work_that_takes_longer_than_the_deadline_is_told_by_warm_containers() -> None:
     rows = log(*(row(m, 200, latency_s=180) for m in (10, 6, 2)))
     told = said(rows, pushes(deadline_exceeded={8: 2, 2: 2}), platform(), capacity({38: 1}))
-    long = one(processed.TOO_LONG, told)
+    long = one(duration.TOO_LONG, told)
     assert (long.status, long.bears, long.held) == (Status.FAULT, Bears.HOLDS, 2)
     assert long.numbers["deadline_s"] == 60
     short = said(log(row(2, 200, latency_s=20)), pushes(deadline_exceeded={2: 2}), platform(), capacity({38: 1}))
-    assert of(processed.TOO_LONG, short) == []
+    assert of(duration.TOO_LONG, short) == []
 
 
 STARTED = [mark(Means.STARTED_ITEM, 20, item) for item in ("a", "b")]
@@ -440,46 +440,46 @@ LATE = pushes(deadline_exceeded={18: 2, 2: 2})
 
 def test_work_that_has_not_ended_is_longer_than_the_deadline_too_as_long_as_its_container_lives() -> None:
     told = said(log(), LATE, platform(), capacity({38: 1}), items=lines(*EIGHT, *STARTED))
-    long = one(processed.TOO_LONG, told)
+    long = one(duration.TOO_LONG, told)
     assert (long.status, long.bears, long.held) == (Status.FAULT, Bears.HOLDS, 2)
     assert (long.numbers["over"], long.numbers["at_work"], long.numbers["work_s"]) == (0, 2, 1200)
     died = [structs.replace(line, instance="i0") for line in STARTED]
     gone = platform((15, "Container called exit(1)."))
-    assert of(processed.TOO_LONG, said(log(), LATE, gone, capacity({38: 1}), items=lines(*EIGHT, *died))) == []
+    assert of(duration.TOO_LONG, said(log(), LATE, gone, capacity({38: 1}), items=lines(*EIGHT, *died))) == []
     ended = [*STARTED, *(mark(Means.DONE_ITEM, 2, item) for item in ("a", "b"))]
-    assert of(processed.TOO_LONG, said(log(), LATE, platform(), capacity({38: 1}), items=lines(*EIGHT, *ended))) == []
+    assert of(duration.TOO_LONG, said(log(), LATE, platform(), capacity({38: 1}), items=lines(*EIGHT, *ended))) == []
 
 
 def test_what_was_cut_off_may_have_ended_without_a_word() -> None:
     cut = log(*(row(m, 504, TIMED_OUT, latency_s=300) for m in (10, 4)))
     told = said(cut, LATE, platform(), capacity({38: 1}, pending_s=300), items=lines(*EIGHT, *STARTED))
-    assert of(processed.TOO_LONG, told) == []
-    ended = one(processed.TIMED_OUT, told)
+    assert of(duration.TOO_LONG, told) == []
+    ended = one(duration.TIMED_OUT, told)
     assert (ended.status, ended.bears, ended.held) == (Status.FAULT, Bears.HOLDS, 2)
 
 
 def test_items_that_fail_with_a_line_of_their_own_are_not_what_cloud_run_cut_off() -> None:
     cut = log(*(row(m, 504, TIMED_OUT, latency_s=300) for m in (10, 4)))
     fails = [*failed("a", 20, 12, 6), *failed("b", 20, 12, 6)]
-    ended = one(processed.TIMED_OUT, said(cut, LATE, platform(), items=lines(*EIGHT, *fails)))
+    ended = one(duration.TIMED_OUT, said(cut, LATE, platform(), items=lines(*EIGHT, *fails)))
     assert ended.bears is not Bears.HOLDS
 
 
 def test_fine_says_how_many_the_log_has_and_no_more() -> None:
     told = said(log(*(row(m, 200) for m in (20, 10))), pushes(ack={10: 2}), platform())
-    assert one(processed.FINE, told).status is Status.OK
-    assert "has 2 that went well" in one(processed.FINE, told).says
+    assert one(error_answers.FINE, told).status is Status.OK
+    assert "has 2 that went well" in one(error_answers.FINE, told).says
     silent = said(log(), pushes(ack={1: 2}), platform())
-    assert one(processed.FINE, silent).status is Status.UNKNOWN
+    assert one(error_answers.FINE, silent).status is Status.UNKNOWN
 
 
 def test_as_many_as_are_read_at_most_are_so_many_or_more() -> None:
     """A log with exactly so many in the window is told the same: nothing tells the two apart."""
     newest = [row(n / 10, 200) for n in range(FINE_AT_MOST, 0, -1)]
     full = said(log(*newest), pushes(ack={10: 200}), platform())
-    assert "has 100 or more that went well" in one(processed.FINE, full).says
+    assert "has 100 or more that went well" in one(error_answers.FINE, full).says
     reaches_back = said(log(row(600, 200), *newest[1:]), pushes(ack={10: 200}), platform())
-    assert "has 99 that went well" in one(processed.FINE, reaches_back).says
+    assert "has 99 that went well" in one(error_answers.FINE, reaches_back).says
 
 
 @pytest.mark.parametrize(
@@ -493,7 +493,7 @@ def test_what_was_read_in_part_is_so_many_or_more(statuses: tuple[int, ...], who
     told = said(
         log(*(row(n, s) for n, s in enumerate(statuses, 1)), whole=whole), pushes(remote_server_5xx={2: 3}), platform()
     )
-    assert says in one(processed.ERRORS, told).says
+    assert says in one(error_answers.ERRORS, told).says
 
 
 def test_what_fails_holds_nothing_that_cannot_have_come_to_it() -> None:
@@ -507,7 +507,7 @@ def test_what_fails_holds_nothing_that_cannot_have_come_to_it() -> None:
 
     def unreadable(backlog_: Backlog) -> Finding:
         found = (log(*refused), counted, platform(), (("DeadLetterCounts", Leg.REQUEST), letters))
-        return one(processed.UNREADABLE, findings(step, TEN, lines(), (("Backlog", Leg.REQUEST), backlog_), *found))
+        return one(error_answers.UNREADABLE, findings(step, TEN, lines(), (("Backlog", Leg.REQUEST), backlog_), *found))
 
     lost, kept = unreadable(waits), unreadable(structs.replace(waits, undelivered=(series({41: 2, 0: 12}),)))
     assert (lost.bears, lost.held) == (Bears.APART, 0)
@@ -520,7 +520,7 @@ def test_of_what_a_gate_picked_out_all_that_fail_are_no_fair_sample() -> None:
     def broken(*gate: Mark) -> Finding:
         begun = batch(20, 2, *gate)
         found = (items, log(row(1, 500)), pushes(remote_server_5xx={1: 2}), platform())
-        return one(processed.ALL_FAIL, findings(step, begun, *found))
+        return one(failing_items.ALL_FAIL, findings(step, begun, *found))
 
     picked = mark(Means.GATE, BEGAN - 0.2, count=2, of=20)
     half = mark(Means.GATE, BEGAN - 0.2, count=2, of=4)

@@ -49,7 +49,9 @@ from diagnostics.evidence.model import (
 from diagnostics.readings.ledger import Attempt, Count, DeadLetters, Ledger
 from diagnostics.readings.stakes import Stakes
 from diagnostics.steps.finding import Bears, Finding, Status
-from diagnostics.steps.push_auth import may_call, may_mint, push_auth
+from diagnostics.steps.push_auth import push_auth
+from diagnostics.steps.push_auth.may_call import may_call
+from diagnostics.steps.push_auth.may_mint import may_mint
 
 NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
 SOURCE = Provenance(source="test", fetched_at=NOW, as_of=NOW)

@@ -19,6 +19,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.steps import routed
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
+from diagnostics.steps.routed import vanished
 from tests.steps.built import SOURCE, ago, batch, done, findings, lines, log, of, one, series, service, subscription
 
 
@@ -64,7 +65,7 @@ def told(
 
 def test_it_holds_the_batch_and_clears_no_route() -> None:
     said = told()
-    found = one(routed.RESIDUE, said)
+    found = one(vanished.RESIDUE, said)
     assert (found.status, found.bears, found.held, found.since) == (Status.FAULT, Bears.HOLDS, 7, None)
     assert not of(routed.ROUTED, said)
 
@@ -76,7 +77,7 @@ def test_what_waits_is_not_lost() -> None:
 @pytest.mark.parametrize(("minutes", "lost"), [(3, 0), (12, 7)])
 def test_what_left_the_backlog_just_now_may_be_counted_nowhere_yet(minutes: float, lost: int) -> None:
     """Dead letters are visible minutes later than that they do not wait any more."""
-    assert sum(f.held for f in of(routed.RESIDUE, told(waited={minutes: 7}))) == lost
+    assert sum(f.held for f in of(vanished.RESIDUE, told(waited={minutes: 7}))) == lost
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_what_left_the_backlog_just_now_may_be_counted_nowhere_yet(minutes: floa
 def test_only_what_took_messages_away_since_the_batch_began_is_named(
     resource: str, minutes: float, method: str, named: bool
 ) -> None:
-    found = one(routed.RESIDUE, told(method, resource=resource, minutes=minutes))
+    found = one(vanished.RESIDUE, told(method, resource=resource, minutes=minutes))
     assert (f"{method} by ci" in found.says) is named
     assert (found.since == ago(minutes)) is named
 
@@ -99,11 +100,11 @@ def test_only_what_took_messages_away_since_the_batch_began_is_named(
 @pytest.mark.parametrize(
     ("kept_min", "methods", "code"),
     [
-        (10, (), routed.OUTLIVED),
-        (9999, (), routed.RESIDUE),
-        (10, ("Seek",), routed.PURGED),
-        (9999, ("DeleteSubscription", "CreateSubscription"), routed.MADE_ANEW),
-        (9999, ("DetachSubscription",), routed.RESIDUE),
+        (10, (), vanished.OUTLIVED),
+        (9999, (), vanished.RESIDUE),
+        (10, ("Seek",), vanished.PURGED),
+        (9999, ("DeleteSubscription", "CreateSubscription"), vanished.MADE_ANEW),
+        (9999, ("DetachSubscription",), vanished.RESIDUE),
     ],
     ids=["kept for ten minutes", "kept for a week", "somebody sought", "somebody made it anew", "somebody detached it"],
 )
@@ -111,14 +112,14 @@ def test_what_waited_longer_than_the_subscription_keeps_it_is_lost_by_what_stopp
     kept_min: float, methods: tuple[str, ...], code: Code
 ) -> None:
     found = one(code, told(*methods, kept_min=kept_min))
-    assert (found.held, found.kind is Kind.CONSEQUENCE) == (7, code is routed.OUTLIVED)
+    assert (found.held, found.kind is Kind.CONSEQUENCE) == (7, code is vanished.OUTLIVED)
 
 
 FINE = dict.fromkeys((60.0, 50.0, 45.0), 1.0)
 
 
 def test_a_seek_that_no_audit_log_has_shows_in_the_health_of_the_subscription() -> None:
-    found = one(routed.PURGED, told(health=FINE | {30: 0.4, 29: 0.0, 28: 0.0, 20: 1.0}))
+    found = one(vanished.PURGED, told(health=FINE | {30: 0.4, 29: 0.0, 28: 0.0, 20: 1.0}))
     assert (found.held, found.bears, found.since) == (7, Bears.HOLDS, ago(31))
 
 
@@ -128,9 +129,9 @@ def test_a_seek_that_no_audit_log_has_shows_in_the_health_of_the_subscription() 
     ids=["none", "one before the batch", "not seen"],
 )
 def test_without_a_seek_since_the_batch_began_nobody_is_said_to_have_sought(health: dict[float, float]) -> None:
-    assert not of(routed.PURGED, told(health=health))
+    assert not of(vanished.PURGED, told(health=health))
 
 
 def test_what_was_gone_before_the_seek_was_not_put_away_by_it() -> None:
     late = told(kept_min=10, health=FINE | {20: 0.0})
-    assert of(routed.OUTLIVED, late) and not of(routed.PURGED, late)
+    assert of(vanished.OUTLIVED, late) and not of(vanished.PURGED, late)

@@ -30,6 +30,7 @@ from diagnostics.steps import routed
 from diagnostics.steps.finding import Bears, Finding, Status
 from diagnostics.steps.limits import addressing
 from diagnostics.steps.published import topic
+from diagnostics.steps.routed import attachment, filters, push_endpoint
 from tests.steps.built import (
     BEGAN,
     BROKEN,
@@ -71,26 +72,27 @@ def said(*found: Evidence | Legged) -> list[Finding]:
 
 def test_a_detached_subscription_lost_no_more_than_the_topic_took() -> None:
     all_, none, some = (
-        one(routed.DETACHED, said(changed(detached=True), took({at: n}))) for at, n in ((39.0, 10.0), (50, 9), (39, 4))
+        one(attachment.DETACHED, said(changed(detached=True), took({at: n})))
+        for at, n in ((39.0, 10.0), (50, 9), (39, 4))
     )
     assert (all_.bears, all_.held, some.held) == (Bears.HOLDS, 10, 4)
     assert (none.status, none.bears, none.held) == (Status.FAULT, Bears.APART, 0)
 
 
 def test_a_counter_that_was_not_seen_takes_nothing_off() -> None:
-    assert one(routed.DETACHED, said(changed(detached=True))).held == 10
+    assert one(attachment.DETACHED, said(changed(detached=True))).held == 10
 
 
 def test_what_a_filter_dropped_waits_for_no_puller() -> None:
     dropped = ("AckCounts", Leg.REQUEST), AckCounts(source=SOURCE, series=(series({39: 10}, delivery_type="filter"),))
     told = said(changed(push_endpoint="", filter="attributes.a"), took({39: 10}), dropped)
-    assert (one(routed.FILTERED, told).held, one(routed.NOT_PUSH, told).held) == (10, 0)
+    assert (one(filters.FILTERED, told).held, one(attachment.NOT_PUSH, told).held) == (10, 0)
 
 
 def pulled(*made: Change, whole: bool = True, began: float = 60) -> Finding:
     """A subscription in pull mode and what is known of its changes, where no counter tells what was pushed."""
     history = ChangeLog(source=SOURCE if whole else CUT, since=ago(began), changes=made)
-    return one(routed.NOT_PUSH, findings(routed.routed, batch(10), service(), changed(push_endpoint=""), history))
+    return one(attachment.NOT_PUSH, findings(routed.routed, batch(10), service(), changed(push_endpoint=""), history))
 
 
 def test_nothing_was_pushed_by_a_subscription_that_was_in_pull_mode_all_the_while() -> None:
@@ -116,7 +118,7 @@ def astray(*statuses: int) -> Finding:
     profile = msgspec.structs.replace(PROFILE, request=LegProfile(subscription="s", push_path="/push"))
     found = (batch(10), service(), pushes(), backlog(10, 39), took({39: 10}), log(*rows))
     moved = changed(push_endpoint="https://w.run.app/else")
-    return one(routed.ENDPOINT, findings(routed.routed, *found, moved, profile=profile))
+    return one(push_endpoint.ENDPOINT, findings(routed.routed, *found, moved, profile=profile))
 
 
 def test_a_wrong_path_holds_nothing_that_comes_to_no_program() -> None:
@@ -236,8 +238,8 @@ def test_a_service_of_the_name_in_another_place_is_not_missing_and_the_endpoint_
     endpoint: str, here: str
 ) -> None:
     told = at(endpoint, here)
-    assert of(routed.ENDPOINT, told) == []
-    found = one(routed.ELSEWHERE, told)
+    assert of(push_endpoint.ENDPOINT, told) == []
+    found = one(push_endpoint.ELSEWHERE, told)
     assert found.status is Status.UNKNOWN
     assert "worker.project" in found.says
 
@@ -246,16 +248,16 @@ def test_an_endpoint_that_was_set_to_another_place_lately_is_wrong_until_somethi
     moved = Change(at=ago(60), api="a", method="ModifyPushConfig", resource="subscriptions/s", by="p", says="")
     history = ChangeLog(source=SOURCE, since=ago(9999), changes=(moved,))
     lost = (took({39: 10}), history)
-    assert one(routed.ENDPOINT, at(ABROAD[0], "https://w-aaaaaaaaaa-wl.a.run.app", *lost)).held == 10
+    assert one(push_endpoint.ENDPOINT, at(ABROAD[0], "https://w-aaaaaaaaaa-wl.a.run.app", *lost)).held == 10
 
 
 @pytest.mark.parametrize("endpoint", ["https://w-1.us-west2.run.app/push", "https://w-aaaaaaaaaa-wl.a.run.app/push"])
 def test_a_service_that_is_not_where_its_address_says_is_missing(endpoint: str) -> None:
-    assert "w does not exist" in one(routed.SERVICE_GONE, at(endpoint, "")).says
+    assert "w does not exist" in one(push_endpoint.SERVICE_GONE, at(endpoint, "")).says
 
 
 def test_a_topic_of_another_project_is_told_by_its_full_name() -> None:
     theirs = changed(topic="projects/q/topics/t")
     ours = ("TopicConfig", Leg.REQUEST), TopicConfig(source=SOURCE, name=TOPIC, settings=TopicSettings(name=TOPIC))
-    says = one(routed.OTHER_TOPIC, said(theirs, ours)).says
+    says = one(attachment.OTHER_TOPIC, said(theirs, ours)).says
     assert says == "subscription s belongs to topic projects/q/topics/t, not projects/p/topics/t"

@@ -26,8 +26,8 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import LegProfile
 from diagnostics.readings.ledger import build
-from diagnostics.steps import routed
 from diagnostics.steps.finding import Bears, Status, Where
+from diagnostics.steps.routed import missing, push_endpoint
 from diagnostics.steps.routed import routed as step
 from diagnostics.steps.run import run
 from tests.steps.built import (
@@ -67,7 +67,7 @@ def test_a_subscription_that_is_gone_lost_what_is_neither_acked_nor_dead_lettere
     told = run([step], evidence, build(evidence, PROFILE), PROFILE, [Leg.REQUEST])
     (row,) = told.rows
     assert row.where == {Where.DROPPED: 3}
-    gone = next(f for f in told.findings if f.code == routed.NO_SUBSCRIPTION.name)
+    gone = next(f for f in told.findings if f.code == missing.NO_SUBSCRIPTION.name)
     assert (gone.bears, gone.held) == (Bears.HOLDS, 3)
 
 
@@ -106,6 +106,6 @@ def test_a_path_that_the_profile_contradicts_is_latent_until_a_push_is_acked_the
     assert isinstance(waits, BatchMarks)
     told_of = replace(waits, marks=(*before, *waits.marks))
     found = findings(step, (key, wrong), told_of, lines(), pushes(ack=acks), log(), service(), changes, profile=AT_PUSH)
-    told = of(routed.ENDPOINT, found)
+    told = of(push_endpoint.ENDPOINT, found)
     assert [f.status for f in told] == ([said] if said else [])
     assert all(f.bears is Bears.APART for f in told)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from diagnostics.evidence.model import EvidenceSet, Leg, Stage
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile
 from diagnostics.readings.ledger import Ledger
+from diagnostics.run.investigate import COMMANDS
 from diagnostics.steps import run
 from diagnostics.steps.finding import Code, Finding, Row, Status
 
@@ -44,3 +45,9 @@ def test_the_sentence_names_the_place_and_not_what_was_in_it() -> None:
         f for f in run.run((broken,), EVIDENCE, Ledger(), PROFILE, (Leg.REQUEST,)).findings if f.code == "broken.failed"
     ]
     assert "KeyError at test_run.py:" in failure.says and "'of'" not in failure.says
+
+
+def test_every_step_can_say_that_it_was_not_checked_or_failed() -> None:
+    """In a package the codes may stand in other modules than the step."""
+    stages = {run.failed(step).stage for steps in COMMANDS.values() for step in steps}
+    assert {Stage.ROUTED, Stage.DELIVERED, Stage.PROCESSED} <= stages

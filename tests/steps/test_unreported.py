@@ -8,6 +8,7 @@ from diagnostics.evidence.model import Evidence, EvidenceSet, Key, Leg, Mark, Me
 from diagnostics.readings.ledger import Ledger, build
 from diagnostics.steps import processed
 from diagnostics.steps.finding import Finding
+from diagnostics.steps.processed import error_answers
 from tests.steps.built import BEGAN, NOW, PROFILE, ago, batch, done, findings, lines, log, mark, of, row
 
 
@@ -37,7 +38,7 @@ def errors(*marks: Mark) -> list[Finding]:
 
 def test_errors_are_of_completions_where_nearly_each_has_a_line_that_says_so() -> None:
     reported = errors(*again("b", 20, 15, 10, 5))
-    assert len(of(processed.UNREPORTED, reported)) == 1 and not of(processed.ERRORS, reported)
+    assert len(of(error_answers.UNREPORTED, reported)) == 1 and not of(error_answers.ERRORS, reported)
     for some in (again("b", 20, 15, 10), again("b", 20, 15), done("a")):
         found = errors(*some)
-        assert len(of(processed.ERRORS, found)) == 1 and not of(processed.UNREPORTED, found)
+        assert len(of(error_answers.ERRORS, found)) == 1 and not of(error_answers.UNREPORTED, found)

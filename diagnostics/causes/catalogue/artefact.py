@@ -4,6 +4,7 @@ from diagnostics.causes.model import ALWAYS, BOTH, Cause, any_of, ok
 from diagnostics.evidence.model import PushCounts, RequestLog, Stage, SubscriptionConfig
 from diagnostics.steps import created, delivered, push_auth
 from diagnostics.steps import progress as p
+from diagnostics.steps.delivered import push_answers
 
 CAUSES = (
     Cause(
@@ -14,7 +15,7 @@ CAUSES = (
         stage=Stage.DELIVERED,
         legs=BOTH,
         requires=ok(push_auth.FOREIGN),
-        decisive=any_of(ok(push_auth.PROVEN), ok(delivered.ACKED), ok(delivered.OURS)),
+        decisive=any_of(ok(push_auth.PROVEN), ok(push_answers.ACKED), ok(delivered.OURS)),
         overturned_by=(
             PushCounts,
             RequestLog,

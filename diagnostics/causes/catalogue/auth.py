@@ -12,6 +12,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.steps import push_auth
 from diagnostics.steps.finding import Bears, Status
+from diagnostics.steps.push_auth import entrance, invoker, may_mint, tokens
 
 _FORBIDDEN = any_of(Has(push_auth.FORBIDDEN), Over(push_auth.FORBIDDEN, lambda told: told.spent, 0))
 _REFUSED = any_of(Has(push_auth.REFUSED), Over(push_auth.REFUSED, lambda told: told.spent, 0))
@@ -27,8 +28,8 @@ CAUSES = (
         says="the push service account lacks roles/run.invoker on the service",
         stage=Stage.DELIVERED,
         legs=BOTH,
-        requires=Has(push_auth.INVOKER),
-        decisive=all_of(Has(push_auth.INVOKER, (Status.FAULT,)), _FORBIDDEN),
+        requires=Has(invoker.INVOKER),
+        decisive=all_of(Has(invoker.INVOKER, (Status.FAULT,)), _FORBIDDEN),
         effects=(push_auth.FORBIDDEN,),
         refutes=ok(push_auth.PROVEN),
         overturned_by=(ServicePolicy, ProjectPolicy),
@@ -42,8 +43,8 @@ CAUSES = (
         says="a deny policy takes the right to call the service from the push account, whatever is granted",
         stage=Stage.DELIVERED,
         legs=BOTH,
-        requires=Has(push_auth.DENIED),
-        decisive=all_of(Has(push_auth.DENIED, (Status.FAULT,)), _FORBIDDEN),
+        requires=Has(invoker.DENIED),
+        decisive=all_of(Has(invoker.DENIED, (Status.FAULT,)), _FORBIDDEN),
         effects=(push_auth.FORBIDDEN,),
         overturned_by=(SubscriptionConfig,),
         settled_by=("pubsub-diag push-auth --leg {leg}",),
@@ -56,7 +57,7 @@ CAUSES = (
         says="the audience in the push configuration is neither a URL of the service nor a custom audience",
         stage=Stage.DELIVERED,
         legs=BOTH,
-        requires=Has(push_auth.AUDIENCE),
+        requires=Has(tokens.AUDIENCE),
         decisive=_REFUSED,
         effects=(push_auth.REFUSED,),
         refutes=ok(push_auth.PROVEN),
@@ -71,7 +72,7 @@ CAUSES = (
         says="the subscription pushes without a token, and the service lets in only callers who are signed in",
         stage=Stage.DELIVERED,
         legs=BOTH,
-        requires=Has(push_auth.NO_TOKEN),
+        requires=Has(tokens.NO_TOKEN),
         decisive=Has(push_auth.FORBIDDEN, _EVER),
         effects=(push_auth.FORBIDDEN,),
         overturned_by=(SubscriptionConfig, ServiceConfig, ServicePolicy, ProjectPolicy),
@@ -85,9 +86,9 @@ CAUSES = (
         says="Google's Pub/Sub agent may not mint tokens for the push account, so no push can be sent",
         stage=Stage.DELIVERED,
         legs=BOTH,
-        requires=Has(push_auth.MINTING),
+        requires=Has(may_mint.MINTING),
         # Tokens may be an hour old: until nothing gets in any more, pushes go on with those that were minted before.
-        decisive=Has(push_auth.MINTING, bears=(Bears.HOLDS,)),
+        decisive=Has(may_mint.MINTING, bears=(Bears.HOLDS,)),
         effects=(push_auth.SILENT, push_auth.FORBIDDEN),
         overturned_by=(PushAccountPolicy, ProjectPolicy),
         settled_by=("pubsub-diag push-auth --leg {leg}",),
@@ -100,8 +101,8 @@ CAUSES = (
         says="the push account is disabled or does not exist, so no token can be minted for it",
         stage=Stage.DELIVERED,
         legs=BOTH,
-        requires=Has(push_auth.ACCOUNT),
-        decisive=Has(push_auth.ACCOUNT, bears=(Bears.HOLDS,)),
+        requires=Has(may_mint.ACCOUNT),
+        decisive=Has(may_mint.ACCOUNT, bears=(Bears.HOLDS,)),
         effects=(push_auth.SILENT, push_auth.FORBIDDEN, push_auth.REFUSED),
         overturned_by=(PushAccount,),
         settled_by=("pubsub-diag push-auth --leg {leg}",),
@@ -115,7 +116,7 @@ CAUSES = (
         stage=Stage.DELIVERED,
         legs=BOTH,
         # A fault only where the front end turns every push away with 401 or 403: a proxy that knows the push account lets it in.
-        requires=Has(push_auth.IAP),
+        requires=Has(entrance.IAP),
         decisive=ALWAYS,
         effects=(push_auth.REFUSED, push_auth.FORBIDDEN),
         overturned_by=(ServiceConfig,),
@@ -128,7 +129,7 @@ CAUSES = (
         says="the service's ingress admits nobody: each push gets a 404 that no log shows",
         stage=Stage.DELIVERED,
         legs=BOTH,
-        requires=Has(push_auth.INGRESS),
+        requires=Has(entrance.INGRESS),
         decisive=Has(push_auth.SILENT, _EVER),
         effects=(push_auth.SILENT,),
         overturned_by=(ServiceConfig,),
@@ -142,7 +143,7 @@ CAUSES = (
         says="pushes go to the service's default URL, which is switched off: each gets a 404 that no log shows",
         stage=Stage.DELIVERED,
         legs=BOTH,
-        requires=Has(push_auth.DEFAULT_URL),
+        requires=Has(entrance.DEFAULT_URL),
         decisive=Has(push_auth.SILENT, _EVER),
         effects=(push_auth.SILENT,),
         overturned_by=(ServiceConfig, SubscriptionConfig),

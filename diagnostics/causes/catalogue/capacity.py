@@ -2,7 +2,9 @@
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, all_of, any_of, ok
 from diagnostics.evidence.model import DeadLetterCounts, PushCounts, RequestLog, ServiceConfig, Stage
-from diagnostics.steps import cold_start, delivered
+from diagnostics.steps import cold_start
+from diagnostics.steps.cold_start import instances
+from diagnostics.steps.delivered import push_answers
 from diagnostics.steps.finding import Bears
 
 CAUSES = (
@@ -13,10 +15,10 @@ CAUSES = (
         says="the service runs at its maximum of instances and turns pushes away faster than work drains",
         stage=Stage.DELIVERED,
         legs=BOTH,
-        requires=Has(cold_start.SATURATED),
+        requires=Has(instances.SATURATED),
         # That work drains more slowly than it comes, items show that met it: of what is not the batch's nobody knows what is owed.
-        decisive=Has(cold_start.SATURATED, bears=(Bears.HOLDS, Bears.SLOWS)),
-        effects=(cold_start.CANNOT_SCALE,),
+        decisive=Has(instances.SATURATED, bears=(Bears.HOLDS, Bears.SLOWS)),
+        effects=(instances.CANNOT_SCALE,),
         next=("pubsub-diag runbook show max-instances-saturated",),
     ),
     Cause(
@@ -26,7 +28,7 @@ CAUSES = (
         says="pushes were turned away for want of instances and went through on redelivery",
         stage=Stage.DELIVERED,
         legs=BOTH,
-        requires=all_of(ok(cold_start.DRAINED), any_of(ok(delivered.ACKED), ok(delivered.RECOVERED))),
+        requires=all_of(ok(instances.DRAINED), any_of(ok(push_answers.ACKED), ok(push_answers.RECOVERED))),
         decisive=ALWAYS,
         overturned_by=(
             DeadLetterCounts,

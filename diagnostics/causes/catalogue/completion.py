@@ -2,9 +2,10 @@
 
 from diagnostics.causes.model import ALWAYS, Cause, Has, Over, any_of, none_of
 from diagnostics.evidence.model import BatchMarks, DeadLetterCounts, Leg, Stage
-from diagnostics.steps import processed, recorded, returned
+from diagnostics.steps import recorded, returned
 from diagnostics.steps.finding import Status
 from diagnostics.steps.limits import addressing
+from diagnostics.steps.processed import acked, error_answers
 
 CAUSES = (
     Cause(
@@ -17,7 +18,7 @@ CAUSES = (
         requires=any_of(Has(returned.TOPIC_MISSING), Has(addressing.TOPIC_IN_FORCE)),
         decisive=Has(returned.TOPIC_MISSING),
         effects=(returned.ERRORS, returned.NONE_PUBLISHED, returned.MISSING),
-        elsewhere=(processed.UNREPORTED,),
+        elsewhere=(error_answers.UNREPORTED,),
         next=("pubsub-diag runbook show completion-topic-missing", "pubsub-diag changes --leg request"),
     ),
     Cause(
@@ -29,7 +30,7 @@ CAUSES = (
         legs=(Leg.COMPLETION,),
         requires=Over(returned.MISSING, lambda told: told.skipped, 0),
         decisive=none_of(Over(returned.MISSING, lambda told: told.unskipped, 0)),
-        elsewhere=(processed.SKIPPED,),
+        elsewhere=(acked.SKIPPED,),
         next=("pubsub-diag runbook show skip-acked-without-completion", "pubsub-diag batch {batch} --items"),
     ),
     Cause(
@@ -43,7 +44,7 @@ CAUSES = (
         decisive=ALWAYS,
         # Where what could not be recorded was dead-lettered, the refusals are past: attempts are used up, and nothing fails any more.
         overturned_by=(BatchMarks, DeadLetterCounts),
-        effects=(recorded.BEHIND, processed.ERRORS),
+        effects=(recorded.BEHIND, error_answers.ERRORS),
         next=("pubsub-diag runbook show completions-not-recorded", "pubsub-diag worker --leg completion"),
     ),
 )

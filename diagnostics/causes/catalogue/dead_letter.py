@@ -16,8 +16,10 @@ from diagnostics.evidence.model import (
     SubscriptionConfig,
     SubscriptionPolicy,
 )
-from diagnostics.steps import dead_letter, delivered, processed
+from diagnostics.steps import dead_letter
+from diagnostics.steps.delivered import given_up
 from diagnostics.steps.finding import Bears, Status
+from diagnostics.steps.processed import failing_items
 
 CAUSES = (
     Cause(
@@ -31,7 +33,7 @@ CAUSES = (
             Has(dead_letter.GRANTS), all_of(Has(dead_letter.UNBOUND), Has(dead_letter.UNSEEN, (Status.UNKNOWN,)))
         ),
         decisive=Has(dead_letter.GRANTS),
-        effects=(processed.REPEATS,),
+        effects=(failing_items.REPEATS,),
         overturned_by=(DeadLetterTopicPolicy, SubscriptionPolicy, ProjectPolicy),
         never_blocks=True,
         next=("pubsub-diag runbook show dead-letter-grants-missing",),
@@ -43,7 +45,7 @@ CAUSES = (
         says="{dead_lettered} of {of} used up their delivery attempts and lie in the dead-letter topic; nothing brings them back by itself",
         stage=Stage.DELIVERED,
         legs=BOTH,
-        requires=Has(delivered.DEAD_LETTERED, (Status.FAULT,), (Bears.HOLDS,)),
+        requires=Has(given_up.DEAD_LETTERED, (Status.FAULT,), (Bears.HOLDS,)),
         decisive=NothingHolds(frozenset({Stage.ROUTED, Stage.DELIVERED, Stage.PROCESSED, Stage.RECORDED})),
         overturned_by=(
             Backlog,

@@ -2,8 +2,9 @@
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, any_of
 from diagnostics.evidence.model import ChangeLog, Stage
-from diagnostics.steps import changes, cold_start
+from diagnostics.steps import changes
 from diagnostics.steps.changes import builds
+from diagnostics.steps.cold_start import instances, startup
 
 CAUSES = (
     Cause(
@@ -15,7 +16,7 @@ CAUSES = (
         legs=BOTH,
         requires=Has(changes.MIN_INSTANCES),
         decisive=ALWAYS,
-        effects=(cold_start.TOO_SLOW, cold_start.CANNOT_SCALE),
+        effects=(startup.TOO_SLOW, instances.CANNOT_SCALE),
         never_blocks=True,
         next=("pubsub-diag runbook show min-instances-lost-in-deploy",),
     ),

@@ -19,8 +19,8 @@ from diagnostics.evidence.model import (
     SubscriptionConfig,
     TopicConfig,
 )
-from diagnostics.steps import routed
 from diagnostics.steps.finding import Bears, Status
+from diagnostics.steps.routed import attachment, filters, missing, push_endpoint, vanished
 
 CAUSES = (
     Cause(
@@ -31,9 +31,9 @@ CAUSES = (
         stage=Stage.ROUTED,
         legs=BOTH,
         requires=all_of(
-            Has(routed.SUBSCRIPTION_MISSING),
-            Has(routed.NO_SUBSCRIPTION),
-            none_of(Has(routed.EXPIRED), Has(routed.DELETED)),
+            Has(missing.SUBSCRIPTION_MISSING),
+            Has(missing.NO_SUBSCRIPTION),
+            none_of(Has(missing.EXPIRED), Has(missing.DELETED)),
         ),
         decisive=ALWAYS,
         # How it went, if it ever was there, the audit log tells.
@@ -50,7 +50,7 @@ CAUSES = (
         says="the subscription is there but attached to no topic, so what is published is lost",
         stage=Stage.ROUTED,
         legs=BOTH,
-        requires=any_of(Has(routed.DETACHED), Has(routed.ORPHAN)),
+        requires=any_of(Has(attachment.DETACHED), Has(attachment.ORPHAN)),
         decisive=ALWAYS,
         next=("pubsub-diag runbook show subscription-not-attached",),
     ),
@@ -61,7 +61,7 @@ CAUSES = (
         says="the subscription's filter acknowledges messages of the pipeline without pushing them",
         stage=Stage.ROUTED,
         legs=BOTH,
-        requires=Has(routed.FILTERED),
+        requires=Has(filters.FILTERED),
         decisive=ALWAYS,
         overturned_by=(
             Backlog,
@@ -76,8 +76,8 @@ CAUSES = (
         says="the push endpoint is not where the service takes its messages",
         stage=Stage.ROUTED,
         legs=BOTH,
-        requires=Has(routed.ENDPOINT),
-        decisive=Has(routed.ENDPOINT, (Status.FAULT,)),
+        requires=Has(push_endpoint.ENDPOINT),
+        decisive=Has(push_endpoint.ENDPOINT, (Status.FAULT,)),
         next=("pubsub-diag runbook show push-endpoint-wrong", "pubsub-diag changes --leg {leg}"),
     ),
     Cause(
@@ -88,9 +88,9 @@ CAUSES = (
         says="the subscription expired for inactivity, so what is published is lost",
         stage=Stage.ROUTED,
         legs=BOTH,
-        requires=Has(routed.EXPIRED),
-        decisive=Has(routed.NO_SUBSCRIPTION),
-        effects=(routed.SUBSCRIPTION_MISSING, routed.NO_SUBSCRIPTION),
+        requires=Has(missing.EXPIRED),
+        decisive=Has(missing.NO_SUBSCRIPTION),
+        effects=(missing.SUBSCRIPTION_MISSING, missing.NO_SUBSCRIPTION),
         next=("pubsub-diag runbook show subscription-expired", "pubsub-diag batch {batch} --items --missing -o json"),
     ),
     Cause(
@@ -101,9 +101,9 @@ CAUSES = (
         says="somebody deleted the subscription, so what is published is lost",
         stage=Stage.ROUTED,
         legs=BOTH,
-        requires=Has(routed.DELETED),
-        decisive=Has(routed.NO_SUBSCRIPTION),
-        effects=(routed.SUBSCRIPTION_MISSING, routed.NO_SUBSCRIPTION),
+        requires=Has(missing.DELETED),
+        decisive=Has(missing.NO_SUBSCRIPTION),
+        effects=(missing.SUBSCRIPTION_MISSING, missing.NO_SUBSCRIPTION),
         next=("pubsub-diag runbook show subscription-deleted", "pubsub-diag changes --leg {leg}"),
     ),
     Cause(
@@ -113,9 +113,9 @@ CAUSES = (
         says="the subscription takes the messages of another topic, so what is published is lost",
         stage=Stage.ROUTED,
         legs=BOTH,
-        requires=Has(routed.OTHER_TOPIC),
+        requires=Has(attachment.OTHER_TOPIC),
         # Where items come through all the same, the profile names the wrong topic.
-        decisive=Has(routed.OTHER_TOPIC, bears=(Bears.HOLDS,)),
+        decisive=Has(attachment.OTHER_TOPIC, bears=(Bears.HOLDS,)),
         overturned_by=(SubscriptionConfig, TopicConfig),
         settled_by=("pubsub-diag published",),
         next=("pubsub-diag runbook show subscription-of-another-topic",),
@@ -126,7 +126,7 @@ CAUSES = (
         title="The subscription was made anew in the middle of the batch",
         says="the subscription was deleted and made anew since the batch began: what waited in the old one is lost",
         stage=Stage.ROUTED,
-        requires=Has(routed.MADE_ANEW),
+        requires=Has(vanished.MADE_ANEW),
         decisive=ALWAYS,
         overturned_by=(PublishCounts, PushCounts, AckCounts, Backlog, DeadLetterCounts, ItemMarks),
         next=("pubsub-diag runbook show subscription-made-anew", "pubsub-diag changes"),
@@ -137,7 +137,7 @@ CAUSES = (
         title="A seek put the batch's messages away",
         says="somebody sought the subscription forward: messages of the batch were put away without being worked on",
         stage=Stage.ROUTED,
-        requires=Has(routed.PURGED),
+        requires=Has(vanished.PURGED),
         decisive=ALWAYS,
         overturned_by=(ChangeLog, PublishCounts, PushCounts, AckCounts, Backlog, DeadLetterCounts, ItemMarks),
         next=("pubsub-diag runbook show messages-purged", "pubsub-diag batch {batch} --items --missing -o json"),
@@ -148,7 +148,7 @@ CAUSES = (
         title="Messages waited longer than the subscription keeps them",
         says="what kept pushes from being acked is over, and the messages that waited for it were not kept so long",
         stage=Stage.ROUTED,
-        requires=Has(routed.OUTLIVED, (Status.FAULT,), (Bears.HOLDS,)),
+        requires=Has(vanished.OUTLIVED, (Status.FAULT,), (Bears.HOLDS,)),
         # As long as something still holds them it is to blame, and the loss follows from it.
         decisive=NothingHolds(frozenset({Stage.ROUTED, Stage.DELIVERED, Stage.PROCESSED, Stage.RECORDED})),
         overturned_by=(
@@ -180,9 +180,9 @@ CAUSES = (
         says="the service does not exist, so nobody is there to take the pushes",
         stage=Stage.ROUTED,
         legs=BOTH,
-        requires=Has(routed.SERVICE_GONE),
+        requires=Has(push_endpoint.SERVICE_GONE),
         # Where items come through all the same, the profile names the wrong service.
-        decisive=Has(routed.SERVICE_GONE, bears=(Bears.HOLDS,)),
+        decisive=Has(push_endpoint.SERVICE_GONE, bears=(Bears.HOLDS,)),
         overturned_by=(ServiceConfig,),
         next=("pubsub-diag runbook show service-gone", "pubsub-diag changes --leg {leg}"),
     ),
@@ -193,7 +193,7 @@ CAUSES = (
         says="a second subscription pushes the same topic to the same endpoint, so each item is worked on twice",
         stage=Stage.ROUTED,
         legs=BOTH,
-        requires=Has(routed.SECOND_PUSH),
+        requires=Has(attachment.SECOND_PUSH),
         decisive=ALWAYS,
         never_blocks=True,
         next=("pubsub-diag runbook show second-push-subscription",),

@@ -2,7 +2,7 @@
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has
 from diagnostics.evidence.model import Stage
-from diagnostics.steps import routed
+from diagnostics.steps.routed import attachment
 
 CAUSES = (
     Cause(
@@ -12,7 +12,7 @@ CAUSES = (
         says="the subscription has no push endpoint, so messages wait for a puller that nobody runs",
         stage=Stage.ROUTED,
         legs=BOTH,
-        requires=Has(routed.NOT_PUSH),
+        requires=Has(attachment.NOT_PUSH),
         decisive=ALWAYS,
         next=("pubsub-diag probe restore", "pubsub-diag runbook show left-in-pull-mode"),
     ),

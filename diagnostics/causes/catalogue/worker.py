@@ -2,19 +2,21 @@
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, Over, all_of, any_of, none_of, ok
 from diagnostics.evidence.model import BatchMarks, ItemMarks, PushCounts, Revisions, ServiceConfig, Stage
-from diagnostics.steps import dead_letter, delivered, peeked, processed, requested
+from diagnostics.steps import dead_letter, peeked, requested
+from diagnostics.steps.delivered import push_answers, what_waits
+from diagnostics.steps.processed import acked, containers, error_answers, failing_items
 
 _RARE = 9
 """So many got through for each that fails: had the receiver broken at some moment, it would hardly be before the very last of ten."""
 
-_OF_FAILURES = (dead_letter.TOPIC_MISSING, processed.REPEATS, processed.ERRORS)
+_OF_FAILURES = (dead_letter.TOPIC_MISSING, failing_items.REPEATS, error_answers.ERRORS)
 """What it does to messages when every item fails."""
 _OF_DEATHS = (
     dead_letter.TOPIC_MISSING,
     requested.FAILED,
-    processed.ALL_FAIL,
-    processed.REPEATS,
-    delivered.DEADLINE,
+    failing_items.ALL_FAIL,
+    failing_items.REPEATS,
+    push_answers.DEADLINE,
 )
 """What containers that go away do to messages and calls, whatever they die of."""
 
@@ -26,14 +28,14 @@ CAUSES = (
         says="the same messages fail again and again and are redelivered without end",
         stage=Stage.PROCESSED,
         requires=any_of(
-            Has(processed.REPEATS),
-            Over(processed.FAIL, processed.rare, _RARE),
-            Has(delivered.REDELIVERED),
-            all_of(Has(processed.UNREADABLE), Has(delivered.OLD_BACKLOG)),
+            Has(failing_items.REPEATS),
+            Over(failing_items.FAIL, failing_items.rare, _RARE),
+            Has(what_waits.REDELIVERED),
+            all_of(Has(error_answers.UNREADABLE), Has(what_waits.OLD_BACKLOG)),
             Has(peeked.UNREADABLE),
-            all_of(Has(peeked.STUCK), ok(delivered.ACKED)),
+            all_of(Has(peeked.STUCK), ok(push_answers.ACKED)),
         ),
-        decisive=any_of(Has(processed.REPEATS), Over(peeked.UNREADABLE, lambda told: told.tried, 0)),
+        decisive=any_of(Has(failing_items.REPEATS), Over(peeked.UNREADABLE, lambda told: told.tried, 0)),
         overturned_by=(
             BatchMarks,
             ItemMarks,
@@ -42,10 +44,10 @@ CAUSES = (
         effects=(
             dead_letter.TOPIC_MISSING,
             peeked.UNREADABLE,
-            processed.UNREADABLE,
-            processed.ERRORS,
+            error_answers.UNREADABLE,
+            error_answers.ERRORS,
         ),
-        refutes=Has(processed.ALL_FAIL),
+        refutes=Has(failing_items.ALL_FAIL),
         settled_by=("pubsub-diag worker", "pubsub-diag probe run --peek 30"),
         next=("pubsub-diag runbook show poison-retry-storm",),
     ),
@@ -55,9 +57,9 @@ CAUSES = (
         title="Every item fails in the receiver",
         says="all {failed} items that came round failed and nothing was acked: the worker or what it calls is broken, not the messages",
         stage=Stage.PROCESSED,
-        requires=all_of(Over(processed.ALL_FAIL, processed.unclear, 0), none_of(Has(processed.CRASHING))),
+        requires=all_of(Over(failing_items.ALL_FAIL, failing_items.unclear, 0), none_of(Has(containers.CRASHING))),
         # Of the few that a gate let through, all may be such as no worker can do.
-        decisive=none_of(Over(processed.ALL_FAIL, lambda told: told.picked_from, 0)),
+        decisive=none_of(Over(failing_items.ALL_FAIL, lambda told: told.picked_from, 0)),
         overturned_by=(PushCounts,),
         effects=_OF_FAILURES,
         next=("pubsub-diag runbook show every-item-fails", "pubsub-diag changes --leg {leg}"),
@@ -69,7 +71,7 @@ CAUSES = (
         title="What the worker calls denies it a right",
         says="all {failed} items that came round failed because what the worker calls denies it a right: {reason}",
         stage=Stage.PROCESSED,
-        requires=Over(processed.ALL_FAIL, processed.lacks_a_right, 0),
+        requires=Over(failing_items.ALL_FAIL, failing_items.lacks_a_right, 0),
         decisive=ALWAYS,
         overturned_by=(PushCounts,),
         effects=_OF_FAILURES,
@@ -82,7 +84,7 @@ CAUSES = (
         title="What the worker calls takes no more of its calls",
         says="all {failed} items that came round failed because what the worker calls has a rate or a quota, and it is used up: {reason}",
         stage=Stage.PROCESSED,
-        requires=Over(processed.ALL_FAIL, processed.is_limited, 0),
+        requires=Over(failing_items.ALL_FAIL, failing_items.is_limited, 0),
         decisive=ALWAYS,
         overturned_by=(PushCounts,),
         effects=_OF_FAILURES,
@@ -95,8 +97,8 @@ CAUSES = (
         title="What the worker calls has begun to fail",
         says="{here} items of the batch got through on this very revision, and since then all {failed} fail: what it calls is broken",
         stage=Stage.PROCESSED,
-        requires=all_of(Over(processed.ALL_FAIL, processed.worked_here, 0), none_of(Has(processed.CRASHING))),
-        decisive=Over(processed.ALL_FAIL, lambda told: told.instances, 1),
+        requires=all_of(Over(failing_items.ALL_FAIL, failing_items.worked_here, 0), none_of(Has(containers.CRASHING))),
+        decisive=Over(failing_items.ALL_FAIL, lambda told: told.instances, 1),
         overturned_by=(PushCounts, ItemMarks),
         effects=_OF_FAILURES,
         next=("pubsub-diag runbook show downstream-fails",),
@@ -108,8 +110,8 @@ CAUSES = (
         says="containers {how}, and Cloud Run itself answers what they had taken with an error",
         stage=Stage.PROCESSED,
         legs=BOTH,
-        requires=Over(processed.CRASHING, lambda told: told.other, 0),
-        decisive=all_of(Over(processed.CRASHING, lambda told: told.explained, 0), none_of(ok(delivered.ACKED))),
+        requires=Over(containers.CRASHING, lambda told: told.other, 0),
+        decisive=all_of(Over(containers.CRASHING, lambda told: told.explained, 0), none_of(ok(push_answers.ACKED))),
         overturned_by=(PushCounts, Revisions, ServiceConfig),  # these tell whether a variable was lost
         effects=_OF_DEATHS,
         next=("pubsub-diag runbook show worker-crashing", "pubsub-diag changes --leg {leg}"),
@@ -122,8 +124,8 @@ CAUSES = (
         says="containers exit over {variable}, which {before} had and {revision} has not, or has otherwise",
         stage=Stage.PROCESSED,
         legs=BOTH,
-        requires=Over(processed.CRASHING, lambda told: told.lacking, 0),
-        decisive=none_of(ok(delivered.ACKED)),
+        requires=Over(containers.CRASHING, lambda told: told.lacking, 0),
+        decisive=none_of(ok(push_answers.ACKED)),
         overturned_by=(PushCounts,),
         effects=_OF_DEATHS,
         next=("pubsub-diag runbook show environment-lost-in-deploy", "pubsub-diag changes --leg {leg}"),
@@ -136,7 +138,7 @@ CAUSES = (
         says="Cloud Run kills containers that use more memory than they may, together with all that they had taken",
         stage=Stage.PROCESSED,
         legs=BOTH,
-        requires=Over(processed.CRASHING, lambda told: told.memory, 0),
+        requires=Over(containers.CRASHING, lambda told: told.memory, 0),
         decisive=ALWAYS,
         overturned_by=(PushCounts,),
         effects=_OF_DEATHS,
@@ -150,7 +152,7 @@ CAUSES = (
         says="the server that runs the program kills whatever takes longer than its own time limit, and Cloud Run answers with an error",
         stage=Stage.PROCESSED,
         legs=BOTH,
-        requires=Over(processed.CRASHING, lambda told: told.hung, 0),
+        requires=Over(containers.CRASHING, lambda told: told.hung, 0),
         decisive=ALWAYS,
         overturned_by=(PushCounts,),
         effects=_OF_DEATHS,
@@ -164,7 +166,7 @@ CAUSES = (
         says="Cloud Run shuts containers down because their liveness probe fails, together with all that they had taken",
         stage=Stage.PROCESSED,
         legs=BOTH,
-        requires=Over(processed.CRASHING, lambda told: told.unhealthy, 0),
+        requires=Over(containers.CRASHING, lambda told: told.unhealthy, 0),
         decisive=ALWAYS,
         overturned_by=(PushCounts,),
         effects=_OF_DEATHS,
@@ -176,7 +178,7 @@ CAUSES = (
         title="The worker gave most items up",
         says="the worker gave {skipped} of {finished} items up and reported each: they count as done, and no work was done on them",
         stage=Stage.PROCESSED,
-        requires=Over(processed.SKIPPED, processed.mostly_given_up, 0),
+        requires=Over(acked.SKIPPED, acked.mostly_given_up, 0),
         decisive=ALWAYS,
         overturned_by=(ItemMarks,),
         never_blocks=True,
@@ -188,7 +190,7 @@ CAUSES = (
         title="Most of what was finished brought nothing",
         says="of {empty} of {finished} finished items nothing came: they count as done all the same",
         stage=Stage.PROCESSED,
-        requires=Has(processed.FRUITLESS),
+        requires=Has(acked.FRUITLESS),
         decisive=ALWAYS,
         overturned_by=(ItemMarks,),
         never_blocks=True,

@@ -44,7 +44,8 @@ from diagnostics.steps import dead_letter as dead_letters
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Code, Finding, Kind, Row, Status
 from diagnostics.steps.limits import serving
-from diagnostics.steps.push_auth import may_call, may_mint
+from diagnostics.steps.push_auth.may_call import may_call
+from diagnostics.steps.push_auth.may_mint import may_mint
 from diagnostics.steps.routed import routed
 from diagnostics.steps.words import names, short
 

@@ -1,0 +1,96 @@
+"""Is the service there in time: start-up and queueing against the ack deadline, instances against their limit?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from diagnostics.evidence.model import (
+    Leg,
+    LiveStart,
+    PushCounts,
+    ReceiverCapacity,
+    RequestLog,
+    ServiceConfig,
+    Stage,
+    SubscriptionConfig,
+    Unseen,
+)
+from diagnostics.readings.answers import answers
+from diagnostics.readings.ledger import Ledger
+from diagnostics.steps.cold_start.instances import for_want_of_instances, out_of_quota
+from diagnostics.steps.cold_start.seen import Seen
+from diagnostics.steps.cold_start.startup import in_time
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Telling
+from diagnostics.steps.tells import Hidden
+from diagnostics.steps.words import latency
+
+SWITCHED_OFF = Code("cold_start.switched_off", Stage.DELIVERED, "the service is scaled to zero by hand", Kind.MECHANISM)
+UNSEEN = Telling("cold_start.unseen", Stage.DELIVERED, "start-up could not be seen", tells=Hidden)
+LIVE = Code("cold_start.live", Stage.DELIVERED, "a live first call")
+
+
+def cold_start(
+    leg: Leg,
+    ledger: Ledger,
+    now: datetime,
+    service: ServiceConfig,
+    subscription: SubscriptionConfig | Unseen,
+    capacity: ReceiverCapacity | Unseen,
+    pushes: PushCounts | Unseen,
+    log: RequestLog | Unseen,
+    live: LiveStart | Unseen,
+) -> Iterator[Finding]:
+    """Reads start-up, pending latency, instances and limits; the log says whom Cloud Run itself turned away, and when."""
+    settings = service.settings
+    if settings is None:
+        return
+    told = answers(log, ledger.started or now - timedelta(hours=1))
+    seen = Seen(leg, ledger, now, settings, pushes, capacity, told)
+    if settings.manual_instances == 0:
+        yield _switched_off(seen)  # what is turned away then is not too much for the instances: there are to be none
+    else:
+        yield from for_want_of_instances(seen, subscription)
+    yield from out_of_quota(seen, subscription)
+    if isinstance(capacity, Unseen):
+        yield UNSEEN.says(
+            Status.UNKNOWN,
+            f"start-up and instances could not be seen: {capacity.says}",
+            leg=leg,
+            subject=seen.service,
+            tells=Hidden.of(capacity),
+        )
+    elif not isinstance(subscription, Unseen) and subscription.settings is not None:
+        yield from in_time(seen, capacity, subscription.settings.ack_deadline_s)
+    if not isinstance(live, Unseen) and live.calls:
+        yield _live(seen, live)
+
+
+def _switched_off(seen: Seen) -> Finding:
+    return SWITCHED_OFF.says(
+        Status.FAULT,
+        f"{seen.settings.name} is in manual scaling with 0 instances",
+        leg=seen.leg,
+        bears=Bears.HOLDS if seen.least else Bears.APART,
+        held=seen.least,
+        subject=seen.service,
+        rests_on=("ServiceConfig",),
+    )
+
+
+def _live(seen: Seen, live: LiveStart) -> Finding:
+    """What the calls from here tell. One that did not get in may have started nothing, and its time says nothing of a start."""
+    first, *rest = live.calls
+    got_in = 200 <= first.status < 400
+    warm = f", then {latency(rest[-1].latency_s)}" if rest else ""
+    without = f" without a token ({live.minting})" if live.minting else ""
+    answer = f"answered {first.status}" if first.status else "was not answered"
+    return LIVE.says(
+        Status.OK if got_in else Status.UNKNOWN,
+        f"live first call {latency(first.latency_s)} ({first.status}){warm}"
+        if got_in
+        else f"live first call{without} {answer}, so that what a start takes from here is not known",
+        leg=seen.leg,
+        subject=seen.service,
+        rests_on=("LiveStart",),
+    )

@@ -1,0 +1,243 @@
+"""Has Cloud Run room for the pushes: instances below their limit, and quota for them?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from diagnostics.evidence.model import (
+    By,
+    Ended,
+    LogRow,
+    ReceiverCapacity,
+    ServiceSettings,
+    Stage,
+    SubscriptionConfig,
+    Unseen,
+)
+from diagnostics.readings.answers import RECENT, goes_on, lately, recent
+from diagnostics.readings.owed import owed
+from diagnostics.steps.cold_start.seen import Seen
+from diagnostics.steps.finding import Bears, Finding, Kind, Status, Telling
+from diagnostics.steps.progress import patience_s
+from diagnostics.steps.tells import Tells
+from diagnostics.steps.words import at_least, clock, count
+
+
+class TurnedAway(Tells, frozen=True, kw_only=True):
+    """Pushes that Cloud Run turned away for want of an instance."""
+
+    turned_away: int
+    recent: int
+    """Of those in the last five minutes."""
+    limit: int
+    """Most instances that may run."""
+    instances: float | None = None
+    """Most that ran at once."""
+    dead_lettered: int | None = None
+    """Messages whose attempts were used up by it."""
+
+
+SATURATED = Telling(
+    "cold_start.saturated",
+    Stage.DELIVERED,
+    "all instances are busy and Cloud Run turns pushes away",
+    Kind.EFFECT,
+    tells=TurnedAway,
+)
+DRAINED = Telling(
+    "cold_start.drained", Stage.DELIVERED, "Cloud Run turned pushes away earlier and takes them now", tells=TurnedAway
+)
+CANNOT_SCALE = Telling(
+    "cold_start.cannot_scale",
+    Stage.DELIVERED,
+    "Cloud Run could not start instances fast enough",
+    Kind.EFFECT,
+    tells=TurnedAway,
+)
+QUOTA = Telling(
+    "cold_start.quota",
+    Stage.DELIVERED,
+    "a quota of the project keeps Cloud Run from starting instances",
+    Kind.EFFECT,
+    tells=TurnedAway,
+)
+_SENTENCE = "no available instance"
+"""How Cloud Run says it in its log."""
+
+
+def for_want_of_instances(seen: Seen, subscription: SubscriptionConfig | Unseen) -> Iterator[Finding]:
+    """Turned away now: it holds the batch if nothing gets through, and slows it if something does. Turned away earlier: over,
+    unless those very refusals used up the attempts of messages that are now dead letters.
+    """
+    away = seen.told.of(By.CLOUD_RUN, ended=(Ended.NO_INSTANCE,))
+    if not away:
+        return
+    full = [r for r in away if r.status != 500]
+    burnt = _burnt(seen, away)
+    flowing = bool(recent(seen.pushes).acks) or _moves(seen, subscription)
+    now = owed(seen.ledger, seen.leg) != (0, 0) and goes_on(away, seen.told, seen.pushes, seen.now, RECENT)
+    if full and burnt:
+        yield _used_up(seen, away, full, burnt)
+    elif not now:
+        yield _drained(seen, away, flowing)
+    elif lately(full, seen.now):
+        yield _saturated(seen, full, flowing, _run_out(seen, full, subscription))
+    else:
+        yield _cannot_scale(seen, [r for r in away if r.status == 500], flowing)
+
+
+def out_of_quota(seen: Seen, subscription: SubscriptionConfig | Unseen) -> Iterator[Finding]:
+    """Turned away because the project has no more CPU, memory or GPU of Cloud Run in the region, whoever in it uses them."""
+    away = seen.told.of(By.CLOUD_RUN, ended=(Ended.QUOTA,))
+    if not away:
+        return
+    fresh = lately(away, seen.now)
+    live = bool(fresh) and owed(seen.ledger, seen.leg) != (0, 0)
+    flowing = bool(recent(seen.pushes).acks) or _moves(seen, subscription)
+    which = _QUOTA.search(away[-1].text)
+    when = "in the last 5 min" if live else f"until {clock(away[-1].at, seen.now)}"
+    holds = live and not flowing and bool(seen.least)
+    yield QUOTA.says(
+        (Status.WARNING if flowing else Status.FAULT) if live else Status.OK,
+        f"{at_least(seen.told.whole, count(len(fresh if live else away), 'push'))} turned away with {away[-1].status} {when}: the "
+        f"project's quota {which[0] if which else 'of Cloud Run'} in {seen.settings.region} is used up",
+        leg=seen.leg,
+        bears=Bears.HOLDS if holds else Bears.SLOWS,
+        held=min(seen.least, len(fresh)) if holds else 0,
+        since=seen.told.begin(away),
+        until=None if live else away[-1].at,
+        rests_on=("RequestLog",),
+        subject=seen.service,
+        tells=_tells(seen, away),
+    )
+
+
+_QUOTA = re.compile(r"run\.googleapis\.com/[a-z0-9_]+")
+
+
+def _burnt(seen: Seen, away: Sequence[LogRow]) -> int:
+    """Dead letters of the batch whose attempts these refusals used up; none where other refusals may have."""
+    return seen.ledger.dead(seen.leg).ours if 2 * len(away) > len(seen.told.rows) else 0
+
+
+def _tells(seen: Seen, away: Sequence[LogRow], burnt: int | None = None) -> TurnedAway:
+    return TurnedAway(
+        turned_away=len(away),
+        recent=len(lately(away, seen.now)),
+        limit=limit(seen.settings),
+        instances=_busy(seen) or None,
+        dead_lettered=burnt,
+    )
+
+
+def _busy(seen: Seen) -> float | None:
+    """The most instances that ran; None where that was not seen, or was before the service's maximum was lowered below it."""
+    most = None if isinstance(seen.capacity, Unseen) else _instances(seen.capacity, seen.since)
+    return None if most is None or most > limit(seen.settings) else most
+
+
+def _running(seen: Seen) -> str:
+    busy, most = _busy(seen), limit(seen.settings)
+    return f"{busy:.0f} of at most {most} instances ran" if busy else f"at most {most} instances may run"
+
+
+def _used_up(seen: Seen, away: Sequence[LogRow], full: Sequence[LogRow], burnt: int) -> Finding:
+    return SATURATED.says(
+        Status.FAULT,
+        f"{at_least(seen.told.whole, count(len(away), 'push'))} turned away with 429 “{_SENTENCE}”, the last at "
+        f"{clock(away[-1].at, seen.now)}; {_running(seen)}; "
+        f"each refusal is an attempt, and {count(burnt, 'message')} went to the dead-letter topic",
+        leg=seen.leg,
+        bears=Bears.HOLDS,
+        held=burnt,
+        since=seen.told.begin(full),
+        rests_on=("RequestLog", "DeadLetterCounts", "ReceiverCapacity", "ServiceConfig"),
+        subject=seen.service,
+        tells=_tells(seen, away, burnt),
+    )
+
+
+def _drained(seen: Seen, away: Sequence[LogRow], flowing: bool) -> Finding:
+    """Over. Whether it used up the attempts of some of the batch's messages is open where dead letters may be of this batch."""
+    through = "acked since" if flowing or owed(seen.ledger, seen.leg) == (0, 0) else "none since"
+    open_ = 2 * len(away) > len(seen.told.rows) and seen.ledger.dead(seen.leg).most > 0
+    return DRAINED.says(
+        Status.UNKNOWN if open_ else Status.OK,
+        f"{at_least(seen.told.whole, count(len(away), 'push'))} turned away with “{_SENTENCE}” until "
+        f"{clock(away[-1].at, seen.now)}; {through}"
+        + ("; whether they used up the attempts of items of this batch nothing tells" if open_ else ""),
+        leg=seen.leg,
+        bears=Bears.SLOWS,
+        since=seen.told.begin(away),
+        until=away[-1].at,
+        rests_on=("RequestLog",),
+        subject=seen.service,
+        tells=_tells(seen, away),
+    )
+
+
+def _run_out(seen: Seen, full: Sequence[LogRow], subscription: SubscriptionConfig | Unseen) -> int:
+    """Attempts that a message has, where so many pushes are turned away for one that gets through that most messages run out of them;
+    0 where they do not, or where nothing was dead-lettered yet."""
+    settings = None if isinstance(subscription, Unseen) else subscription.settings
+    if settings is None or settings.dead_letter is None or not seen.ledger.dead(seen.leg).messages:
+        return 0
+    attempts = settings.dead_letter.max_attempts
+    return attempts if len(lately(full, seen.now)) > attempts * recent(seen.pushes).acks else 0
+
+
+def _saturated(seen: Seen, full: Sequence[LogRow], flowing: bool, run_out: int) -> Finding:
+    through = flowing and not run_out
+    rest = (
+        f"; each refusal is one of {run_out} attempts, and few get through before"
+        if run_out
+        else "; others get through"
+    )
+    return SATURATED.says(
+        Status.WARNING if through else Status.FAULT,
+        f"{at_least(seen.told.whole, count(len(lately(full, seen.now)), 'push'))} turned away with 429 “{_SENTENCE}” in the last 5 min; "
+        + _running(seen)
+        + (rest if flowing else ""),
+        leg=seen.leg,
+        bears=Bears.SLOWS if through or not seen.least else Bears.HOLDS,
+        held=0 if through else seen.least,
+        since=seen.told.begin(full),
+        rests_on=("RequestLog", "ReceiverCapacity", "ServiceConfig"),
+        subject=seen.service,
+        tells=_tells(seen, full),
+    )
+
+
+def _cannot_scale(seen: Seen, slow: Sequence[LogRow], flowing: bool) -> Finding:
+    fresh = lately(slow, seen.now)
+    return CANNOT_SCALE.says(
+        Status.WARNING if flowing else Status.FAULT,
+        f"{at_least(seen.told.whole, count(len(fresh), 'push'))} turned away with 500 “{_SENTENCE}” in the "
+        f"last 5 min although below {limit(seen.settings)} instances" + ("; others get through" if flowing else ""),
+        leg=seen.leg,
+        bears=Bears.SLOWS if flowing or not seen.least else Bears.HOLDS,
+        held=0 if flowing else min(seen.least, len(fresh)),
+        since=seen.told.begin(slow),
+        rests_on=("RequestLog",),
+        subject=seen.service,
+        tells=_tells(seen, slow),
+    )
+
+
+def _moves(seen: Seen, subscription: SubscriptionConfig | Unseen) -> bool:
+    """Whether an item of the batch came back within the time that one may take."""
+    newest = seen.ledger.last_progress if seen.ledger.done else None
+    return newest is not None and (seen.now - newest).total_seconds() <= patience_s(subscription, seen.capacity)
+
+
+def limit(settings: ServiceSettings) -> int:
+    limits = [settings.template.max_instances] + ([settings.max_instances] if settings.max_instances else [])
+    return min(limits)
+
+
+def _instances(capacity: ReceiverCapacity, since: datetime) -> float | None:
+    """Most instances at once, active and idle together, as far as per-state peaks tell."""
+    peaks = [p for s in capacity.instances if (p := s.peak(since)) is not None]
+    return max(peaks, default=None)

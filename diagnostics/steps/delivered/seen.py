@@ -1,0 +1,129 @@
+"""One leg with its counters, as all parts of this step look at it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from diagnostics.evidence.model import Backlog, Leg, PushCounts, RequestLog, SubscriptionConfig, Unseen
+from diagnostics.readings.answers import (
+    Answers,
+    Failures,
+    Tally,
+    answers,
+    failures,
+    healed,
+    healed_by_log,
+    recent,
+    tally,
+)
+from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.owed import owed
+from diagnostics.readings.pace import LONGEST_DEADLINE_S, between_tries
+from diagnostics.steps.finding import Subject
+
+MINUTE = timedelta(minutes=1)
+SAMPLES = timedelta(minutes=2)
+"""An age that was sampled within the minute, and a batch whose begin is known from a log: so much they may differ."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One leg with its counters, as all parts of this step look at it."""
+
+    leg: Leg
+    ledger: Ledger
+    now: datetime
+    pushes: PushCounts
+    since: datetime
+    """Begin of the window: the batch's, with a minute's slack for samples that hold it."""
+    between: timedelta
+    """How long a message may rest between two pushes."""
+    window_s: float
+    """Within so many seconds no message runs into the deadline twice."""
+    waits: float | None
+    """Unacked messages; None: not known."""
+    no_backlog: bool
+    """Whether the backlog was not seen at all."""
+    log: RequestLog | Unseen
+    subscription: Subject | None
+
+    @property
+    def recent(self) -> Tally:
+        return recent(self.pushes)
+
+    @property
+    def least(self) -> int:
+        return owed(self.ledger, self.leg)[0]
+
+    @property
+    def stuck(self) -> bool:
+        """Whether something is left to deliver that fails or may fail: of the batch, or where that is not known, at all."""
+        least, most = owed(self.ledger, self.leg)
+        return least > 0 or (most is None and bool(self.waits))
+
+    @property
+    def told(self) -> Answers:
+        return answers(self.log, self.since)
+
+    @property
+    def healed(self) -> bool:
+        """Whether all that failed is over."""
+        return healed(self.pushes, self.since) or healed_by_log(self.told, self.pushes, self.since, self.now)
+
+    def acks_after(self, ended: datetime) -> float:
+        """Acks since the sample with the last failure; where the log tells the moment of that failure, since then."""
+        rows = self.told.rows
+        in_log = sum(1 for r in self.told.fine if r.at > rows[-1].at) if rows and rows[-1].at > ended - SAMPLES else 0
+        return max(tally(self.pushes, ended).acks, in_log)
+
+    def failures(self) -> dict[str, Failures]:
+        return failures(self.pushes, self.since, self.between)
+
+    def statuses(self, since: datetime) -> str | None:
+        """Status codes that the request log shows on the push path, most frequent first; None: it shows none."""
+        told = answers(self.log, since)
+        counts = Counter(r.status for r in told.rows)
+        more = "" if told.whole else " or more"
+        return ", ".join(f"{n}{more} × {s}" for s, n in counts.most_common()) or None
+
+
+def as_seen(
+    leg: Leg,
+    ledger: Ledger,
+    now: datetime,
+    pushes: PushCounts,
+    backlog: Backlog | Unseen,
+    log: RequestLog | Unseen,
+    subscription: SubscriptionConfig | Unseen,
+    about: Subject | None,
+) -> Seen:
+    known = not isinstance(subscription, Unseen) and subscription.settings is not None
+    deadline_s = subscription.settings.ack_deadline_s if known else LONGEST_DEADLINE_S  # type: ignore[union-attr]
+    return Seen(
+        leg=leg,
+        ledger=ledger,
+        now=now,
+        pushes=pushes,
+        since=ledger.started - MINUTE if ledger.started else pushes.source.as_of - timedelta(hours=1),
+        between=between_tries(subscription),
+        window_s=max(deadline_s, MINUTE.total_seconds()),
+        waits=unacked(backlog),
+        no_backlog=isinstance(backlog, Unseen),
+        log=log,
+        subscription=about,
+    )
+
+
+def unacked(backlog: Backlog | Unseen) -> float | None:
+    """Unacked messages now; None: not seen, or no series."""
+    if isinstance(backlog, Unseen):
+        return None
+    points = [s.last for s in backlog.undelivered if s.last]
+    return max((p.value for p in points), default=None)
+
+
+def onset(seen: Seen) -> datetime | None:
+    """When the first of what fails now began to fail."""
+    return min((f.since for f in seen.failures().values() if f.recent), default=None)

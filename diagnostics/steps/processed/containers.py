@@ -1,0 +1,158 @@
+"""Do containers live, or how do they die?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from diagnostics.evidence.model import By, Death, PlatformLines, RequestLog, Revisions, ServiceConfig, Stage, Unseen
+from diagnostics.readings.answers import RECENT, outlived, tally
+from diagnostics.readings.deaths import Deaths, LostVariable, deaths, last_said, lost_variable
+from diagnostics.readings.expired import EXPIRED
+from diagnostics.steps.finding import Bears, Finding, Kind, Status, Telling
+from diagnostics.steps.processed.seen import Seen
+from diagnostics.steps.tells import Tells
+from diagnostics.steps.words import at_least, clock, count, names
+
+
+class Crashing(Tells, frozen=True, kw_only=True):
+    exits: int
+    """Containers that Cloud Run's lines tell of."""
+    refused: int
+    """Requests that they took along, or that met one that did not start."""
+    why: str
+    """What the program or Cloud Run said last; empty: nothing."""
+    how: str
+    """How they die, in words."""
+    memory: int = 0
+    """Of the containers, those killed for memory."""
+    hung: int = 0
+    """Those of which their own server killed what took too long."""
+    unhealthy: int = 0
+    """Those that Cloud Run shut down because their liveness probe failed."""
+    lacking: int = 0
+    """Those that exited over a variable that the revision before had."""
+    other: int = 0
+    """Those that exited or never started, for another reason or for none that was told."""
+    explained: int = 0
+    """Of those, where last words of one are known, the ones that a line of Cloud Run calls exited or not started."""
+    variable: str | None = None
+    """The variable that they lack."""
+    revision: str | None = None
+    """The revision that lacks it."""
+    before: str | None = None
+    """The one that had it."""
+
+
+CRASHING = Telling(
+    "processed.crashing", Stage.PROCESSED, "containers exit or cannot start", Kind.EFFECT, tells=Crashing
+)
+
+
+def crashes(
+    seen: Seen,
+    log: RequestLog | Unseen,
+    lines: PlatformLines | Unseen,
+    service: ServiceConfig | Unseen,
+    revisions: Revisions | Unseen,
+) -> Iterator[Finding]:
+    dead = deaths(log, lines)
+    if not dead.times:
+        return
+    first, newest = dead.times[0], dead.times[-1]
+    acks = seen.acks_since(newest)
+    untried = _untried(seen, dead, acks)
+    past = seen.now - newest > seen.pause and not untried
+    over = past or outlived(dead.number, tally(seen.pushes, first, newest).acks, acks)
+    meets = _meets(seen, log)
+    holds = not over and meets and not acks and not seen.recent.acks
+    met = meets or any(r.at >= seen.told.since for r in dead.rows)
+    why, how, now_how = _why_dead(dead, lines)
+    good_at = seen.ledger.last_good.started if seen.ledger.last_good else None
+    lost = lost_variable(why, service, revisions, good_at)
+    yield CRASHING.says(
+        Status.OK if over else Status.FAULT if holds else Status.WARNING,
+        f"containers{_whose(dead)} {how} {at_least(dead.whole, count(dead.number, 'time'))}, the last at "
+        f"{clock(newest, seen.now)}"
+        + (f": {why[:120]}" if why else "")
+        + (f"; {lost.before} had {lost.name}" if lost else "")
+        + ("; no push has come as far since" if untried else ""),
+        leg=seen.leg,
+        bears=Bears.HOLDS if holds and seen.least else Bears.SLOWS if met and (seen.least or over) else Bears.APART,
+        held=seen.least if holds else 0,
+        since=first if dead.whole else None,
+        until=newest if over else None,
+        rests_on=("PlatformLines", "RequestLog") + (("ServiceConfig", "Revisions") if lost else ()),
+        subject=seen.service,
+        tells=_told(dead, why, now_how, lost),
+    )
+
+
+def _whose(dead: Deaths) -> str:
+    whose = names({x.revision for x in dead.lines if x.revision})
+    return f" of {whose}" if whose else ""
+
+
+def _told(dead: Deaths, why: str, how: str, lost: LostVariable | None) -> Crashing:
+    """How many died of what; those that exited lack the variable that was lost, if one was."""
+    exited = dead.by_kind[Death.EXITED]
+    return Crashing(
+        exits=dead.number if dead.lines else 0,
+        refused=len(dead.rows),
+        why=why,
+        how=how,
+        memory=dead.by_kind[Death.MEMORY],
+        hung=dead.by_kind[Death.HUNG],
+        unhealthy=dead.by_kind[Death.UNHEALTHY],
+        other=0 if lost else exited,
+        explained=dead.exited if why and not lost else 0,
+        lacking=exited if lost else 0,
+        variable=lost.name if lost else None,
+        revision=lost.revision if lost else None,
+        before=lost.before if lost else None,
+    )
+
+
+def _meets(seen: Seen, log: RequestLog | Unseen) -> bool:
+    """Whether pushes now come as far as the containers, or may: what is turned away before them, or never sent, they do not hold."""
+    if seen.told.rows:
+        newest = [r for r in seen.told.rows if r.at > seen.told.rows[-1].at - RECENT]
+        return 2 * sum(r.by is By.CLOUD_RUN for r in newest) >= len(newest)
+    if isinstance(seen.pushes, Unseen):
+        return True
+    since = tally(seen.pushes, seen.ledger.started or seen.told.since).refused
+    return bool(since.keys() & _BY_CONTAINERS) or (isinstance(log, Unseen) and bool(since))
+
+
+_BY_CONTAINERS = frozenset({"remote_server_5xx", EXPIRED, "unreachable"})
+"""How pushes are counted that a container which died left without an answer."""
+
+
+def _untried(seen: Seen, dead: Deaths, acks: float) -> bool:
+    """Whether messages of the batch met the crash, and all pushes since were turned away before they came to a container."""
+    if acks or not seen.least or not any(r.at >= seen.told.since for r in dead.rows):
+        return False
+    later = [r for r in seen.told.rows if r.at > dead.times[-1]]
+    return bool(later) and all(r.by is By.FRONT_END for r in later)
+
+
+def _why_dead(dead: Deaths, lines: PlatformLines | Unseen) -> tuple[str, str, str]:
+    """(what the program or Cloud Run said last, how they died, how they die)."""
+    most, _ = max(dead.by_kind.items(), key=lambda kind: kind[1])
+    if most is Death.EXITED:
+        return last_said(dead, lines), "exited or failed to start", "exit or never start"
+    # what it printed last is of its work, not of its end
+    why = next((x.text for x in reversed(dead.lines) if x.death is most), "")
+    return why, *_ENDS_BY[most]
+
+
+_ENDS_BY = {
+    Death.MEMORY: ("were killed for memory", "are killed for memory"),
+    Death.HUNG: (
+        "had work killed by their own server for taking too long",
+        "have work killed by their own server for taking too long",
+    ),
+    Death.UNHEALTHY: (
+        "were shut down because their liveness probe failed",
+        "are shut down because their liveness probe fails",
+    ),
+}

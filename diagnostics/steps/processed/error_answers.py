@@ -1,0 +1,160 @@
+"""What errors does the program itself answer with?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from diagnostics.evidence.model import By, ItemMarks, Leg, LogRow, Means, Stage, Unseen
+from diagnostics.readings.answers import Answer, lately
+from diagnostics.readings.owed import through
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Telling
+from diagnostics.steps.processed.seen import Seen
+from diagnostics.steps.tells import Tells
+from diagnostics.steps.words import at_least, clock, count, so_many
+
+
+class Unreadable(Tells, frozen=True, kw_only=True):
+    """Pushes that the program itself answered with a client error that is about the message."""
+
+    answers: int
+    recent: int
+    """Of those in the last five minutes."""
+
+
+class Errors(Tells, frozen=True, kw_only=True):
+    """Pushes that the program itself answered with this status."""
+
+    answers: int
+    recent: int
+    """Of those in the last five minutes."""
+    share: float
+    """Of those among what was answered in the last five minutes, 0 to 1."""
+    status: int
+
+
+UNREADABLE = Telling(
+    "processed.unreadable",
+    Stage.PROCESSED,
+    "messages that the receiver cannot read come back again and again",
+    Kind.EFFECT,
+    tells=Unreadable,
+)
+ERRORS = Telling("processed.errors", Stage.PROCESSED, "the receiver answers with errors", Kind.EFFECT, tells=Errors)
+UNREPORTED = Telling(
+    "processed.unreported",
+    Stage.PROCESSED,
+    "the worker answers with an error where it could not publish the completion",
+    Kind.EFFECT,
+    tells=Errors,
+)
+FINE = Code("processed.fine", Stage.PROCESSED, "the receiver answers without errors")
+_ABOUT_CALLS = (401, 403, 404, 405, 429)
+"""Client errors that say something of the call or of the moment, and nothing of the message."""
+
+
+def own_answers(seen: Seen, marks: ItemMarks | Unseen) -> Iterator[Finding]:
+    """The program's own answers, by what they say of the message."""
+    own = seen.told.of(By.APPLICATION)
+    if not own:
+        yield _fine(seen)
+    unreadable = [r for r in own if 400 <= r.status < 500 and r.status not in _ABOUT_CALLS]
+    if len(unreadable) > 1:
+        yield _unreadable(seen, unreadable)
+    for answer in seen.told.apart():
+        if answer.by is By.APPLICATION and not (400 <= answer.status < 500 and answer.status not in _ABOUT_CALLS):
+            yield _errors(seen, answer, UNREPORTED if _unreported(seen, answer, marks) else ERRORS)
+
+
+def _unreadable(seen: Seen, rows: Sequence[LogRow]) -> Finding:
+    fails = seen.fails(rows)
+    fresh = lately(rows, seen.now)
+    readable = through(seen.ledger, seen.leg)  # of what a program took up, each message was read
+    holds = fails and seen.least > 0 and not readable
+    holds = holds and len(fresh) > seen.recent.acks and 2 * len(fresh) >= seen.recent.nacks
+    return UNREADABLE.says(
+        Status.FAULT if holds else Status.WARNING if fails else Status.OK,
+        f"{at_least(seen.told.whole, count(len(rows), 'push'))} answered {_codes(rows)} by the application itself"
+        + _lately(seen, rows, fresh, fails),
+        leg=seen.leg,
+        bears=Bears.HOLDS if holds else Bears.APART,
+        held=seen.least if holds else 0,
+        since=seen.told.begin(rows),
+        until=None if fails else rows[-1].at,
+        rests_on=("RequestLog",),
+        subject=subjects.answer("4xx", By.APPLICATION),
+        tells=Unreadable(answers=len(rows), recent=len(fresh)),
+    )
+
+
+_NEARLY_ALL = 0.9
+
+
+def _unreported(seen: Seen, answer: Answer, marks: ItemMarks | Unseen) -> bool:
+    """Whether the worker's lines tell of a completion that could not be published for nearly each of these answers: then these are of
+    work that was done, and comes again for want of a way to say so."""
+    if seen.leg is not Leg.REQUEST or isinstance(marks, Unseen) or answer.status < 500:
+        return False
+    failed = [m for m in marks.marks if m.means is Means.COMPLETION_ERROR and m.at >= answer.rows[0].at - _MARGIN]
+    return len(failed) >= _NEARLY_ALL * len(answer.rows)
+
+
+_MARGIN = timedelta(minutes=1)
+"""A request's time in the log may be its begin or its end."""
+
+
+def _errors(seen: Seen, answer: Answer, code: Telling[Errors]) -> Finding:
+    rows = answer.rows
+    fails, fresh = seen.fails(rows), lately(rows, seen.now)
+    holds = fails and seen.holds(seen.told.of(By.APPLICATION))
+    share = len(fresh) / max(len(fresh) + seen.recent.acks, 1)
+    broken = fails and not seen.recent.acks and not through(seen.ledger, seen.leg)
+    after = ", having failed to publish the completion" if code is UNREPORTED else ""
+    return code.says(
+        Status.FAULT if broken else Status.WARNING if fails else Status.OK,
+        f"{at_least(seen.told.whole, count(len(rows), 'push'))} answered {answer.status} by the application itself{after}"
+        + _lately(seen, rows, fresh, fails),
+        leg=seen.leg,
+        bears=Bears.HOLDS if holds else Bears.SLOWS if seen.least else Bears.APART,
+        held=seen.least if holds else 0,
+        since=seen.told.begin(rows),
+        until=None if fails else rows[-1].at,
+        rests_on=("RequestLog",),
+        subject=subjects.answer(answer.status, By.APPLICATION),
+        tells=Errors(answers=len(rows), recent=len(fresh), share=share, status=answer.status),
+    )
+
+
+def _fine(seen: Seen) -> Finding:
+    """No error of the application is in the log. That is well if pushes are in it, and tells nothing if it leaves them out."""
+    begin = clock(seen.told.since, seen.now)
+    answered = [r for r in seen.told.fine if r.by is By.APPLICATION]
+    if answered:
+        fine = so_many(len(answered), seen.told.fine_whole)
+        says = f"of the pushes since {begin} the log has {fine} that went well and none that the application refused"
+        return FINE.says(Status.OK, says, leg=seen.leg, subject=seen.service, rests_on=("RequestLog",))
+    if seen.recent.acks:
+        says = f"pushes are acked, and none since {begin} is in the request log: it does not hold them all"
+        return FINE.says(Status.UNKNOWN, says, leg=seen.leg, subject=seen.service, rests_on=("RequestLog",))
+    return FINE.says(
+        Status.IDLE,
+        f"no push since {begin} is in the request log",
+        leg=seen.leg,
+        subject=seen.service,
+        rests_on=("RequestLog",),
+    )
+
+
+def _codes(rows: Sequence[LogRow]) -> str:
+    """404, or 404 (3), 400 (1)."""
+    counts = Counter(r.status for r in rows).most_common(3)
+    return ", ".join(f"{status} ({n})" if len(counts) > 1 else str(status) for status, n in counts)
+
+
+def _lately(seen: Seen, rows: Sequence[LogRow], fresh: Sequence[LogRow], fails: bool) -> str:
+    """How many of the rows are of the last five minutes; of which none is, whether more are to be expected."""
+    if fails and fresh:
+        return f", {'all' if len(fresh) == len(rows) else len(fresh)} of them in the last 5 min"
+    return f", {'the last at' if fails else 'none since'} {clock(rows[-1].at, seen.now)}"

@@ -1,0 +1,271 @@
+"""Which items fail: a few whatever others do, or everything since a moment?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from diagnostics.evidence.model import Leg, ServiceConfig, Stage, Unseen
+from diagnostics.readings.answers import RECENT
+from diagnostics.readings.failing import Broken, Failing, Item
+from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.reasons import denied, limited
+from diagnostics.steps.finding import Bears, Finding, Kind, Status, Telling
+from diagnostics.steps.processed.seen import Seen
+from diagnostics.steps.tells import Tells
+from diagnostics.steps.words import at_least, between, clock, count, names
+
+
+class Repeated(Tells, frozen=True, kw_only=True):
+    """Items that failed more than once."""
+
+    items: int
+    failures: int
+    """Of all of them together."""
+    others: int | None = None
+    """Other items that got through since each of them came round, at least."""
+    through: int | None = None
+    """Other items that got through on the revision on which these fail, at least."""
+    beside: int | None = None
+    """Items of the batch that have not got through either, and do not fail so."""
+    recent: int | None = None
+    """Failures in the last five minutes."""
+
+
+def rare(told: Repeated) -> float | None:
+    """How many items got through for each that fails, where these are all that is left; None where it is not."""
+    return told.through / told.items if told.through is not None and told.beside == 0 else None
+
+
+class AllFail(Tells, frozen=True, kw_only=True):
+    """Items that came round since the receiver broke, and those that got through before."""
+
+    failed: int
+    tried: int
+    before: int
+    denied: int = 0
+    """Of those that failed, items whose reason is that a right is lacking."""
+    limited: int = 0
+    """Items whose reason is a rate or a quota."""
+    here: int = 0
+    """Items of the batch that got through before on the very revision on which all fail now."""
+    instances: int = 0
+    """Containers in which they fail: in one alone, it may be that one."""
+    reason: str = ""
+    """The most frequent one; empty: their lines tell none."""
+    picked_from: int = 0
+    """Items of the batch of which a gate let only the lesser part through: what is left is no fair sample. 0: it did not."""
+
+
+def lacks_a_right(told: AllFail) -> float:
+    """Over 0: most fail for want of a right."""
+    return 2 * told.denied - told.failed
+
+
+def is_limited(told: AllFail) -> float:
+    """Over 0: most fail over a rate or a quota."""
+    return 2 * told.limited - told.failed
+
+
+def worked_here(told: AllFail) -> float:
+    """Over 0: nothing says that it is a right or a quota, and items of the batch got through on this very revision."""
+    return told.here if max(lacks_a_right(told), is_limited(told)) <= 0 else 0
+
+
+def unclear(told: AllFail) -> float:
+    """Over 0: none of these."""
+    return 1 if max(lacks_a_right(told), is_limited(told), worked_here(told)) <= 0 else 0
+
+
+class TooFew(Tells, frozen=True, kw_only=True):
+    per_min: float
+    """Failures a minute in the last five minutes."""
+    slots: int | None = None
+    """Requests that the service can take at once."""
+
+
+REPEATS = Telling(
+    "processed.repeats", Stage.PROCESSED, "the same items fail again and again", Kind.EFFECT, tells=Repeated
+)
+FAIL = Telling(
+    "processed.fail",
+    Stage.PROCESSED,
+    "items fail, and nothing tells whether others would",
+    Kind.EFFECT,
+    tells=Repeated,
+)
+ALL_FAIL = Telling(
+    "processed.all_fail", Stage.PROCESSED, "everything that reaches the receiver fails", Kind.EFFECT, tells=AllFail
+)
+STORM_SMALL = Telling(
+    "processed.storm_small", Stage.PROCESSED, "failing messages are too few to hold anything back", tells=TooFew
+)
+_AGAIN = 3
+"""Fewer failures than this of all items together are a retry, and no coming back again and again."""
+
+
+def of_items(seen: Seen, found: Failing, service: ServiceConfig | Unseen) -> Iterator[Finding]:
+    """What the item lines tell: a few that fail whatever others do, everything since a moment, or what nothing tells apart."""
+    dead = {x.name for x in seen.ledger.lives if x.dead_lettered}
+    broken = {(i.name, i.ours) for i in found.broken.items} if found.broken else set()
+    repeats = {(i.name, i.ours) for i in found.repeats}
+    for ours in (True, False):
+        again = [i for i in found.items if i.ours is ours and i.failures > 1]
+        lettered = [i for i in again if ours and i.name in dead]
+        rest = [i for i in again if not (ours and i.name in dead)]
+        past = [i for i in rest if seen.now - i.last > seen.pause]
+        still = [i for i in rest if seen.now - i.last <= seen.pause]
+        yield from _past_items(seen, found, lettered, "they went to the dead-letter topic")
+        yield from _past_items(seen, found, past, "nothing pushes them any more")
+        yield from _repeating(seen, found, [i for i in still if (i.name, ours) in repeats], service)
+        if ours:
+            yield from _unsure(seen, found, [i for i in still if (i.name, ours) not in repeats | broken])
+    if found.broken is not None:
+        yield _all_fail(seen, found.broken)
+
+
+def _repeating(seen: Seen, found: Failing, items: Sequence[Item], service: ServiceConfig | Unseen) -> Iterator[Finding]:
+    """Items that come round and fail. Those of the batch are held; others keep away what does not come round
+    while they fail more often than pushes get through."""
+    if sum(i.failures for i in items) < _AGAIN:
+        return
+    ours = items[0].ours
+    fail_now = found.lately(ours, seen.now - RECENT)
+    kept_away = seen.kept_away
+    holds = ours or (kept_away > 0 and fail_now > seen.recent.acks and 2 * fail_now >= seen.recent.nacks)
+    held = (len(items) if ours else kept_away) if holds else 0
+    yield REPEATS.says(
+        Status.FAULT if holds else Status.WARNING,
+        f"{_repeats_told(seen, found, items)}; others get through",
+        leg=Leg.REQUEST,
+        bears=Bears.HOLDS if holds else Bears.APART,
+        held=held,
+        since=min(i.first for i in items) if found.whole and ours else None,  # others may have failed before the window
+        rests_on=("ItemMarks",),
+        subject=seen.service,
+        tells=Repeated(
+            items=len(items),
+            failures=sum(i.failures for i in items),
+            others=min(i.others for i in items),
+            recent=fail_now,
+        ),
+    )
+    if seen.ledger.told and not holds:
+        yield _too_few(seen, fail_now, service)
+
+
+def _repeats_told(seen: Seen, found: Failing, items: Sequence[Item]) -> str:
+    """How often, over the very span in which it was, and why; a bound where not all lines were read."""
+    first, last = min(i.first for i in items), max(i.last for i in items)
+    failed = sum(i.failures for i in items)
+    return (
+        f"the same {count(len(items), seen.profile.item)} failed {at_least(found.whole, count(failed, 'time'))} "
+        f"{between(first, last, seen.now)}{reasons_told(i.reason for i in items)}: {names(i.name for i in items)}; "
+        + _whose(seen, items[0].ours)
+    )
+
+
+def _whose(seen: Seen, ours: bool) -> str:
+    if ours:
+        return "of this batch"
+    return "of no item of this batch" if seen.ledger.told else "of which batch, nothing tells"
+
+
+def reasons_told(reasons: Iterable[str]) -> str:
+    """The reasons given, most frequent first; with a count where there are several."""
+    told = Counter(r for r in reasons if r)
+    return f" ({', '.join(f'{n} {reason}' for reason, n in told.most_common(3))})" if told else ""
+
+
+def _past_items(seen: Seen, found: Failing, items: Sequence[Item], ended: str) -> Iterator[Finding]:
+    """They failed again and again, and come round no more."""
+    if sum(i.failures for i in items) < _AGAIN:
+        return
+    yield REPEATS.says(
+        Status.OK,
+        f"{_repeats_told(seen, found, items)}; {ended}",
+        leg=Leg.REQUEST,
+        bears=Bears.SLOWS if items[0].ours else Bears.APART,
+        since=min(i.first for i in items) if found.whole and items[0].ours else None,
+        until=max(i.last for i in items),
+        rests_on=("ItemMarks",),
+        subject=seen.service,
+        tells=Repeated(items=len(items), failures=sum(i.failures for i in items), recent=0),
+    )
+
+
+def _unsure(seen: Seen, found: Failing, items: Sequence[Item]) -> Iterator[Finding]:
+    """Items of the batch that come round and fail, and nothing that was tried since they were tells whether others would."""
+    if sum(i.failures for i in items) < _AGAIN:
+        return
+    yield FAIL.says(
+        Status.FAULT,
+        f"{_repeats_told(seen, found, items)}; whether others would get through nothing tells",
+        leg=Leg.REQUEST,
+        bears=Bears.HOLDS,
+        held=len(items),
+        since=min(i.first for i in items) if found.whole else None,
+        rests_on=("ItemMarks",),
+        subject=seen.service,
+        tells=Repeated(
+            items=len(items),
+            failures=sum(i.failures for i in items),
+            through=min(i.through for i in items),
+            beside=max(seen.least - len(items), 0),
+        ),
+    )
+
+
+def _all_fail(seen: Seen, broken: Broken) -> Finding:
+    """Everything that came round since a moment failed: then the messages are not what is wrong."""
+    item = seen.profile.item
+    over = seen.now - broken.last > seen.pause
+    tried = count(len(broken.items), item)
+    before = f"; {broken.before} had got through before" if broken.before else ""
+    return ALL_FAIL.says(
+        Status.OK if over else Status.FAULT,
+        f"since {clock(broken.since, seen.now)} all {tried} that came round failed, "
+        f"and nothing was acked{reasons_told(i.reason for i in broken.items)}{before}"
+        + (f"; the last failed at {clock(broken.last, seen.now)} and none came since" if over else ""),
+        leg=Leg.REQUEST,
+        bears=Bears.APART if not seen.least else Bears.SLOWS if over else Bears.HOLDS,
+        held=0 if over else seen.least,
+        since=broken.since,
+        until=broken.last if over else None,
+        rests_on=("ItemMarks", "PushCounts"),
+        subject=seen.service,
+        tells=AllFail(
+            failed=len(broken.items),
+            tried=len(broken.items),
+            before=broken.before,
+            denied=sum(denied(i.reason) for i in broken.items),
+            limited=sum(limited(i.reason) for i in broken.items),
+            here=broken.here,
+            instances=broken.instances,
+            reason=next((r for r, _ in Counter(i.reason for i in broken.items if i.reason).most_common(1)), "")[:120],
+            picked_from=_picked_from(seen.ledger),
+        ),
+    )
+
+
+def _picked_from(ledger: Ledger) -> int:
+    """How many items a gate had before it, if it kept most of them back."""
+    gated, passed = ledger.gated or 0, ledger.counts[Stage.PUBLISHED].most
+    return gated + passed if passed is not None and gated > passed else 0
+
+
+def _too_few(seen: Seen, fail_now: int, service: ServiceConfig | Unseen) -> Finding:
+    per_min = fail_now / (RECENT.total_seconds() / 60)
+    slots = None
+    if not isinstance(service, Unseen) and service.settings:
+        template = service.settings.template
+        slots = template.max_instances * template.concurrency
+    return STORM_SMALL.says(
+        Status.OK,
+        f"{per_min:.1f} failures of such messages a minute"
+        + (f" against {slots} worker slots" if slots else "")
+        + " hold nothing of this batch",
+        leg=Leg.REQUEST,
+        subject=seen.service,
+        tells=TooFew(per_min=per_min, slots=slots or None),
+    )

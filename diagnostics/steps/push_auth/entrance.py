@@ -1,0 +1,69 @@
+"""What turns every push away before sign-in is asked for, or takes sign-in upon itself?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from diagnostics.evidence.model import ServiceSettings, Stage, SubscriptionSettings
+from diagnostics.readings.admission import Way
+from diagnostics.readings.grants import Grant, Held
+from diagnostics.readings.passage import Passage
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Finding, Kind, Telling
+from diagnostics.steps.push_auth.judged import Wrong, cannot_tell, judged, serving
+from diagnostics.steps.tells import Mended
+
+INGRESS = Telling(
+    "push_auth.ingress",
+    Stage.DELIVERED,
+    "the service's ingress does not admit the push",
+    Kind.MECHANISM,
+    tells=Mended,
+)
+DEFAULT_URL = Telling(
+    "push_auth.default_url",
+    Stage.DELIVERED,
+    "the service's default URL, to which pushes go, is switched off",
+    Kind.MECHANISM,
+    tells=Mended,
+)
+IAP = Telling(
+    "push_auth.iap",
+    Stage.DELIVERED,
+    "Identity-Aware Proxy stands in front of the service",
+    Kind.MECHANISM,
+    tells=Mended,
+)
+Closed = list[tuple[Telling[Mended], str, tuple[str, ...]]]
+
+
+def what_closes(settings: SubscriptionSettings, target: ServiceSettings) -> Closed:
+    """What refuses every push before sign-in is asked for, each in a sentence, with the words by which a change names it."""
+    closed: Closed = []
+    if target.default_uri_disabled and ".run.app" in settings.push_endpoint:
+        says = f"the default URL of {target.name} is switched off: pushes get a 404 that no log shows"
+        closed.append((DEFAULT_URL, says, ("defaulturi", "default-url")))
+    if target.ingress == "none":
+        closed.append((INGRESS, f"ingress of {target.name} admits nobody", ("ingress",)))
+    return closed
+
+
+def shut_out(case: Passage, target: ServiceSettings, closed: Closed) -> Iterator[Finding]:
+    about, subject = serving(target), subjects.service(target.name)
+    for code, says, words in closed:
+        since = case.changed(about, words, Way.UNLOGGED)
+        yield from judged(case, Wrong(code, says, ("ServiceConfig",), about, subject, (Way.UNLOGGED,), since=since))
+
+
+def proxy(case: Passage, target: ServiceSettings) -> Iterator[Finding]:
+    """The proxy wants a client id of its own as audience, and a grant that is not read: only what it does can be told."""
+    says = f"Identity-Aware Proxy stands in front of {target.name} and wants its own client id as the token's audience"
+    about, subject = serving(target), subjects.service(target.name)
+    if case.stops(Way.UNAUTHORIZED, Way.FORBIDDEN):
+        since = case.changed(about, ("iap",), Way.UNAUTHORIZED, Way.FORBIDDEN)
+        ways = (Way.UNAUTHORIZED, Way.FORBIDDEN)
+        yield from judged(case, Wrong(IAP, says, ("ServiceConfig",), about, subject, ways, since=since))
+    elif not case.vouched:
+        yield cannot_tell(
+            case, subject, "whether the push account gets in could not be told", Grant(Held.UNKNOWN, says)
+        )

@@ -1,0 +1,96 @@
+"""How did a subscription go that is not there, and does another one stand in for it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from diagnostics.evidence.model import (
+    ChangeLog,
+    Leg,
+    ProjectSubscriptions,
+    ServiceConfig,
+    Stage,
+    TopicConfig,
+    TopicSubscriptions,
+    Unseen,
+)
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.readings.addresses import host_of, is_own
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Code, Finding, Kind, Status
+from diagnostics.steps.routed.seen import Seen
+from diagnostics.steps.words import clock, count, short
+
+NO_SUBSCRIPTION = Code(
+    "routed.no_subscription", Stage.ROUTED, "the topic has no subscription that pushes to the service", Kind.MECHANISM
+)
+SUBSCRIPTION_MISSING = Code(
+    "routed.subscription_missing", Stage.ROUTED, "the subscription does not exist", Kind.MECHANISM
+)
+EXPIRED = Code("routed.expired", Stage.ROUTED, "the subscription expired for inactivity", Kind.MECHANISM)
+DELETED = Code("routed.deleted", Stage.ROUTED, "somebody deleted the subscription", Kind.MECHANISM)
+BY_ANOTHER = Code(
+    "routed.by_another", Stage.ROUTED, "another subscription than the profile's pushes to the service", Kind.MECHANISM
+)
+
+
+def how_missing(seen: Seen, attached: TopicSubscriptions | Unseen, changes: ChangeLog | Unseen) -> Iterator[Finding]:
+    """The subscription does not exist: how it went, and whether another one pushes the topic's messages to the service."""
+    named = seen.profile.leg(seen.leg)
+    name = short(named.subscription if named and named.subscription else "?")
+    code, how, since = _gone(changes, name)
+    about = subjects.pushing(seen.profile, seen.leg)
+    yield seen.loses(SUBSCRIPTION_MISSING, f"subscription {name} does not exist{how and f': {how}'}", about, since)
+    if code:
+        yield seen.loses(code, f"subscription {name}: {how}", about, since)
+    others = _others(attached, seen.project, seen.service)
+    if others:
+        yield BY_ANOTHER.says(
+            Status.WARNING,
+            f"subscription {', '.join(map(short, others))} pushes to the service instead",
+            leg=seen.leg,
+            subject=subjects.subscription(others[0]),
+        )
+    elif not isinstance(attached, Unseen):
+        topic, many = _topic_name(seen.topic, seen.profile, seen.leg), len(attached.names)
+        has = f"has {count(many, 'other subscription')} that pushes to the service" if many else "has no subscription"
+        says = f"topic {topic} {has}: what is published is lost"
+        yield seen.loses(NO_SUBSCRIPTION, says, subjects.topic(topic.strip("?")), since)
+
+
+def _others(
+    attached: TopicSubscriptions | Unseen, project: ProjectSubscriptions | Unseen, service: ServiceConfig | Unseen
+) -> list[str]:
+    """Attached subscriptions that push to the service."""
+    if (
+        isinstance(attached, Unseen)
+        or isinstance(project, Unseen)
+        or isinstance(service, Unseen)
+        or not service.settings
+    ):
+        return []
+    target = service.settings
+    attached_ones = [s for s in project.subscriptions if s.name in attached.names and s.push_endpoint]
+    return [s.name for s in attached_ones if is_own(target, host_of(s.push_endpoint))]
+
+
+def _gone(changes: ChangeLog | Unseen, name: str) -> tuple[Code | None, str, datetime | None]:
+    """How the subscription went and when, if the audit log tells."""
+    if isinstance(changes, Unseen):
+        return None, "", None
+    for change in reversed(changes.changes):
+        if change.ok and short(change.resource) == name:
+            at = clock(change.at, changes.source.as_of)
+            if "ExpireInactive" in change.method:
+                return EXPIRED, f"expired for inactivity at {at}", change.at
+            if change.method == "DeleteSubscription":
+                return DELETED, f"deleted at {at} by {change.by}", change.at
+    return None, "", None
+
+
+def _topic_name(topic: TopicConfig | Unseen, profile: PipelineProfile, leg: Leg) -> str:
+    if not isinstance(topic, Unseen):
+        return short(topic.name)
+    named = profile.leg(leg)
+    return named.topic if named else "?"
