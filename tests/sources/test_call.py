@@ -242,6 +242,26 @@ class Pager:
         self.pages = iter([SimpleNamespace(subscriptions=list(items), next_page_token=token)])
 
 
+@pytest.mark.parametrize(
+    ("reason", "key"),
+    [
+        ("CONSUMER_INVALID", "consumer"),
+        ("SERVICE_DISABLED", "consumer"),
+        ("BILLING_DISABLED", "consumer"),
+        ("USER_PROJECT_DENIED", "consumer"),
+        ("IAM_PERMISSION_DENIED", "permission"),
+    ],
+)
+def test_no_key_is_in_what_is_told_of_an_errors_details(session_of: SessionOf, reason: str, key: str) -> None:
+    secret = "AIza" + "SyD-9tSrke72PouQMnMX-a7eZSW0jkFMBWY"
+    error = detailed(exceptions.PermissionDenied("no"), reason, **{key: f"projects/p-{secret}"})
+    with pytest.raises(NotSeen) as raised:
+        call(session_of(publisher={"get_topic": error}), GET_TOPIC, {"topic": "t"})
+    said = f"{raised.value.says} {raised.value.mend} {raised.value.permission}"
+    assert "p-" in said
+    assert secret not in said
+
+
 def test_all_pages_are_read(session_of: SessionOf) -> None:
     answers = {"": Pager("a", token="t1"), "t1": Pager("b", token="t2"), "t2": Pager("c")}
     session = session_of(publisher={"list_topic_subscriptions": lambda r: answers[r["page_token"]]})
