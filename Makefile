@@ -60,8 +60,8 @@ conditions: .venv/tested ## does any scenario need each condition of each cause?
 blindness: .venv/tested ## who sees less says less: each kind of evidence taken away, each log cut (minutes)
 	@$(BIN)/python -m tests.matrices.blindness --jobs $(JOBS)
 
-pairs: .venv/tested ## every two faults in one pipeline, judged by the lab's tallies (half an hour the first time): LIMIT=n
-	@$(BIN)/python -m tests.matrices.pairs --jobs $(JOBS) --limit $(LIMIT)
+pairs: .venv/tested ## every two faults in one pipeline, judged by the lab's tallies (an hour the first time): LIMIT=n, EVERY=1 each two scenarios
+	@$(BIN)/python -m tests.matrices.pairs --jobs $(JOBS) --limit $(LIMIT) --most $(if $(EVERY),0,2)
 
 distractors: .venv/tested ## each fault beside each thing that is not it (a quarter of an hour the first time)
 	@$(BIN)/python -m tests.matrices.distractors --jobs $(JOBS)

@@ -1,7 +1,9 @@
-"""Every two faults in one pipeline: `make pairs`, or `python -m tests.matrices.pairs [--jobs N] [--limit N] [--only TEXT]`.
+"""Every two faults in one pipeline: `make pairs`, or `python -m tests.matrices.pairs [--jobs N] [--most N] [--limit N] [--only TEXT]`.
 
 Both causes have to be named, each in a role that the lab's tallies bear out, and no third one may be confirmed that they do not. A fault
 that met no message, since the other one is upstream of it, and that no configuration shows either, need not be named: it is "unmet".
+A cause has several scenarios, so two causes meet in many ways: each two are tried in the first few of these (`--most`, 0: all), drawn by
+name, so that every scenario has its turn and a new one of an old cause does not double the time.
 What was played is kept in `.matrices/`, so a run that was ended goes on where it stopped, and a change of the verdict alone costs seconds.
 """
 
@@ -38,6 +40,8 @@ from tests.matrices.truth import Truth
 SEEDS = 5
 """Pairs are spread over so many seeds, so that what is not verified differs."""
 NOT_NAMED, WRONG, ROLE, FALSE_OK, NO_ANSWER = "not named", "wrong confirmed", "role", "false ok", "no answer"
+MOST = 2
+"""In so many ways are each two causes tried."""
 UNMET = "latent not named"
 """Nothing of the batch met it, but it is there: old messages meet it, or the configuration shows it."""
 
@@ -134,6 +138,18 @@ def pairs_of(of: Sequence[Single], others: dict[str, Single]) -> tuple[list[Pair
         if reasons:
             unfit[reasons[0]] += 1
     return found, unfit
+
+
+def few(found: Sequence[Pair], most: int) -> list[Pair]:
+    """Of each two causes so many pairs, always the same ones; 0: all."""
+    tried: Counter[frozenset[tuple[str, str]]] = Counter()
+    chosen = []
+    for pair in sorted(found, key=lambda pair: zlib.crc32(pair.play.name.encode())):
+        two = frozenset((one.fault.code or one.fault.finding, one.fault.leg) for one in pair[:2])
+        tried[two] += 1
+        if not most or tried[two] <= most:
+            chosen.append(pair)
+    return chosen
 
 
 def _together(a: Single, b: Single, others: dict[str, Single]) -> Iterator[tuple[Single, Single]]:
@@ -271,6 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", nargs="*", type=Path, help="scenarios; default: those of this project")
     parser.add_argument("--jobs", type=int, default=0, help="processes at once; 0: one a core")
+    parser.add_argument("--most", type=int, default=MOST, metavar="N", help="of each two causes so many pairs; 0: all")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="a random sample of so many pairs")
     parser.add_argument("--only", default="", metavar="TEXT", help="pairs whose name holds this text")
     parser.add_argument("--kept", action="store_true", help="take what an earlier lab played, to try another verdict")
@@ -281,10 +298,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     of, unfit = singles(paths)
     print(f"{len(of)} scenarios with one fault; the others: {_counted(unfit)}", file=sys.stderr)
     found, contradictions = pairs_of(of, transplanted(of, jobs, options.kept))
-    chosen = [pair for pair in found if options.only in pair.play.name]
+    chosen = [pair for pair in few(found, options.most) if options.only in pair.play.name]
     if options.limit:
         chosen = random.Random(1).sample(chosen, min(options.limit, len(chosen)))
-    print(f"{len(found)} pairs; no pairs: {_counted(contradictions)}", file=sys.stderr)
+    print(f"{len(chosen)} of {len(found)} pairs; no pairs: {_counted(contradictions)}", file=sys.stderr)
     files = list(play_all([pair.play for pair in chosen], jobs, options.kept))
     playable = [(pair, file) for pair, file in zip(chosen, files, strict=True) if not read(file).error]
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
