@@ -123,9 +123,12 @@ class Over(Predicate, Generic[T]):
     code: Telling[T]
     number: Callable[[T], float | None]
     bound: float
+    status: tuple[Status, ...] = ()
+    """In one of these statuses (empty: any)."""
 
     def match(self, board: Board) -> tuple[Finding, ...] | None:
-        return tuple(f for f in board.of(self.code) if self._over(f)) or None
+        found = (f for f in board.of(self.code) if not self.status or f.status in self.status)
+        return tuple(f for f in found if self._over(f)) or None
 
     def _over(self, finding: Finding) -> bool:
         told = self.code.of(finding)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 
@@ -21,6 +22,8 @@ from diagnostics.lab.unverified import Unverified
 USER_AGENTS = ("APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)", "CloudPubSub-Google")
 DELETED_TOPIC = "_deleted-topic_"
 TOKEN_LIFE_S = 3600.0
+LARGEST = 10_000_000
+"""Bytes that a publish request may have (quotas and limits of Pub/Sub)."""
 
 
 class Broker:
@@ -73,8 +76,9 @@ class Broker:
 
         `account` None: somebody whose permission has been checked already.
         """
-        if refused := self._refusal(topic, account):
-            self.fates.published.append(Published(topic, self._env.now, data, attributes, refused=refused.code))
+        if refused := self._refusal(topic, account) or self._unfit(topic, data):
+            told = data.rstrip()
+            self.fates.published.append(Published(topic, self._env.now, told, attributes, refused=refused.code))
             self._meters(topic).refused(refused.code)
             raise refused
         return self._spread(topic, data, attributes, ordering_key)
@@ -95,6 +99,15 @@ class Broker:
         if found.enforce_in_transit and found.regions and self._world.region not in found.regions:
             says = f"The region {self._world.region} is not allowed by the topic's message storage policy."
             return PublishError("FAILED_PRECONDITION", says)
+        return None
+
+    def _unfit(self, topic: str, data: bytes) -> PublishError | None:
+        """What is wrong with the message itself. Texts: public reports of googleapis/python-pubsub and google-cloud-python."""
+        if len(data) > LARGEST:
+            says = f"The value for {len(data)} is too large. You passed request_size in the request, but the maximum value is {LARGEST}."
+            return PublishError("INVALID_ARGUMENT", says)
+        if not _matches(data, self._world.topics[topic].schema_fields):
+            return PublishError("INVALID_ARGUMENT", "Invalid data in message: Message failed schema validation.")
         return None
 
     def _may_publish(self, topic: str, member: str) -> bool:
@@ -263,6 +276,17 @@ class Broker:
             "CloudPubSubDeadLetterSourceTopicPublishTime": rfc3339(held.message.published),
         }
         self._spread(subscription.dead_letter_topic, held.message.data, {**held.message.attributes, **added})
+
+
+def _matches(data: bytes, fields: tuple[str, ...]) -> bool:
+    """Whether a message has what a schema asks of it."""
+    if not fields:
+        return True
+    try:
+        content = json.loads(data)
+    except ValueError:
+        return False
+    return isinstance(content, dict) and set(fields) <= content.keys()
 
 
 def _member(account: str) -> str:

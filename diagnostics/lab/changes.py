@@ -169,12 +169,12 @@ class Changes:
 
     def create_topic(self, event: events.NewTopic) -> None:
         topic = self._world.topics[event.name] = Topic(event.name)
-        change_topic(topic, event)
+        change_topic(self._world, topic, event)
         self._audit.activity(Target("topic", event.name), "CreateTopic", self._by(event))
 
     def set_topic(self, event: events.SetTopic) -> None:
         topic = self._topic(event.topic)
-        changed = change_topic(topic, event)
+        changed = change_topic(self._world, topic, event)
         request = {"topic": {"name": topic.name, **changed}, "updateMask": ",".join(changed)}
         self._audit.activity(Target("topic", topic.name), "UpdateTopic", self._by(event), request)
 

@@ -267,6 +267,10 @@ class TopicChanges(Change, frozen=True, kw_only=True):
     regions: tuple[str, ...] | UnsetType = UNSET
     enforce_in_transit: bool | UnsetType = UNSET
     retention: Duration | UnsetType = UNSET
+    schema: str | UnsetType = UNSET
+    """Short name of the schema that messages must match; empty: none."""
+    schema_fields: tuple[str, ...] | UnsetType = UNSET
+    """Fields that a message must have to match it."""
 
 
 class NewTopic(TopicChanges, frozen=True, kw_only=True):

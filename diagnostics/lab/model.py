@@ -70,6 +70,9 @@ class Topic:
     policy: Policy = field(default_factory=Policy)
     retention_s: float = 0
     schema: str = ""
+    """Full name of its schema."""
+    schema_fields: tuple[str, ...] = ()
+    """What a message must hold to match it."""
     kms_key: str = ""
     regions: tuple[str, ...] = ()
     enforce_in_transit: bool = False

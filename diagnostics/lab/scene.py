@@ -30,7 +30,7 @@ def set_scene(spec: PipelineSpec, rng: random.Random, since: float) -> tuple[Wor
     _service(world, cast, cast.worker, spec.worker)
     for new in spec.topics:
         topic = world.topics[new.name] = Topic(new.name)
-        change_topic(topic, new)
+        change_topic(world, topic, new)
     _leg(world, cast, cast.subscriptions["request"], spec.request)
     _leg(world, cast, cast.subscriptions["completion"], spec.completion)
     for neighbour in spec.neighbours:

@@ -114,7 +114,7 @@ def push_json(subscription: Subscription) -> dict[str, Any]:
     return shown
 
 
-def change_topic(topic: Topic, changes: TopicChanges) -> dict[str, Any]:
+def change_topic(world: World, topic: Topic, changes: TopicChanges) -> dict[str, Any]:
     """Set a topic's fields."""
     changed: dict[str, Any] = {}
     if changes.regions is not UNSET:
@@ -129,6 +129,11 @@ def change_topic(topic: Topic, changes: TopicChanges) -> dict[str, Any]:
     if changes.retention is not UNSET:
         topic.retention_s = seconds(changes.retention)
         changed["messageRetentionDuration"] = _duration(topic.retention_s)
+    if changes.schema is not UNSET:
+        topic.schema = f"projects/{world.home('topic', topic.name)}/schemas/{changes.schema}" if changes.schema else ""
+        changed["schemaSettings"] = {"schema": topic.schema, "encoding": "JSON"} if topic.schema else {}
+    if changes.schema_fields is not UNSET:
+        topic.schema_fields = changes.schema_fields
     return changed
 
 

@@ -59,6 +59,7 @@ from diagnostics.steps.processed import processed
 from diagnostics.steps.progress import progress
 from diagnostics.steps.published import published
 from diagnostics.steps.published.topic import may_publish, topic
+from diagnostics.steps.published.why import why
 from diagnostics.steps.push_auth import push_auth
 from diagnostics.steps.push_auth.may_call import may_call
 from diagnostics.steps.push_auth.may_mint import may_mint
@@ -77,6 +78,7 @@ COMMANDS: dict[str, tuple[run.Step, ...]] = {
         published,
         topic,
         may_publish,
+        why,
         topic_in_force,
         routed,
         delivered,
@@ -96,7 +98,7 @@ COMMANDS: dict[str, tuple[run.Step, ...]] = {
         served,
         audit,
     ),
-    "published": (requested, published, topic),
+    "published": (requested, published, topic, why),
     "delivery": (routed, delivered, dead_letter),
     "push-auth": (push_auth, may_call, may_mint),
     "cold-start": (cold_start,),

@@ -22,7 +22,7 @@ ABSENT = {
     "no-subscription-on-topic": {"subscription"},
     "subscription-expired": {"subscription"},
     "subscription-deleted": {"subscription"},
-    "publish-failing": {"topic"},
+    "request-topic-missing": {"topic"},
     "poison-retry-storm": {"dead_letter_topic"},
     "completion-topic-missing": {"completion_topic"},
 }

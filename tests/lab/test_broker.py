@@ -276,6 +276,17 @@ def test_publish_is_refused_as_google_refuses_it() -> None:
     assert site.recorder.counts["send_request_count", "invalid", "permission_denied"] == 1
 
 
+def test_what_matches_no_schema_or_is_too_large_is_refused_as_invalid() -> None:
+    site = Site()
+    site.world.topics["jobs"].schema_fields = ("order",)
+    site.broker.publish("jobs", b'{"order":"1","more":2}', {}, PUBLISHER)
+    for data in (b'{"other":"1"}', b"no JSON", b'{"order":"1"}' + b" " * 10_000_000):
+        with pytest.raises(PublishError) as refused:
+            site.broker.publish("jobs", data, {}, PUBLISHER)
+        assert refused.value.code == "INVALID_ARGUMENT"
+    assert site.recorder.counts["send_request_count", "invalid", "invalid_argument"] == 3
+
+
 def test_a_topic_without_subscription_swallows_messages() -> None:
     site = Site()
     site.broker.remove("jobs")

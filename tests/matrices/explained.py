@@ -31,6 +31,12 @@ FAILS = "every-item-fails|worker-lacks-a-right|downstream-limits-worker|downstre
 DIES = "worker-crashing|environment-lost-in-deploy|out-of-memory|server-timeout-kills-work|liveness-probe-kills"
 """Causes by which containers go away."""
 
+PUBLISHES = (
+    "publish-failing|publish-quota-exceeded|publisher-role-missing|publish-denied-by-policy|request-topic-missing|request-topic-name-wrong|"
+    "region-not-allowed|schema-refuses-messages|message-too-large"
+)
+"""Causes by which Pub/Sub takes nothing of what is published."""
+
 KNOWN = (
     Known(
         r"^not named (push-|poison|cold-start|completions-not)",
@@ -105,7 +111,7 @@ KNOWN = (
         f"{UNDECIDED}: asked with two names, the expired pushes are the subscription's, and several things would expire them",
     ),
     Known(
-        r"^role (publish-failing|publish-quota-exceeded)@request blocks",
+        rf"^role ({PUBLISHES})@request blocks",
         r"publish/|quota/",
         f"{COUNTED}: two that let no item be published; the tallies give each to the first that it met, and either would hold all",
     ),

@@ -87,6 +87,14 @@ SHOWN_BY_ITEMS = ("filter-drops-messages",)
 AT_THE_DOOR = ("push-invoker-missing", "push-denied-by-policy", "push-audience-mismatch")
 """Causes that turn pushes away at one door. Where both stand, each push meets both, and Google says one of them."""
 
+
+def _refused(*codes: str, must_stand: bool = False) -> Mechanism:
+    """What Pub/Sub refused with one of these codes as it was published."""
+    return Mechanism(
+        frozenset({Place.UNPUBLISHED}), legs=REQUEST, also=lambda i: i.refused in codes, must_stand=must_stand
+    )
+
+
 MECHANISMS: dict[str, Mechanism] = {
     "stale-active-batch-blocks-start": Mechanism(frozenset({Place.NOT_STARTED}), r"application 409", legs=REQUEST),
     "gated-batch-never-closes": Mechanism(frozenset({Place.GATED}), legs=REQUEST),
@@ -94,6 +102,13 @@ MECHANISMS: dict[str, Mechanism] = {
     "publish-failing": Mechanism(
         frozenset({Place.UNPUBLISHED}), legs=REQUEST, also=lambda i: i.refused != "RESOURCE_EXHAUSTED"
     ),
+    "publisher-role-missing": _refused("PERMISSION_DENIED"),
+    "publish-denied-by-policy": _refused("PERMISSION_DENIED", must_stand=True),
+    "request-topic-missing": _refused("NOT_FOUND"),
+    "request-topic-name-wrong": _refused("NOT_FOUND", "PERMISSION_DENIED", must_stand=True),
+    "region-not-allowed": _refused("FAILED_PRECONDITION"),
+    "schema-refuses-messages": _refused("INVALID_ARGUMENT", must_stand=True),
+    "message-too-large": _refused("INVALID_ARGUMENT"),
     "publish-quota-exceeded": Mechanism(
         frozenset({Place.UNPUBLISHED}), legs=REQUEST, also=lambda i: i.refused == "RESOURCE_EXHAUSTED"
     ),

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from diagnostics.lab import rights
 from diagnostics.lab.applications.plan import Attempt
+from diagnostics.lab.applications.predictions.coordinator import PredictionCoordinator
 from diagnostics.lab.audit import ACTIVITY, SYSTEM_EVENT
 from diagnostics.lab.cloud_run import front_end
 from diagnostics.lab.fates import APPLICATION, CLOUD_RUN, FRONT_END, Fate, Met, Published
@@ -21,7 +22,7 @@ from diagnostics.lab.model import Revision, Service, Subscription
 from diagnostics.lab.telemetry.store import Telemetry
 from diagnostics.lab.timeline import BatchRecord
 
-VERSION = 5
+VERSION = 6
 """Of what is told here: plays are kept with it."""
 LEGS = ("request", "completion")
 START = "start"
@@ -314,8 +315,8 @@ def _standing(lab: Lab) -> Iterable[str]:
     unnamed = serving is not None and not serving.env.keys() & {"PUBSUB_READY_TOPIC", "RECEIPT_TOPIC"}
     if unnamed or cast.topics["completion"] not in world.topics:
         yield "completion-topic-missing@completion"
-    if coordinator is not None and not _may_publish(lab, coordinator):
-        yield "publish-failing"
+    if coordinator is not None:
+        yield from _of_publishing(lab, coordinator)
 
 
 def _went(lab: Lab, name: str) -> str:
@@ -411,9 +412,31 @@ def _serving(lab: Lab, service: Service) -> Revision | None:
     return service.revision(max(split, key=lambda part: part[1])[0] or latest)
 
 
-def _may_publish(lab: Lab, coordinator: Service) -> bool:
-    """Whether the request topic is there and takes what the coordinator publishes."""
-    serving, topic = _serving(lab, coordinator), lab.cast.topics["request"]
-    if topic not in lab.world.topics or serving is None:
-        return False
-    return lab.broker._may_publish(topic, front_end._member(serving.account))
+def _published_to(lab: Lab, serving: Revision) -> str:
+    """The topic that the coordinator's program publishes requests to."""
+    program = lab.coordinator
+    return program.topic(serving) if isinstance(program, PredictionCoordinator) else serving.env.get("QUEUE_TOPIC", "")
+
+
+def _of_publishing(lab: Lab, coordinator: Service) -> Iterable[str]:
+    """What keeps the coordinator from publishing to the request topic."""
+    serving, name = _serving(lab, coordinator), lab.cast.topics["request"]
+    topic = lab.world.topics.get(name)
+    if topic is None:
+        yield "request-topic-missing"
+    if serving is None:
+        return
+    member = front_end._member(serving.account)
+    tried = _published_to(lab, serving)
+    if tried != name and (tried not in lab.world.topics or not lab.broker._may_publish(tried, member)):
+        yield "request-topic-name-wrong"
+    if topic is None:
+        return
+    if not rights.granted(lab.world, member, rights.PUBLISH, topic.policy, lab.now()):
+        yield "publisher-role-missing"
+    elif rights.denied(lab.world, member, rights.PUBLISH):
+        yield "publish-denied-by-policy"
+    if topic.enforce_in_transit and topic.regions and lab.world.region not in topic.regions:
+        yield "region-not-allowed"
+    if topic.schema_fields:
+        yield "schema-refuses-messages"

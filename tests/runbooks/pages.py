@@ -49,6 +49,10 @@ YOURS = {
     "DATE": "2026-02-08",
     "REASON": "backfill",
     "NAME": "GCP_PROJECT_ID",
+    "SCHEMA": "work-item",
+    "MESSAGE": '{"item": "1"}',
+    "REVISION_ID": "361d6627",
+    "KEY": "projects/my-project/locations/us-west2/keyRings/work/cryptoKeys/messages",
     "TOPIC_ENV": "PREDICTION_REQUEST_TOPIC",
     "COMPLETION_TOPIC_ENV": "PUBSUB_READY_TOPIC",
 }

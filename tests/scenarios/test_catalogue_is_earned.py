@@ -119,9 +119,13 @@ def _less(predicate: Predicate) -> Iterator[tuple[str, Predicate]]:
 
 
 DELIBERATE = {
-    "publish-failing: decisive without": "one of three witnesses; which of them is there depends on what the caller may see",
+    "publish-failing: decisive without": "one of two witnesses; which of them is there depends on what the caller may see",
+    "publisher-role-missing: decisive without": "likewise",
+    "publisher-role-missing: requires without published": "likewise, of three",
+    "publish-denied-by-policy: decisive without": "likewise",
+    "request-topic-missing: requires without published": "likewise: the topic itself, the coordinator's lines, the topic's counter",
     "other-batch-running: requires without requested.refused": "what it accounts for, as no benign cause has effects",
-    "publish-failing: requires without": "one of five witnesses, likewise",
+    "publish-failing: requires without": "one of several witnesses, likewise",
     "published-elsewhere: requires without": "the topic's counter and the publisher's environment tell the same; either may be hidden",
     "foreign-refusals: decisive without": "one of three proofs that pushes get through",
     "push-invoker-missing: no refutes": "a grant through a group is not seen, and may be what lets pushes in",

@@ -1,10 +1,11 @@
 """Items that the coordinator never got onto the topic."""
 
-from diagnostics.causes.model import Cause, Has, Over, all_of, any_of, none_of, ok
-from diagnostics.evidence.model import BatchMarks, Stage, StartCalls
+from diagnostics.causes.model import ALWAYS, Cause, Has, Over, all_of, any_of, none_of, ok
+from diagnostics.evidence.model import BatchMarks, ChangeLog, DenyPolicies, Stage, StartCalls, TopicConfig
 from diagnostics.steps import published, requested
+from diagnostics.steps.finding import Status
 from diagnostics.steps.limits import addressing
-from diagnostics.steps.published import topic
+from diagnostics.steps.published import NotPublished, topic, why
 
 EFFECTS = (
     requested.TIMED_OUT,
@@ -12,6 +13,29 @@ EFFECTS = (
     published.CUT_SHORT,
 )
 """What follows when items do not get onto the topic."""
+
+_NOW = (Status.WARNING, Status.FAULT)
+_NAMED = ("permission_denied", "not_found", *why.REJECTED)
+"""Codes for whose reason something else is asked."""
+
+
+def _told(*codes: str) -> Over[NotPublished]:
+    """The coordinator's own lines say that items were refused with one of these."""
+    return Over(published.ERRORS, lambda told: float(told.code in codes), 0, _NOW)
+
+
+def _counted(*codes: str) -> Over[topic.Refused]:
+    """The topic's counter has requests refused with one of these."""
+    return Over(topic.REFUSED, lambda told: float(told.code in codes), 0, _NOW)
+
+
+_DENIED = any_of(_told("permission_denied"), _counted("permission_denied"))
+_NOT_FOUND = any_of(_told("not_found"), _counted("not_found"))
+_REJECTED = any_of(_told(*why.REJECTED), _counted(*why.REJECTED))
+_ANOTHER = all_of(
+    _told("permission_denied"), Has(addressing.TOPIC_IN_FORCE, (Status.FAULT,)), none_of(Has(topic.REFUSED))
+)
+"""Refused by another topic, for want of a right: the pipeline's own has refused nothing."""
 
 CAUSES = (
     Cause(
@@ -37,22 +61,119 @@ CAUSES = (
         family="publish",
         title="Publishing fails",
         says="Pub/Sub refuses what the coordinator publishes",
+        stage=Stage.PUBLISHED,
+        requires=any_of(
+            Over(published.ERRORS, lambda told: float(told.code not in _NAMED), 0, _NOW),
+            Over(topic.REFUSED, lambda told: float(told.code not in _NAMED), 0, _NOW),
+            all_of(_NOT_FOUND, none_of(Has(topic.MISSING), Has(why.OTHER_NAME), ok(why.REMADE))),
+            all_of(_REJECTED, none_of(Has(why.REGION), Has(why.SCHEMA), Has(why.SIZE))),
+            all_of(any_of(Has(published.GAVE_UP), Has(topic.DEFERRED)), none_of(Has(topic.QUOTA))),
+        ),
+        decisive=any_of(Over(published.ERRORS, lambda told: told.answered, 0), Has(topic.REFUSED)),
+        effects=EFFECTS,
+        settled_by=("pubsub-diag published",),
+        next=("pubsub-diag runbook show publish-failing", "pubsub-diag changes --leg completion"),
+    ),
+    Cause(
+        code="publisher-role-missing",
+        refines="publish-failing",
+        family="publish",
+        title="The coordinator may not publish to the topic",
+        says="Pub/Sub refuses what the coordinator publishes: its account lacks the right to publish to the topic",
         over=ok(topic.BACK),
         said="Pub/Sub refused what the coordinator published, until its right to publish came back at {back}; what was refused does not "
         "come by itself",
         stage=Stage.PUBLISHED,
-        requires=any_of(
-            Has(published.ERRORS),
-            Has(topic.REFUSED),
-            Has(topic.MISSING),
-            all_of(any_of(Has(published.GAVE_UP), Has(topic.DEFERRED)), none_of(Has(topic.QUOTA))),
-            Has(topic.TAKEN),
-            Has(topic.DENIED),
-        ),
-        decisive=any_of(Over(published.ERRORS, lambda told: told.answered, 0), Has(topic.REFUSED), Has(topic.MISSING)),
+        requires=all_of(any_of(_DENIED, Has(topic.TAKEN)), none_of(Has(topic.DENIED), _ANOTHER)),
+        decisive=_DENIED,
+        # Nothing but a deny policy is answered in the same words.
+        overturned_by=(DenyPolicies,),
         effects=EFFECTS,
         settled_by=("pubsub-diag published",),
-        next=("pubsub-diag runbook show publish-failing", "pubsub-diag changes --leg completion"),
+        next=("pubsub-diag runbook show publisher-role-missing", "pubsub-diag changes --leg completion"),
+    ),
+    Cause(
+        code="publish-denied-by-policy",
+        refines="publish-failing",
+        family="publish",
+        title="A deny policy keeps the coordinator from publishing",
+        says="Pub/Sub refuses what the coordinator publishes: a deny policy takes its right to publish, whatever is granted",
+        stage=Stage.PUBLISHED,
+        requires=Has(topic.DENIED),
+        decisive=_DENIED,
+        effects=EFFECTS,
+        settled_by=("pubsub-diag published",),
+        next=("pubsub-diag runbook show publish-denied-by-policy",),
+    ),
+    Cause(
+        code="request-topic-missing",
+        refines="publish-failing",
+        family="publish",
+        title="The request topic does not exist",
+        says="the topic that requests are published to does not exist",
+        over=ok(why.REMADE),
+        said="the topic that requests are published to did not exist until it was made again at {remade}; what was refused does not come "
+        "by itself",
+        stage=Stage.PUBLISHED,
+        requires=any_of(Has(topic.MISSING), all_of(_NOT_FOUND, Has(topic.MISSING)), all_of(_NOT_FOUND, ok(why.REMADE))),
+        decisive=ALWAYS,
+        overturned_by=(TopicConfig,),
+        effects=EFFECTS,
+        next=("pubsub-diag runbook show request-topic-missing", "pubsub-diag changes --leg completion"),
+    ),
+    Cause(
+        code="request-topic-name-wrong",
+        refines="publish-failing",
+        family="publish",
+        title="The coordinator publishes to a topic of another name",
+        says="the coordinator publishes to another topic than the pipeline's, and is refused there",
+        stage=Stage.PUBLISHED,
+        requires=any_of(all_of(_NOT_FOUND, Has(why.OTHER_NAME)), _ANOTHER),
+        decisive=ALWAYS,
+        # Where the topic was made again since, its name was right.
+        overturned_by=(TopicConfig, ChangeLog),
+        effects=(*EFFECTS, addressing.TOPIC_IN_FORCE),
+        next=("pubsub-diag runbook show request-topic-name-wrong", "pubsub-diag changes --leg completion"),
+    ),
+    Cause(
+        code="region-not-allowed",
+        refines="publish-failing",
+        family="publish",
+        title="The topic takes nothing that is published in this region",
+        says="Pub/Sub refuses what the coordinator publishes: the topic's message storage policy does not allow its region",
+        stage=Stage.PUBLISHED,
+        requires=all_of(_REJECTED, Has(why.REGION)),
+        decisive=ALWAYS,
+        overturned_by=(TopicConfig,),
+        effects=EFFECTS,
+        next=("pubsub-diag runbook show region-not-allowed", "pubsub-diag changes --leg completion"),
+    ),
+    Cause(
+        code="schema-refuses-messages",
+        refines="publish-failing",
+        family="publish",
+        title="The topic's schema does not allow the messages",
+        says="Pub/Sub refuses what the coordinator publishes: it does not match the topic's schema",
+        stage=Stage.PUBLISHED,
+        requires=all_of(_REJECTED, Has(why.SCHEMA)),
+        decisive=Over(why.SCHEMA, lambda told: told.named, 0),
+        overturned_by=(TopicConfig,),
+        effects=EFFECTS,
+        settled_by=("pubsub-diag published",),
+        next=("pubsub-diag runbook show schema-refuses-messages", "pubsub-diag changes --leg completion"),
+    ),
+    Cause(
+        code="message-too-large",
+        refines="publish-failing",
+        family="publish",
+        title="Messages are larger than Pub/Sub takes",
+        says="Pub/Sub refuses what is too large: a publish request may have 10 MB, with all that is in it",
+        stage=Stage.PUBLISHED,
+        requires=all_of(_REJECTED, Has(why.SIZE)),
+        decisive=ALWAYS,
+        overturned_by=(BatchMarks,),
+        effects=EFFECTS,
+        next=("pubsub-diag runbook show message-too-large",),
     ),
     Cause(
         code="published-elsewhere",

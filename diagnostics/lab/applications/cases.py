@@ -59,7 +59,7 @@ CASES: dict[str, Case] = {
     "silent": Case(Outcome.SILENT),
     "lost_id": Case(Outcome.LOST_ID),
 }
-"""malformed and undecodable are not here: such a message shows itself when it is read."""
+"""malformed and undecodable are not here: such a message shows itself when it is read. An oversized one never gets that far."""
 
 
 def decide(

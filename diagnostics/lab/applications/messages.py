@@ -21,6 +21,10 @@ RETRIED = ("RESOURCE_EXHAUSTED", "UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL",
 """gRPC codes on which Google's publisher client goes on by itself, so that the caller sees its own time-out."""
 
 
+OVERSIZED = b" " * 10_200_000
+"""More than Pub/Sub takes in one request; without a meaning in JSON."""
+
+
 class NoEnvelope(ValueError):
     """The body is no push envelope."""
 

@@ -22,6 +22,7 @@ PAYLOADS = (
     "out_of_memory",
     "silent",
     "lost_id",
+    "oversized",
 )
 """Payload classes; `cases.py` says what each does to a worker."""
 

@@ -229,6 +229,12 @@ def _refused(counts: PublishCounts, since: datetime | None) -> list[_Refused]:
     return found
 
 
+def refused_since(counts: PublishCounts, since: datetime | None) -> frozenset[str]:
+    """Codes of the requests that were refused for good since a moment; without one, of now."""
+    found = _refused(counts, since - timedelta(minutes=1) if since else None)
+    return frozenset(one.code for one in found if not one.put_off)
+
+
 class _Shares(NamedTuple):
     """Items of the batch that were not published, by why not."""
 

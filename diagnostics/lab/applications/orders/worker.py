@@ -9,7 +9,7 @@ from typing import Any
 from diagnostics.lab.applications import traits as t
 from diagnostics.lab.applications.base import Finish, InstanceView, Setting
 from diagnostics.lab.applications.cases import Case, Outcome, decide
-from diagnostics.lab.applications.messages import NoEnvelope, Undecodable, client_error, dump, read
+from diagnostics.lab.applications.messages import OVERSIZED, NoEnvelope, Undecodable, client_error, dump, read
 from diagnostics.lab.applications.plan import Casebook, Scripted
 from diagnostics.lab.http import PublishError, Request
 from diagnostics.lab.model import Revision
@@ -34,7 +34,7 @@ def order_data(payload: str, order: str, date: str, batch: str, rng: random.Rand
         return f"<order id='{order}'/>".encode(), attributes
     content: dict[str, Any] = {"batch": batch, "date": date, "customer": f"C{rng.randint(10000, 99999)}"}
     content |= {"orderId": order} if payload == "malformed" else {"order": order}
-    return dump(content), attributes
+    return dump(content) + (OVERSIZED if payload == "oversized" else b""), attributes
 
 
 def receipt_data(order: str, batch: str, state: str, lines: int) -> tuple[bytes, dict[str, str]]:

@@ -6,7 +6,7 @@ import random
 from datetime import UTC, datetime
 from typing import Any
 
-from diagnostics.lab.applications.messages import dump
+from diagnostics.lab.applications.messages import OVERSIZED, dump
 from diagnostics.lab.applications.predictions.names import game_of
 
 
@@ -37,7 +37,7 @@ def request_data(
     if payload == "malformed":
         content["player"] = content.pop("player_lookup")
         del content["game_id"]
-    return dump(content)
+    return dump(content) + (OVERSIZED if payload == "oversized" else b"")
 
 
 def completion_data(
