@@ -181,7 +181,7 @@ class Cause:
 
     code: str
     family: str
-    """publish, routing, subscription, auth, capacity, worker, deadline, dead_letter, completion, state, quota, drift, artefact"""
+    """publish, routing, subscription, auth, capacity, worker, deadline, dead_letter, completion, state, quota, drift, outcome, artefact"""
     title: str
     says: str
     """One clause: what is going on. {name} stands for a number or word of the findings it rests on."""
@@ -211,6 +211,8 @@ class Cause:
     benign: bool = False
     never_blocks: bool = False
     """It can worsen or wait, but not hold a batch by itself."""
+    outlasts: bool = False
+    """It is about what a closed batch left behind: that the batch is over does not free it."""
     refines: str = ""
     """Code of the more general cause of which it is a special case, with a remedy of its own: who accepts or expects that one accepts
     or expects this one, too."""

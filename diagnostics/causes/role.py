@@ -31,7 +31,7 @@ def _role(share: Share, stakes: Stakes) -> Role:
     cause = share.match.cause
     if cause.benign:
         return Role.BENIGN
-    if stakes.over or not stakes.seen:
+    if (stakes.over and not cause.outlasts) or not stakes.seen:
         return Role.LATENT
     number = held(share)
     if _holds(share) and not cause.never_blocks and (number == 0 or number > stakes.forgiven):

@@ -29,6 +29,7 @@ from diagnostics.cli import (
     init,
     lab,
     lint,
+    outcome,
     parts,
     postmortem,
     probe,
@@ -58,6 +59,7 @@ app.command("batch")(batch.batch)
 app.command("batches")(batches.batches)
 for _name, _part in parts.COMMANDS.items():
     app.command(_name)(_part)
+app.command("outcome")(outcome.outcome)
 app.command("health", cls=health.Health)(health.health)
 app.command("watch")(watch.watch)
 app.command("lint")(lint.lint)

@@ -212,6 +212,19 @@ class Suspect(Struct, frozen=True, kw_only=True):
     """Seconds before the cause began; None: when that was is not known."""
 
 
+class DayOfResults(Struct, frozen=True, kw_only=True):
+    """One date of the results table."""
+
+    day: date
+    rows: int
+    active: int
+    """Rows that are in force."""
+    versions: tuple[str, ...] = ()
+    """Of the models that made them, the most rows first."""
+    files: tuple[str, ...] = ()
+    """Likewise their files."""
+
+
 class Concluded(Struct, frozen=True, kw_only=True):
     """What an earlier version made of the same evidence."""
 
@@ -263,3 +276,5 @@ class Diagnosis(Struct, frozen=True, kw_only=True):
     """Of a health check: its three claims."""
     suspects: tuple[Suspect, ...] = ()
     """Changes that may have brought a cause about, the best fit first."""
+    results: tuple[DayOfResults, ...] = ()
+    """Of `outcome`: the results by date, those without a row, too."""

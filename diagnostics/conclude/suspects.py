@@ -53,6 +53,7 @@ ABOUT: dict[str, tuple[str, ...]] = {
     "completion": (PUBLISHER, TOPIC),
     "state": (PUBLISHER,),
     "drift": (SERVICE,),
+    "outcome": (SERVICE, PUBLISHER),
 }
 """Family of causes to what they are about, on their leg. What is in no row (quota, artefact) no change brings about."""
 

@@ -71,6 +71,7 @@ _READS: tuple[tuple[str, ...], ...] = tuple(
         "pubsub-diag cold-start",
         "pubsub-diag delivery",
         "pubsub-diag lint",
+        "pubsub-diag outcome",
         "pubsub-diag probe status",
         "pubsub-diag published",
         "pubsub-diag push-auth",
@@ -95,6 +96,7 @@ _WHOLE = frozenset(
         "gcloud compute instances set-service-account VM --scopes=cloud-platform",
         "unset GOOGLE_APPLICATION_CREDENTIALS",
         "pip install 'pubsub-diag[firestore]'",
+        "pip install 'pubsub-diag[outcome]'",
         "pubsub-diag probe run --dry-run",
     )
 )
@@ -117,6 +119,7 @@ ADVICE = (
     "add batch_state to the profile",
     "add it to the profile",
     "add markers to the profile",
+    "add [results] to the profile",
     "ask again in a minute",
     "ask again with --timeout {name}",
     "ask again; on a machine that is not Google's: NO_GCE_CHECK=true",
@@ -128,8 +131,12 @@ ADVICE = (
     "ask for roles/run.invoker on the service of the coordinator",
     "ask for roles/serviceusage.serviceUsageConsumer on {name}; or name a project that may be used: "
     "gcloud auth application-default set-quota-project PROJECT",
+    "ask for fewer dates, or allow more with --max-bytes",
+    "ask for fewer dates with --since and --until",
     "ask from inside the perimeter, or show its administrator the identifier that Google names",
     "ask who runs the status endpoint to let this login in, or set auth and audience in [batch_state]",
+    "correct table under [results] in the profile",
+    "name the dates: pubsub-diag outcome --since DATE --until DATE",
     "check https_proxy and no_proxy",
     "check the network",
     "check the network, and https_proxy if there is a proxy",

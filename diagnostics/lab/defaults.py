@@ -93,7 +93,7 @@ PREDICTIONS = Shape(
             "GCP_PROJECT_ID": "nba-props-platform",
             "PUBSUB_READY_TOPIC": "prediction-ready-prod",
             "PREDICTIONS_TABLE": "nba_predictions.player_prop_predictions",
-            "CATBOOST_V9_MODEL_PATH": "gs://nba-props-platform-models/catboost/v9/catboost_v9_33features.cbm",
+            "CATBOOST_V9_MODEL_PATH": "gs://nba-props-platform-models/catboost/v9/catboost_v9_33features_20260201_011018.cbm",
             "CATBOOST_VERSION": "v9",
         },
     ),

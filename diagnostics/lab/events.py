@@ -73,6 +73,8 @@ class StartBatch(Event, frozen=True, kw_only=True):
     """What the coordinator finds that ends the start before a batch exists."""
     loading: Duration = ""
     """How long loading takes; default: what is normal for the pipeline."""
+    same_items: bool = False
+    """The items of earlier batches of that date come again, before others (predictions)."""
     caller: Literal["scheduler", "person"] = "scheduler"
     no_token: bool = False
     body: dict[str, Any] = {}

@@ -223,6 +223,22 @@ class Document:
 
 
 @dataclass
+class Table:
+    """A table of BigQuery, in the lab's project and region."""
+
+    name: str
+    """DATASET.TABLE"""
+    columns: dict[str, str]
+    """Name to type, as the API writes it."""
+    partition: str = ""
+    """The DATE column by which it is partitioned, day by day; empty: it is not."""
+    filter_required: bool = False
+    """Whether a query has to name partitions."""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    """Values by column: dates as 2026-02-08, times as seconds since the epoch; None is NULL."""
+
+
+@dataclass
 class World:
     """All that exists in the lab's project, and in its neighbours. Names are short ones, of which there is no second in the lab."""
 
@@ -241,6 +257,10 @@ class World:
     """Custom roles by full name."""
     documents: Callable[[], dict[str, Document]] = dict
     """What the programs keep in Firestore, by path: collection/id."""
+    tables: dict[str, Table] = field(default_factory=dict)
+    """By DATASET.TABLE."""
+    staged: dict[str, dict[tuple[str, str], dict[str, Any]]] = field(default_factory=dict)
+    """Rows that workers wrote and nobody has merged yet: by batch, then by item and system."""
     denied: list[DenyPolicy] = field(default_factory=list)
     """What is taken from whom, whatever is granted."""
     tags: dict[str, str] = field(default_factory=dict)

@@ -50,6 +50,15 @@ class ServiceSpec(Event, frozen=True, kw_only=True):
     service: ServiceChanges = field(default_factory=ServiceChanges)
 
 
+class TableSpec(Event, frozen=True, kw_only=True):
+    """One table's differences from what the programs write to."""
+
+    missing: bool = False
+    """It does not exist: what is written to it is lost."""
+    lacks: tuple[str, ...] = ()
+    """Columns that it has not."""
+
+
 class NeighbourSpec(Event, frozen=True, kw_only=True):
     """Another project, in which parts of the pipeline are. What the pipeline needs across projects is granted."""
 
@@ -79,6 +88,8 @@ class PipelineSpec(Event, frozen=True, kw_only=True):
     """Deny policies."""
     tags: dict[str, str] = {}
     """Tags of the project, by key with its owner ("77/env"): deny policies ask for them."""
+    tables: dict[str, TableSpec] = {}
+    """Tables by DATASET.TABLE."""
     balancers: tuple[NewBalancer, ...] = ()
     """Load balancers before services."""
     groups: dict[str, tuple[str, ...]] = {}

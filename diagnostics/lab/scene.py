@@ -6,13 +6,14 @@ import random
 
 from msgspec import UNSET
 
+from diagnostics.lab.applications.predictions import results
 from diagnostics.lab.cast import Cast, find, full_role
 from diagnostics.lab.changes import deny, give, take_away
 from diagnostics.lab.defaults import healthy
 from diagnostics.lab.filters import compile_filter
 from diagnostics.lab.model import Balancer, Policy, Role, Topic, World
 from diagnostics.lab.neighbours import settle
-from diagnostics.lab.scenario import LegSpec, PipelineSpec, ServiceSpec
+from diagnostics.lab.scenario import LegSpec, PipelineSpec, ServiceSpec, TableSpec
 from diagnostics.lab.settings import (
     change_revision,
     change_role,
@@ -26,6 +27,10 @@ from diagnostics.lab.settings import (
 def set_scene(spec: PipelineSpec, rng: random.Random, since: float) -> tuple[World, Cast]:
     """World and names at the moment `since`. Raises UnknownName, and ValueError for what Google would refuse."""
     world, cast = healthy(spec.dialect, rng, since)
+    if spec.dialect == "predictions":
+        world.tables = results.tables()
+    for name, changes in spec.tables.items():
+        change_table(world, name, changes)
     _service(world, cast, cast.coordinator, spec.coordinator)
     _service(world, cast, cast.worker, spec.worker)
     for new in spec.topics:
@@ -61,6 +66,17 @@ def _service(world: World, cast: Cast, name: str, spec: ServiceSpec) -> None:
     change_service(service, spec.service)
     for revision in service.revisions:
         change_revision(cast, revision, spec.revision)
+
+
+def change_table(world: World, name: str, spec: TableSpec) -> None:
+    """Raises UnknownName, and ValueError for a column that it has not."""
+    table = find(world.tables, "table", name)
+    if spec.missing:
+        del world.tables[name]
+        return
+    if unknown := set(spec.lacks) - set(table.columns):
+        raise ValueError(f"{name} has no column {min(unknown)}")
+    table.columns = {column: kind for column, kind in table.columns.items() if column not in spec.lacks}
 
 
 def _leg(world: World, cast: Cast, name: str, spec: LegSpec) -> None:

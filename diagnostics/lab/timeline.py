@@ -132,6 +132,7 @@ class Timeline:
             payloads=dict(event.payloads),
             scripted=tuple((one.items, _scripted(one)) for one in event.outcomes),
             refusal=event.refusal,
+            same_items=event.same_items,
             loading_s=seconds(event.loading) if event.loading else None,
         )
         stage.pair.coordinator.plan(plan_id, plan)

@@ -168,6 +168,54 @@ class Closing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Age at which it is closed whatever is missing; None: never."""
 
 
+class TableProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of BigQuery with rows by date. Columns are named as the table has them."""
+
+    table: str
+    """DATASET.TABLE, in full PROJECT.DATASET.TABLE."""
+    date: str
+    """The date that a row is about: a DATE, DATETIME, TIMESTAMP or, written 2026-02-08, a STRING. The table is best partitioned by it."""
+    only: dict[str, str | int | bool] = {}
+    """Rows that count: column to value. A table with the rows of several systems is read one system at a time."""
+
+
+class DownstreamProfile(TableProfile, frozen=True, kw_only=True):
+    """A table that is made of the results once they are there."""
+
+    within_s: float = 6 * 3600.0
+    """How long after the newest result of a date it has to have rows for it, in seconds."""
+    makes: str = ""
+    """What makes them, for people: a command of yours, in which {date} stands for the date. It is printed, never run."""
+
+
+class ResultsProfile(TableProfile, frozen=True, kw_only=True):
+    """Where the pipeline's results are, and what their columns mean. What is not named is not looked at."""
+
+    item: str = ""
+    """The item that a row is about, by the name that log lines and messages use."""
+    active: str = ""
+    """BOOL: whether the row is in force; empty: every row is."""
+    superseded: str = ""
+    """BOOL: whether another row took its place."""
+    written: str = ""
+    """TIMESTAMP: when the row was last written."""
+    version: str = ""
+    """Version of the model that made the row."""
+    file: str = ""
+    """Its file, as a name, a path or gs://BUCKET/PATH."""
+    names_model: str = ""
+    """Python regular expression that a version has to match whole to name one model: a constant names none."""
+    varies: tuple[str, ...] = ()
+    """Columns in which one value does not fill nearly all active rows of a date."""
+    downstream: DownstreamProfile | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that are read."""
+        named = (self.date, self.item, self.active, self.superseded, self.written, self.version, self.file)
+        return tuple(dict.fromkeys((*filter(None, named), *self.only, *self.varies)))
+
+
 class Accepted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A finding or cause that is known and accepted for a while: it is listed apart and does not count."""
 
@@ -208,6 +256,7 @@ class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Reasons that make an empty batch right by design, as substrings of the EMPTY or REFUSED marker's reason; and the names
     under which a GATE marker counts what is rightly kept back. Where a gate counts reasons, all that it kept back must be listed."""
     markers: tuple[Marker, ...] = ()
+    results: ResultsProfile | None = None
     log_views: tuple[str, ...] = ()
     """Where the services' logs are, by resource name, if not in their projects: projects/P/locations/L/buckets/B/views/V, or projects/P
     for a project to which logs are routed. All of them are read."""
@@ -290,6 +339,8 @@ def check(profile: PipelineProfile, where: str) -> PipelineProfile:
             re.compile(marker.pattern)
         except re.error as error:
             raise ProfileError(f"{key}.pattern: expected a Python regular expression: {error}") from error
+    if profile.results is not None and (wrong := next(_wrong_results(profile.results), "")):
+        raise ProfileError(f"{where}: results.{wrong}")
     for number, pattern in enumerate(profile.redact.patterns):
         key = f"{where}: redact.patterns[{number}]"
         try:
@@ -299,6 +350,34 @@ def check(profile: PipelineProfile, where: str) -> PipelineProfile:
         if matches_nothing:
             raise ProfileError(f"{key}: it matches where there is nothing, so it would match everywhere")
     return profile
+
+
+TABLE = re.compile(r"(?:(?P<project>[a-z][a-z0-9.:-]*)\.)?(?P<dataset>\w+)\.(?P<table>[\w-]+)", re.ASCII)
+
+
+def full_table(profile: PipelineProfile, table: TableProfile) -> str:
+    """PROJECT.DATASET.TABLE"""
+    return table.table if table.table.count(".") > 1 else f"{profile.project}.{table.table}"
+
+
+_COLUMN = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+
+def _wrong_results(results: ResultsProfile) -> Iterator[str]:
+    """What of it cannot be meant: the key and what was expected."""
+    for key, table in (("", results), ("downstream.", results.downstream)):
+        if table is None:
+            continue
+        if not TABLE.fullmatch(table.table):
+            yield f'{key}table: expected DATASET.TABLE or PROJECT.DATASET.TABLE, got "{table.table}"'
+        columns = results.columns if table is results else (table.date, *table.only)
+        for column in columns:
+            if not _COLUMN.fullmatch(column):
+                yield f'{key or ""}columns: expected the name of a column, got "{column}"'
+    try:
+        re.compile(results.names_model)
+    except re.error as error:
+        yield f"names_model: expected a Python regular expression: {error}"
 
 
 def check_states(profile: PipelineProfile, where: str) -> PipelineProfile:

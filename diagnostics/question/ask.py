@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 from msgspec import Struct
 
@@ -60,6 +60,11 @@ class Ask(Struct, frozen=True, kw_only=True):
     require: tuple[str, ...] = ("config", "path")
     """Health check only: levels whose unknowns count; and SHOWN."""
 
+    days: tuple[date, date] | None = None
+    """Results only: first and last date; None: those of the batch, or of lately."""
+    max_bytes: int | None = None
+    """Results only: how much one query may read at most; None: what is usual."""
+
     def end(self, now: datetime) -> datetime:
         """End of all windows."""
         return now if self.until is None else min(self.until, now)
@@ -70,7 +75,10 @@ class Ask(Struct, frozen=True, kw_only=True):
 
     def begin(self, now: datetime) -> datetime:
         """Begin of the look-back, which always holds the minute-resolution window."""
-        begin = self.end(now) - min(self.lookback, LONGEST_LOOKBACK)
+        lookback = self.lookback
+        if self.days is not None:
+            lookback = max(lookback, now - datetime.combine(self.days[0], time(), now.tzinfo) + timedelta(days=1))
+        begin = self.end(now) - min(lookback, LONGEST_LOOKBACK)
         return begin if self.since is None else min(begin, self.since)
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from diagnostics.evidence import model as seen
 from diagnostics.evidence.model import Evidence, Leg, SubscriptionConfig
 from diagnostics.evidence.unseen import NotSeen
-from diagnostics.pipeline.profile import Auth, BatchStateProfile, PipelineProfile, StateKind
+from diagnostics.pipeline.profile import Auth, BatchStateProfile, PipelineProfile, StateKind, full_table
 from diagnostics.question.ask import Ask
 from diagnostics.sources import given
 from diagnostics.sources.collect import requirements
@@ -38,6 +38,8 @@ COORDINATOR = "coordinator"
 """The service that is asked for batch state."""
 HOME = "home"
 """The project of a service, where that is another than the pipeline's: its logs and metrics are there."""
+TABLE = "table"
+"""The project whose tables hold results."""
 DATABASE = "database"
 """The project whose Firestore holds batch state."""
 
@@ -78,6 +80,8 @@ NEEDS: dict[type[Evidence], tuple[tuple[str, str], ...]] = {
     ),
     seen.BatchStatus: ((COORDINATOR, rpcs.GET_SERVICE.permission), (COORDINATOR, "run.routes.invoke")),
     seen.OpenBatches: (),
+    seen.ResultRows: (),
+    seen.DownstreamRows: (),
     seen.LiveHealth: ((ACCOUNT, rpcs.ID_TOKEN.permission),),
     seen.LiveStart: ((ACCOUNT, rpcs.ID_TOKEN.permission),),
 }
@@ -89,10 +93,23 @@ def needs(kind: type, pipeline: PipelineProfile | None) -> tuple[tuple[str, str]
     if kind is seen.OpenBatches and pipeline is not None:
         kept = any(state.kind is StateKind.FIRESTORE for state in pipeline.batch_states)
         return ((DATABASE, rpcs.LIST_DOCUMENTS.permission),) if kept else ()
+    if kind in (seen.ResultRows, seen.DownstreamRows) and pipeline is not None:
+        return _of_table(kind, pipeline)
     if kind is not seen.BatchStatus or pipeline is None:
         return NEEDS.get(kind, ())
     found = (need for state in pipeline.batch_states for need in _of_state(state))
     return tuple(dict.fromkeys(found))
+
+
+def _of_table(kind: type, pipeline: PipelineProfile) -> tuple[tuple[str, str], ...]:
+    """Who asks pays in the pipeline's project, and reads where the table is; of which dates a batch is, its lines tell."""
+    results = pipeline.results
+    table = results if kind is seen.ResultRows or results is None else results.downstream
+    if table is None:
+        return ()
+    lines = NEEDS[seen.BatchMarks]
+    reads = ((TABLE, rpcs.GET_TABLE.permission), (TABLE, "bigquery.tables.getData"))
+    return ((PROJECT, rpcs.QUERY.permission), *reads, *lines)
 
 
 def _of_state(state: BatchStateProfile) -> tuple[tuple[str, str], ...]:
@@ -113,6 +130,7 @@ _TEST = {
     PROJECT: rpcs.TEST_PROJECT,
     HOME: rpcs.TEST_PROJECT,
     DATABASE: rpcs.TEST_PROJECT,
+    TABLE: rpcs.TEST_PROJECT,
 }
 
 
@@ -288,6 +306,9 @@ def _places(session: Session, pipeline: PipelineProfile) -> list[Callable[[], li
         for state in pipeline.batch_states
         if state.kind is StateKind.FIRESTORE
     ]
+    tables = (pipeline.results, pipeline.results.downstream) if pipeline.results else ()
+    homes = {full_table(pipeline, table).partition(".")[0] for table in tables if table}
+    projects += [_Place(TABLE, f"projects/{home}") for home in sorted(homes)]
     return [lambda: projects] + [partial(_of_leg, session, pipeline, leg) for leg in legs]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.model import Cause
@@ -12,7 +13,7 @@ from diagnostics.conclude import levels as health
 from diagnostics.conclude import say
 from diagnostics.conclude.accepted import sift
 from diagnostics.conclude.cleared import ruled_out
-from diagnostics.conclude.diagnosis import Batch, Call, Diagnosis, Header, Window
+from diagnostics.conclude.diagnosis import Batch, Call, DayOfResults, Diagnosis, Header, Window
 from diagnostics.conclude.offers import Offers
 from diagnostics.conclude.standing import EXITS, finishes_alone, forecast, lost_once, state_of, status_of, stopped_at
 from diagnostics.conclude.suspects import suspects
@@ -31,8 +32,10 @@ from diagnostics.evidence.model import (
     PublishCounts,
     PushCounts,
     RequestLog,
+    ResultRows,
     StartCalls,
     SubscriptionConfig,
+    seen,
 )
 from diagnostics.evidence.younger import younger
 from diagnostics.pipeline.profile import PipelineProfile
@@ -54,6 +57,7 @@ from diagnostics.steps.limits.addressing import addressing, route, sign_in, topi
 from diagnostics.steps.limits.addressing import dead_letter as dead_letter_setup
 from diagnostics.steps.limits.capacity import capacity
 from diagnostics.steps.limits.upkeep import orphans, upkeep
+from diagnostics.steps.outcome import outcome
 from diagnostics.steps.peeked import peeked
 from diagnostics.steps.processed import processed
 from diagnostics.steps.progress import progress
@@ -139,6 +143,8 @@ COMMANDS["health"] = (
 
 COMMANDS["watch"] = (requested, created, progress)
 
+COMMANDS["outcome"] = (outcome,)
+
 ACROSS_DEPLOY = (settled, since_deploy)
 """Steps that look at both sides of a deploy; all others then see only traffic that is younger."""
 
@@ -160,8 +166,11 @@ LEDGER_READS: set[type[Evidence]] = {
 WITHOUT_BATCH = frozenset({"lint", "health"})
 """Commands that ask about no batch: of what the ledger is built from, they read what their steps name."""
 
+OF_LINES = frozenset({"watch", "outcome"})
+"""Commands whose ledger is built from lines and batch state alone."""
+
 WATCHED: set[type[Evidence]] = {BatchMarks, ItemMarks, StartCalls, BatchStatus}
-"""What the ledger of `watch` is built from: it looks again and again, and log reads are scarce."""
+"""What that is: `watch` looks again and again, and log reads are scarce; `outcome` asks what came of it, not how it went."""
 
 
 HANDED_IN: set[type[Evidence]] = {Probed}
@@ -170,7 +179,7 @@ HANDED_IN: set[type[Evidence]] = {Probed}
 
 def kinds_for(command: str) -> set[type[Evidence]]:
     """The evidence that a command's steps and the ledger read."""
-    reads = set() if command in WITHOUT_BATCH else WATCHED if command == "watch" else LEDGER_READS
+    reads = set() if command in WITHOUT_BATCH else WATCHED if command in OF_LINES else LEDGER_READS
     return run.kinds(COMMANDS[command]) - HANDED_IN | reads
 
 
@@ -245,6 +254,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
         sources=teller.sources(),
         suppressed=sifted.suppressed,
         suspects=suspects(evidence, profile, ledger, verdict),
+        results=_results(evidence) if command == "outcome" else (),
         levels=levels,
     )
 
@@ -258,6 +268,24 @@ def _said(case: Case, ledger: Ledger, legs: Sequence[Leg]) -> run.Outcome:
     young = younger(evidence, case.ask.deploy.at)
     rest = run.run([s for s in steps if s not in ACROSS_DEPLOY], young, ledger, case.profile, legs, case.ask)
     return run.Outcome(across.findings + rest.findings, across.rows + rest.rows)
+
+
+def _results(evidence: EvidenceSet) -> tuple[DayOfResults, ...]:
+    """The results table as a table, with the dates that have no row."""
+    found = seen(evidence.get(ResultRows))
+    if found is None:
+        return ()
+    days = (found.since + timedelta(days=n) for n in range((found.until - found.since).days + 1))
+    return tuple(
+        DayOfResults(
+            day=day,
+            rows=(of := found.of(day)).rows,
+            active=of.active,
+            versions=tuple(dict.fromkeys(m.version for m in of.made if m.version)),
+            files=tuple(dict.fromkeys(m.file for m in of.made if m.file)),
+        )
+        for day in days
+    )
 
 
 def _batch(ledger: Ledger) -> Batch | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,10 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """health: judge what came of the newest deploy."""
     require: tuple[str, ...] = ("config", "path")
     """health: levels whose unknowns count."""
+    days: tuple[date, date] | None = None
+    """outcome: first and last date."""
+    max_bytes: int | None = None
+    """outcome: how much a query may read."""
     subscription_alone: bool = False
     """Ask with no profile but the name of the request subscription."""
     batch_state: tuple[BatchStateProfile, ...] | None = None

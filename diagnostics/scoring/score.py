@@ -256,6 +256,8 @@ def _ask(world: World, asked: Asked, now: datetime) -> Ask:
         live=asked.live,
         deploy=Deploy() if asked.since_deploy else None,
         require=asked.require,
+        days=asked.days,
+        max_bytes=asked.max_bytes,
     )
 
 

@@ -19,7 +19,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-PROGRAMS = ("pubsub-diag", "gcloud", "curl", "pip", "export", "unset", "sudo")
+PROGRAMS = ("pubsub-diag", "gcloud", "bq", "curl", "pip", "export", "unset", "sudo")
 """First words of the commands that are printed; advice in prose begins with none of them."""
 LONGEST = 1000
 """Letters of a name that is typed; Google's names and ids are shorter by far."""

@@ -25,6 +25,7 @@ from diagnostics.sources import (
 )
 from diagnostics.sources.past import history, rewind, rewind_service
 from diagnostics.sources.past.rewind import as_of
+from diagnostics.sources.results import rows
 
 PROVIDERS: tuple[Any, ...] = (
     # where things are
@@ -78,6 +79,9 @@ PROVIDERS: tuple[Any, ...] = (
     request_log.platform_lines,
     balancer_log.balancer_log,
     audit.change_log,
+    # what came of it
+    rows.result_rows,
+    rows.downstream_rows,
     # what the services say
     batch_state.batch_status,
     batch_state.open_batches,

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from diagnostics.evidence.model import By
 
+_UNITS = ("KiB", "MiB", "GiB", "TiB")
 HANDS = {
     By.FRONT_END: "Google's front end",
     By.CLOUD_RUN: "Cloud Run",
@@ -90,6 +91,14 @@ def names(items: Iterable[str], most: int = 3) -> str:
 def clip(text: str, most: int = 90) -> str:
     """At most so many characters, cut at a word."""
     return text if len(text) <= most else text[:most].rsplit(" ", 1)[0] + " …"
+
+
+def size(amount: int) -> str:
+    """900 bytes, 24.0 KiB, 3.2 GiB."""
+    if amount < 1024:
+        return f"{amount} bytes"
+    power = min((amount.bit_length() - 1) // 10, len(_UNITS))
+    return f"{amount / 1024**power:.1f} {_UNITS[power - 1]}"
 
 
 def short(resource: str) -> str:

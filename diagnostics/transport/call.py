@@ -276,8 +276,9 @@ DENIALS = (
     "User not authorized to perform this action",
     "The caller does not have permission",
     "Permission denied for all log views",
+    "Access Denied: ",
 )
-"""How Pub/Sub, IAM and Logging say that a permission is missing, and no reason with it."""
+"""How Pub/Sub, IAM, Logging and BigQuery say that a permission is missing, and no reason with it."""
 
 
 def _lacking(permission: str, text: str, rpc: Rpc) -> NotSeen:
@@ -307,8 +308,11 @@ def _wider(login: Login) -> str:
 
 def _named_permission(text: str) -> str:
     """The permission that a sentence says is denied."""
-    found = re.search(r"[Pp]ermission '?([a-z][\w-]*\.[\w.]+\.\w+)'? (?:is |was )?denied", text)
-    return found.group(1) if found else ""
+    name = r"([a-z][\w-]*\.[\w.]+\.\w+)"
+    for sentence in (rf"[Pp]ermission '?{name}'? (?:is |was )?denied", rf"does not have {name} (?:permission|access)"):
+        if found := re.search(sentence, text):
+            return found[1]
+    return "bigquery.tables.getData" if "does not have permission to query table" in text else ""
 
 
 def _reason(error: Any) -> str:

@@ -27,6 +27,9 @@ CLIENTS: dict[str, tuple[str, str]] = {
 }
 """Our name of a client to its module and class. That of Firestore comes with the extra `firestore`."""
 
+CONNECTED: dict[str, str] = {"tables": "diagnostics.transport.tables"}
+"""Likewise of those that are no clients of gRPC: the module whose `connect` makes it. They come with the extra `outcome`."""
+
 OVERRIDES = "CLOUDSDK_API_ENDPOINT_OVERRIDES_"
 """Begin of the variables in which gcloud takes the endpoint of an API: of a region, or of Private Service Connect."""
 _OVERRIDDEN = {
@@ -71,13 +74,18 @@ class Clients:
     """The clients of one run: one credentials object, in the lab one channel. Safe to use from many threads."""
 
     def __init__(
-        self, credentials: Any, lab: str = "", payer: str = "", endpoints: Mapping[str, str] | None = None
+        self,
+        credentials: Any,
+        lab: str = "",
+        payer: str = "",
+        endpoints: Mapping[str, str] | None = None,
+        lab_http: str = "",
     ) -> None:
-        """`payer`: the project that calls may be counted against, where Google wants one named; empty: none. `endpoints`: client to
-        the host that it asks instead of its own."""
+        """`lab`: host and port of its gRPC port, `lab_http` of its HTTP port. `payer`: the project that calls may be counted against,
+        where Google wants one named; empty: none. `endpoints`: client to the host that it asks instead of its own."""
         self._credentials = credentials
         self.endpoints = endpoints or {}
-        self._lab = lab
+        self._lab, self._lab_http = lab, lab_http
         self._payer = payer
         self._paid: dict[str, bool] = {}
         """Clients that were told to count against the payer, and whether they may."""
@@ -85,7 +93,7 @@ class Clients:
         """How often the login was asked for a new token."""
         self._channel: Any = None
         self._made: dict[str, Any] = {}
-        self._locks = {name: threading.Lock() for name in ("channel", "login", *CLIENTS)}
+        self._locks = {name: threading.Lock() for name in ("channel", "login", *CLIENTS, *CONNECTED)}
 
     def get(self, name: str) -> Any:
         """The client of this name; the first caller makes it, the others wait for it."""
@@ -132,6 +140,11 @@ class Clients:
             return True
 
     def _make(self, name: str) -> Any:
+        if name in CONNECTED:
+            credentials = self._credentials
+            if self._paid.get(name):
+                credentials = credentials.with_quota_project(self._payer)
+            return load(CONNECTED[name]).connect(load, credentials, self._lab_http)
         module, class_name = CLIENTS[name]
         client = getattr(load(module), class_name)
         info = load("google.api_core.gapic_v1.client_info").ClientInfo(user_agent=OUR_USER_AGENT)

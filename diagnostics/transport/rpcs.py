@@ -25,6 +25,7 @@ class Rpc(NamedTuple):
             "projects": "resourcemanager",
             "folders": "resourcemanager",
             "organizations": "resourcemanager",
+            "tables": "bigquery",
         }
         return f"{service.get(self.client, self.client)}.{self.method}"
 
@@ -48,6 +49,7 @@ APIS = {
     "firestore": "firestore.googleapis.com",
     "folders": "cloudresourcemanager.googleapis.com",
     "organizations": "cloudresourcemanager.googleapis.com",
+    "tables": "bigquery.googleapis.com",
 }
 
 GET_SUBSCRIPTION = Rpc("subscriber", "get_subscription", "pubsub.subscriptions.get")
@@ -75,6 +77,9 @@ LIST_DESCRIPTORS = Rpc("metrics", "list_metric_descriptors", "monitoring.metricD
 LOG_ENTRIES = Rpc("logs", "list_log_entries", "logging.logEntries.list")
 GET_DOCUMENT = Rpc("firestore", "get_document", "datastore.entities.get")
 LIST_DOCUMENTS = Rpc("firestore", "list_documents", "datastore.entities.list")
+GET_TABLE = Rpc("tables", "get_table", "bigquery.tables.get")
+ESTIMATE = Rpc("tables", "estimate", "bigquery.jobs.create")
+QUERY = Rpc("tables", "query", "bigquery.jobs.create")
 ID_TOKEN = Rpc("tokens", "generate_id_token", "iam.serviceAccounts.getOpenIdToken")
 
 TEST_TOPIC = Rpc("publisher", "test_iam_permissions", "")

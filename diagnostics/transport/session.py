@@ -106,7 +106,9 @@ class Session:
         self.lab = lab
         self.ignored = ignored
         """Variables of the environment that would have led Google's libraries to an emulator, and do not."""
-        self.clients = clients or Clients(signed_in.credentials, lab.grpc if lab else "")
+        self.clients = clients or Clients(
+            signed_in.credentials, lab.grpc if lab else "", lab_http=lab.http if lab else ""
+        )
         self.witness = witness or Witness()
         """Who sees every call."""
         self.log_reads = log_reads or LogReads(lab.log_reads if lab else PER_MINUTE)

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from tabulate import tabulate
 
+from diagnostics.lab.servers import bigquery
 from diagnostics.lab.servers.faults import HTTP
 from diagnostics.lab.servers.front import METHODS
 from tests.faults.commands import COMMANDS, Command
@@ -35,7 +36,7 @@ WHOLE_S, QUICK_S, WAITING_S = 60.0, 10.0, 3.0
 AT_ONCE = 3
 """Commands under way at once in one job: most of their time they wait."""
 TRIES = 3
-ALL_RPCS = (*(method.name for method in METHODS), HTTP)
+ALL_RPCS = (*(method.name for method in METHODS), *bigquery.SERVED, HTTP)
 
 
 class Case(NamedTuple):

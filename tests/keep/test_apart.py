@@ -164,13 +164,13 @@ def test_it_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 def test_a_command_of_a_newer_version_can_be_looked_at_and_asked_something_else(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "outcome.gz"
-    file.write_bytes(packed(NIGHT | {"command": "outcome", "made_by": NEWER}))
-    with pytest.raises(BundleError, match="does not draw conclusions for: outcome"):
+    file = tmp_path / "divination.gz"
+    file.write_bytes(packed(NIGHT | {"command": "divination", "made_by": NEWER}))
+    with pytest.raises(BundleError, match="does not draw conclusions for: divination"):
         replay(parse(file.read_bytes()))
     assert main.run(["bundle", "show", str(file)]) == 0
     assert main.run(["bundle", "verify", str(file)]) == 1
-    assert "draws no conclusions for outcome" in capsys.readouterr().out
+    assert "draws no conclusions for divination" in capsys.readouterr().out
     assert main.run(["batch", "-q", "--from", str(file)]) == 2
 
 

@@ -228,6 +228,7 @@ QUOTED_THOUGH_OURS = (
     "gcloud services enable {api} --project={project}",
     "gcloud auth application-default set-quota-project {project}",
     "gcloud billing projects link {project} --billing-account=ACCOUNT",
+    "bq --project_id={project} --location={location} query --nouse_legacy_sql --max_rows=20000 {sql}",
 )
 """What goes to an address, takes a variable or changes something that the bundle would name."""
 _KEPT_BY = ("sources/**/*.py", "transport/*.py", "probe/run.py")

@@ -167,6 +167,12 @@ MECHANISMS: dict[str, Mechanism] = {
     "worker-skips-everything": Mechanism(holds_nothing=True),
     "done-without-results": Mechanism(holds_nothing=True),
     "newest-build-not-served": Mechanism(holds_nothing=True),
+    "results-missing": Mechanism(holds_nothing=True),
+    "results-of-an-unnamed-model": Mechanism(holds_nothing=True),
+    "results-for-training-dates": Mechanism(holds_nothing=True),
+    "one-value-in-all-results": Mechanism(holds_nothing=True),
+    "superseded-results-in-force": Mechanism(holds_nothing=True),
+    "downstream-not-made": Mechanism(holds_nothing=True),
 }
 
 FINDINGS: dict[str, Mechanism] = {

@@ -42,7 +42,14 @@ def test_both_files_agree() -> None:
 def test_all_that_the_project_names_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = {
-        LOCKS[0]: [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["firestore"]],
+        LOCKS[0]: [
+            *project["project"]["dependencies"],
+            *(
+                named
+                for extra in ("firestore", "outcome", "lab")
+                for named in project["project"]["optional-dependencies"][extra]
+            ),
+        ],
         LOCKS[1]: project["dependency-groups"]["dev"],
     }
     for lock, requirements in wanted.items():

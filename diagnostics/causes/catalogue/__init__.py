@@ -8,6 +8,7 @@ from diagnostics.causes.catalogue import (
     dead_letter,
     deadline,
     drift,
+    outcome,
     publish,
     quota,
     routing,
@@ -30,6 +31,7 @@ CATALOGUE: tuple[Cause, ...] = (
     *dead_letter.CAUSES,
     *completion.CAUSES,
     *drift.CAUSES,
+    *outcome.CAUSES,
     *artefact.CAUSES,
 )
 

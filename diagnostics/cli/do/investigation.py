@@ -39,7 +39,15 @@ def answer(question: Question, asked: Asked, form: Form = Form.ANSWER) -> int:
     session, profile = opening.opened(asked)  # after the probe, so that its time is not that of the reading
     begin, end = times.window(since, until, session.now)
     output.tell(f"reading {profile.project}, at most {asked.timeout:g} s", asked.quiet)
-    ask = Ask(batch=question.batch or "", since=begin, until=end, expect=question.expect, live=question.live)
+    ask = Ask(
+        batch=question.batch or "",
+        since=begin,
+        until=end,
+        expect=question.expect,
+        live=question.live,
+        days=question.days(session.now) if question.days else None,
+        max_bytes=question.max_bytes,
+    )
     if question.live and not ask.past(session.now):
         output.tell(f"calling the services' health paths as pubsub-diag/{__version__}", asked.quiet)
     legs = (Leg(question.leg),) if question.leg else None

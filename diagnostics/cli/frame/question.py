@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import date, datetime
 from typing import NamedTuple
 
 
@@ -14,3 +16,6 @@ class Question(NamedTuple):
     probe: bool = False
     """Whether to look at the messages themselves; whoever asks has consented, or is asked."""
     yes: bool = False
+    days: Callable[[datetime], tuple[date, date]] | None = None
+    """Of `outcome`: first and last date, by the moment of the run."""
+    max_bytes: int | None = None

@@ -82,6 +82,7 @@ from diagnostics.evidence.model.pubsub import (
     TopicSettings,
     TopicSubscriptions,
 )
+from diagnostics.evidence.model.results import DownstreamDay, DownstreamRows, Leading, Made, ResultDay, ResultRows
 from diagnostics.evidence.model.run import Revisions, RevisionSettings, ServiceConfig, ServiceSettings, Traffic
 from diagnostics.evidence.model.whole import E, EvidenceSet, Key, seen
 
@@ -115,17 +116,21 @@ __all__ = [
     "DeliveryHealth",
     "DenyPolicies",
     "DenyRule",
+    "DownstreamDay",
+    "DownstreamRows",
     "E",
     "Ended",
     "Evidence",
     "EvidenceSet",
     "ItemMarks",
     "Key",
+    "Leading",
     "Leg",
     "LiveCall",
     "LiveHealth",
     "LiveStart",
     "LogRow",
+    "Made",
     "Mark",
     "Means",
     "MetricDelays",
@@ -150,6 +155,8 @@ __all__ = [
     "ReceiverCapacity",
     "ReceiverTraffic",
     "RequestLog",
+    "ResultDay",
+    "ResultRows",
     "RetryPolicy",
     "RevisionSettings",
     "Revisions",

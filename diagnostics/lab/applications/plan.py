@@ -66,6 +66,8 @@ class BatchPlan:
     """no_work | no_items | incomplete_data: what ends the start before a batch exists."""
     loading_s: float | None = None
     """How long loading takes; None: what is normal for the pipeline."""
+    same_items: bool = False
+    """The items of an earlier batch of that date come again."""
     batch_id: str = ""
     """A batch id to use instead of the pipeline's own numbering."""
 
@@ -116,6 +118,8 @@ class BatchState:
     stored: bool = True
     """False: it lives in an instance's memory alone."""
     deadline: float | None = None
+    mode: str = ""
+    """Run mode that its start named."""
 
     def close(self, at: float, forced: str = "") -> None:
         self.closed, self.closed_at, self.forced, self.updated = True, at, forced, at

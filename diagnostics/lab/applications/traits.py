@@ -26,6 +26,11 @@ COMPLETION_NACKS = "completion-nacks"
 COMPLETION_SWALLOWED = "completion-swallowed"
 """A completion that cannot be published is logged and forgotten (predictions does so; with this, orders too)."""
 
+CONSTANT_VERSION = "constant-version"
+"""Its rows carry a constant instead of the version of the model that made them (predictions)."""
+FLAT_CONFIDENCE = "flat-confidence"
+"""Its rows all have the same confidence, whatever the model says (predictions)."""
+
 # Coordinators
 EXPECTED_KEPT = "expected-kept"
 """The expected count is written before the gate and never lowered; an empty batch stays open."""
@@ -43,6 +48,9 @@ NO_PUBLISH_METRICS = "no-publish-metrics"
 """The PUBLISH_METRICS line does not exist yet (predictions)."""
 OLD_TOPIC_DEFAULT = "old-topic-default"
 """Without a topic in the environment, a topic is used that does not exist (predictions)."""
+
+MERGE_KEEPS_BOTH = "merge-keeps-both"
+"""Merging results marks those that they replace, and leaves them in force (predictions)."""
 
 # Both
 SERVER_TIMEOUT = "server-timeout"
@@ -63,6 +71,8 @@ TRAITS = frozenset(
         ACK_FIRST,
         COMPLETION_NACKS,
         COMPLETION_SWALLOWED,
+        CONSTANT_VERSION,
+        FLAT_CONFIDENCE,
         EXPECTED_KEPT,
         CREATED_FIRST,
         ALL_REQUIRED,
@@ -71,6 +81,7 @@ TRAITS = frozenset(
         STATE_IN_MEMORY,
         NO_PUBLISH_METRICS,
         OLD_TOPIC_DEFAULT,
+        MERGE_KEEPS_BOTH,
         SERVER_TIMEOUT,
         BUSY_FAILS_LIVENESS,
         OUTLIVES_TIMEOUT,

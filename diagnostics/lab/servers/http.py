@@ -24,9 +24,10 @@ import msgspec
 from diagnostics.lab.http import Token
 from diagnostics.lab.rights import INVOKE
 from diagnostics.lab.scenario import Fault
+from diagnostics.lab.servers import bigquery
 from diagnostics.lab.servers.cloud import Cloud
 from diagnostics.lab.servers.errors import RpcError
-from diagnostics.lab.servers.faults import HTTP, PAGE, Faults, SomebodyElse
+from diagnostics.lab.servers.faults import ERRORS, HTTP, PAGE, Faults, SomebodyElse
 from diagnostics.lab.servers.front import Record
 from diagnostics.lab.servers.truth import truth
 from diagnostics.lab.tokens import Claims
@@ -60,6 +61,7 @@ class Web:
         self._grpc_port = grpc_port
         self._pace = pace
         self._closing = threading.Event()
+        self._bigquery = bigquery.BigQuery(cloud)
         self._server = Server(("127.0.0.1", port), _handler(self))
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="lab-http", daemon=True)
@@ -92,6 +94,38 @@ class Web:
                 self._cloud.lab.now()
                 return 200, truth(self._cloud)
         return 404, {"error": f"no {method} {url.path} here; GET /lab says what there is"}
+
+    def api(self, method: str, target: str, body: bytes) -> tuple[int, dict[str, str], bytes] | None:
+        """Answer a request to one of Google's REST APIs; None: it is none that the lab serves. Status 0: no answer."""
+        url = urlsplit(target)
+        asked = bigquery.route(method, url.path)
+        if asked is None:
+            return None
+        started = time.monotonic()
+        status, headers = 0, {"Content-Type": "application/json; charset=UTF-8"}
+        try:
+            lose = self._faults.meet(asked.rpc, 0, self._closing_wait).lose
+            query = {name: values[0] for name, values in parse_qs(url.query).items()}
+            with self._cloud.lab.lock:
+                self._cloud.lab.now()
+                answer = self._bigquery.answer(asked, query, body)
+            lose()
+            status = 200
+            return status, headers, json.dumps(answer).encode()
+        except RpcError as error:
+            if error.code == "CANCELLED" or error.message == ERRORS["cut"][1]:
+                return 0, {}, b""
+            refused = bigquery.of_rpc(error)
+            status = refused.status
+            return status, headers, refused.body
+        except bigquery.RestError as error:
+            status = error.status
+            return status, headers, error.body
+        except SomebodyElse as other:
+            status = 502 if other.kind == "bad_gateway" else 200
+            return status, {"Content-Type": "text/html"} | ({TRICKLES: "1"} if other.kind == "trickle" else {}), PAGE
+        finally:
+            self._record.add(asked.rpc, "/".join(asked.parts), started, "OK" if status == 200 else str(status))
 
     def call(
         self, host: str, method: str, target: str, headers: dict[str, str], body: bytes
@@ -203,11 +237,16 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             host = (self.headers.get("Host") or "").partition(":")[0].lower()
+            if host in LOOPBACK and (given := web.api(self.command, self.path, body)):
+                self._give(*given)
+                return
             if host in LOOPBACK:
                 status, content = web.control(self.command, self.path, body)
                 self._send(status, {"Content-Type": "application/json"}, json.dumps(content).encode())
                 return
-            status, headers, content = web.call(host, self.command, self.path, dict(self.headers.items()), body)
+            self._give(*web.call(host, self.command, self.path, dict(self.headers.items()), body))
+
+        def _give(self, status: int, headers: dict[str, str], content: bytes) -> None:
             if status == 0:
                 self.close_connection = True
             else:

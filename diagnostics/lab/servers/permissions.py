@@ -11,6 +11,9 @@ from diagnostics.lab.servers.errors import invalid
 
 HELD = frozenset(
     {
+        "bigquery.jobs.create",
+        "bigquery.tables.get",
+        "bigquery.tables.getData",
         "datastore.entities.get",
         "datastore.entities.list",
         "iam.denypolicies.get",
@@ -46,7 +49,8 @@ HELD = frozenset(
         "run.services.list",
     }
 )
-"""Roles viewer, iam.securityReviewer, iam.denyReviewer, iam.serviceAccountOpenIdTokenCreator and run.invoker, as far as the lab asks."""
+"""Roles viewer, bigquery.user, bigquery.dataViewer, iam.securityReviewer, iam.denyReviewer, iam.serviceAccountOpenIdTokenCreator and
+run.invoker, as far as the lab asks."""
 
 OTHERS = frozenset(
     {

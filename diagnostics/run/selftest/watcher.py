@@ -120,6 +120,8 @@ class Watcher(Witness):
         calls = self._of(rpc)
         calls.seconds.append(seconds)
         calls.outcomes["answered"] += 1
+        if not hasattr(reply, "DESCRIPTOR"):
+            return  # no message of Google's: the library that asked has made something of it
         calls.shape.add(reply)
         self._page(calls, request, reply)
         if rpc == LOG_ENTRIES:

@@ -6,6 +6,7 @@ from diagnostics.lab.applications import traits as t
 from diagnostics.lab.applications.base import InstanceView, Setting
 from diagnostics.lab.applications.messages import client_error, dump
 from diagnostics.lab.applications.plan import BatchState
+from diagnostics.lab.applications.predictions import results
 from diagnostics.lab.http import PublishError
 
 DONE_TOPIC = "nba-phase5-predictions-complete"
@@ -13,6 +14,10 @@ STALLED_S = 600.0
 """A batch is stalled after this long without a completion."""
 AGE_S = 1800.0
 ENOUGH = 0.95
+BACKFILL = "BACKFILL"
+"""A run mode after which the next phase makes nothing of the results: that is somebody's own work then."""
+PICKED_S = 240.0
+"""How long the next phase takes."""
 
 
 def force_if_stalled(
@@ -41,6 +46,7 @@ def consolidate(setting: Setting, state: BatchState, instance: InstanceView, for
     instance.log("INFO", f"Starting consolidation for batch {state.id}")
 
     def merged() -> None:
+        results.merge(setting.world, state.id, keeps_both=t.has(instance.revision, t.MERGE_KEEPS_BOTH))
         instance.log("INFO", f"CONSOLIDATION_METRICS: {rows} rows merged in {merge_s * 1000:.0f} ms [batch={state.id}]")
         instance.log("INFO", f"Consolidation SUCCESS: batch {state.id}")
         _announce(setting, state, instance)
@@ -60,3 +66,6 @@ def _announce(setting: Setting, state: BatchState, instance: InstanceView) -> No
         instance.log("ERROR", f"Failed to publish Phase 5 completion: {client_error(error)}")
     else:
         instance.log("INFO", f"Phase 5 completion published for batch: {state.id}")
+        if state.mode != BACKFILL:
+            timer = setting.env.timeout(PICKED_S)
+            timer.callbacks.append(lambda _: results.pick(setting.world, state.date, float(setting.env.now)))

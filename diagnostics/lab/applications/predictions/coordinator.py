@@ -33,6 +33,8 @@ class PredictionCoordinator(BatchStore):
     def __init__(self, setting: Setting, casebook: Casebook, service: str) -> None:
         super().__init__(setting, casebook)
         self.service = service
+        self.listed: dict[str, list[str]] = {}
+        """Players of each date, in the order in which batches first asked for them."""
 
     def boot_error(self, revision: Revision) -> str:
         return "" if revision.env.get("GCP_PROJECT_ID") else MISSING_PROJECT
@@ -96,6 +98,11 @@ class PredictionCoordinator(BatchStore):
         elif state.forced:
             fields["manual_clear"] = state.forced
         return fields
+
+    def again(self, date: str, drawn: list[str]) -> list[str]:
+        """As many players as were drawn: those of the date first, then of the drawn ones such as are not among them."""
+        known = self.listed.get(date, [])
+        return [*known, *(name for name in drawn if name not in known)][: len(drawn)]
 
     def topic(self, revision: Revision) -> str:
         """The request topic: from the environment, else the program's default."""

@@ -54,7 +54,10 @@ class Start:
         self._batch = attempt.plan.batch_id or f"batch_{date}_{int(instance.now)}"
         rng = self._setting.rng
         self._names = rng.sample(PLAYERS, self._total) if self._total else []
+        if self._plan.same_items:
+            self._names = coordinator.again(date, self._names)
         self._loading_s = rng.uniform(25, 70) if attempt.plan.loading_s is None else attempt.plan.loading_s
+        coordinator.listed.setdefault(date, []).extend(n for n in self._names if n not in coordinator.listed[date])
         self._loading_s = self._setting.downstream.stretch(coordinator.service, instance.now, self._loading_s)
 
     def run(self) -> None:
@@ -108,7 +111,14 @@ class Start:
         now, batch = self._instance.now, self._batch
         in_memory = t.has(self._instance.revision, t.STATE_IN_MEMORY)
         self._coordinator.batches[batch] = BatchState(
-            batch, self._date, now, self._total, self._correlation, updated=now, stored=not in_memory
+            batch,
+            self._date,
+            now,
+            self._total,
+            self._correlation,
+            updated=now,
+            stored=not in_memory,
+            mode=self._mode,
         )
         self._coordinator.remember(self._instance, batch)
         self._attempt.batch_id = batch

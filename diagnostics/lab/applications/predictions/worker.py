@@ -11,6 +11,7 @@ from diagnostics.lab.applications.base import Finish, InstanceView, Setting
 from diagnostics.lab.applications.cases import Case, Outcome, decide
 from diagnostics.lab.applications.messages import NoEnvelope, Undecodable, client_error, read
 from diagnostics.lab.applications.plan import Casebook, Scripted
+from diagnostics.lab.applications.predictions import results
 from diagnostics.lab.applications.predictions.names import PLAYERS
 from diagnostics.lab.applications.predictions.request import completion_data, request_data
 from diagnostics.lab.http import PublishError, Request
@@ -182,8 +183,12 @@ class PredictionWorker:
             "INFO", f"Staging write complete: {count} rows to {table} (batch={item.batch})", at=instance.now - 0.2
         )
         instance.log("INFO", f"Successfully generated {count} predictions for {item.player}")
+        self._write(item, count, instance)
         lost = outcome is Outcome.LOST_ID
         self._report(item, count, instance, finish, silent=outcome is Outcome.SILENT, without_batch=lost)
+
+    def _write(self, item: Item, count: int, instance: InstanceView) -> None:
+        results.stage(self._setting.world, instance.revision, item.player, item.date, item.batch, count, instance.now)
 
     def _scripted(self, item: Item, script: Scripted, instance: InstanceView, finish: Finish) -> None:
         """Word for word what the scenario says; an acknowledgement is given by its status."""
@@ -191,6 +196,7 @@ class PredictionWorker:
             instance.log("ERROR", script.says)
         count = self._setting.rng.randint(3, 6) if script.results is None else script.results
         if script.done:
+            self._write(item, count, instance)
             instance.log("INFO", f"Successfully generated {count} predictions for {item.player}")
         else:
             instance.log("ERROR", f"TRANSIENT failure for {item.player}: {script.reason} - returning {script.status}")

@@ -1,0 +1,261 @@
+"""GoogleSQL on the lab's tables: sqlglot reads it in BigQuery's dialect and checks every name, DuckDB runs it.
+
+Both come with the extra `lab`; without them the lab answers no query. What BigQuery refuses is refused here, in its words: a name that
+is not there, a table that wants its partitions named and whose query does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple
+
+from diagnostics.lab.model import Table
+
+try:
+    import duckdb
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+    from sqlglot.optimizer.qualify import qualify
+    from sqlglot.optimizer.scope import Scope, traverse_scope
+
+    ENGINE = True
+except ImportError:  # a plain install
+    ENGINE = False
+
+DIALECT = "bigquery"
+_DUCKDB = {
+    "STRING": "VARCHAR",
+    "FLOAT": "DOUBLE",
+    "INTEGER": "BIGINT",
+    "BOOLEAN": "BOOLEAN",
+    "DATE": "DATE",
+    "TIMESTAMP": "TIMESTAMPTZ",
+}
+_API = {
+    "VARCHAR": "STRING",
+    "DOUBLE": "FLOAT",
+    "BIGINT": "INTEGER",
+    "HUGEINT": "INTEGER",
+    "INTEGER": "INTEGER",
+    "BOOLEAN": "BOOLEAN",
+    "DATE": "DATE",
+    "TIMESTAMP WITH TIME ZONE": "TIMESTAMP",
+}
+"""DuckDB's type of a result to the API's."""
+_BYTES = {"FLOAT": 8, "INTEGER": 8, "BOOLEAN": 1, "DATE": 8, "TIMESTAMP": 8}
+"""Bytes of a value (BigQuery: data type sizes); a STRING has two and its own, a NULL none."""
+
+
+class BadQuery(Exception):
+    """The query is refused: `reason` as the API's error has it."""
+
+    def __init__(self, message: str, reason: str = "invalidQuery") -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason
+
+
+class NoTable(BadQuery):
+    def __init__(self, name: str, region: str) -> None:
+        project, dataset, table = name.split(".")
+        super().__init__(f"Not found: Table {project}:{dataset}.{table} was not found in location {region}", "notFound")
+
+
+class Field(NamedTuple):
+    name: str
+    type: str
+
+
+class Answer(NamedTuple):
+    fields: tuple[Field, ...]
+    rows: list[tuple[Any, ...]]
+
+
+class _Scan(NamedTuple):
+    """One reading of a table within the query."""
+
+    name: str
+    """PROJECT.DATASET.TABLE"""
+    table: Table
+    columns: frozenset[str]
+    conditions: tuple[Any, ...]
+    """What its WHERE demands of the partition column alone."""
+
+
+class Query:
+    """One query, read and checked. Raises BadQuery."""
+
+    def __init__(
+        self, text: str, values: Mapping[str, Any], tables: Mapping[str, Table], project: str, region: str
+    ) -> None:
+        """`tables` are those of `project`, by DATASET.TABLE."""
+        self._values = dict(values)
+        self._tables, self._project, self._region = tables, project, region
+        try:
+            statements = sqlglot.parse(text, read=DIALECT)
+        except SqlglotError as error:
+            raise BadQuery(f"Syntax error: {_first_line(error)}") from error
+        if len(statements) != 1 or not isinstance(statements[0], exp.Query):
+            raise BadQuery("The lab answers one SELECT at a time.")
+        tree = statements[0]
+        asked = {p.name for p in tree.find_all(exp.Parameter)}
+        if missing := sorted(asked - set(values)):
+            raise BadQuery(f"Query parameter '{missing[0]}' not found")
+        self._values = {name: value for name, value in self._values.items() if name in asked}
+        named = [t for scope in traverse_scope(tree) for t in scope.tables if _is_table(scope, t)]
+        self._found = {_name(t, project): self._table(_name(t, project)) for t in named}
+        for t in named:
+            t.replace(_alone(_name(t, project), t.alias or t.name))
+        schema: dict[str, object] = {name: dict(table.columns) for name, table in self._found.items()}
+        try:
+            self._tree = qualify(tree, schema=schema, dialect=DIALECT, validate_qualify_columns=True)
+        except SqlglotError as error:
+            raise BadQuery(_first_line(error).replace("Column", "Unrecognized name:")) from error
+        self._scans = tuple(self._read())
+        for scan in self._scans:
+            if scan.table.filter_required and not scan.conditions:
+                raise BadQuery(
+                    f"Cannot query over table '{scan.name}' without a filter over column(s) '{scan.table.partition}' that can be "
+                    "used for partition elimination"
+                )
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """PROJECT.DATASET.TABLE of all that it reads."""
+        return tuple(self._found)
+
+    def bytes_read(self) -> int:
+        """What it reads: the columns that it names, of the partitions that it names. A table that it names twice is read once."""
+        total = 0
+        for name in dict.fromkeys(scan.name for scan in self._scans):
+            scans = [scan for scan in self._scans if scan.name == name]
+            columns = frozenset().union(*(scan.columns for scan in scans))
+            rows = scans[0].table.rows if len(scans) > 1 else self._pruned(scans[0])
+            total += sum(_size(scans[0].table.columns[c], row.get(c)) for row in rows for c in columns)
+        return total
+
+    def run(self) -> Answer:
+        with _engine() as engine:
+            for name, table in self._found.items():
+                read = frozenset().union(*(scan.columns for scan in self._scans if scan.name == name))
+                kept = {c: kind for c, kind in table.columns.items() if c in read} or dict([*table.columns.items()][:1])
+                _fill(engine, name, kept, table.rows)
+            try:
+                got = engine.execute(self._tree.sql(dialect="duckdb"), self._values)
+            except duckdb.Error as error:
+                raise BadQuery(f"The lab's engine refuses it: {_first_line(error)}") from error
+            fields = tuple(Field(column[0], _api_type(str(column[1]))) for column in got.description)
+            return Answer(fields, got.fetchall())
+
+    def _table(self, name: str) -> Table:
+        project, _, short = name.partition(".")
+        if project != self._project or short not in self._tables:
+            raise NoTable(name, self._region)
+        return self._tables[short]
+
+    def _read(self) -> Iterator[_Scan]:
+        for scope in traverse_scope(self._tree):
+            for alias, source in scope.sources.items():
+                if not isinstance(source, exp.Table):
+                    continue
+                table = self._found[source.name]
+                columns = frozenset(c.name for c in scope.columns if c.table == alias)
+                where = scope.expression.args.get("where")
+                parts = (
+                    where.this.flatten() if where and isinstance(where.this, exp.And) else [where.this] if where else []
+                )
+                demands = tuple(p for p in parts if _is_of(p, alias, table.partition))
+                yield _Scan(source.name, table, columns, demands)
+
+    def _pruned(self, scan: _Scan) -> list[dict[str, Any]]:
+        """Rows of the partitions that its conditions leave."""
+        if not scan.conditions:
+            return scan.table.rows
+        column = scan.table.partition
+        days = sorted({str(row[column]) for row in scan.table.rows})
+        condition = exp.and_(*(c.copy() for c in scan.conditions))
+        for found in condition.find_all(exp.Column):
+            found.set("table", None)
+        with _engine() as engine:
+            _fill(engine, scan.name, {column: "DATE"}, [{column: day} for day in days])
+            used = {p.name for p in condition.find_all(exp.Parameter)}
+            values = {name: value for name, value in self._values.items() if name in used}
+            text = f'SELECT "{column}" FROM "{scan.name}" WHERE {condition.sql(dialect="duckdb")}'  # noqa: S608
+            left = {found[0].isoformat() for found in engine.execute(text, values).fetchall()}
+        return [row for row in scan.table.rows if row[column] in left]
+
+
+def _engine() -> Any:
+    """A database of its own, which reaches for nothing outside."""
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": "false",
+        "enable_external_access": "false",
+        "threads": "1",
+    }
+    engine = duckdb.connect(":memory:", config=config)
+    engine.execute("SET TimeZone = 'UTC'")
+    return engine
+
+
+def _fill(engine: Any, name: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Make the table with these columns alone."""
+    typed = ", ".join(f'"{column}" {_DUCKDB[kind]}' for column, kind in columns.items())
+    engine.execute(f'CREATE TABLE "{name}" ({typed})')
+    for start in range(0, len(rows), 500):
+        part = rows[start : start + 500]
+        line = f"({', '.join('?' * len(columns))})"
+        values = [_python(kind, row.get(column)) for row in part for column, kind in columns.items()]
+        engine.execute(f'INSERT INTO "{name}" VALUES {", ".join([line] * len(part))}', values)  # noqa: S608
+
+
+def _python(kind: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if kind == "TIMESTAMP":
+        return datetime.fromtimestamp(value, UTC)
+    return date.fromisoformat(value) if kind == "DATE" else value
+
+
+def _size(kind: str, value: Any) -> int:
+    if value is None:
+        return 0
+    return _BYTES[kind] if kind in _BYTES else 2 + len(str(value).encode())
+
+
+def _api_type(kind: str) -> str:
+    if kind not in _API:
+        raise BadQuery(f"The lab knows no type {kind}.")
+    return _API[kind]
+
+
+def _is_table(scope: Scope, table: Any) -> bool:
+    """Whether it is a table, and no name that WITH gives."""
+    return bool(table.db) or table.name not in scope.cte_sources
+
+
+def _name(table: Any, project: str) -> str:
+    if not table.db:
+        raise BadQuery(f'Table "{table.name}" must be qualified with a dataset (e.g. dataset.table).')
+    return f"{table.catalog or project}.{table.db}.{table.name}"
+
+
+def _alone(name: str, alias: str) -> Any:
+    """A table by its full name as one word."""
+    return exp.Table(
+        this=exp.to_identifier(name, quoted=True), alias=exp.TableAlias(this=exp.to_identifier(alias, quoted=True))
+    )
+
+
+def _is_of(condition: Any, alias: str, column: str) -> bool:
+    """Whether a condition compares this column, and no other, with what is known beforehand."""
+    columns = list(condition.find_all(exp.Column))
+    compares = isinstance(condition, exp.Between | exp.EQ | exp.GT | exp.GTE | exp.LT | exp.LTE | exp.In)
+    alone = bool(columns) and all(c.name == column and c.table == alias for c in columns)
+    bare = compares and isinstance(condition.this, exp.Column)
+    return alone and bare and not condition.find(exp.Subquery)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300]

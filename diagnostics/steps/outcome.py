@@ -1,0 +1,397 @@
+"""Did it really work: what is in the results table, date by date, against what the batches said they had done.
+
+A batch that counts as complete may have left nothing, too little, or results of a model that nobody can name. What is not in the
+table is a fault only where the worker said that it had made it; a coordinator's count holds what was given up, too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from diagnostics.evidence.model import DownstreamRows, ItemMarks, Means, ResultDay, ResultRows, Stage, Unseen, Why
+from diagnostics.pipeline.profile import PipelineProfile, ResultsProfile
+from diagnostics.readings.ledger import Attempt, Ledger
+from diagnostics.readings.model_files import Days, base, parse
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Telling
+from diagnostics.steps.tells import Hidden, Tells
+from diagnostics.steps.words import clock, count, size
+
+
+class Claimed(Tells, frozen=True, kw_only=True):
+    """What a batch said, and what there is of it."""
+
+    claimed: int
+    """Items that it said it had done."""
+    found: int
+    """Items of which there is something."""
+    date_: str
+    by_worker: int
+    """1: what the worker gave up is left out; 0: it is among them, for its lines were not seen."""
+
+
+class OfVersion(Tells, frozen=True, kw_only=True):
+    version: str
+    rows: int
+    dates: str
+
+
+class OfFile(Tells, frozen=True, kw_only=True):
+    file: str
+    rows: int
+    dates: str
+    """Those that it was trained on."""
+
+
+class Filled(Tells, frozen=True, kw_only=True):
+    column: str
+    value_: str
+    rows: int
+    active: int
+    dates: str
+
+
+class Dated(Tells, frozen=True, kw_only=True):
+    rows: int
+    dates: str
+
+
+ROWS = Code("outcome.rows", Stage.CLOSED, "results by date")
+MISSING = Telling("outcome.missing", Stage.CLOSED, "a batch that is done left no results", Kind.EFFECT, tells=Claimed)
+OLDER = Telling("outcome.older", Stage.CLOSED, "all results are older than the batch", Kind.EFFECT, tells=Claimed)
+SHORT = Telling("outcome.short", Stage.CLOSED, "results of some items are missing", Kind.EFFECT, tells=Claimed)
+WRITTEN = Code("outcome.written", Stage.CLOSED, "what the batch did is in the table")
+SUPERSEDED = Telling(
+    "outcome.superseded_active", Stage.CLOSED, "superseded results are in force", Kind.EFFECT, tells=Dated
+)
+INACTIVE = Telling(
+    "outcome.none_active", Stage.CLOSED, "items have results and none is in force", Kind.EFFECT, tells=Dated
+)
+UNNAMED = Telling(
+    "outcome.unnamed_model", Stage.CLOSED, "results do not say which model made them", Kind.EFFECT, tells=OfVersion
+)
+NAMED = Code("outcome.named_model", Stage.CLOSED, "results say which model made them")
+TRAINED_ON = Telling(
+    "outcome.trained_on", Stage.CLOSED, "results for dates that the model was trained on", Kind.EFFECT, tells=OfFile
+)
+FILLED = Telling("outcome.one_value", Stage.CLOSED, "one value fills nearly all results", Kind.EFFECT, tells=Filled)
+DOWNSTREAM = Telling(
+    "outcome.downstream", Stage.CLOSED, "what is made of the results is not there", Kind.EFFECT, tells=Dated
+)
+DOWNSTREAM_HIDDEN = Telling(
+    "outcome.downstream_hidden", Stage.CLOSED, "what is made of the results was not seen", tells=Hidden
+)
+
+NEARLY_ALL = 0.9
+"""Share of a date's active rows from which on one value fills a column."""
+ENOUGH_ROWS = 20
+"""A date with fewer active rows may well have one value."""
+_LATE = timedelta(minutes=10)
+"""A batch that was closed this lately may still be merging its results."""
+
+
+class Claim(NamedTuple):
+    """What one closed batch said it had done for a date."""
+
+    batch: str
+    day: date
+    items: int
+    started: datetime
+    closed: datetime | None
+    by_worker: bool
+    """What the worker gave up is left out."""
+    empty: bool = False
+    """There was nothing to do, and rightly."""
+
+
+def outcome(
+    ledger: Ledger,
+    profile: PipelineProfile,
+    results: ResultRows,
+    downstream: DownstreamRows | Unseen,
+    lines: ItemMarks | Unseen,
+    now: datetime,
+) -> Iterator[Finding]:
+    named = profile.results
+    if named is None:
+        return
+    yield _rows(results)
+    claims = [c for c in claims_of(ledger, lines) if results.since <= c.day <= results.until]
+    for claim in claims:
+        yield from _kept(claim, results, profile, now)
+    noun = profile.item
+    own = _date(ledger.attempt.date) if ledger.attempt else None
+    yield from _in_force(results, named, noun, own)
+    yield from _versions(results, named, own)
+    yield from _trained_on(results, own)
+    yield from _filled(results, own)
+    yield from _downstream(results, downstream, named, own, now)
+
+
+def claims_of(ledger: Ledger, lines: ItemMarks | Unseen) -> list[Claim]:
+    """What the closed batches of the look-back said, the latest of each date: what was there before it may have been replaced."""
+    found: dict[date, Claim] = {}
+    for attempt in ledger.attempts:
+        claim = _of_asked(ledger, attempt, lines) if attempt is ledger.attempt else _of_other(attempt)
+        if claim is not None:
+            found[claim.day] = claim
+    return list(found.values())
+
+
+def _of_asked(ledger: Ledger, attempt: Attempt, lines: ItemMarks | Unseen) -> Claim | None:
+    """The batch that was asked about: without what the worker gave up, where its lines would tell that of each item."""
+    day = _date(attempt.date)
+    if day is None or not ledger.closed:
+        return None
+    ended = attempt.closed or attempt.forced
+    told = not isinstance(lines, Unseen) and lines.source.complete and lines.unread_until is None
+    by_worker = told and ledger.proven(Means.DONE_ITEM)
+    return Claim(
+        batch=attempt.batch,
+        day=day,
+        items=ledger.done - (ledger.fruitless if by_worker else 0),
+        started=attempt.started,
+        closed=ended.at if ended else None,
+        by_worker=by_worker,
+        empty=ledger.empty_by_design,
+    )
+
+
+def _of_other(attempt: Attempt) -> Claim | None:
+    """Another batch, by the line that closed it."""
+    day = _date(attempt.date)
+    ended = [m for m in attempt.marks if m.means in (Means.CLOSED, Means.FORCED) and "count" in m.numbers]
+    if day is None or not attempt.batch or not ended:
+        return None
+    last = ended[-1]
+    return Claim(attempt.batch, day, last.numbers["count"], attempt.started, last.at, by_worker=False)
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _rows(results: ResultRows) -> Finding:
+    days = [d for d in results.days if d.rows]
+    total, active = sum(d.rows for d in days), sum(d.active for d in days)
+    over = f"{results.since}" if results.since == results.until else f"{results.since} to {results.until}"
+    return ROWS.says(
+        Status.OK if days else Status.IDLE,
+        f"{results.table}, {over}: {count(total, 'row')} on {count(len(days), 'date')}, {active} in force "
+        f"(the query read {size(results.read_bytes)})",
+        rests_on=("ResultRows",),
+    )
+
+
+def _kept(claim: Claim, results: ResultRows, profile: PipelineProfile, now: datetime) -> Iterator[Finding]:
+    """Whether what one batch said it had done is in the table."""
+    day, noun = results.of(claim.day), f"{profile.item}s"
+    if claim.items == 0:
+        if claim.empty:
+            yield WRITTEN.says(
+                Status.OK, f"{claim.batch} was empty by design", subject=subjects.batch(claim.batch), rests_on=_RESTS
+            )
+        return
+    if claim.closed is not None and now - claim.closed < _LATE:
+        return
+    said = f"{claim.batch} ended with {claim.items} {noun} done for {claim.day}"
+    said += ", none of which the worker gave up" if claim.by_worker else ""
+    if day.rows == 0:
+        yield _lost(MISSING, claim, 0, f"{said}, and {results.table} has no row of that date")
+        return
+    if day.last is not None and day.last < claim.started:
+        yield _lost(
+            OLDER,
+            claim,
+            0,
+            f"{said}, and the newest row of that date was written at {clock(day.last, now)}, before it began at "
+            f"{clock(claim.started, now)}",
+        )
+        return
+    counted = results.written_since == claim.started
+    found = day.written_items if counted else day.items
+    if claim.by_worker and found is not None and found < claim.items:
+        since = " written since it began" if counted else ""
+        yield _lost(SHORT, claim, found, f"{said}, and {found} have a row{since}: {claim.items - found} are missing")
+        return
+    yield WRITTEN.says(
+        Status.OK,
+        f"{said}; {count(day.rows, 'row')} of that date are there, {day.active} in force",
+        subject=subjects.batch(claim.batch),
+        rests_on=_RESTS,
+    )
+
+
+_RESTS = ("ResultRows", "BatchMarks", "ItemMarks")
+
+
+def _lost(code: Telling[Claimed], claim: Claim, found: int, says: str) -> Finding:
+    tail = (
+        "" if claim.by_worker else "; what was given up counts there, too, and only the lines of its items would tell"
+    )
+    return code.says(
+        Status.FAULT if claim.by_worker else Status.WARNING,
+        says + tail,
+        bears=Bears.HOLDS if claim.by_worker else Bears.APART,
+        held=claim.items - found if claim.by_worker else 0,
+        since=claim.closed,
+        subject=subjects.batch(claim.batch),
+        rests_on=_RESTS,
+        tells=Claimed(claimed=claim.items, found=found, date_=claim.day.isoformat(), by_worker=int(claim.by_worker)),
+    )
+
+
+def _in_force(results: ResultRows, named: ResultsProfile, noun: str, own: date | None) -> Iterator[Finding]:
+    if named.active and named.superseded:
+        both = {d.day: d.active_superseded for d in results.days if d.active_superseded}
+        if both:
+            rows = sum(both.values())
+            yield SUPERSEDED.says(
+                Status.WARNING,
+                f"{count(rows, 'row')} of {spoken(both)} say that others took their place, and are in force all the same",
+                rests_on=("ResultRows",),
+                bears=_bears(both, own),
+                tells=Dated(rows=rows, dates=spoken(both)),
+            )
+    if named.active and named.item:
+        none = {d.day: d.items - d.active_items for d in results.days if d.items and d.active_items is not None}
+        none = {day: number for day, number in none.items() if number > 0}
+        if none:
+            items = sum(none.values())
+            yield INACTIVE.says(
+                Status.WARNING,
+                f"{count(items, noun)} of {spoken(none)} have rows of which none is in force",
+                rests_on=("ResultRows",),
+                bears=_bears(none, own),
+                tells=Dated(rows=items, dates=spoken(none)),
+            )
+
+
+def _versions(results: ResultRows, named: ResultsProfile, own: date | None) -> Iterator[Finding]:
+    """Rows in force by a version that names no model. Rows that were replaced do no harm any more."""
+    if not named.version or not named.names_model:
+        return
+    names = re.compile(named.names_model)
+    by: dict[str, dict[date, int]] = {}
+    good: dict[str, dict[date, int]] = {}
+    for day in results.days:
+        for made in day.made:
+            into = good if names.fullmatch(made.version) else by
+            if made.active:
+                into.setdefault(made.version, {})[day.day] = into.get(made.version, {}).get(day.day, 0) + made.active
+    for version, days in by.items():
+        rows = sum(days.values())
+        what = f"{version}, which names no model" if version else "no version"
+        yield UNNAMED.says(
+            Status.WARNING,
+            f"{count(rows, 'row')} of {spoken(days)} carry {what}: which model made them cannot be told by it",
+            rests_on=("ResultRows",),
+            bears=_bears(days, own),
+            tells=OfVersion(version=version, rows=rows, dates=spoken(days)),
+        )
+    for version, days in good.items():
+        yield NAMED.says(
+            Status.OK,
+            f"{count(sum(days.values()), 'row')} of {spoken(days)} are of {version}",
+            rests_on=("ResultRows",),
+        )
+
+
+def _trained_on(results: ResultRows, own: date | None) -> Iterator[Finding]:
+    """Results for dates that lie in the training range of the model that made them, as far as the name of its file tells that."""
+    by: dict[str, tuple[Days, dict[date, int]]] = {}
+    for day in results.days:
+        for made in day.made:
+            model = parse(made.file) if made.file else None
+            if model and model.trained and not model.amiss and day.day in model.trained:
+                _, days = by.setdefault(base(made.file), (model.trained, {}))
+                days[day.day] = days.get(day.day, 0) + made.rows
+    for file, (trained, days) in by.items():
+        rows = sum(days.values())
+        yield TRAINED_ON.says(
+            Status.WARNING,
+            f"{count(rows, 'row')} of {spoken(days)} were made by {file}, which was trained on {trained}: "
+            "it had seen how those dates ended",
+            rests_on=("ResultRows",),
+            bears=_bears(days, own),
+            tells=OfFile(file=file, rows=rows, dates=spoken(days)),
+        )
+
+
+def _filled(results: ResultRows, own: date | None) -> Iterator[Finding]:
+    by: dict[tuple[str, str], dict[date, tuple[int, int]]] = {}
+    for day in results.days:
+        for leading in day.leading:
+            if day.active >= ENOUGH_ROWS and leading.rows >= NEARLY_ALL * day.active:
+                by.setdefault((leading.column, leading.value), {})[day.day] = (leading.rows, day.active)
+    for (column, value), days in by.items():
+        rows, active = (sum(numbers) for numbers in zip(*days.values(), strict=True))
+        yield FILLED.says(
+            Status.WARNING,
+            f"{rows} of {active} rows in force of {spoken(days)} have {column} {value}",
+            rests_on=("ResultRows",),
+            bears=_bears(days, own),
+            tells=Filled(column=column, value_=value, rows=rows, active=active, dates=spoken(days)),
+        )
+
+
+def _downstream(
+    results: ResultRows, downstream: DownstreamRows | Unseen, named: ResultsProfile, own: date | None, now: datetime
+) -> Iterator[Finding]:
+    if named.downstream is None:
+        return
+    if isinstance(downstream, Unseen):
+        if downstream.why is not Why.NOT_ASKED:
+            yield DOWNSTREAM_HIDDEN.says(
+                Status.UNKNOWN,
+                f"whether {named.downstream.table} has what is made of the results was not seen: {downstream.says}",
+                rests_on=("DownstreamRows",),
+                tells=Hidden.of(downstream),
+            )
+        return
+    lacks = {d.day: d.active for d in results.days if d.active and not downstream.of(d.day)}
+    due = {day: rows for day, rows in lacks.items() if _due(results.of(day), named.downstream.within_s, now)}
+    if due:
+        rows = sum(due.values())
+        makes = named.downstream.makes.replace("{date}", min(due).isoformat())
+        yield DOWNSTREAM.says(
+            Status.WARNING,
+            f"{downstream.table} has no row for {spoken(due)}, which {count(rows, 'result')} in force are of"
+            + (f"; this makes them: {makes}" if makes else ""),
+            rests_on=("ResultRows", "DownstreamRows"),
+            bears=_bears(due, own),
+            tells=Dated(rows=rows, dates=spoken(due)),
+        )
+
+
+def _due(day: ResultDay, within_s: float, now: datetime) -> bool:
+    """Whether what is made of a date's results has to be there. Where nothing tells when they were written, once the date is past."""
+    if day.last is not None:
+        return (now - day.last).total_seconds() > within_s
+    return day.day < now.date()
+
+
+def _bears(days: Container[date], own: date | None) -> Bears:
+    """Whether the batch that was asked about is among those that have it, by its date."""
+    return Bears.SLOWS if own in days else Bears.APART
+
+
+def spoken(days: Iterable[date] | Mapping[date, object]) -> str:
+    """2026-02-01, 2026-02-03 to 2026-02-08."""
+    spans: list[list[date]] = []
+    for day in sorted(days):
+        if spans and day - spans[-1][1] == timedelta(days=1):
+            spans[-1][1] = day
+        else:
+            spans.append([day, day])
+    return _few([f"{a}" if a == b else f"{a} to {b}" for a, b in spans])
+
+
+def _few(said: Sequence[str], most: int = 4) -> str:
+    return ", ".join(said[:most]) + (f" and {len(said) - most} more spans" if len(said) > most else "")

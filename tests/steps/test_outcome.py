@@ -1,0 +1,261 @@
+"""What is in the results table against what batches said: what is missing, what only looks so, and what nothing tells."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from diagnostics.evidence.model import (
+    BatchMarks,
+    BatchStatus,
+    DownstreamDay,
+    DownstreamRows,
+    Evidence,
+    ItemMarks,
+    Leading,
+    Made,
+    Mark,
+    Means,
+    ResultDay,
+    ResultRows,
+    Unseen,
+    Why,
+)
+from diagnostics.pipeline.profile import DownstreamProfile, ResultsProfile
+from diagnostics.readings.ledger import build
+from diagnostics.steps import outcome
+from diagnostics.steps.finding import AnyCode, Finding, Status
+from diagnostics.steps.outcome import spoken
+from diagnostics.steps.run import run
+from tests.readings.ledger.test_ledger import NOW, PROFILE, SOURCE, START, evidence, items, mark
+
+DAY = date(2026, 2, 8)
+NAMED = ResultsProfile(
+    table="d.t", date="day", item="item", active="active", superseded="superseded", written="written", version="version",
+    file="file", names_model=r"v9_\d{8}_\d{6}", varies=("share",), downstream=DownstreamProfile(table="d.made", date="day"),
+)  # fmt: skip
+ENDED = START - timedelta(hours=2)
+"""The batch is long over, so that nothing is still being merged."""
+
+
+def told(*more: Mark, items_done: int = 4, closed: bool = True) -> tuple[Evidence, ...]:
+    """A batch of the eighth of February, closed with its items done, and the one before it."""
+    lines = [
+        mark(Means.RECEIVED, -200, batch=""),
+        mark(Means.CREATED, -199.9, expected=items_done),
+        mark(Means.PUBLISHED, -199.5, count=items_done, of=items_done),
+    ]
+    lines[0] = replace(lines[0], date=DAY.isoformat())
+    if closed:
+        lines.append(mark(Means.CLOSED, -190, count=items_done, of=items_done))
+    status = BatchStatus(
+        source=SOURCE, batch="B", exists=True, expected=items_done, completed=items_done, closed=closed
+    )
+    earlier = mark(Means.DONE_ITEM, -900, "other", batch="A")
+    return BatchMarks(source=SOURCE, marks=tuple(lines)), status, items(earlier, *more)
+
+
+def done(count: int, means: Means = Means.DONE_ITEM) -> list[Mark]:
+    return [mark(means, -195, f"i{n}") for n in range(count)]
+
+
+def rows(*days: ResultDay, since: datetime | None = None, **more: object) -> ResultRows:
+    found = ResultRows(
+        source=SOURCE,
+        table="p.d.t",
+        since=DAY - timedelta(days=7),
+        until=DAY,
+        days=days,
+        read_bytes=2048,
+        written_since=since,
+    )
+    return replace(found, **more)
+
+
+def day(rows: int = 4, active: int | None = None, of: date = DAY, written: float = -192, **more: object) -> ResultDay:
+    active = rows if active is None else active
+    at = START + timedelta(minutes=written)
+    found = ResultDay(
+        day=of, rows=rows, active=active, items=rows, active_items=active, active_superseded=0, first=at, last=at,
+        made=(Made(version="v9_20260201_011018", file="", rows=rows, active=active),) if rows else (),
+    )  # fmt: skip
+    return replace(found, **more)
+
+
+def made(*days: date) -> DownstreamRows:
+    return DownstreamRows(
+        source=SOURCE,
+        table="p.d.made",
+        since=DAY,
+        until=DAY,
+        read_bytes=1,
+        days=tuple(DownstreamDay(day=d, rows=3) for d in days),
+    )
+
+
+def findings(*found: Evidence | Unseen, named: ResultsProfile = NAMED) -> tuple[Finding, ...]:
+    gaps = {f.what: f for f in found if isinstance(f, Unseen)}
+    seen = evidence(*(f for f in found if not isinstance(f, Unseen)))
+    for what, gap in gaps.items():
+        seen = seen.with_(type(what, (), {}), None, gap)
+    profile = replace(PROFILE, results=named)
+    return run([outcome.outcome], seen, build(seen, profile, "B"), profile, []).findings
+
+
+def stands(said: tuple[Finding, ...], code: AnyCode) -> Status | None:
+    return next((f.status for f in said if f.code == code.name), None)
+
+
+def test_what_is_there_is_there() -> None:
+    said = findings(*told(*done(4)), rows(day()), made(DAY))
+    assert stands(said, outcome.WRITTEN) is Status.OK
+    assert {f.status for f in said} == {Status.OK}
+
+
+def test_a_date_without_a_row_is_a_fault_where_the_worker_gave_nothing_up() -> None:
+    said = findings(*told(*done(4)), rows(), made())
+    assert stands(said, outcome.MISSING) is Status.FAULT
+    (lost,) = outcome.MISSING.told(said)
+    assert (lost.claimed, lost.found, lost.by_worker) == (4, 0, 1)
+
+
+def test_what_the_worker_gave_up_is_not_missing() -> None:
+    all_given_up = findings(*told(*done(4, Means.SKIPPED_ITEM)), rows(), made())
+    assert stands(all_given_up, outcome.MISSING) is None
+    one = findings(*told(*done(3), mark(Means.SKIPPED_ITEM, -195, "i3")), rows(day(3)), made(DAY))
+    assert stands(one, outcome.SHORT) is None
+    assert stands(one, outcome.WRITTEN) is Status.OK
+
+
+def test_items_without_a_row_are_missing_though_the_date_has_others() -> None:
+    said = findings(*told(*done(4)), rows(day(3)), made(DAY))
+    (lost,) = outcome.SHORT.told(said)
+    assert (lost.claimed, lost.found) == (4, 3)
+
+
+def test_rows_of_an_earlier_batch_of_the_date_are_not_this_ones() -> None:
+    began = START + timedelta(minutes=-200)
+    said = findings(*told(*done(4)), rows(day(9, written_items=3), since=began), made(DAY))
+    (lost,) = outcome.SHORT.told(said)
+    assert lost.found == 3
+    older = findings(*told(*done(4)), rows(day(9, written=-400, written_items=0), since=began), made(DAY))
+    assert stands(older, outcome.OLDER) is Status.FAULT
+
+
+@pytest.mark.parametrize("lines", ["hidden", "cut", "another build"])
+def test_where_the_workers_lines_do_not_tell_it_is_a_warning_at_most(lines: str) -> None:
+    marks, status, of_items = told(*done(4))
+    assert isinstance(of_items, ItemMarks)
+    known: dict[str, Evidence | Unseen] = {
+        "hidden": Unseen(what="ItemMarks", why=Why.PERMISSION_DENIED, says="no"),
+        "cut": replace(of_items, source=replace(SOURCE, complete=False)),
+        "another build": replace(of_items, marks=of_items.marks[1:]),  # the marker matched for no other batch
+    }
+    gone = known[lines]
+    said = findings(marks, status, gone, rows(), made())
+    assert stands(said, outcome.MISSING) is Status.WARNING
+    assert "what was given up counts there, too" in next(f.says for f in said if f.code == outcome.MISSING.name)
+
+
+def test_a_batch_that_is_open_or_was_closed_a_moment_ago_has_claimed_nothing_yet() -> None:
+    assert stands(findings(*told(*done(4), closed=False), rows(), made()), outcome.MISSING) is None
+    marks, status, lines = told(*done(4))
+    assert isinstance(marks, BatchMarks)
+    late = replace(marks, marks=(*marks.marks[:-1], replace(marks.marks[-1], at=NOW - timedelta(minutes=2))))
+    assert stands(findings(late, status, lines, rows(), made()), outcome.MISSING) is None
+
+
+def test_the_line_that_counts_is_read_whichever_line_of_closing_comes_last() -> None:
+    other = [
+        replace(mark(Means.RECEIVED, -300, batch=""), date="2026-02-05", trace="u"),
+        replace(mark(Means.CREATED, -299, batch="A", expected=9), trace="u"),
+        replace(mark(Means.CLOSED, -290, batch="A", count=9, of=9), trace="u"),
+        replace(mark(Means.CLOSED, -290, batch="A"), trace="u"),
+    ]
+    marks, status, lines = told(*done(4))
+    assert isinstance(marks, BatchMarks)
+    both = replace(marks, marks=(*other, *marks.marks))
+    said = findings(both, status, lines, rows(day()), made(DAY))
+    assert stands(said, outcome.MISSING) is Status.WARNING
+    (lost,) = outcome.MISSING.told(said)
+    assert (lost.claimed, lost.date_) == (9, "2026-02-05")
+
+
+def test_more_rows_than_rows_in_force_are_no_fault() -> None:
+    said = findings(*told(*done(4)), rows(day(11, 4, active_items=4, items=4)), made(DAY))
+    assert {f.status for f in said} == {Status.OK}
+
+
+def test_replaced_rows_in_force_and_items_with_none_are_told_apart() -> None:
+    both = findings(*told(*done(4)), rows(day(8, 8, active_superseded=4)), made(DAY))
+    assert stands(both, outcome.SUPERSEDED) is Status.WARNING
+    assert stands(both, outcome.INACTIVE) is None
+    none = findings(*told(*done(4)), rows(day(8, 5, items=8, active_items=5)), made(DAY))
+    assert stands(none, outcome.SUPERSEDED) is None
+    assert [told.rows for told in outcome.INACTIVE.told(none)] == [3]
+
+
+def test_a_constant_version_names_no_model_and_neither_does_none() -> None:
+    def of(version: str, active: int = 4) -> tuple[Finding, ...]:
+        made_by = (Made(version=version, file="", rows=4, active=active),)
+        return findings(*told(*done(4)), rows(day(made=made_by)), made(DAY))
+
+    assert stands(of("v9_current_season"), outcome.UNNAMED) is Status.WARNING
+    assert stands(of(""), outcome.UNNAMED) is Status.WARNING
+    assert stands(of("v9_20260201_011018"), outcome.UNNAMED) is None
+    assert stands(of("v9_20260201_011018"), outcome.NAMED) is Status.OK
+    assert stands(of("v9_current_season", active=0), outcome.UNNAMED) is None  # replaced since
+
+
+@pytest.mark.parametrize(
+    ("file", "warns"),
+    [
+        ("catboost_v9_33f_train20251102-20260208_20260209_170526.cbm", True),
+        ("gs://b/catboost_v9_33f_train20251102-20260209_20260210_170526.cbm", True),
+        ("catboost_v9_33f_train20251102-20260207_20260208_170526.cbm", False),
+        ("catboost_v9_33features_20260201_011018.cbm", False),  # does not tell
+        ("catboost_v9_33f_train20260209-20251102_20260210_170526.cbm", False),  # cannot be right
+        ("", False),
+    ],
+)
+def test_results_for_dates_that_the_model_was_trained_on(file: str, warns: bool) -> None:
+    made_by = (Made(version="v9_20260201_011018", file=file, rows=4, active=4),)
+    said = findings(*told(*done(4)), rows(day(made=made_by)), made(DAY))
+    assert stands(said, outcome.TRAINED_ON) is (Status.WARNING if warns else None)
+
+
+@pytest.mark.parametrize(
+    ("active", "alike", "warns"), [(100, 90, True), (100, 89, False), (19, 19, False), (20, 18, True)]
+)
+def test_one_value_in_nearly_all_rows_of_a_date_with_enough_of_them(active: int, alike: int, warns: bool) -> None:
+    leading = (Leading(column="share", value="50.0", rows=alike),)
+    said = findings(*told(*done(4)), rows(day(active, leading=leading)), made(DAY))
+    assert stands(said, outcome.FILLED) is (Status.WARNING if warns else None)
+
+
+def test_what_is_made_of_the_results_may_take_its_time() -> None:
+    assert stands(findings(*told(*done(4)), rows(day()), made()), outcome.DOWNSTREAM) is None  # three hours old
+    late = findings(*told(*done(4)), rows(day(written=-600)), made())
+    assert stands(late, outcome.DOWNSTREAM) is Status.WARNING
+    nothing_in_force = findings(*told(*done(4)), rows(day(4, 0, written=-600)), made())
+    assert stands(nothing_in_force, outcome.DOWNSTREAM) is None
+
+
+def test_what_is_made_of_them_and_was_not_seen_is_unknown() -> None:
+    hidden = Unseen(what="DownstreamRows", why=Why.PERMISSION_DENIED, says="no", permission="bigquery.tables.getData")
+    said = findings(*told(*done(4)), rows(day()), hidden)
+    assert stands(said, outcome.DOWNSTREAM_HIDDEN) is Status.UNKNOWN
+
+
+def test_a_table_that_was_not_seen_clears_nothing() -> None:
+    gone = Unseen(what="ResultRows", why=Why.PERMISSION_DENIED, says="bigquery.jobs.create is missing")
+    (said,) = findings(*told(*done(4)), gone, made())
+    assert (said.code, said.status) == ("outcome.not_checked", Status.UNKNOWN)
+
+
+def test_dates_are_said_as_spans() -> None:
+    assert spoken([DAY]) == "2026-02-08"
+    assert spoken([date(2026, 2, 3), date(2026, 1, 31), date(2026, 2, 1)]) == "2026-01-31 to 2026-02-01, 2026-02-03"
+    assert spoken([date(2026, 1, n) for n in range(1, 20, 2)]).endswith("and 6 more spans")
