@@ -51,6 +51,7 @@ class Changes:
         self._cloud_run = cloud_run
         self._audit = audit
         self._rng = rng
+        self._gone: dict[str, Service] = {}
         self._deploys = Deploys(env, world, audit, unverified, copy.copy(rng))
 
     # --- Cloud Run ----------------------------------------------------------------------------------------------------
@@ -94,8 +95,20 @@ class Changes:
         service = self._service(event.service)
         service.manual_instances = 0
         self._cloud_run.reconcile(service.name)
-        del self._world.services[service.name]
+        self._gone[service.name] = self._world.services.pop(service.name)
         self._audit.activity(Target("service", service.name), "DeleteService", self._by(event))
+
+    def create_service(self, event: events.ServiceEvent) -> None:
+        """Deployed again as it was last. Its grants went with it, and a manual number of instances."""
+        service = find(self._gone, "deleted service", self._cast.service(event.service))
+        last, now = service.revisions[-1], float(self._env.now)
+        revision = replace(copy.deepcopy(last), name=revision_name(service.name, 1, self._rng), created=now)
+        again = replace(
+            service, revisions=[], traffic=[("", 100, "")], policy=Policy(), manual_instances=None, created=now
+        )
+        self._world.services[service.name] = again
+        self._audit.activity(Target("service", service.name), "CreateService", self._by(event))
+        self._cloud_run.deploy(service.name, revision, [("", 100, "")])
 
     def restart(self, event: events.ServiceEvent) -> None:
         self._cloud_run.restart(self._service(event.service).name)

@@ -393,6 +393,7 @@ class TimelineEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     traffic: Traffic | None = None
     set_service: SetService | None = None
     delete_service: ServiceEvent | None = None
+    create_service: ServiceEvent | None = None
     restart: ServiceEvent | None = None
 
     set_subscription: SetSubscription | None = None

@@ -24,6 +24,7 @@ from diagnostics.lab.cast import UnknownName
 from diagnostics.lab.changes import Changes
 from diagnostics.lab.clock import Clock
 from diagnostics.lab.cloud_run.service import CloudRun
+from diagnostics.lab.events import TimelineEntry
 from diagnostics.lab.http import Answer, Request, Response, Token
 from diagnostics.lab.knative import service_json
 from diagnostics.lab.recorder import Recorder
@@ -116,6 +117,12 @@ class Lab:
         """Run the simulation on; returns the new now."""
         with self.lock:
             return self.clock.advance(seconds)
+
+    def happen(self, entry: TimelineEntry) -> None:
+        """Let an event happen now, as the timeline would: what somebody does about it while the lab runs. Raises ScenarioError."""
+        with self.lock:
+            self.clock.now()
+            self._timeline.happen(entry)
 
     def http(
         self,

@@ -104,19 +104,23 @@ class Timeline:
             timer = self._stage.env.timeout(at - self._stage.env.now)
             timer.callbacks.append(self._at_its_time(index, event))
 
+    def happen(self, entry: events.TimelineEntry) -> None:
+        """Let the events of an entry happen at once, whatever moment it names. Raises ScenarioError."""
+        for name, event in entry.events.items():
+            self._run(name, event, "now")
+
     def _at_its_time(self, index: int, event: events.Event) -> Callable[[object], None]:
         (name,) = self._scenario.timeline[index].events
+        return lambda _: self._run(name, event, f"timeline[{index}]")
+
+    def _run(self, name: str, event: events.Event, where: str) -> None:
         here = name in PIPELINE_EVENTS
         happen: Callable[[Any], None] = getattr(self, f"_{name}") if here else getattr(self._changes, name)
-
-        def run(_: object) -> None:
-            try:
-                happen(event)
-            except (UnknownName, ValueError) as error:
-                says = str(error.args[0]) if error.args else str(error)
-                raise ScenarioError(f"{self._scenario.name}: timeline[{index}].{name}: {says}") from error
-
-        return run
+        try:
+            happen(event)
+        except (UnknownName, ValueError) as error:
+            says = str(error.args[0]) if error.args else str(error)
+            raise ScenarioError(f"{self._scenario.name}: {where}.{name}: {says}") from error
 
     # --- the pipeline at work -----------------------------------------------------------------------------------------
 

@@ -62,12 +62,12 @@ ACCOUNT = "pusher@nba-props-platform.iam.gserviceaccount.com"
 WORKER = "prediction-worker-abc-wl.a.run.app"
 
 DOCUMENTED = {
-    "google.pubsub.v1.Publisher": {"GetTopic", "ListTopics", "ListTopicSubscriptions", "Publish"},
+    "google.pubsub.v1.Publisher": {"GetTopic", "ListTopics", "ListTopicSubscriptions", "Publish", "CreateTopic"},
     "google.pubsub.v1.Subscriber": {
         "GetSubscription", "ListSubscriptions", "CreateSubscription", "UpdateSubscription", "DeleteSubscription", "ModifyPushConfig",
         "Pull", "Acknowledge", "ModifyAckDeadline", "CreateSnapshot", "GetSnapshot", "ListSnapshots", "DeleteSnapshot", "Seek",
     },
-    "google.iam.v1.IAMPolicy": {"GetIamPolicy", "TestIamPermissions"},
+    "google.iam.v1.IAMPolicy": {"GetIamPolicy", "SetIamPolicy", "TestIamPermissions"},
     "google.monitoring.v3.MetricService": {"ListTimeSeries", "GetMetricDescriptor", "ListMetricDescriptors"},
     "google.monitoring.v3.AlertPolicyService": {"CreateAlertPolicy"},  # for tests alone: `pubsub-diag alerts` only prints
     "google.logging.v2.LoggingServiceV2": {"ListLogEntries", "WriteLogEntries"},

@@ -42,6 +42,8 @@ class Case:
 GOOD = Case(Outcome.DONE)
 SLOW_S = (330.0, 480.0)
 """Work of a slow item: beyond an ack deadline and request timeout of 300 s."""
+BIG_MIB = 3072
+"""Memory that a container needs for an item that is too big for those of the default pipelines; with less it is killed."""
 FLAKY_FAILS = 3
 """How often a flaky item fails before it is done."""
 

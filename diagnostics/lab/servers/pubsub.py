@@ -1,4 +1,4 @@
-"""google.pubsub.v1 Publisher and Subscriber, and IAM of their resources: reading, and publishing."""
+"""google.pubsub.v1 Publisher and Subscriber, and IAM of their resources: reading, and publishing; the writing is in its own modules."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from google.pubsub_v1 import types
 
 from diagnostics.lab.http import PublishError
 from diagnostics.lab.model import Snapshot, Subscription, Topic
-from diagnostics.lab.servers import pulling, snapshots, subscriptions
+from diagnostics.lab.servers import pubsub_writes, pulling, snapshots, subscriptions
 from diagnostics.lab.servers.cloud import Cloud, Method
 from diagnostics.lab.servers.errors import RpcError, invalid
 from diagnostics.lab.servers.iam_policy import (
@@ -163,6 +163,7 @@ METHODS: tuple[Method, ...] = (
         f"{IAM_POLICY}/TestIamPermissions", TestIamPermissionsRequest, test_iam_permissions, "", lambda r: r.resource
     ),
     *subscriptions.METHODS,
+    *pubsub_writes.METHODS,
     *pulling.METHODS,
     *snapshots.METHODS,
 )

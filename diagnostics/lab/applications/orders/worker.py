@@ -8,7 +8,7 @@ from typing import Any
 
 from diagnostics.lab.applications import traits as t
 from diagnostics.lab.applications.base import Finish, InstanceView, Setting
-from diagnostics.lab.applications.cases import Case, Outcome, decide
+from diagnostics.lab.applications.cases import BIG_MIB, Case, Outcome, decide
 from diagnostics.lab.applications.messages import OVERSIZED, NoEnvelope, Undecodable, client_error, dump, read
 from diagnostics.lab.applications.plan import Casebook, Scripted
 from diagnostics.lab.http import PublishError, Request
@@ -125,7 +125,7 @@ class OrderWorker:
             case Outcome.CRASHED:
                 instance.log("CRITICAL", text="panic: runtime error: invalid memory address or nil pointer dereference")
                 instance.exit(2)
-            case Outcome.OUT_OF_MEMORY:
+            case Outcome.OUT_OF_MEMORY if instance.revision.memory_mib < BIG_MIB:
                 instance.out_of_memory()
             case Outcome.SCRIPTED if case.script is not None:
                 self._scripted(batch, order, case.script, work_s, instance, finish)

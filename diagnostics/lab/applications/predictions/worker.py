@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from diagnostics.lab.applications import traits as t
 from diagnostics.lab.applications.base import Finish, InstanceView, Setting
-from diagnostics.lab.applications.cases import Case, Outcome, decide
+from diagnostics.lab.applications.cases import BIG_MIB, Case, Outcome, decide
 from diagnostics.lab.applications.messages import NoEnvelope, Undecodable, client_error, read
 from diagnostics.lab.applications.plan import Casebook, Scripted
 from diagnostics.lab.applications.predictions import results
@@ -145,7 +145,7 @@ class PredictionWorker:
             case Outcome.CRASHED:
                 instance.log("ERROR", "Fatal Python error: Segmentation fault")
                 instance.exit(139)
-            case Outcome.OUT_OF_MEMORY:
+            case Outcome.OUT_OF_MEMORY if instance.revision.memory_mib < BIG_MIB:
                 instance.out_of_memory()
             case Outcome.SCRIPTED if case.script is not None:
                 self._scripted(item, case.script, instance, finish)
