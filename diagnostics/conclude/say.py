@@ -82,6 +82,7 @@ WOULD_SAY = {
 
 _SELDOM = frozenset({DenyPolicies.__name__})
 """What is seldom to be read and seldom there: missed only where a finding could not tell for want of it."""
+_MAY_COME = (Where.WAITING, Where.IN_FLIGHT, Where.RETRYING, Where.UNATTRIBUTED, Where.UNKNOWN)
 _TELL_SIZE = frozenset({BatchMarks.__name__, BatchStatus.__name__})
 """What tells how many items a batch expects."""
 
@@ -205,7 +206,7 @@ class Teller:
         return f"was closed at {counts} with work missing"
 
     def _ailing(self, verdict: Verdict) -> str:
-        sick = [clause(x.match) for x in verdict.live if x.role in (Role.WORSENS, Role.LATENT)]
+        sick = [clause(x.match) for x in verdict.live if x.role in (Role.WORSENS, Role.LATENT) and not x.until]
         sick += [f.says for f in reasons(verdict.unexplained)]
         return f"; but {sick[0]}" + (f", and {len(sick) - 1} more" if len(sick) > 1 else "") if sick else ""
 
@@ -344,14 +345,14 @@ class Teller:
             if isinstance(found, Evidence) and not found.source.complete
         )
 
-    def items(self) -> tuple[Item, ...]:
+    def items(self, rows: Sequence[Row]) -> tuple[Item, ...]:
         """Items that anything names, least far first."""
-        recorded = self._recorded()
+        recorded, lost = self._recorded(), self._lost(rows)
         listed = [
             Item(
                 name=x.name,
                 stage=Stage.RECORDED if recorded and x.stage is Stage.RETURNED else x.stage,
-                where="" if recorded and x.stage in (Stage.RETURNED, Stage.RECORDED) else self._where(x),
+                where="" if recorded and x.stage in (Stage.RETURNED, Stage.RECORDED) else self._where(x, lost),
                 attempts=max(x.starts, x.failures),
                 last=x.last,
                 reason=x.reason,
@@ -365,7 +366,23 @@ class Teller:
         counts = self._ledger.counts
         return bool(counts) and counts[Stage.RECORDED].least >= counts[Stage.RETURNED].least
 
-    def _where(self, life: Life) -> str:
+    def _lost(self, rows: Sequence[Row]) -> frozenset[Stage]:
+        """Stages whose items have no message any more: the ladder counts as many lost behind them, and none on its way."""
+        ways = {Stage.PUBLISHED: Leg.REQUEST, Stage.PROCESSED: Leg.COMPLETION}
+        return frozenset(
+            stage for stage, leg in ways.items() if self._is_lost(stage, [r for r in rows if r.leg is leg])
+        )
+
+    def _is_lost(self, stage: Stage, rows: Sequence[Row]) -> bool:
+        places: Counter[str] = Counter()
+        for row in rows:
+            if row.stage in (Stage.ROUTED, Stage.DELIVERED, Stage.RETURNED) and not row.not_reached:
+                places.update(row.where)
+        at = Counter(self._where(life) for life in self._ledger.lives if life.stage is stage)
+        there = sum(at[where] for where in _MAY_COME)
+        return places[Where.DROPPED] - at[Where.DROPPED] >= there > 0 and not any(places[where] for where in _MAY_COME)
+
+    def _where(self, life: Life, lost: frozenset[Stage] = frozenset()) -> str:
         if life.stage is Stage.RECORDED:
             return ""
         if life.dead_lettered:
@@ -380,6 +397,8 @@ class Teller:
             return Where.DROPPED
         if life.unrecorded and life.stage is Stage.RETURNED:
             return Where.RETRYING
+        if life.stage in lost:
+            return Where.DROPPED
         return Where.WAITING if life.stage is Stage.PUBLISHED else Where.IN_FLIGHT
 
     def _pushed(self, life: Life) -> bool:
@@ -401,7 +420,7 @@ class Teller:
             return Recovery(replay_dead_letters=dead)
         gone = (Where.DROPPED, Where.GATED, Where.UNKNOWN, Where.SKIPPED)
         lost = sum(places[w] for w in gone) + unpublished
-        names = tuple(sorted(i.name for i in self.items() if i.where in (Where.DROPPED, Where.SKIPPED)))
+        names = tuple(sorted(i.name for i in self.items(rows) if i.where in (Where.DROPPED, Where.SKIPPED)))
         return Recovery(resubmit=names, resubmit_count=max(lost, len(names)), replay_dead_letters=dead)
 
     def sources(self) -> dict[str, str]:

@@ -76,8 +76,10 @@ def test_the_answer_can_go_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.usefixtures("lab")
 def test_items_to_send_again_are_a_plain_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["batch", "-q", "--items", "--missing", "-o", "json"]) == 2
-    names = std.loads(capsys.readouterr().out)
+    said = capsys.readouterr()
+    names = std.loads(said.out)
     assert isinstance(names, list)
+    assert "166 more have to be sent again, known by count only" in said.err
     assert main.run(["batch", "-q", "--items"]) == 2
     assert "166 more of the batch, known by count only" in capsys.readouterr().out
 

@@ -61,6 +61,9 @@ def answer(question: Question, asked: Asked, form: Form = Form.ANSWER) -> int:
 def _answer(diagnosis: Diagnosis, asked: Asked, form: Form, run: str = "") -> int:
     diagnosis = on_threshold(diagnosis, asked.fail_on)
     output.answer(said(diagnosis, asked, form, run), asked.out)
+    nameless = diagnosis.recovery.resubmit_count - len(diagnosis.recovery.resubmit)
+    if form is Form.MISSING and asked.output is Format.JSON and nameless > 0:
+        output.tell(f"{nameless} more have to be sent again, known by count only: no log line or state names them")
     if asked.output is Format.GITHUB:
         output.summarise(markdown.render_summary([diagnosis]), asked.quiet)
     return int(diagnosis.exit_code)
