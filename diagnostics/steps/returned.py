@@ -169,7 +169,7 @@ def _found(
     ours = [m for m in errors if ledger.started is None or m.at >= ledger.started]
     if ours:
         whole = not isinstance(marks, Unseen) and marks.source.complete
-        yield from _errors(ours, whole, _unpublished(ledger, ours, least), topic, profile, now)
+        yield from _errors(ledger, ours, whole, _unpublished(ledger, ours, least), topic, profile, now)
     if not isinstance(topic, Unseen) and topic.settings is None:
         yield TOPIC_MISSING.says(
             Status.FAULT,
@@ -186,9 +186,16 @@ def _found(
 
 
 def _errors(
-    ours: list[Mark], whole: bool, held: int, topic: TopicConfig | Unseen, profile: PipelineProfile, now: datetime
+    ledger: Ledger,
+    ours: list[Mark],
+    whole: bool,
+    held: int,
+    topic: TopicConfig | Unseen,
+    profile: PipelineProfile,
+    now: datetime,
 ) -> Iterator[Finding]:
-    """The worker's own lines about completions that it could not publish, and the topic that they name, if there is none."""
+    """The worker's own lines about completions that it could not publish, and the topic that they name, if there is none. Once work that
+    ended later came back, the name is right again."""
     named = next((m.words["topic"] for m in reversed(ours) if m.words.get("topic")), "")
     many = len({m.item for m in ours if m.item}) + sum(1 for m in ours if not m.item)
     bears = Bears.HOLDS if held else Bears.APART
@@ -215,10 +222,16 @@ def _errors(
             bears=bears,
             held=held,
             since=missing[0].at,
+            until=missing[-1].at if not held and _came_back(ledger, missing[-1].at) else None,
             rests_on=("ItemMarks", "TopicConfig"),
             subject=subjects.topic(named),
             tells=Topic(topic=named),
         )
+
+
+def _came_back(ledger: Ledger, after: datetime) -> bool:
+    passed = (Stage.RETURNED, Stage.RECORDED)
+    return any(x.ended and x.ended > after for x in ledger.lives if x.stage in passed)
 
 
 def _unsent(

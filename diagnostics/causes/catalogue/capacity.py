@@ -1,7 +1,7 @@
 """Services that are there too late, or not in sufficient number."""
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, all_of, any_of, ok
-from diagnostics.evidence.model import DeadLetterCounts, PushCounts, RequestLog, ServiceConfig, Stage
+from diagnostics.evidence.model import DeadLetterCounts, PushCounts, ReceiverCapacity, RequestLog, ServiceConfig, Stage
 from diagnostics.steps import cold_start
 from diagnostics.steps.cold_start import instances
 from diagnostics.steps.delivered import push_answers
@@ -19,6 +19,7 @@ CAUSES = (
         # That work drains more slowly than it comes, items show that met it: of what is not the batch's nobody knows what is owed.
         decisive=Has(instances.SATURATED, bears=(Bears.HOLDS, Bears.SLOWS)),
         effects=(instances.CANNOT_SCALE,),
+        overturned_by=(ReceiverCapacity,),
         next=("pubsub-diag runbook show max-instances-saturated",),
     ),
     Cause(

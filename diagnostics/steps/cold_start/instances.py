@@ -69,7 +69,7 @@ _SENTENCE = "no available instance"
 
 def for_want_of_instances(seen: Seen, subscription: SubscriptionConfig | Unseen) -> Iterator[Finding]:
     """Turned away now: it holds the batch if nothing gets through, and slows it if something does. Turned away earlier: over,
-    unless those very refusals used up the attempts of messages that are now dead letters.
+    unless those very refusals used up the attempts of messages that are now dead letters, and the maximum is still what it was.
     """
     away = seen.told.of(By.CLOUD_RUN, ended=(Ended.NO_INSTANCE,))
     if not away:
@@ -78,7 +78,7 @@ def for_want_of_instances(seen: Seen, subscription: SubscriptionConfig | Unseen)
     burnt = _burnt(seen, away)
     flowing = bool(recent(seen.pushes).acks) or _moves(seen, subscription)
     now = owed(seen.ledger, seen.leg) != (0, 0) and goes_on(away, seen.told, seen.pushes, seen.now, RECENT)
-    if full and burnt:
+    if full and burnt and not (_has_room(seen) and not lately(full, seen.now)):
         yield _used_up(seen, away, full, burnt)
     elif not now:
         yield _drained(seen, away, flowing)
@@ -120,6 +120,12 @@ _QUOTA = re.compile(r"run\.googleapis\.com/[a-z0-9_]+")
 def _burnt(seen: Seen, away: Sequence[LogRow]) -> int:
     """Dead letters of the batch whose attempts these refusals used up; none where other refusals may have."""
     return seen.ledger.dead(seen.leg).ours if 2 * len(away) > len(seen.told.rows) else 0
+
+
+def _has_room(seen: Seen) -> bool:
+    """Whether never half as many instances ran as may now: what turned pushes away is another limit than that of today, and was lifted."""
+    busy = _busy(seen)
+    return busy is not None and 2 * busy < limit(seen.settings)
 
 
 def _tells(seen: Seen, away: Sequence[LogRow], burnt: int | None = None) -> TurnedAway:
