@@ -11,7 +11,7 @@ MOST ?= 32000
 SHARE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint types layers score conditions matrices pairs distractors blindness sameness secrets kill-matrix paste fuzz faults scaling bench lock audit clean
+.PHONY: help demo test browser lint types layers score conditions matrices pairs distractors blindness sameness secrets kill-matrix paste fuzz faults scaling remedies bench lock audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -87,6 +87,9 @@ kill-matrix: .venv/tested ## end a probe at every call, in every way, and let ot
 secrets: .venv/tested ## planted secrets that are left, and look-alikes that are changed: SEEDS=n
 	@$(BIN)/python -m tests.evidence.test_corpus $(SEEDS)
 	@$(BIN)/python -m pytest -n 0 tests/evidence
+
+remedies: .venv/tested ## each cause mended by its own page in a running lab; needs gcloud (minutes): CODES="…"
+	@$(BIN)/python -m tests.remedies $(CODES)
 
 scaling: .venv/tested ## does anything take more than its share the more there is? (minutes): MOST=n
 	@$(BIN)/python -m tests.scaling --most $(MOST)

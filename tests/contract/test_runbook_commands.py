@@ -27,6 +27,8 @@ ABSENT = {
     "completion-topic-missing": {"completion_topic"},
 }
 """What is not there before the commands of a runbook: the fault that they mend, or what they make."""
+WITH_DEAD_LETTERS = ("attempts-used-up",)
+"""Pages whose dead-letter topic has its subscription already."""
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,7 @@ def _verb(command: str) -> str:
 @pytest.mark.parametrize("page", [p for p in ALL if _changing(p)], ids=str)
 def test_pubsub_commands_do_what_the_runbook_says(page: Page, gcloud: Gcloud, emulator: Emulator) -> None:
     project = f"runbook-{page}"[:30].rstrip("-")
-    _prepare(emulator, project, ABSENT.get(str(page), set()))
+    _prepare(emulator, project, ABSENT.get(str(page), set()), str(page) in WITH_DEAD_LETTERS)
     said = ""
     for command in _changing(page):
         if _verb(command) in UNKNOWN_TO_THE_EMULATOR or _sets_expiration(command):
@@ -85,7 +87,7 @@ def test_an_absent_tool_is_a_skip_unless_it_is_asked_for() -> None:
     assert google_tools.required({google_tools.REQUIRE: "1"})
 
 
-def _prepare(emulator: Emulator, project: str, absent: set[str]) -> None:
+def _prepare(emulator: Emulator, project: str, absent: set[str], with_dead_letters: bool) -> None:
     """The pipeline of the placeholders in a project of its own, but for what the fault took away."""
     from google.pubsub_v1 import PublisherClient, SubscriberClient
 
@@ -100,3 +102,8 @@ def _prepare(emulator: Emulator, project: str, absent: set[str]) -> None:
                 topic=f"projects/{project}/topics/{KNOWN[topic]}",
                 push_config={"push_endpoint": "http://127.0.0.1:9/"},
             )
+    if with_dead_letters:
+        dead = KNOWN["dead_letter_topic"]
+        subscriber.create_subscription(
+            name=f"projects/{project}/subscriptions/{dead}-sub", topic=f"projects/{project}/topics/{dead}"
+        )

@@ -1,0 +1,211 @@
+"""The table of remedies: for each cause a scenario in which it is the answer, which steps of its page are taken, and what is then said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from diagnostics.evidence.model import Leg
+from tests.remedies.incident import Incident, Value
+
+
+@dataclass(frozen=True)
+class Take:
+    """A step of the page; `only` some of its commands, from 1; `otherwise`: the commands of its "If not" instead."""
+
+    step: int
+    only: tuple[int, ...] = ()
+    otherwise: bool = False
+    page: str = ""
+    """Another page, which this one sends the reader to; empty: its own."""
+
+
+@dataclass(frozen=True)
+class Hand:
+    """What a page leaves to the reader without a command, because only the pipeline's own tools do it."""
+
+    does: Callable[[Incident], None]
+
+
+@dataclass(frozen=True)
+class Row:
+    code: str
+    scenario: str
+    steps: tuple[int | Take | Hand, ...]
+    leg: Leg = Leg.REQUEST
+    yours: Mapping[str, Value] = field(default_factory=dict)
+    """What the reader puts in for CAPITALS, beside what `incident.yours` knows."""
+    wait: str = "20m"
+    """How long until the answer is asked for: backoff, propagation and the lag of metrics are over by then."""
+    goes_on: bool = False
+    """What fails downstream in the scenario goes on until it is mended, and does not end by itself at its now."""
+    residue: tuple[str, ...] = ()
+    """What stays to be done and has to be named: codes of causes or findings, "to send again", "dead letters to replay"."""
+
+
+def hand(says: str, **event: Any) -> Hand:
+    """An event of a timeline, that somebody makes happen."""
+
+    def does(incident: Incident) -> None:
+        incident.happen(**event)
+        incident.done.append(f"by hand: {says}")
+
+    return Hand(does)
+
+
+RESEND = Hand(Incident.resend)
+START = Hand(Incident.start_again)
+ANEW = (Take(2, page="stale-active-batch-blocks-start"), Take(3, page="stale-active-batch-blocks-start"))
+"""Close the batch and start it again, as many pages say where items cannot be named."""
+OWN = (Hand(Incident.close), START)
+"""The same by the way of a pipeline that is not the example's."""
+
+
+FIXED = hand("deploy what answers 204 to what can never succeed", deploy={"service": "worker", "code": "head"})
+
+
+def wait(minutes: int) -> Hand:
+    return Hand(lambda incident: incident.wait(minutes))
+
+
+def _account(alias: str) -> Callable[[Incident], str]:
+    return lambda incident: incident.lab.cast.account(alias)
+
+
+def _healed(incident: Incident) -> None:
+    incident.heal()
+    incident.done.append("its owners: what the worker calls is well again")
+
+
+def _renamed(incident: Incident) -> None:
+    incident.subscription = "prediction-request-prod-2"
+    incident.done.append("the new name into the profile")
+
+
+ROWS = (
+    # --- state, publishing
+    Row("gated-batch-never-closes", "2026-02-08-backfill-stall", (1, 2)),
+    Row("stale-active-batch-blocks-start", "stale-active-batch-blocks-start", (1, 2, 3), yours={}),
+    Row("start-timed-out-before-publish", "start-timed-out-before-publish", (1, 2, 3)),
+    Row(
+        "publisher-role-missing",
+        "publish-permission-revoked",
+        (1, 2, ANEW[1]),
+        yours={"ACCOUNT": _account("coordinator")},
+    ),
+    Row("request-topic-name-wrong", "publish-wrong-topic-default", (1, 2, 3, *ANEW)),
+    Row("published-elsewhere", "published-to-another-topic", (1, 2, 3, 4, *OWN)),
+    Row("publish-quota-exceeded", "publish-quota-exceeded", (1, 2, *OWN)),
+    # --- routing
+    Row("no-subscription-on-topic", "no-subscription-on-topic", (1, 2, 3, 5, *ANEW)),
+    Row("subscription-not-attached", "subscription-detached", (1, 2, 3, 4, 5, 6, *OWN)),
+    Row("filter-drops-messages", "filter-drops-all", (1, 3, 4, 5, *ANEW), yours={"FILTER": "NOT attributes:test"}),
+    Row("push-endpoint-wrong", "wrong-push-path", (1, 2, 3), residue=("attempts-used-up",)),
+    Row("subscription-expired", "no-subscription-after-expiry", (1, 2, 3, 4, wait(10), 5, RESEND)),
+    Row(
+        "subscription-deleted",
+        "completion-subscription-deleted",
+        (1, 2, 3, 4, wait(10), Take(5, otherwise=True), RESEND),
+        leg=Leg.COMPLETION,
+    ),
+    Row(
+        "subscription-of-another-topic",
+        "subscription-listens-to-another-topic",
+        (1, 2, 3, 4, Hand(_renamed), *ANEW),
+        yours={"NAME": "prediction-request-prod-2"},
+    ),
+    Row("subscription-made-anew", "subscription-made-anew-in-mid-batch", (1, 2, RESEND, 3, 4)),
+    Row("messages-purged", "sought-forward-in-mid-batch", (1, 3, *ANEW)),
+    Row("messages-outlived-retention", "grant-came-back-after-the-messages-were-gone", (1, 2, 3, RESEND)),
+    Row(
+        "second-push-subscription",
+        "two-subscriptions-to-one-worker",
+        (1, 2, 3),
+        yours={"TWIN": "prediction-request-test"},
+    ),
+    Row(
+        "service-gone",
+        "worker-service-deleted",
+        (1, hand("the service's own pipeline deploys it", create_service={"service": "worker"}), wait(2), 2, 3),
+        residue=("attempts-used-up",),
+    ),
+    Row("left-in-pull-mode", "left-in-pull-mode", (2,)),
+    # --- auth
+    Row("push-invoker-missing", "push-invoker-missing", (1, 2), residue=("attempts-used-up",)),
+    Row("push-audience-mismatch", "push-audience-mismatch", (1, 2, 4)),
+    Row(
+        "push-denied-by-policy",
+        "deny-policy-takes-the-right",
+        (1, 2),
+        yours={"POLICY": "no-calls-between-services"},
+        residue=("attempts-used-up",),
+    ),
+    Row(
+        "push-token-missing",
+        "pushes-carry-no-token",
+        (1, 2, 3),
+        yours={"ACCOUNT": _account("worker")},
+        residue=("attempts-used-up",),
+    ),
+    Row("push-token-not-minted", "agent-cannot-mint", (1, 2, 3)),
+    Row("push-account-gone", "push-account-disabled", (1, 4)),
+    Row("iap-in-front", "proxy-in-front-of-the-worker", (1, 5), residue=("attempts-used-up",)),
+    Row("ingress-closed", "ingress-closed-while-poison-goes-round", (1, 2)),
+    Row("default-url-off", "default-url-switched-off", (1, 3)),
+    # --- deadline, capacity
+    Row("cold-start-exceeds-ack-deadline", "cold-start-exceeds-ack-deadline", (1, 2, 3)),
+    Row("work-longer-than-ack-deadline", "work-goes-on-past-the-deadline", (1, 2, 3)),
+    Row(
+        "work-longer-than-any-deadline",
+        "work-longer-than-the-longest-deadline",
+        (1, 2, 3),
+        wait="90m",
+        residue=("work-longer-than-any-deadline",),
+    ),
+    Row("request-timeout-cuts-work", "work-longer-than-deadline", (1, 2, 3)),
+    Row("max-instances-saturated", "saturated-and-still-draining", (1, 2, 3), yours={"LIMIT": "60"}),
+    Row("scaled-to-zero-by-hand", "scaled-to-zero-by-hand", (1, 2), residue=("attempts-used-up",)),
+    # --- worker
+    Row("poison-retry-storm", "poison-never-dead-lettered", (1, 2), wait="2h"),
+    Row("poison-retry-storm", "2026-02-05-injured-out-retry-loop", (1, FIXED)),
+    Row("poison-retry-storm", "2026-02-08-storm-that-holds", (1, 4, 5, 6), wait="60m"),
+    Row("every-item-fails", "every-item-fails-after-deploy", (1, 2, 3), residue=("attempts-used-up",)),
+    Row(
+        "worker-lacks-a-right",
+        "worker-lost-its-role",
+        (1, 2, 4),
+        yours={"RUNTIME_ACCOUNT": _account("worker"), "ROLE": "roles/datastore.user"},
+        goes_on=True,
+    ),
+    Row("downstream-limits-worker", "downstream-quota-spent", (1, Hand(_healed), 3), goes_on=True),
+    Row("downstream-fails", "downstream-fails-in-mid-batch", (1, 2, Hand(_healed)), goes_on=True),
+    Row("worker-crashing", "worker-crashing-after-deploy", (1, 2, 4)),
+    Row(
+        "environment-lost-in-deploy",
+        "2026-02-02-env-vars-replaced",
+        (1, 2, 3),
+        yours={"NAME": "GCP_PROJECT_ID", "VALUE": "nba-props-platform,PUBSUB_READY_TOPIC=prediction-ready-prod"},
+        residue=("attempts-used-up",),
+    ),
+    Row("out-of-memory", "out-of-memory", (1, 2, 3)),
+    Row("server-timeout-kills-work", "server-timeout-kills-work", (1, 2)),
+    Row("liveness-probe-kills", "liveness-probe-kills", (1, 2)),
+    Row("worker-skips-everything", "all-skipped-and-counted-as-done", (1, START, 2)),
+    Row("done-without-results", "nothing-came-of-it", (1, START, 3)),
+    # --- dead letters, the way back
+    Row("dead-letter-grants-missing", "dead-letter-grants-missing-latent", (1, 2, 3)),
+    Row("attempts-used-up", "attempts-spent-before-the-grant-came-back", (1, 2, 3, 4, wait(20), 5)),
+    Row("completion-topic-missing", "2026-01-08-ready-topic-env-missing", (1, 2, 3, RESEND), leg=Leg.COMPLETION),
+    Row(
+        "skip-acked-without-completion",
+        "2026-02-09-skip-acked-without-completion",
+        (1, 2),
+        leg=Leg.COMPLETION,
+        residue=("skip-acked-without-completion",),
+    ),
+    Row("completions-not-recorded", "completions-cannot-be-recorded", (1, 2, 3), leg=Leg.COMPLETION, wait="60m"),
+    # --- drift
+    Row("min-instances-lost-in-deploy", "min-instances-lost-and-cold", (1, 2), yours={"COUNT": "1"}),
+    Row("newest-build-not-served", "no-traffic-on-new-revision", (1, 2)),
+)
