@@ -22,6 +22,8 @@ REQUIRE = "PUBSUB_DIAG_REQUIRE_GOOGLE_TOOLS"
 JAR = "platform/pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar"
 FIRESTORE_JAR = "platform/cloud-firestore-emulator/cloud-firestore-emulator.jar"
 FIRESTORE_MAIN = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
+PATIENCE_S = 240
+"""How long gcloud may take: a second or two, and a hundred times that on a busy machine."""
 READY = "Server started, listening on"
 FIRESTORE_READY = "Dev App Server is now running"
 
@@ -66,14 +68,14 @@ class Gcloud:
     def run(self, words: list[str], project: str, pubsub: str = "") -> subprocess.CompletedProcess[str]:
         environment = self.environment(project, pubsub)
         return subprocess.run(
-            [self.command, *words], env=environment, capture_output=True, text=True, timeout=60, check=False
+            [self.command, *words], env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False
         )
 
     def shell(self, line: str, project: str, pubsub: str) -> subprocess.CompletedProcess[str]:
         """Run a line as somebody would who copies it from a runbook."""
         environment = self.environment(project, pubsub)
         return subprocess.run(
-            ["bash", "-c", line], env=environment, capture_output=True, text=True, timeout=60, check=False
+            ["bash", "-c", line], env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False
         )
 
     def lint(self, lines: Iterable[str]) -> dict[str, str]:
