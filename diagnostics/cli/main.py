@@ -29,6 +29,7 @@ from diagnostics.cli import (
     init,
     lab,
     lint,
+    model,
     outcome,
     parts,
     postmortem,
@@ -60,6 +61,7 @@ app.command("batches")(batches.batches)
 for _name, _part in parts.COMMANDS.items():
     app.command(_name)(_part)
 app.command("outcome")(outcome.outcome)
+app.add_typer(model.app, name="model")
 app.command("health", cls=health.Health)(health.health)
 app.command("watch")(watch.watch)
 app.command("lint")(lint.lint)

@@ -72,6 +72,7 @@ WOULD_SAY = {
     "BacklogHistory": "since when messages wait",
     "MetricDelays": "how late metrics are",
     "BalancerLog": "what a load balancer before the service refused",
+    "ModelManifest": "which models there are",
     "ResultRows": "what is in the results table",
     "DownstreamRows": "whether what is made of the results is there",
     "OpenBatches": "which batches are kept as open",

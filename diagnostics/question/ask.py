@@ -39,6 +39,19 @@ class Expected(Struct, frozen=True, kw_only=True):
     """"worker" or "coordinator"; empty: both."""
 
 
+class NewModel(Struct, frozen=True, kw_only=True):
+    """A model that is to be trained."""
+
+    file: str = ""
+    """Name that it is to have."""
+    trained: tuple[date, date] | None = None
+    """First and last day of its training data; None: the name tells."""
+    evaluated: tuple[date, date] | None = None
+    """First and last day that it is to be judged on."""
+    features: int | None = None
+    family: str = ""
+
+
 class Ask(Struct, frozen=True, kw_only=True):
     """One question to the sources."""
 
@@ -64,6 +77,9 @@ class Ask(Struct, frozen=True, kw_only=True):
     """Results only: first and last date; None: those of the batch, or of lately."""
     max_bytes: int | None = None
     """Results only: how much one query may read at most; None: what is usual."""
+
+    model: NewModel | None = None
+    """Models only: the one that is to be trained."""
 
     def end(self, now: datetime) -> datetime:
         """End of all windows."""

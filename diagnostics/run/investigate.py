@@ -28,6 +28,7 @@ from diagnostics.evidence.model import (
     EvidenceSet,
     ItemMarks,
     Leg,
+    ModelManifest,
     Probed,
     PublishCounts,
     PushCounts,
@@ -57,6 +58,7 @@ from diagnostics.steps.limits.addressing import addressing, route, sign_in, topi
 from diagnostics.steps.limits.addressing import dead_letter as dead_letter_setup
 from diagnostics.steps.limits.capacity import capacity
 from diagnostics.steps.limits.upkeep import orphans, upkeep
+from diagnostics.steps.model_new import model_new
 from diagnostics.steps.outcome import outcome
 from diagnostics.steps.peeked import peeked
 from diagnostics.steps.processed import processed
@@ -145,6 +147,8 @@ COMMANDS["watch"] = (requested, created, progress)
 
 COMMANDS["outcome"] = (outcome,)
 
+COMMANDS["model check-new"] = (model_new,)
+
 ACROSS_DEPLOY = (settled, since_deploy)
 """Steps that look at both sides of a deploy; all others then see only traffic that is younger."""
 
@@ -163,7 +167,7 @@ LEDGER_READS: set[type[Evidence]] = {
 }
 """What the ledger is built from."""
 
-WITHOUT_BATCH = frozenset({"lint", "health"})
+WITHOUT_BATCH = frozenset({"lint", "health", "model check-new"})
 """Commands that ask about no batch: of what the ledger is built from, they read what their steps name."""
 
 OF_LINES = frozenset({"watch", "outcome"})
@@ -173,8 +177,8 @@ WATCHED: set[type[Evidence]] = {BatchMarks, ItemMarks, StartCalls, BatchStatus}
 """What that is: `watch` looks again and again, and log reads are scarce; `outcome` asks what came of it, not how it went."""
 
 
-HANDED_IN: set[type[Evidence]] = {Probed}
-"""What steps read and nobody fetches: it needs consent, and whoever has that hands it in."""
+HANDED_IN: set[type[Evidence]] = {Probed, ModelManifest}
+"""What steps read and nobody fetches: it needs consent, or lies in a file that the caller names."""
 
 
 def kinds_for(command: str) -> set[type[Evidence]]:

@@ -70,6 +70,7 @@ from diagnostics.evidence.model.metrics import (
     ReceiverCapacity,
     ReceiverTraffic,
 )
+from diagnostics.evidence.model.models import KnownModel, ModelManifest
 from diagnostics.evidence.model.pubsub import (
     DELETED_TOPIC,
     DeadLetterPolicy,
@@ -124,6 +125,7 @@ __all__ = [
     "EvidenceSet",
     "ItemMarks",
     "Key",
+    "KnownModel",
     "Leading",
     "Leg",
     "LiveCall",
@@ -134,6 +136,7 @@ __all__ = [
     "Mark",
     "Means",
     "MetricDelays",
+    "ModelManifest",
     "OpenBatches",
     "Peeked",
     "PlatformLine",
