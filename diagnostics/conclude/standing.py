@@ -145,7 +145,7 @@ def stopped_at(
         return None, None
     ordered = [row for row in in_order(rows) if not row.not_reached]
     held = _holding(verdict, forgiven)
-    own = [f for f in held if f.kind is not Kind.CONSEQUENCE]
+    own = [f for f in held if f.kind is not Kind.CONSEQUENCE] or held
     for row in ordered:
         if (_lacks(row) or row.status is Status.FAULT) and any(_at(row, f) for f in own):
             return row.stage, row.leg

@@ -71,6 +71,8 @@ class StartBatch(Event, frozen=True, kw_only=True):
     """Answers for others of them."""
     refusal: Literal["", "no_work", "no_items", "incomplete_data"] = ""
     """What the coordinator finds that ends the start before a batch exists."""
+    unsent: Count = 0
+    """Of the items that pass the gate, so many are counted and never published, and no line says so."""
     loading: Duration = ""
     """How long loading takes; default: what is normal for the pipeline."""
     same_items: bool = False

@@ -137,6 +137,7 @@ class Timeline:
             scripted=tuple((one.items, _scripted(one)) for one in event.outcomes),
             refusal=event.refusal,
             same_items=event.same_items,
+            unsent=event.unsent,
             loading_s=seconds(event.loading) if event.loading else None,
         )
         stage.pair.coordinator.plan(plan_id, plan)

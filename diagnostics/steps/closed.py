@@ -9,12 +9,13 @@ from math import ceil
 from diagnostics.evidence.model import Means, Stage, StartCalls, Unseen, Why
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
+from diagnostics.readings.pace import LONGEST_BACKOFF_S, LONGEST_DEADLINE_S
 from diagnostics.readings.stakes import stakes_of
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Telling
 from diagnostics.steps.recorded import is_one, settled
 from diagnostics.steps.tells import Tells
-from diagnostics.steps.words import clock
+from diagnostics.steps.words import clock, span
 
 
 class Missing(Tells, frozen=True, kw_only=True):
@@ -41,6 +42,12 @@ class Hollow(Tells, frozen=True, kw_only=True):
     done: int
 
 
+class Enough(Tells, frozen=True, kw_only=True):
+    done: int
+    enough: int
+    idle_s: float
+
+
 CLOSED = Code("closed.yes", Stage.CLOSED, "the batch is closed")
 FORCED = Telling("closed.forced", Stage.CLOSED, "the batch was closed with work missing", Kind.MECHANISM, tells=Missing)
 WAITS_FOR_UNPUBLISHED = Telling(
@@ -63,6 +70,13 @@ HOLLOW = Telling(
     "the batch counts as closed and none of its work was done",
     Kind.CONSEQUENCE,
     tells=Hollow,
+)
+ENOUGH = Telling(
+    "closed.enough",
+    Stage.CLOSED,
+    "enough is done for the batch to be closed, and nothing has closed it",
+    Kind.MECHANISM,
+    tells=Enough,
 )
 OPEN = Code("closed.open", Stage.CLOSED, "the batch is open and work is owed")
 UNSEEN = Code("closed.unseen", Stage.CLOSED, "whether the batch is closed could not be seen")
@@ -226,6 +240,9 @@ def _open(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: datet
             rests_on=("BatchMarks",),
         )
         return
+    if overdue := _enough(ledger, profile, now):
+        yield overdue
+        return
     yield OPEN.says(
         Status.OK,
         f"{ledger.done} of {expected if expected is not None else '?'} done; open",
@@ -233,6 +250,29 @@ def _open(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: datet
     )
 
 
+def _enough(ledger: Ledger, profile: PipelineProfile, now: datetime) -> Finding | None:
+    """More is done than the closing rule asks for, though not all, and nothing has come for longer than any message rests: whatever looks
+    at the rule has not looked since."""
+    expected, newest = ledger.expected, ledger.last_progress
+    if expected is None or newest is None or ledger.by_silence:
+        return None
+    needed, idle_s = enough(expected, profile), (now - newest).total_seconds()
+    if not needed <= ledger.done < expected or idle_s <= _LONGEST_REST_S:
+        return None
+    return ENOUGH.says(
+        Status.FAULT,
+        f"{ledger.done} of {expected} are done, {needed} are enough for the batch to be closed, and nothing has closed it: no completion "
+        f"has come for {span(idle_s)}, and a rule that is looked at when one comes waits for ever",
+        bears=Bears.HOLDS,
+        since=newest,
+        rests_on=("BatchStatus", "BatchMarks", "ItemMarks"),
+        subject=subjects.batch(ledger.batch),
+        tells=Enough(done=ledger.done, enough=needed, idle_s=idle_s),
+    )
+
+
+_LONGEST_REST_S = LONGEST_BACKOFF_S + LONGEST_DEADLINE_S
+"""A message that fails is tried again within it, so that whatever would still come has come once."""
 _AGE_RULE = " (an age rule may close it later, with work missing)"
 _QUIET_S = 300.0
 """A closing rule that runs on a timer has run by then."""

@@ -40,6 +40,10 @@ class InTheWay(Tells, frozen=True, kw_only=True):
     """For how long it has done nothing, in words."""
     idle_s: float | None = None
     age_s: float | None = None
+    closed: int = 0
+    """1: it was closed before the start was refused, and counts as active all the same."""
+    owed: int = 0
+    """Items of it that were published and are not done, at least, where it is open and will not get further."""
 
 
 class Loading(Tells, frozen=True, kw_only=True):
@@ -82,7 +86,7 @@ def created(
         yield Row(stage=Stage.CREATED, not_reached=True, status=Status.UNKNOWN)
     elif attempt.created is not None or (not isinstance(status, Unseen) and status.exists and bool(attempt.batch)):
         yield from _exists(ledger, attempt, profile, now)
-    elif attempt.refused or (attempt.call and attempt.call.status == 409):
+    elif (attempt.refused or (attempt.call and attempt.call.status == 409)) and not _not_ready(attempt):
         yield from _in_the_way(ledger, attempt, profile, now, items, status, (work, back))
         yield Row(stage=Stage.CREATED, expected=None, seen_min=0, seen_max=0, status=Status.FAULT, source="refused")
     elif ledger.made_none:
@@ -97,6 +101,12 @@ def created(
         yield Row(stage=Stage.CREATED, expected=ledger.expected)
     else:
         yield from _none_yet(ledger, attempt, profile, now, start_limit_s(coordinator))
+
+
+def _not_ready(attempt: Attempt) -> bool:
+    """Whether the coordinator refused to start for another reason than a batch in its way: 503, and no batch is named."""
+    named = attempt.refused.words.get("blocker", "") if attempt.refused else ""
+    return attempt.call is not None and attempt.call.status == 503 and not named
 
 
 def _told_by(ledger: Ledger) -> str:
@@ -189,8 +199,8 @@ def _how_it_ended(ledger: Ledger, attempt: Attempt, now: datetime) -> str:
     earlier = (
         f"; so did {count(len(same), 'call')} before it, the first at {clock(same[0].started, now)}" if same else ""
     )
-    told = f", the last that it told: {phase.words['phase']}" if phase and phase.words.get("phase") else ""
-    return f": the call ended in {status} after {span(attempt.call.latency_s)}{told}{earlier if status >= 400 else ''}"
+    told = f"; the last that this one told: {phase.words['phase']}" if phase and phase.words.get("phase") else ""
+    return f": the call ended in {status} after {span(attempt.call.latency_s)}{earlier if status >= 400 else ''}{told}"
 
 
 def _in_the_way(
@@ -215,7 +225,7 @@ def _in_the_way(
         return
     steps = [m.at for m in blocker.marks if moves(m)]
     newest = max([blocker.started, *steps, *filter(None, (ledger.activity.get(blocker.batch),))])
-    other = _Other(blocker, newest, now)
+    other = _Other(blocker, newest, now, _owed(blocker, items, status))
     ended = blocker.forced or blocker.closed
     if blocker.forced and blocker.forced.at >= attempt.started:
         yield _given_up(other, blocker.forced.at, attempt.started, _watched(ledger, items))
@@ -254,18 +264,22 @@ class _Other:
     newest: datetime
     """When it last got further."""
     now: datetime
+    owed: int = 0
+    """Items of it that were published and are not done, as far as that is told."""
 
     @property
     def idle_s(self) -> float:
         return (self.now - self.newest).total_seconds()
 
-    def tells(self, idle_s: float | None = None) -> InTheWay:
+    def tells(self, idle_s: float | None = None, closed: int = 0, owed: int = 0) -> InTheWay:
         """`idle_s`: seconds for which it can be said to do nothing."""
         return InTheWay(
             blocker=self.attempt.batch,
             idle=None if idle_s is None else span(idle_s),
             idle_s=self.idle_s,
             age_s=(self.now - self.attempt.started).total_seconds(),
+            closed=closed,
+            owed=owed,
         )
 
 
@@ -297,7 +311,7 @@ def _ended(other: _Other, at: datetime, refused: datetime) -> Finding:
         since=at,
         subject=subjects.batch(name),
         rests_on=("BatchMarks",),
-        tells=other.tells((other.now - at).total_seconds()),
+        tells=other.tells((other.now - at).total_seconds(), closed=1),
     )
 
 
@@ -381,13 +395,27 @@ def _open(other: _Other, counted: str = "") -> Finding:
     return STALE_OPEN.says(
         Status.FAULT,
         f"batch {name}, open since {clock(other.attempt.started, other.now)}, has got no further for {span(other.idle_s)} "
-        "and blocks every new start" + (f": {counted}" if counted else ""),
+        "and blocks every new start"
+        + (f": {counted}" if counted else "")
+        + (f"; {count(other.owed, 'item')} of it were published and are not done" if other.owed else ""),
         bears=Bears.HOLDS,
         since=other.newest,
         subject=subjects.batch(name),
         rests_on=("BatchMarks", "BatchStatus" if counted else "ItemMarks"),
-        tells=other.tells(other.idle_s),
+        tells=other.tells(other.idle_s, owed=other.owed),
     )
+
+
+def _owed(blocker: Attempt, items: ItemMarks | Unseen, status: BatchStatus | Unseen) -> int:
+    """Items that were published and are not done, by the batch state, else by lines that reach back to its start; 0 where nothing tells."""
+    sent = blocker.published.numbers.get("count") if blocker.published else None
+    done: int | None = None
+    if not isinstance(status, Unseen) and status.batch == blocker.batch and status.exists:
+        done = status.completed
+    elif not isinstance(items, Unseen) and items.source.complete and items.since <= blocker.started:
+        back = (Means.RETURNED_ITEM, Means.RECORDED_ITEM)
+        done = len({m.item for m in items.marks if m.batch == blocker.batch and m.means in back})
+    return max(sent - done, 0) if sent is not None and done is not None else 0
 
 
 def _shows_progress(ledger: Ledger) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from diagnostics.evidence.model import BatchMarks, Leg, Means, Stage, StartCalls, Unseen, Why
+from diagnostics.evidence.model import BatchMarks, Leg, Means, Stage, StartCall, StartCalls, Unseen, Why
+from diagnostics.evidence.model.answered import Ended, ended
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Subject, Telling
 from diagnostics.steps.tells import Tells
-from diagnostics.steps.words import clock, span
+from diagnostics.steps.words import clip, clock, span
 
 
 class Blocked(Tells, frozen=True, kw_only=True):
@@ -24,6 +25,22 @@ class TimedOut(Tells, frozen=True, kw_only=True):
     """How long the start call took, in seconds."""
 
 
+class SignIn(Tells, frozen=True, kw_only=True):
+    status: int
+    at_the_door: int
+    """1: Google's front end refused it; 0: the coordinator itself did."""
+
+
+class NotReady(Tells, frozen=True, kw_only=True):
+    reason: str = ""
+    """In the coordinator's words; empty: no line tells it."""
+
+
+class Failed(Tells, frozen=True, kw_only=True):
+    killed: int
+    """1: the coordinator had taken the call, and its container went away over it."""
+
+
 ACCEPTED = Code("requested.accepted", Stage.REQUESTED, "the start call was accepted")
 REFUSED = Telling(
     "requested.refused",
@@ -32,11 +49,17 @@ REFUSED = Telling(
     Kind.EFFECT,
     tells=Blocked,
 )
-NOT_READY = Code(
-    "requested.not_ready", Stage.REQUESTED, "the coordinator refused to start: its own gate", Kind.MECHANISM
+NOT_READY = Telling(
+    "requested.not_ready",
+    Stage.REQUESTED,
+    "the coordinator refused to start: its own gate",
+    Kind.MECHANISM,
+    tells=NotReady,
 )
-SIGN_IN = Code("requested.sign_in", Stage.REQUESTED, "the start call was refused for its sign-in", Kind.MECHANISM)
-FAILED = Code("requested.failed", Stage.REQUESTED, "the start call failed", Kind.EFFECT)
+SIGN_IN = Telling(
+    "requested.sign_in", Stage.REQUESTED, "the start call was refused for its sign-in", Kind.MECHANISM, tells=SignIn
+)
+FAILED = Telling("requested.failed", Stage.REQUESTED, "the start call failed", Kind.EFFECT, tells=Failed)
 TIMED_OUT = Telling(
     "requested.timed_out",
     Stage.REQUESTED,
@@ -103,7 +126,7 @@ def _none(ledger: Ledger, calls: StartCalls | Unseen, marks: BatchMarks | Unseen
 def _taken(ledger: Ledger, attempt: Attempt, about: Subject | None, when: str) -> Iterator[Finding]:
     """What became of the start call, by its own entry in the log; failing that, by the coordinator's lines."""
     if attempt.call is not None:
-        yield _answered(ledger, about, attempt.call.status, attempt.call.latency_s, when, attempt.call.reached_app)
+        yield _answered(ledger, about, attempt.call, when)
     elif attempt.refused is not None:
         yield _conflict(ledger, f"the coordinator refused the start call of {when}")
     elif attempt.first(Means.RECEIVED, Means.CREATED) is not None:
@@ -122,10 +145,9 @@ def _hidden_lately(calls: StartCalls | Unseen, marks: BatchMarks | Unseen, now: 
     return ""
 
 
-def _answered(
-    ledger: Ledger, about: Subject | None, status: int, latency_s: float, when: str, reached_app: bool
-) -> Finding:
+def _answered(ledger: Ledger, about: Subject | None, call: StartCall, when: str) -> Finding:
     """What the answer to the start call says. It is about the service that takes start calls."""
+    status, latency_s, reached_app = call.status, call.latency_s, call.reached_app
     took = f"after {span(latency_s)}"
     rests = ("StartCalls",)
     if status < 300:
@@ -148,31 +170,47 @@ def _answered(
     if status in (401, 403):
         who = "the coordinator itself" if reached_app else "Google's front end"
         says = f"start call at {when} was refused with {status} by {who}"
-        return SIGN_IN.says(Status.FAULT, says, bears=Bears.HOLDS, subject=about, rests_on=rests)
-    if status == 503 and reached_app:
+        at_the_door = SignIn(status=status, at_the_door=int(not reached_app))
+        return SIGN_IN.says(Status.FAULT, says, bears=Bears.HOLDS, subject=about, rests_on=rests, tells=at_the_door)
+    if status == 503 and reached_app and not call.text:
+        refused = ledger.attempt.refused if ledger.attempt else None
+        reason = refused.words.get("reason", "") if refused else ""
         return NOT_READY.says(
             Status.FAULT,
-            f"start call at {when} was answered 503 by the coordinator itself",
+            f"start call at {when} was answered 503 by the coordinator itself"
+            + (f": {clip(reason.replace('_', ' '))}" if reason else ""),
             bears=Bears.HOLDS,
             subject=about,
-            rests_on=rests,
+            rests_on=(*rests, "BatchMarks") if reason else rests,
+            tells=NotReady(reason=reason),
         )
-    return _failed(ledger, about, f"start call at {when} was answered {status} {took}", reached_app)
+    return _failed(ledger, about, f"start call at {when} was answered {status} {took}", call)
 
 
-def _failed(ledger: Ledger, about: Subject | None, what: str, reached_app: bool) -> Finding:
-    empty = ledger.attempt.empty if ledger.attempt else None
+def _failed(ledger: Ledger, about: Subject | None, what: str, call: StartCall) -> Finding:
+    """It failed otherwise: what Cloud Run answers carries its own sentence, what the program answers none."""
+    attempt = ledger.attempt
+    empty = attempt.empty if attempt else None
     reason = empty.words.get("reason", "") if empty else ""
+    taken = attempt is not None and bool(attempt.marks)
+    killed = taken and ended(call.status, "", call.text) in (Ended.BROKEN, Ended.MEMORY)
+    published = attempt is not None and attempt.published is not None
+    by = " by the coordinator itself"
+    if killed:
+        by = " by Cloud Run: the coordinator had taken it, and its container went away over it"
+    elif not call.reached_app:
+        by = " and never reached a container"
+    elif call.text:
+        by = " by Cloud Run"
     return FAILED.says(
         Status.FAULT,
-        what
-        + (" by the coordinator itself" if reached_app else " and never reached a container")
-        + (f": {reason}" if reason else ""),
+        what + by + (f": {reason}" if reason else ""),
         leg=Leg.COMPLETION,  # the service that takes start calls is the one that takes completions
-        bears=Bears.SLOWS if ledger.batch else Bears.HOLDS,
+        bears=Bears.SLOWS if ledger.batch and (published or not killed) else Bears.HOLDS,
         since=ledger.started,
         subject=about,
         rests_on=("StartCalls",),
+        tells=Failed(killed=int(killed)),
     )
 
 

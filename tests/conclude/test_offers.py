@@ -185,7 +185,7 @@ def test_past_what_nothing_names_is_looked_at_what_changed_where_it_happened() -
     )
     assert offered(unexplained=[errors]) == ["runbook show processed"]
     assert offered(unexplained=[errors], seen=worker) == ["runbook show processed", "changes --leg request"]
-    start = requested.FAILED.says(Status.FAULT, "504", bears=Bears.HOLDS)
+    start = requested.FAILED.says(Status.FAULT, "504", bears=Bears.HOLDS, tells=requested.Failed(killed=0))
     assert offered(unexplained=[start], seen=worker) == ["runbook show requested"]
     told = returned.Unpublished(errors=1, topic="", reason="")
     silent = returned.ERRORS.says(Status.FAULT, "not published", leg=Leg.COMPLETION, bears=Bears.HOLDS, tells=told)

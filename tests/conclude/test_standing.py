@@ -273,7 +273,7 @@ def test_a_start_that_was_refused_for_a_batch_that_is_hidden_may_have_been_refus
     hidden = created.STALE_OPEN.says(
         Status.UNKNOWN, "its progress could not be seen", bears=Bears.HOLDS, tells=created.InTheWay(blocker="other")
     )
-    gate = requested.NOT_READY.says(Status.FAULT, "its own gate", bears=Bears.HOLDS)
+    gate = requested.NOT_READY.says(Status.FAULT, "its own gate", bears=Bears.HOLDS, tells=requested.NotReady())
 
     def status(*findings: Finding) -> Status:
         faults = tuple(f for f in findings if f.status is Status.FAULT)

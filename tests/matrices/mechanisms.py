@@ -97,6 +97,18 @@ def _refused(*codes: str, must_stand: bool = False) -> Mechanism:
 
 MECHANISMS: dict[str, Mechanism] = {
     "stale-active-batch-blocks-start": Mechanism(frozenset({Place.NOT_STARTED}), r"application 409", legs=REQUEST),
+    "closed-batch-blocks-start": Mechanism(frozenset({Place.NOT_STARTED}), r"application 409", legs=REQUEST),
+    "stuck-batch-blocks-start": Mechanism(frozenset({Place.NOT_STARTED}), r"application 409", legs=REQUEST),
+    "start-call-not-let-in": Mechanism(frozenset({Place.NOT_STARTED}), r"front end 40[13]", legs=REQUEST),
+    "upstream-data-incomplete": Mechanism(frozenset({Place.NOT_STARTED}), r"application 503", legs=REQUEST),
+    "start-killed": Mechanism(
+        frozenset({Place.NOT_STARTED, Place.UNTRIED}), r"application 50[03]", legs=COMPLETION, anywhere=True
+    ),
+    "start-cut-off-while-loading": Mechanism(frozenset({Place.NOT_STARTED}), r"application 504", legs=REQUEST),
+    "gate-refuses-everything": Mechanism(frozenset({Place.GATED}), legs=REQUEST),
+    "expects-what-nobody-sends": Mechanism(frozenset({Place.UNTRIED}), legs=REQUEST),
+    "closing-rule-needs-an-event": Mechanism(frozenset(Place) - {Place.RECORDED}, anywhere=True),
+    "closed-short": Mechanism(holds_nothing=True),
     "gated-batch-never-closes": Mechanism(frozenset({Place.GATED}), legs=REQUEST),
     "start-timed-out-before-publish": Mechanism(frozenset({Place.UNTRIED}), legs=REQUEST),
     "publish-failing": Mechanism(

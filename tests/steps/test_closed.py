@@ -211,3 +211,23 @@ def test_an_age_rule_may_have_closed_it_once_it_is_that_old(after_s: float, aged
     found = run([closed.closed], seen, build(seen, profile, "B"), profile, [Leg.REQUEST]).findings
     told = next(f.says for f in found if f.code == closed.WAITS_FOR_UNPUBLISHED.name)
     assert ("closed by its age" in told) is aged
+
+
+@pytest.mark.parametrize(
+    ("done", "idle_min", "told"), [(96, 25, True), (94, 25, False), (96, 10, False), (100, 25, False)]
+)
+def test_enough_is_done_and_nothing_closes_it_once_no_completion_can_come_any_more(
+    done: int, idle_min: float, told: bool
+) -> None:
+    ended = (NOW - START).total_seconds() / 60 - idle_min
+    marks = (
+        mark(Means.RECEIVED, -40, batch=""),
+        mark(Means.CREATED, -39.9, expected=100),
+        mark(Means.PUBLISHED, -39.8, count=100, of=100),
+    )
+    came = [mark(Means.RECORDED_ITEM, ended, item=f"i{n}") for n in range(done)]
+    state = BatchStatus(source=SOURCE, batch="B", exists=True, expected=100, completed=done, closed=False)
+    seen = evidence(lines(*marks), state, items(*came))
+    profile = replace(PROFILE, closing=Closing(share=0.95))
+    found = run([closed.closed], seen, build(seen, profile, "B"), profile, [Leg.REQUEST]).findings
+    assert (closed.ENOUGH.name in {f.code for f in found}) is told

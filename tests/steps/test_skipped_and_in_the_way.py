@@ -155,3 +155,20 @@ def test_a_batch_that_its_state_has_given_up_is_not_called_right(forced: str, st
     state = BatchStatus(source=SOURCE, batch="A", exists=True, expected=9, completed=3, closed=True, forced=forced)
     work = lines(mark(Means.RECORDED_ITEM, 1, "a", batch="A"))
     assert refused_for(items=work, found=(state,)).status is status
+
+
+def test_how_much_is_owed_of_a_batch_in_the_way_is_what_was_published_and_is_not_done() -> None:
+    recorded = [mark(Means.RECORDED_ITEM, 75, item, batch="A") for item in ("a", "b")]
+    stuck = created.STALE_OPEN.of(refused_for(items=structs.replace(lines(*recorded), since=ago(90))))
+    assert stuck is not None and (stuck.owed, stuck.closed) == (7, 0)
+    late = created.STALE_OPEN.of(refused_for(items=structs.replace(lines(*recorded), since=ago(60))))
+    assert late is not None and late.owed == 0, "what was done before lines begin is not told"
+    state = BatchStatus(source=SOURCE, batch="A", exists=True, expected=9, completed=0, closed=False)
+    counted = created.STALE_OPEN.of(refused_for(items=lines(*recorded), found=(state,)))
+    assert counted is not None and counted.owed == 9
+
+
+def test_a_batch_that_was_closed_before_the_refusal_owes_nothing_and_counts_all_the_same() -> None:
+    closed = mark(Means.FORCED, 50, batch="A", count=1, of=9)
+    told = created.STALE_OPEN.of(refused_for(closed, items=lines(mark(Means.RECORDED_ITEM, 75, "a", batch="A"))))
+    assert told is not None and (told.closed, told.owed) == (1, 0)

@@ -1,10 +1,20 @@
 """Items that the coordinator never got onto the topic."""
 
 from diagnostics.causes.model import ALWAYS, Cause, Has, Over, all_of, any_of, none_of, ok
-from diagnostics.evidence.model import BatchMarks, ChangeLog, DenyPolicies, Stage, StartCalls, TopicConfig
-from diagnostics.steps import published, requested
+from diagnostics.evidence.model import (
+    BatchMarks,
+    ChangeLog,
+    DenyPolicies,
+    Leg,
+    PlatformLines,
+    Stage,
+    StartCalls,
+    TopicConfig,
+)
+from diagnostics.steps import created, published, requested
 from diagnostics.steps.finding import Status
 from diagnostics.steps.limits import addressing
+from diagnostics.steps.processed import containers
 from diagnostics.steps.published import NotPublished, topic, why
 
 EFFECTS = (
@@ -38,6 +48,64 @@ _ANOTHER = all_of(
 """Refused by another topic, for want of a right: the pipeline's own has refused nothing."""
 
 CAUSES = (
+    Cause(
+        code="start-call-not-let-in",
+        family="publish",
+        title="The start call is not let in",
+        says="Google's front end refused the start call, for its caller may not call the coordinator or its token is not accepted",
+        stage=Stage.REQUESTED,
+        requires=Over(requested.SIGN_IN, lambda told: told.at_the_door, 0),
+        decisive=ALWAYS,
+        overturned_by=(StartCalls,),
+        next=("pubsub-diag runbook show start-call-not-let-in", "pubsub-diag changes --leg completion"),
+    ),
+    Cause(
+        code="upstream-data-incomplete",
+        family="publish",
+        title="The coordinator refuses to start on incomplete data",
+        says="the coordinator itself refused to start, for a gate of its own",
+        stage=Stage.REQUESTED,
+        requires=Has(requested.NOT_READY),
+        # Without its reason, what answers 503 may be anything that the program does.
+        decisive=Over(requested.NOT_READY, lambda told: float(bool(told.reason)), 0),
+        overturned_by=(StartCalls, BatchMarks),
+        next=("pubsub-diag runbook show upstream-data-incomplete",),
+    ),
+    Cause(
+        code="start-killed",
+        family="publish",
+        title="The coordinator's container went away over the start call",
+        says="the container that had taken the start call went away before it had answered",
+        stage=Stage.REQUESTED,
+        legs=(Leg.COMPLETION,),
+        # Containers that crash are a cause of their own, and this follows from it.
+        requires=all_of(Over(requested.FAILED, lambda told: told.killed, 0), none_of(Has(containers.CRASHING))),
+        decisive=ALWAYS,
+        overturned_by=(StartCalls, BatchMarks, PlatformLines),
+        next=("pubsub-diag runbook show start-killed", "pubsub-diag worker --leg completion"),
+    ),
+    Cause(
+        code="start-cut-off-while-loading",
+        family="publish",
+        title="The start call is cut off before a batch exists",
+        says="the start call ran into the coordinator's request timeout before it had made a batch",
+        stage=Stage.CREATED,
+        requires=all_of(Has(requested.TIMED_OUT), Has(created.MISSING)),
+        decisive=ALWAYS,
+        overturned_by=(BatchMarks, StartCalls),
+        next=("pubsub-diag runbook show start-cut-off-while-loading", "pubsub-diag batches"),
+    ),
+    Cause(
+        code="gate-refuses-everything",
+        family="publish",
+        title="The gate keeps every item back",
+        says="the gate let nothing through, and kept {unlisted} items back for a reason that the profile does not list",
+        stage=Stage.PUBLISHED,
+        requires=all_of(Has(published.EMPTY), Over(published.EMPTY, published.mostly_unlisted, 0)),
+        decisive=ALWAYS,
+        overturned_by=(BatchMarks,),
+        next=("pubsub-diag runbook show gate-refuses-everything", "pubsub-diag changes --leg completion"),
+    ),
     Cause(
         code="start-timed-out-before-publish",
         family="publish",

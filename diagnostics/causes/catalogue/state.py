@@ -1,9 +1,12 @@
 """Batches that the coordinator's own state holds, or that only look held."""
 
-from diagnostics.causes.model import ALWAYS, Cause, Has, Over, all_of, any_of, ok
-from diagnostics.evidence.model import BatchStatus, Stage
+from diagnostics.causes.model import ALWAYS, Cause, Has, Over, all_of, any_of, none_of, ok
+from diagnostics.evidence.model import BatchMarks, BatchStatus, Stage
 from diagnostics.steps import closed, created, published, requested
 from diagnostics.steps.finding import Status
+from diagnostics.steps.published import topic
+
+_ABNORMAL = (Status.WARNING, Status.FAULT)
 
 CAUSES = (
     Cause(
@@ -25,13 +28,77 @@ CAUSES = (
         says="the start call was refused because batch {blocker} counted as active, which had got no further for {idle}",
         stage=Stage.CREATED,
         requires=any_of(
-            Has(created.STALE_OPEN),
+            Over(created.STALE_OPEN, lambda told: float(not told.closed and not told.owed), 0, _ABNORMAL),
             all_of(Has(created.STALE_OPEN, (Status.UNKNOWN,)), Over(created.STALE_OPEN, lambda told: told.age_s, 3600)),
         ),
         decisive=Has(created.STALE_OPEN),
         effects=(requested.REFUSED,),
         settled_by=("pubsub-diag batches",),
         next=("pubsub-diag batch {blocker}", "pubsub-diag runbook show stale-active-batch-blocks-start"),
+    ),
+    Cause(
+        code="closed-batch-blocks-start",
+        refines="stale-active-batch-blocks-start",
+        family="state",
+        title="A batch that is closed still blocks new starts",
+        says="the start call was refused because batch {blocker} counted as active, which had been closed {idle} before now",
+        stage=Stage.CREATED,
+        requires=Over(created.STALE_OPEN, lambda told: told.closed, 0, _ABNORMAL),
+        decisive=ALWAYS,
+        overturned_by=(BatchMarks,),
+        effects=(requested.REFUSED,),
+        next=("pubsub-diag runbook show closed-batch-blocks-start", "pubsub-diag batches"),
+    ),
+    Cause(
+        code="stuck-batch-blocks-start",
+        refines="stale-active-batch-blocks-start",
+        family="state",
+        title="A batch that is stuck itself blocks new starts",
+        says="the start call was refused because batch {blocker} counted as active, which had got no further for {idle}; {owed} of "
+        "its items are published and not done",
+        stage=Stage.CREATED,
+        requires=Over(created.STALE_OPEN, lambda told: told.owed, 0, _ABNORMAL),
+        decisive=ALWAYS,
+        effects=(requested.REFUSED,),
+        settled_by=("pubsub-diag batches",),
+        next=("pubsub-diag batch {blocker}", "pubsub-diag runbook show stuck-batch-blocks-start"),
+    ),
+    Cause(
+        code="expects-what-nobody-sends",
+        family="state",
+        title="The batch expects items that nobody sends",
+        says="the coordinator expects {expected} and published {published}, and none failed: the rest is never sent, by its own count",
+        stage=Stage.CLOSED,
+        requires=all_of(
+            any_of(Has(closed.WAITS_FOR_UNPUBLISHED), Has(closed.WILL_WAIT)),
+            Over(published.FEWER, lambda told: told.unsent, 0, _ABNORMAL),
+        ),
+        decisive=none_of(Has(topic.REFUSED), Has(topic.DEFERRED)),
+        overturned_by=(BatchStatus, BatchMarks),
+        next=("pubsub-diag runbook show expects-what-nobody-sends", "pubsub-diag batch {batch} --items"),
+    ),
+    Cause(
+        code="closing-rule-needs-an-event",
+        family="state",
+        title="Enough is done, and nothing comes that would close the batch",
+        says="{done} are done, {enough} are enough, and the batch is open: what closes it is looked at only when a completion comes",
+        stage=Stage.CLOSED,
+        requires=Has(closed.ENOUGH),
+        decisive=ALWAYS,
+        overturned_by=(BatchStatus,),
+        next=("pubsub-diag runbook show closing-rule-needs-an-event", "pubsub-diag batch {batch} --items --missing"),
+    ),
+    Cause(
+        code="closed-short",
+        family="state",
+        title="The batch was closed with work missing",
+        says="the batch was closed with {done} done and {missing} missing: what is downstream takes it for complete",
+        stage=Stage.CLOSED,
+        requires=Has(closed.FORCED),
+        decisive=ALWAYS,
+        overturned_by=(BatchStatus,),
+        never_blocks=True,
+        next=("pubsub-diag runbook show closed-short", "pubsub-diag batch {batch} --items --missing"),
     ),
     Cause(
         code="other-batch-running",

@@ -62,6 +62,8 @@ class BatchPlan:
     """How many of the published ones are of a class other than good."""
     scripted: tuple[tuple[int, Scripted], ...] = ()
     """For how many others what is answered, in so many words."""
+    unsent: int = 0
+    """How many of those that pass the gate are never published."""
     refusal: str = ""
     """no_work | no_items | incomplete_data: what ends the start before a batch exists."""
     loading_s: float | None = None
@@ -78,6 +80,8 @@ class BatchPlan:
             raise ValueError(f"{sum(self.gated.values())} gated items in a batch of {self.items}")
         if sum(self.payloads.values()) + sum(n for n, _ in self.scripted) > self.items - sum(self.gated.values()):
             raise ValueError("more special payloads than published items")
+        if self.unsent > self.items - sum(self.gated.values()):
+            raise ValueError("more unsent items than pass the gate")
 
 
 @dataclass

@@ -70,6 +70,12 @@ class BatchStore:
                 self.casebook.classes[batch_id, item] = what if isinstance(what, str) else "scripted"
         return passed
 
+    def to_send(self, attempt: Attempt, passed: list[str]) -> list[str]:
+        """Those of them that are published at all. What is special is never left out."""
+        left_out = [item for item in passed if (attempt.batch_id, item) not in self.casebook.classes]
+        unsent = set(left_out[: attempt.plan.unsent])
+        return [item for item in passed if item not in unsent]
+
 
 def moment(at: float) -> datetime:
     """A time as documents hold it."""

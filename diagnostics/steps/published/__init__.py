@@ -24,7 +24,7 @@ from diagnostics.readings.stakes import forgiven
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Telling, Where
 from diagnostics.steps.tells import Tells
-from diagnostics.steps.words import clip, span
+from diagnostics.steps.words import clip, clock, count, span
 
 
 class Gated(Tells, frozen=True, kw_only=True):
@@ -46,6 +46,11 @@ class Empty(Tells, frozen=True, kw_only=True):
     """Empty: the line tells none."""
 
 
+def mostly_unlisted(told: Empty) -> float:
+    """Above 0 where a gate kept all back, and at least half of it for a reason that the profile does not list."""
+    return float(2 * told.unlisted >= told.gated > 0)
+
+
 class NotPublished(Tells, frozen=True, kw_only=True):
     """Items that could not be published for one reason."""
 
@@ -55,6 +60,11 @@ class NotPublished(Tells, frozen=True, kw_only=True):
     reason: str
     code: str
     """google.rpc.Code as counters name it; empty: the line does not tell."""
+
+
+class Fewer(Tells, frozen=True, kw_only=True):
+    unsent: int
+    """Items that the coordinator expects and, by its own count at the end, neither published nor failed to; 0 where no line counts both."""
 
 
 class StartAtWork(Tells, frozen=True, kw_only=True):
@@ -101,8 +111,12 @@ CUT_SHORT = Telling(
     tells=CutShort,
 )
 IN_PROGRESS = Telling("published.in_progress", Stage.PUBLISHED, "the start call is still at work", tells=StartAtWork)
-FEWER = Code(
-    "published.fewer", Stage.PUBLISHED, "fewer items were published than expected, and no line says why", Kind.EFFECT
+FEWER = Telling(
+    "published.fewer",
+    Stage.PUBLISHED,
+    "fewer items were published than expected, and no line says why",
+    Kind.EFFECT,
+    tells=Fewer,
 )
 UNSEEN = Code("published.unseen", Stage.PUBLISHED, "what was published could not be seen")
 
@@ -178,7 +192,7 @@ def _why_fewer(
     noun = profile.item + "s"
     failed = attempt.failed_to_publish
     if attempt.empty and not failed:
-        yield _empty(ledger, attempt.empty, attempt.gate, noun)
+        yield _empty(ledger, attempt.empty, attempt.gate, noun, now)
         return
     if failed:
         for each in lost(attempt):
@@ -196,12 +210,19 @@ def _why_fewer(
             leg=Leg.REQUEST,
             bears=Bears.HOLDS,
             held=least - (ledger.gated or 0) - failed,
-            since=ledger.started,
+            since=attempt.published.at if attempt.published else ledger.started,
             subject=subjects.batch(ledger.batch),
+            tells=Fewer(unsent=_unsent(attempt, least - (ledger.gated or 0) - failed)),
         )
     elif not failed and not ledger.gated and here.least:
         says = f"{here.least} of {ledger.expected or here.least} {noun} published"
         yield ALL.says(Status.OK, says, leg=Leg.REQUEST, subject=subjects.batch(ledger.batch))
+
+
+def _unsent(attempt: Attempt, missing: int) -> int:
+    """So many items are missing, and the line that counts what was published also counts what failed."""
+    told = attempt.published
+    return missing if told is not None and {"count", "failed"} <= told.numbers.keys() else 0
 
 
 def _as_asked(ledger: Ledger, now: datetime, coordinator: ServiceConfig | Unseen, noun: str) -> Iterator[Finding]:
@@ -226,6 +247,7 @@ def _as_asked(ledger: Ledger, now: datetime, coordinator: ServiceConfig | Unseen
             held=least,
             subject=subjects.batch(ledger.batch),
             rests_on=("PublishCounts",),
+            tells=Fewer(unsent=0),
         )
     else:
         yield ALL.says(Status.OK, f"the topic got {here.least} or more messages since the batch began", leg=Leg.REQUEST)
@@ -243,10 +265,11 @@ def start_limit_s(coordinator: ServiceConfig | Unseen) -> float:
     return coordinator.settings.template.timeout_s
 
 
-def _empty(ledger: Ledger, empty: Mark, gate: Mark | None, noun: str) -> Finding:
+def _empty(ledger: Ledger, empty: Mark, gate: Mark | None, noun: str, now: datetime) -> Finding:
     """Nothing to do is right if the reasons that the profile lists account for all of it, a gate's by their counts."""
     reason = empty.words.get("reason", "")
     kept = f"; the gate let {_through(gate)} {noun} through{_reasons(gate)}" if gate and reasons_of(gate) else ""
+    before = _empty_before(ledger)
     unlisted = f"the reason of {ledger.unlisted} of them" if kept else "that reason" if reason else "a reason"
     right = Status.UNKNOWN if ledger.untold else Status.OK
     return EMPTY.says(
@@ -260,15 +283,40 @@ def _empty(ledger: Ledger, empty: Mark, gate: Mark | None, noun: str) -> Finding
             else f"; whether it kept any back for another reason could not be seen: {ledger.untold}"
             if ledger.untold
             else ""
+        )
+        + (
+            f"; so it was with {count(len(before), 'batch')} before, the first at {clock(before[0], now)}"
+            if before
+            else ""
         ),
         leg=None,
         bears=Bears.APART if ledger.empty_by_design else Bears.HOLDS,
         held=0 if ledger.empty_by_design else ledger.unlisted,
-        since=empty.at,
+        since=min([empty.at, *before]),
         rests_on=("BatchMarks",),
         subject=subjects.batch(ledger.batch),
         tells=Empty(unlisted=ledger.unlisted, gated=ledger.gated or 0, reason=reason),
     )
+
+
+def _empty_before(ledger: Ledger) -> list[datetime]:
+    """When the batches were found empty that came right before this one and of which a gate let nothing through, oldest first; none
+    where this one is empty for another reason."""
+    attempt = ledger.attempt
+    if attempt is None or ledger.empty_by_design or not _gate_let_none(attempt):
+        return []
+    earlier = [a for a in ledger.attempts if a.marks and a.started < attempt.started]
+    found: list[datetime] = []
+    for one in reversed(earlier):
+        if one.empty is None or not _gate_let_none(one):
+            break
+        found.append(one.empty.at)
+    return found[::-1]
+
+
+def _gate_let_none(attempt: Attempt) -> bool:
+    gate = attempt.gate
+    return gate is not None and gate.numbers.get("count") == 0 and bool(gate.numbers.get("of"))
 
 
 def _errors(ledger: Ledger, each: Lost, noun: str) -> Finding:

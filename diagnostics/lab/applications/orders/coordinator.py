@@ -220,6 +220,7 @@ class _Start:
         self._instance.memory[batch] = True
         self._attempt.batch_id = batch
         self._log("batch_created", {"expected": expected})
+        self._orders = self._coordinator.to_send(self._attempt, self._orders)
         self._instance.after(PACE_S, lambda: self._queue(0))
 
     def _queue(self, number: int) -> None:

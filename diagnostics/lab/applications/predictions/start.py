@@ -127,8 +127,9 @@ class Start:
 
     def _gate(self) -> None:
         plan, total = self._plan, self._total
-        self._players = self._coordinator.select(self._attempt, self._batch, self._names)
-        passed = len(self._players)
+        selected = self._coordinator.select(self._attempt, self._batch, self._names)
+        self._players = self._coordinator.to_send(self._attempt, selected)
+        passed = len(selected)
         self._log("INFO", f"QUALITY_GATE: Applying mode={self._mode} (threshold={QUALITY.get(self._mode, 85)})")
         self._log(
             "INFO",
