@@ -18,9 +18,10 @@ from diagnostics.shell import commands
 
 PLACEHOLDERS = (
     "project", "number", "region", "subscription", "topic", "service", "push_account", "dead_letter_topic", "batch", "since",
-    "completion_subscription", "completion_topic", "coordinator", "worker",
+    "completion_subscription", "completion_topic", "coordinator", "worker", "topic_env", "completion_topic_env",
 )  # fmt: skip
-"""What runbooks write in braces. Subscription, topic, service and push account are those of the leg that is shown."""
+"""What runbooks write in braces. Subscription, topic, service, push account and the variable that names the topic (topic_env) are those
+of the leg that is shown."""
 
 
 class Front(Struct, frozen=True, kw_only=True):
@@ -165,6 +166,8 @@ def known_from(profile: PipelineProfile | None, leg: Leg) -> dict[str, str]:
         "push_account": shown.push_account,
         "completion_subscription": completion.subscription,
         "completion_topic": completion.topic,
+        "topic_env": shown.topic_env,
+        "completion_topic_env": completion.topic_env,
         "coordinator": profile.coordinator.service,
         "worker": profile.worker.service,
         "service_project": receiver.project,

@@ -222,10 +222,7 @@ def yours(incident: Incident, told: Mapping[str, Value]) -> dict[str, str]:
     """What the reader puts in for CAPITALS: what a page says of each, and what the row says."""
     shape = shape_of(incident)
     leg = shape.request if incident.leg is Leg.REQUEST else shape.completion
-    predictions = incident.world.scenario.pipeline.dialect == "predictions"
     known: dict[str, Value] = {
-        "TOPIC_ENV": "PREDICTION_REQUEST_TOPIC" if predictions else "QUEUE_TOPIC",
-        "COMPLETION_TOPIC_ENV": "PUBSUB_READY_TOPIC" if predictions else "RECEIPT_TOPIC",
         "BATCH": incident.before.batch.id if incident.before.batch else "",
     }
     if incident.receiver in incident.lab.world.services:

@@ -30,11 +30,7 @@ WITHOUT_A_ROW = frozenset(
         "closing-rule-needs-an-event",
         "expects-what-nobody-sends",
         "gate-refuses-everything",
-        "message-too-large",
-        "publish-denied-by-policy",
         "publish-failing",
-        "region-not-allowed",
-        "request-topic-missing",
         "schema-refuses-messages",
         "start-call-not-let-in",
         "start-cut-off-while-loading",
@@ -115,5 +111,5 @@ def test_what_does_not_exist_is_refused(line: str, incident: Incident) -> None:
 def test_capitals_that_nobody_fills_are_found() -> None:
     with pytest.raises(LookupError):
         filled("gcloud pubsub subscriptions seek work --time=SINCE", {"BATCH": "b"})
-    line = "gcloud run services update w --update-env-vars=TOPIC_ENV=t"
-    assert filled(line, {"TOPIC_ENV": "QUEUE"}).endswith("=QUEUE=t")
+    line = "gcloud run services update w --update-env-vars=NAME=VALUE"
+    assert filled(line, {"NAME": "QUEUE", "VALUE": "t"}).endswith("=QUEUE=t")

@@ -27,6 +27,8 @@ KNOWN = {
     "completion_topic": "work-done",
     "coordinator": "work-coordinator",
     "worker": "work-worker",
+    "topic_env": "WORK_TOPIC",
+    "completion_topic_env": "WORK_DONE_TOPIC",
 }
 """Plausible names for the placeholders that `runbook show` fills in."""
 
@@ -56,8 +58,6 @@ YOURS = {
     "MESSAGE": '{"item": "1"}',
     "REVISION_ID": "361d6627",
     "KEY": "projects/my-project/locations/us-west2/keyRings/work/cryptoKeys/messages",
-    "TOPIC_ENV": "PREDICTION_REQUEST_TOPIC",
-    "COMPLETION_TOPIC_ENV": "PUBSUB_READY_TOPIC",
 }
 """What the reader has to put in, written in capitals, with something plausible for each."""
 

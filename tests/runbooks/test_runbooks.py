@@ -195,6 +195,7 @@ def test_a_purge_counts_takes_a_snapshot_first_and_says_its_undo(page: Page) -> 
     snapshots = [n for n, c in enumerate(said) if "snapshots create" in c]
     assert snapshots and snapshots[0] < seeks[0]
     assert any("pubsub-diag delivery" in c for c in said[: snapshots[0]]), "does not count what it drops"
+    assert any("pubsub-diag batches" in c for c in said[: snapshots[0]]), "does not say of which batches that is"
     assert any(" seek " in c and "--snapshot=" in c for c in said), "does not say its undo"
 
 
