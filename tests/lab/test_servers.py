@@ -62,7 +62,7 @@ ACCOUNT = "pusher@nba-props-platform.iam.gserviceaccount.com"
 WORKER = "prediction-worker-abc-wl.a.run.app"
 
 DOCUMENTED = {
-    "google.pubsub.v1.Publisher": {"GetTopic", "ListTopics", "ListTopicSubscriptions", "Publish", "CreateTopic"},
+    "google.pubsub.v1.Publisher": {"GetTopic", "ListTopics", "ListTopicSubscriptions", "Publish", "CreateTopic", "UpdateTopic"},
     "google.pubsub.v1.Subscriber": {
         "GetSubscription", "ListSubscriptions", "CreateSubscription", "UpdateSubscription", "DeleteSubscription", "ModifyPushConfig",
         "Pull", "Acknowledge", "ModifyAckDeadline", "CreateSnapshot", "GetSnapshot", "ListSnapshots", "DeleteSnapshot", "Seek",

@@ -321,7 +321,7 @@ def _deny_policy(incident: Incident, words: list[str], flags: Flags) -> str:
     if not found:
         raise LookupError(f"no deny policy {words[0]}; there are {', '.join(p.name for p in world.denied)}")
     if "policy-file" in flags:
-        account = incident.lab.cast.account("worker")
+        account = incident.lab.cast.account("coordinator" if "pubsub" in found[0].permission else "worker")
         spared = f"principal://iam.googleapis.com/projects/-/serviceAccounts/{account}"
         found[0].excepted = (*found[0].excepted, spared)
     return found[0].name

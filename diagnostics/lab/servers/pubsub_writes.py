@@ -1,4 +1,4 @@
-"""CreateTopic, and SetIamPolicy of topics and subscriptions: what runbooks change of Pub/Sub beside subscriptions themselves."""
+"""CreateTopic, UpdateTopic, and SetIamPolicy of topics and subscriptions: what runbooks change beside subscriptions themselves."""
 
 from __future__ import annotations
 
@@ -24,6 +24,24 @@ def create_topic(cloud: Cloud, request: Any) -> Any:
             raise invalid(f"The field {field.name} is not supported in CreateTopic here.")
     topic = cloud.world.topics[name] = Topic(name)
     cloud.lab.audit.activity(Target("topic", name), "CreateTopic", cloud.caller, json_format.MessageToDict(request))
+    return topic_message(cloud, topic)
+
+
+def update_topic(cloud: Cloud, request: Any) -> Any:
+    """Set what the mask names: where messages may be stored, and how long they are kept."""
+    topic = find_topic(cloud, request.topic.name)
+    if not request.update_mask.paths:
+        raise invalid("The update_mask in the UpdateTopicRequest must be set, and must contain a non-empty paths list.")
+    for path in request.update_mask.paths:
+        if path.partition(".")[0] == "message_storage_policy":
+            topic.regions = tuple(request.topic.message_storage_policy.allowed_persistence_regions)
+            topic.enforce_in_transit = request.topic.message_storage_policy.enforce_in_transit
+        elif path == "message_retention_duration":
+            topic.retention_s = float(request.topic.message_retention_duration.seconds)
+        else:
+            raise invalid(f"Invalid update_mask provided in the UpdateTopicRequest: {path} is not supported here.")
+    asked = json_format.MessageToDict(request)
+    cloud.lab.audit.activity(Target("topic", topic.name), "UpdateTopic", cloud.caller, asked)
     return topic_message(cloud, topic)
 
 
@@ -87,6 +105,13 @@ METHODS: tuple[Method, ...] = (
         create_topic,
         "pubsub.topics.create",
         lambda r: r.name,
+    ),
+    Method(
+        "google.pubsub.v1.Publisher/UpdateTopic",
+        types.UpdateTopicRequest.pb(),
+        update_topic,
+        "pubsub.topics.update",
+        lambda r: r.topic.name,
     ),
     Method(
         "google.iam.v1.IAMPolicy/SetIamPolicy",
