@@ -9,7 +9,7 @@ import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -229,7 +229,6 @@ def yours(incident: Incident, told: Mapping[str, Value]) -> dict[str, str]:
         url = incident.url(incident.receiver)
         known |= {"ENDPOINT": url + leg.path, "AUDIENCE": url, "REVISION": incident.service.revisions[-2].name}
     open_batch = next((b for b in incident.lab.coordinator.batches.values() if not b.closed), None)
-    meant = open_batch or next(reversed(incident.lab.coordinator.batches.values()), None)
-    if meant:
-        known |= {"DATE": meant.date, "BLOCKER": meant.id}
+    today = f"{datetime.fromtimestamp(incident.lab.now(), UTC):%Y-%m-%d}"
+    known |= {"DATE": open_batch.date, "BLOCKER": open_batch.id} if open_batch else {"DATE": today}
     return {name: value(incident) if callable(value) else value for name, value in {**known, **told}.items()}

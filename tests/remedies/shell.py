@@ -105,13 +105,11 @@ def _curl(incident: Incident, arguments: list[str]) -> str:
             raise Refused(f"curl {word}: no such option here")
     if "Authorization: Bearer TOKEN" not in headers or not address:
         raise Refused("curl without a token or an address")
-    json.loads(body)  # the program would refuse it
+    if body:
+        json.loads(body)  # the program would refuse it
     url = urlsplit(address)
-    plan = (
-        BatchPlan(items=incident.before.batch.expected or 40)
-        if url.path == "/start" and incident.before.batch
-        else None
-    )
+    before = incident.before.batch
+    plan = BatchPlan(items=(before and before.expected) or 40) if url.path == "/start" else None
     if url.path == "/start":
         incident.asked = msgspec.structs.replace(incident.asked, batch=LATEST)
     status, said = incident.call(url.netloc, method, url.path, body.encode(), plan)
