@@ -26,7 +26,7 @@ from diagnostics.steps.changes import builds
 from diagnostics.steps.cold_start import instances, startup
 from diagnostics.steps.delivered import at_balancer, given_up, push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Status
-from diagnostics.steps.processed import acked, containers, duration, error_answers, failing_items
+from diagnostics.steps.processed import acked, after_answer, containers, duration, error_answers, failing_items
 from diagnostics.steps.push_auth import entrance, invoker, may_mint, tokens
 from diagnostics.steps.routed import attachment, filters, missing, push_endpoint, vanished
 
@@ -111,6 +111,8 @@ _CLASSES: dict[AnyCode, frozenset[str]] = {
     error_answers.UNREADABLE: _4XX,
     error_answers.ERRORS: _ANSWERED,
     error_answers.UNREPORTED: _5XX,
+    error_answers.NO_ACK: _ANSWERED,
+    error_answers.TURNED_AWAY: _4XX,
     failing_items.REPEATS: _ANSWERED,
     failing_items.ALL_FAIL: _ANSWERED,
     failing_items.FAIL: _ANSWERED,
@@ -119,6 +121,8 @@ _CLASSES: dict[AnyCode, frozenset[str]] = {
     duration.TOO_LONG: _LATE,
     acked.SKIPPED: _NONE,
     acked.FRUITLESS: _NONE,
+    acked.UNWRITTEN: _NONE,
+    after_answer.AFTERWARDS: _NONE,
 }
 CLASSES = {code.name: classes for code, classes in _CLASSES.items()}
 """The `response_class` that pushes get by each: a consequence of another class is not its doing. What stands between the topic and the

@@ -61,6 +61,8 @@ ABOUT: dict[str, tuple[str, ...]] = {
 OF_CAUSE: dict[str, tuple[str, ...]] = {
     "attempts-used-up": (SERVICE, SUBSCRIPTION, ACCOUNT, PROJECT),
     "worker-lacks-a-right": (SERVICE, ACCOUNT, PROJECT),
+    "application-refuses-pushes": (SERVICE, SUBSCRIPTION),
+    "endpoint-answers-no-ack": (SERVICE, SUBSCRIPTION),
     "push-token-missing": (SUBSCRIPTION, SERVICE),
     "push-token-not-minted": (ACCOUNT, PROJECT),
     "push-account-gone": (ACCOUNT,),

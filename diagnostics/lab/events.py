@@ -53,6 +53,8 @@ class ItemOutcome(Event, frozen=True, kw_only=True):
     """How much it brings where it is done; default: some."""
     says: str = ""
     """A line that it prints before, as plain text."""
+    first_takes: Duration = ""
+    """The first try works for so long instead, and is done then; beyond the request timeout or the deadline nobody listens any more."""
 
 
 class StartBatch(Event, frozen=True, kw_only=True):

@@ -86,6 +86,7 @@ def _scripted(told: events.ItemOutcome) -> Scripted:
         done if told.publishes is None else told.publishes,
         told.results,
         told.says,
+        seconds(told.first_takes) if told.first_takes else None,
     )
 
 

@@ -92,7 +92,7 @@ def work(told: Answers, capacity: ReceiverCapacity | Unseen, deadline_s: float) 
 
 
 _STARTS = frozenset({Means.STARTED_ITEM})
-_ENDS = frozenset({Means.DONE_ITEM, Means.SKIPPED_ITEM, Means.FAILED_ITEM})
+_ENDS = frozenset({Means.DONE_ITEM, Means.SKIPPED_ITEM, Means.FAILED_ITEM, Means.WRITE_FAILED})
 
 
 def at_work(marks: Iterable[Mark], as_of: datetime, gone: Set[str]) -> list[float]:

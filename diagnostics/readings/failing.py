@@ -20,11 +20,14 @@ from diagnostics.evidence.model import ItemMarks, Mark, Means, PushCounts, Stage
 from diagnostics.readings.answers import tally
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.ledger.lives import attribute
+from diagnostics.readings.reasons import left_behind
 
 _GOOD = (Means.DONE_ITEM, Means.SKIPPED_ITEM)
 """Lines after which the message is acked."""
 _CHANCE = 0.01
 """Less than one item in a hundred batches: that is not put down to chance."""
+_STEADY = 3
+"""Fewer failures than this may give the same reason by chance."""
 _SAMPLE = timedelta(minutes=1)
 """The length of a sample of the counters: an ack in the sample that holds T may be older than T."""
 
@@ -47,6 +50,10 @@ class Item:
     """Items that got through on the revision on which it fails."""
     times: tuple[datetime, ...] = ()
     """When it failed."""
+    steady: bool = False
+    """Whether each of three failures or more gives the same reason."""
+    stranded: bool = False
+    """Whether a try before the first failure never came to an end that a line tells."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,8 @@ class _Try:
     reason: str
     revision: str = ""
     instance: str = ""
+    stranded: bool = False
+    """Whether it was taken up before, and no line tells an end of that."""
 
     @property
     def who(self) -> _Who:
@@ -125,16 +134,22 @@ def failing(ledger: Ledger, marks: ItemMarks | Unseen, pushes: PushCounts | Unse
 def _tries(marks: Iterable[Mark], ours: bool) -> Iterable[_Try]:
     """Each failure and each success, with the start that precedes it."""
     taken: dict[tuple[str, str], datetime] = {}
+    begun: dict[str, list[datetime]] = {}
     for mark in marks:
         if not mark.item:
             continue
         key = (mark.item, mark.instance)
         if mark.means is Means.STARTED_ITEM:
             taken[key] = mark.at
+            begun.setdefault(mark.item, []).append(mark.at)
         elif mark.means is Means.FAILED_ITEM or mark.means in _GOOD:
             begin = taken.pop(key, mark.at)
             good, reason = mark.means in _GOOD, mark.words.get("reason", "")
-            yield _Try(mark.item, ours, good, begin, mark.at, reason, mark.revision, mark.instance)
+            tries = begun.pop(mark.item, [])
+            stranded = len(tries) > 1
+            if stranded and not good and left_behind(reason):  # what fails it is of the first of these tries
+                begin = tries[0]
+            yield _Try(mark.item, ours, good, begin, mark.at, reason, mark.revision, mark.instance, stranded)
 
 
 def _open(tries: Sequence[_Try]) -> list[Item]:
@@ -158,7 +173,21 @@ def _open(tries: Sequence[_Try]) -> list[Item]:
 def _item(run: Sequence[_Try], others: int, through: int) -> Item:
     first, last = run[0], run[-1]
     times = tuple(t.at for t in run)
-    return Item(first.name, first.ours, len(run), first.taken, first.at, last.at, last.reason, others, through, times)
+    steady = len(run) >= _STEADY and bool(last.reason) and {t.reason for t in run} == {last.reason}
+    return Item(
+        name=first.name,
+        ours=first.ours,
+        failures=len(run),
+        tried=first.taken,
+        first=first.at,
+        last=last.at,
+        reason=last.reason,
+        others=others,
+        through=through,
+        times=times,
+        steady=steady,
+        stranded=first.stranded,
+    )
 
 
 def _others(good: Sequence[_Try], runs: Sequence[Sequence[_Try]]) -> list[int]:
@@ -257,7 +286,11 @@ def _broken(
     if len(fresh) < 2:
         return None
     since = min(i.first for i in fresh)
-    if _by_chance(tries, since) or not _nothing_acked(pushes, since, marks.source.complete):
+    if (
+        _by_chance(tries, since)
+        or _as_before(tries, items, fresh)
+        or not _nothing_acked(pushes, since, marks.source.complete)
+    ):
         return None
     tried = tuple(i for i in items if i.last >= since)
     before = len({t.who for t in good})
@@ -287,6 +320,15 @@ def _by_chance(tries: Sequence[_Try], since: datetime) -> bool:
     if not good:
         return False
     return (1 - good / len(before)) ** sum(1 for t in tries if t.at >= since) >= _CHANCE
+
+
+def _as_before(tries: Sequence[_Try], items: Sequence[Item], fresh: Sequence[Item]) -> bool:
+    """Whether the items that were tried last are such as many of those before them, which fail though others got through: however often
+    each is tried again, it is one item."""
+    last = {(i.name, i.ours) for i in fresh}
+    before = {t.who for t in tries} - last
+    failing = {(i.name, i.ours) for i in items} - last
+    return bool(before) and (len(failing & before) / len(before)) ** len(fresh) >= _CHANCE
 
 
 def _nothing_acked(pushes: PushCounts | Unseen, since: datetime, whole: bool) -> bool:

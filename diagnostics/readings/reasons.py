@@ -1,4 +1,5 @@
-"""What the reason that a program gives for a failure says of what it calls: that it denies a right, or that it takes no more calls."""
+"""What the reason that a program gives for a failure says: what it calls denies a right, or takes no more calls; or it met something
+that an earlier try had left behind."""
 
 from __future__ import annotations
 
@@ -13,6 +14,13 @@ _LIMITED = re.compile(
     r"quota|(?<![a-z])rate.?limit|too.?many.?requests|resource.?exhausted|(?:^|status|code|http|error)\W{0,3}429\b",
     re.I,
 )
+_LEFT_BEHIND = re.compile(
+    r"already.{0,24}(?:exist|process|progress|start|running|claimed|locked|taken|held|written|exported|open)|duplicate"
+    r"|half.?(?:done|way|written|finished|exported)|partial(?:ly)?.{0,12}(?:written|record|result|done|export)|(?:is|still).{0,4}locked"
+    r"|lock.{0,12}(?:held|taken|exists)|in.?progress|stale.{0,8}(?:lock|record|lease)|unfinished|conflict"
+    r"|(?:^|status|code|http|error)\W{0,3}409\b",
+    re.I,
+)
 
 
 def denied(reason: str) -> bool:
@@ -23,3 +31,8 @@ def denied(reason: str) -> bool:
 def limited(reason: str) -> bool:
     """Whether a rate or a quota is used up, by these words. Google says that with 403, too, so it is asked first."""
     return bool(_LIMITED.search(reason))
+
+
+def left_behind(reason: str) -> bool:
+    """Whether the try met a state that an earlier try of the same item may have left, by these words."""
+    return bool(_LEFT_BEHIND.search(reason))

@@ -191,8 +191,7 @@ ROWS = (
     Row("max-instances-saturated", "saturated-and-still-draining", (1, 2, 3), yours={"LIMIT": "60"}),
     Row("scaled-to-zero-by-hand", "scaled-to-zero-by-hand", (1, 2), residue=("attempts-used-up",)),
     # --- worker
-    Row("poison-retry-storm", "poison-never-dead-lettered", (1, 2), wait="2h"),
-    Row("poison-retry-storm", "2026-02-05-injured-out-retry-loop", (1, FIXED)),
+    Row("reason-that-never-passes", "2026-02-05-injured-out-retry-loop", (1, FIXED)),
     Row("poison-retry-storm", "2026-02-08-storm-that-holds", (1, 4, 5, 6), wait="60m"),
     Row("every-item-fails", "every-item-fails-after-deploy", (1, 2, 3), residue=("attempts-used-up",)),
     Row(

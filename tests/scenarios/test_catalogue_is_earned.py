@@ -140,6 +140,15 @@ DELIBERATE = {
     "poison-retry-storm: decisive without peeked": "likewise",
     "every-item-fails: requires without processed.crashing": "a crash that also leaves error lines is one fault, not two",
     "downstream-fails: requires without processed.crashing": "likewise",
+    "reason-that-never-passes: requires without": "a few that fail last; tests/steps/test_processed.py has it",
+    "reason-that-never-passes: no refutes": "as with poison-retry-storm",
+    "retries-meet-leftovers: requires without": "likewise",
+    "retries-meet-leftovers: no refutes": "likewise",
+    "work-after-the-response: requires without processed.crashing": "a crash that leaves no line of the end is one fault, not two",
+    "work-after-the-response: no decisive": "item lines begin with the batch; tests/steps/test_processed.py has what ended before",
+    "application-refuses-pushes: no decisive": "likewise",
+    "endpoint-answers-no-ack: requires without": "a program that redirects what comes to a path that it does not have",
+    "cannot-scale-fast-enough: requires without": "500 beside 429 is one want of room, not two",
     "worker-crashing: decisive without processed.crashing": "what ends without a word may have been killed by what no log names",
 }
 """Conditions that no scenario needs, by the begin of their description, and why they stay."""

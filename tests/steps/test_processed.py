@@ -20,7 +20,7 @@ from diagnostics.evidence.model import (
     ServiceConfig,
 )
 from diagnostics.steps.finding import Bears, Finding, Status
-from diagnostics.steps.processed import containers, duration, error_answers, failing_items
+from diagnostics.steps.processed import acked, after_answer, containers, duration, error_answers, failing_items
 from diagnostics.steps.processed import processed as step
 from tests.steps.built import (
     BEGAN,
@@ -139,8 +139,92 @@ def test_what_was_so_before_the_batch_did_not_begin_with_it() -> None:
 
 
 def test_an_odd_success_is_no_ack() -> None:
-    (odd,) = of(error_answers.ERRORS, said(log(row(1, 206), row(2, 206)), pushes(invalid={2: 2}), platform()))
+    odd = one(error_answers.NO_ACK, said(log(row(1, 206), row(2, 206)), pushes(invalid={2: 2}), platform()))
     assert odd.numbers["status"] == 206
+
+
+def test_a_program_that_refuses_before_it_reads_turns_the_caller_away_and_one_that_has_read_fails_at_its_work() -> None:
+    refused = (log(*(row(m, 401) for m in (3, 2, 1))), pushes(remote_server_4xx={2: 3}), platform())
+    away = one(error_answers.TURNED_AWAY, said(*refused))
+    assert (away.numbers["status"], away.numbers["reads"]) == (401, 8)
+    assert one(error_answers.TURNED_AWAY, said(*refused, items=lines())).numbers["reads"] == 0
+    read = said(*refused, items=lines(*EIGHT, *failed("a", 2)))
+    assert one(error_answers.ERRORS, read).numbers["status"] == 401 and not of(error_answers.TURNED_AWAY, read)
+
+
+def test_the_last_that_fail_are_no_break_where_as_large_a_share_failed_before() -> None:
+    """Each of them is tried again and again: that is still two items, and not as many proofs as tries."""
+    last = [*failed("d", 20, 12, 8, 4, 1), *failed("e", 20, 12, 8, 4, 1)]
+    counted = (log(row(1, 500)), pushes(remote_server_5xx={20: 2, 1: 2}, ack={24: 8}), platform())
+    before = [line for name in "abc" for line in failed(name, 29, 21, 11, 2)]
+    assert of(failing_items.ALL_FAIL, said(*counted, items=lines(*EIGHT, *before, *last))) == []
+    assert len(of(failing_items.ALL_FAIL, said(*counted, items=lines(*EIGHT, *last)))) == 1
+
+
+@pytest.mark.parametrize(("waits", "over"), [(2, False), (0, True)])
+def test_items_that_rest_for_long_still_come_round_where_their_messages_wait(waits: int, over: bool) -> None:
+    """Pub/Sub pushes few while many fail."""
+    rested = [*failed("a", 29, 26, 24, 20), *failed("b", 29, 26, 24, 20)]
+    counted = (log(row(20, 500)), pushes(remote_server_5xx={20: 2}, ack={24: 8}), backlog(waits, 29), platform())
+    (found,) = of(failing_items.REPEATS, said(*counted, items=lines(*EIGHT, *rested)))
+    assert (found.status is Status.OK) is over
+
+
+HALF = "export of this order already exists"
+
+
+def tripping(first: float, reason: str) -> list[Mark]:
+    """Taken up, never brought to an end, and refused for this reason at each later try."""
+    later = [
+        mark(means, m, "a", **({"reason": reason} if means is Means.FAILED_ITEM else {}))
+        for m in (20, 12, 1)
+        for means in (Means.STARTED_ITEM, Means.FAILED_ITEM)
+    ]
+    return [mark(Means.STARTED_ITEM, first, "a"), *later]
+
+
+@pytest.mark.parametrize(("reason", "leftovers"), [(HALF, 1), ("ledger refused", 0)])
+def test_items_that_meet_what_their_first_try_left_are_told_from_such_as_fail_for_one_reason(
+    reason: str, leftovers: int
+) -> None:
+    rows = log(row(1, 500))
+    told = said(rows, pushes(remote_server_5xx={1: 2}, ack={24: 8}), items=lines(*EIGHT, *tripping(31, reason)))
+    (found,) = [*of(failing_items.REPEATS, told), *of(failing_items.FAIL, told)]
+    assert (found.numbers["steady"], found.numbers["leftovers"], found.words["reason"]) == (1, leftovers, reason)
+    whole = said(rows, pushes(remote_server_5xx={1: 2}, ack={24: 8}), items=lines(*EIGHT, *tripping(31, reason)[1:]))
+    (ended,) = [*of(failing_items.REPEATS, whole), *of(failing_items.FAIL, whole)]
+    assert ended.numbers["leftovers"] == 0, "each try came to its end"
+
+
+def test_results_that_could_not_be_stored_are_lost_once_their_item_came_back() -> None:
+    def unwritten(*more: Mark) -> list[Finding]:
+        lost = [mark(m, 20, "a") for m in (Means.STARTED_ITEM, Means.WRITE_FAILED)]
+        return of(acked.UNWRITTEN, said(items=lines(*EIGHT, *lost, *more)))
+
+    back = mark(Means.RETURNED_ITEM, 19, "a")
+    (lost,) = unwritten(back)
+    assert (lost.numbers["unwritten"], lost.status) == (1, Status.WARNING)
+    assert unwritten() == [], "nobody counts it"
+    assert unwritten(mark(Means.FAILED_ITEM, 19.9, "a"), back) == [], "it was refused, and done by a later try"
+    assert unwritten(*done("a", minutes=19.5), back) == [], "a later try stored it"
+
+
+def test_items_that_are_acked_before_the_work_stand_still_where_the_cpu_goes_with_the_answer() -> None:
+    taken = [mark(Means.STARTED_ITEM, 20, item) for item in "ab"]
+
+    def first(latency_s: float = 0.05, idle: bool = True) -> list[Finding]:
+        key, config = service()
+        assert isinstance(config, ServiceConfig) and config.settings is not None
+        template = structs.replace(config.settings.template, cpu_idle=idle)
+        cpu = structs.replace(config, settings=structs.replace(config.settings, template=template))
+        acks = (log(*(row(20, 204, latency_s=latency_s) for _ in "ab")), pushes(ack={30: 8, 20: 2}))
+        waits = (backlog(0, 0), (key, cpu))
+        return of(after_answer.AFTERWARDS, said(*acks, *waits, items=lines(*EIGHT, *taken)))
+
+    (still,) = first()
+    assert (still.bears, still.held, still.numbers["ended"]) == (Bears.HOLDS, 2, 8)
+    assert first(latency_s=9) == [], "whoever answers late has worked"
+    assert first(idle=False) == [], "the CPU is there all the time"
 
 
 def test_requests_that_end_at_the_timeout_are_cloud_runs() -> None:

@@ -499,6 +499,14 @@ def test_a_proxy_in_front_is_said_and_neither_audience_nor_grant_is_blamed() -> 
     assert named(found) == {"iap-in-front": (Role.BLOCKS, SURE)}
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_what_cloud_run_says_behind_a_proxy_it_says_to_the_proxys_own_account(status: int) -> None:
+    """The proxy is asked first, and comes to Cloud Run as itself (IAP for Cloud Run page)."""
+    found = findings(service=service(iap=True), policy=policy(), log=log(refused(status, NO_SIGN_IN, 28)))
+    assert one(found, "unseen").status is Status.UNKNOWN and not [f for f in found if f.code == "push_auth.iap"]
+    assert "iap-in-front" not in named(found)
+
+
 def test_a_proxy_in_front_that_lets_pushes_in_is_no_fault_and_one_that_nothing_tried_is_unknown() -> None:
     own = subscription(audience="1234.apps.googleusercontent.com")
     assert statuses(findings(service=service(iap=True), subscription=own, log=log(answered(28)))) == {

@@ -1,6 +1,6 @@
 """Services that are there too late, or not in sufficient number."""
 
-from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, all_of, any_of, ok
+from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, all_of, any_of, none_of, ok
 from diagnostics.evidence.model import DeadLetterCounts, PushCounts, ReceiverCapacity, RequestLog, ServiceConfig, Stage
 from diagnostics.steps import cold_start
 from diagnostics.steps.cold_start import instances
@@ -37,6 +37,19 @@ CAUSES = (
             RequestLog,
         ),
         benign=True,
+    ),
+    Cause(
+        code="cannot-scale-fast-enough",
+        family="capacity",
+        title="Cloud Run cannot start instances fast enough",
+        says="Cloud Run turns pushes away below the maximum of instances, for new ones do not start as fast as pushes come",
+        stage=Stage.DELIVERED,
+        legs=BOTH,
+        # At the maximum more would not be started, however fast.
+        requires=all_of(Has(instances.CANNOT_SCALE), none_of(Has(instances.SATURATED))),
+        decisive=Has(instances.CANNOT_SCALE, bears=(Bears.HOLDS, Bears.SLOWS)),
+        overturned_by=(RequestLog,),
+        next=("pubsub-diag runbook show cannot-scale-fast-enough", "pubsub-diag cold-start --leg {leg}"),
     ),
     Cause(
         code="scaled-to-zero-by-hand",

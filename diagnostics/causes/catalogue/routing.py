@@ -1,6 +1,6 @@
 """Messages that reach no subscription, or leave it for somewhere else."""
 
-from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, NothingHolds, all_of, any_of, none_of
+from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, NothingHolds, Over, all_of, any_of, none_of
 from diagnostics.evidence.model import (
     AckCounts,
     Backlog,
@@ -194,7 +194,8 @@ CAUSES = (
         stage=Stage.ROUTED,
         legs=BOTH,
         requires=Has(attachment.SECOND_PUSH),
-        decisive=ALWAYS,
+        # Where one of them has a filter, the messages that are meant may be those that it drops.
+        decisive=Over(attachment.SECOND_PUSH, lambda told: told.alike, 0),
         never_blocks=True,
         next=("pubsub-diag runbook show second-push-subscription",),
     ),

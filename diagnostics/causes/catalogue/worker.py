@@ -1,14 +1,28 @@
 """Receivers that answer, but not with an ack."""
 
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, Over, all_of, any_of, none_of, ok
-from diagnostics.evidence.model import BatchMarks, ItemMarks, PushCounts, Revisions, ServiceConfig, Stage
-from diagnostics.steps import dead_letter, peeked, requested
+from diagnostics.evidence.model import (
+    BatchMarks,
+    ItemMarks,
+    PushCounts,
+    RequestLog,
+    Revisions,
+    ServiceConfig,
+    Stage,
+    SubscriptionConfig,
+)
+from diagnostics.steps import dead_letter, peeked, requested, returned
 from diagnostics.steps.delivered import push_answers, what_waits
-from diagnostics.steps.processed import acked, containers, error_answers, failing_items
+from diagnostics.steps.processed import acked, after_answer, containers, error_answers, failing_items
+from diagnostics.steps.routed import push_endpoint
 
 _RARE = 9
 """So many got through for each that fails: had the receiver broken at some moment, it would hardly be before the very last of ten."""
 
+_LAST_FEW = Over(failing_items.FAIL, failing_items.rare, _RARE)
+
+_OF_STORMS = (dead_letter.TOPIC_MISSING, peeked.UNREADABLE, error_answers.UNREADABLE, error_answers.ERRORS)
+"""What messages that fail again and again do."""
 _OF_FAILURES = (dead_letter.TOPIC_MISSING, failing_items.REPEATS, error_answers.ERRORS)
 """What it does to messages when every item fails."""
 _OF_DEATHS = (
@@ -28,28 +42,62 @@ CAUSES = (
         says="the same messages fail again and again and are redelivered without end",
         stage=Stage.PROCESSED,
         requires=any_of(
-            Has(failing_items.REPEATS),
-            Over(failing_items.FAIL, failing_items.rare, _RARE),
+            Over(failing_items.REPEATS, failing_items.no_one_reason, 0),
+            all_of(_LAST_FEW, Over(failing_items.FAIL, failing_items.no_one_reason, 0)),
             Has(what_waits.REDELIVERED),
             all_of(Has(error_answers.UNREADABLE), Has(what_waits.OLD_BACKLOG)),
             Has(peeked.UNREADABLE),
             all_of(Has(peeked.STUCK), ok(push_answers.ACKED)),
         ),
-        decisive=any_of(Has(failing_items.REPEATS), Over(peeked.UNREADABLE, lambda told: told.tried, 0)),
+        decisive=any_of(
+            Over(failing_items.REPEATS, failing_items.no_one_reason, 0),
+            Over(peeked.UNREADABLE, lambda told: told.tried, 0),
+        ),
         overturned_by=(
             BatchMarks,
             ItemMarks,
             PushCounts,
         ),
-        effects=(
-            dead_letter.TOPIC_MISSING,
-            peeked.UNREADABLE,
-            error_answers.UNREADABLE,
-            error_answers.ERRORS,
-        ),
+        effects=_OF_STORMS,
         refutes=Has(failing_items.ALL_FAIL),
         settled_by=("pubsub-diag worker", "pubsub-diag probe run --peek 30"),
         next=("pubsub-diag runbook show poison-retry-storm",),
+    ),
+    Cause(
+        code="reason-that-never-passes",
+        refines="poison-retry-storm",
+        family="worker",
+        title="Items fail each time for one reason that never passes",
+        says="the same items fail at each try for one reason, {reason}: the worker takes it for one that passes, and it never did",
+        stage=Stage.PROCESSED,
+        requires=any_of(
+            Over(failing_items.REPEATS, failing_items.one_reason, 0),
+            all_of(_LAST_FEW, Over(failing_items.FAIL, failing_items.one_reason, 0)),
+        ),
+        decisive=Over(failing_items.REPEATS, failing_items.one_reason, 0),
+        overturned_by=(BatchMarks, ItemMarks, PushCounts),
+        effects=_OF_STORMS,
+        refutes=Has(failing_items.ALL_FAIL),
+        settled_by=("pubsub-diag worker",),
+        next=("pubsub-diag runbook show reason-that-never-passes", "pubsub-diag worker"),
+    ),
+    Cause(
+        code="retries-meet-leftovers",
+        refines="poison-retry-storm",
+        family="worker",
+        title="Retries fail on what a first try left behind",
+        says="a first try of these items never came to its end, and each later one fails on what that left behind: {reason}",
+        stage=Stage.PROCESSED,
+        requires=any_of(
+            Over(failing_items.REPEATS, failing_items.trips_over_itself, 0),
+            all_of(_LAST_FEW, Over(failing_items.FAIL, failing_items.trips_over_itself, 0)),
+        ),
+        decisive=Over(failing_items.REPEATS, failing_items.trips_over_itself, 0),
+        overturned_by=(BatchMarks, ItemMarks, PushCounts),
+        effects=_OF_STORMS,
+        refutes=Has(failing_items.ALL_FAIL),
+        settled_by=("pubsub-diag worker",),
+        next=("pubsub-diag runbook show retries-meet-leftovers", "pubsub-diag worker"),
     ),
     Cause(
         code="every-item-fails",
@@ -195,5 +243,57 @@ CAUSES = (
         overturned_by=(ItemMarks,),
         never_blocks=True,
         next=("pubsub-diag runbook show done-without-results",),
+    ),
+    Cause(
+        code="writes-fail-behind-acks",
+        family="worker",
+        title="Results are lost behind acks",
+        says="the worker could not store the results of {unwritten} items, and acked and reported them all the same: they count as done",
+        stage=Stage.PROCESSED,
+        requires=Has(acked.UNWRITTEN),
+        decisive=ALWAYS,
+        overturned_by=(ItemMarks,),
+        never_blocks=True,
+        next=("pubsub-diag runbook show writes-fail-behind-acks", "pubsub-diag batch {batch} --items"),
+    ),
+    Cause(
+        code="endpoint-answers-no-ack",
+        family="worker",
+        title="The receiver answers with a code that is no ack",
+        says="the program answers pushes with {status}, which Pub/Sub does not take for an ack: what was done is pushed again",
+        stage=Stage.PROCESSED,
+        legs=BOTH,
+        # A path that the program does not have is mended in the subscription.
+        requires=all_of(Has(error_answers.NO_ACK), none_of(Has(push_endpoint.ENDPOINT))),
+        decisive=ALWAYS,
+        overturned_by=(RequestLog, SubscriptionConfig),
+        next=("pubsub-diag runbook show endpoint-answers-no-ack", "pubsub-diag changes --leg {leg}"),
+    ),
+    Cause(
+        code="application-refuses-pushes",
+        family="worker",
+        title="The program itself turns pushes away",
+        says="the program answers pushes with {status} before it takes them up: it does not accept who calls",
+        stage=Stage.PROCESSED,
+        legs=BOTH,
+        requires=Has(error_answers.TURNED_AWAY),
+        # Where it never says that it takes messages up, it may as well do so without a word.
+        decisive=Over(error_answers.TURNED_AWAY, lambda told: told.reads, 0),
+        overturned_by=(ItemMarks, RequestLog),
+        next=("pubsub-diag runbook show application-refuses-pushes", "pubsub-diag changes --leg {leg}"),
+    ),
+    Cause(
+        code="work-after-the-response",
+        family="worker",
+        title="The worker answers first and loses its CPU",
+        says="the worker acks {unended} items before it works on them, and has no CPU once it has answered: the work stands still",
+        stage=Stage.PROCESSED,
+        # A container that dies over its work leaves no line of its end, either.
+        requires=all_of(Has(after_answer.AFTERWARDS), none_of(Has(containers.CRASHING))),
+        decisive=Over(after_answer.AFTERWARDS, lambda told: told.ended, 0),
+        overturned_by=(ItemMarks, PushCounts, RequestLog, ServiceConfig),
+        elsewhere=(returned.NONE_PUBLISHED,),
+        settled_by=("pubsub-diag batch {batch} --items",),
+        next=("pubsub-diag runbook show work-after-the-response", "pubsub-diag changes --leg {leg}"),
     ),
 )

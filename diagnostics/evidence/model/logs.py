@@ -72,6 +72,8 @@ class Means(StrEnum):
     """The worker gave the item up and acked it; captures `reason`."""
     FAILED_ITEM = "failed_item"
     """The worker failed on the item and did not ack it; captures `reason`."""
+    WRITE_FAILED = "write_failed"
+    """The worker could not store what it had made of the item, whatever it answered then; captures `item`, and `reason` where it can."""
     BAD_MESSAGE = "bad_message"
     """A message the worker cannot read."""
     COMPLETION_ERROR = "completion_error"

@@ -76,6 +76,8 @@ def decide(
         case = Case(Outcome.SCRIPTED, script=script)
     rng = setting.rng
     work_s = rng.uniform(*SLOW_S) if payload == "slow" else rng.lognormvariate(0, 0.35) * usual_s * case.work
+    if (first_s := casebook.first_takes_s(batch, item)) is not None:
+        case, work_s = GOOD, first_s
     now = float(setting.env.now)
     work_s = setting.downstream.stretch(service, now, work_s)
     if trouble := setting.downstream.fails(service, now, rng):

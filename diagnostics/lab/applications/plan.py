@@ -40,6 +40,8 @@ class Scripted:
     """How much it brings; None: some."""
     says: str = ""
     """A line of plain text before."""
+    first_takes_s: float | None = None
+    """How long the first try works, after which it is done as usual if anybody still listens; None: no longer than others."""
 
     @property
     def done(self) -> bool:
@@ -143,7 +145,14 @@ class Casebook:
     def script(self, batch: str, item: str) -> Scripted | None:
         """What is to be answered for this try, which it counts; None: what the item's class says."""
         script = self.scripts.get((batch, item))
-        return script if script and (not script.first or self.tried(batch, item) <= script.first) else None
+        if script is None or not (script.first or script.first_takes_s):
+            return script
+        return script if self.tried(batch, item) <= script.first or not script.first else None
+
+    def first_takes_s(self, batch: str, item: str) -> float | None:
+        """How long the try that was counted last works, where it is a first one that a script makes long."""
+        script = self.scripts.get((batch, item))
+        return script.first_takes_s if script and self.tries.get((batch, item)) == 1 else None
 
     def tried(self, batch: str, item: str) -> int:
         """Count one more try and say the how-manieth it is, from 1."""

@@ -50,9 +50,10 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
     if leg is Leg.COMPLETION:
         owed = max(owed, _by_balance(ledger, messages, waited_before, came))
     spent = _spent(ledger, evidence.now, leg, limits, could_wait, still)
+    again = sum(life.again for life in ledger.lives) if leg is Leg.REQUEST else 0  # done, and yet they may be what went
     certain = max(
         owed - could_wait if could_wait is not None else 0,
-        messages - waited_before if waited_before is not None else 0,
+        messages - waited_before - again if waited_before is not None else 0,
         len(spent),
     )
     ours = max(min(certain, messages, owed, *([came] if came is not None else [])), 0)

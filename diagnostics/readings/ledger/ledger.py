@@ -13,6 +13,7 @@ GOT_TO: dict[Means, Stage] = {
     Means.PUBLISHED_ITEM: Stage.PUBLISHED,
     Means.STARTED_ITEM: Stage.DELIVERED,
     Means.FAILED_ITEM: Stage.DELIVERED,
+    Means.WRITE_FAILED: Stage.DELIVERED,
     Means.COMPLETION_ERROR: Stage.PROCESSED,
     Means.DONE_ITEM: Stage.PROCESSED,
     Means.SKIPPED_ITEM: Stage.PROCESSED,
@@ -70,6 +71,10 @@ class Life:
     ended: datetime | None = None
     """When the worker last said that it had done it, or given it up."""
     reason: str = ""
+    again: bool = False
+    """It was taken up once more after it was done or given up: its push was not acked."""
+    unwritten: bool = False
+    """Its result could not be stored, and no later line of the worker tells that it was, or that the item was refused."""
     completion_failed: bool = False
     unrecorded: int = 0
     """How often the coordinator failed to record its completion."""

@@ -75,8 +75,10 @@ def lives_of(mine: Iterable[Mark], status: BatchStatus | None) -> dict[str, Life
             life.stage = stage
             life.last = life.got_further = mark.at
         life.starts += mark.means is Means.STARTED_ITEM
+        life.again = life.again or (mark.means is Means.STARTED_ITEM and (life.done or life.skipped))
         life.done = life.done or mark.means is Means.DONE_ITEM
         life.skipped = life.skipped or mark.means is Means.SKIPPED_ITEM
+        life.unwritten = mark.means is Means.WRITE_FAILED or (life.unwritten and mark.means not in _TRIED)
         life.completion_failed = life.completion_failed or mark.means is Means.COMPLETION_ERROR
         if mark.means in (Means.STARTED_ITEM, Means.FAILED_ITEM, *TROUBLES):
             life.failures += mark.means is Means.FAILED_ITEM
@@ -91,6 +93,10 @@ def lives_of(mine: Iterable[Mark], status: BatchStatus | None) -> dict[str, Life
         life = lives.setdefault(name, Life(name))
         life.stage = Stage.RECORDED
     return lives
+
+
+_TRIED = frozenset({Means.STARTED_ITEM, Means.FAILED_ITEM, Means.DONE_ITEM, Means.SKIPPED_ITEM})
+"""What the worker says of a try of the item."""
 
 
 def _on_its_way_back(life: Life, mark: Mark, came: dict[str, str]) -> None:

@@ -31,6 +31,7 @@ _LIVES = (
     (Means.DONE_ITEM, "done by the worker"),
     (Means.SKIPPED_ITEM, "skipped by the worker"),
     (Means.FAILED_ITEM, "failed"),
+    (Means.WRITE_FAILED, "had results that could not be stored"),
     (Means.COMPLETION_ERROR, "failed to send its completion"),
     (Means.RECORDED_ITEM, "recorded"),
 )

@@ -332,6 +332,7 @@ def _twins(
         and s.push_endpoint not in ("", settings.push_endpoint)
         and untagged(host_of(s.push_endpoint)) in hosts
         and path_of(s.push_endpoint) == path_of(settings.push_endpoint)
+        and (s.filter == settings.filter or not s.filter or not settings.filter)  # others may share the messages out
     ]
     if twins:
         yield DUPLICATE.says(

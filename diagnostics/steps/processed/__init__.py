@@ -25,7 +25,8 @@ from diagnostics.readings.failing import failing
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Code, Finding, Row, Status, Where
 from diagnostics.steps.places import may_wait, places
-from diagnostics.steps.processed.acked import fruitless, skipped_ones
+from diagnostics.steps.processed.acked import fruitless, skipped_ones, unwritten
+from diagnostics.steps.processed.after_answer import answered_first
 from diagnostics.steps.processed.containers import crashes
 from diagnostics.steps.processed.duration import at_work_s, timed_out, too_long
 from diagnostics.steps.processed.error_answers import own_answers
@@ -60,6 +61,7 @@ def processed(
         yield from of_items(seen, failing(ledger, marks, pushes), service)
         yield from skipped_ones(ledger, profile, marks)
         yield from fruitless(ledger, profile, marks)
+        yield from unwritten(ledger, profile, marks)
     if isinstance(log, Unseen) and isinstance(lines, Unseen):
         yield UNSEEN.says(
             Status.UNKNOWN,
@@ -69,6 +71,7 @@ def processed(
         )
         return
     yield from crashes(seen, log, lines, service, revisions)
+    yield from answered_first(seen, marks, service)
     if not isinstance(log, Unseen):
         yield from own_answers(seen, marks)
         yield from timed_out(seen, service)

@@ -1,4 +1,4 @@
-"""What did the worker ack without work: items that it gave up, and those that brought nothing?"""
+"""What did the worker ack without a result: items that it gave up, that brought nothing, or whose results could not be stored?"""
 
 from __future__ import annotations
 
@@ -38,6 +38,13 @@ class Fruitless(Tells, frozen=True, kw_only=True):
     finished: int
 
 
+class Unwritten(Tells, frozen=True, kw_only=True):
+    unwritten: int
+    """Items that came back as done though the worker says that what it made of them could not be stored."""
+    back: int
+    """All that came back."""
+
+
 SKIPPED = Telling(
     "processed.skipped", Stage.PROCESSED, "the worker gave items up and acked them", Kind.EFFECT, tells=Skipped
 )
@@ -47,6 +54,13 @@ FRUITLESS = Telling(
     "most of what the worker finished brought nothing",
     Kind.EFFECT,
     tells=Fruitless,
+)
+UNWRITTEN = Telling(
+    "processed.unwritten",
+    Stage.PROCESSED,
+    "results could not be stored, and their items came back as done",
+    Kind.EFFECT,
+    tells=Unwritten,
 )
 
 
@@ -96,6 +110,25 @@ def fruitless(ledger: Ledger, profile: PipelineProfile, marks: ItemMarks | Unsee
         rests_on=("ItemMarks",),
         subject=subjects.receiving(profile, Leg.REQUEST),
         tells=Fruitless(empty=len(empty), finished=len(counted)),
+    )
+
+
+def unwritten(ledger: Ledger, profile: PipelineProfile, marks: ItemMarks | Unseen) -> Iterator[Finding]:
+    """Items that count as done and whose results are lost: the worker could not store them, and acked and reported all the same."""
+    back = [x for x in ledger.lives if x.stage in (Stage.RETURNED, Stage.RECORDED)]
+    lost = [x for x in back if x.unwritten]
+    if not lost or isinstance(marks, Unseen):
+        return
+    yield UNWRITTEN.says(
+        Status.WARNING,
+        f"{_of(len(lost), len(back), profile.item, marks.source.complete)} came back as done though the worker could not store the "
+        f"result{reasons_told(x.reason for x in lost)}",
+        leg=Leg.REQUEST,
+        bears=Bears.SLOWS,
+        since=min((x.first for x in lost if x.first), default=None) if marks.source.complete else None,
+        rests_on=("ItemMarks",),
+        subject=subjects.receiving(profile, Leg.REQUEST),
+        tells=Unwritten(unwritten=len(lost), back=len(back)),
     )
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from diagnostics.evidence.model import By, ItemMarks, Leg, LogRow, Means, Stage, Unseen
+from diagnostics.evidence.model import By, ItemMarks, Leg, LogRow, Mark, Means, Stage, Unseen
 from diagnostics.readings.answers import Answer, lately
 from diagnostics.readings.owed import through
 from diagnostics.steps import subjects
@@ -33,6 +33,8 @@ class Errors(Tells, frozen=True, kw_only=True):
     share: float
     """Of those among what was answered in the last five minutes, 0 to 1."""
     status: int
+    reads: int = 0
+    """Messages of which its lines tell that it took them up, at other times: then the silence of its lines says something."""
 
 
 UNREADABLE = Telling(
@@ -43,6 +45,20 @@ UNREADABLE = Telling(
     tells=Unreadable,
 )
 ERRORS = Telling("processed.errors", Stage.PROCESSED, "the receiver answers with errors", Kind.EFFECT, tells=Errors)
+NO_ACK = Telling(
+    "processed.no_ack",
+    Stage.PROCESSED,
+    "the receiver answers with a code that Pub/Sub does not take for an ack",
+    Kind.EFFECT,
+    tells=Errors,
+)
+TURNED_AWAY = Telling(
+    "processed.turned_away",
+    Stage.PROCESSED,
+    "the receiver's program itself turns pushes away before it takes them up",
+    Kind.EFFECT,
+    tells=Errors,
+)
 UNREPORTED = Telling(
     "processed.unreported",
     Stage.PROCESSED,
@@ -65,7 +81,7 @@ def own_answers(seen: Seen, marks: ItemMarks | Unseen) -> Iterator[Finding]:
         yield _unreadable(seen, unreadable)
     for answer in seen.told.apart():
         if answer.by is By.APPLICATION and not (400 <= answer.status < 500 and answer.status not in _ABOUT_CALLS):
-            yield _errors(seen, answer, UNREPORTED if _unreported(seen, answer, marks) else ERRORS)
+            yield _errors(seen, answer, _kind(seen, answer, marks), len(_taken_up(seen, marks)))
 
 
 def _unreadable(seen: Seen, rows: Sequence[LogRow]) -> Finding:
@@ -89,6 +105,36 @@ def _unreadable(seen: Seen, rows: Sequence[LogRow]) -> Finding:
     )
 
 
+def _kind(seen: Seen, answer: Answer, marks: ItemMarks | Unseen) -> Telling[Errors]:
+    """What the answer is, by its status and by what the program's lines tell beside it."""
+    if answer.status < 400:
+        return NO_ACK
+    if answer.status in _WHO_CALLS and _never_taken_up(seen, answer, marks):
+        return TURNED_AWAY
+    return UNREPORTED if _unreported(seen, answer, marks) else ERRORS
+
+
+_WHO_CALLS = (401, 403)
+"""Answers that say something of who calls."""
+_TAKEN_UP = {
+    Leg.REQUEST: (Means.STARTED_ITEM, Means.FAILED_ITEM, Means.BAD_MESSAGE),
+    Leg.COMPLETION: (Means.RETURNED_ITEM, Means.RETURN_REJECTED, Means.RECORD_ERROR),
+}
+"""What a program says that has read a message."""
+
+
+def _never_taken_up(seen: Seen, answer: Answer, marks: ItemMarks | Unseen) -> bool:
+    """Whether no line tells that the program read what it answered so: then it looked at who calls, and no further."""
+    if isinstance(marks, Unseen) or not any(m.means in _TAKEN_UP[seen.leg] for m in seen.profile.markers):
+        return False
+    first, last = answer.rows[0].at - _MARGIN, answer.rows[-1].at + _MARGIN
+    return not any(first <= m.at <= last for m in _taken_up(seen, marks))
+
+
+def _taken_up(seen: Seen, marks: ItemMarks | Unseen) -> list[Mark]:
+    return [] if isinstance(marks, Unseen) else [m for m in marks.marks if m.means in _TAKEN_UP[seen.leg]]
+
+
 _NEARLY_ALL = 0.9
 
 
@@ -105,16 +151,16 @@ _MARGIN = timedelta(minutes=1)
 """A request's time in the log may be its begin or its end."""
 
 
-def _errors(seen: Seen, answer: Answer, code: Telling[Errors]) -> Finding:
+def _errors(seen: Seen, answer: Answer, code: Telling[Errors], reads: int) -> Finding:
     rows = answer.rows
     fails, fresh = seen.fails(rows), lately(rows, seen.now)
     holds = fails and seen.holds(seen.told.of(By.APPLICATION))
     share = len(fresh) / max(len(fresh) + seen.recent.acks, 1)
     broken = fails and not seen.recent.acks and not through(seen.ledger, seen.leg)
-    after = ", having failed to publish the completion" if code is UNREPORTED else ""
     return code.says(
         Status.FAULT if broken else Status.WARNING if fails else Status.OK,
-        f"{at_least(seen.told.whole, count(len(rows), 'push'))} answered {answer.status} by the application itself{after}"
+        f"{at_least(seen.told.whole, count(len(rows), 'push'))} answered {answer.status} by the application itself"
+        + _AFTER.get(code.name, "")
         + _lately(seen, rows, fresh, fails),
         leg=seen.leg,
         bears=Bears.HOLDS if holds else Bears.SLOWS if seen.least else Bears.APART,
@@ -123,8 +169,15 @@ def _errors(seen: Seen, answer: Answer, code: Telling[Errors]) -> Finding:
         until=None if fails else rows[-1].at,
         rests_on=("RequestLog",),
         subject=subjects.answer(answer.status, By.APPLICATION),
-        tells=Errors(answers=len(rows), recent=len(fresh), share=share, status=answer.status),
+        tells=Errors(answers=len(rows), recent=len(fresh), share=share, status=answer.status, reads=reads),
     )
+
+
+_AFTER = {
+    UNREPORTED.name: ", having failed to publish the completion",
+    NO_ACK.name: ", which Pub/Sub does not take for an ack",
+    TURNED_AWAY.name: ", which had not taken them up",
+}
 
 
 def _fine(seen: Seen) -> Finding:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypedDict
 
 from diagnostics.evidence.model import Leg, ServiceConfig, Stage, Unseen
 from diagnostics.readings.answers import RECENT
 from diagnostics.readings.failing import Broken, Failing, Item
 from diagnostics.readings.ledger import Ledger
-from diagnostics.readings.reasons import denied, limited
+from diagnostics.readings.reasons import denied, left_behind, limited
 from diagnostics.steps.finding import Bears, Finding, Kind, Status, Telling
 from diagnostics.steps.processed.seen import Seen
 from diagnostics.steps.tells import Tells
@@ -30,6 +31,33 @@ class Repeated(Tells, frozen=True, kw_only=True):
     """Items of the batch that have not got through either, and do not fail so."""
     recent: int | None = None
     """Failures in the last five minutes."""
+    over: int = 0
+    """1: they come round no more."""
+    steady: int = 0
+    """Items that give one and the same reason at each try, three times or more."""
+    leftovers: int = 0
+    """Of those, items of which a first try never came to its end, and whose reason is about what such a try leaves behind."""
+    reason: str | None = None
+    """That reason."""
+
+
+_NEARLY_ALL = 0.8
+"""Of items that fail again and again: fewer with one reason, and they are of several kinds."""
+
+
+def no_one_reason(told: Repeated) -> float:
+    """Over 0: they still come round, and give no reason, or several."""
+    return 0 if told.over or told.steady >= _NEARLY_ALL * told.items else 1
+
+
+def one_reason(told: Repeated) -> float:
+    """Over 0: they still come round, and nearly all give one reason, the same each time, that is about no leftovers of a first try."""
+    return 0 if told.over or no_one_reason(told) or trips_over_itself(told) else 1
+
+
+def trips_over_itself(told: Repeated) -> float:
+    """Over 0: they still come round, and most meet what a first try of theirs left behind."""
+    return 0 if told.over or no_one_reason(told) else max(2 * told.leftovers - told.items, 0)
 
 
 def rare(told: Repeated) -> float | None:
@@ -109,12 +137,13 @@ def of_items(seen: Seen, found: Failing, service: ServiceConfig | Unseen) -> Ite
     dead = {x.name for x in seen.ledger.lives if x.dead_lettered}
     broken = {(i.name, i.ours) for i in found.broken.items} if found.broken else set()
     repeats = {(i.name, i.ours) for i in found.repeats}
+    come = _come_round(seen, [i for i in found.items if not (i.ours and i.name in dead)])
     for ours in (True, False):
         again = [i for i in found.items if i.ours is ours and i.failures > 1]
         lettered = [i for i in again if ours and i.name in dead]
         rest = [i for i in again if not (ours and i.name in dead)]
-        past = [i for i in rest if seen.now - i.last > seen.pause]
-        still = [i for i in rest if seen.now - i.last <= seen.pause]
+        past = [i for i in rest if (i.name, ours) not in come]
+        still = [i for i in rest if (i.name, ours) in come]
         yield from _past_items(seen, found, lettered, "they went to the dead-letter topic")
         yield from _past_items(seen, found, past, "nothing pushes them any more")
         yield from _repeating(seen, found, [i for i in still if (i.name, ours) in repeats], service)
@@ -122,6 +151,16 @@ def of_items(seen: Seen, found: Failing, service: ServiceConfig | Unseen) -> Ite
             yield from _unsure(seen, found, [i for i in still if (i.name, ours) not in repeats | broken])
     if found.broken is not None:
         yield _all_fail(seen, found.broken)
+
+
+def _come_round(seen: Seen, items: Sequence[Item]) -> set[tuple[str, bool]]:
+    """Items that are still pushed: that were within the longest pause, and of the others as many, the newest first, as messages wait
+    that nothing else accounts for. While many fail, Pub/Sub pushes few, and one may rest for longer than that."""
+    newest = sorted(items, key=lambda i: i.last, reverse=True)
+    still = sum(1 for i in newest if seen.now - i.last <= seen.pause)
+    waits = seen.ledger.dead(Leg.REQUEST).could_wait or 0
+    others = max(seen.least - sum(i.ours for i in newest), 0)
+    return {(i.name, i.ours) for i in newest[: max(still, waits - others)]}
 
 
 def _repeating(seen: Seen, found: Failing, items: Sequence[Item], service: ServiceConfig | Unseen) -> Iterator[Finding]:
@@ -148,10 +187,28 @@ def _repeating(seen: Seen, found: Failing, items: Sequence[Item], service: Servi
             failures=sum(i.failures for i in items),
             others=min(i.others for i in items),
             recent=fail_now,
+            **_reasoned(items),
         ),
     )
     if seen.ledger.told and not holds:
         yield _too_few(seen, fail_now, service)
+
+
+class _Reasoned(TypedDict):
+    steady: int
+    leftovers: int
+    reason: str | None
+
+
+def _reasoned(items: Sequence[Item]) -> _Reasoned:
+    """Of how many of them the reason is the same at each try, of how many it is about what a first try left behind, and which it is."""
+    reason = next((r for r, _ in Counter(i.reason for i in items if i.steady).most_common(1)), None)
+    alike = [i for i in items if i.steady and i.reason == reason]
+    return {
+        "steady": len(alike),
+        "leftovers": sum(i.stranded and left_behind(i.reason) for i in alike),
+        "reason": reason[:120] if reason else None,
+    }
 
 
 def _repeats_told(seen: Seen, found: Failing, items: Sequence[Item]) -> str:
@@ -190,7 +247,7 @@ def _past_items(seen: Seen, found: Failing, items: Sequence[Item], ended: str) -
         until=max(i.last for i in items),
         rests_on=("ItemMarks",),
         subject=seen.service,
-        tells=Repeated(items=len(items), failures=sum(i.failures for i in items), recent=0),
+        tells=Repeated(items=len(items), failures=sum(i.failures for i in items), recent=0, over=1),
     )
 
 
@@ -212,6 +269,7 @@ def _unsure(seen: Seen, found: Failing, items: Sequence[Item]) -> Iterator[Findi
             failures=sum(i.failures for i in items),
             through=min(i.through for i in items),
             beside=max(seen.least - len(items), 0),
+            **_reasoned(items),
         ),
     )
 

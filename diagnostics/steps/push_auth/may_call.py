@@ -96,7 +96,7 @@ def _configured(
     about = serving(target)
     case = replace(case, shut_before=any(case.from_the_first(about, words, Way.UNLOGGED) for _, _, words in closed))
     if target.iap:
-        yield from proxy(case, target)
+        yield from proxy(case, target, settings.name.split("/")[1])
         return
     public = granted("allUsers")
     if public.granted or target.invoker_iam_disabled:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from diagnostics.evidence.model import DELETED_TOPIC, ChangeLog, RequestLog, Stage, SubscriptionSettings, Unseen
 from diagnostics.steps import subjects
-from diagnostics.steps.finding import Code, Finding, Kind, Status
+from diagnostics.steps.finding import Code, Finding, Kind, Status, Telling
 from diagnostics.steps.routed.push_endpoint import (
     ENDPOINT,
     no_service,
@@ -16,14 +16,27 @@ from diagnostics.steps.routed.push_endpoint import (
     wrong_endpoint,
 )
 from diagnostics.steps.routed.seen import Seen
+from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import apart, short
+
+
+class Twins(Tells, frozen=True, kw_only=True):
+    """Other subscriptions that push the same topic to the same endpoint."""
+
+    alike: int
+    """Those that pass the same messages on, having the same filter, or none like this one."""
+
 
 DETACHED = Code("routed.detached", Stage.ROUTED, "the subscription is detached from its topic", Kind.MECHANISM)
 ORPHAN = Code("routed.orphan", Stage.ROUTED, "the subscription's topic was deleted", Kind.MECHANISM)
 OTHER_TOPIC = Code("routed.other_topic", Stage.ROUTED, "the subscription belongs to another topic", Kind.MECHANISM)
 NOT_PUSH = Code("routed.not_push", Stage.ROUTED, "the subscription does not push", Kind.MECHANISM)
-SECOND_PUSH = Code(
-    "routed.second_push", Stage.ROUTED, "a second subscription pushes to the same endpoint", Kind.MECHANISM
+SECOND_PUSH = Telling(
+    "routed.second_push",
+    Stage.ROUTED,
+    "a second subscription pushes to the same endpoint",
+    Kind.MECHANISM,
+    tells=Twins,
 )
 
 
@@ -59,17 +72,23 @@ def set_wrong(
 
 
 def _twins(seen: Seen, settings: SubscriptionSettings) -> Iterator[Finding]:
-    """Other subscriptions that push the same topic to the same endpoint."""
+    """Other subscriptions that push the same topic to the same endpoint. Filters may share the messages out among them: of two that
+    differ nobody can tell from here; what one without a filter passes on, it passes on beside the other."""
     listed = () if isinstance(seen.project, Unseen) else seen.project.subscriptions
     twins = [
-        s.name
+        s
         for s in listed
         if s.push_endpoint == settings.push_endpoint and s.name != settings.name and s.topic == settings.topic
     ]
+    alike = [s for s in twins if s.filter.strip() == settings.filter.strip()]
+    beside = [s for s in twins if not s.filter.strip() or not settings.filter.strip()]
     if twins:
+        told = alike or beside or twins
+        how = "" if alike else ", with another filter"
         yield SECOND_PUSH.says(
-            Status.WARNING,
-            f"{', '.join(map(short, twins))} pushes the same topic to the same endpoint",
+            Status.WARNING if alike or beside else Status.ADVICE,
+            f"{', '.join(short(s.name) for s in told)} pushes the same topic to the same endpoint{how}",
             leg=seen.leg,
-            subject=subjects.subscription(twins[0]),
+            subject=subjects.subscription(told[0].name),
+            tells=Twins(alike=len(alike)),
         )

@@ -91,6 +91,15 @@ def test_messages_that_waited_before_the_batch_began_may_be_those_that_were_dead
     assert (went.messages, went.ours, went.most) == (4, 0, 2)
 
 
+def test_what_was_done_and_pushed_again_may_be_what_was_dead_lettered() -> None:
+    """A worker that answers with no ack does each item, and its messages use their attempts up all the same."""
+    again = [mark(m, at, "a") for at in (1, 2) for m in (Means.STARTED_ITEM, Means.DONE_ITEM)]
+    ledger = build(evidence(BATCH, items(*again), subscription(), dead(1), waiting(9)), PROFILE)
+    assert (ledger.dead(Leg.REQUEST).ours, ledger.dead(Leg.REQUEST).most) == (0, 1)
+    once = build(evidence(BATCH, items(*again[:2]), subscription(), dead(1), waiting(9)), PROFILE)
+    assert once.dead(Leg.REQUEST).ours == 1
+
+
 def test_what_cannot_wait_any_more_is_what_was_dead_lettered_though_no_line_names_it() -> None:
     marks = items(mark(Means.DONE_ITEM, 1, "a"), mark(Means.STARTED_ITEM, 1, "a"))
     ledger = build(evidence(BATCH, marks, subscription(), dead(9), waiting(0, before=9)), PROFILE)

@@ -1,0 +1,77 @@
+"""Does the program answer first and work afterwards, without a CPU?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from diagnostics.evidence.model import By, ItemMarks, Leg, Means, ServiceConfig, Stage, Unseen
+from diagnostics.readings.answers import RECENT, tally
+from diagnostics.steps.finding import Bears, Finding, Kind, Status, Telling
+from diagnostics.steps.processed.seen import Seen
+from diagnostics.steps.tells import Tells
+from diagnostics.steps.words import at_least, count, latency
+
+
+class Afterwards(Tells, frozen=True, kw_only=True):
+    unended: int
+    """Items that were taken up and acked, and of whose end no line tells."""
+    answered_s: float
+    """How long a push takes to be answered: the median, in seconds."""
+    ended: int
+    """Items of whose end lines do tell: then that there is none of others says something."""
+
+
+AFTERWARDS = Telling(
+    "processed.after_answer",
+    Stage.PROCESSED,
+    "items were taken up and acked at once, and no line tells of their end",
+    Kind.EFFECT,
+    tells=Afterwards,
+)
+
+_AT_ONCE_S = 1.0
+"""Whoever answers sooner has hardly done the work."""
+
+
+def answered_first(seen: Seen, marks: ItemMarks | Unseen, service: ServiceConfig | Unseen) -> Iterator[Finding]:
+    """Items that a program took up, whose pushes were acked at once and that never came to an end, where containers have a CPU only
+    while they have a request: the work stands still, and nothing pushes it again."""
+    target = None if isinstance(service, Unseen) else service.settings
+    if seen.leg is not Leg.REQUEST or isinstance(marks, Unseen) or target is None or not target.template.cpu_idle:
+        return
+    if not seen.profile.has(Means.STARTED_ITEM, Means.DONE_ITEM):
+        return
+    unended = _acked(seen)
+    answered = sorted(r.latency_s for r in seen.told.fine if r.by is By.APPLICATION)
+    if unended <= 0 or not answered or answered[len(answered) // 2] > _AT_ONCE_S:
+        return
+    typical_s = answered[len(answered) // 2]
+    holds = not seen.ledger.closed
+    yield AFTERWARDS.says(
+        Status.FAULT if holds else Status.WARNING,
+        f"{at_least(marks.source.complete, count(unended, seen.profile.item))} were taken up and acked, pushes being answered after "
+        f"{latency(typical_s)}, and no line tells of their end; containers of {target.name} have a CPU only while they have a request",
+        leg=Leg.REQUEST,
+        bears=Bears.HOLDS if holds else Bears.SLOWS,
+        held=unended if holds else 0,
+        since=seen.told.fine[0].at if seen.told.fine_whole else None,
+        rests_on=("ItemMarks", "RequestLog", "PushCounts", "ServiceConfig"),
+        subject=seen.service,
+        tells=Afterwards(
+            unended=unended,
+            answered_s=typical_s,
+            ended=sum(m.means in (Means.DONE_ITEM, Means.SKIPPED_ITEM) for m in marks.marks),
+        ),
+    )
+
+
+def _acked(seen: Seen) -> int:
+    """Items that were taken up more than five minutes ago, of which nothing more is told, and which wait for no push: at least."""
+    stay = [
+        x
+        for x in seen.ledger.lives
+        if x.stage is Stage.DELIVERED and not (x.failures or x.dead_lettered or x.unwritten) and x.last is not None
+    ]
+    old = sum(1 for x in stay if x.last is not None and seen.now - x.last > RECENT)
+    acks = round(tally(seen.pushes, seen.told.since).acks)
+    return min(old - seen.least, acks)
