@@ -26,8 +26,6 @@ _GOOD = (Means.DONE_ITEM, Means.SKIPPED_ITEM)
 """Lines after which the message is acked."""
 _CHANCE = 0.01
 """Less than one item in a hundred batches: that is not put down to chance."""
-_STEADY = 3
-"""Fewer failures than this may give the same reason by chance."""
 _SAMPLE = timedelta(minutes=1)
 """The length of a sample of the counters: an ack in the sample that holds T may be older than T."""
 
@@ -51,7 +49,7 @@ class Item:
     times: tuple[datetime, ...] = ()
     """When it failed."""
     steady: bool = False
-    """Whether each of three failures or more gives the same reason."""
+    """Whether each failure gives the same reason."""
     stranded: bool = False
     """Whether a try before the first failure never came to an end that a line tells."""
 
@@ -173,7 +171,7 @@ def _open(tries: Sequence[_Try]) -> list[Item]:
 def _item(run: Sequence[_Try], others: int, through: int) -> Item:
     first, last = run[0], run[-1]
     times = tuple(t.at for t in run)
-    steady = len(run) >= _STEADY and bool(last.reason) and {t.reason for t in run} == {last.reason}
+    steady = bool(last.reason) and {t.reason for t in run} == {last.reason}
     return Item(
         name=first.name,
         ours=first.ours,

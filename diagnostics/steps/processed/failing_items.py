@@ -34,7 +34,7 @@ class Repeated(Tells, frozen=True, kw_only=True):
     over: int = 0
     """1: they come round no more."""
     steady: int = 0
-    """Items that give one and the same reason at each try, three times or more."""
+    """Items that give one and the same reason at each try, some of them three times or more."""
     leftovers: int = 0
     """Of those, items of which a first try never came to its end, and whose reason is about what such a try leaves behind."""
     reason: str | None = None
@@ -202,7 +202,9 @@ class _Reasoned(TypedDict):
 
 def _reasoned(items: Sequence[Item]) -> _Reasoned:
     """Of how many of them the reason is the same at each try, of how many it is about what a first try left behind, and which it is."""
-    reason = next((r for r, _ in Counter(i.reason for i in items if i.steady).most_common(1)), None)
+    reason = next(
+        (r for r, _ in Counter(i.reason for i in items if i.steady and i.failures >= _AGAIN).most_common(1)), None
+    )
     alike = [i for i in items if i.steady and i.reason == reason]
     return {
         "steady": len(alike),
