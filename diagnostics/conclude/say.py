@@ -28,7 +28,7 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger, Life
 from diagnostics.readings.stakes import stakes_of
 from diagnostics.shell.commands import is_harmless
-from diagnostics.steps import closed, progress
+from diagnostics.steps import closed, dead_letter, progress
 from diagnostics.steps.finding import Bears, Finding, Kind, Row, Status, Where
 from diagnostics.steps.words import clock, span
 
@@ -416,13 +416,14 @@ class Teller:
             if not row.not_reached:
                 places.update(row.where)
         unpublished = sum(r.where.get(Where.UNATTRIBUTED, 0) for r in rows if r.stage is Stage.PUBLISHED)
-        dead = places[Where.DEAD_LETTERED]
+        dead, unkept = places[Where.DEAD_LETTERED], _unkept(verdict, rows)
         if not verdict.blocking:
-            return Recovery(replay_dead_letters=dead)
+            return Recovery(replay_dead_letters=dead - unkept)
         gone = (Where.DROPPED, Where.GATED, Where.UNKNOWN, Where.SKIPPED)
-        lost = sum(places[w] for w in gone) + unpublished
-        names = tuple(sorted(i.name for i in self.items(rows) if i.where in (Where.DROPPED, Where.SKIPPED)))
-        return Recovery(resubmit=names, resubmit_count=max(lost, len(names)), replay_dead_letters=dead)
+        lost = sum(places[w] for w in gone) + unpublished + unkept
+        for_ever = (Where.DROPPED, Where.SKIPPED, *((Where.DEAD_LETTERED,) if unkept and unkept == dead else ()))
+        names = tuple(sorted(i.name for i in self.items(rows) if i.where in for_ever))
+        return Recovery(resubmit=names, resubmit_count=max(lost, len(names)), replay_dead_letters=dead - unkept)
 
     def sources(self) -> dict[str, str]:
         return {
@@ -499,3 +500,11 @@ def clause(match: Match) -> str:
 PARTIAL = "partial"
 """Why something counts as missing that was seen in part."""
 _BAD = (Status.FAULT, Status.WARNING, Status.UNKNOWN)
+
+
+def _unkept(verdict: Verdict, rows: Sequence[Row]) -> int:
+    """Dead letters of a leg on which no subscription keeps any: there is nothing to replay."""
+    legs = {x.match.leg for x in verdict.live if any(f.code == dead_letter.NO_READER.name for f in x.share.own)}
+    return sum(
+        r.where.get(Where.DEAD_LETTERED, 0) for r in rows if not r.not_reached and (r.leg or Leg.COMPLETION) in legs
+    )

@@ -60,9 +60,12 @@ ABOUT: dict[str, tuple[str, ...]] = {
 
 OF_CAUSE: dict[str, tuple[str, ...]] = {
     "attempts-used-up": (SERVICE, SUBSCRIPTION, ACCOUNT, PROJECT),
+    "attempts-spent-in-an-outage": (SERVICE, SUBSCRIPTION, ACCOUNT, PROJECT),
+    "failed-items-awaited": (SERVICE,),
     "worker-lacks-a-right": (SERVICE, ACCOUNT, PROJECT),
     "application-refuses-pushes": (SERVICE, SUBSCRIPTION),
     "endpoint-answers-no-ack": (SERVICE, SUBSCRIPTION),
+    "completion-publisher-role-missing": (PUBLISHER, TOPIC, PROJECT),
     "push-token-missing": (SUBSCRIPTION, SERVICE),
     "push-token-not-minted": (ACCOUNT, PROJECT),
     "push-account-gone": (ACCOUNT,),

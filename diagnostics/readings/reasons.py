@@ -21,11 +21,17 @@ _LEFT_BEHIND = re.compile(
     r"|(?:^|status|code|http|error)\W{0,3}409\b",
     re.I,
 )
+_NOT_A_GRANT = re.compile(
+    r"prohibited by organi[sz]ation|vpc.?service.?controls|has not been used in project|service.?disabled|api.{0,40}is disabled"
+    r"|requires billing|billing.{0,20}(?:disabled|not enabled|not active)|account.{0,20}(?:closed|suspended)",
+    re.I,
+)
+"""What Google says with 403 and no grant mends: a service perimeter, an API that is off, no billing."""
 
 
 def denied(reason: str) -> bool:
     """Whether the account that calls lacks a right, by these words."""
-    return bool(_DENIED.search(reason)) and not limited(reason)
+    return bool(_DENIED.search(reason)) and not limited(reason) and not _NOT_A_GRANT.search(reason)
 
 
 def limited(reason: str) -> bool:

@@ -51,7 +51,7 @@ from diagnostics.steps.changes.builds import builds, served
 from diagnostics.steps.closed import closed
 from diagnostics.steps.cold_start import cold_start
 from diagnostics.steps.created import created
-from diagnostics.steps.dead_letter import dead_letter
+from diagnostics.steps.dead_letter import attempts, dead_letter
 from diagnostics.steps.delivered import delivered
 from diagnostics.steps.limits import limits, retrying
 from diagnostics.steps.limits.addressing import addressing, route, sign_in, topic_in_force, topic_names
@@ -72,6 +72,7 @@ from diagnostics.steps.push_auth.may_mint import may_mint
 from diagnostics.steps.recorded import recorded
 from diagnostics.steps.requested import requested
 from diagnostics.steps.returned import returned
+from diagnostics.steps.returned.right import may_report
 from diagnostics.steps.routed import routed
 from diagnostics.steps.serving import serving
 from diagnostics.steps.since_deploy import settled, since_deploy
@@ -94,8 +95,10 @@ COMMANDS: dict[str, tuple[run.Step, ...]] = {
         may_mint,
         cold_start,
         dead_letter,
+        attempts,
         processed,
         returned,
+        may_report,
         recorded,
         closed,
         progress,
@@ -105,7 +108,7 @@ COMMANDS: dict[str, tuple[run.Step, ...]] = {
         audit,
     ),
     "published": (requested, published, topic, why),
-    "delivery": (routed, delivered, dead_letter),
+    "delivery": (routed, delivered, dead_letter, attempts),
     "push-auth": (push_auth, may_call, may_mint),
     "cold-start": (cold_start,),
     "worker": (processed,),

@@ -50,11 +50,12 @@ def deny_policies(
     request_log: Annotated[RequestLog | Unseen, Leg.REQUEST],
     completion_log: Annotated[RequestLog | Unseen, Leg.COMPLETION],
     published: Annotated[PublishCounts | Unseen, Leg.REQUEST],
+    reported: Annotated[PublishCounts | Unseen, Leg.COMPLETION],
 ) -> DenyPolicies:
     """Those of the project and of all above it. Raises NotSeen: NOT_ASKED where nothing is seen to be refused."""
     pushes = (request_pushes, completion_pushes)
     refused = any(map(_turned_away, pushes, (request_log, completion_log)))
-    if not (refused or _refused(published) or _unsent(pushes, published)):
+    if not (refused or _refused(published) or _refused(reported) or _unsent(pushes, published)):
         raise NotSeen(Why.NOT_ASKED, "deny policies are read only where pushes or publishes are refused")
     places, beyond = _places(project, above)
     read = together(*(partial(_on, session, place) for place in places))

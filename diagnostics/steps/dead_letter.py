@@ -17,9 +17,11 @@ from diagnostics.evidence.model import (
     DeadLetterPolicy,
     DeadLetterTopic,
     DeadLetterTopicPolicy,
+    ItemMarks,
     Leg,
     ProjectInfo,
     ProjectPolicy,
+    RequestLog,
     Stage,
     SubscriptionConfig,
     SubscriptionPolicy,
@@ -28,6 +30,7 @@ from diagnostics.evidence.model import (
 from diagnostics.readings.answers import last_of
 from diagnostics.readings.grants import CONSUME, PUBLISH, Grant, Permission, at_home, hidden, holds, taken
 from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.spent import spent
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Subject, Telling
 from diagnostics.steps.tells import Hidden, Tells
@@ -51,6 +54,19 @@ class Unbound(Tells, frozen=True, kw_only=True):
     """Delivery attempts, after which a message is to go to the dead-letter topic."""
 
 
+class Tried(Tells, frozen=True, kw_only=True):
+    """Items of the batch that used up their attempts, by why."""
+
+    theirs: int
+    """Those that failed while others got through: they are bad themselves."""
+    outage: int
+    """Those that failed while nothing got through."""
+    door: int
+    """Those that were turned away before any program took them."""
+    through: int
+    """Others that got through meanwhile."""
+
+
 BINDS = Code("dead_letter.binds", Stage.DELIVERED, "the dead-letter setup binds")
 NONE = Code("dead_letter.none", Stage.DELIVERED, "no dead-letter topic is set")
 TOPIC_MISSING = Code(
@@ -71,6 +87,7 @@ UNBOUND = Telling(
     Kind.EFFECT,
     tells=Unbound,
 )
+SPENT = Telling("dead_letter.spent", Stage.DELIVERED, "why attempts were used up", tells=Tried)
 UNSEEN = Telling("dead_letter.unseen", Stage.DELIVERED, "the dead-letter grants could not be seen", tells=Hidden)
 
 
@@ -103,7 +120,7 @@ def dead_letter(
             rests_on=("SubscriptionConfig",),
         )
         return
-    yield from _topic(leg, policy, topic)
+    yield from _topic(leg, ledger, policy, topic)
     if not isinstance(topic, Unseen) and not topic.exists:
         return
     project = at_home(settings.name, project)
@@ -139,7 +156,7 @@ class _Need(NamedTuple):
     grant: Grant
 
 
-def _topic(leg: Leg, policy: DeadLetterPolicy, topic: DeadLetterTopic | Unseen) -> Iterator[Finding]:
+def _topic(leg: Leg, ledger: Ledger, policy: DeadLetterPolicy, topic: DeadLetterTopic | Unseen) -> Iterator[Finding]:
     if isinstance(topic, Unseen):
         yield UNSEEN.says(
             Status.UNKNOWN,
@@ -154,17 +171,56 @@ def _topic(leg: Leg, policy: DeadLetterPolicy, topic: DeadLetterTopic | Unseen) 
             Status.WARNING,
             f"dead-letter topic {short(policy.topic)} does not exist: nothing is ever dead-lettered",
             leg=leg,
+            bears=Bears.SLOWS if _go_round(ledger, leg, policy) else Bears.APART,
             subject=subjects.topic(policy.topic),
             rests_on=("DeadLetterTopic",),
         )
     elif not topic.subscriptions and topic.source.complete:
         yield NO_READER.says(
             Status.WARNING,
-            f"dead-letter topic {short(policy.topic)} has no subscription: dead letters are lost",
+            f"dead-letter topic {short(policy.topic)} has no subscription: dead letters are lost"
+            + (f", {lost} of this batch among them" if (lost := ledger.dead(leg).ours) else ""),
             leg=leg,
+            bears=Bears.SLOWS if lost else Bears.APART,
             subject=subjects.topic(policy.topic),
             rests_on=("DeadLetterTopic",),
         )
+
+
+def _go_round(ledger: Ledger, leg: Leg, policy: DeadLetterPolicy) -> bool:
+    """Whether items of the batch fail again and again, or were tried as often as is allowed."""
+    if leg is Leg.COMPLETION:
+        return any(x.unrecorded > 1 for x in ledger.lives)
+    spent_all = any(x.attempts >= policy.max_attempts and not x.done and not x.skipped for x in ledger.lives)
+    return spent_all or any(r.ours for r in ledger.repeats)
+
+
+def attempts(leg: Leg, ledger: Ledger, marks: ItemMarks | Unseen, log: RequestLog | Unseen) -> Iterator[Finding]:
+    """What the lines tell of why items of the batch used up their attempts."""
+    told = spent(ledger, leg, marks, log)
+    if told is None or not (told.theirs or told.outage or told.door):
+        return
+    if told.theirs:
+        says = f"{told.theirs} failed at each try while {told.through} others got through: they fail for reasons of their own"
+    elif told.outage:
+        says = f"{told.outage} failed at each try, and nothing at all got through meanwhile"
+    else:
+        says = f"{told.door} were turned away at each try before any program took them"
+    yield SPENT.says(
+        Status.OK,
+        f"of those that used up their attempts, {says}",
+        leg=leg,
+        since=told.since,
+        until=told.last,
+        rests_on=("ItemMarks", "RequestLog"),
+        subject=None,
+        tells=Tried(
+            theirs=told.theirs,
+            outage=told.outage,
+            door=told.door,
+            through=told.through,
+        ),
+    )
 
 
 def _forwarded(dead: DeadLetterCounts | Unseen) -> datetime | None:

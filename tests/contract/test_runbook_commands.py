@@ -24,7 +24,7 @@ ABSENT = {
     "subscription-deleted": {"subscription"},
     "request-topic-missing": {"topic"},
     "poison-retry-storm": {"dead_letter_topic"},
-    "completion-topic-missing": {"completion_topic"},
+    "completion-topic-deleted": {"completion_topic"},
 }
 """What is not there before the commands of a runbook: the fault that they mend, or what they make."""
 WITH_DEAD_LETTERS = ("attempts-used-up",)

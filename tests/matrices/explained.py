@@ -63,13 +63,13 @@ KNOWN = (
         "printed as expired and given to neither",
     ),
     Known(
-        r"^not named attempts-used-up",
+        r"^not named (attempts-used-up|attempts-spent-in-an-outage|failed-items-awaited)",
         r"attempts-(spent|used-up)",
         f"{COUNTED}: attempts were used up by two things, one of them live; the dead letters are printed, and the live one is named",
     ),
     Known(
         r"^(not named|latent not named) poison-retry-storm",
-        r"every-item-fails|out-of-memory|half-done-record|crashing|retry-loop|attempts-used-up|longer-than-deadline|completion-topic|wrong-and-work",
+        r"every-item-fails|out-of-memory|half-done-record|crashing|retry-loop|attempts-used-up|items-awaited|longer-than-deadline|completion-topic|wrong-and-work",
         f"{UNDECIDED}: where all or most pushes fail by the application, those of a few bad messages do not stand out among them",
     ),
     Known(
@@ -90,7 +90,7 @@ KNOWN = (
         f"{UNDECIDED}: with the completion topic missing no completion comes, so items that would be skipped in silence are like the rest",
     ),
     Known(
-        r"^latent not named (no-subscription-on-topic|completion-topic-missing)",
+        r"^latent not named (no-subscription-on-topic|completion-topic-(missing|deleted|misnamed))",
         r"topic-deleted|loop-outlives|topic-env-missing",
         f"{UNDECIDED}: of a topic that is gone nobody can tell whether it would have a subscription; of a worker that does not start, "
         "whether it would find its topic",
@@ -116,7 +116,7 @@ KNOWN = (
         f"{COUNTED}: two that let no item be published; the tallies give each to the first that it met, and either would hold all",
     ),
     Known(
-        r"^role (poison-retry-storm|completion-topic-missing|published-elsewhere)@\w+ latent",
+        r"^role (poison-retry-storm|completion-topic-(?:missing|deleted|misnamed)|published-elsewhere)@\w+ latent",
         r".",
         f"{COUNTED}: items of the batch are answered like what is called latent, by something that comes earlier on their way",
     ),
@@ -131,8 +131,8 @@ KNOWN = (
         f"{WEAK}: what was dropped or went elsewhere before is given to what stands in the way now",
     ),
     Known(
-        rf"^role (completion-topic-missing@completion|({FAILS})@request|max-instances-saturated@request) blocks",
-        r"skipped-without-completion|attempts-used-up|late-but-work-done",
+        rf"^role (completion-topic-(?:missing|deleted|misnamed)@completion|({FAILS})@request|max-instances-saturated@request) blocks",
+        r"skipped-without-completion|attempts-used-up|items-awaited|late-but-work-done",
         f"{COUNTED}: the items are held by both in turn; the tallies count the one that each met last",
     ),
     Known(

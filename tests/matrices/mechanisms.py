@@ -80,7 +80,12 @@ REFUSED_BY_IT = r"application (?!404|405)[45]\d\d"
 """A path that the program does not have is no failure of its work."""
 OVER = {"max-instances-saturated": "capacity-blip-drained"}
 """Causes that are told by another name once they hold nothing any more."""
-LEFT_OVER = ("attempts-used-up", "messages-outlived-retention")
+LEFT_OVER = (
+    "attempts-used-up",
+    "attempts-spent-in-an-outage",
+    "failed-items-awaited",
+    "messages-outlived-retention",
+)
 """Causes that account for what no other one does."""
 SHOWN_BY_ITEMS = ("filter-drops-messages",)
 """Causes whose configuration alone says nothing: there are filters that do their work."""
@@ -92,6 +97,19 @@ def _refused(*codes: str, must_stand: bool = False) -> Mechanism:
     """What Pub/Sub refused with one of these codes as it was published."""
     return Mechanism(
         frozenset({Place.UNPUBLISHED}), legs=REQUEST, also=lambda i: i.refused in codes, must_stand=must_stand
+    )
+
+
+def _unreported(code: str) -> Mechanism:
+    """Completions that Pub/Sub refuses with this code; those that went to another topic, where that is what it says of a missing one."""
+    return Mechanism(
+        frozenset({Place.WAITING, Place.DEAD_LETTERED, Place.UNPUBLISHED, Place.ELSEWHERE}),
+        also=lambda i: (
+            (i.refused == code and i.at != "request unpublished")
+            or (code == "NOT_FOUND" and i.at == "completion elsewhere")
+        ),
+        anywhere=True,
+        keeps_waiting=True,
     )
 
 
@@ -172,15 +190,18 @@ MECHANISMS: dict[str, Mechanism] = {
     "worker-lacks-a-right": Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=False, also=lambda i: not i.refused),
     "downstream-limits-worker": Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=False, also=lambda i: not i.refused),
     "downstream-fails": Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=False, also=lambda i: not i.refused),
-    "completion-topic-missing": Mechanism(
-        frozenset({Place.WAITING, Place.DEAD_LETTERED, Place.UNPUBLISHED, Place.ELSEWHERE}),
-        also=lambda i: (bool(i.refused) and i.at != "request unpublished") or i.at == "completion elsewhere",
-        anywhere=True,
-        keeps_waiting=True,
-    ),
+    "completion-topic-missing": _unreported("NOT_FOUND"),
+    "completion-topic-deleted": _unreported("NOT_FOUND"),
+    "completion-topic-misnamed": _unreported("NOT_FOUND"),
+    "completion-publisher-role-missing": _unreported("PERMISSION_DENIED"),
+    "completions-not-awaited": Mechanism(frozenset({Place.SILENT}), legs=REQUEST, also=lambda i: not i.refused),
     "skip-acked-without-completion": Mechanism(frozenset({Place.SILENT}), legs=REQUEST),
     "completions-not-recorded": Mechanism(STUCK, r"application [45]\d\d", legs=COMPLETION),
     "attempts-used-up": Mechanism(frozenset({Place.DEAD_LETTERED})),
+    "attempts-spent-in-an-outage": Mechanism(frozenset({Place.DEAD_LETTERED})),
+    "failed-items-awaited": Mechanism(frozenset({Place.DEAD_LETTERED})),
+    "dead-letter-topic-missing": Mechanism(holds_nothing=True),
+    "dead-letters-unread": Mechanism(holds_nothing=True),
     "dead-letter-grants-missing": Mechanism(holds_nothing=True),
     "min-instances-lost-in-deploy": Mechanism(holds_nothing=True),
     "worker-skips-everything": Mechanism(holds_nothing=True),

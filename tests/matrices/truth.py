@@ -312,9 +312,17 @@ def _standing(lab: Lab) -> Iterable[str]:
         if receiver is not None:
             yield from (f"{code}@{leg}" for code in _of_builds(lab, receiver))
     serving = _serving(lab, worker) if worker is not None else None
-    unnamed = serving is not None and not serving.env.keys() & {"PUBSUB_READY_TOPIC", "RECEIPT_TOPIC"}
-    if unnamed or cast.topics["completion"] not in world.topics:
-        yield "completion-topic-missing@completion"
+    names = (
+        [] if serving is None else [serving.env[k] for k in ("PUBSUB_READY_TOPIC", "RECEIPT_TOPIC") if k in serving.env]
+    )
+    if serving is not None and cast.topics["completion"] not in names:
+        yield "completion-topic-misnamed@completion"
+    if cast.topics["completion"] not in world.topics:
+        yield "completion-topic-deleted@completion"
+    elif serving is not None and not lab.broker._may_publish(
+        cast.topics["completion"], front_end._member(serving.account)
+    ):
+        yield "completion-publisher-role-missing@completion"
     if coordinator is not None:
         yield from _of_publishing(lab, coordinator)
 
@@ -342,8 +350,12 @@ def _of_subscription(lab: Lab, held: Subscription, receiver: Service | None, leg
         yield "subscription-of-another-topic"
     if held.filter and any(fate.end == "filtered" for fate in _fates(lab, leg)):
         yield "filter-drops-messages"
-    if held.dead_letter_topic and not lab.broker._counts_attempts(held):
+    if held.dead_letter_topic and held.dead_letter_topic not in world.topics:
+        yield "dead-letter-topic-missing"
+    elif held.dead_letter_topic and not lab.broker._counts_attempts(held):
         yield "dead-letter-grants-missing"
+    elif held.dead_letter_topic and not any(s.topic == held.dead_letter_topic for s in world.subscriptions.values()):
+        yield "dead-letters-unread"
     if not held.push.endpoint:
         yield "left-in-pull-mode"
         return

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from diagnostics.causes.catalogue import is_kind_of
 from diagnostics.causes.model import Role
 from diagnostics.conclude.diagnosis import Diagnosis, Named, State
 from diagnostics.evidence.model import Leg
@@ -111,18 +112,23 @@ def judged(row: Row, before: Diagnosis, after: Diagnosis) -> Iterator[str]:
         named = f"{cause.code}{'@completion' if cause.leg is Leg.COMPLETION else ''}"
         if _is(cause, row) and cause.role is not Role.BENIGN and cause.until is None and row.code not in row.residue:
             yield f"still claims {named} ({cause.role.value})"
-        elif cause.role in HOLDING and cause.code not in row.residue and not _is(cause, row):
+        elif cause.role in HOLDING and not _left(cause.code, row) and not _is(cause, row):
             yield f"now claims {named} ({cause.role.value}, {cause.confidence.value})"
     held = [c for c in after.causes if c.role is Role.BLOCKS]
     if after.state not in (State.DONE, State.RUNNING) and not row.residue and after.batch:
         yield f"the batch is {after.state.value}, and no residue is expected"
     for code in row.residue:
         known = {*(c.code for c in after.causes), *(f.code for f in after.findings), *_counts(after)}
-        if code not in known:
+        if not any(is_kind_of(one, code) for one in known):
             yield f"does not name the residue {code}"
     if row.residue and after.state is State.STALLED and not after.next:
         yield "does not say what to do about the residue"
     del before, held
+
+
+def _left(code: str, row: Row) -> bool:
+    """Whether it is a residue that the row expects, or a special case of one."""
+    return any(is_kind_of(code, expected) for expected in row.residue)
 
 
 def _counts(after: Diagnosis) -> Iterator[str]:

@@ -223,8 +223,8 @@ ROWS = (
     Row("done-without-results", "nothing-came-of-it", (1, START, 3)),
     # --- dead letters, the way back
     Row("dead-letter-grants-missing", "dead-letter-grants-missing-latent", (1, 2, 3)),
-    Row("attempts-used-up", "attempts-spent-before-the-grant-came-back", (1, 2, 3, 4, wait(20), 5)),
-    Row("completion-topic-missing", "2026-01-08-ready-topic-env-missing", (1, 2, 3, RESEND), leg=Leg.COMPLETION),
+    Row("attempts-spent-in-an-outage", "attempts-spent-before-the-grant-came-back", (1, 2, wait(20), 3)),
+    Row("completion-topic-misnamed", "2026-01-08-ready-topic-env-missing", (1, 2, 3, RESEND), leg=Leg.COMPLETION),
     Row(
         "skip-acked-without-completion",
         "2026-02-09-skip-acked-without-completion",

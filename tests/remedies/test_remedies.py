@@ -26,9 +26,17 @@ SAMPLE = (
 WITHOUT_A_ROW = frozenset(
     {
         "application-refuses-pushes",
+        "attempts-used-up",
         "cannot-scale-fast-enough",
         "closed-short",
+        "completion-publisher-role-missing",
+        "completion-topic-deleted",
+        "completion-topic-missing",
+        "completions-not-awaited",
+        "dead-letter-topic-missing",
+        "dead-letters-unread",
         "endpoint-answers-no-ack",
+        "failed-items-awaited",
         "gate-refuses-everything",
         "publish-failing",
         "retries-meet-leftovers",

@@ -25,10 +25,11 @@ from diagnostics.runbook.search import NEAREST, find
         ("topic: _deleted-topic_", "subscription-not-attached", 1),
         ("The request has been terminated because it has reached the maximum request timeout", "request-timeout-cuts-work", 1),
         ("Default STARTUP TCP probe failed 1 time consecutively for container", "worker-crashing", 3),
-        ("NOT_FOUND: Resource not found (resource=orders-ready)", "completion-topic-missing", 5),
-        ("404 Resource not found (resource=prediction-request).", "request-topic-name-wrong", 4),
+        ("NOT_FOUND: Resource not found (resource=orders-ready)", "completion-topic-misnamed", 4),
+        ("404 Resource not found (resource=prediction-request).", "request-topic-name-wrong", 5),
         ("400 Invalid data in message: Message failed schema validation.", "schema-refuses-messages", 1),
         ("User not authorized to perform this action", "publisher-role-missing", 2),
+        ("403 User not authorized to perform this action", "completion-publisher-role-missing", 2),
         ("no games", "empty-by-design", 1),
     ],
 )  # fmt: skip

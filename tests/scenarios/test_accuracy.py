@@ -25,7 +25,7 @@ FOLLOWED = {
     "auth": "push-invoker-missing",
     "capacity": "max-instances-saturated",
     "completion": "completions-cannot-be-recorded",
-    "dead_letter": "attempts-used-up",
+    "dead_letter": "failed-items-awaited",
     "deadline": "work-longer-than-deadline",
     "drift": "fix-not-in-traffic",
     "incidents": "2026-02-08-backfill-stall",

@@ -1,25 +1,95 @@
 """Work that is done and of which the coordinator never hears."""
 
-from diagnostics.causes.model import ALWAYS, Cause, Has, Over, any_of, none_of
+from diagnostics.causes.model import ALWAYS, Cause, Has, Over, all_of, any_of, none_of, ok
 from diagnostics.evidence.model import BatchMarks, DeadLetterCounts, Leg, Stage
 from diagnostics.steps import recorded, returned
 from diagnostics.steps.finding import Status
 from diagnostics.steps.limits import addressing
 from diagnostics.steps.processed import acked, error_answers
+from diagnostics.steps.returned import right
+
+_LOST = (returned.ERRORS, returned.NONE_PUBLISHED, returned.MISSING)
+"""What becomes of completions that Pub/Sub does not take, or that go to where nobody looks for them."""
 
 CAUSES = (
     Cause(
         code="completion-topic-missing",
         family="completion",
-        title="Completions go to a topic that leads nowhere",
-        says="the worker publishes completions to a topic that does not exist or is not the pipeline's, so none comes back",
+        title="Completions go to a topic that does not exist",
+        says="the worker publishes completions to a topic that does not exist, so none comes back; no line tells which topic that is",
         stage=Stage.RETURNED,
         legs=(Leg.COMPLETION,),
-        requires=any_of(Has(returned.TOPIC_MISSING), Has(addressing.TOPIC_IN_FORCE)),
-        decisive=Has(returned.TOPIC_MISSING),
-        effects=(returned.ERRORS, returned.NONE_PUBLISHED, returned.MISSING),
+        requires=all_of(Over(returned.TOPIC_MISSING, returned.unnamed, 0), none_of(Has(addressing.TOPIC_IN_FORCE))),
+        decisive=ALWAYS,
+        effects=_LOST,
         elsewhere=(error_answers.UNREPORTED,),
+        settled_by=("pubsub-diag changes --leg request",),
         next=("pubsub-diag runbook show completion-topic-missing", "pubsub-diag changes --leg request"),
+    ),
+    Cause(
+        code="completion-topic-deleted",
+        refines="completion-topic-missing",
+        family="completion",
+        title="The completion topic is gone",
+        says="the completion topic does not exist, so what the worker publishes to it is lost and none comes back",
+        over=ok(returned.TOPIC_BACK),
+        said="the completion topic did not exist until {gone}; it exists now, and what was lost meanwhile does not come by itself",
+        stage=Stage.RETURNED,
+        legs=(Leg.COMPLETION,),
+        requires=Over(returned.TOPIC_MISSING, lambda told: told.own, 0),
+        decisive=ALWAYS,
+        effects=_LOST,
+        elsewhere=(error_answers.UNREPORTED,),
+        next=("pubsub-diag runbook show completion-topic-deleted",),
+    ),
+    Cause(
+        code="completion-topic-misnamed",
+        refines="completion-topic-missing",
+        family="completion",
+        title="The worker publishes completions to another topic",
+        says="the worker publishes completions to a topic that is not the pipeline's, so none comes back",
+        stage=Stage.RETURNED,
+        legs=(Leg.COMPLETION,),
+        requires=any_of(Over(returned.TOPIC_MISSING, lambda told: told.other, 0), Has(addressing.TOPIC_IN_FORCE)),
+        decisive=Over(returned.TOPIC_MISSING, lambda told: told.other, 0),
+        effects=(*_LOST, addressing.TOPIC_IN_FORCE),
+        elsewhere=(error_answers.UNREPORTED,),
+        settled_by=("pubsub-diag changes --leg request",),
+        next=("pubsub-diag runbook show completion-topic-misnamed", "pubsub-diag changes --leg request"),
+    ),
+    Cause(
+        code="completion-publisher-role-missing",
+        family="completion",
+        title="The worker may not publish completions",
+        says="Pub/Sub refuses what the worker reports: its account has no right to publish to the completion topic",
+        over=ok(right.BACK),
+        said="Pub/Sub refused what the worker reported, until its right to publish came back at {back}; what was refused does not come by "
+        "itself",
+        stage=Stage.RETURNED,
+        legs=(Leg.COMPLETION,),
+        requires=any_of(Over(returned.ERRORS, lambda told: told.denied, 0), Has(right.DENIED)),
+        decisive=Over(returned.ERRORS, lambda told: told.counted, 0),
+        # To a topic that is another one's it may not publish, either, and need not.
+        refutes=all_of(Has(addressing.TOPIC_IN_FORCE), none_of(Over(returned.ERRORS, lambda told: told.counted, 0))),
+        settled_by=("pubsub-diag changes --leg request",),
+        effects=_LOST,
+        elsewhere=(error_answers.UNREPORTED,),
+        next=("pubsub-diag runbook show completion-publisher-role-missing", "pubsub-diag changes --leg request"),
+    ),
+    Cause(
+        code="completions-not-awaited",
+        family="completion",
+        title="Completions are published and not waited for",
+        says="the worker finished and acked {unskipped} items of which no completion was ever published, without a line of an error: it "
+        "probably answers before its publish has left",
+        stage=Stage.RETURNED,
+        legs=(Leg.COMPLETION,),
+        requires=all_of(
+            Over(returned.MISSING, lambda told: told.unskipped, 0),
+            none_of(Has(returned.TOPIC_MISSING), Has(addressing.TOPIC_IN_FORCE)),
+        ),
+        settled_by=("pubsub-diag runbook show completions-not-awaited",),
+        next=("pubsub-diag runbook show completions-not-awaited",),
     ),
     Cause(
         code="skip-acked-without-completion",

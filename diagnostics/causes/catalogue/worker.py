@@ -11,7 +11,7 @@ from diagnostics.evidence.model import (
     Stage,
     SubscriptionConfig,
 )
-from diagnostics.steps import dead_letter, peeked, requested, returned
+from diagnostics.steps import peeked, requested, returned
 from diagnostics.steps.delivered import push_answers, what_waits
 from diagnostics.steps.processed import acked, after_answer, containers, error_answers, failing_items
 from diagnostics.steps.routed import push_endpoint
@@ -21,12 +21,11 @@ _RARE = 9
 
 _LAST_FEW = Over(failing_items.FAIL, failing_items.rare, _RARE)
 
-_OF_STORMS = (dead_letter.TOPIC_MISSING, peeked.UNREADABLE, error_answers.UNREADABLE, error_answers.ERRORS)
+_OF_STORMS = (peeked.UNREADABLE, error_answers.UNREADABLE, error_answers.ERRORS)
 """What messages that fail again and again do."""
-_OF_FAILURES = (dead_letter.TOPIC_MISSING, failing_items.REPEATS, error_answers.ERRORS)
+_OF_FAILURES = (failing_items.REPEATS, error_answers.ERRORS)
 """What it does to messages when every item fails."""
 _OF_DEATHS = (
-    dead_letter.TOPIC_MISSING,
     requested.FAILED,
     failing_items.ALL_FAIL,
     failing_items.REPEATS,

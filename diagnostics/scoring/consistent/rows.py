@@ -10,6 +10,7 @@ from diagnostics.evidence.model import STAGES, Leg, Stage
 from diagnostics.readings.ledger.ledger import COUNTED
 from diagnostics.report import ladder
 from diagnostics.scoring.consistent.answer import Answer, named, stays
+from diagnostics.steps import dead_letter
 from diagnostics.steps.finding import Bears, Kind, Row, Status, Where
 
 AWAY = (Where.DROPPED, Where.GATED)
@@ -128,8 +129,11 @@ def recovery(answer: Answer) -> Iterator[str]:
         return
     dead, again = answer.places[Where.DEAD_LETTERED], said.recovery.resubmit_count
     lost, left = sum(answer.places[w] for w in AWAY), said.batch.expected if said.batch else None
-    if said.recovery.replay_dead_letters != dead:
+    unkept = dead - said.recovery.replay_dead_letters
+    if unkept and not (unkept > 0 and any(f.code == dead_letter.NO_READER.name and f.abnormal for f in said.findings)):
         yield f"{said.recovery.replay_dead_letters} dead letters are to be replayed, {dead} lie there"
+    elif unkept:
+        lost += unkept  # no subscription keeps them
     if again < lost or (left is not None and again > left):
         yield f"{again} are to be sent again, {lost} are lost or gated"
     if len(said.recovery.resubmit) > again:

@@ -231,19 +231,39 @@ def topic_in_force(
     coordinators: Annotated[Revisions | Unseen, Leg.COMPLETION],
     workers: Annotated[Revisions | Unseen, Leg.REQUEST],
 ) -> Iterator[Finding]:
-    """What `topic_names` finds wrong for certain, unless messages of this batch came out of the topic all the same; and a name that a
-    deploy lost, unless something was published to the topic since."""
+    """What `topic_names` finds wrong for certain, unless messages of this batch came out of the topic all the same, or of those that
+    were finished since a deploy under way; and a name that a deploy lost, unless something was published to the topic since."""
     found = list(topic_names(leg, profile, topic, coordinator, worker, coordinators, workers))
     arrived = ledger.counts.get(Stage.DELIVERED if leg is Leg.REQUEST else Stage.RETURNED)
-    if arrived is None or not arrived.least:
+    publisher, revisions = (coordinator, coordinators) if leg is Leg.REQUEST else (worker, workers)
+    deploy = _deployed_under_way(ledger, publisher, revisions) if leg is Leg.COMPLETION else None
+    unheard = deploy and any(x.ended and x.ended > deploy for x in ledger.lives if x.stage is Stage.PROCESSED)
+    silent = deploy is not None and bool(unheard) and not _took_since(ledger, leg, published, deploy)
+    if arrived is None or not arrived.least or silent:
         yield from (
-            TOPIC_IN_FORCE.says(Status.FAULT, f.says, leg=leg, subject=f.subject, rests_on=f.rests_on)
+            TOPIC_IN_FORCE.says(
+                Status.FAULT,
+                f.says,
+                leg=leg,
+                subject=f.subject,
+                since=deploy if silent else None,
+                rests_on=f.rests_on,
+            )
             for f in found
             if f.status is Status.FAULT
         )
-    publisher, revisions = (coordinator, coordinators) if leg is Leg.REQUEST else (worker, workers)
     if found and not isinstance(publisher, Unseen) and not isinstance(revisions, Unseen):
         yield from _lost_name(leg, ledger, profile, publisher, revisions, published)
+
+
+def _deployed_under_way(
+    ledger: Ledger, publisher: ServiceConfig | Unseen, revisions: Revisions | Unseen
+) -> datetime | None:
+    """When the revision at work was made, if the batch had begun by then."""
+    if isinstance(publisher, Unseen) or publisher.settings is None or isinstance(revisions, Unseen):
+        return None
+    made = serving(publisher.settings, revisions).created
+    return made if ledger.started and made > ledger.started else None
 
 
 def _lost_name(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -22,11 +22,12 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.answers import RECENT, by_class, first_of
 from diagnostics.readings.ledger import Ledger, Life
+from diagnostics.readings.reasons import denied
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Telling, Where
 from diagnostics.steps.places import may_wait, places
 from diagnostics.steps.tells import Tells
-from diagnostics.steps.words import at_least, between, count, names, short
+from diagnostics.steps.words import at_least, between, clock, count, names, short
 
 
 class Unpublished(Tells, frozen=True, kw_only=True):
@@ -37,11 +38,24 @@ class Unpublished(Tells, frozen=True, kw_only=True):
     topic: str
     """As the worker's line names it; empty: it does not."""
     reason: str
+    denied: int = 0
+    """Of those the ones that were refused for want of a right."""
+    counted: float = 0
+    """Publish requests that the pipeline's own topic counts as refused for that."""
 
 
 class Topic(Tells, frozen=True, kw_only=True):
     topic: str
     """That completions go to; empty: no line names it."""
+    own: int = 0
+    """1: it is the pipeline's own."""
+    other: int = 0
+    """1: it is not; neither: nothing tells."""
+
+
+class TopicBack(Tells, frozen=True, kw_only=True):
+    gone: str
+    """When a completion was last refused because the topic did not exist, in words."""
 
 
 class Acks(Tells, frozen=True, kw_only=True):
@@ -70,6 +84,9 @@ TOPIC_MISSING = Telling(
     "completions are published to a topic that does not exist",
     Kind.MECHANISM,
     tells=Topic,
+)
+TOPIC_BACK = Telling(
+    "returned.topic_back", Stage.RETURNED, "the completion topic exists again", Kind.NOTE, tells=TopicBack
 )
 NONE_PUBLISHED = Telling(
     "returned.none_published", Stage.RETURNED, "work is acked and no completion is published", Kind.EFFECT, tells=Acks
@@ -169,17 +186,22 @@ def _found(
     ours = [m for m in errors if ledger.started is None or m.at >= ledger.started]
     if ours:
         whole = not isinstance(marks, Unseen) and marks.source.complete
-        yield from _errors(ledger, ours, whole, _unpublished(ledger, ours, least), topic, profile, now)
+        refused = _refused(sent, ledger.started or ours[0].at)
+        yield from _errors(ledger, ours, whole, _unpublished(ledger, ours, least), refused, topic, profile, now)
     if not isinstance(topic, Unseen) and topic.settings is None:
+        told = [m for m in ours if _not_found(m)]
+        met = [m for m in told if _own(m, topic, profile) is not False]
+        meets = bool(met) or not told  # a worker that names another topic has not met this one
         yield TOPIC_MISSING.says(
             Status.FAULT,
             f"completion topic {short(topic.name)} does not exist",
             leg=Leg.COMPLETION,
-            bears=Bears.HOLDS if least else Bears.APART,
-            held=least,
+            bears=Bears.HOLDS if least and meets else Bears.APART,
+            held=least if meets else 0,
+            since=met[0].at if met else None,
             rests_on=("TopicConfig",),
             subject=subjects.topic(topic.name),
-            tells=Topic(topic=short(topic.name)),
+            tells=Topic(topic=short(topic.name), own=1),
         )
     if not isinstance(sent, Unseen) and not isinstance(work, Unseen):
         yield from _unsent(ledger, profile, topic, sent, work, least, ours)
@@ -190,14 +212,15 @@ def _errors(
     ours: list[Mark],
     whole: bool,
     held: int,
+    refused: float,
     topic: TopicConfig | Unseen,
     profile: PipelineProfile,
     now: datetime,
 ) -> Iterator[Finding]:
-    """The worker's own lines about completions that it could not publish, and the topic that they name, if there is none. Once work that
-    ended later came back, the name is right again."""
+    """The worker's own lines about completions that it could not publish, and the topic that they name, if there is none. `refused`: as
+    the topic itself counts it."""
     named = next((m.words["topic"] for m in reversed(ours) if m.words.get("topic")), "")
-    many = len({m.item for m in ours if m.item}) + sum(1 for m in ours if not m.item)
+    many = _completions(ours)
     bears = Bears.HOLDS if held else Bears.APART
     yield ERRORS.says(
         Status.FAULT if held else Status.OK,
@@ -210,22 +233,64 @@ def _errors(
         until=None if held else ours[-1].at,
         rests_on=("ItemMarks",),
         subject=subjects.topic(named) or subjects.receiving(profile, Leg.REQUEST),
-        tells=Unpublished(errors=many, topic=named, reason=_reason(ours[-1])),
+        tells=Unpublished(
+            errors=many,
+            topic=named,
+            reason=_reason(ours[-1]),
+            denied=_completions([m for m in ours if denied(_reason(m))]),
+            counted=refused,
+        ),
     )
-    missing = [m for m in ours if _not_found(m)]
-    if missing:
+    yield from _no_topic(ledger, [m for m in ours if _not_found(m)], held, topic, profile, now)
+
+
+def _refused(sent: PublishCounts | Unseen, since: datetime) -> float:
+    """Requests that the topic refused for want of a right."""
+    if isinstance(sent, Unseen):
+        return 0
+    codes = (s for s in sent.requests if s.labels.get("response_code") == "permission_denied")
+    return sum(one.total(since - timedelta(minutes=1)) for one in codes)
+
+
+def _no_topic(
+    ledger: Ledger,
+    missing: list[Mark],
+    held: int,
+    topic: TopicConfig | Unseen,
+    profile: PipelineProfile,
+    now: datetime,
+) -> Iterator[Finding]:
+    """The topics that the worker was told do not exist: the pipeline's own, another one, or one that no line names. That the pipeline's
+    own is gone, the topic itself tells, where it was seen. Once work that ended later came back, the name is right again."""
+    for own in (True, False, None):
+        told = [m for m in missing if _own(m, topic, profile) is own]
+        if not told:
+            continue
+        named, exists = told[-1].words.get("topic", ""), not isinstance(topic, Unseen) and topic.settings is not None
+        if own and exists:
+            yield TOPIC_BACK.says(
+                Status.OK,
+                f"topic {short(named)} exists again; the last completion that it was not there for was lost at {clock(told[-1].at, now)}",
+                leg=Leg.COMPLETION,
+                rests_on=("ItemMarks", "TopicConfig"),
+                subject=subjects.topic(named),
+                tells=TopicBack(gone=clock(told[-1].at, now)),
+            )
+        elif own and not isinstance(topic, Unseen):
+            continue
         yield TOPIC_MISSING.says(
             Status.FAULT,
-            f"the worker publishes completions to topic {named or '?'}, which does not exist"
-            + (f"; the pipeline's is {short(topic.name)}" if not isinstance(topic, Unseen) else ""),
+            f"the worker publishes completions to topic {short(named) or '?'}, which "
+            + ("did not exist" if own and exists else "does not exist")
+            + (f"; the pipeline's is {short(topic.name)}" if not own and not isinstance(topic, Unseen) else ""),
             leg=Leg.COMPLETION,
-            bears=bears,
+            bears=Bears.HOLDS if held else Bears.APART,
             held=held,
-            since=missing[0].at,
-            until=missing[-1].at if not held and _came_back(ledger, missing[-1].at) else None,
+            since=told[0].at,
+            until=told[-1].at if not held and _came_back(ledger, told[-1].at) else None,
             rests_on=("ItemMarks", "TopicConfig"),
             subject=subjects.topic(named),
-            tells=Topic(topic=named),
+            tells=Topic(topic=short(named), own=int(own is True), other=int(own is False)),
         )
 
 
@@ -306,6 +371,11 @@ def _skipped_alone(
         yield _missing(silent, min(len(silent), least), profile)
 
 
+def unnamed(told: Topic) -> int:
+    """1: nothing tells whether the topic that does not exist is the pipeline's own."""
+    return int(not told.own and not told.other)
+
+
 _SETTLED = timedelta(minutes=3)
 """After so long a completion that was published would have come back, or be counted as waiting."""
 
@@ -341,8 +411,25 @@ def _unpublished(ledger: Ledger, errors: list[Mark], least: int) -> int:
     return min(least, len(open_ones) + nameless)
 
 
+def _completions(errors: Sequence[Mark]) -> int:
+    """Completions that these lines are about: one is tried again and again."""
+    return len({m.item for m in errors if m.item}) + sum(1 for m in errors if not m.item)
+
+
 def _reason(mark: Mark) -> str:
     return mark.words.get("reason", "")
+
+
+def _own(mark: Mark, topic: TopicConfig | Unseen, profile: PipelineProfile) -> bool | None:
+    """Whether the topic that the line names is the pipeline's own; None: it names none, or nothing tells which that is."""
+    named, own = mark.words.get("topic", ""), profile.completion.topic if profile.completion else ""
+    known = own if isinstance(topic, Unseen) else topic.name
+    if not named and not isinstance(topic, Unseen) and topic.settings is None:
+        return True
+    if not named or not known:
+        return None
+    both_full = "/" in named and "/" in known
+    return named == known if both_full else short(named) == short(known)
 
 
 def _not_found(mark: Mark) -> bool:

@@ -1,0 +1,119 @@
+"""Why messages of the batch used up their delivery attempts: they are bad themselves, or what they met was bad for all.
+
+The dead letters look the same. What others did meanwhile tells them apart:
+* a message is bad *itself* if others got through while it failed, and failed too seldom for chance to have failed it each time;
+* it was *an outage* if nothing at all got through from the first of its failures to the last, for three items or more: that so few bad
+  ones were all tried after the last good one would be chance. And what was turned away before it reached a program was read by none.
+Of what has no lines of its own, neither is said.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from diagnostics.evidence.model import By, ItemMarks, Leg, Mark, Means, RequestLog, Stage, Unseen
+from diagnostics.readings.answers import answers
+from diagnostics.readings.ledger import Ledger, Life
+
+_FAILS = {Leg.REQUEST: Means.FAILED_ITEM, Leg.COMPLETION: Means.RECORD_ERROR}
+_TAKEN = {Leg.REQUEST: Means.STARTED_ITEM, Leg.COMPLETION: Means.RETURNED_ITEM}
+_GOOD = {Leg.REQUEST: (Means.DONE_ITEM, Means.SKIPPED_ITEM), Leg.COMPLETION: (Means.RECORDED_ITEM,)}
+_CHANCE = 0.01
+"""Less than one item in a hundred batches: that is not put down to chance."""
+_MANY = 3
+"""So many that fail with nothing in between are no few bad ones that came last."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Items of the batch that were dead-lettered on a leg, by why, as far as that can be told."""
+
+    items: int
+    theirs: int
+    """Of those the ones that are bad themselves."""
+    outage: int
+    """Those that met what nothing got through."""
+    door: int
+    """Those that no program ever took."""
+    through: int
+    """Others that got through between the first failure and the last."""
+    since: datetime | None
+    last: datetime | None
+
+
+def spent(ledger: Ledger, leg: Leg, marks: ItemMarks | Unseen, log: RequestLog | Unseen) -> Spent | None:
+    """None where no item of the batch is known to be dead-lettered on this leg."""
+    went = ledger.dead(leg)
+    if not went.ours or isinstance(marks, Unseen):
+        return None
+    dead = {x.name for x in ledger.lives if x.dead_lettered and _on(x, leg)}
+    tries = _tries(marks.marks, leg, dead, ledger.started)
+    good = [m for m in marks.marks if m.means in _GOOD[leg] and m.item not in dead]
+    bad = [m for m in marks.marks if m.means is _FAILS[leg] and m.item not in dead]
+    theirs = [name for name, times in tries.items() if _itself(times, good, bad, len(dead))]
+    alike = [name for name, times in tries.items() if not _within(good, times[0], times[-1])]
+    begin = min((tries[name][0] for name in alike), default=None)
+    end = max((tries[name][-1] for name in alike), default=None)
+    all_alike = begin and end and len(alike) >= _MANY and not _within(good, begin, end)
+    times = [at for found in tries.values() for at in found]
+    first, last = min(times, default=None), max(times, default=None)
+    return Spent(
+        items=went.ours,
+        theirs=len(theirs),
+        outage=len(alike) if all_alike else 0,
+        door=_turned_away(ledger, leg, log),
+        through=len({m.item for m in _within(good, first, last)}) if first and last else 0,
+        since=first,
+        last=last,
+    )
+
+
+def _on(life: Life, leg: Leg) -> bool:
+    here = life.stage is Stage.DELIVERED or life.nacked_completion
+    return here if leg is Leg.REQUEST else not here
+
+
+def _tries(
+    marks: Sequence[Mark], leg: Leg, dead: set[str], started: datetime | None
+) -> Mapping[str, tuple[datetime, ...]]:
+    """When each of these items failed; where no line tells of a failure, as of a container that dies, when it was taken up. Two times at
+    least: one tells of no time in between."""
+    failed, taken = defaultdict[str, list[datetime]](list), defaultdict[str, list[datetime]](list)
+    for mark in marks:
+        if mark.item in dead and (started is None or mark.at >= started):
+            if mark.means is _FAILS[leg]:
+                failed[mark.item].append(mark.at)
+            elif mark.means is _TAKEN[leg]:
+                taken[mark.item].append(mark.at)
+    known = {name: tuple(sorted(failed.get(name) or taken.get(name, []))) for name in dead}
+    return {name: times for name, times in known.items() if len(times) > 1}
+
+
+def _within(marks: Sequence[Mark], begin: datetime, end: datetime) -> list[Mark]:
+    return [m for m in marks if begin < m.at < end]
+
+
+def _itself(times: Sequence[datetime], good: Sequence[Mark], bad: Sequence[Mark], dead: int) -> bool:
+    """Whether others got through while it failed, and too few of them failed for chance to have failed it each time."""
+    passed, failed = _within(good, times[0], times[-1]), _within(bad, times[0], times[-1])
+    if not passed:
+        return False
+    share = len(failed) / (len(failed) + len(passed))
+    tried = len({m.item for m in (*passed, *failed)}) + dead
+    return tried * share ** len(times) < _CHANCE
+
+
+def _turned_away(ledger: Ledger, leg: Leg, log: RequestLog | Unseen) -> int:
+    """Items that were dead-lettered before any program took them: so few reached one, and most answers came from none."""
+    stage = Stage.DELIVERED if leg is Leg.REQUEST else Stage.RETURNED
+    least, went = ledger.dead_at(stage), ledger.dead(leg)
+    if not least or ledger.started is None or isinstance(log, Unseen):
+        return 0
+    rows = [r for r in answers(log, ledger.started).rows if went.last is None or r.at <= went.last]
+    by_program = sum(1 for r in rows if r.by is By.APPLICATION)
+    if ledger.bad_messages or not log.source.complete or 2 * by_program >= len(rows):
+        return 0  # of what it cannot read a program names no item
+    return least

@@ -1,0 +1,70 @@
+"""Dead letters look the same; what others did meanwhile tells whether the messages were bad or what they met."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from diagnostics.evidence.model import (
+    DeadLetterCounts,
+    DeadLetterPolicy,
+    Evidence,
+    EvidenceSet,
+    ItemMarks,
+    Key,
+    Leg,
+    Mark,
+    Means,
+    RequestLog,
+    SubscriptionConfig,
+    SubscriptionSettings,
+    Unseen,
+)
+from diagnostics.readings.ledger import build
+from diagnostics.readings.spent import Spent, spent
+from tests.steps.built import BEGAN, NOW, PROFILE, SOURCE, ago, batch, done, lines, log, mark, row, series
+
+BAD = ("x", "y", "z")
+TRIES = 5
+
+
+def failing(*items: str, since: float = 30, apart: float = 2) -> list[Mark]:
+    means = (Means.STARTED_ITEM, Means.FAILED_ITEM)
+    return [mark(m, since - n * apart, item) for item in items for n in range(TRIES) for m in means]
+
+
+def told(*marks: Mark, dead: int = 3) -> Spent | None:
+    limits = SubscriptionSettings(name="s", topic="t", dead_letter=DeadLetterPolicy(topic="d", max_attempts=TRIES))
+    every = lines(*sorted(marks, key=lambda m: m.at))
+    _, rows = log(row(25, 500), row(24, 500))
+    found: dict[Key, Evidence | Unseen] = {
+        ("BatchMarks", None): batch(10),
+        ("ItemMarks", None): every,
+        ("SubscriptionConfig", Leg.REQUEST): SubscriptionConfig(source=SOURCE, settings=limits),
+        ("DeadLetterCounts", Leg.REQUEST): DeadLetterCounts(source=SOURCE, series=(series({20: dead}),)),
+    }
+    ledger = build(EvidenceSet(found, NOW, timedelta(days=7), ago(BEGAN + 20)), PROFILE)
+    assert isinstance(every, ItemMarks) and isinstance(rows, RequestLog)
+    return spent(ledger, Leg.REQUEST, every, rows)
+
+
+@pytest.mark.parametrize(
+    ("marks", "theirs", "outage"),
+    [
+        ([*failing(*BAD), *done("a", "b", "c", minutes=25)], 3, 0),
+        ([*failing(*BAD), *done("a", "b", "c", minutes=35)], 0, 3),
+        ([*failing(*BAD), *done("a", "b", "c", minutes=10)], 0, 3),
+        ([*failing(*BAD), *done("a", minutes=25), *failing("b", "c", since=26, apart=0.2), *done("b", "c", minutes=15)], 0, 0),
+        ([*failing("x"), *done("a", "b", "c", minutes=35)], 0, 0),
+        ([*failing("x"), *done("a", "b", "c", minutes=25)], 1, 0),
+    ],
+)  # fmt: skip
+def test_what_others_did_meanwhile_tells_the_bad_from_the_unlucky(marks: list[Mark], theirs: int, outage: int) -> None:
+    found = told(*marks, dead=3 if len(marks) > 20 else 1)
+    assert found is not None
+    assert (found.theirs, found.outage) == (theirs, outage)
+
+
+def test_where_nothing_was_dead_lettered_nothing_is_told() -> None:
+    assert told(*failing(*BAD), dead=0) is None

@@ -1,0 +1,130 @@
+"""Which topic it is that the worker's completions do not get onto, and whether it may publish to it."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec import structs
+
+from diagnostics.evidence.model import (
+    Change,
+    ChangeLog,
+    DenyPolicies,
+    DenyRule,
+    Leg,
+    Mark,
+    Means,
+    RevisionSettings,
+    ServiceConfig,
+    ServiceSettings,
+    TopicConfig,
+    TopicSettings,
+)
+from diagnostics.pipeline.profile import LegProfile
+from diagnostics.steps import returned
+from diagnostics.steps.finding import Finding, Status
+from diagnostics.steps.returned import right
+from tests.steps.built import PROFILE, SOURCE, Legged, ago, batch, done, findings, lines, mark, of
+
+OWN = "projects/p/topics/ready"
+BOTH = structs.replace(PROFILE, completion=LegProfile(subscription="c", topic="ready"))
+
+
+def failed(reason: str, topic: str = "", item: str = "a", minutes: float = 30) -> Mark:
+    return mark(Means.COMPLETION_ERROR, minutes, item, reason=reason, **({"topic": topic} if topic else {}))
+
+
+def gone(topic: str = "") -> Mark:
+    return failed("404 Resource not found", topic)
+
+
+def config(exists: bool) -> Legged:
+    settings = TopicSettings(name=OWN) if exists else None
+    return ("TopicConfig", Leg.COMPLETION), TopicConfig(source=SOURCE, name=OWN, settings=settings)
+
+
+def said(error: Mark, *found: Legged) -> list[Finding]:
+    return findings(returned.returned, batch(4), lines(*done("a", "b"), error), *found, profile=BOTH)
+
+
+@pytest.mark.parametrize(
+    ("named", "exists", "own", "other"),
+    [
+        ("ready", None, 1, 0),
+        ("projects/p/topics/ready", False, 1, 0),
+        ("projects/q/topics/ready", True, 0, 1),
+        ("elsewhere", None, 0, 1),
+        ("elsewhere", True, 0, 1),
+        ("", None, 0, 0),
+        ("", True, 0, 0),
+        ("", False, 1, 0),
+    ],
+)
+def test_a_topic_that_is_not_there_is_the_pipelines_own_or_another_or_nothing_tells(
+    named: str, exists: bool | None, own: int, other: int
+) -> None:
+    found = said(gone(named), *([] if exists is None else [config(exists)]))
+    (told,) = returned.TOPIC_MISSING.told(of(returned.TOPIC_MISSING, found))
+    assert (told.own, told.other, returned.unnamed(told)) == (own, other, int(not own and not other))
+
+
+def test_a_topic_that_is_there_again_was_missing() -> None:
+    found = said(gone("ready"), config(True))
+    (missing,), (back,) = of(returned.TOPIC_MISSING, found), of(returned.TOPIC_BACK, found)
+    assert "did not exist" in missing.says and back.words["gone"] == "13:30Z"
+    assert not of(returned.TOPIC_BACK, said(gone("elsewhere"), config(True)))
+
+
+def test_of_two_topics_that_are_gone_the_one_that_the_worker_names_holds() -> None:
+    both = of(returned.TOPIC_MISSING, said(gone("elsewhere"), config(False)))
+    assert {f.numbers["own"]: bool(f.held) for f in both} == {1: False, 0: bool(both[0].held or both[1].held)}
+
+
+WORKER = RevisionSettings(name="w-1", account="w@p.iam.gserviceaccount.com", created=ago(9000))
+SERVICE: Legged = (
+    ("ServiceConfig", Leg.REQUEST),
+    ServiceConfig(
+        source=SOURCE, name="w", settings=ServiceSettings(name="w", region="r", uri="", urls=(), template=WORKER)
+    ),
+)
+
+
+def may(reason: str, *found: Legged) -> list[Finding]:
+    marks = lines(*done("a"), failed(reason))
+    return findings(right.may_report, batch(4), marks, config(True), SERVICE, *found, profile=BOTH)
+
+
+def policy(member: str = WORKER.account) -> Legged:
+    rule = DenyRule(
+        policy="guardrail",
+        on="projects/p",
+        principals=(f"principal://iam.googleapis.com/projects/-/serviceAccounts/{member}",),
+        permissions=("pubsub.googleapis.com/topics.publish",),
+    )
+    return ("DenyPolicies", None), DenyPolicies(
+        source=SOURCE, project="projects/p", within=("projects/7",), rules=(rule,)
+    )
+
+
+def grant(minutes: float, *says: str) -> Legged:
+    made = tuple(
+        Change(at=ago(minutes - n), method="SetIamPolicy", resource="topics/ready", by="x", says=words, api="pubsub")
+        for n, words in enumerate(says)
+    )
+    return ("ChangeLog", None), ChangeLog(source=SOURCE, since=ago(9000), changes=made)
+
+
+REFUSED = "403 User not authorized to perform this action."
+ADDED = f"add roles/pubsub.publisher for serviceAccount:{WORKER.account}"
+
+
+def test_what_takes_the_workers_right_is_named_where_it_was_refused_for_want_of_it() -> None:
+    assert [f.code for f in may(REFUSED, policy())] == [right.DENIED.name]
+    assert may(REFUSED, policy("another@p.iam.gserviceaccount.com")) == []
+    assert may("503 The service is unavailable", policy()) == []
+
+
+def test_a_right_that_was_given_back_since_is_back() -> None:
+    (back,) = may(REFUSED, grant(20, ADDED))
+    assert (back.code, back.status, back.words["back"]) == (right.BACK.name, Status.OK, "13:40Z")
+    assert may(REFUSED, grant(39, ADDED)) == [], "refusals went on for longer than a change takes"
+    assert may(REFUSED, grant(20, ADDED, ADDED.replace("add", "remove"))) == [], "it was taken again"
