@@ -114,6 +114,12 @@ class ClearBatch(Event, frozen=True, kw_only=True):
     batch: str
 
 
+class DeleteBatch(Event, frozen=True, kw_only=True):
+    """A person deletes a batch's record from the coordinator's store."""
+
+    batch: str
+
+
 class Downstream(Event, frozen=True, kw_only=True):
     """What a service depends on is slow or fails for a while."""
 
@@ -126,7 +132,7 @@ class Downstream(Event, frozen=True, kw_only=True):
     errors: Share = 0.0
     """Share of the calls that fail."""
     error: str = ""
-    """The reason that the program then gives; rate_limited makes it answer 429."""
+    """The reason that the program then gives; rate_limited makes the worker answer 429."""
 
 
 class Quota(Event, frozen=True, kw_only=True):
@@ -390,6 +396,7 @@ class TimelineEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     publish_messages: PublishMessages | None = None
     call: Call | None = None
     clear_batch: ClearBatch | None = None
+    delete_batch: DeleteBatch | None = None
     downstream: Downstream | None = None
     quota: Quota | None = None
 

@@ -25,7 +25,7 @@ from diagnostics.lab.model import World
 from diagnostics.lab.recorder import Recorder
 from diagnostics.lab.scenario import Scenario, ScenarioError
 
-PIPELINE_EVENTS = ("start_batch", "publish_messages", "call", "clear_batch", "downstream", "quota")
+PIPELINE_EVENTS = ("start_batch", "publish_messages", "call", "clear_batch", "delete_batch", "downstream", "quota")
 """Events of the pipeline at work, made to happen here; the others are changes of configuration."""
 QUOTA_EXCEEDED = "serviceruntime.googleapis.com/quota/exceeded"
 USER_AGENTS = {"scheduler": "Google-Cloud-Scheduler", "person": "curl/8.5.0", "monitor": "python-requests/2.32.3"}
@@ -196,12 +196,17 @@ class Timeline:
             stage.env.timeout(i * step).callbacks.append(lambda _, payload=payload: publish(payload))
 
     def _clear_batch(self, event: events.ClearBatch) -> None:
-        record = find(self.records, "batch", event.batch)
-        coordinator = self._stage.pair.coordinator
-        attempt = coordinator.attempts.get(record.plan_id)
+        self._stage.pair.coordinator.clear(self._batch_of(event.batch), float(self._stage.env.now))
+
+    def _delete_batch(self, event: events.DeleteBatch) -> None:
+        del self._stage.pair.coordinator.batches[self._batch_of(event.batch)]
+
+    def _batch_of(self, name: str) -> str:
+        """Id of the batch that the start of this name made."""
+        attempt = self._stage.pair.coordinator.attempts.get(find(self.records, "batch", name).plan_id)
         if attempt is None or not attempt.batch_id:
-            raise UnknownName(f'start "{event.batch}" got no batch')
-        coordinator.clear(attempt.batch_id, float(self._stage.env.now))
+            raise UnknownName(f'start "{name}" got no batch')
+        return attempt.batch_id
 
     def _downstream(self, event: events.Downstream) -> None:
         now = float(self._stage.env.now)

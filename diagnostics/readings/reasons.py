@@ -27,6 +27,25 @@ _NOT_A_GRANT = re.compile(
     re.I,
 )
 """What Google says with 403 and no grant mends: a service perimeter, an API that is off, no billing."""
+_CONTENDED = re.compile(
+    r"contention|contended|too much contention|\babort(?:ed)?\b|(?:^|status|code|http|error)\W{0,3}409\b|lock.?(?:timeout|wait)|deadlock"
+    r"|optimistic|write conflict|version conflict",
+    re.I,
+)
+_ABSENT = re.compile(
+    r"no (?:such )?(?:document|entity|record|row)|(?:document|entity|batch|record) (?:was |is )?not.?found|NOT_FOUND",
+    re.I,
+)
+
+
+def contended(reason: str) -> bool:
+    """Whether a write failed because others wrote the same at the same time, by these words."""
+    return bool(_CONTENDED.search(reason))
+
+
+def absent(reason: str) -> bool:
+    """Whether what was to be written does not exist, by these words."""
+    return bool(_ABSENT.search(reason)) and not contended(reason)
 
 
 def denied(reason: str) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from diagnostics.evidence.model import BatchStatus, ItemMarks, Leg, Mark, Means, Stage, Unseen
 from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.reasons import absent, contended
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Telling, Where
 from diagnostics.steps.places import may_wait, places
@@ -23,11 +24,28 @@ class Unrecorded(Tells, frozen=True, kw_only=True):
     """Lines that tell of them."""
     reason: str | None = None
     """The most frequent one."""
+    contended: int = 0
+    """Lines that tell of too many writes at once."""
+    absent: int = 0
+    """Lines that tell of a batch whose record is not there."""
+
+
+class Uncounted(Tells, frozen=True, kw_only=True):
+    """Completions that the coordinator took and its batch state does not count."""
+
+    uncounted: int
+    elsewhere: int
+    """Of those the ones that another container took than the one that made the batch, where that one's own are counted; and all of them
+    ran the same revision."""
 
 
 RECORDED = Code("recorded.all", Stage.RECORDED, "the batch state counts what came back")
-BEHIND = Code(
-    "recorded.behind", Stage.RECORDED, "completions came back and the batch state does not count them", Kind.EFFECT
+BEHIND = Telling(
+    "recorded.behind",
+    Stage.RECORDED,
+    "completions came back and the batch state does not count them",
+    Kind.EFFECT,
+    tells=Uncounted,
 )
 RECORD_ERRORS = Telling(
     "recorded.errors", Stage.RECORDED, "the coordinator fails to record completions", Kind.EFFECT, tells=Unrecorded
@@ -55,6 +73,7 @@ def recorded(
             held=silent,
             subject=subjects.batch(ledger.batch),
             rests_on=("ItemMarks", "BatchStatus"),
+            tells=Uncounted(uncounted=silent, elsewhere=_elsewhere(ledger, marks)),
         )
     elif here.known:
         yield RECORDED.says(
@@ -104,9 +123,38 @@ def _errors(ledger: Ledger, marks: ItemMarks, now: datetime, least: int) -> Iter
         rests_on=("ItemMarks",),
         subject=subjects.batch(ledger.batch),
         tells=Unrecorded(
-            items=many, errors=len(errors), reason=clip(reasons.most_common(1)[0][0]) if reasons else None
+            items=many,
+            errors=len(errors),
+            reason=clip(reasons.most_common(1)[0][0]) if reasons else None,
+            contended=sum(n for reason, n in reasons.items() if contended(reason)),
+            absent=sum(n for reason, n in reasons.items() if absent(reason)),
         ),
     )
+
+
+def mostly_contended(told: Unrecorded) -> float:
+    """Above 0 where most lines tell of too many writes at once."""
+    return 2 * told.contended - told.errors
+
+
+def mostly_absent(told: Unrecorded) -> float:
+    """Above 0 where most lines tell of a batch whose record is not there."""
+    return 2 * told.absent - told.errors
+
+
+def _elsewhere(ledger: Ledger, marks: ItemMarks | Unseen) -> int:
+    """Completions that came to other containers than the one that made the batch, if none that came to it is lost and each ran the same
+    revision: whether they are counted then hangs on the container alone."""
+    made = ledger.attempt.created if ledger.attempt else None
+    if made is None or not made.instance or isinstance(marks, Unseen):
+        return 0
+    lost = {x.name for x in ledger.lives if x.stage is Stage.RETURNED and not x.unrecorded and not x.dead_lettered}
+    took = [m for m in marks.marks if m.means is Means.RETURNED_ITEM and m.item in lost and m.batch == ledger.batch]
+    kept = [m for m in marks.marks if m.means is Means.RECORDED_ITEM and m.batch == ledger.batch]
+    at_home = any(m.instance == made.instance for m in took) or any(m.instance != made.instance for m in kept)
+    if at_home or any(m.revision != made.revision or not m.instance for m in took):
+        return 0
+    return len({m.item for m in took})
 
 
 def _of_this(mark: Mark, ledger: Ledger, ours: set[str]) -> bool:

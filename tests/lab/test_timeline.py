@@ -273,6 +273,7 @@ def test_differences_hold_from_the_beginning() -> None:
         ("{at: -10m, deploy: {service: worker, code: pre-fixed}}", "pre-fixed"),
         ("{at: -10m, start_batch: {items: 2, payloads: {odd: 1}}}", "unknown payload class 'odd'"),
         ("{at: -10m, clear_batch: {batch: none}}", 'no batch "none"'),
+        ("{at: -10m, delete_batch: {batch: none}}", 'no batch "none"'),
     ],
 )
 def test_what_is_not_there_is_an_error_that_names_the_event(timeline: str, says: str) -> None:

@@ -39,7 +39,7 @@ PUBLISHES = (
 
 KNOWN = (
     Known(
-        r"^not named (push-|poison|cold-start|completions-not)",
+        r"^not named (push-|poison|cold-start|completions-not|completion-contention|batch-record-gone)",
         r"pulled-while-slow-items-wait",
         f"{WEAK}: in pull mode the subscription has no push settings, so what was wrong with its pushes before is printed (as pushes that "
         "fail, unexplained, or as the change that took the grant), and not named",
@@ -79,7 +79,7 @@ KNOWN = (
         "as unexplained (so many 400 by the application itself), and not named",
     ),
     Known(
-        rf"^not named ({FAILS}|{DIES}|processed\.errors|completions-not-recorded)",
+        rf"^not named ({FAILS}|{DIES}|processed\.errors|completions-not-recorded|completion-contention|batch-record-gone)",
         r"no-grant|refuses-completions|completion-topic|completions-cannot|out-of-memory|no-dead-letter-topic",
         f"{UNDECIDED}: few of the batch's items reach the second failure before the first has them, and their answers are of one class; "
         "what was answered is printed",

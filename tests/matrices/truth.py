@@ -164,7 +164,8 @@ def _items(lab: Lab, record: BatchRecord, attempt: Attempt, sent: _Sent) -> Iter
         yield from (Item(name="", place=Place.UNTRIED) for _ in range(total))
         return
     yield from (Item(name="", place=Place.GATED) for _ in range(total - len(attempt.selected)))
-    done = lab.coordinator.batches[record.id].completed
+    state = lab.coordinator.batches.get(record.id)
+    done = state.completed if state else {}
     for item in attempt.selected:
         yield sent.item(record.id, item, item in done)
 

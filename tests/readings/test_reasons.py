@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from diagnostics.readings.reasons import denied, limited
+from diagnostics.readings.reasons import absent, contended, denied, limited
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,23 @@ from diagnostics.readings.reasons import denied, limited
 )
 def test_a_right_or_a_rate(reason: str, right: bool, rate: bool) -> None:
     assert (denied(reason), limited(reason)) == (right, rate)
+
+
+@pytest.mark.parametrize(
+    ("reason", "others", "gone"),
+    [
+        ("409 Aborted due to cross-transaction contention", True, False),
+        ("store_contention", True, False),
+        ("ABORTED: Too much contention on these documents. Please try again.", True, False),
+        ("deadlock detected", True, False),
+        ("404 No document to update: projects/p/databases/d/documents/b/B", False, True),
+        ("NOT_FOUND: no entity to update", False, True),
+        ("batch not found", False, True),
+        ("403 Missing or insufficient permissions.", False, False),
+        ("503 The service is currently unavailable.", False, False),
+        ("row 409 of the table is bad", False, False),
+        ("", False, False),
+    ],
+)
+def test_a_write_that_met_others_or_nothing_to_write_to(reason: str, others: bool, gone: bool) -> None:
+    assert (contended(reason), absent(reason)) == (others, gone)

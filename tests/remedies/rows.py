@@ -233,9 +233,9 @@ ROWS = (
         residue=("skip-acked-without-completion",),
     ),
     Row(
-        "completions-not-recorded",
+        "completion-contention",
         "completions-cannot-be-recorded",
-        (1, 2, Hand(_settled), 3),
+        (1, Hand(_settled), 2),
         goes_on=True,
         leg=Leg.COMPLETION,
         wait="60m",

@@ -1,7 +1,7 @@
 """Work that is done and of which the coordinator never hears."""
 
 from diagnostics.causes.model import ALWAYS, Cause, Has, Over, all_of, any_of, none_of, ok
-from diagnostics.evidence.model import BatchMarks, DeadLetterCounts, Leg, Stage
+from diagnostics.evidence.model import BatchMarks, DeadLetterCounts, ItemMarks, Leg, Stage
 from diagnostics.steps import recorded, returned
 from diagnostics.steps.finding import Status
 from diagnostics.steps.limits import addressing
@@ -10,6 +10,15 @@ from diagnostics.steps.returned import right
 
 _LOST = (returned.ERRORS, returned.NONE_PUBLISHED, returned.MISSING)
 """What becomes of completions that Pub/Sub does not take, or that go to where nobody looks for them."""
+
+_UNRECORDED = Has(recorded.RECORD_ERRORS, (Status.FAULT,))
+_CONTENDED = Over(recorded.RECORD_ERRORS, recorded.mostly_contended, 0)
+_ABSENT = Over(recorded.RECORD_ERRORS, recorded.mostly_absent, 0)
+_PUT_ASIDE = (BatchMarks, DeadLetterCounts)
+"""Where what could not be recorded was dead-lettered, the refusals are past: attempts are used up, and nothing fails any more."""
+_OF_THE_RECORD = (recorded.BEHIND, error_answers.ERRORS)
+_A_FEW = 2
+"""Completions of one container that are lost may be chance; three are not."""
 
 CAUSES = (
     Cause(
@@ -110,11 +119,66 @@ CAUSES = (
         says="the coordinator takes completions, fails to record them and has them pushed again: {reason}",
         stage=Stage.RECORDED,
         legs=(Leg.COMPLETION,),
-        requires=Has(recorded.RECORD_ERRORS, (Status.FAULT,)),
+        requires=all_of(_UNRECORDED, none_of(_CONTENDED, _ABSENT)),
         decisive=ALWAYS,
-        # Where what could not be recorded was dead-lettered, the refusals are past: attempts are used up, and nothing fails any more.
-        overturned_by=(BatchMarks, DeadLetterCounts),
-        effects=(recorded.BEHIND, error_answers.ERRORS),
+        overturned_by=_PUT_ASIDE,
+        effects=_OF_THE_RECORD,
         next=("pubsub-diag runbook show completions-not-recorded", "pubsub-diag worker --leg completion"),
+    ),
+    Cause(
+        code="completion-contention",
+        refines="completions-not-recorded",
+        family="completion",
+        title="Too many completions write one record at once",
+        says="the coordinator takes completions and fails to record them, since others write the same record at that moment: {reason}",
+        stage=Stage.RECORDED,
+        legs=(Leg.COMPLETION,),
+        requires=all_of(_UNRECORDED, _CONTENDED),
+        decisive=ALWAYS,
+        overturned_by=_PUT_ASIDE,
+        effects=_OF_THE_RECORD,
+        next=("pubsub-diag runbook show completion-contention",),
+    ),
+    Cause(
+        code="batch-record-gone",
+        refines="completions-not-recorded",
+        family="completion",
+        title="The batch's record is not there",
+        says="the coordinator takes completions of a batch that its store does not have, and cannot record them: {reason}",
+        stage=Stage.RECORDED,
+        legs=(Leg.COMPLETION,),
+        requires=all_of(_UNRECORDED, _ABSENT),
+        decisive=ALWAYS,
+        overturned_by=_PUT_ASIDE,
+        effects=_OF_THE_RECORD,
+        next=("pubsub-diag runbook show batch-record-gone",),
+    ),
+    Cause(
+        code="batch-forgotten-at-restart",
+        family="completion",
+        title="The batch is known to one container alone",
+        says="the coordinator holds the batch in a container's memory: {elsewhere} completions came to another one, which does not know "
+        "the batch and acked them",
+        stage=Stage.RECORDED,
+        legs=(Leg.COMPLETION,),
+        requires=Over(recorded.BEHIND, lambda told: told.elsewhere, 0),
+        decisive=Over(recorded.BEHIND, lambda told: told.elsewhere, _A_FEW),
+        overturned_by=(ItemMarks, BatchMarks),
+        next=("pubsub-diag runbook show batch-forgotten-at-restart", "pubsub-diag changes --leg completion"),
+    ),
+    Cause(
+        code="completions-acked-uncounted",
+        family="completion",
+        title="Completions are acked and not counted",
+        says="the coordinator took {uncounted} completions and acked them without a line of an error, and its batch state does not count "
+        "them: it probably swallows a write that fails",
+        stage=Stage.RECORDED,
+        legs=(Leg.COMPLETION,),
+        requires=all_of(
+            Has(recorded.BEHIND),
+            none_of(Over(recorded.BEHIND, lambda told: told.elsewhere, 0), Has(recorded.RECORD_ERRORS)),
+        ),
+        settled_by=("pubsub-diag changes --leg completion",),
+        next=("pubsub-diag runbook show completions-acked-uncounted",),
     ),
 )

@@ -46,6 +46,8 @@ STATE_IN_MEMORY = "state-in-memory"
 """Batches live in the instance's memory and are gone with it."""
 NO_PUBLISH_METRICS = "no-publish-metrics"
 """The PUBLISH_METRICS line does not exist yet (predictions)."""
+RECORD_SWALLOWED = "record-swallowed"
+"""A completion that could not be recorded is acknowledged, and nothing is said of it."""
 OLD_TOPIC_DEFAULT = "old-topic-default"
 """Without a topic in the environment, a topic is used that does not exist (predictions)."""
 
@@ -80,6 +82,7 @@ TRAITS = frozenset(
         RESET_BLOCKS,
         STATE_IN_MEMORY,
         NO_PUBLISH_METRICS,
+        RECORD_SWALLOWED,
         OLD_TOPIC_DEFAULT,
         MERGE_KEEPS_BOTH,
         SERVER_TIMEOUT,

@@ -105,16 +105,19 @@ class OrderCoordinator(BatchStore):
         lines = int(receipt.get("lines", 0))
         rng, downstream = self.setting.rng, self.setting.downstream
         wait_s = downstream.stretch(self.service, instance.now, rng.uniform(0.02, 0.1))
-        contended = downstream.fails(self.service, instance.now, rng) is not None
+        trouble = downstream.fails(self.service, instance.now, rng)
+        refused = (trouble.error or "store_contention") if trouble else ""
         instance.log("INFO", json={"event": "receipt_received", "batch": batch, "order": order})
-        instance.after(wait_s, lambda: self._record(batch, order, lines, contended, instance, finish))
+        instance.after(wait_s, lambda: self._record(batch, order, lines, refused, instance, finish))
 
-    def _record(
-        self, batch: str, order: str, lines: int, contended: bool, instance: InstanceView, finish: Finish
-    ) -> None:
+    def _record(self, batch: str, order: str, lines: int, refused: str, instance: InstanceView, finish: Finish) -> None:
+        """`refused`: why the store does not take the write; empty: it does."""
         state = self._known(batch, instance)
-        if contended:
-            entry = {"event": "export_record_failed", "batch": batch, "order": order, "reason": "store_contention"}
+        if refused and t.has(instance.revision, t.RECORD_SWALLOWED):
+            finish(204, b"")
+            return
+        if refused:
+            entry = {"event": "export_record_failed", "batch": batch, "order": order, "reason": refused}
             instance.log("ERROR", json=entry)
             finish(500, b"")
             return

@@ -19,6 +19,7 @@ from diagnostics.lab.http import Request
 from diagnostics.lab.model import Revision
 
 REQUEST_TOPIC_ENV = "PREDICTION_REQUEST_TOPIC"
+CONTENDED = "409 Aborted due to cross-transaction contention"
 RUNNING_S = 300.0
 """A start overrides the instance's own batch after this long without a completion."""
 MISSING_PROJECT = """[CRITICAL] Worker failed to boot.
@@ -200,19 +201,24 @@ class PredictionCoordinator(BatchStore):
         instance.log("INFO", f"Completion: {player} (batch={batch}, predictions={count})")
         rng, downstream = self.setting.rng, self.setting.downstream
         wait_s = downstream.stretch(self.service, instance.now, rng.uniform(0.05, 0.3))
-        contended = downstream.fails(self.service, instance.now, rng) is not None
-        instance.after(wait_s, lambda: self._record(batch, player, count, contended, instance, finish))
+        trouble = downstream.fails(self.service, instance.now, rng)
+        refused = (trouble.error or CONTENDED) if trouble else ""
+        instance.after(wait_s, lambda: self._record(batch, player, count, refused, instance, finish))
 
     def _record(
-        self, batch: str, player: str, count: int, contended: bool, instance: InstanceView, finish: Finish
+        self, batch: str, player: str, count: int, refused: str, instance: InstanceView, finish: Finish
     ) -> None:
+        """`refused`: why the store does not take the write; empty: it does."""
         state = self._known(instance, batch)
         if state is None and t.has(instance.revision, t.STATE_IN_MEMORY):
             instance.log("WARNING", f"Completion for unknown batch {batch} ignored")
             finish(204, b"")
             return
-        if state is None or contended:
-            why = "409 Aborted due to cross-transaction contention" if contended else "404 No document to update"
+        if refused and t.has(instance.revision, t.RECORD_SWALLOWED):
+            finish(204, b"")
+            return
+        if state is None or refused:
+            why = refused or "404 No document to update"
             instance.log("ERROR", f"Failed to record completion after 3 attempts: {player} (batch={batch}): {why}")
             finish(500, b'{"error":"not recorded"}')
             return
