@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from diagnostics.lab.applications.predictions.closing import ENOUGH
 from tests.matrices.truth import START, Answered, Item, Place, Truth
 
 STUCK = frozenset({Place.WAITING, Place.DEAD_LETTERED, Place.DROPPED})
@@ -36,6 +37,8 @@ class Mechanism:
 
     keeps_waiting: bool = False
     """The worker nacks what it keeps from being reported, and what was never pushed waits behind that."""
+    once_enough: bool = False
+    """It holds what is left once enough is recorded for the batch to close."""
     unheard: bool = False
     """Its answers may come after Pub/Sub has hung up: a push that ran into the deadline met it, too."""
 
@@ -125,7 +128,7 @@ MECHANISMS: dict[str, Mechanism] = {
     "start-cut-off-while-loading": Mechanism(frozenset({Place.NOT_STARTED}), r"application 504", legs=REQUEST),
     "gate-refuses-everything": Mechanism(frozenset({Place.GATED}), legs=REQUEST),
     "expects-what-nobody-sends": Mechanism(frozenset({Place.UNTRIED}), legs=REQUEST),
-    "closing-rule-needs-an-event": Mechanism(frozenset(Place) - {Place.RECORDED}, anywhere=True),
+    "closing-rule-needs-an-event": Mechanism(frozenset(Place) - {Place.RECORDED}, anywhere=True, once_enough=True),
     "closed-short": Mechanism(holds_nothing=True),
     "gated-batch-never-closes": Mechanism(frozenset({Place.GATED}), legs=REQUEST),
     "start-timed-out-before-publish": Mechanism(frozenset({Place.UNTRIED}), legs=REQUEST),
@@ -263,6 +266,9 @@ def held(truth: Truth, code: str, leg: str, stage: str) -> int:
     """How many items of the batch this cause holds, by the tallies."""
     of = _row(truth, code, leg, stage)
     if of.must_stand and not _stands(truth, code, leg):
+        return 0
+    recorded = sum(item.place is Place.RECORDED for item in truth.items)
+    if of.once_enough and recorded < ENOUGH * truth.expected:
         return 0
     return sum(
         of.holds(item, leg, truth.failing) or _waits_behind(truth, of, item)
