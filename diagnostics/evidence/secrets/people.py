@@ -14,7 +14,9 @@ _BEFORE = re.compile(
     r"(\"[^\"\r\n]{1,80}\"|[^\s<>\"=:;,@()\[\]{}|]{1,40}(?: [^\s<>\"=:;,@()\[\]{}|]{1,40}){0,5})[ \t]*<\Z"
 )
 _BEHIND = re.compile(r"[ \t]*\(([^()\r\n]{1,80})\)")
-_NUMBER = re.compile(r"(?<![\w.)+/-])(\+\(?\d{1,3}\)?(?:[ .\-/]{0,2}\(?\d{1,12}\)?){1,7})(?![\w]|[.:]\d)")
+_NUMBERS = re.compile(r"(?<![\w.)+/-])((?:\+\(?\d{1,3}\)?(?:[ .\-/]{0,2}\(?\d{1,12}\)?){1,7})+)(?![\w]|[.:]\d)")
+"""Of one country or another, with nothing but their pluses between them."""
+_NUMBER = re.compile(r"\+[^+]+")
 _NATIONAL = re.compile(
     r"(?<![\w.)+/:=-])(?:\(([2-9]\d\d)\)[ -]?|([2-9]\d\d)([-.]))([2-9]\d\d)(?(3)\3|[-. ])(\d{4})(?![\w-]|[.:]\d)"
 )
@@ -36,9 +38,10 @@ def find(text: str) -> Iterator[Span]:
             if instead != found.group():
                 yield Span(*_with_name(text, found), instead)
     if "+" in text:
-        for found in _NUMBER.finditer(text):
-            if _international(found[1]):
-                yield Span(*found.span(1), mark(PHONE))
+        for run in _NUMBERS.finditer(text):
+            for found in _NUMBER.finditer(text, *run.span(1)):
+                if _international(found.group()):
+                    yield Span(*found.span(), mark(PHONE))
     if "-" in text or "." in text:
         for found in _NATIONAL.finditer(text):
             yield Span(*found.span(), mark(PHONE))
