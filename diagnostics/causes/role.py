@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from diagnostics.causes.attribute import Share
+from diagnostics.causes.consequences import CLASSES, classes_of
 from diagnostics.causes.model import Confidence, Role
-from diagnostics.evidence.model import STAGES
+from diagnostics.evidence.model import STAGES, Stage
 from diagnostics.readings.stakes import Stakes
 from diagnostics.readings.wholeness import Wholeness
+from diagnostics.steps.delivered import push_answers, what_waits
 from diagnostics.steps.finding import Bears, Finding, Kind, Status
 
 
 def roles(shares: Sequence[Share], stakes: Stakes) -> list[Role]:
-    """The role of each. Where none holds more than the closing rule forgives, but all together do, they block together."""
+    """The role of each. Where none holds more than the closing rule forgives, but all together do, they block together. What is only
+    set up wrong, behind something that holds every item that it would hold, waits for its turn."""
     found = [_role(share, stakes) for share in shares]
+    first = [s for s, role in zip(shares, found, strict=True) if role is Role.BLOCKS]
+    found = [
+        Role.LATENT if role is Role.BLOCKS and any(_shields(one, s) for one in first if one is not s) else role
+        for s, role in zip(shares, found, strict=True)
+    ]
     holding = [s for s in shares if _holds(s) and not s.match.cause.never_blocks and not s.match.cause.benign]
     together = sum({id(f): f.held for s in holding for f in _now(s)}.values())
     if Role.BLOCKS not in found and together > stakes.forgiven and stakes.seen and not stakes.over:
@@ -40,6 +48,33 @@ def _role(share: Share, stakes: Stakes) -> Role:
         f.bears in (Bears.HOLDS, Bears.SLOWS) and f.status is not Status.OK and f.until is None for f in share.own
     )
     return Role.WORSENS if met else Role.LATENT
+
+
+def acts(share: Share) -> bool:
+    """Whether messages meet it now: by its own effects, or by what is seen of pushes and only such a mechanism brings about."""
+    own, after = (tuple(f for f in of if f.abnormal and f.until is None) for of in (share.own, share.follows))
+    classes = frozenset[str]().union(*(CLASSES.get(f.code, frozenset()) for f in own))
+    failing = any(f.code == push_answers.FAILING.name and classes & classes_of(f) for f in after)
+    silent = any(f.code == what_waits.NO_PUSHES.name for f in after) and any(f.status is Status.FAULT for f in own)
+    return any(f.kind is Kind.EFFECT and f.status is Status.FAULT for f in own) or failing or silent
+
+
+def _shields(first: Share, other: Share) -> bool:
+    """Whether all that the other would hold does not get as far: it is held further up, or meets this one at the same place.
+
+    What is set up wrong at delivery claims all that its leg owes; elsewhere each counts items of its own.
+    """
+    one, two = first.match, other.match
+    if (
+        two.cause.stage is not Stage.DELIVERED
+        or not one.settled
+        or one.leg != two.leg
+        or acts(other)
+        or not held(first) >= held(other) > 0
+    ):
+        return False
+    here, there = STAGES.index(one.cause.stage), STAGES.index(two.cause.stage)
+    return here < there or (here == there and acts(first))
 
 
 def _now(share: Share) -> list[Finding]:

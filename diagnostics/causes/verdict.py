@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from diagnostics.causes.attribute import Share, attribute
-from diagnostics.causes.consequences import CLASSES, classes_of
 from diagnostics.causes.match import Match, Refuted, distinct, fitting
 from diagnostics.causes.model import Cause, Confidence, Role
-from diagnostics.causes.role import confidence, held, roles
+from diagnostics.causes.role import acts, confidence, held, roles
 from diagnostics.evidence.model import STAGES, Leg
 from diagnostics.readings.stakes import Stakes
 from diagnostics.readings.wholeness import Wholeness
 from diagnostics.steps import requested
-from diagnostics.steps.delivered import push_answers, what_waits
 from diagnostics.steps.finding import Bears, Finding, Kind, Status
 
 
@@ -42,14 +40,8 @@ class Live:
 
     @property
     def met(self) -> bool:
-        """Whether messages meet it now: by its own effects, or by what is seen of pushes and only such a mechanism brings about."""
-        own, after = (
-            tuple(f for f in of if f.abnormal and f.until is None) for of in (self.share.own, self.share.follows)
-        )
-        classes = frozenset[str]().union(*(CLASSES.get(f.code, frozenset()) for f in own))
-        failing = any(f.code == push_answers.FAILING.name and classes & classes_of(f) for f in after)
-        silent = any(f.code == what_waits.NO_PUSHES.name for f in after) and any(f.status is Status.FAULT for f in own)
-        return any(f.kind is Kind.EFFECT and f.status is Status.FAULT for f in own) or failing or silent
+        """Whether messages meet it now."""
+        return acts(self.share)
 
     @property
     def until(self) -> datetime | None:

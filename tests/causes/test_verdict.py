@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -307,6 +308,29 @@ def test_two_that_are_forgiven_alone_block_together() -> None:
         forgiven=8,
     )
     assert {r for _, r, _ in named(v)} == {Role.BLOCKS}
+
+
+def test_what_is_only_set_up_wrong_waits_behind_what_holds_all_that_it_would_hold() -> None:
+    up = replace(cause("up", CONFIG, True), stage=Stage.ROUTED)
+    down = cause("down", OTHER, True, (REFUSED,))
+    whole, part = found(CONFIG, bears=Bears.HOLDS, held=9), found(CONFIG, bears=Bears.HOLDS, held=3)
+    set_up = found(OTHER, bears=Bears.HOLDS, held=9)
+    met = found(REFUSED, bears=Bears.HOLDS, held=9)
+
+    def as_(*findings: Finding, causes: tuple[Cause, ...] = (up, down)) -> dict[str, Role]:
+        return {n: role for n, role, _ in named(verdict(causes, *findings))}
+
+    assert as_(whole, set_up) == {"up": Role.BLOCKS, "down": Role.LATENT}
+    assert as_(part, set_up) == {"up": Role.BLOCKS, "down": Role.BLOCKS}
+    assert as_(whole, set_up, met) == {"up": Role.BLOCKS, "down": Role.BLOCKS}
+    assert as_(found(CONFIG, bears=Bears.HOLDS, held=9, leg=Leg.COMPLETION), set_up) == {
+        "up": Role.BLOCKS,
+        "down": Role.BLOCKS,
+    }
+    beside = (cause("up", CONFIG, True, (SLOW,)), down)
+    assert as_(whole, set_up, causes=beside) == {"up": Role.BLOCKS, "down": Role.BLOCKS}
+    seen = found(SLOW, bears=Bears.HOLDS, held=9)
+    assert as_(whole, seen, set_up, causes=beside) == {"up": Role.BLOCKS, "down": Role.LATENT}
 
 
 def test_the_onset_is_the_causes_own() -> None:
