@@ -126,6 +126,8 @@ class Grant:
     """A command that tells, with all that is above and behind the policies."""
     denial: Denial | None = None
     """What takes away, or may, what is or may be granted."""
+    denied_too: Denial | None = None
+    """What would take it away once it is granted: nothing grants it yet."""
 
     @property
     def granted(self) -> bool:
@@ -164,13 +166,15 @@ def _less_denied(
     now: datetime | None,
 ) -> Grant:
     """The grant, unless a deny policy takes it away; one that may makes it a doubt. Deny policies hold in their own project only."""
-    if grant.missing or not isinstance(deny, DenyPolicies) or isinstance(own, Unseen | AncestorPolicies):
+    if not isinstance(deny, DenyPolicies) or isinstance(own, Unseen | AncestorPolicies):
         return grant
     if _project(own.resource) not in (_project(deny.project), _project(deny.within[0])):
         return grant
     found = denial(member.partition(":")[2] if ":" in member else "", permission.name, deny, now)
     if found is None:
         return grant
+    if grant.missing:
+        return replace(grant, denied_too=found) if found.certain else grant
     held = Held.MISSING if found.certain else Held.UNKNOWN
     if not found.certain and grant.unknown:
         return replace(grant, denial=found)

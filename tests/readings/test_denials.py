@@ -169,3 +169,5 @@ def test_what_nothing_grants_is_missing_for_that_and_not_for_what_is_denied() ->
     answer = holds(f"serviceAccount:{EMAIL}", INVOKE, nothing, deny=policies(rule(ITSELF)), now=NOW)
     assert answer.missing
     assert answer.denial is None
+    assert answer.denied_too
+    assert not holds(f"serviceAccount:{EMAIL}", INVOKE, nothing, deny=policies(rule(GROUP)), now=NOW).denied_too

@@ -755,6 +755,12 @@ def test_a_deny_policy_beside_a_grant_and_403s_is_sure_and_no_grant_is_missed() 
     assert one(found, "denied").since == ago(120)
 
 
+def test_what_is_neither_granted_nor_allowed_needs_both_mended() -> None:
+    found = findings(policy=policy(), log=log(refused(403, NO_SIGN_IN, 28)), deny=denying(THE_ACCOUNT))
+    assert statuses(found) == {"forbidden": Status.FAULT, "invoker": Status.FAULT, "denied": Status.FAULT}
+    assert named(found) == {INVOKER: (Role.BLOCKS, SURE), "push-denied-by-policy": (Role.BLOCKS, SURE)}
+
+
 def test_a_deny_policy_that_may_mean_the_account_is_likely_where_google_says_that_the_right_lacks() -> None:
     found = findings(log=log(refused(403, NO_PERMISSION, 28)), deny=denying(SOME_GROUP))
     assert (statuses(found)["denied"], statuses(found)["unseen"]) == (Status.WARNING, Status.UNKNOWN)

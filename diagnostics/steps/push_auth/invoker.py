@@ -64,6 +64,8 @@ def invoker_grant(
         yield from _denied(case, wrong, account, target, answer, answer.denial)
     elif answer.missing:
         yield from judged(case, wrong)
+        if answer.denied_too:
+            yield from judged(case, _by_policy(case, wrong, answer.denied_too))
     elif not case.vouched:
         says = f"whether {account} may invoke {target.name} could not be told"
         yield cannot_tell(case, subjects.service(target.name), says, answer)
@@ -76,9 +78,7 @@ def _denied(
     case: Passage, wrong: Wrong, account: str, target: ServiceSettings, answer: Grant, denial: Denial
 ) -> Iterator[Finding]:
     """A deny policy that takes the right, or may: that it did, a front end tells that says the right lacks."""
-    first = case.first(Way.FORBIDDEN)
-    since = denial.since if denial.since and (first is None or denial.since <= first + _IN_FORCE) else first
-    wrong = replace(wrong, code=DENIED, says=denial.says, rests_on=("DenyPolicies",), since=since)
+    wrong = _by_policy(case, wrong, denial)
     if denial.certain:
         yield from judged(case, wrong)
     elif not case.vouched:
@@ -87,6 +87,13 @@ def _denied(
         forbidden = case.door.turned.get(Way.FORBIDDEN)
         if forbidden and lacks_the_right(forbidden) and case.stops(Way.FORBIDDEN):
             yield _presumed(case, wrong, f"{denial.says}, and Google's front end says that it has no permission")
+
+
+def _by_policy(case: Passage, wrong: Wrong, denial: Denial) -> Wrong:
+    """The same, as the deny policy's doing: no grant mends it."""
+    first = case.first(Way.FORBIDDEN)
+    since = denial.since if denial.since and (first is None or denial.since <= first + _IN_FORCE) else first
+    return replace(wrong, code=DENIED, says=denial.says, rests_on=("DenyPolicies",), since=since)
 
 
 def _in_spite(
