@@ -56,7 +56,12 @@ def acts(share: Share) -> bool:
     classes = frozenset[str]().union(*(CLASSES.get(f.code, frozenset()) for f in own))
     failing = any(f.code == push_answers.FAILING.name and classes & classes_of(f) for f in after)
     silent = any(f.code == what_waits.NO_PUSHES.name for f in after) and any(f.status is Status.FAULT for f in own)
-    return any(f.kind is Kind.EFFECT and f.status is Status.FAULT for f in own) or failing or silent
+    return _effect(share) or failing or silent
+
+
+def _effect(share: Share) -> bool:
+    """Whether what messages meet now is seen, and is its own doing."""
+    return any(f.kind is Kind.EFFECT and f.status is Status.FAULT and f.until is None for f in share.own)
 
 
 def _shields(first: Share, other: Share) -> bool:
@@ -69,12 +74,12 @@ def _shields(first: Share, other: Share) -> bool:
         two.cause.stage is not Stage.DELIVERED
         or not one.settled
         or one.leg != two.leg
-        or acts(other)
+        or _effect(other)
         or not held(first) >= held(other) > 0
     ):
         return False
     here, there = STAGES.index(one.cause.stage), STAGES.index(two.cause.stage)
-    return here < there or (here == there and acts(first))
+    return here < there or (here == there and _effect(first))
 
 
 def _now(share: Share) -> list[Finding]:
