@@ -70,16 +70,13 @@ def _shields(first: Share, other: Share) -> bool:
     What is set up wrong at delivery claims all that its leg owes; elsewhere each counts items of its own.
     """
     one, two = first.match, other.match
-    if (
-        two.cause.stage is not Stage.DELIVERED
-        or not one.settled
-        or one.leg != two.leg
-        or _effect(other)
-        or not held(first) >= held(other) > 0
-    ):
+    if two.cause.stage is not Stage.DELIVERED or one.leg != two.leg or _effect(other):
+        return False
+    if not held(first) >= held(other) > 0:
         return False
     here, there = STAGES.index(one.cause.stage), STAGES.index(two.cause.stage)
-    return here < there or (here == there and _effect(first))
+    at_the_door = one.cause.family == "auth" and two.cause.family == "capacity"
+    return here < there or (here == there and one.settled and (_effect(first) or at_the_door))
 
 
 def _now(share: Share) -> list[Finding]:
