@@ -75,8 +75,9 @@ def _shields(first: Share, other: Share) -> bool:
     if not held(first) >= held(other) > 0:
         return False
     here, there = STAGES.index(one.cause.stage), STAGES.index(two.cause.stage)
-    at_the_door = one.cause.family == "auth" and two.cause.family == "capacity"
-    return here < there or (here == there and one.settled and (_effect(first) or at_the_door))
+    door, behind = one.cause.family == "auth", two.cause.family == "capacity"
+    alike = one.cause.family == two.cause.family  # two locks of one door: each push meets both, and one of them is said
+    return here < there or (here == there and one.settled and not alike and (_effect(first) or (door and behind)))
 
 
 def _now(share: Share) -> list[Finding]:

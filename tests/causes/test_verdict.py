@@ -327,10 +327,12 @@ def test_what_is_only_set_up_wrong_waits_behind_what_holds_all_that_it_would_hol
         "up": Role.BLOCKS,
         "down": Role.BLOCKS,
     }
-    beside = (cause("up", CONFIG, True, (SLOW,)), down)
+    beside = (replace(cause("up", CONFIG, True, (SLOW,)), family="auth"), down)
     assert as_(whole, set_up, causes=beside) == {"up": Role.BLOCKS, "down": Role.BLOCKS}
     seen = found(SLOW, bears=Bears.HOLDS, held=9)
     assert as_(whole, seen, set_up, causes=beside) == {"up": Role.BLOCKS, "down": Role.LATENT}
+    one_door = (beside[0], replace(down, family="auth"))
+    assert as_(whole, seen, set_up, causes=one_door) == {"up": Role.BLOCKS, "down": Role.BLOCKS}
 
 
 def test_the_onset_is_the_causes_own() -> None:
