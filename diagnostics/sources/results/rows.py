@@ -65,11 +65,15 @@ def result_rows(
     )
 
 
-def downstream_rows(session: Session, pipeline: PipelineProfile, ask: Ask, results: ResultRows) -> DownstreamRows:
+def downstream_rows(
+    session: Session, pipeline: PipelineProfile, ask: Ask, results: ResultRows | Unseen
+) -> DownstreamRows:
     """The same dates, of what is made of them. Raises NotSeen."""
     downstream = pipeline.results.downstream if pipeline.results else None
     if downstream is None:
         raise NotSeen(Why.NOT_CONFIGURED, "the profile names no table that is made of the results")
+    if isinstance(results, Unseen):
+        raise NotSeen(Why.DEPENDS, f"not asked because {results.says}", results.permission, results.mend)
     days = (results.since, results.until)
     name, shape = _shape(session, pipeline, downstream)
     answer = _answer(session, pipeline, ask, name, shape, sql.of_downstream(name, downstream, shape, days))
