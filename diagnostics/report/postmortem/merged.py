@@ -10,7 +10,6 @@ from typing import TypeVar
 from diagnostics.causes.model import Role
 from diagnostics.conclude.diagnosis import Diagnosis, Named, State
 from diagnostics.evidence.model import (
-    BatchMarks,
     Change,
     ChangeLog,
     E,
@@ -198,12 +197,6 @@ class Seen:
     def ack_deadline_s(self) -> float | None:
         config = self.newest(SubscriptionConfig, self.leg)
         return config.settings.ack_deadline_s if config and config.settings else None
-
-    @cached_property
-    def marked_batches(self) -> int:
-        """Batches other than this one that the coordinator's log names."""
-        named = {m.batch for r in self.runs if (b := seen(r.case.evidence.get(BatchMarks))) for m in b.marks if m.batch}
-        return len(named - {self.batch})
 
 
 def holding(said: Diagnosis) -> list[Named]:

@@ -21,7 +21,6 @@ KINDS, TYPES = (
     ("METRIC_KIND_UNSPECIFIED", "GAUGE", "DELTA", "CUMULATIVE"),
     ("VALUE_TYPE_UNSPECIFIED", "BOOL", "INT64", "DOUBLE", "STRING", "DISTRIBUTION", "MONEY"),
 )
-RAW = "raw"
 _METRIC = re.compile(r'metric\.type\s*=\s*"([^"]+)"')
 _GROUPED = re.compile(r"metric\.labels?\.(\w+)$")
 

@@ -73,8 +73,7 @@ def downstream_rows(
     if downstream is None:
         raise NotSeen(Why.NOT_CONFIGURED, "the profile names no table that is made of the results")
     if isinstance(results, Unseen):
-        why = results.why if results.why is Why.NOT_CONFIGURED else Why.DEPENDS
-        raise NotSeen(why, f"not asked because {results.says}", results.permission, results.mend)
+        raise NotSeen(Why.DEPENDS, f"not asked because {results.says}", results.permission, results.mend)
     days = (results.since, results.until)
     name, shape = _shape(session, pipeline, downstream)
     answer = _answer(session, pipeline, ask, name, shape, sql.of_downstream(name, downstream, shape, days))

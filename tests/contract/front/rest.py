@@ -133,6 +133,8 @@ class Rest:
             return self._credentials(asked)
         if asked.host == "cloudresourcemanager.googleapis.com":
             return self._projects(asked)
+        if asked.host == "bigquery.googleapis.com":
+            return self._tables(asked)
         if asked.host.endswith(".run.app"):
             return self._service(asked)
         return Told(404, "<html><title>Error 404 (Not Found)!!1</title></html>", {"Content-Type": "text/html"})
@@ -170,6 +172,13 @@ class Rest:
         if asked.path != f"/v1/projects/{self.number}":
             return _error(403, "PERMISSION_DENIED", "The caller does not have permission")
         return Told(200, {"projectId": self.project, "projectNumber": self.number, "lifecycleState": "ACTIVE"})
+
+    def _tables(self, asked: Asked) -> Told:
+        """BigQuery of the lab, for whoever has signed in here."""
+        if not self.issuer.known(_bearer(asked)):
+            return _error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
+        headers = {k: v for k, v in asked.headers.items() if k.lower() not in ("authorization", "host")}
+        return self._of_lab(asked.method, asked.target, headers, asked.body)
 
     def _metadata(self, asked: Asked) -> Told:
         """The metadata server of a machine, which a request reaches without the proxy."""
