@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Protocol, TypeVar
 
@@ -29,6 +30,8 @@ class Cleaner(Protocol):
 
 HASHES = frozenset({"env"})
 """Fields whose values are salted hashes of secrets already; their names may well say "key", and only what is in the names is looked at."""
+TEXTLESS = frozenset({bool, int, float, type(None), datetime, timedelta})
+"""Types of which nothing can be taken out; most of the fields of most of the evidence."""
 PART_OF_URL = "part of an URL"
 """The kind of what stands in the query of an URL, or before its host."""
 _A_PERSON, _BY_PROFILE = "a person", "by profile"
@@ -79,12 +82,14 @@ def cleaner(patterns: Iterable[str] = ()) -> Cleaner:
         if isinstance(value, str):
             return value if isinstance(value, Enum) else clean_text(value)
         if isinstance(value, Struct):
-            fields = {n: getattr(value, n) for n in value.__struct_fields__}
-            changed = {
-                name: new
-                for name, old in fields.items()
-                if (new := names(old) if name in HASHES else clean(old)) is not old
-            }
+            changed = {}
+            for name in value.__struct_fields__:
+                old = getattr(value, name)
+                if type(old) in TEXTLESS:
+                    continue
+                new = names(old) if name in HASHES else clean(old)
+                if new is not old:
+                    changed[name] = new
             return msgspec.structs.replace(value, **changed) if changed else value
         if isinstance(value, tuple | list):
             cleaned = [clean(inner) for inner in value]

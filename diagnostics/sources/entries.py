@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -115,7 +116,13 @@ def moment(stamp: Any) -> datetime:
 
 
 def log_id(entry: Any) -> str:
-    return unquote(entry.log_name.partition("/logs/")[2])
+    return _log_id(entry.log_name)
+
+
+@functools.lru_cache(maxsize=256)
+def _log_id(name: str) -> str:
+    """Few names stand in many entries."""
+    return unquote(name.partition("/logs/")[2])
 
 
 def trace_id(entry: Any) -> str:

@@ -325,10 +325,13 @@ def may_hold(entry: Any, marker: Marker, roles: dict[str, str]) -> bool:
 
 
 def _marks(entry: Any, reading: list[tuple[Marker, re.Pattern[str]]], roles: dict[str, str]) -> Iterator[Mark]:
+    texts: dict[str, str] = {}
     for marker, pattern in reading:
         if not may_hold(entry, marker, roles):
             continue
-        text = field(entry, marker.field)
+        text = texts.get(marker.field)
+        if text is None:
+            text = texts[marker.field] = field(entry, marker.field)
         if marker.contains.lower() not in text.lower():  # as the log query compares
             continue
         match = pattern.search(text)

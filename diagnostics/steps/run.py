@@ -7,6 +7,7 @@ one that needs evidence of a certain leg says `Annotated[Kind, Leg.REQUEST]`.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 import traceback
@@ -136,7 +137,8 @@ class _Read(typing.NamedTuple):
     """Whether the step itself deals with the evidence being unseen."""
 
 
-def _reads(step: Step) -> list[_Read]:
+@functools.cache
+def _reads(step: Step) -> tuple[_Read, ...]:
     reads = []
     for name, hint in typing.get_type_hints(step, include_extras=True).items():
         leg = None
@@ -146,7 +148,7 @@ def _reads(step: Step) -> list[_Read]:
         found = [o for o in options if isinstance(o, type) and issubclass(o, Evidence)]
         if name != "return" and found:
             reads.append(_Read(name, found[0], leg, Unseen in options))
-    return reads
+    return tuple(reads)
 
 
 def _stage(step: Step) -> Stage:

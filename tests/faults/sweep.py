@@ -3,6 +3,8 @@
 Three scenarios, one of them healthy. Each command runs first without a fault: what it asks then is what is struck, one RPC at a time and
 all together. A fault that the caller waits out is met with a short --timeout, so that time goes by without work, and several commands are
 under way at once. Who is late is asked again by itself: only who is late each time is late.
+
+It takes an hour or two, so each run is kept as it ends, and what the same program said in a sweep that was ended is not asked again.
 """
 
 from __future__ import annotations
@@ -14,20 +16,23 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
+import msgspec
 from tabulate import tabulate
 
 from diagnostics.lab.servers import bigquery
 from diagnostics.lab.servers.faults import HTTP
 from diagnostics.lab.servers.front import METHODS
+from diagnostics.scoring.world import find
 from tests.faults.commands import COMMANDS, Command
 from tests.faults.faults import EVERYTHING, KINDS, Kind, apart, struck
 from tests.faults.judge import Flaw, answer, flaws
-from tests.faults.running import Ran, Slot, slots
+from tests.faults.running import ROOT, Ran, Slot, slots
 from tests.matrices import tables
 
 SCENARIOS = ("typical-batch", "push-invoker-missing", "2026-02-08-backfill-stall")
@@ -45,6 +50,10 @@ class Case(NamedTuple):
     kind: Kind
     rpc: str
     """Full name, HTTP or EVERYTHING."""
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        return self.scenario, self.command.name, self.kind.name, self.rpc
 
     @property
     def name(self) -> str:
@@ -70,6 +79,10 @@ class Result(NamedTuple):
     """Seconds over its time; of several tries the least."""
     flaws: tuple[Flaw, ...]
     said: str
+
+    @property
+    def of(self) -> tuple[str, str, str, str]:
+        return self.scenario, self.command, self.kind, self.rpc
 
 
 def cases(scenario: str, command: Command, rpcs: Sequence[str]) -> Iterator[Case]:
@@ -97,8 +110,24 @@ def tried(slot: Slot, case: Case, whole: Ran, tries: int = TRIES) -> Result:
     )
 
 
-def part(scenario: str, number: int, of: int, share: float, only: str) -> list[Result]:
-    """The cases of every so manyth command of a scenario."""
+def keep() -> Path:
+    """Where the runs of this program are kept: of what it is, what it is asked of and how it is judged."""
+    read = [file for folder in ("diagnostics", "tests/faults") for file in (ROOT / folder).rglob("*.py")]
+    read += [find(scenario) for scenario in SCENARIOS]
+    sums = b"".join(hashlib.sha256(file.read_bytes()).digest() for file in sorted(read))
+    return tables.HOME / "faults" / f"{hashlib.sha256(sums).hexdigest()[:12]}.jsonl"
+
+
+def kept(file: Path) -> Mapping[tuple[str, str, str, str], Result]:
+    """What sweeps before this one came to; a last line may be cut off."""
+    lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
+    results = [msgspec.json.decode(line, type=Result) for line in lines if line.endswith(b"\n")]
+    return {result.of: result for result in results}
+
+
+def part(scenario: str, number: int, of: int, share: float, only: str, file: Path) -> list[Result]:
+    """The cases of every so manyth command of a scenario; each result is added to the file as it comes."""
+    before = kept(file)
     results: list[Result] = []
     free: SimpleQueue[Slot] = SimpleQueue()
     lock = threading.Lock()
@@ -109,8 +138,9 @@ def part(scenario: str, number: int, of: int, share: float, only: str) -> list[R
             result = tried(slot, case, whole)
         finally:
             free.put(slot)
-        with lock:
+        with lock, file.open("ab") as out:
             results.append(result)
+            out.write(msgspec.json.encode(result) + b"\n")
 
     with slots(scenario, AT_ONCE) as made, ThreadPoolExecutor(AT_ONCE) as pool:
         for slot in made:
@@ -122,8 +152,10 @@ def part(scenario: str, number: int, of: int, share: float, only: str) -> list[R
             for case in cases(scenario, command, whole.rpcs)
             if case.drawn < share and only in case.name
         ]
+        results += [before[case.key] for case in wanted if case.key in before]
+        new = [case for case in wanted if case.key not in before]
         # waiting and working ones mixed, so that neither all wait nor all work at once
-        running = [pool.submit(one, case, wholes[case.command]) for case in sorted(wanted, key=lambda c: c.drawn)]
+        running = [pool.submit(one, case, wholes[case.command]) for case in sorted(new, key=lambda c: c.drawn)]
         for done in as_completed(running):
             done.result()
     return results
@@ -137,9 +169,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     jobs, began = options.jobs or 2, time.monotonic()
     results: list[Result] = []
+    file = keep()
+    file.parent.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         asked = [
-            pool.submit(part, scenario, number, 2 * jobs, options.share, options.only)
+            pool.submit(part, scenario, number, 2 * jobs, options.share, options.only, file)
             for scenario in SCENARIOS
             for number in range(2 * jobs)
         ]

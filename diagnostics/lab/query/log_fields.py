@@ -194,6 +194,10 @@ def _matcher(operator: str, literal: Literal) -> Callable[[Any], bool]:
         return lambda value: text in _plain(value).lower()
     compare = ORDERS[operator]
     numeric = operator not in ("=", "!=") and not literal.quoted
+    if operator == "=":  # by far the most, of texts nearly all
+        return lambda value: (
+            value.lower() == text if type(value) is str else _compare(compare, value, literal.text, False)
+        )
     return lambda value: _compare(compare, value, literal.text, numeric)
 
 
