@@ -6,7 +6,7 @@ acceptance hides why a batch is stuck, and none turns an unknown into a 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
@@ -14,10 +14,11 @@ from typing import NamedTuple
 import msgspec
 
 from diagnostics.causes.catalogue import is_kind_of
+from diagnostics.causes.match import Match
 from diagnostics.causes.model import Role
 from diagnostics.causes.verdict import Live, Verdict
+from diagnostics.conclude.clauses import clause
 from diagnostics.conclude.diagnosis import Suppressed
-from diagnostics.conclude.say import clause
 from diagnostics.evidence.model import Leg
 from diagnostics.pipeline.profile import Accepted
 from diagnostics.steps.finding import Bears, Finding, Status
@@ -35,8 +36,14 @@ class Sifted(NamedTuple):
     suppressed: tuple[Suppressed, ...]
 
 
-def sift(accepted: Sequence[Accepted], findings: Sequence[Finding], verdict: Verdict, now: datetime) -> Sifted:
-    """Set apart what is accepted.
+def sift(
+    accepted: Sequence[Accepted],
+    findings: Sequence[Finding],
+    verdict: Verdict,
+    now: datetime,
+    says: Callable[[Match], str] = clause,
+) -> Sifted:
+    """Set apart what is accepted; `says` puts a cause into words.
 
     A cause takes along the findings that it alone explains; a cause none of whose abnormal findings is left goes with them.
     What was accepted until a day that is over counts again, and is listed with that day.
@@ -48,7 +55,7 @@ def sift(accepted: Sequence[Accepted], findings: Sequence[Finding], verdict: Ver
         entry = _entry(accepted, live.match.cause.code, leg)
         if entry and live.role in (Role.LATENT, Role.WORSENS):
             worst = min((f.status for f in live.share.explained), key=_ACCEPTABLE.index, default=Status.WARNING)
-            listed.append(_said(entry, live.match.cause.code, leg, worst, clause(live.match), now))
+            listed.append(_said(entry, live.match.cause.code, leg, worst, says(live.match), now))
             gone += [] if entry.over(now) else [live]
     kept = [live for live in verdict.live if live not in gone]
     apart = _ids(_explained(gone)) - _ids(_explained(kept))

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from diagnostics.causes.match import Match
 from diagnostics.causes.model import Confidence, Role
 from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude import hidden
+from diagnostics.conclude.clauses import Clauses
 from diagnostics.conclude.diagnosis import Forecast, Header, Item, Missing, Named, Recovery, State
 from diagnostics.conclude.standing import creeping_s, doubts, moot, reasons
 from diagnostics.evidence.model import (
@@ -92,13 +92,20 @@ class Teller:
     """Words for one run."""
 
     def __init__(
-        self, profile: PipelineProfile, evidence: EvidenceSet, ledger: Ledger, header: Header, now: datetime
+        self,
+        profile: PipelineProfile,
+        evidence: EvidenceSet,
+        ledger: Ledger,
+        header: Header,
+        now: datetime,
+        clauses: Clauses,
     ) -> None:
         self._profile = profile
         self._evidence = evidence
         self._ledger = ledger
         self._header = header
         self._now = now
+        self._clauses = clauses
 
     def headline(
         self,
@@ -127,7 +134,7 @@ class Teller:
         name = ledger.batch or self._attempt()
         counts = f"{_done(ledger)}/{ledger.expected if ledger.expected is not None else '?'}"
         top = verdict.blocking[0] if verdict.blocking else None
-        why = _why(verdict)
+        why = self._why(verdict)
         if ledger.known_batch is False:
             return f"{name} is not known: {self._nobody_knows()}"
         if not ledger.told:
@@ -138,7 +145,7 @@ class Teller:
             return self._done(name, counts, verdict)
         if state is State.FAILED:
             what = "was closed with none of its work done" if ledger.hollow else "made no batch"
-            return f"{name} {what}: {why or _harmless(verdict) or self._first_fault(findings)}"
+            return f"{name} {what}: {why or self._harmless(verdict) or self._first_fault(findings)}"
         if state is State.STALLED and (every := creeping_s(findings)):
             return f"{name} at {counts} hardly moves, one in {span(every)}: {why or _undetermined(findings)}"
         if state is State.STALLED:
@@ -181,7 +188,7 @@ class Teller:
             return says
         leg = (worst.match.leg if worst.match.names_leg else None) if isinstance(worst, Live) else worst.leg
         whose = self._profile.leg(leg or Leg.REQUEST)
-        told = f"{clause(worst.match)} ({worst.confidence})" if isinstance(worst, Live) else worst.says
+        told = f"{self._clauses.alone(worst.match)} ({worst.confidence})" if isinstance(worst, Live) else worst.says
         named = f"subscription {whose.subscription if whose else '?'}"
         return f"{says}; {told if named in told else f'{named}: {told}'}"
 
@@ -207,9 +214,32 @@ class Teller:
         return f"was closed at {counts} with work missing"
 
     def _ailing(self, verdict: Verdict) -> str:
-        sick = [clause(x.match) for x in verdict.live if x.role in (Role.WORSENS, Role.LATENT) and not x.until]
+        sick = [
+            self._clauses.alone(x.match) for x in verdict.live if x.role in (Role.WORSENS, Role.LATENT) and not x.until
+        ]
         sick += [f.says for f in reasons(verdict.unexplained)]
         return f"; but {sick[0]}" + (f", and {len(sick) - 1} more" if len(sick) > 1 else "") if sick else ""
+
+    def _why(self, verdict: Verdict) -> str:
+        """What holds the batch, and how sure that is; what is not named is said as it was found. Empty: nothing that was found does."""
+        if not verdict.held:
+            return ""
+        more = len(verdict.blocking) + len(reasons(verdict.nameless)) - 1
+        top = verdict.blocking[0] if verdict.blocking else None
+        if top is None:
+            says = f"{verdict.nameless[0].says} (found; no known cause accounts for it)"
+        elif top.share.rivals:
+            says = f"one of {', '.join((top.match.cause.code, *top.share.rivals))} (they cannot be told apart yet)"
+            more -= len(top.share.rivals)
+        else:
+            says = f"{self._clauses.alone(top.match)} ({top.confidence})"
+        return says + (f", and {more} more" if more > 0 else "")
+
+    def _harmless(self, verdict: Verdict) -> str:
+        """Why a start that made no batch is nothing to worry about; empty if it is."""
+        return next(
+            (self._clauses.of(x.match) for x in verdict.live if x.match.cause.benign and x.match.cause.next), ""
+        )
 
     def _attempt(self) -> str:
         started = self._ledger.started
@@ -255,7 +285,7 @@ class Teller:
             confidence=live.confidence,
             since=live.since,
             until=live.until,
-            says=clause(match),
+            says=self._clauses.of(match),
             because=because,
             hence=tuple(says for says in _sentences(hence) if says not in because),
             against=self._against(match.leg, match.cause.stage),
@@ -267,7 +297,7 @@ class Teller:
 
     def _against(self, leg: Leg, stage: Stage) -> tuple[str, ...]:
         return tuple(
-            f"{u.what} was not seen: {u.says}"
+            f"{WOULD_SAY.get(u.what, u.what)} was not seen: {u.says}"
             for u in self._evidence.unseen()
             if u.leg in (leg, None) and u.why not in (Why.NOT_ASKED, Why.NOT_CONFIGURED) and stage is not Stage.CLOSED
             if u.what not in _SELDOM
@@ -444,22 +474,6 @@ def _done(ledger: Ledger) -> str:
     return f"0–{ledger.done_most}" if ledger.done_most else "?"
 
 
-def _why(verdict: Verdict) -> str:
-    """What holds the batch, and how sure that is; what is not named is said as it was found. Empty: nothing that was found does."""
-    if not verdict.held:
-        return ""
-    more = len(verdict.blocking) + len(reasons(verdict.nameless)) - 1
-    top = verdict.blocking[0] if verdict.blocking else None
-    if top is None:
-        says = f"{verdict.nameless[0].says} (found; no known cause accounts for it)"
-    elif top.share.rivals:
-        says = f"one of {', '.join((top.match.cause.code, *top.share.rivals))} (they cannot be told apart yet)"
-        more -= len(top.share.rivals)
-    else:
-        says = f"{clause(top.match)} ({top.confidence})"
-    return says + (f", and {more} more" if more > 0 else "")
-
-
 def _undetermined(findings: Sequence[Finding]) -> str:
     """What is seen of messages that stay behind, where nothing says why."""
     seen_now = [
@@ -479,22 +493,6 @@ def _at_work(live: Live) -> bool:
 def _left_open(findings: Sequence[Finding]) -> str:
     """What keeps an answer about a batch that gets on, or is closed, from being well."""
     return "".join(f"; {f.says}" for f in doubts(findings)[:1])
-
-
-def _harmless(verdict: Verdict) -> str:
-    """Why a start that made no batch is nothing to worry about; empty if it is."""
-    return next((clause(x.match) for x in verdict.live if x.match.cause.benign and x.match.cause.next), "")
-
-
-def clause(match: Match) -> str:
-    """What the cause says, with this incident's numbers and names; its title where one of them was not seen."""
-    values: dict[str, str] = {}
-    for finding in match.because:
-        values |= {name: f"{number:.0f}" for name, number in finding.numbers.items()} | finding.words
-    try:
-        return (match.cause.said if match.over else match.cause.says).format_map(values)
-    except KeyError:
-        return match.cause.title[:1].lower() + match.cause.title[1:]
 
 
 PARTIAL = "partial"

@@ -37,7 +37,7 @@ def render(diagnosis: Diagnosis, layout: Layout, every_row: bool = False) -> str
         for label, row, told in _folded(in_order(diagnosis), here, every_row)
     ]
     head = ["stage", f"of {items}" if items is not None else "items", "where the rest is", "", "seen in"]
-    return layout.table(head, rows, right=[1]).replace(HERE, layout.paint(HERE, "fault"))
+    return layout.table(head, rows, right=[1], gives_way=2).replace(HERE, layout.paint(HERE, "fault"))
 
 
 def places(rows: Iterable[Row]) -> Counter[Where]:

@@ -13,6 +13,8 @@ from diagnostics.shell.commands import is_command, is_whole, parted, raw_words
 
 NARROWEST, WIDEST = 80, 120
 
+_LEAST, _LEAST_GIVEN = 24, 16
+"""Columns that the last column of a table has at least, and one that gives way to it."""
 _COLOURS = {
     "fault": "1;31",
     "blocks": "1;31",
@@ -72,13 +74,25 @@ class Layout:
             )
         return "\n".join(row.rstrip() for row in rows)
 
-    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-        """A plain table whose last column wraps; `right` names the columns that are aligned right."""
+    def table(
+        self,
+        head: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        right: Sequence[int] = (),
+        gives_way: int | None = None,
+    ) -> str:
+        """A plain table whose last column wraps; `right` names the columns that are aligned right. On a page that is too narrow for the
+        last column the one that `gives_way` wraps, too."""
         # The head goes in as a row of its own: tabulate pads columns that have a real head.
         cells = [list(head), *([clean(cell) for cell in row] for row in rows)]
-        used = sum(max(len(row[column]) for row in cells) + 2 for column in range(len(head) - 1))
+        widths = [max(len(row[column]) for row in cells) for column in range(len(head) - 1)]
+        lacking = _LEAST + sum(width + 2 for width in widths) - self.width
+        if gives_way is not None and lacking > 0:
+            widths[gives_way] = max(_LEAST_GIVEN, widths[gives_way] - lacking)
+            for row in cells:
+                row[gives_way] = self._wrapped(row[gives_way], widths[gives_way])
         for row in cells:
-            row[-1] = self._wrapped(row[-1], max(24, self.width - used))
+            row[-1] = self._wrapped(row[-1], max(_LEAST, self.width - sum(width + 2 for width in widths)))
         align = ["right" if column in right else "left" for column in range(len(head))]
         made = tabulate(cells, tablefmt="plain", disable_numparse=True, colalign=align)
         return "\n".join(line.rstrip() for line in made.splitlines())

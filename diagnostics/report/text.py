@@ -9,7 +9,7 @@ from typing import NamedTuple
 from diagnostics import __version__
 from diagnostics.conclude.diagnosis import Diagnosis, Missing, Named, RuledOut, State, Suppressed, Suspect
 from diagnostics.evidence.model import Leg, Why
-from diagnostics.report import ladder, levels, results
+from diagnostics.report import ladder, levels, results, words
 from diagnostics.report.escape import clean, clean_all
 from diagnostics.report.layout import Layout, clock
 from diagnostics.shell.commands import command, is_command
@@ -35,7 +35,12 @@ def render(diagnosis: Diagnosis, layout: Layout, verbose: bool = False, run: str
         [levels.render(said.levels, layout)] if said.levels else [],
         [results.render(said.results, layout)] if said.results else [],
         _findings(said, layout, verbose) if verbose or not whole else [],
-        [*_causes(said, layout, verbose), *_rest(said, layout, verbose), *_then(diagnosis, layout)],
+        [
+            *_causes(said, layout, verbose),
+            *_rest(said, layout, verbose),
+            *_then(diagnosis, layout),
+            *_words(said, layout),
+        ],
         _by_hand(diagnosis, layout) if verbose else [],
         [_said("saved", f"run {run}", layout)] if run else [],
     ]
@@ -187,8 +192,8 @@ def _causes(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
 def lasted(cause: Named, now: datetime) -> str:
     """Since when it is there, or from when to when it was."""
     if cause.until:
-        begin = f"{clock(cause.since, now)} " if cause.since else ""
-        return f"{begin}until {clock(cause.until, now)}, over: "
+        begin = f"from {clock(cause.since, now)} to" if cause.since else "until"
+        return f"was so {begin} {clock(cause.until, now)}: "
     return f"since {clock(cause.since, now)}: " if cause.since else ""
 
 
@@ -229,6 +234,12 @@ def _then(said: Diagnosis, layout: Layout) -> list[str]:
         return []
     batch = said.batch.id if said.batch else ""
     return [_offered("then", command("pubsub-diag batch {batch} --items", batch=batch), layout)]
+
+
+def _words(said: Diagnosis, layout: Layout) -> list[str]:
+    """The words of our own in it; the whole answer alone has all of them."""
+    meant = list(words.explained(said)) if said.pipeline.command == "batch" else []
+    return [_said("words", " · ".join(meant), layout)] if meant else []
 
 
 def _unexplained(said: Diagnosis, layout: Layout) -> list[str]:

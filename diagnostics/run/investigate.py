@@ -12,6 +12,7 @@ from diagnostics.causes.verdict import decide
 from diagnostics.conclude import levels as health
 from diagnostics.conclude import say
 from diagnostics.conclude.accepted import sift
+from diagnostics.conclude.clauses import Clauses
 from diagnostics.conclude.cleared import ruled_out
 from diagnostics.conclude.diagnosis import Batch, Call, DayOfResults, Diagnosis, Header, Window
 from diagnostics.conclude.offers import Offers
@@ -219,7 +220,8 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
     at_stake = stakes_of(ledger, profile)
     verdict = decide(known, said.findings, present, at_stake, seen_whole)
     state = state_of(ledger, said.findings, verdict)
-    sifted = sift(profile.accepted, said.findings, verdict, now)
+    clauses = Clauses(profile, evidence)
+    sifted = sift(profile.accepted, said.findings, verdict, now, clauses.of)
     findings, verdict = sifted.findings, sifted.verdict
     status = status_of(command, state, ledger, sifted.counted, verdict)
     levels = health.levels(sifted.counted, ask.require) if command == "health" else ()
@@ -227,7 +229,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
     here, here_leg = stopped_at(rows, state, verdict, at_stake.forgiven) if whole else (None, None)
     alone = finishes_alone(state, verdict, ledger, findings)
     expected = forecast(state, alone, said.findings, ledger, now)
-    teller = say.Teller(profile, evidence, ledger, header, now)
+    teller = say.Teller(profile, evidence, ledger, header, now, clauses)
     cleared = ruled_out(ledger, findings, verdict, seen_whole)
     offers = Offers(command, profile, evidence, ledger, said.findings, [r.because for r in cleared])
     named = tuple(teller.named(x, offers.of(x), verdict.live) for x in verdict.live)

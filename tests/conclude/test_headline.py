@@ -11,6 +11,7 @@ from diagnostics.causes.attribute import Share
 from diagnostics.causes.match import Match
 from diagnostics.causes.model import Cause, Confidence, Has, Role
 from diagnostics.causes.verdict import Live
+from diagnostics.conclude.clauses import Clauses
 from diagnostics.conclude.diagnosis import Diagnosis, Header, State
 from diagnostics.conclude.say import Teller
 from diagnostics.evidence.model import (
@@ -94,7 +95,8 @@ def test_what_follows_stands_with_a_cause_that_messages_meet(rests_on: AnyCode, 
     storm = finding(failing_items.REPEATS)
     at_work = Live(Share(live.match, (storm,), (after,)), Role.LATENT, Confidence.PROBABLE)
     header = Header(pipeline="work", project="p", region="")
-    teller = Teller(PROFILE, EvidenceSet({}, NOW, timedelta(days=7), START), Ledger(), header, NOW)
+    evidence = EvidenceSet({}, NOW, timedelta(days=7), START)
+    teller = Teller(PROFILE, evidence, Ledger(), header, NOW, Clauses(PROFILE, evidence))
     assert teller.named(live, (), (live, at_work)).hence == ((after.says,) if printed else ())
     assert teller.named(live, (), (live,)).hence == (after.says,), "it stands nowhere else, and nothing found is hidden"
 

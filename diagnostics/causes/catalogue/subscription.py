@@ -14,6 +14,6 @@ CAUSES = (
         legs=BOTH,
         requires=Has(attachment.NOT_PUSH),
         decisive=ALWAYS,
-        next=("pubsub-diag probe restore", "pubsub-diag runbook show left-in-pull-mode"),
+        next=("pubsub-diag runbook show left-in-pull-mode", "pubsub-diag probe restore"),
     ),
 )
