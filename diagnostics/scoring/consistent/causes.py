@@ -58,7 +58,8 @@ def headline(answer: Answer) -> Iterator[str]:
     top = answer.blocking[0] if answer.blocking else None
     if top and "cause undetermined" in said.headline:
         yield f"the headline is undetermined, and {top.code} blocks"
-    if top and not top.one_of and f"{top.says} ({top.confidence})" not in said.headline:
+    ways = (top.says, *(reason.rstrip(".") for reason in top.because)) if top else ()
+    if top and not top.one_of and not any(f"{way} ({top.confidence})" in said.headline for way in ways):
         yield f"the headline does not say what blocks: {top.code} ({top.confidence})"
     if not top and "(confirmed)" in said.headline and not _of_the_subscription(said):
         yield "the headline is sure of a cause, and none blocks"
