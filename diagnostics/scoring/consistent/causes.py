@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from diagnostics.causes.model import Confidence, Role
-from diagnostics.conclude.diagnosis import Diagnosis, Exit, RuledOut, State
+from diagnostics.conclude.diagnosis import Diagnosis, Exit, Named, RuledOut, State
 from diagnostics.conclude.standing import EXITS
 from diagnostics.evidence.model import STAGES, Leg, Stage
 from diagnostics.scoring.consistent.answer import Answer
@@ -58,20 +58,21 @@ def headline(answer: Answer) -> Iterator[str]:
     top = answer.blocking[0] if answer.blocking else None
     if top and "cause undetermined" in said.headline:
         yield f"the headline is undetermined, and {top.code} blocks"
-    ways = (top.says, *(reason.rstrip(".") for reason in top.because)) if top else ()
-    if top and not top.one_of and not any(f"{way} ({top.confidence})" in said.headline for way in ways):
+    if top and not top.one_of and not _says(said, top):
         yield f"the headline does not say what blocks: {top.code} ({top.confidence})"
     if not top and "(confirmed)" in said.headline and not _of_the_subscription(said):
         yield "the headline is sure of a cause, and none blocks"
 
 
+def _says(said: Diagnosis, cause: Named) -> bool:
+    """Whether the headline names the cause, by its clause or by the reason that has the value, as sure as the list is of it."""
+    ways = (cause.says, *(reason.rstrip(".") for reason in cause.because))
+    return any(f"{way} ({cause.confidence})" in said.headline for way in ways)
+
+
 def _of_the_subscription(said: Diagnosis) -> bool:
     """Of a batch that cannot be seen it says what is wrong with the subscription, as sure as the list is."""
-    sure = any(
-        f"{c.says} ({Confidence.CONFIRMED})" in said.headline
-        for c in said.causes
-        if c.confidence is Confidence.CONFIRMED
-    )
+    sure = any(_says(said, c) for c in said.causes if c.confidence is Confidence.CONFIRMED)
     return sure and said.state is State.UNKNOWN and " cannot be seen: " in said.headline
 
 
