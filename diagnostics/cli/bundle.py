@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,16 @@ from typer import Argument, Option, Typer
 from diagnostics.cli.frame.options import Asked, spread
 
 app = Typer(help="Look into bundles: captured files and kept runs.", rich_markup_mode=None)
+
+
+class NoteOf(StrEnum):
+    """As `keep.bundle.NoteKind`, which costs an import that `--help` can do without; a test holds them together."""
+
+    DID = "did"
+    DETECTED = "detected"
+    BELIEVED = "believed"
+    RESOLVED = "resolved"
+
 
 Which = Annotated[str, Argument(metavar="BUNDLE", help="A captured file, or the name of a kept run.")]
 
@@ -44,6 +55,9 @@ def capture(
 def note(
     text: Annotated[str, Argument(metavar="TEXT", help="What was done or believed, in a sentence.")],
     at: Annotated[str, Option(metavar="WHEN", help="When: 20m ago, or 2026-02-08T14:30:00Z.")] = "0m",
+    kind: Annotated[
+        NoteOf, Option(help="What it is about: something done, that it was noticed, taken for the cause, or over.")
+    ] = NoteOf.DID,
     batch: Annotated[
         str | None, Option(metavar="BATCH_ID", help="The batch that it is about; else whatever was under way.")
     ] = None,
@@ -55,7 +69,7 @@ def note(
     """Note what somebody did or believed, for the postmortem. Manual seeks and publishes are in no default audit log."""
     from diagnostics.cli.do import bundle as do
 
-    return do.note(text, at, batch, profile)
+    return do.note(text, at, kind.value, batch, profile)
 
 
 @app.command("list")

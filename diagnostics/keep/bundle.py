@@ -23,6 +23,7 @@ import gzip
 import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,19 @@ class BundleError(ValueError):
     """A bundle that cannot be used: one line that names it and says why."""
 
 
+class NoteKind(StrEnum):
+    """What a note is about."""
+
+    DID = "did"
+    """Somebody did something: rolled back, sought, published by hand."""
+    DETECTED = "detected"
+    """Somebody saw that something was wrong, or was told."""
+    BELIEVED = "believed"
+    """What was taken for the cause, right or wrong."""
+    RESOLVED = "resolved"
+    """It was over, as far as who wrote it could tell."""
+
+
 class Note(Struct, frozen=True, kw_only=True):
     """What a person did or believed, and when: what no audit log tells."""
 
@@ -69,6 +83,7 @@ class Note(Struct, frozen=True, kw_only=True):
     """The batch that it is about; empty: whatever was under way."""
     written: datetime
     """When it was written down."""
+    kind: NoteKind = NoteKind.DID
 
 
 class Bundle(Struct, frozen=True, kw_only=True):

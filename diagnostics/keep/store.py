@@ -104,8 +104,14 @@ def kept(batch: str, project: str = "") -> list[Path]:
     ]
 
 
+LAST = "last"
+"""Instead of the name of a run: the newest of all."""
+
+
 def find(name: str) -> Path | None:
     """A kept run by its name or by how it begins: the newest of these."""
+    if name == LAST:
+        return next(reversed(runs()), None)
     begin_so = [path for path in runs() if name and path.name.startswith(name)]
     exact = [path for path in begin_so if path.name == f"{name}.gz"]
     return max(exact or begin_so, default=None, key=lambda path: _in_order(path.name))

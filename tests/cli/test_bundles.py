@@ -11,7 +11,7 @@ import pytest
 
 from diagnostics.cli import main
 from diagnostics.keep import store
-from diagnostics.keep.bundle import load
+from diagnostics.keep.bundle import NoteKind, load
 from diagnostics.scoring.world import World, find, opened
 from tests.homeless import without_a_home
 
@@ -89,13 +89,13 @@ def test_a_run_that_cannot_be_kept_still_answers(
 
 @pytest.mark.usefixtures("lab")
 def test_capture_takes_everything_once_and_for_its_owner(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.run(["note", "sought the subscription back", "--at", "5m"]) == 0
+    assert main.run(["note", "sought the subscription back", "--at", "5m ago", "--kind", "resolved"]) == 0
     assert main.run(["capture", "-q", "--out", "night.gz"]) == 0
     assert "night.gz" in capsys.readouterr().out
     file = tmp_path / "night.gz"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     bundle = load(file)
-    assert [note.says for note in bundle.notes] == ["sought the subscription back"]
+    assert [(note.says, note.kind) for note in bundle.notes] == [("sought the subscription back", NoteKind.RESOLVED)]
     kinds = {kind for (kind, _), _ in bundle.case.evidence.items()}
     assert {"ProjectSubscriptions", "BacklogHistory", "PlatformLines", "TopicPolicy", "BatchStatus"} <= kinds
     assert main.run(["capture", "-q", "--out", "night.gz"]) == 3

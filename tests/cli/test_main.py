@@ -11,7 +11,9 @@ import pytest
 from diagnostics import __version__
 from diagnostics.cli import main as entry
 from diagnostics.cli import parts
+from diagnostics.cli.bundle import NoteOf
 from diagnostics.cli.frame.trouble import Trouble
+from diagnostics.keep.bundle import NoteKind
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,6 +52,17 @@ def test_bad_arguments_get_one_line_and_a_hint(
     first, hint = said.err.splitlines()
     assert expected in first
     assert "pubsub-diag" in hint
+
+
+def test_the_package_runs_as_the_program_does() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "diagnostics", "--version"], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout) == (0, f"pubsub-diag {__version__}\n")
+
+
+def test_kinds_of_notes_are_those_that_are_kept() -> None:
+    assert [kind.value for kind in NoteOf] == [kind.value for kind in NoteKind]
 
 
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:

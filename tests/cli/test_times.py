@@ -17,6 +17,7 @@ NOW = datetime(2026, 2, 8, 14, 21, 7, tzinfo=UTC)
     [
         ("90m", timedelta(minutes=90)),
         ("2h", timedelta(hours=2)),
+        ("20m ago", timedelta(minutes=20)),
         ("3d", timedelta(days=3)),
         ("1.5h", timedelta(minutes=90)),
         ("2026-02-08T14:02:00Z", datetime(2026, 2, 8, 14, 2, tzinfo=UTC)),

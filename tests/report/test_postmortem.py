@@ -33,7 +33,7 @@ from diagnostics.evidence.model import (
     Why,
 )
 from diagnostics.keep import store
-from diagnostics.keep.bundle import Bundle, Note
+from diagnostics.keep.bundle import Bundle, Note, NoteKind
 from diagnostics.report.postmortem import charts, html, markdown
 from diagnostics.report.postmortem.build import LONGEST, build
 from diagnostics.report.postmortem.curves import COLUMNS, thinned
@@ -158,6 +158,29 @@ def test_the_first_note_is_when_it_was_noticed() -> None:
     said = build([night()], [Note(at=noted, says="somebody saw 15/181", batch=BATCH, written=noted)])
     assert moment(said, "noticed") == noted
     assert ("note", "somebody saw 15/181") in [(e.kind, e.says) for e in said.timeline]
+
+
+def _note(kind: NoteKind, says: str, minutes: int) -> Note:
+    when = datetime(2026, 2, 8, 22, 9, tzinfo=UTC) + timedelta(minutes=minutes)
+    return Note(at=when, says=says, batch=BATCH, written=when, kind=kind)
+
+
+def test_what_was_done_is_not_when_it_was_noticed_if_a_note_says_when_that_was() -> None:
+    said = build([night()], [_note(NoteKind.DID, "rolled back", -1), _note(NoteKind.DETECTED, "paged", 3)])
+    assert moment(said, "noticed") == datetime(2026, 2, 8, 22, 12, tzinfo=UTC)
+
+
+def test_what_was_believed_is_told_as_that_and_nobody_is_said_not_to_have_guessed() -> None:
+    said = build([night()], [_note(NoteKind.BELIEVED, "a poison storm", 0)])
+    assert ("note", "believed: a poison storm") in [(e.kind, e.says) for e in said.timeline]
+    assert any("it was believed: a poison storm" in line for line in said.went_badly)
+    assert not any("guess" in line for line in said.went_well)
+
+
+def test_what_is_noted_as_resolved_and_seen_by_no_look_is_said_so() -> None:
+    said = build([night()], [_note(NoteKind.RESOLVED, "closed it by hand", 60)])
+    told = next(m for m in said.moments if m.name == "mitigated")
+    assert (told.at, told.says) == (datetime(2026, 2, 8, 23, 9, tzinfo=UTC), "noted as resolved; no look saw it")
 
 
 def test_the_same_run_twice_tells_everything_once(said: Postmortem) -> None:

@@ -20,7 +20,7 @@ from diagnostics.evidence.redact import redact
 from diagnostics.evidence.redaction import cleaner, texts_of
 from diagnostics.keep import store
 from diagnostics.keep.bounds import TooMuchError
-from diagnostics.keep.bundle import Bundle, BundleError, Note, dump, load, schema
+from diagnostics.keep.bundle import Bundle, BundleError, Note, NoteKind, dump, load, schema
 from diagnostics.keep.then import Then
 from diagnostics.pipeline import places
 from diagnostics.question.ask import Ask
@@ -77,7 +77,7 @@ def _why_not(gaps: Sequence[Unseen], all_of_it: bool) -> Iterator[str]:
         yield f"{'nothing could be seen' if all_of_it else 'not seen'}: {clean(says)}{f' ({n} kinds)' if n > 1 else ''}{others}"
 
 
-def note(text: str, at: str, batch: str | None, profile: str | None) -> int:
+def note(text: str, at: str, kind: str, batch: str | None, profile: str | None) -> int:
     now = _now()
     when = times.parse(at, "--at")
     moment = now - when if isinstance(when, timedelta) else when
@@ -89,7 +89,7 @@ def note(text: str, at: str, batch: str | None, profile: str | None) -> int:
     pipeline = opening.stated(Access(profile=profile))
     cleaned = cleaner(pipeline.redact.patterns if pipeline else ())
     says = redact(cleaned(said), store.LONGEST_NOTE)
-    written = Note(at=moment, says=says, batch=cleaned(batch or ""), written=now)
+    written = Note(at=moment, says=says, batch=cleaned(batch or ""), written=now, kind=NoteKind(kind))
     try:
         store.note(written)
     except OSError as error:
@@ -141,7 +141,7 @@ def show(named: str) -> int:
         f"concluded  {then.status.value.upper()}  {clean(then.headline)}" if then else "concluded  nothing",
         _redacted(bundle),
         *(f"set apart  {line}" for line in _apart(bundle)),
-        *(f"note       {_at(n.at)}  {clean(n.says)}" for n in bundle.notes),
+        *(f"note       {_at(n.at)}  {n.kind.value}: {clean(n.says)}" for n in bundle.notes),
     ]
     rows = [[clean(_of(kind, leg)), *_told(found)] for (kind, leg), found in case.evidence.items()]
     table = page.table(["evidence", "as of", "from"], rows)

@@ -9,10 +9,13 @@ from diagnostics.cli.frame import configuration, output
 from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Exit
 from diagnostics.evidence.model import Leg
+from diagnostics.keep import store
+from diagnostics.keep.bundle import BundleError, load
+from diagnostics.pipeline import places
 from diagnostics.pipeline.load import load_profile
 from diagnostics.pipeline.profile import PipelineProfile, ProfileError
 from diagnostics.report.escape import clean
-from diagnostics.runbook import pages, search
+from diagnostics.runbook import incident, pages, search
 from diagnostics.runbook.pages import Runbook
 from diagnostics.shell.commands import noted
 
@@ -34,7 +37,8 @@ def show(code: str, profile: str | None, leg: Leg, given: Mapping[str, str]) -> 
     book = next((b for b in _all() if b.front.name == code), None)
     if book is None:
         raise Trouble(f'no runbook "{code}"{_nearest(code)}', "pubsub-diag runbook list")
-    known = {**pages.known_from(_profile(profile), leg), **given}
+    named = _profile(profile)
+    known = {**pages.known_from(named, leg), **_of_last_run(named, leg), **given}
     notes = "".join(f"{note}.\n\n" for note in pages.left_out(known))
     output.answer(pages.fill(f"# {book.front.title}\n\n{notes}{book.body}", known))
     return int(Exit.OK)
@@ -49,6 +53,27 @@ def find(text: str) -> int:
         return int(Exit.UNKNOWN)
     output.answer(output.page().table(["code", "about", "says"], rows) + "\n")
     return int(Exit.OK)
+
+
+def _of_last_run(named: PipelineProfile | None, leg: Leg) -> dict[str, str]:
+    """What the newest kept run tells of the placeholders, if it is of this pipeline or none is named. Says whose names they are."""
+    try:
+        newest = next((path for path in reversed(store.runs())), None)
+        run = load(newest, ours=True) if newest else None
+    except (OSError, BundleError, places.NoHomeError):
+        return {}
+    if run is None or not _same(named, run.case.profile):
+        return {}
+    known = incident.known_of(run, leg)
+    batch = f" of {clean(run.batch)}" if run.batch else ""
+    output.tell(f"names are those of the run{batch} at {run.made_at:%Y-%m-%d %H:%M}Z; options name others")
+    return known
+
+
+def _same(named: PipelineProfile | None, seen: PipelineProfile) -> bool:
+    if named is None:
+        return True
+    return (named.project, named.request.subscription) == (seen.project, seen.request.subscription)
 
 
 def _all() -> list[Runbook]:

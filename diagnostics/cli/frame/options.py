@@ -103,7 +103,9 @@ class Asked(Access):
     bundle: Annotated[
         str | None,
         Option(
-            "--from", metavar="BUNDLE", help="Read a captured file or a kept run instead of Google Cloud; asks nothing."
+            "--from",
+            metavar="BUNDLE",
+            help="Read a captured file, a kept run or the `last` one instead of Google Cloud; asks nothing.",
         ),
     ] = None
 

@@ -29,6 +29,8 @@ def opened(named: str) -> Bundle:
     with reading_kept():
         foreign = is_there(path)
         found = path if foreign else store.find(named)
+    if found is None and named == store.LAST:
+        raise Trouble("no run is kept", "pubsub-diag batch")
     if found is None:
         raise Trouble(f"{named}: neither a file nor the name of a kept run", "pubsub-diag bundle list")
     try:

@@ -1,4 +1,4 @@
-"""The one way to write a time on the command line: an age (`90m`, `2h`, `3d`) or RFC 3339. Always UTC inside."""
+"""The one way to write a time on the command line: an age (`90m`, `2h`, `3d`, also `90m ago`) or RFC 3339. Always UTC inside."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from diagnostics.cli.frame.trouble import Trouble
 
 EXPECTED = "expected an age like 90m, 2h or 3d, or a time like 2026-02-08T14:02:00Z"
 
-_AGE = re.compile(r"(?P<number>\d{1,6}(?:\.\d+)?)(?P<unit>[smhd])", re.ASCII)
+_AGE = re.compile(r"(?P<number>\d{1,6}(?:\.\d+)?)(?P<unit>[smhd])(?: ago)?", re.ASCII)
 _RFC_3339 = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?P<zone>[Zz]|[+-]\d{2}:\d{2})?", re.ASCII
 )

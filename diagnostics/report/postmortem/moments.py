@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from diagnostics.conclude.diagnosis import Diagnosis, Named, State
 from diagnostics.evidence.model import Backlog, Evidence, EvidenceSet
+from diagnostics.keep.bundle import NoteKind
 from diagnostics.report.postmortem.merged import Seen, holding
 from diagnostics.report.postmortem.model import Duration, Moment
 from diagnostics.steps.finding import Finding, Status
@@ -121,15 +122,20 @@ def _lag(finding: Finding, evidence: EvidenceSet) -> tuple[timedelta, str]:
 
 
 def _noticed(seen: Seen) -> Moment:
-    name, means = "noticed", "the first note about this batch, or the first look of that time that saw it in trouble"
+    name = "noticed"
+    means = "the first note that it was detected; else the first note, or the first look of that time that saw it in trouble"
     looks = [r.made_at for r in seen.looks if r.diagnosis in seen.troubled and r.made_at == r.case.evidence.now]
-    notes = [n.at for n in seen.notes if seen.started is None or n.at >= seen.started]
+    later = [n for n in seen.notes if seen.started is None or n.at >= seen.started]
+    detected = [n.at for n in later if n.kind is NoteKind.DETECTED]
+    if detected:
+        return Moment(name=name, at=min(detected), means=means, says="noted as detected")
+    notes = [n.at for n in later]
     if not looks and not notes:
         return Moment(
             name=name, means=means, says="not known: no look from then is kept, and nobody noted it (pubsub-diag note)"
         )
     if notes and (not looks or min(notes) < min(looks)):
-        return Moment(name=name, at=min(notes), means=means, says="first note")
+        return Moment(name=name, at=min(notes), means=means, says="first note: whoever wrote it had noticed by then")
     return Moment(
         name=name, at=min(looks), means=means, says="first look that is kept; whoever saw it before left no note"
     )
@@ -144,6 +150,9 @@ def _mitigated(seen: Seen, end: Moment) -> Moment:
     if free is None:
         if end.at is not None and end.not_before is None and end.at >= last.as_of:
             return Moment(name=name, at=end.at, means=means, says="it ended")
+        resolved = [n.at for n in seen.notes if n.kind is NoteKind.RESOLVED and n.at >= last.as_of]
+        if resolved:
+            return Moment(name=name, at=min(resolved), means=means, says="noted as resolved; no look saw it")
         return Moment(
             name=name, means=means, says=f"not seen: at the last look, {last.as_of:%Y-%m-%d %H:%M}Z, it was still held"
         )

@@ -8,7 +8,7 @@ from datetime import timedelta
 from diagnostics.causes.model import Confidence, Role
 from diagnostics.conclude.diagnosis import Diagnosis, Missing, Named
 from diagnostics.evidence.model import Evidence, Leg, Why
-from diagnostics.keep.bundle import Bundle
+from diagnostics.keep.bundle import Bundle, NoteKind
 from diagnostics.report.ladder import WORDS, places
 from diagnostics.report.postmortem.merged import Seen
 from diagnostics.report.postmortem.model import Action, Cause, Gap, Hypothesis, Moment, Trigger
@@ -259,7 +259,7 @@ def _well(seen: Seen) -> Iterator[str]:
     blocks = [c for c in strongest(seen) if c.role is Role.BLOCKS]
     sure = [c.code for c in blocks if c.confidence is Confidence.CONFIRMED]
     if sure:
-        yield f"The evidence confirmed {names(sure)}: nobody had to guess."
+        yield f"The evidence confirmed {names(sure)}."
     if not any(gap.matters for gap in gaps(seen)):
         yield "Everything that mattered could be seen."
     if seen.notes:
@@ -276,6 +276,9 @@ def _badly(seen: Seen, detectable: Moment, noticed: Moment) -> Iterator[str]:
     for cause in strongest(seen):
         if cause.role in (Role.LATENT, Role.WORSENS) and cause.since and seen.started and cause.since < seen.started:
             yield f"{cause.code} had been there since {cause.since:%m-%d %H:%M}Z, before this batch began."
+    for note in seen.notes:
+        if note.kind is NoteKind.BELIEVED:
+            yield f"At {note.at:%H:%M}Z it was believed: {clip(note.says, 200)}. Compare that with the causes: was time lost on it?"
     if seen.troubled and not seen.notes:
         yield "Nobody noted what was done by hand: the record of the mending is thin."
 

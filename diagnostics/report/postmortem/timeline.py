@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import Backlog, Evidence, Leg, Mark, Means, Revisions, Unseen
 from diagnostics.evidence.secrets.spans import MARK
+from diagnostics.keep.bundle import Note, NoteKind
 from diagnostics.report.postmortem.merged import Seen, in_window
 from diagnostics.report.postmortem.model import Entry, Moment
 from diagnostics.steps.finding import Finding
@@ -48,12 +49,17 @@ def timeline(seen: Seen, moments: Iterable[Moment]) -> tuple[tuple[Entry, ...], 
         *_probes(seen),
         *_looks(seen),
         *_gaps(seen),
-        *(Entry(at=n.at, kind="note", says=n.says) for n in seen.notes),
+        *(Entry(at=n.at, kind="note", says=_noted(n)) for n in seen.notes),
         *(_mark(moment) for moment in moments if moment.at is not None),
     ]
     entries.sort(key=lambda e: (e.at, e.kind != "mark"))
     kept = _most_telling(entries)
     return kept, len(entries) - len(kept)
+
+
+def _noted(note: Note) -> str:
+    """What somebody did stands by itself; what was seen, believed or over is said to be no more than that."""
+    return note.says if note.kind is NoteKind.DID else f"{note.kind.value}: {note.says}"
 
 
 def _mark(moment: Moment) -> Entry:

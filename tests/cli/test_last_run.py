@@ -1,0 +1,60 @@
+"""What the last kept run is good for: an answer read again, and names in a runbook."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from diagnostics.cli import main
+from diagnostics.evidence.model import Leg
+from diagnostics.keep.bundle import load
+from diagnostics.runbook.incident import known_of
+
+NIGHT = Path(__file__).parents[1] / "data" / "bundles" / "night-0379aef.pubsub-diag.gz"
+BATCH = "batch_2026-02-07_1770588120"
+
+
+@pytest.fixture(autouse=True)
+def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUBSUB_DIAG_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.delenv("PUBSUB_DIAG_PROFILE", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def _kept(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "runs"
+    folder.mkdir(parents=True)
+    (folder / "20260208T222100Z-59e4abcd.gz").write_bytes(NIGHT.read_bytes())
+
+
+def test_the_last_run_is_read_again_by_that_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _kept(tmp_path)
+    assert main.run(["batch", "--from", "last", "-o", "short"]) == 2
+    assert BATCH in capsys.readouterr().out
+
+
+def test_without_a_kept_run_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["batch", "--from", "last"]) == 3
+    assert "no run is kept" in capsys.readouterr().err
+
+
+def test_a_runbook_has_the_names_of_the_last_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _kept(tmp_path)
+    assert main.run(["runbook", "show", "gated-batch-never-closes"]) == 0
+    said = capsys.readouterr()
+    assert f"pubsub-diag batch {BATCH} --items" in said.out
+    assert not {"BATCH", "SINCE", "COORDINATOR", "PROJECT"} & set(said.out.replace('"', " ").split())
+    assert BATCH in said.err
+
+
+def test_a_run_of_another_pipeline_names_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _kept(tmp_path)
+    (tmp_path / "pubsub-diag.toml").write_text('name = "o"\nproject = "other"\n[request]\nsubscription = "s"\n')
+    assert main.run(["runbook", "show", "gated-batch-never-closes"]) == 0
+    said = capsys.readouterr()
+    assert BATCH not in said.out + said.err
+
+
+def test_logs_are_read_from_shortly_before_the_batch() -> None:
+    assert known_of(load(NIGHT, ours=True), Leg.REQUEST)["since"].startswith("2026-02-08T21:57:")
