@@ -36,6 +36,7 @@ from diagnostics.cli import (
     probe,
     profile,
     runbook,
+    schema,
     selftest,
     watch,
 )
@@ -76,6 +77,7 @@ app.command("postmortem")(postmortem.postmortem)
 app.add_typer(probe.app, name="probe")
 app.add_typer(profile.app, name="profile")
 app.add_typer(config.app, name="config")
+app.command("schema")(schema.schema)
 app.add_typer(runbook.app, name="runbook")
 app.command("demo")(demo.demo)
 app.add_typer(lab.app, name="lab")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from typer import Option, Typer
+from typer import Argument, Option, Typer
 
 from diagnostics.cli.frame.options import PLAIN, Asked, spread
 
-app = Typer(help="Check a profile against what the logs really say.", rich_markup_mode=None)
+app = Typer(help="What a profile may say, and whether it fits what the logs really say.", rich_markup_mode=None)
 
 
 @app.callback()
@@ -25,3 +25,35 @@ def check(
     from diagnostics.cli.do import profile as do
 
     return do.test(asked, days)
+
+
+@app.command()
+def schema() -> int:
+    """Print the JSON Schema of profiles, for editors: each key with what it means."""
+    from diagnostics.cli.do import explain as do
+
+    return do.print_schema("profile")
+
+
+@app.command()
+def example(
+    name: Annotated[
+        str, Argument(metavar="NAME", help="nba-predictions logs text, orders-export events.")
+    ] = "nba-predictions",
+) -> int:
+    """Print a whole profile of a pipeline that works, with comments."""
+    from diagnostics.cli.do import explain as do
+
+    return do.print_example(name)
+
+
+@app.command()
+def explain(
+    key: Annotated[
+        str, Argument(metavar="KEY", help="A key, such as means or markers.pattern, or a table; none: all.")
+    ] = "",
+) -> int:
+    """Say what a key of a profile means, what it takes, and what holds where it is left out."""
+    from diagnostics.cli.do import explain as do
+
+    return do.explain(key)

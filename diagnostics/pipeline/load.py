@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from diagnostics.evidence.model import Leg, Means
-from diagnostics.pipeline.profile import Auth, LegProfile, PipelineProfile, ProfileError, StateKind, check, check_states
+from diagnostics.pipeline.profile import (
+    Auth,
+    LegProfile,
+    PipelineProfile,
+    ProfileError,
+    StateKind,
+    check,
+    check_states,
+    nearest,
+)
 from diagnostics.shell.files import read_text
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -52,8 +63,22 @@ def parse_profile(text: str, where: str) -> PipelineProfile:
         says, _, key = str(error).partition(" - at `")
         key = key.rstrip("`").removeprefix("$.") or "top level"
         allowed = CHOICES.get(key.rpartition(".")[2]) if "Invalid enum value" in says else None
+        said = re.search(r"value '(.*)'|field `(.*)`", says)
+        word = next(filter(None, said.groups()), "") if said else ""
+        meant = nearest(word, allowed or (_fields(PipelineProfile) if "unknown field" in says else ()))
         says += f"; expected one of {', '.join(allowed)}" if allowed else ""
+        says += f'; did you mean "{meant}"?' if meant else ""
         raise ProfileError(f"{where}: {key}: {says}") from error
+
+
+def _fields(table: type[msgspec.Struct]) -> Iterator[str]:
+    """The keys of a table and of all tables in it."""
+    for field in msgspec.structs.fields(table):
+        yield field.name
+        for kind in (field.type, *get_args(field.type)):
+            for inner in (kind, *get_args(kind)):
+                if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+                    yield from _fields(inner)
 
 
 def _described(document: dict[str, Any], where: str) -> dict[str, Any]:

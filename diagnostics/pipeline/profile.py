@@ -6,8 +6,9 @@ leaves out makes its stages unknown, and the answer says so.
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from enum import StrEnum
 from urllib.parse import urlsplit
@@ -22,7 +23,9 @@ class MessageProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What a message of the leg holds: JSON, told by dotted paths. The probe reads it."""
 
     batch: str = ""
+    """Where the message names its batch."""
     item: str = ""
+    """Where it names its item."""
     required: tuple[str, ...] = ()
     """Fields without which the receiver cannot read the message; an empty value counts as missing."""
 
@@ -32,7 +35,9 @@ class LegProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     its full name, projects/P/…"""
 
     subscription: str
+    """The push subscription."""
     topic: str = ""
+    """The topic that it takes its messages from; empty: the subscription tells."""
     topic_env: str = ""
     """Environment name in which the publisher of this leg finds its topic."""
     push_path: str = ""
@@ -46,10 +51,13 @@ class ServiceProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """One Cloud Run service of the pipeline."""
 
     service: str = ""
+    """Its name; empty: the push endpoint tells."""
     region: str = ""
+    """Its region, where that is another than the pipeline's."""
     project: str = ""
     """Its project, where that is another than the pipeline's: its id or its number."""
     health_path: str = "/health"
+    """The path that live checks call."""
     start_path: str = ""
     """Coordinator only: the path whose calls start a batch."""
     item_timeout_s: float | None = None
@@ -86,11 +94,13 @@ class BatchStateProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     as [[batch_state]]: they are asked in order until one knows the batch, and the answer says which of them failed."""
 
     kind: StateKind = StateKind.STATUS
+    """Where it is read."""
     path: str = ""
     """status: path with {batch}: "/status?batch_id={batch}"."""
     url: str = ""
     """status: https://HOST, where it is not the coordinator's own URL: a custom domain, a load balancer, GKE."""
     auth: Auth = Auth.ID_TOKEN
+    """status: how it wants to be asked."""
     audience: str = ""
     """status: audience of the identity token; empty: the URL. IAP wants its client id."""
     header: str = "X-API-Key"
@@ -111,12 +121,15 @@ class BatchStateProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     timeout_s: float = 10.0
     """command: so many seconds it is given, and never more than the run has left."""
     expected: str = "expected"
+    """How many items the batch expects."""
     completed: str = "completed"
     """A number, a list of item names, or a table by item name."""
     failed: str = ""
+    """How many are given up, likewise."""
     closed: str = ""
     """A boolean, or a string that equals `closed_when`."""
     closed_when: str = ""
+    """What `closed` says of a batch that is closed."""
     forced: str = ""
     """A reason, when it was closed by hand or by age; or a string that equals `forced_when`."""
     forced_when: str = ""
@@ -143,6 +156,7 @@ class Marker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One kind of log line and what it means."""
 
     means: Means
+    """What such a line tells."""
     service: str = "coordinator"
     """"coordinator" or "worker"."""
     contains: str
@@ -226,6 +240,7 @@ class Accepted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     until: date
     """Last day (UTC) of the acceptance."""
     reason: str
+    """Why it is accepted, for people."""
 
     def over(self, now: datetime) -> bool:
         return now.date() > self.until
@@ -242,14 +257,21 @@ class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A whole profile, as read from TOML."""
 
     name: str
+    """What the pipeline is called in every output."""
     project: str
+    """Id of its Google Cloud project."""
     request: LegProfile
+    """From the coordinator to the worker."""
     completion: LegProfile | None = None
+    """From the worker back to the coordinator, where completions come by Pub/Sub."""
     region: str = ""
+    """Region of its services, where they do not name their own."""
     item: str = "item"
     """What the pipeline calls one item: player, order, …"""
     coordinator: ServiceProfile = field(default_factory=ServiceProfile)
+    """The service that makes batches and publishes their items."""
     worker: ServiceProfile = field(default_factory=ServiceProfile)
+    """The service that works on the items."""
     batch_state: BatchStateProfile | tuple[BatchStateProfile, ...] | None = None
     closing: Closing | None = None
     empty_reasons: tuple[str, ...] = ()
@@ -336,9 +358,12 @@ def check(profile: PipelineProfile, where: str) -> PipelineProfile:
         if marker.field != "textPayload" and not marker.field.startswith("jsonPayload."):
             raise ProfileError(f'{key}.field: expected textPayload or jsonPayload.<name>, got "{marker.field}"')
         try:
-            re.compile(marker.pattern)
+            groups = re.compile(marker.pattern).groupindex
         except re.error as error:
             raise ProfileError(f"{key}.pattern: expected a Python regular expression: {error}") from error
+        for where_named, names in (("pattern", groups), ("captures", marker.captures)):
+            if wrong := next(_mistyped(names), ""):
+                raise ProfileError(f"{key}.{where_named}: {wrong}")
     if profile.results is not None and (wrong := next(_wrong_results(profile.results), "")):
         raise ProfileError(f"{where}: results.{wrong}")
     for number, pattern in enumerate(profile.redact.patterns):
@@ -350,6 +375,40 @@ def check(profile: PipelineProfile, where: str) -> PipelineProfile:
         if matches_nothing:
             raise ProfileError(f"{key}: it matches where there is nothing, so it would match everywhere")
     return profile
+
+
+CAPTURED = (
+    "batch",
+    "item",
+    "correlation",
+    "date",
+    "reason",
+    "blocker",
+    "topic",
+    "phase",
+    "count",
+    "of",
+    "expected",
+    "failed",
+)
+"""Names under which markers capture what is read. A gate may capture other numbers, under the names of its reasons."""
+_LIKE = 0.75
+_ENDS = ("_id", "_name", "_key")
+
+
+def nearest(word: str, known: Iterable[str], like: float = 0.6) -> str:
+    """The known word that somebody may have meant by this one; empty if none is near."""
+    return next(iter(difflib.get_close_matches(word, list(known), 1, like)), "")
+
+
+def _mistyped(names: Iterable[str]) -> Iterator[str]:
+    """Names that nothing reads and that look like one that is read."""
+    for name in names:
+        ended = next((known for known in CAPTURED for end in _ENDS if name == known + end), "")
+        meant = ended or nearest(name, CAPTURED, _LIKE)
+        related = not ended and (name.startswith(meant) or meant.startswith(name))  # failed and fail are two counts
+        if name not in CAPTURED and meant and not related:
+            yield f'"{name}" is not read; did you mean "{meant}"? Those that are: {", ".join(CAPTURED)}'
 
 
 TABLE = re.compile(r"(?:(?P<project>[a-z][a-z0-9.:-]*)\.)?(?P<dataset>\w+)\.(?P<table>[\w-]+)", re.ASCII)

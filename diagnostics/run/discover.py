@@ -72,8 +72,8 @@ def discover(
     return Discovery(profile=profile, missing=(*missing, *_unknowable(profile, services.get(Leg.COMPLETION))))
 
 
-def to_toml(found: Discovery) -> str:
-    """The profile as a TOML file, with what is missing as comments."""
+def to_toml(found: Discovery, markers: str = "") -> str:
+    """The profile as a TOML file, with what is missing as comments; `markers` are tables that were proposed, in the place of examples."""
     profile = found.profile
     lines = [
         f"# Derived from {_shown(profile.request.subscription)}.",
@@ -91,10 +91,23 @@ def to_toml(found: Discovery) -> str:
     ):
         if table is not None:
             lines += ["", f"[{name}]", *_table(table, start=name == "coordinator")]
-    return "\n".join([*lines, "", TEMPLATE])
+    return "\n".join([*lines, "", TEMPLATE.replace(MARKERS, markers) if markers else TEMPLATE])
 
 
-TEMPLATE = """\
+MARKERS = """\
+# One table for each kind of log line that tells something; `pubsub-diag profile test` shows whether they match:
+# [[markers]]
+# means = "created"
+# contains = "Batch created" # a literal that every such line contains
+# pattern = 'Batch created: (?P<batch>\\S+) \\((?P<expected>\\d+) items\\)'
+# [[markers]]
+# means = "started_item"
+# service = "worker"
+# field = "jsonPayload.event" # a log that is structured
+# contains = "item_started"
+# captures = { batch = "jsonPayload.batch", item = "jsonPayload.item" }
+"""
+_PLACES = """\
 # Where the coordinator keeps the state of a batch. Several are asked in order until one knows it; without any, log lines alone tell.
 # [[batch_state]]
 # path = "/status?batch_id={batch}" # of the coordinator, or of url = "https://HOST"
@@ -117,18 +130,8 @@ TEMPLATE = """\
 # share = 1.0 # of the expected items
 # after_s = 1800 # or at this age, whatever is missing
 
-# One table for each kind of log line that tells something; `pubsub-diag profile test` shows whether they match:
-# [[markers]]
-# means = "created"
-# contains = "Batch created" # a literal that every such line contains
-# pattern = 'Batch created: (?P<batch>\\S+) \\((?P<expected>\\d+) items\\)'
-# [[markers]]
-# means = "started_item"
-# service = "worker"
-# field = "jsonPayload.event" # a log that is structured
-# contains = "item_started"
-# captures = { batch = "jsonPayload.batch", item = "jsonPayload.item" }
-
+"""
+_REST = """\
 # What is known and accepted for a while: a code of a finding or of a cause. It is listed and does not count; what holds a batch
 # and what is unknown always does.
 # [[accepted]]
@@ -141,6 +144,7 @@ TEMPLATE = """\
 # [settings]
 # timeout = 30
 """
+TEMPLATE = f"{_PLACES}{MARKERS}\n{_REST}"
 
 
 def _why_not(subscription: str, config: SubscriptionConfig | Unseen) -> str:
@@ -254,7 +258,7 @@ def _table(table: Any, start: bool) -> list[str]:
         if isinstance(table, ServiceProfile) and not table.service
         else []
     )
-    hints += ['# start_path = "/start"'] if start else []
+    hints += ['# start_path = "/start"'] if start and not table.start_path else []
     return [*(_pair(n, getattr(table, n)) for n in written), *hints]
 
 

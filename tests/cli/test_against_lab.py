@@ -159,6 +159,27 @@ def test_init_writes_a_profile_that_works_and_never_over_another(
 
 
 @pytest.mark.usefixtures("lab")
+def test_what_init_proposes_is_enough_for_the_right_cause(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without batch state the log alone tells, so the cause is probable; the profile was taken as it was written."""
+    there, back = "prediction-request-prod", "prediction-ready-prod-sub"
+    assert main.run(["init", "--subscription", there, "--completion-subscription", back]) == 0
+    told = capsys.readouterr().err
+    assert "failed_item" in told and "batch_state:" in told and "markers:" not in told
+    assert 'start_path = "/start"' in (tmp_path / "pubsub-diag.toml").read_text()
+    assert main.run(["batch", "-q", "-o", "json", "--profile", "pubsub-diag.toml"]) == 2
+    said = std.loads(capsys.readouterr().out)
+    blocking = [(c["code"], c["confidence"]) for c in said["causes"] if c["role"] == "blocks"]
+    assert blocking == [("gated-batch-never-closes", "probable")]
+    assert " 15/181 " in said["headline"]
+
+
+@pytest.mark.usefixtures("lab")
+def test_init_without_markers_reads_no_log(tmp_path: Path) -> None:
+    assert main.run(["init", "--subscription", "prediction-request-prod", "--no-markers", "-q"]) == 0
+    assert "Proposed from" not in (tmp_path / "pubsub-diag.toml").read_text()
+
+
+@pytest.mark.usefixtures("lab")
 def test_profile_test_shows_what_markers_capture(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["profile", "test", "--days", "1"]) == 0
     said = capsys.readouterr().out

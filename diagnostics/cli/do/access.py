@@ -90,7 +90,7 @@ def reading() -> dict[str, set[type[Evidence]]]:
         "lint --all": kinds_for("lint") | {ProjectSubscriptions},
         "batches": {BatchMarks, StartCalls, ItemMarks, OpenBatches},
         "profile test": {BatchMarks, ItemMarks},
-        "init": {SubscriptionConfig, ServiceConfig},
+        "init": {SubscriptionConfig, ServiceConfig, BatchMarks, ItemMarks, StartCalls},
         "capture": everything(),
         "selftest": everything(),
     }

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
 from diagnostics.cli.frame import opening, output
 from diagnostics.cli.frame.options import Access, Asked, Format
@@ -17,13 +18,17 @@ from diagnostics.pipeline.profile import ProfileError
 from diagnostics.report.escape import clean
 from diagnostics.report.json import pretty
 from diagnostics.report.layout import clock
-from diagnostics.run.discover import discover, to_toml
-from diagnostics.run.markers import MarkerTest, profile_test
+from diagnostics.run.discover import Discovery, discover, to_toml
+from diagnostics.run.markers import MarkerTest, known_services, profile_test
+from diagnostics.run.propose import toml
+from diagnostics.run.propose.proposals import Proposal, propose
+from diagnostics.run.propose.sample import sample, start_path
 from diagnostics.run.states import StateTest, states_test
+from diagnostics.transport.session import Session
 
 
-def write(asked: Access, completion: str | None, out: Path, force: bool) -> int:
-    """Derive a profile and write it."""
+def write(asked: Access, completion: str | None, out: Path, force: bool, days: float) -> int:
+    """Derive a profile, propose markers from lines of the last `days` days (0: none), and write it."""
     if not asked.subscription:
         raise Trouble("which subscription?", "pubsub-diag init --subscription S [--completion-subscription C]")
     to_stdout = str(out) == "-"
@@ -42,12 +47,56 @@ def write(asked: Access, completion: str | None, out: Path, force: bool) -> int:
         )
     except ProfileError as error:
         raise Trouble(str(error), error.mend) from error
-    output.answer(to_toml(found), None if to_stdout else out)
+    proposed: list[Proposal] = []
+    if days:
+        output.tell(f"reading log lines of the last {days:g} days", asked.quiet)
+        found, proposed = _with_markers(session, found, days, asked.quiet)
+    output.answer(to_toml(found, toml.written(proposed, days) if proposed else ""), None if to_stdout else out)
     if not to_stdout:
         output.tell(f"wrote {out}", asked.quiet)
         for sentence in found.missing:
             output.tell(f"  add {clean(sentence)}", asked.quiet)
+        if proposed:
+            _show(proposed, asked.quiet)
     return int(Exit.OK)
+
+
+def _with_markers(session: Session, found: Discovery, days: float, quiet: bool) -> tuple[Discovery, list[Proposal]]:
+    """What was derived, with what logs tell beside it; where they cannot be read, without, and that is said."""
+    try:
+        known = known_services(session, found.profile)
+        proposed = propose(sample(session, found.profile, known, days))
+    except NotSeen as error:
+        output.tell(
+            f"no markers are proposed: {clean(error.says)}{f'. {clean(error.mend)}' if error.mend else ''}", quiet
+        )
+        return found, []
+    try:
+        path = start_path(session, found.profile, known, days)
+    except NotSeen:  # it stays among what is missing
+        path = ""
+    if not proposed:
+        output.tell("no markers are proposed: no log line seems to tell of batches or items", quiet)
+    told = [*(("markers:",) if toml.taken(proposed) else ()), *(("coordinator.start_path:",) if path else ())]
+    missing = tuple(says for says in found.missing if not says.startswith(tuple(told)))
+    coordinator = structs.replace(found.profile.coordinator, start_path=path)
+    return Discovery(profile=structs.replace(found.profile, coordinator=coordinator), missing=missing), proposed
+
+
+def _show(proposed: Sequence[Proposal], quiet: bool) -> None:
+    """What was proposed, in a table for whoever has to judge it."""
+    rows = [
+        [
+            one.marker.means.value,
+            one.marker.service,
+            str(one.lines),
+            " ".join(f"{name}={value}" for name, value in one.captured.items()) or one.marker.contains,
+            f"not taken: {one.why_not}" if one.why_not else "",
+        ]
+        for one in proposed
+    ]
+    output.tell("\n" + output.page().table(["it may mean", "service", "lines", "captures", ""], rows, right=[2]), quiet)
+    output.tell("\nlook at them in the file, then: pubsub-diag profile test, and pubsub-diag batch", quiet)
 
 
 def test(asked: Asked, days: float) -> int:
