@@ -4,7 +4,8 @@ The dead letters look the same. What others did meanwhile tells them apart:
 * a message is bad *itself* if others got through while it failed, and failed too seldom for chance to have failed it each time;
 * it was *an outage* if nothing at all got through from the first of its failures to the last, for three items or more: that so few bad
   ones were all tried after the last good one would be chance. And what was turned away before it reached a program was read by none.
-Of what has no lines of its own, neither is said.
+What was at work already when an outage began may still end well: so only that got through meanwhile which was taken up after the first
+failure. Of what has no lines of its own, neither is said.
 """
 
 from __future__ import annotations
@@ -51,13 +52,13 @@ def spent(ledger: Ledger, leg: Leg, marks: ItemMarks | Unseen, log: RequestLog |
         return None
     dead = {x.name for x in ledger.lives if x.dead_lettered and _on(x, leg)}
     tries = _tries(marks.marks, leg, dead, ledger.started)
-    good = [m for m in marks.marks if m.means in _GOOD[leg] and m.item not in dead]
+    good = _passes(marks.marks, leg, dead)
     bad = [m for m in marks.marks if m.means is _FAILS[leg] and m.item not in dead]
     theirs = [name for name, times in tries.items() if _itself(times, good, bad, len(dead))]
-    alike = [name for name, times in tries.items() if not _within(good, times[0], times[-1])]
+    alike = [name for name, times in tries.items() if not _meanwhile(good, times[0], times[-1])]
     begin = min((tries[name][0] for name in alike), default=None)
     end = max((tries[name][-1] for name in alike), default=None)
-    all_alike = begin and end and len(alike) >= _MANY and not _within(good, begin, end)
+    all_alike = begin and end and len(alike) >= _MANY and not _meanwhile(good, begin, end)
     times = [at for found in tries.values() for at in found]
     first, last = min(times, default=None), max(times, default=None)
     return Spent(
@@ -65,7 +66,7 @@ def spent(ledger: Ledger, leg: Leg, marks: ItemMarks | Unseen, log: RequestLog |
         theirs=len(theirs),
         outage=len(alike) if all_alike else 0,
         door=_turned_away(ledger, leg, log),
-        through=len({m.item for m in _within(good, first, last)}) if first and last else 0,
+        through=len({p.item for p in _meanwhile(good, first, last)}) if first and last else 0,
         since=first,
         last=last,
     )
@@ -92,17 +93,42 @@ def _tries(
     return {name: times for name, times in known.items() if len(times) > 1}
 
 
-def _within(marks: Sequence[Mark], begin: datetime, end: datetime) -> list[Mark]:
-    return [m for m in marks if begin < m.at < end]
+@dataclass(frozen=True)
+class _Pass:
+    """A try that ended well."""
+
+    item: str
+    taken: datetime
+    """When it was taken up; where no line tells, when it ended."""
+    ended: datetime
 
 
-def _itself(times: Sequence[datetime], good: Sequence[Mark], bad: Sequence[Mark], dead: int) -> bool:
+def _passes(marks: Sequence[Mark], leg: Leg, dead: set[str]) -> list[_Pass]:
+    """Tries of other items that ended well, each with the last line before its end that tells of its begin."""
+    taken: dict[str, datetime] = {}
+    passes = []
+    for mark in sorted(marks, key=lambda m: m.at):
+        if mark.item in dead:
+            continue
+        if mark.means is _TAKEN[leg]:
+            taken[mark.item] = mark.at
+        elif mark.means in _GOOD[leg]:
+            passes.append(_Pass(mark.item, taken.get(mark.item, mark.at), mark.at))
+    return passes
+
+
+def _meanwhile(passes: Sequence[_Pass], begin: datetime, end: datetime) -> list[_Pass]:
+    return [p for p in passes if begin < p.taken and p.ended < end]
+
+
+def _itself(times: Sequence[datetime], good: Sequence[_Pass], bad: Sequence[Mark], dead: int) -> bool:
     """Whether others got through while it failed, and too few of them failed for chance to have failed it each time."""
-    passed, failed = _within(good, times[0], times[-1]), _within(bad, times[0], times[-1])
+    passed = _meanwhile(good, times[0], times[-1])
+    failed = [m for m in bad if times[0] < m.at < times[-1]]
     if not passed:
         return False
     share = len(failed) / (len(failed) + len(passed))
-    tried = len({m.item for m in (*passed, *failed)}) + dead
+    tried = len({p.item for p in passed} | {m.item for m in failed}) + dead
     return tried * share ** len(times) < _CHANCE
 
 

@@ -34,6 +34,11 @@ def failing(*items: str, since: float = 30, apart: float = 2) -> list[Mark]:
     return [mark(m, since - n * apart, item) for item in items for n in range(TRIES) for m in means]
 
 
+def at_work(*items: str, since: float, until: float) -> list[Mark]:
+    both = ((Means.STARTED_ITEM, since), (Means.DONE_ITEM, until))
+    return [mark(means, minutes, item) for item in items for means, minutes in both]
+
+
 def told(*marks: Mark, dead: int = 3) -> Spent | None:
     limits = SubscriptionSettings(name="s", topic="t", dead_letter=DeadLetterPolicy(topic="d", max_attempts=TRIES))
     every = lines(*sorted(marks, key=lambda m: m.at))
@@ -58,6 +63,8 @@ def told(*marks: Mark, dead: int = 3) -> Spent | None:
         ([*failing(*BAD), *done("a", minutes=25), *failing("b", "c", since=26, apart=0.2), *done("b", "c", minutes=15)], 0, 0),
         ([*failing("x"), *done("a", "b", "c", minutes=35)], 0, 0),
         ([*failing("x"), *done("a", "b", "c", minutes=25)], 1, 0),
+        ([*failing(*BAD), *at_work("a", "b", "c", since=31, until=29.5)], 0, 3),
+        ([*failing(*BAD), *at_work("a", "b", "c", since=29.5, until=29)], 3, 0),
     ],
 )  # fmt: skip
 def test_what_others_did_meanwhile_tells_the_bad_from_the_unlucky(marks: list[Mark], theirs: int, outage: int) -> None:
