@@ -72,6 +72,12 @@ def spent(ledger: Ledger, leg: Leg, now: datetime, last: datetime) -> bool:
     return dead.could_wait == 0 or 0 < missed_most(ledger, leg) <= dead.ours
 
 
+def passed(ledger: Ledger, leg: Leg) -> bool:
+    """Whether items of the batch are known to have passed this leg's route."""
+    here = ledger.counts.get(Stage.DELIVERED if leg is Leg.REQUEST else Stage.RETURNED)
+    return bool(here and here.least)
+
+
 def through(ledger: Ledger, leg: Leg) -> bool:
     """Whether every item of the batch is known to have passed this leg: what fails there now is not ours."""
     stage = Stage.DELIVERED if leg is Leg.REQUEST else Stage.RETURNED

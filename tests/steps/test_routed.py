@@ -19,6 +19,7 @@ from diagnostics.evidence.model import (
     Leg,
     Mark,
     Means,
+    ProjectSubscriptions,
     PushCounts,
     SubscriptionConfig,
     TopicSubscriptions,
@@ -69,6 +70,50 @@ def test_a_subscription_that_is_gone_lost_what_is_neither_acked_nor_dead_lettere
     assert row.where == {Where.DROPPED: 3}
     gone = next(f for f in told.findings if f.code == missing.NO_SUBSCRIPTION.name)
     assert (gone.bears, gone.held) == (Bears.HOLDS, 3)
+
+
+ELSEWHERE = "projects/other/subscriptions/s"
+
+
+@pytest.mark.parametrize(
+    ("attached", "listed", "came", "missing_is", "another_is", "reached"),
+    [
+        ((), True, True, Status.FAULT, None, False),
+        ((ELSEWHERE,), True, True, Status.WARNING, Status.WARNING, True),
+        ((ELSEWHERE,), True, False, Status.FAULT, Status.UNKNOWN, None),
+        (("projects/p/subscriptions/new",), False, True, Status.WARNING, Status.WARNING, True),
+        (("projects/p/subscriptions/other",), True, True, Status.FAULT, None, False),
+    ],
+    ids=["none", "of another project", "and nothing comes", "list not seen", "it pushes elsewhere"],
+)
+def test_nothing_is_lost_on_a_topic_whose_other_subscriptions_could_not_be_read(
+    attached: tuple[str, ...],
+    listed: bool,
+    came: bool,
+    missing_is: Status,
+    another_is: Status | None,
+    reached: bool | None,
+) -> None:
+    _, config = subscription()
+    assert isinstance(config, SubscriptionConfig) and config.settings
+    aside = replace(config.settings, name="projects/p/subscriptions/other", push_endpoint="https://else.where/push")
+    seen: dict[Key, Evidence | Unseen] = {
+        ("BatchMarks", None): batch(10),
+        ("ItemMarks", None): lines(*done("a", "b", "c")) if came else lines(),
+        ("SubscriptionConfig", Leg.REQUEST): SubscriptionConfig(source=SOURCE, settings=None),
+        ("TopicSubscriptions", Leg.REQUEST): TopicSubscriptions(source=SOURCE, names=attached),
+        ("ServiceConfig", Leg.REQUEST): service()[1],
+    }
+    if listed:
+        seen["ProjectSubscriptions", None] = ProjectSubscriptions(source=SOURCE, subscriptions=(aside,))
+    evidence = EvidenceSet(seen, NOW, timedelta(days=7), ago(BEGAN + 20))
+    told = run([step], evidence, build(evidence, PROFILE), PROFILE, [Leg.REQUEST])
+    gone = [f.status for f in told.findings if f.code == missing.SUBSCRIPTION_MISSING.name]
+    another = [f.status for f in told.findings if f.code == missing.BY_ANOTHER.name]
+    lost = [f for f in told.findings if f.code == missing.NO_SUBSCRIPTION.name]
+    assert (gone, another) == ([missing_is], [another_is] if another_is else [])
+    assert bool(lost) is (another_is is None)
+    assert told.rows[0].reached is reached
 
 
 AT_PUSH = replace(PROFILE, request=LegProfile(subscription="s", push_path="/push"))

@@ -35,7 +35,7 @@ from diagnostics.steps import subjects
 from diagnostics.steps.finding import Code, Finding, Row, Status, Where
 from diagnostics.steps.routed.attachment import NOT_PUSH, set_wrong
 from diagnostics.steps.routed.filters import FILTERED, by_filter
-from diagnostics.steps.routed.missing import how_missing
+from diagnostics.steps.routed.missing import BY_ANOTHER, how_missing
 from diagnostics.steps.routed.push_endpoint import ENDPOINT, SERVICE_GONE, unmet_path
 from diagnostics.steps.routed.seen import Seen
 from diagnostics.steps.routed.vanished import VANISHED, left_unacked
@@ -103,9 +103,12 @@ def _right(leg: Leg, settings: SubscriptionSettings, service: ServiceConfig | Un
 
 def _row(found: list[Finding], leg: Leg, lost: int, dead: DeadLetterCounts | Unseen, ledger: Ledger) -> Row:
     """Reached, unless a fault keeps messages from coming this far; those that came and vanished had been reached."""
-    broken = any(f.status is Status.FAULT for f in found)
+    another = next((f for f in found if f.code == BY_ANOTHER.name), None)
+    perhaps = another is not None and another.status is Status.UNKNOWN
+    broken = not perhaps and any(f.status is Status.FAULT for f in found)
     vanished = all(f.code in VANISHED for f in found if f.status is Status.FAULT)
     unsure = [f for f in found if f.code in _LEAVE_OPEN and f.status in (Status.UNKNOWN, Status.WARNING)]
+    unsure += [another] if another and perhaps else []
     told = (Status.FAULT,) if broken else (Status.UNKNOWN, Status.WARNING) if unsure else (Status.OK,)
     return Row(
         stage=Stage.ROUTED,
@@ -114,7 +117,7 @@ def _row(found: list[Finding], leg: Leg, lost: int, dead: DeadLetterCounts | Uns
         basis="config",
         where=_where(found, leg, lost, dead, ledger) if broken else {},
         status=Status.FAULT if broken else max((f.status for f in unsure), key=told.index, default=Status.OK),
-        source=next((f.says for f in found if f.status in told), ""),
+        source=next((f.says for f in found if f.status in told), another.says if another else ""),
         not_reached=False,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from diagnostics.evidence.model import (
@@ -17,6 +17,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.addresses import host_of, is_own
+from diagnostics.readings.owed import passed
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Code, Finding, Kind, Status
 from diagnostics.steps.routed.seen import Seen
@@ -41,10 +42,17 @@ def how_missing(seen: Seen, attached: TopicSubscriptions | Unseen, changes: Chan
     name = short(named.subscription if named and named.subscription else "?")
     code, how, since = _gone(changes, name)
     about = subjects.pushing(seen.profile, seen.leg)
-    yield seen.loses(SUBSCRIPTION_MISSING, f"subscription {name} does not exist{how and f': {how}'}", about, since)
-    if code:
-        yield seen.loses(code, f"subscription {name}: {how}", about, since)
+    says = f"subscription {name} does not exist{how and f': {how}'}"
     others = _others(attached, seen.project, seen.service)
+    strange = [] if others else _unread(attached, seen.project, seen.service)
+    if others or (strange and not code and passed(seen.ledger, seen.leg)):
+        yield SUBSCRIPTION_MISSING.says(
+            Status.WARNING, says, leg=seen.leg, subject=about, since=since, rests_on=("SubscriptionConfig",)
+        )
+    else:
+        yield seen.loses(SUBSCRIPTION_MISSING, says, about, since)
+        if code:
+            yield seen.loses(code, f"subscription {name}: {how}", about, since)
     if others:
         yield BY_ANOTHER.says(
             Status.WARNING,
@@ -52,11 +60,24 @@ def how_missing(seen: Seen, attached: TopicSubscriptions | Unseen, changes: Chan
             leg=seen.leg,
             subject=subjects.subscription(others[0]),
         )
+    elif strange:
+        yield _perhaps(seen, strange)
     elif not isinstance(attached, Unseen):
         topic, many = _topic_name(seen.topic, seen.profile, seen.leg), len(attached.names)
-        has = f"has {count(many, 'other subscription')} that pushes to the service" if many else "has no subscription"
-        says = f"topic {topic} {has}: what is published is lost"
-        yield seen.loses(NO_SUBSCRIPTION, says, subjects.topic(topic.strip("?")), since)
+        has = f"has {count(many, 'other subscription')}, and none pushes to the service" if many else "has no subscription"
+        yield seen.loses(
+            NO_SUBSCRIPTION, f"topic {topic} {has}: what is published is lost", subjects.topic(topic.strip("?")), since
+        )
+
+
+def _perhaps(seen: Seen, strange: Sequence[str]) -> Finding:
+    """Subscriptions of the topic of which it could not be read where they push."""
+    topic, which = _topic_name(seen.topic, seen.profile, seen.leg), ", ".join(strange[:3])
+    if passed(seen.ledger, seen.leg):
+        says = f"topic {topic} has {which}, which the profile does not name; items come through"
+        return BY_ANOTHER.says(Status.WARNING, says, leg=seen.leg, subject=subjects.subscription(strange[0]))
+    says = f"topic {topic} has {which}; whether it pushes to the service could not be read"
+    return BY_ANOTHER.says(Status.UNKNOWN, says, leg=seen.leg, subject=subjects.subscription(strange[0]))
 
 
 def _others(
@@ -73,6 +94,19 @@ def _others(
     target = service.settings
     attached_ones = [s for s in project.subscriptions if s.name in attached.names and s.push_endpoint]
     return [s.name for s in attached_ones if is_own(target, host_of(s.push_endpoint))]
+
+
+def _unread(
+    attached: TopicSubscriptions | Unseen, project: ProjectSubscriptions | Unseen, service: ServiceConfig | Unseen
+) -> list[str]:
+    """Attached subscriptions of which it cannot be told whether they push to the service: of other projects, or where the list of
+    subscriptions or the service was not seen."""
+    if isinstance(attached, Unseen):
+        return []
+    if isinstance(project, Unseen) or isinstance(service, Unseen) or not service.settings:
+        return list(attached.names)
+    known = {s.name for s in project.subscriptions}
+    return [name for name in attached.names if name not in known]
 
 
 def _gone(changes: ChangeLog | Unseen, name: str) -> tuple[Code | None, str, datetime | None]:
