@@ -116,6 +116,7 @@ _CLASSES: dict[AnyCode, frozenset[str]] = {
     failing_items.REPEATS: _ANSWERED,
     failing_items.ALL_FAIL: _ANSWERED,
     failing_items.FAIL: _ANSWERED,
+    failing_items.UNLUCKY: _ANSWERED,
     containers.CRASHING: _5XX | _LATE | {"unreachable"},
     duration.TIMED_OUT: _5XX | _LATE,
     duration.TOO_LONG: _LATE,

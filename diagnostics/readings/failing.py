@@ -5,7 +5,8 @@ Two things look alike where only the oldest few messages come round. They are to
   than the share of tries that fail would make likely; so do the few that fail for the same reason as those, if nobody overcame it;
 * the receiver is *broken since T* if, from T on, every item that came round failed, two or more of them were first tried then, and
   nothing else was acked.
-Neither is said where the evidence for it was not seen.
+Neither is said where the evidence for it was not seen. A third kind is no fault of an item's own: where a share of all tries fails, some
+items are *unlucky* a few times in a row.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ _GOOD = (Means.DONE_ITEM, Means.SKIPPED_ITEM)
 """Lines after which the message is acked."""
 _CHANCE = 0.01
 """Less than one item in a hundred batches: that is not put down to chance."""
+_ENOUGH = 10
+"""Items that got through: of fewer, no share is told."""
 _SAMPLE = timedelta(minutes=1)
 """The length of a sample of the counters: an ack in the sample that holds T may be older than T."""
 
@@ -83,6 +86,10 @@ class Failing:
     """Whether the lines were read whole. If not, every count is a least one and the first line is no beginning."""
     failed: tuple[tuple[bool, datetime], ...] = ()
     """Each failure that a line tells of: whether of this batch, and when."""
+    unlucky: tuple[Item, ...] = ()
+    """Items of the batch that failed no oftener than chance makes likely, by the share of its tries that fail."""
+    share: float = 0.0
+    """Of the tries of items of the batch that got through, the share that failed, 0 to 1."""
 
     def lately(self, ours: bool, since: datetime) -> int:
         """Failures since then, of items of this batch or of others."""
@@ -126,7 +133,8 @@ def failing(ledger: Ledger, marks: ItemMarks | Unseen, pushes: PushCounts | Unse
     if broken is not None:  # what it does to an item is not the item's fault
         repeats = [i for i in repeats if sum(1 for at in i.times if at < broken.since) > 1]
     failed = tuple((t.ours, t.at) for t in tries if not t.good)
-    return Failing(tuple(repeats), broken, tuple(items), marks.source.complete, failed)
+    share, unlucky = (0.0, ()) if broken else _unlucky(tries, items)
+    return Failing(tuple(repeats), broken, tuple(items), marks.source.complete, failed, unlucky, share)
 
 
 def _tries(marks: Iterable[Mark], ours: bool) -> Iterable[_Try]:
@@ -248,6 +256,22 @@ def _again(tries: Sequence[_Try], items: Sequence[Item]) -> list[Item]:
     share = sum(1 for t in closed if not t.good) / max(len(closed), 1)
     tried = len({t.who for t in tries})
     return [i for i in items if i.failures > 1 and i.others and tried * share**i.failures < _CHANCE]
+
+
+def _unlucky(tries: Sequence[_Try], items: Sequence[Item]) -> tuple[float, tuple[Item, ...]]:
+    """The share of tries that fail, by items of the batch that got through, and the items that fail no oftener than it makes likely; none
+    where too few got through to tell, or where so many failed since the last one did that it is no chance."""
+    ours = [t for t in tries if t.ours]
+    through = {t.name for t in ours if t.good}
+    closed = [t for t in ours if t.name in through]
+    if len(through) < _ENOUGH:
+        return 0.0, ()
+    share = sum(1 for t in closed if not t.good) / len(closed)
+    newest = max(t.at for t in ours if t.good)
+    if share ** sum(1 for t in ours if t.at > newest) < _CHANCE:
+        return share, ()
+    tried = len({t.name for t in ours})
+    return share, tuple(i for i in items if i.ours and tried * share**i.failures >= _CHANCE)
 
 
 def _alike(proven: Sequence[Item], tries: Sequence[_Try], items: Sequence[Item]) -> list[Item]:

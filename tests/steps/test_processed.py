@@ -284,6 +284,45 @@ def test_one_item_alone_that_fails_last_leaves_it_open() -> None:
     assert (repeated.through, repeated.beside, failing_items.rare(repeated)) == (9, 0, 9)
 
 
+LUCKY = tuple(f"n{n}" for n in range(10))
+MORE: Legged = (("BatchMarks", None), batch(14))
+
+
+@pytest.mark.parametrize(
+    ("before", "since", "held"),
+    [(1, 0, None), (0, 0, 2), (1, 9, 2)],
+    ids=["as often as others did", "no other ever did", "and nothing since"],
+)
+def test_items_that_fail_no_oftener_than_a_share_of_all_tries_does_are_unlucky(
+    before: int, since: int, held: int | None
+) -> None:
+    """Ten got through, each after as many failures as told; two have failed three times, the last time before or after all of those."""
+    through = [m for n, name in enumerate(LUCKY) for m in failed(name, *[9 - n / 10] * before)]
+    through += [m for n, name in enumerate(LUCKY) for m in done(name, minutes=3 - n / 10)]
+    bad = [m for name in ("a", "b") for m in failed(name, 8, 5, *(2.1 - n / 10 for n in range(since)), 1)]
+    told = said(
+        log(row(1, 500)), pushes(remote_server_5xx={1: 2}, ack={1: 9}), platform(), MORE, items=lines(*through, *bad)
+    )
+    found = [*of(failing_items.REPEATS, told), *of(failing_items.FAIL, told), *of(failing_items.ALL_FAIL, told)]
+    unlucky = of(failing_items.UNLUCKY, told)
+    assert [f.held for f in found] == ([held] if held else [])
+    assert [(f.status, f.bears, f.held) for f in unlucky] == ([] if held else [(Status.WARNING, Bears.SLOWS, 0)])
+
+
+@pytest.mark.parametrize(
+    ("acked", "took_s", "status"),
+    [((1, 2, 3), 5, Status.WARNING), ((1, 2, 3), 90, Status.FAULT), ((9, 8, 7), 5, Status.FAULT)],
+    ids=["beside them", "beyond the deadline", "before them"],
+)
+def test_counters_that_lag_are_not_taken_for_no_acks_where_the_log_has_some(
+    acked: tuple[float, ...], took_s: float, status: Status
+) -> None:
+    fine = [row(m, 204, latency_s=took_s) for m in acked]
+    refused = [row(m / 2, 429) for m in range(1, 9)]
+    told = said(log(*fine, *refused), pushes(), platform())
+    assert one(error_answers.ERRORS, told).status is status
+
+
 @pytest.mark.parametrize(
     ("through", "beside", "each"), [(26, 3, None), (26, 0, 13), (26, None, None), (None, 0, None), (0, 0, 0)]
 )

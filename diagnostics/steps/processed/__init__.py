@@ -55,7 +55,9 @@ def processed(
     revision lacks of what such lines name."""
     pause = ledger.dead(leg).pause
     told = answers(log, ledger.started or now - timedelta(hours=1))
-    seen = Seen(leg, ledger, profile, now, told, pushes, pause, published)
+    settings = None if isinstance(subscription, Unseen) else subscription.settings
+    deadline_s = settings.ack_deadline_s if settings else None
+    seen = Seen(leg, ledger, profile, now, told, pushes, pause, published, deadline_s)
     if leg is Leg.REQUEST:
         yield _row(ledger, now)
         yield from of_items(seen, failing(ledger, marks, pushes), service)

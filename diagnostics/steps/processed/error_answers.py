@@ -155,8 +155,9 @@ def _errors(seen: Seen, answer: Answer, code: Telling[Errors], reads: int) -> Fi
     rows = answer.rows
     fails, fresh = seen.fails(rows), lately(rows, seen.now)
     holds = fails and seen.holds(seen.told.of(By.APPLICATION))
-    share = len(fresh) / max(len(fresh) + seen.recent.acks, 1)
-    broken = fails and not seen.recent.acks and not through(seen.ledger, seen.leg)
+    acked = seen.acked_beside(rows)
+    share = len(fresh) / max(len(fresh) + acked, 1)
+    broken = fails and not acked and not through(seen.ledger, seen.leg)
     return code.says(
         Status.FAULT if broken else Status.WARNING if fails else Status.OK,
         f"{at_least(seen.told.whole, count(len(rows), 'push'))} answered {answer.status} by the application itself"

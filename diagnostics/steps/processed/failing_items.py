@@ -125,6 +125,13 @@ FAIL = Telling(
 ALL_FAIL = Telling(
     "processed.all_fail", Stage.PROCESSED, "everything that reaches the receiver fails", Kind.EFFECT, tells=AllFail
 )
+UNLUCKY = Telling(
+    "processed.unlucky",
+    Stage.PROCESSED,
+    "a share of all tries fails, and what failed gets through later",
+    Kind.EFFECT,
+    tells=Repeated,
+)
 STORM_SMALL = Telling(
     "processed.storm_small", Stage.PROCESSED, "failing messages are too few to hold anything back", tells=TooFew
 )
@@ -148,7 +155,10 @@ def of_items(seen: Seen, found: Failing, service: ServiceConfig | Unseen) -> Ite
         yield from _past_items(seen, found, past, "nothing pushes them any more")
         yield from _repeating(seen, found, [i for i in still if (i.name, ours) in repeats], service)
         if ours:
-            yield from _unsure(seen, found, [i for i in still if (i.name, ours) not in repeats | broken])
+            unlucky = {i.name for i in found.unlucky}
+            rest = [i for i in still if (i.name, ours) not in repeats | broken]
+            yield from _chance(seen, found, [i for i in rest if i.name in unlucky])
+            yield from _unsure(seen, found, [i for i in rest if i.name not in unlucky])
     if found.broken is not None:
         yield _all_fail(seen, found.broken)
 
@@ -273,6 +283,22 @@ def _unsure(seen: Seen, found: Failing, items: Sequence[Item]) -> Iterator[Findi
             beside=max(seen.least - len(items), 0),
             **_reasoned(items),
         ),
+    )
+
+
+def _chance(seen: Seen, found: Failing, items: Sequence[Item]) -> Iterator[Finding]:
+    """Items of the batch that failed no oftener than the share of tries that fail makes likely: they come again as the others did."""
+    if sum(i.failures for i in items) < _AGAIN:
+        return
+    yield UNLUCKY.says(
+        Status.WARNING,
+        f"{_repeats_told(seen, found, items)}; of the tries of those that got through {found.share:.0%} failed as well",
+        leg=Leg.REQUEST,
+        bears=Bears.SLOWS,
+        since=min(i.first for i in items) if found.whole else None,
+        rests_on=("ItemMarks",),
+        subject=seen.service,
+        tells=Repeated(items=len(items), failures=sum(i.failures for i in items)),
     )
 
 

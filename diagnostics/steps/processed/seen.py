@@ -33,6 +33,8 @@ class Seen:
     pause: timedelta
     """How long a message may rest between two pushes."""
     published: PublishCounts | Unseen
+    deadline_s: float | None = None
+    """The ack deadline of the subscription; None: not known."""
 
     @property
     def service(self) -> Subject | None:
@@ -76,11 +78,21 @@ class Seen:
         at = self.now if isinstance(self.pushes, Unseen) else min(self.now, self.pushes.source.as_of)
         return (at if self.recent.nacks else self.now) - RECENT
 
+    def acked_beside(self, rows: Sequence[LogRow]) -> float:
+        """Pushes that were acked beside these of late: by the counters, which lag by minutes, or by the log, where answers that came in
+        time are newer than half of these. What was at work when these began is older."""
+        own = lately(rows, self.now)
+        if not own:
+            return self.recent.acks
+        middle = own[len(own) // 2].at
+        in_time = (r for r in self.told.fine if self.deadline_s is None or r.latency_s < self.deadline_s)
+        return max(self.recent.acks, sum(1 for r in in_time if r.at > middle))
+
     def holds(self, rows: Sequence[LogRow]) -> bool:
         """Whether these answers stop the batch: it is owed, nothing is acked, and no other hand refuses more."""
         lately_all, own = lately(self.told.rows, self.now), lately(rows, self.now)
         foremost = 2 * len(own) >= len(lately_all)
-        return self.least > 0 and not self.recent.acks and foremost and not through(self.ledger, self.leg)
+        return self.least > 0 and not self.acked_beside(rows) and foremost and not through(self.ledger, self.leg)
 
     def unended(self, for_s: float) -> int:
         """Items of the batch that the worker took up longer ago than this, and of which no line tells a failure or an end."""

@@ -64,7 +64,7 @@ def how_missing(seen: Seen, attached: TopicSubscriptions | Unseen, changes: Chan
         yield _perhaps(seen, strange)
     elif not isinstance(attached, Unseen):
         topic, many = _topic_name(seen.topic, seen.profile, seen.leg), len(attached.names)
-        has = f"has {count(many, 'other subscription')}, and none pushes to the service" if many else "has no subscription"
+        has = f"has {count(many, 'other subscription')}, none to the service" if many else "has no subscription"
         yield seen.loses(
             NO_SUBSCRIPTION, f"topic {topic} {has}: what is published is lost", subjects.topic(topic.strip("?")), since
         )
