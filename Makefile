@@ -100,7 +100,7 @@ bench: .venv/tested ## how long things take; no pass or fail
 lock: .venv/tested ## pin the dependencies anew, for every system and Python, with the hash of each file
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv $(COMPILE) --extra firestore --extra outcome --extra lab -o requirements.lock pyproject.toml
-	@$(BIN)/uv $(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
+	@$(BIN)/uv $(COMPILE) --group dev --no-strip-extras -c requirements.lock -o requirements-dev.lock
 
 COMPILE := pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 

@@ -29,6 +29,7 @@ from diagnostics.cli import (
     init,
     lab,
     lint,
+    mcp,
     model,
     outcome,
     parts,
@@ -78,6 +79,7 @@ app.add_typer(probe.app, name="probe")
 app.add_typer(profile.app, name="profile")
 app.add_typer(config.app, name="config")
 app.command("schema")(schema.schema)
+app.command("mcp")(mcp.mcp)
 app.add_typer(runbook.app, name="runbook")
 app.command("demo")(demo.demo)
 app.add_typer(lab.app, name="lab")

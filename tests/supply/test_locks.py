@@ -22,7 +22,7 @@ def pins(lock: str) -> dict[str, tuple[str, int]]:
     lines = [line for line in logical if line.strip() and not line.lstrip().startswith("#")]
     found = {}
     for line in lines:
-        pinned = re.match(r"([a-z0-9-]+)==([^\s;]+)", line)
+        pinned = re.match(r"([a-z0-9-]+)(?:\[[a-z,-]+\])?==([^\s;]+)", line)
         assert pinned, f"{lock}: {line[:60]} is not pinned"
         found[pinned[1]] = (pinned[2], len(re.findall(r"--hash=sha256:[0-9a-f]{64}\b", line)))
     return found

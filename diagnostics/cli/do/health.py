@@ -66,6 +66,11 @@ def answer(check: Check, asked: Asked, all_profiles: bool) -> int:
     return int(min((Exit(d.exit_code) for d in diagnoses), key=WORST_FIRST.index))
 
 
+def look(check: Check, asked: Asked) -> Diagnosis:
+    """One look at one pipeline, kept."""
+    return _checked(check, asked)[0]
+
+
 def patience(wait: str | None) -> timedelta:
     """How long --wait says."""
     found = times.parse(wait, "--wait") if wait else timedelta()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import datetime, timedelta
 from enum import Enum, auto
 
 import msgspec
@@ -16,7 +17,7 @@ from diagnostics.conclude.diagnosis import Diagnosis, Exit
 from diagnostics.evidence.model import Leg, Probed
 from diagnostics.question.ask import Ask
 from diagnostics.report import formats, json, markdown, text
-from diagnostics.run.investigate import investigate
+from diagnostics.run.investigate import Case, investigate
 from diagnostics.run.look import see
 
 
@@ -33,9 +34,24 @@ def answer(question: Question, asked: Asked, form: Form = Form.ANSWER) -> int:
     if asked.bundle:
         replayed = replaying.diagnosis(question, asked)
         return _answer(replayed, asked, form)
-    since = times.parse(asked.since, "--since") if asked.since else None
-    until = times.parse(asked.until, "--until") if asked.until else None
+    times_of(asked)  # what is mistyped is said before anything is looked at
     probed = probing.beside(asked, question.yes) if question.probe else None
+    case = look(question, asked)
+    if probed is not None:
+        case = dataclasses.replace(case, evidence=case.evidence.with_(Probed, Leg.REQUEST, probed))
+    diagnosis = investigate(case)
+    return _answer(diagnosis, asked, form, keeping.keep(case, diagnosis, asked.quiet))
+
+
+def times_of(asked: Asked) -> tuple[datetime | timedelta | None, datetime | timedelta | None]:
+    """Both ends of the window, as they were said."""
+    since = times.parse(asked.since, "--since") if asked.since else None
+    return since, times.parse(asked.until, "--until") if asked.until else None
+
+
+def look(question: Question, asked: Asked) -> Case:
+    """What the command of the question sees of Google Cloud."""
+    since, until = times_of(asked)
     session, profile = opening.opened(asked)  # after the probe, so that its time is not that of the reading
     begin, end = times.window(since, until, session.now)
     output.tell(f"reading {profile.project}, at most {asked.timeout:g} s", asked.quiet)
@@ -51,11 +67,7 @@ def answer(question: Question, asked: Asked, form: Form = Form.ANSWER) -> int:
     if question.live and not ask.past(session.now):
         output.tell(f"calling the services' health paths as pubsub-diag/{__version__}", asked.quiet)
     legs = (Leg(question.leg),) if question.leg else None
-    case = see(session, profile, question.command, ask, legs)
-    if probed is not None:
-        case = dataclasses.replace(case, evidence=case.evidence.with_(Probed, Leg.REQUEST, probed))
-    diagnosis = investigate(case)
-    return _answer(diagnosis, asked, form, keeping.keep(case, diagnosis, asked.quiet))
+    return see(session, profile, question.command, ask, legs)
 
 
 def _answer(diagnosis: Diagnosis, asked: Asked, form: Form, run: str = "") -> int:

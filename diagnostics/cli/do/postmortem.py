@@ -43,15 +43,20 @@ def write(which: Sequence[str], *, as_html: bool, out: Path | None, project: str
             charts.require()
         except charts.NeedsLibraryError as error:
             raise Trouble(str(error), either((charts.INSTALL, "pubsub-diag postmortem -o markdown"))) from error
+    said = told(which, project, quiet)
+    output.answer(html.render(said) if as_html else markdown.render(said), out)
+    output.tell("owners, dates and TODOs are yours to fill in", quiet)
+    return int(Exit.OK)
+
+
+def told(which: Sequence[str], project: str, quiet: bool) -> Postmortem:
+    """The postmortem of what is named, from what is kept of it."""
     with replaying.reading_kept():
         kept = _gathered(which, project)
     for run in kept.runs:
         replaying.tell(run, quiet)
     with replaying.reading_kept():
-        said = _built(kept)
-    output.answer(html.render(said) if as_html else markdown.render(said), out)
-    output.tell("owners, dates and TODOs are yours to fill in", quiet)
-    return int(Exit.OK)
+        return _built(kept)
 
 
 def _built(kept: Kept) -> Postmortem:

@@ -34,14 +34,19 @@ def print_symptoms() -> int:
 
 
 def show(code: str, profile: str | None, leg: Leg, given: Mapping[str, str]) -> int:
+    output.answer(page(code, profile, leg, given))
+    return int(Exit.OK)
+
+
+def page(code: str, profile: str | None, leg: Leg, given: Mapping[str, str]) -> str:
+    """The page as Markdown, with the names of the profile, of the last run and of the caller."""
     book = next((b for b in _all() if b.front.name == code), None)
     if book is None:
         raise Trouble(f'no runbook "{code}"{_nearest(code)}', "pubsub-diag runbook list")
     named = _profile(profile)
     known = {**pages.known_from(named, leg), **_of_last_run(named, leg), **given}
     notes = "".join(f"{note}.\n\n" for note in pages.left_out(known))
-    output.answer(pages.fill(f"# {book.front.title}\n\n{notes}{book.body}", known))
-    return int(Exit.OK)
+    return pages.fill(f"# {book.front.title}\n\n{notes}{book.body}", known)
 
 
 def find(text: str) -> int:
