@@ -74,12 +74,33 @@ class Deaths:
         return counted
 
 
-def deaths(log: RequestLog | Unseen, lines: PlatformLines | Unseen) -> Deaths:
-    told = () if isinstance(lines, Unseen) else tuple(x for x in lines.lines if x.death is not None)
+def deaths(
+    log: RequestLog | Unseen,
+    lines: PlatformLines | Unseen,
+    service: ServiceConfig | Unseen,
+    revisions: Revisions | Unseen,
+) -> Deaths:
+    """Of containers that pushes may come to: of a revision that did not start while another serves, they never do."""
+    idle = never_served(service, revisions)
+    told = (
+        ()
+        if isinstance(lines, Unseen)
+        else tuple(x for x in lines.lines if x.death is not None and x.revision not in idle)
+    )
     refused = () if isinstance(log, Unseen) else log.refused
     signs = (Ended.NOT_STARTED, Ended.MEMORY) + ((Ended.BROKEN,) if told else ())
     whole = not isinstance(lines, Unseen) and lines.source.complete
     return Deaths(told, tuple(r for r in refused if r.ended in signs), whole)
+
+
+def never_served(service: ServiceConfig | Unseen, revisions: Revisions | Unseen) -> frozenset[str]:
+    """Names of the revisions that did not become ready and get no traffic, since another one has it all."""
+    if isinstance(service, Unseen) or service.settings is None or isinstance(revisions, Unseen):
+        return frozenset()
+    settings = service.settings
+    takes = {t.revision or settings.latest_ready for t in settings.traffic if t.percent} or {settings.latest_ready}
+    others = any(r.name in takes and r.ready == "ready" for r in revisions.revisions)
+    return frozenset(r.name for r in revisions.revisions if r.ready == "failed" and r.name not in takes if others)
 
 
 def last_said(dead: Deaths, lines: PlatformLines | Unseen) -> str:

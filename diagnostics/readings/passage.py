@@ -93,6 +93,11 @@ class Passage:
         proven = self.door.proven
         return proven is not None and not any(c.at > proven - grace for c in self.made(about))
 
+    def untried(self, about: About, words: tuple[str, ...]) -> bool:
+        """Whether a change that names it was made since the last push that got in: of that, no push tells."""
+        proven = self.door.proven
+        return proven is None or any(at > proven for at in self._naming(about, words))
+
     def first(self, *ways: Way) -> datetime | None:
         """The first push that was turned away in one of these ways, if pushes still are."""
         lasting = [t for way in ways if (t := self.door.turned.get(way)) and self.lasts(t)]

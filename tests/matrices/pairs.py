@@ -1,4 +1,4 @@
-"""Every two faults in one pipeline: `make pairs`, or `python -m tests.matrices.pairs [--jobs N] [--most N] [--limit N] [--only TEXT]`.
+"""Every two faults in one pipeline: `make pairs`, or `python -m tests.matrices.pairs` (--help tells its options).
 
 Both causes have to be named, each in a role that the lab's tallies bear out, and no third one may be confirmed that they do not. A fault
 that met no message, since the other one is upstream of it, and that no configuration shows either, need not be named: it is "unmet".
@@ -49,6 +49,7 @@ COULD_NOT_TELL = {
     "gated-batch-never-closes": "closed.open",
     "push-invoker-missing": "push_auth.unseen",
     "push-denied-by-policy": "push_auth.unseen",
+    "iap-in-front": "push_auth.unseen",
 }
 """Where the evidence does not tell of a fault: the finding that says so, as unknown."""
 LEFT_OVER_SEEN = "delivered.dead_lettered"
@@ -290,6 +291,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--most", type=int, default=MOST, metavar="N", help="of each two causes so many pairs; 0: all")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="a random sample of so many pairs")
     parser.add_argument("--only", default="", metavar="TEXT", help="pairs whose name holds this text")
+    parser.add_argument("--again", action="store_true", help="only pairs that were answered wrongly the last time")
     parser.add_argument("--kept", action="store_true", help="take what an earlier lab played, to try another verdict")
     options = parser.parse_args(arguments)
     jobs = options.jobs or os.cpu_count() or 1
@@ -298,7 +300,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     of, unfit = singles(paths)
     print(f"{len(of)} scenarios with one fault; the others: {_counted(unfit)}", file=sys.stderr)
     found, contradictions = pairs_of(of, transplanted(of, jobs, options.kept))
-    chosen = [pair for pair in few(found, options.most) if options.only in pair.play.name]
+    missed = tables.column("pairs", "pair") if options.again else set()
+    chosen = [pair for pair in (found if options.again else few(found, options.most)) if options.only in pair.play.name]
+    chosen = [pair for pair in chosen if not options.again or pair.play.name in missed]
     if options.limit:
         chosen = random.Random(1).sample(chosen, min(options.limit, len(chosen)))
     print(f"{len(chosen)} of {len(found)} pairs; no pairs: {_counted(contradictions)}", file=sys.stderr)

@@ -22,3 +22,9 @@ def write(name: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> 
         print(tabulate(lines[:SHOWN], headers=list(heads), maxcolwidths=[44] * len(heads), tablefmt="simple"))
     more = f"; {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
     print(f"{len(lines)} in {file.relative_to(HOME.parent)}{more}")
+
+
+def column(name: str, head: str) -> set[str]:
+    """What stands under this head in the table that was written the last time."""
+    lines = [line.split("\t") for line in (HOME / f"{name}.tsv").read_text(encoding="utf-8").splitlines()]
+    return {line[lines[0].index(head)] for line in lines[1:]}

@@ -18,6 +18,7 @@ from diagnostics.evidence.model import (
     Revisions,
     RevisionSettings,
     ServiceConfig,
+    Traffic,
 )
 from diagnostics.steps.finding import Bears, Finding, Status
 from diagnostics.steps.processed import acked, after_answer, containers, duration, error_answers, failing_items
@@ -408,6 +409,35 @@ def test_a_crash_is_not_over_while_all_pushes_since_are_turned_away_before_it() 
     assert (shut.status, shut.bears, shut.until) == (Status.WARNING, Bears.SLOWS, None)
     gone = one(containers.CRASHING, said(log(met, row(20, 500)), pushes(remote_server_5xx={20: 1}), died))
     assert (gone.status, gone.until) == (Status.OK, ago(38))
+
+
+@pytest.mark.parametrize(
+    ("serves", "state", "dies"), [("w-1", "failed", False), ("w-2", "failed", True), ("w-1", "ready", True)]
+)
+def test_a_revision_that_did_not_start_beside_one_that_serves_is_no_crash(serves: str, state: str, dies: bool) -> None:
+    made = [
+        RevisionSettings(name=name, created=ago(at), ready=ready)
+        for name, at, ready in (("w-2", 60, state), ("w-1", 999, "ready"))
+    ]
+    (key, config), (_, died) = service(), platform((39, "Container called exit(1)."))
+    assert isinstance(config, ServiceConfig) and config.settings and isinstance(died, PlatformLines)
+    settings = structs.replace(config.settings, latest_ready="w-1", traffic=(Traffic(revision=serves, percent=100),))
+    found = findings(
+        step,
+        TEN,
+        lines(),
+        subscription(),
+        (key, structs.replace(config, settings=settings)),
+        (("Revisions", Leg.REQUEST), Revisions(source=SOURCE, revisions=tuple(made))),
+        (
+            ("PlatformLines", Leg.REQUEST),
+            structs.replace(died, lines=tuple(structs.replace(x, revision="w-2") for x in died.lines)),
+        ),
+        log(),
+        pushes(),
+        backlog(2, 40),
+    )
+    assert bool(of(containers.CRASHING, found)) == dies
 
 
 def test_a_failed_readiness_check_is_a_crash_without_any_line() -> None:

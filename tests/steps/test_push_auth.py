@@ -513,6 +513,12 @@ def test_a_proxy_in_front_that_lets_pushes_in_is_no_fault_and_one_that_nothing_t
         "proven": Status.OK
     }
     assert statuses(findings(service=service(iap=True), subscription=own)) == {"unseen": Status.UNKNOWN}
+    since_then = changes((20.0, "services/worker", "UpdateService", "iapEnabled=True"))
+    untried = findings(service=service(iap=True), subscription=own, log=log(answered(39, 28)), changes=since_then)
+    assert statuses(untried)["unseen"] is Status.UNKNOWN
+    long_ago = changes((39.0, "services/worker", "UpdateService", "iapEnabled=True"))
+    tried = findings(service=service(iap=True), subscription=own, log=log(answered(28)), changes=long_ago)
+    assert statuses(tried) == {"proven": Status.OK}
 
 
 def test_no_token_where_one_is_wanted() -> None:

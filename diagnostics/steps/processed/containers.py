@@ -55,7 +55,7 @@ def crashes(
     service: ServiceConfig | Unseen,
     revisions: Revisions | Unseen,
 ) -> Iterator[Finding]:
-    dead = deaths(log, lines)
+    dead = deaths(log, lines, service, revisions)
     if not dead.times:
         return
     first, newest = dead.times[0], dead.times[-1]

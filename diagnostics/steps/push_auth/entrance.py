@@ -86,7 +86,7 @@ def proxy(case: Passage, target: ServiceSettings, project: str) -> Iterator[Find
         since = case.changed(about, ("iap",), Way.UNAUTHORIZED, Way.FORBIDDEN)
         ways = (Way.UNAUTHORIZED, Way.FORBIDDEN)
         yield from judged(case, Wrong(IAP, says, ("ServiceConfig",), about, subject, ways, since=since))
-    elif not case.vouched:
+    elif not case.vouched or case.untried(about, ("iap",)):
         yield cannot_tell(
             case, subject, "whether the push account gets in could not be told", Grant(Held.UNKNOWN, says)
         )
