@@ -16,6 +16,7 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
 from diagnostics.shell.commands import command
 from diagnostics.steps.finding import Finding
+from diagnostics.steps.routed.vanished import OUTLIVED
 
 _MOST = 4
 
@@ -77,6 +78,7 @@ class Offers:
         steps = [
             *(hidden.ways_on(self._profile, self._evidence) if self._is_hidden() else ()),
             *self._of_blocking(verdict, unknown),
+            *self._of_lost(verdict),
             *self._of_harmless(state, verdict, here),
             *(self._page(x) for x in verdict.live if x.role in (Role.WORSENS, Role.LATENT)),
             *(c for f in verdict.unexplained for c in self._reading(f)[:1]),
@@ -112,6 +114,11 @@ class Offers:
             yield from self._of(live, live.match.cause.next)
         if not verdict.held and not harmless and state in (State.STALLED, State.FAILED):
             yield from self._looking(state, verdict, here)
+
+    def _of_lost(self, verdict: Verdict) -> Iterator[str]:
+        """What to do for messages that are gone: they do not come back when what kept them from being acked is mended."""
+        if any(f.code == OUTLIVED.name and f.held for live in verdict.blocking for f in live.share.follows):
+            yield self._runbook("messages-outlived-retention", Leg.REQUEST)
 
     def _page(self, live: Live) -> str:
         return self._runbook(live.match.cause.code, live.match.leg)

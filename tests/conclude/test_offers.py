@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,6 +40,7 @@ from diagnostics.steps.delivered import push_answers
 from diagnostics.steps.finding import Bears, Finding, Status
 from diagnostics.steps.processed import error_answers
 from diagnostics.steps.push_auth import entrance, judged
+from diagnostics.steps.routed.vanished import OUTLIVED
 from diagnostics.steps.tells import Hidden, Mended
 
 NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
@@ -156,6 +158,13 @@ def test_what_is_sure_has_its_remedy_and_what_is_not_its_check_first() -> None:
     page = "runbook show push-invoker-missing"
     assert offered(live("push-invoker-missing", REFUSED)) == [page]
     assert offered(live("push-invoker-missing", REFUSED, Confidence.PROBABLE)) == ["push-auth --leg request", page]
+
+
+def test_what_is_gone_has_a_remedy_of_its_own_beside_that_of_what_kept_it() -> None:
+    gone = OUTLIVED.says(Status.FAULT, "12 items are gone", leg=Leg.REQUEST, bears=Bears.HOLDS, held=12)
+    kept = live("push-invoker-missing", REFUSED)
+    lost = replace(kept, share=replace(kept.share, follows=(gone,)))
+    assert offered(lost) == ["runbook show push-invoker-missing", "runbook show messages-outlived-retention"]
 
 
 def test_a_check_that_tells_nothing_is_left_out() -> None:

@@ -77,14 +77,14 @@ def routed(
     else:
         filtered = list(by_filter(seen, settings, acks, backlog, changes, log))
         came = max(seen.lost, _only_pulled(seen, settings, changes, published))
-        kept = max(came - sum(f.held for f in filtered), 0)  # what a filter drops is never pushed
+        gone = residue(ledger, now, published, pushes, acks, backlog) if leg is Leg.REQUEST else 0
+        # what a filter drops is never pushed, and what was taken out of the subscription is pushed no more
+        kept = max(came - sum(f.held for f in filtered) - gone, 0)
         found = [*set_wrong(seen, settings, kept, log, changes), *filtered]
         if not any(f.code in _NOT_THERE for f in found):
             found += unmet_path(seen, settings, pushes, log, changes)
-        if leg is Leg.REQUEST and not any(f.abnormal for f in found):
-            found += left_unacked(
-                seen, settings, residue(ledger, now, published, pushes, acks, backlog), changes, health
-            )
+        if all(f.code in _NOT_THERE for f in found if f.abnormal):
+            found += left_unacked(seen, settings, gone, changes, health)
         if not any(f.abnormal or f.status is Status.UNKNOWN for f in found):
             found.append(_right(leg, settings, service))
     yield from found
@@ -110,6 +110,7 @@ def _row(found: list[Finding], leg: Leg, lost: int, dead: DeadLetterCounts | Uns
     unsure = [f for f in found if f.code in _LEAVE_OPEN and f.status in (Status.UNKNOWN, Status.WARNING)]
     unsure += [another] if another and perhaps else []
     told = (Status.FAULT,) if broken else (Status.UNKNOWN, Status.WARNING) if unsure else (Status.OK,)
+    telling = max((f for f in found if f.status in told), key=lambda f: f.held, default=None)
     return Row(
         stage=Stage.ROUTED,
         leg=leg,
@@ -117,7 +118,7 @@ def _row(found: list[Finding], leg: Leg, lost: int, dead: DeadLetterCounts | Uns
         basis="config",
         where=_where(found, leg, lost, dead, ledger) if broken else {},
         status=Status.FAULT if broken else max((f.status for f in unsure), key=told.index, default=Status.OK),
-        source=next((f.says for f in found if f.status in told), another.says if another else ""),
+        source=telling.says if telling else another.says if another else "",
         not_reached=False,
     )
 
@@ -129,7 +130,7 @@ def _where(
     dead-lettered."""
     codes = {f.code for f in found if f.status is Status.FAULT}
     kept = Where.WAITING if NOT_PUSH.name in codes else Where.RETRYING
-    if not codes <= _NOT_THERE:
+    if not codes & _NOT_THERE or not codes <= _NOT_THERE.union(VANISHED):
         most = nowhere(ledger, leg) if owes else 0
         dropped = min(max((f.held for f in found), default=most), most)
         return {Where.DROPPED: dropped} if dropped else {}
@@ -137,9 +138,12 @@ def _where(
     pulled = max((f.held for f in found if f.code == NOT_PUSH.name), default=0)
     never = unreached(ledger, leg)[0] if owes else 0
     lost = max(never, 0 if passed else pulled)  # what passed may come again: then it waits behind this row
+    gone = min(sum(f.held for f in found if f.code in VANISHED), lost)
+    lost -= gone
     since = ledger.started - timedelta(minutes=1) if ledger.started else None
     lettered = 0 if isinstance(dead, Unseen) else min(int(total(dead.series, since)), lost)
-    return {place: n for place, n in ((Where.DEAD_LETTERED, lettered), (kept, lost - lettered)) if n}
+    places = ((Where.DROPPED, gone), (Where.DEAD_LETTERED, lettered), (kept, lost - lettered))
+    return {place: n for place, n in places if n}
 
 
 def _only_pulled(
