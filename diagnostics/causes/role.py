@@ -10,8 +10,11 @@ from diagnostics.causes.model import Confidence, Role
 from diagnostics.evidence.model import STAGES, Stage
 from diagnostics.readings.stakes import Stakes
 from diagnostics.readings.wholeness import Wholeness
+from diagnostics.steps import cold_start
 from diagnostics.steps.delivered import push_answers, what_waits
 from diagnostics.steps.finding import Bears, Finding, Kind, Status
+from diagnostics.steps.push_auth import entrance, invoker, may_mint, tokens
+from diagnostics.steps.routed import push_endpoint
 
 
 def roles(shares: Sequence[Share], stakes: Stakes) -> list[Role]:
@@ -67,17 +70,37 @@ def _effect(share: Share) -> bool:
 def _shields(first: Share, other: Share) -> bool:
     """Whether all that the other would hold does not get as far: it is held further up, or meets this one at the same place.
 
-    What is set up wrong at delivery claims all that its leg owes; elsewhere each counts items of its own.
+    What is set up wrong on the way of a push claims all that its leg owes; elsewhere each counts items of its own.
     """
     one, two = first.match, other.match
-    if two.cause.stage is not Stage.DELIVERED or one.leg != two.leg or _effect(other):
+    if one.leg != two.leg or _effect(other) or not held(first) >= held(other) > 0:
         return False
-    if not held(first) >= held(other) > 0:
+    before, after = _place(first), _place(other)
+    if before is not None and after is not None and before != after:
+        return one.settled and before < after
+    if two.cause.stage is not Stage.DELIVERED:
         return False
     here, there = STAGES.index(one.cause.stage), STAGES.index(two.cause.stage)
     door, behind = one.cause.family == "auth", two.cause.family == "capacity"
     alike = one.cause.family == two.cause.family  # two locks of one door: each push meets both, and one of them is said
     return here < there or (here == there and one.settled and not alike and (_effect(first) or (door and behind)))
+
+
+ON_THE_WAY = (
+    frozenset({may_mint.ACCOUNT.name, may_mint.MINTING.name}),
+    frozenset({push_endpoint.ENDPOINT.name, push_endpoint.SERVICE_GONE.name}),
+    frozenset({entrance.INGRESS.name, entrance.DEFAULT_URL.name}),
+    frozenset({entrance.IAP.name}),
+    frozenset({tokens.NO_TOKEN.name, tokens.AUDIENCE.name, invoker.INVOKER.name, invoker.DENIED.name}),
+    frozenset({cold_start.SWITCHED_OFF.name}),
+)
+"""What a push meets one after the other: no token, no push; then its address, the way in, the proxy, sign-in, and a container."""
+
+
+def _place(share: Share) -> int | None:
+    """Where on the way of a push it stands; None: elsewhere, or nowhere in particular."""
+    codes = {f.code for f in share.own if f.abnormal}
+    return next((n for n, place in enumerate(ON_THE_WAY) if place & codes), None)
 
 
 def _now(share: Share) -> list[Finding]:

@@ -19,6 +19,8 @@ from tests.matrices.singles import ASKED, Single, Unfit, at, built
 UNITED = ("topics", "subscriptions", "roles", "grants", "without")
 """Lists of a pipeline that are put together."""
 WHOLE_ENV = "*"
+LASTING = ("downstream", "quota")
+"""Events that end by themselves."""
 
 
 def merged(a: Single, b: Single) -> tuple[Scenario, Asked]:
@@ -211,6 +213,11 @@ def _moved(entry: dict[str, Any], shift: float, tag: str) -> dict[str, Any]:
     if "start_batch" in entry:
         named = entry["start_batch"].get("name", f"before-{entry['at']}")
         moved["start_batch"] = {**entry["start_batch"], "name": f"{tag}-{named}"}
+    for name in LASTING:
+        if (
+            name in entry and seconds(entry["at"]) + seconds(entry[name]["for"]) >= 0
+        ):  # it goes on now, and is to go on then
+            moved[name] = {**entry[name], "for": f"{seconds(entry[name]['for']) - min(shift, 0):.0f}s"}
     if "clear_batch" in entry and entry["clear_batch"]["batch"] != ASKED:
         moved["clear_batch"] = {"batch": f"{tag}-{entry['clear_batch']['batch']}"}
     return moved

@@ -49,6 +49,17 @@ def test_what_is_no_single_fault_says_why(name: str, why: str) -> None:
         one(name)
 
 
+def test_what_goes_on_now_goes_on_in_the_pair_and_what_has_ended_stays_as_long_as_it_was() -> None:
+    a, b = one("worker-lost-its-role"), one("refused-for-longer-than-messages-are-kept")
+    assert b.starts < a.starts
+    (lasting,) = [e for e in merged(in_other_dialect(a), b)[0].timeline if e.downstream]
+    assert lasting.downstream and seconds(lasting.at) + seconds(lasting.downstream.lasts) == 0
+    ended = one("publish-quota-exceeded")
+    (original,) = [e for e in ended.events if "quota" in e]
+    (kept,) = [e for e in merged(ended, a)[0].timeline if e.quota]
+    assert kept.quota and seconds(kept.quota.lasts) == seconds(original["quota"]["for"])
+
+
 def test_both_stories_meet_in_one_start_call() -> None:
     a, b = one("push-invoker-missing"), one("poison-of-other-batches-is-latent")
     scenario = together("push-invoker-missing", "poison-of-other-batches-is-latent")
