@@ -26,7 +26,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger, Life
-from diagnostics.readings.stakes import stakes_of
+from diagnostics.readings.stakes import cut_short
 from diagnostics.shell.commands import is_harmless
 from diagnostics.steps import closed, dead_letter, progress
 from diagnostics.steps.finding import Bears, Finding, Kind, Row, Status, Where
@@ -196,8 +196,7 @@ class Teller:
         if any(x.match.cause.code == "empty-by-design" for x in verdict.live):
             return f"{name} is empty by design" + self._ailing(verdict)
         ledger = self._ledger
-        forced = bool(ledger.forced) or ledger.short > stakes_of(ledger, self._profile).forgiven
-        how = self._cut_off(counts) if forced else f"done: {counts}"
+        how = self._cut_off(counts) if cut_short(ledger, self._profile) else f"done: {counts}"
         begun = f", started {clock(self._ledger.started, self._now)}" if self._ledger.started else ""
         return f"{name} {how}{begun}" + self._ailing(verdict)
 

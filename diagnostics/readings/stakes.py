@@ -26,6 +26,17 @@ def stakes_of(ledger: Ledger, profile: PipelineProfile) -> Stakes:
     return Stakes(over=over, seen=ledger.told, forgiven=forgiven(ledger, profile))
 
 
+def cut_short(ledger: Ledger, profile: PipelineProfile) -> bool:
+    """Whether a closed batch lacked more when it was closed than its closing rule forgives, or may have: closed by hand or by age, and
+    nothing tells how much was done by then."""
+    most = forgiven(ledger, profile)
+    if ledger.short > most:
+        return True
+    if not ledger.forced:
+        return False
+    return ledger.closed_with is None or ledger.expected is None or ledger.expected - ledger.closed_with > most
+
+
 def forgiven(ledger: Ledger, profile: PipelineProfile) -> int:
     """Items that may be missing when the batch closes, by the share that its closing rule asks for."""
     share = profile.closing.share if profile.closing else 1.0

@@ -10,7 +10,7 @@ from diagnostics.evidence.model import Means, Stage, StartCalls, Unseen, Why
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.pace import LONGEST_BACKOFF_S, LONGEST_DEADLINE_S
-from diagnostics.readings.stakes import stakes_of
+from diagnostics.readings.stakes import cut_short
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Telling
 from diagnostics.steps.recorded import is_one, settled
@@ -112,14 +112,15 @@ def closed(
         )
         return
     if ledger.closed:
-        if ledger.forced or ledger.short > stakes_of(ledger, profile).forgiven:
+        if cut_short(ledger, profile):
             yield _forced(ledger, attempt, now)
         else:
-            at = f" at {clock(attempt.closed.at, now)}" if attempt.closed else ""
+            at = f" at {clock(ended.at, now)}" if (ended := attempt.forced or attempt.closed) else ""
             untold = ledger.untold if not ledger.done else ""
+            how = _with(ledger) if ledger.forced else f" with {ledger.done} of {ledger.expected}"
             yield CLOSED.says(
                 Status.UNKNOWN if untold else Status.OK,
-                f"closed{at} with {ledger.done} of {ledger.expected}"
+                f"closed{at}{how}"
                 + (f"; whether there was anything to do could not be seen: {untold}" if untold else ""),
                 subject=subjects.batch(ledger.batch),
                 rests_on=("BatchStatus", "BatchMarks"),

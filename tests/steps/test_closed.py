@@ -136,6 +136,22 @@ def test_what_came_after_it_was_closed_was_not_there_yet(counted: int | None, do
     assert told is not None and told.missing == (0 if counted is None else 1)
 
 
+def test_closed_by_age_with_no_more_missing_than_the_rule_forgives_is_closed() -> None:
+    by_age = replace(mark(Means.FORCED, 10), numbers={"count": 20, "of": 21}, words={"reason": "TIMED OUT"})
+    status = replace(CLOSED, expected=21, completed=21, forced="TIMED OUT")
+    seen = evidence(lines(*BATCH.marks, by_age), status)
+    forgiving = replace(PROFILE, closing=Closing(share=0.95))
+    strictly, (ended,) = (
+        run([closed.closed], seen, build(seen, profile, "B"), profile, [Leg.REQUEST]).findings
+        for profile in (PROFILE, forgiving)
+    )
+    assert closed.FORCED.name in {f.code for f in strictly}
+    assert (ended.status, ended.says) == (
+        Status.OK,
+        "closed at 14:12Z with 20 of 21 done (TIMED OUT); 1 came after that",
+    )
+
+
 # --- by the log alone
 
 OTHER = (mark(Means.CREATED, -60, batch="A", expected=3), mark(Means.CLOSED, -50, batch="A"))
