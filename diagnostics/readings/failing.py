@@ -110,6 +110,8 @@ class _Try:
     instance: str = ""
     stranded: bool = False
     """Whether it was taken up before, and no line tells an end of that."""
+    fruitless: bool = False
+    """Whether nothing came of it: then it does not show that the work can be done."""
 
     @property
     def who(self) -> _Who:
@@ -155,7 +157,13 @@ def _tries(marks: Iterable[Mark], ours: bool) -> Iterable[_Try]:
             stranded = len(tries) > 1
             if stranded and not good and left_behind(reason):  # what fails it is of the first of these tries
                 begin = tries[0]
-            yield _Try(mark.item, ours, good, begin, mark.at, reason, mark.revision, mark.instance, stranded)
+            yield _Try(
+                mark.item, ours, good, begin, mark.at, reason, mark.revision, mark.instance, stranded, _fruitless(mark)
+            )
+
+
+def _fruitless(mark: Mark) -> bool:
+    return mark.means is Means.DONE_ITEM and max(mark.numbers.values(), default=1) == 0
 
 
 def _open(tries: Sequence[_Try]) -> list[Item]:
@@ -172,7 +180,7 @@ def _open(tries: Sequence[_Try]) -> list[Item]:
     for one in tries:
         if one.good:
             through.setdefault(one.revision, set()).add(one.who)
-    others = _others([t for t in tries if t.good], all_)
+    others = _others([t for t in tries if t.good and not t.fruitless], all_)
     return [_item(run, others[n], len(through.get(run[-1].revision, ()))) for n, run in enumerate(all_)]
 
 

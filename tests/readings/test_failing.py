@@ -67,6 +67,14 @@ def test_one_that_fails_while_others_get_through_is_the_message() -> None:
     assert said.broken is None
 
 
+def test_those_that_finish_with_nothing_do_not_show_that_the_work_can_be_done() -> None:
+    """A program that cannot do its work may still finish what needs none."""
+    others = [line for n in range(12) for line in tries(f"ok{n}", 1 + n / 2, good=True)]
+    hollow = [replace(m, numbers={"results": 0}) if m.means is Means.DONE_ITEM else m for m in others]
+    said = found(tries("a", 1, 4, 9), hollow, pushes=pushed(ack={6: 12}))
+    assert names(said) == [] and said.broken is None
+
+
 def test_everything_since_a_moment_is_the_worker_though_earlier_ones_got_through() -> None:
     """26 got through, then what the worker calls failed. Only the oldest few come round, and they look like poison."""
     good = [line for n in range(26) for line in tries(f"ok{n}", 1 + n / 10, good=True)]
