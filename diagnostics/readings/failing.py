@@ -140,7 +140,10 @@ def failing(ledger: Ledger, marks: ItemMarks | Unseen, pushes: PushCounts | Unse
 
 
 def _tries(marks: Iterable[Mark], ours: bool) -> Iterable[_Try]:
-    """Each failure and each success, with the start that precedes it."""
+    """Each failure and each success, with the start that precedes it. Where lines tell of starts, what ended without one began before
+    all that was read."""
+    marks = list(marks)
+    oldest = next((marks[0].at for m in marks if m.means is Means.STARTED_ITEM), None)
     taken: dict[tuple[str, str], datetime] = {}
     begun: dict[str, list[datetime]] = {}
     for mark in marks:
@@ -151,8 +154,8 @@ def _tries(marks: Iterable[Mark], ours: bool) -> Iterable[_Try]:
             taken[key] = mark.at
             begun.setdefault(mark.item, []).append(mark.at)
         elif mark.means is Means.FAILED_ITEM or mark.means in _GOOD:
-            begin = taken.pop(key, mark.at)
             good, reason = mark.means in _GOOD, mark.words.get("reason", "")
+            begin = taken.pop(key, oldest or mark.at if good else mark.at)
             tries = begun.pop(mark.item, [])
             stranded = len(tries) > 1
             if stranded and not good and left_behind(reason):  # what fails it is of the first of these tries
@@ -163,7 +166,9 @@ def _tries(marks: Iterable[Mark], ours: bool) -> Iterable[_Try]:
 
 
 def _fruitless(mark: Mark) -> bool:
-    return mark.means is Means.DONE_ITEM and max(mark.numbers.values(), default=1) == 0
+    """Whether it brought nothing, or was given up before the work."""
+    nothing = max(mark.numbers.values(), default=1) == 0
+    return mark.means is Means.SKIPPED_ITEM or (mark.means is Means.DONE_ITEM and nothing)
 
 
 def _open(tries: Sequence[_Try]) -> list[Item]:
@@ -304,7 +309,7 @@ def _broken(
     items: Sequence[Item],
 ) -> Broken | None:
     """Everything fails since the first failure after the last success, if nothing speaks against it."""
-    good = [t for t in tries if t.good]
+    good = [t for t in tries if t.good and not t.fruitless]
     newest = max((t.taken for t in good), default=None)
     if not marks.source.complete and (newest is not None or not _never(ledger, pushes)):
         return (

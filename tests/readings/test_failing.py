@@ -71,8 +71,18 @@ def test_those_that_finish_with_nothing_do_not_show_that_the_work_can_be_done() 
     """A program that cannot do its work may still finish what needs none."""
     others = [line for n in range(12) for line in tries(f"ok{n}", 1 + n / 2, good=True)]
     hollow = [replace(m, numbers={"results": 0}) if m.means is Means.DONE_ITEM else m for m in others]
-    said = found(tries("a", 1, 4, 9), hollow, pushes=pushed(ack={6: 12}))
-    assert names(said) == [] and said.broken is None
+    skipped = [replace(m, means=Means.SKIPPED_ITEM) if m.means is Means.DONE_ITEM else m for m in others]
+    for finished in (hollow, skipped):
+        said = found(tries("a", 1, 4, 9), finished, pushes=pushed(ack={6: 12}))
+        assert names(said) == [] and said.broken is None
+
+
+def test_what_ended_without_a_start_began_before_all_that_was_read() -> None:
+    """Work of twenty minutes that ended well does not tell how what is taken up now would fare."""
+    long = [mark(Means.DONE_ITEM, 5 + n / 4, f"long{n}") for n in range(8)]
+    since = [line for n in range(4) for line in tries(f"a{n}", 2 + n, 9 + n, 13 + n)]
+    said = found(long, since, pushes=pushed(remote_server_5xx={17: 3}))
+    assert names(said) == [] and said.broken is not None
 
 
 def test_everything_since_a_moment_is_the_worker_though_earlier_ones_got_through() -> None:
