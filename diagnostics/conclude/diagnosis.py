@@ -8,6 +8,7 @@ from enum import IntEnum, StrEnum
 from msgspec import Struct
 
 from diagnostics.causes.model import Confidence, Role
+from diagnostics.conclude.gauges import Gauges
 from diagnostics.conclude.levels import Level
 from diagnostics.evidence.model import Leg, Stage, Unseen
 from diagnostics.shell.commands import is_harmless
@@ -276,5 +277,7 @@ class Diagnosis(Struct, frozen=True, kw_only=True):
     """Of a health check: its three claims."""
     suspects: tuple[Suspect, ...] = ()
     """Changes that may have brought a cause about, the best fit first."""
+    subscriptions: tuple[Gauges, ...] = ()
+    """What waits on each subscription and how pushes are answered, as it was looked."""
     results: tuple[DayOfResults, ...] = ()
     """Of `outcome`: the results by date, those without a row, too."""

@@ -76,6 +76,11 @@ def _measures(said: Diagnosis) -> Iterator[Measure]:
         yield Measure("items_expected", batch.expected)
         yield Measure("batch_age", _since(batch.started, said.as_of), "s")
         yield Measure("idle", _since(batch.last_progress, said.as_of), "s")
+    for found in said.subscriptions:
+        yield Measure(f"{found.leg.value}_unacked", found.waiting)
+        yield Measure(f"{found.leg.value}_oldest_age", found.oldest_age_s, "s")
+        share = found.failing_share
+        yield Measure(f"{found.leg.value}_failing", None if share is None else 100 * share, "%", most=100)
     yield Measure("causes", len(said.causes))
     yield Measure("faults", sum(f.status is Status.FAULT for f in said.findings))
     yield Measure("warnings", sum(f.status is Status.WARNING for f in said.findings))

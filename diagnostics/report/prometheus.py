@@ -91,9 +91,17 @@ def _families(diagnoses: Sequence[Diagnosis]) -> Iterator[Metric]:
         "batch_items_expected", "Items that the batch expects.", [d.batch.expected if d.batch else None for d in said]
     )
     yield one("batch_items_done", "Items that are done.", [d.batch.done if d.batch else None for d in said])
+    for name, (field, says) in _SUBSCRIPTION.items():
+        yield gauge(name, says, [_subscriptions(d, field) for d in said], "leg", "subscription")
     yield gauge("stage_items", "Items that passed a stage.", [_stages(d) for d in said], "stage", "leg", "bound")
 
 
+_SUBSCRIPTION = {
+    "subscription_unacked_messages": ("waiting", "Unacked messages of the subscription, of every batch."),
+    "subscription_oldest_unacked_age_seconds": ("oldest_age_s", "Age of the oldest unacked message."),
+    "subscription_pushes_per_minute": ("pushes_per_min", "Pushes answered in the last five minutes, a minute."),
+    "subscription_failing_ratio": ("failing_share", "Share of those pushes that were no ack, from 0 to 1."),
+}
 _MOMENTS = {
     "started": ("batch_started", "When the batch was started."),
     "last_progress": ("batch_last_progress", "When an item of the batch last got further."),
@@ -136,6 +144,10 @@ def _batch(said: Diagnosis) -> list[Sample]:
 def _moment(said: Diagnosis, field: str) -> float | None:
     moment = getattr(said.batch, field) if said.batch else None
     return moment.timestamp() if moment else None
+
+
+def _subscriptions(said: Diagnosis, field: str) -> list[Sample]:
+    return [((g.leg.value, g.subscription), getattr(g, field)) for g in said.subscriptions]
 
 
 def _stages(said: Diagnosis) -> list[Sample]:

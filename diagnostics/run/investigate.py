@@ -15,6 +15,7 @@ from diagnostics.conclude.accepted import sift
 from diagnostics.conclude.clauses import Clauses
 from diagnostics.conclude.cleared import ruled_out
 from diagnostics.conclude.diagnosis import Batch, Call, DayOfResults, Diagnosis, Header, Window
+from diagnostics.conclude.gauges import gauges
 from diagnostics.conclude.offers import Offers
 from diagnostics.conclude.standing import EXITS, finishes_alone, forecast, lost_once, state_of, status_of, stopped_at
 from diagnostics.conclude.suspects import suspects
@@ -265,6 +266,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
         suspects=suspects(evidence, profile, ledger, verdict),
         results=_results(evidence) if command == "outcome" else (),
         levels=levels,
+        subscriptions=gauges(profile, evidence),
     )
 
 

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from diagnostics.conclude.diagnosis import Diagnosis, Exit, Suppressed
+from diagnostics.conclude.gauges import Gauges
 from diagnostics.evidence.model import Leg
 from diagnostics.report import formats, github, markdown
 from diagnostics.report.layout import Layout
@@ -191,6 +192,36 @@ def test_nagios_reads_status_and_numbers(night: Diagnosis) -> None:
     assert (read.perfdata["idle"].value, read.perfdata["idle"].unit) == (780, "s")
     assert (read.perfdata["not_seen"].value, read.perfdata["accepted"].value) == (1, 1)
     assert any("known, ticket 77" in line for line in read.long_text)
+
+
+WORK = Gauges(
+    leg=Leg.REQUEST, subscription="work", waiting=95, oldest_age_s=974, pushes_per_min=3.6, failing_share=0.25
+)
+BACK = Gauges(leg=Leg.COMPLETION, subscription="back", waiting=0)
+
+
+def test_nagios_reads_what_waits_and_what_fails(night: Diagnosis) -> None:
+    read = plugin_output(render("nagios", replace(night, subscriptions=(WORK, BACK)))).perfdata
+    assert (read["request_unacked"].value, read["request_oldest_age"].value) == (95, 974)
+    assert (read["request_failing"].value, read["request_failing"].unit) == (25, "%")
+    assert (read["completion_unacked"].value, read["completion_failing"].value) == (0, None)
+
+
+def test_prometheus_has_what_waits_and_what_fails(night: Diagnosis) -> None:
+    said = render("prometheus", replace(night, subscriptions=(WORK, BACK)))
+    found = {
+        (sample.name.removeprefix("pubsub_diag_subscription_"), sample.labels["subscription"]): sample.value
+        for family in text_string_to_metric_families(said)
+        for sample in family.samples
+        if "subscription" in sample.labels
+    }
+    assert found == {
+        ("unacked_messages", "work"): 95,
+        ("unacked_messages", "back"): 0,
+        ("oldest_unacked_age_seconds", "work"): 974,
+        ("pushes_per_minute", "work"): 3.6,
+        ("failing_ratio", "work"): 0.25,
+    }
 
 
 def test_what_nagios_cannot_know_is_u_and_never_0(night: Diagnosis) -> None:
