@@ -9,6 +9,7 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
+from diagnostics.cli.frame import names
 from diagnostics.cli.frame.options import Asked, spread
 
 app = Typer(help="Look into bundles: captured files and kept runs.", rich_markup_mode=None)
@@ -23,7 +24,14 @@ class NoteOf(StrEnum):
     RESOLVED = "resolved"
 
 
-Which = Annotated[str, Argument(metavar="BUNDLE", help="A captured file, or the name of a kept run.")]
+Which = Annotated[
+    str,
+    Argument(
+        metavar="BUNDLE",
+        help="A captured file, the name of a kept run, or last.",
+        autocompletion=names.complete_run,
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
+from diagnostics.cli.frame import names
+
 app = Typer(help="Run, list and score scenarios in a simulated Google Cloud.", rich_markup_mode=None)
 
 
@@ -18,15 +20,21 @@ class Format(StrEnum):
 
 @app.command()
 def up(
-    scenario: Annotated[str, Argument(help="Name of a scenario, as `lab list` prints it, or a file.")],
+    scenario: Annotated[
+        str,
+        Argument(
+            help="Name of a scenario, as `lab list` prints it, or a file.", autocompletion=names.complete_scenario
+        ),
+    ],
     seed: Annotated[int, Option(help="What the scenario draws from.")] = 1,
     pace: Annotated[bool, Option("--pace", help="Let simulated time go on with the wall clock.")] = False,
     port: Annotated[int, Option(min=0, max=65535, help="HTTP port; 0: any that is free.")] = 0,
 ) -> int:
     """Start the lab and keep it until Ctrl-C. Prints the line that points pubsub-diag at it."""
+    named = names.known_scenario(scenario)
     from diagnostics.cli.do import lab as do
 
-    return do.up(scenario, seed, pace, port)
+    return do.up(named, seed, pace, port)
 
 
 @app.command("list")

@@ -25,6 +25,7 @@ from diagnostics.cli import (
     bundle,
     config,
     demo,
+    examples,
     health,
     init,
     lab,
@@ -52,6 +53,7 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     name="pubsub-diag",
+    cls=examples.Grouped,
     help="A coordinator created a batch; why is it not done, and what do I do now?",
     epilog="Exit codes: 0 healthy, done or progressing · 1 warning · 2 fault · 3 unknown or could not run · 130 interrupted.",
     pretty_exceptions_enable=False,
@@ -84,6 +86,14 @@ app.add_typer(runbook.app, name="runbook")
 app.command("demo")(demo.demo)
 app.add_typer(lab.app, name="lab")
 
+
+@app.command("help")
+def help_(words: Annotated[list[str] | None, typer.Argument(metavar="COMMAND…")] = None) -> int:
+    """Show the help of a command."""
+    return run([*(words or ()), "--help"])
+
+
+examples.add_to(app)
 COMMANDS = app
 HELP = {"-h", "--help", "--version"}
 """Whoever asks for these gets them, however broken a configuration file is."""

@@ -6,11 +6,19 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
+from diagnostics.cli.frame import names
 from diagnostics.cli.frame.options import LegName
 
 app = Typer(help="Read the runbooks.", rich_markup_mode=None)
 
-Code = Annotated[str, Argument(metavar="CODE", help="A cause's code or a step's name, as `runbook list` prints it.")]
+Code = Annotated[
+    str,
+    Argument(
+        metavar="CODE",
+        help="A cause's code or a step's name, as `runbook list` prints it.",
+        autocompletion=names.complete_code,
+    ),
+]
 Text = Annotated[str, Argument(metavar="TEXT", help="A log line, a status, or what one sees in words.")]
 
 
@@ -67,3 +75,21 @@ def find(text: Text) -> int:
     from diagnostics.cli.do import runbook as do
 
     return do.find(text)
+
+
+@app.command("open")
+def open_(
+    code: Code,
+    base_url: Annotated[
+        str | None,
+        Option(
+            envvar="PUBSUB_DIAG_RUNBOOKS",
+            metavar="URL",
+            help="Where the folder runbooks/ is published; else the setting `runbooks`.",
+        ),
+    ] = None,
+) -> int:
+    """Print the address of a runbook, where somebody has published them."""
+    from diagnostics.cli.do import runbook as do
+
+    return do.print_address(code, base_url)

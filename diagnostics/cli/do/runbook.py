@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from diagnostics.cli.frame import configuration, output
 from diagnostics.cli.frame.trouble import Trouble
@@ -40,13 +41,26 @@ def show(code: str, profile: str | None, leg: Leg, given: Mapping[str, str]) -> 
 
 def page(code: str, profile: str | None, leg: Leg, given: Mapping[str, str]) -> str:
     """The page as Markdown, with the names of the profile, of the last run and of the caller."""
-    book = next((b for b in _all() if b.front.name == code), None)
-    if book is None:
-        raise Trouble(f'no runbook "{code}"{_nearest(code)}', "pubsub-diag runbook list")
+    book = _book(code)
     named = _profile(profile)
     known = {**pages.known_from(named, leg), **_of_last_run(named, leg), **given}
     notes = "".join(f"{note}.\n\n" for note in pages.left_out(known))
     return pages.fill(f"# {book.front.title}\n\n{notes}{book.body}", known)
+
+
+def print_address(code: str, base: str | None) -> int:
+    book = _book(code)
+    base = base or str(configuration.stated().get("runbooks", ("",))[0])
+    if urlsplit(base).scheme not in ("http", "https"):
+        raise Trouble(
+            f"{base}: expected an address that begins with https://"
+            if base
+            else "nothing says where the runbooks are published",
+            noted("pubsub-diag runbook show CODE", "prints it here", "or: --base-url URL, or runbooks in [settings]"),
+        )
+    folder = f"causes/{book.family}" if book.front.code else "steps"
+    output.answer(f"{base.rstrip('/')}/{folder}/{book.front.name}.md\n")
+    return int(Exit.OK)
 
 
 def find(text: str) -> int:
@@ -79,6 +93,13 @@ def _same(named: PipelineProfile | None, seen: PipelineProfile) -> bool:
     if named is None:
         return True
     return (named.project, named.request.subscription) == (seen.project, seen.request.subscription)
+
+
+def _book(code: str) -> Runbook:
+    book = next((b for b in _all() if b.front.name == code), None)
+    if book is None:
+        raise Trouble(f'no runbook "{code}"{_nearest(code)}', "pubsub-diag runbook list")
+    return book
 
 
 def _all() -> list[Runbook]:

@@ -24,6 +24,59 @@ def complete_subscription(incomplete: str) -> list[str]:
     return [name for name in _known(SUBSCRIPTIONS) if name.startswith(incomplete)]
 
 
+def complete_code(incomplete: str) -> list[str]:
+    """Codes of causes and names of steps, which have pages."""
+    return sorted(name for name in pages() if name.startswith(incomplete))
+
+
+def complete_scenario(incomplete: str) -> list[str]:
+    return sorted(name for name in scenarios() if name.startswith(incomplete))
+
+
+def complete_run(incomplete: str) -> list[str]:
+    """`last`, and kept runs, newest first."""
+    from diagnostics.pipeline.places import state_dir
+
+    with contextlib.suppress(OSError, RuntimeError):
+        kept = [path.stem for path in sorted((state_dir() / "runs").glob("[0-9]*.gz"), reverse=True)]
+        return [name for name in ["last", *kept] if name.startswith(incomplete) and name.isprintable()][:MOST]
+    return []
+
+
+def complete_profile(incomplete: str) -> list[str]:
+    """Profiles that come along, and TOML files here."""
+    along = (Path(__file__).parents[2] / "pipeline" / "profiles").glob("*.toml")
+    with contextlib.suppress(OSError):
+        here = [path.name for path in Path().glob("*.toml") if path.name.isprintable()]
+        return sorted(name for name in [*(path.stem for path in along), *here] if name.startswith(incomplete))
+    return []
+
+
+def pages() -> list[str]:
+    from diagnostics.pipeline.places import runbooks
+
+    return [path.stem for path in runbooks().rglob("*.md")]
+
+
+def scenarios() -> list[str]:
+    """Those that come along."""
+    from diagnostics.pipeline.places import scenarios as folder
+
+    return [path.stem for path in folder().rglob("*.yaml")]
+
+
+def known_scenario(name: str) -> str:
+    """The name, or the file, of a scenario. Refuses one that is not there before the lab is loaded, with the nearest that is."""
+    if Path(name).suffix in (".yaml", ".yml") or name in scenarios() or os.path.lexists(name):
+        return name
+    from difflib import get_close_matches
+
+    from diagnostics.cli.frame.trouble import Trouble
+
+    near = get_close_matches(name, scenarios(), 1, 0.5)
+    raise Trouble(f'no scenario "{name}"' + (f"; did you mean {near[0]}?" if near else ""), "pubsub-diag lab list")
+
+
 def remember(*, batches: Iterable[str] = (), subscriptions: Iterable[str] = ()) -> None:
     """Put these first, newest first."""
     new = {BATCHES: list(batches), SUBSCRIPTIONS: list(subscriptions)}

@@ -52,6 +52,7 @@ class Access:
             envvar="PUBSUB_DIAG_PROFILE",
             metavar="FILE|NAME",
             help="Profile of the pipeline; else ./pubsub-diag.toml, else --subscription alone.",
+            autocompletion=names.complete_profile,
         ),
     ] = None
     project: Annotated[
@@ -104,6 +105,7 @@ class Asked(Access):
         str | None,
         Option(
             "--from",
+            autocompletion=names.complete_run,
             metavar="BUNDLE",
             help="Read a captured file, a kept run or the `last` one instead of Google Cloud; asks nothing.",
         ),

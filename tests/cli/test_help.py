@@ -1,0 +1,92 @@
+"""Help that somebody can begin with: commands in groups, examples that run, names that the shell completes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from diagnostics.cli import main
+from diagnostics.cli.examples import EXAMPLES, GROUPS
+from diagnostics.cli.frame import names
+from tests.cli.test_documented import parse
+
+COMMAND = typer.main.get_command(main.app)
+
+
+def _leaves(command: object, before: str = "") -> list[str]:
+    found = []
+    for name, inner in command.commands.items():  # type: ignore[attr-defined]
+        whole = f"{before}{name}"
+        found += _leaves(inner, f"{whole} ") if hasattr(inner, "commands") else [whole]
+    return found
+
+
+def test_every_command_has_two_examples_and_each_is_one_that_runs() -> None:
+    assert set(_leaves(COMMAND)) - {"help"} == set(EXAMPLES)
+    for lines in EXAMPLES.values():
+        assert len(lines) == 2
+        for line in lines:
+            parse(line)
+
+
+def test_every_command_stands_in_one_group() -> None:
+    grouped = [name for of in GROUPS.values() for name in of]
+    assert len(grouped) == len(set(grouped))
+    assert set(COMMAND.commands) - {"help"} == set(grouped)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((), "Why is it not done:"),
+        (("batch",), "pubsub-diag batch BATCH_ID --items --missing"),
+        (("runbook", "show"), "--dead-letter-topic"),
+    ],
+)
+def test_help_is_a_command_too(words: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["help", *words]) == 0
+    first = capsys.readouterr().out
+    assert says in first
+    assert main.run([*words, "--help"]) == 0
+    assert capsys.readouterr().out == first
+
+
+def test_the_list_of_commands_cuts_no_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["--help"]) == 0
+    assert "..." not in capsys.readouterr().out.replace("[ARGS]...", "")
+
+
+def test_the_shell_completes_codes_scenarios_profiles_and_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PUBSUB_DIAG_STATE_DIR", str(tmp_path))
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "mine.toml").touch()
+    for name in ("20260208T222100Z-59e4abcd.gz", "20260209T222100Z-59e4abcd.gz", ".20260210T222100Z-59e4.gz"):
+        (tmp_path / "runs" / name).touch()
+    assert names.complete_code("push-inv") == ["push-invoker-missing"]
+    assert "typical-batch" in names.complete_scenario("typical")
+    assert names.complete_profile("") == ["mine.toml", "nba-predictions", "orders-export"]
+    assert names.complete_run("") == ["last", "20260209T222100Z-59e4abcd", "20260208T222100Z-59e4abcd"]
+    assert names.complete_run("20260208") == ["20260208T222100Z-59e4abcd"]
+
+
+@pytest.mark.parametrize("line", [["demo", "typcal-batch"], ["lab", "up", "typcal-batch"]])
+def test_a_scenario_that_is_not_there_gets_the_nearest(line: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(line) == 3
+    assert "did you mean typical-batch?" in capsys.readouterr().err
+
+
+def test_a_runbook_has_an_address_where_somebody_published_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PUBSUB_DIAG_RUNBOOKS", raising=False)
+    assert main.run(["runbook", "open", "push-invoker-missing", "--base-url", "https://h/r/"]) == 0
+    assert capsys.readouterr().out == "https://h/r/causes/auth/push-invoker-missing.md\n"
+    assert main.run(["runbook", "open", "push_auth"]) == 3
+    (tmp_path / "pubsub-diag.toml").write_text('[settings]\nrunbooks = "https://h/r"\n')
+    assert main.run(["runbook", "open", "push_auth"]) == 0
+    assert capsys.readouterr().out == "https://h/r/steps/push_auth.md\n"
+    assert main.run(["runbook", "open", "push_auth", "--base-url", "javascript:x"]) == 3
