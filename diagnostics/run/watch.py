@@ -7,6 +7,7 @@ missing data is unknown, and before anything could have come back it is too earl
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -57,6 +58,8 @@ class Glance(Struct, frozen=True, kw_only=True):
     state: State
     done: int | None = None
     expected: int | None = None
+    stage: str = ""
+    """The furthest stage that most of the items which are not done have passed; empty: nothing tells."""
     per_minute: float | None = None
     done_by: Forecast | None = None
     newest_progress: datetime | None = None
@@ -99,6 +102,7 @@ def glance(diagnosis: Diagnosis, evidence: EvidenceSet, before: Sequence[Sample]
         state=state,
         done=batch.done,
         expected=batch.expected,
+        stage=_most(diagnosis),
         per_minute=round(rate, 2) if rate else None,
         done_by=done_by if batch.expected is not None and state is State.RUNNING else None,
         newest_progress=newest,
@@ -106,6 +110,12 @@ def glance(diagnosis: Diagnosis, evidence: EvidenceSet, before: Sequence[Sample]
         says=_stalled(now, newest, patience) if state is State.STALLED else _says(diagnosis),
         not_seen=gaps,
     )
+
+
+def _most(diagnosis: Diagnosis) -> str:
+    """Where most of the items are that are not done, as far as anything names them."""
+    at = Counter(item.stage.value for item in diagnosis.items if item.where)
+    return at.most_common(1)[0][0] if at else ""
 
 
 def _gaps(evidence: EvidenceSet) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -129,3 +130,14 @@ def test_a_summary_is_added_and_costs_no_answer(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder))
     output.summarise("three\n")
     assert "the job summary was not written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ['{"a": "x → y × 2"}', '["𝄞", "é"]'])
+def test_json_says_every_letter_in_any_locale(text: str) -> None:
+    written = output._fitting(text, "ascii")
+    assert written.isascii() and json.loads(written) == json.loads(text)
+    assert output._fitting(text, "utf-8") == text
+
+
+def test_text_that_a_terminal_cannot_show_is_left_to_it() -> None:
+    assert output._fitting("◀ HERE", "ascii") == "◀ HERE"

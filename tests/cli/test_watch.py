@@ -23,8 +23,10 @@ import msgspec
 import pytest
 
 from diagnostics.cli import main
+from diagnostics.cli.frame.bar import counted, told
 from diagnostics.conclude.diagnosis import Diagnosis, State
 from diagnostics.run.investigate import Case, investigate
+from diagnostics.run.watch import Forecast, Glance
 from diagnostics.scoring.world import World, find, opened
 from tests.interruptible import interruptible
 
@@ -149,6 +151,28 @@ def test_the_thorough_look_is_believed_over_the_cheap_one(
         assert watched(capsys, "--for", "15m")[0] == code
 
 
+def test_a_batch_that_nothing_knows_is_refused_with_the_nearest(
+    at: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("diagnostics.cli.frame.names.complete_batch", lambda _: ["batch_2026-10-08_1791463661"])
+    with at(STALLS):
+        assert main.run(["watch", "-q", "batch_2026-10-08_1791463662"]) == 3
+    told = capsys.readouterr()
+    assert "batch_2026-10-08_1791463662: no line of the coordinator's log names this batch" in told.err
+    assert "pubsub-diag watch batch_2026-10-08_1791463661" in told.err
+
+
+def test_what_matters_most_stands_first_and_the_line_fits_80_columns() -> None:
+    now = datetime.fromisoformat("2026-02-08T22:21:07+00:00")
+    until = Forecast(earliest=now + timedelta(minutes=4), latest=now + timedelta(minutes=6, seconds=1))
+    seen = Glance(
+        at=now, batch="B", state=State.RUNNING, done=15, expected=181, stage="delivered", per_minute=12.4, done_by=until
+    )
+    assert counted(seen) == "15/181 done, most delivered"
+    assert told(seen) == "12.4/min, done 22:25–22:28Z"
+    assert len(f"{counted(seen)} {'━' * 12} {told(seen)} 0:00:40") <= 80
+
+
 def test_bad_usage_is_3(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["watch", "--for", "a while"]) == 3
     assert "a while" in capsys.readouterr().err
@@ -180,8 +204,9 @@ def test_a_terminal_gets_a_bar_and_the_diagnosis_as_text(at: Any, monkeypatch: p
         said = b"".join(_read(ours))
         assert run.wait(timeout=60) == 2
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.decode())
-    assert re.search(r"batch_\S+ ━+", shown)
-    assert "20/60" in shown and "done between" in shown
+    assert re.search(r"watching batch_\S+", shown)
+    assert re.search(r"20/60 done(?:, most \w+)? ━+", shown)
+    assert re.search(r"/min, done \d\d:\d\d–", shown)
     assert "FAULT" in shown and "gated-batch-never-closes" in shown
     assert said.rfind(b"\x1b[?25h") > said.rfind(b"\x1b[?25l")  # the cursor is back
 
@@ -207,7 +232,7 @@ def test_in_tmux_the_bar_moves_and_the_answer_stays_on_the_screen(at: Any, tmp_p
             screens = _screens(tmux)
         finally:
             subprocess.run([*tmux, "kill-server"], check=False)
-    assert any(re.search(r"batch_\S+ ━+.* \d+/60 ", screen) for screen in screens)
+    assert any(re.search(r"\d+/60 done.* ━+", screen) for screen in screens)
     last = screens[-1]
     assert "ended with 2" in last
     assert last.index("stalled") < last.index("FAULT") < last.index("1 BLOCKS  gated-batch-never-closes")

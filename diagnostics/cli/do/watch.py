@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
+from difflib import get_close_matches
 from time import monotonic, sleep
 
 import msgspec
 
-from diagnostics.cli.frame import keeping, opening, output, times
+from diagnostics.cli.frame import keeping, names, opening, output, times
 from diagnostics.cli.frame.bar import Bar
 from diagnostics.cli.frame.options import Access
 from diagnostics.cli.frame.trouble import Trouble
@@ -22,6 +23,8 @@ from diagnostics.report.escape import clean, clean_all
 from diagnostics.run.investigate import Case, investigate
 from diagnostics.run.look import see
 from diagnostics.run.watch import Glance, Sample, glance
+from diagnostics.shell.commands import command
+from diagnostics.steps.requested import UNKNOWN_BATCH
 from diagnostics.transport.rpcs import LOG_ENTRIES
 from diagnostics.transport.session import LabError, Session
 
@@ -55,6 +58,8 @@ class _Watch:
         self._bar = bar
         self._looks: list[Sample] = []
         self._told: Glance | None = None
+        self._unknown = False
+        """Neither the log nor the batch state knows the batch that was named."""
 
     def until_over(self, length: timedelta) -> tuple[Glance, Diagnosis | None]:
         """The last glance, and the diagnosis if there was a reason for one. Over is when either clock says so: in the lab, its own
@@ -65,6 +70,8 @@ class _Watch:
             now = self._glance(case)
             self._show(now)
             reads = _log_reads(case)
+            if self._unknown:
+                raise Trouble(f"{self._ask.batch}: {now.says}", _nearest_batch(self._ask.batch))
             if now.state is State.DONE:
                 return now, None
             if now.state in (State.STALLED, State.FAILED):
@@ -84,6 +91,7 @@ class _Watch:
 
     def _glance(self, case: Case) -> Glance:
         found = investigate(case, catalogue=())
+        self._unknown = any(f.code == UNKNOWN_BATCH.name for f in found.findings)
         now = glance(found, case.evidence, self._looks)
         if now.batch and not self._ask.batch:
             self._ask = msgspec.structs.replace(self._ask, batch=now.batch)  # this one, even if another is started
@@ -127,6 +135,12 @@ def _said(ended: Glance, whole: Diagnosis | None) -> int:
     if ended.state is State.FAILED:
         return int(whole.exit_code) if whole else int(Exit.FAULT)
     return int(ENDS[ended.state])
+
+
+def _nearest_batch(named: str) -> str:
+    """The batch that may have been meant, of those that earlier runs came across."""
+    near = get_close_matches(named, names.complete_batch(""), 1)
+    return command("pubsub-diag watch {batch}", batch=near[0]) if near else "pubsub-diag batches"
 
 
 def _line(said: object) -> str:

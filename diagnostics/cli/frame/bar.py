@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -17,15 +18,15 @@ class Bar:
     def __init__(self, stream: TextIO, quiet: bool = False) -> None:
         self._progress: Any = None
         self._task: Any = None
+        self._named = ""
         if quiet or not stream.isatty() or os.environ.get("TERM", "dumb") == "dumb":
             return
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            BarColumn(bar_width=12),
             TextColumn("{task.fields[told]}", markup=False),
             TimeElapsedColumn(),
             console=Console(file=stream),
@@ -45,13 +46,24 @@ class Bar:
         """The newest look."""
         if self._progress is None:
             return
+        if now.batch and now.batch != self._named:
+            self._named = now.batch
+            self._progress.console.print(f"watching {clean(now.batch)}", markup=False, highlight=False)
         self._progress.update(
             self._task,
-            description=clean(now.batch or "no batch yet"),
+            description=clean(counted(now)),
             completed=now.done or 0,
             total=now.expected,
             told=clean(told(now)),
         )
+
+
+def counted(now: Glance) -> str:
+    """How many are done, and how far most of the others are: what matters most stands first, where the line may be cut."""
+    if not now.batch:
+        return "no batch yet"
+    done, of = ("?" if n is None else str(n) for n in (now.done, now.expected))
+    return f"{done}/{of} done" + (f", most {now.stage}" if now.stage else "")
 
 
 def told(now: Glance) -> str:
@@ -64,5 +76,5 @@ def told(now: Glance) -> str:
     rate = f"{now.per_minute:.1f}/min" if now.per_minute else "no rate yet"
     if now.done_by is None:
         return rate
-    latest = f"{now.done_by.latest:%H:%M:%SZ}" if now.done_by.latest else "?"
-    return f"{rate}, done between {now.done_by.earliest:%H:%M:%SZ} and {latest}"
+    latest = f"{now.done_by.latest + timedelta(seconds=59):%H:%MZ}" if now.done_by.latest else "?"
+    return f"{rate}, done {now.done_by.earliest:%H:%M}–{latest}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import sys
@@ -35,10 +36,20 @@ def answer(text: str, out: Path | None = None) -> None:
             raise Trouble(f"cannot write {out}: {error.strerror}", "choose another file with --out") from error
         return
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(_fitting(text, sys.stdout.encoding or "utf-8"))
         sys.stdout.flush()
     except BrokenPipeError:
         reader_left()
+
+
+def _fitting(text: str, encoding: str) -> str:
+    """JSON that says every letter, whatever the terminal can show: outside ASCII as \\u…, which means the same. Other text as it is."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        if text.lstrip()[:1] in ("{", "["):
+            return "".join(letter if letter.isascii() else json.dumps(letter)[1:-1] for letter in text)
+    return text
 
 
 def _write(text: str, out: Path) -> None:
