@@ -62,6 +62,12 @@ def _junit_trouble(says: str, mend: str) -> str:
     return junit.render_trouble(says, mend)
 
 
+def _html(diagnoses: Sequence[Diagnosis], _page: Page) -> str:
+    from diagnostics.report import page
+
+    return page.render(diagnoses)
+
+
 def _prometheus(diagnoses: Sequence[Diagnosis], _page: Page) -> str:
     from diagnostics.report import prometheus
 
@@ -85,6 +91,7 @@ WRITERS: dict[str, Writer] = {
     "nagios": Writer(lambda diagnoses, _page: nagios.render(diagnoses), nagios.render_trouble),
     "prometheus": Writer(_prometheus, _prometheus_trouble, library="prometheus_client"),
     "markdown": Writer(lambda diagnoses, _page: markdown.render(diagnoses), markdown.render_trouble),
+    "html": Writer(_html),
 }
 """Name of a format to its writer. A new format is a module and a line here; `Format` of the command line must name it, too."""
 

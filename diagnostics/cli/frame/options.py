@@ -26,6 +26,7 @@ class Format(StrEnum):
     NAGIOS = "nagios"
     PROMETHEUS = "prometheus"
     MARKDOWN = "markdown"
+    HTML = "html"
 
 
 PLAIN = (Format.TEXT, Format.SHORT, Format.JSON)
