@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -79,16 +79,34 @@ class Work:
         return self.over * 2 > self.all
 
 
-def work(told: Answers, capacity: ReceiverCapacity | Unseen, deadline_s: float) -> Work:
+def work(told: Answers, capacity: ReceiverCapacity | Unseen, deadline_s: float, lines_s: Sequence[float] = ()) -> Work:
     """Work against the deadline. A request's latency in the log holds its wait for an instance: the longest wait and the longest start
-    that were measured are taken off, so that this errs on the short side. Nothing where neither was seen."""
-    if isinstance(capacity, Unseen):
-        return Work(0, 0, 0.0)
-    waited = max(peak(capacity.pending_p99, told.since) or 0.0, peak(capacity.startup_p99, told.since) or 0.0)
+    that were measured are taken off, so that this errs on the short side. Nothing where neither was seen. Of what the program's own
+    lines tell of it (`lines_s`) as many count as requests took longer than the deadline: a program may work on behind its answer."""
     rows = [r for r in (*told.rows, *told.fine) if r.by is By.APPLICATION or r.ended is Ended.TIMED_OUT]
-    took = sorted(r.latency_s - waited for r in rows)
-    over = [s for s in took if s > deadline_s]
-    return Work(len(over), len(took), over[len(over) // 2] if over else 0.0)
+    late = sum(1 for r in rows if r.latency_s > deadline_s)
+    by_lines = sorted(s for s in lines_s if s > deadline_s)
+    if not isinstance(capacity, Unseen):
+        waited = max(peak(capacity.pending_p99, told.since) or 0.0, peak(capacity.startup_p99, told.since) or 0.0)
+        over = sorted(s for r in rows if (s := r.latency_s - waited) > deadline_s)
+        if len(over) >= min(len(by_lines), late):
+            return Work(len(over), len(rows), over[len(over) // 2] if over else 0.0)
+    if not late or not by_lines:
+        return Work(0, len(rows), 0.0)
+    return Work(min(len(by_lines), late), len(rows), by_lines[len(by_lines) // 2])
+
+
+def by_lines(marks: Iterable[Mark]) -> list[float]:
+    """How long each try of an item took from the line of its begin to that of its end in one container, in seconds: without any wait."""
+    begun: dict[tuple[str, str], datetime] = {}
+    took = []
+    for mark in sorted(marks, key=lambda m: m.at):
+        key = (mark.item, mark.instance)
+        if mark.means in _STARTS:
+            begun[key] = mark.at
+        elif mark.means in _ENDS and (begin := begun.pop(key, None)) is not None:
+            took.append((mark.at - begin).total_seconds())
+    return took
 
 
 _STARTS = frozenset({Means.STARTED_ITEM})

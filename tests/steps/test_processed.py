@@ -586,6 +586,23 @@ def test_work_that_takes_longer_than_the_deadline_is_told_by_warm_containers() -
     assert of(duration.TOO_LONG, short) == []
 
 
+@pytest.mark.parametrize(("latency_s", "found"), [(90, 1), (0.1, 0)], ids=["answered late", "answered first"])
+def test_what_the_programs_own_lines_tell_of_its_work_is_no_wait_for_a_start(latency_s: float, found: int) -> None:
+    """A minute and a half at each of two items by their lines, where a start took as long: the log alone could not tell one from the other.
+    A program that answers first is late for nobody."""
+    works = [m for i in "ab" for m in (mark(Means.STARTED_ITEM, 10, i), mark(Means.DONE_ITEM, 8.5, i))]
+    rows = log(*(row(m, 200, latency_s=latency_s) for m in (8.5, 8.4)))
+    told = said(
+        rows,
+        pushes(deadline_exceeded={8: 2}, ack={1: 2}),
+        platform(),
+        capacity({38: 1}, took_s=80),
+        items=lines(*works),
+    )
+    long = of(duration.TOO_LONG, told)
+    assert [(f.status, f.numbers["over"], f.numbers["work_s"]) for f in long] == [(Status.WARNING, 2, 90)] * found
+
+
 STARTED = [mark(Means.STARTED_ITEM, 20, item) for item in ("a", "b")]
 """Two items that were taken up twenty minutes ago and have not come to an end."""
 LATE = pushes(deadline_exceeded={18: 2, 2: 2})

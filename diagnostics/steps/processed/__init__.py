@@ -28,7 +28,7 @@ from diagnostics.steps.places import may_wait, places
 from diagnostics.steps.processed.acked import fruitless, skipped_ones, unwritten
 from diagnostics.steps.processed.after_answer import answered_first
 from diagnostics.steps.processed.containers import crashes
-from diagnostics.steps.processed.duration import at_work_s, timed_out, too_long
+from diagnostics.steps.processed.duration import at_work_s, timed_out, too_long, took_s
 from diagnostics.steps.processed.error_answers import own_answers
 from diagnostics.steps.processed.failing_items import of_items
 from diagnostics.steps.processed.seen import Seen, within
@@ -77,7 +77,7 @@ def processed(
     if not isinstance(log, Unseen):
         yield from own_answers(seen, marks)
         yield from timed_out(seen, service)
-        yield from too_long(seen, capacity, subscription, at_work_s(seen, marks, lines))
+        yield from too_long(seen, capacity, subscription, at_work_s(seen, marks, lines), took_s(seen, marks))
 
 
 def _row(ledger: Ledger, now: datetime) -> Row:

@@ -18,7 +18,7 @@ from diagnostics.evidence.model import (
     Unseen,
 )
 from diagnostics.readings.answers import lately, tally
-from diagnostics.readings.expired import EXPIRED, at_work, work
+from diagnostics.readings.expired import EXPIRED, at_work, by_lines, work
 from diagnostics.readings.ledger.lives import attribute
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Finding, Kind, Status, Telling
@@ -106,8 +106,24 @@ def at_work_s(seen: Seen, marks: ItemMarks | Unseen, lines: PlatformLines | Unse
     return at_work(mine, min(seen.now, marks.source.as_of), gone)
 
 
+def took_s(seen: Seen, marks: ItemMarks | Unseen) -> list[float]:
+    """How long containers took over items of the batch that they brought to an end, in seconds."""
+    if seen.leg is not Leg.REQUEST or isinstance(marks, Unseen):
+        return []
+    mine, _ = attribute(marks.marks, seen.ledger.attempt)
+    return by_lines(mine)
+
+
+_MANY = 0.1
+"""So large a share of pushes over which the work outlasts the deadline is no exception: the next batch meets it, too."""
+
+
 def too_long(
-    seen: Seen, capacity: ReceiverCapacity | Unseen, subscription: SubscriptionConfig | Unseen, running: list[float]
+    seen: Seen,
+    capacity: ReceiverCapacity | Unseen,
+    subscription: SubscriptionConfig | Unseen,
+    running: list[float],
+    ended: list[float],
 ) -> Iterator[Finding]:
     """Pushes expire while a program is at work on them, the wait for an instance left out. Where none of that work has ended, it may as
     well hang."""
@@ -115,18 +131,19 @@ def too_long(
     if not late or isinstance(subscription, Unseen) or subscription.settings is None:
         return
     deadline_s = subscription.settings.ack_deadline_s
-    took = work(seen.told, capacity, deadline_s)
+    took = work(seen.told, capacity, deadline_s, ended)
     still = [s for s in running if s > deadline_s]
     if not took.over and not still:
         return
     expires = bool(seen.recent.classes.get(EXPIRED)) or not seen.recent.all
     holds = expires and seen.least > 0 and not seen.recent.acks
+    often = took.over > _MANY * took.all
     work_s = took.typical_s if took.over else still[0]
     whom = f"worked {span(work_s)} and longer on {at_least(seen.told.whole, count(took.over, 'push'))}"
     if not took.over:
         whom = f"has been at {count(len(still), seen.profile.item)} for up to {span(work_s)} and has ended none"
     yield TOO_LONG.says(
-        Status.FAULT if holds else Status.WARNING if expires and seen.least else Status.OK,
+        Status.FAULT if holds else Status.WARNING if often or (expires and seen.least) else Status.OK,
         f"the receiver {whom}, against an ack deadline of {span(deadline_s)}: Pub/Sub hangs up and pushes them again",
         leg=seen.leg,
         bears=Bears.HOLDS if holds else Bears.SLOWS if seen.least else Bears.APART,
