@@ -10,6 +10,8 @@ from diagnostics.steps.returned import right
 
 _LOST = (returned.ERRORS, returned.NONE_PUBLISHED, returned.MISSING)
 """What becomes of completions that Pub/Sub does not take, or that go to where nobody looks for them."""
+_NAME_LOST = all_of(Has(addressing.TOPIC_IN_FORCE), Over(returned.TOPIC_MISSING, returned.unnamed, 0))
+"""The revision that serves has another topic set, or none, and Pub/Sub knows no topic of the name that it gets."""
 
 _UNRECORDED = Has(recorded.RECORD_ERRORS, (Status.FAULT,))
 _CONTENDED = Over(recorded.RECORD_ERRORS, recorded.mostly_contended, 0)
@@ -59,8 +61,10 @@ CAUSES = (
         says="the worker publishes completions to a topic that is not the pipeline's, so none comes back",
         stage=Stage.RETURNED,
         legs=(Leg.COMPLETION,),
-        requires=any_of(Over(returned.TOPIC_MISSING, lambda told: told.other, 0), Has(addressing.TOPIC_IN_FORCE)),
-        decisive=Over(returned.TOPIC_MISSING, lambda told: told.other, 0),
+        requires=any_of(
+            Over(returned.TOPIC_MISSING, lambda told: told.other, 0), Has(addressing.TOPIC_IN_FORCE), _NAME_LOST
+        ),
+        decisive=any_of(Over(returned.TOPIC_MISSING, lambda told: told.other, 0), _NAME_LOST),
         effects=(*_LOST, addressing.TOPIC_IN_FORCE),
         elsewhere=(error_answers.UNREPORTED,),
         settled_by=("pubsub-diag changes --leg request",),

@@ -280,8 +280,9 @@ def _no_topic(
             continue
         yield TOPIC_MISSING.says(
             Status.FAULT,
-            f"the worker publishes completions to topic {short(named) or '?'}, which "
+            f"the worker publishes completions to {f'topic {short(named)}, which' if named else 'a topic that'} "
             + ("did not exist" if own and exists else "does not exist")
+            + ("" if named else ", and its lines do not say which")
             + (f"; the pipeline's is {short(topic.name)}" if not own and not isinstance(topic, Unseen) else ""),
             leg=Leg.COMPLETION,
             bears=Bears.HOLDS if held else Bears.APART,
