@@ -63,6 +63,10 @@ def _meets(late: Point, start: Point, took_s: float, deadline_s: float) -> bool:
     return late.end >= begin and late.start <= end
 
 
+_MANY = 0.1
+"""The share of tries that must outlast the deadline by their lines for their work to be what made pushes late."""
+
+
 @dataclass(frozen=True)
 class Work:
     """How long programs took over pushes, the wait for an instance left out."""
@@ -91,7 +95,7 @@ def work(told: Answers, capacity: ReceiverCapacity | Unseen, deadline_s: float, 
         over = sorted(s for r in rows if (s := r.latency_s - waited) > deadline_s)
         if len(over) >= min(len(by_lines), late):
             return Work(len(over), len(rows), over[len(over) // 2] if over else 0.0)
-    if not late or not by_lines:
+    if not late or len(by_lines) <= _MANY * len(lines_s):  # a few long ones among many are not what made pushes late
         return Work(0, len(rows), 0.0)
     return Work(min(len(by_lines), late), len(rows), by_lines[len(by_lines) // 2])
 
