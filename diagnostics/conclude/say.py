@@ -399,14 +399,15 @@ class Teller:
     def _lost(self, rows: Sequence[Row]) -> frozenset[Stage]:
         """Stages whose items have no message any more: the ladder counts as many lost behind them, and none on its way."""
         ways = {Stage.PUBLISHED: Leg.REQUEST, Stage.PROCESSED: Leg.COMPLETION}
-        return frozenset(
-            stage for stage, leg in ways.items() if self._is_lost(stage, [r for r in rows if r.leg is leg])
-        )
+        on_the_way = (Stage.ROUTED, Stage.DELIVERED, Stage.RETURNED)
+        behind = {stage: [r for r in rows if r.leg is leg and r.stage in on_the_way] for stage, leg in ways.items()}
+        behind[Stage.RETURNED] = [r for r in rows if r.stage is Stage.RECORDED]
+        return frozenset(stage for stage, those in behind.items() if self._is_lost(stage, those))
 
     def _is_lost(self, stage: Stage, rows: Sequence[Row]) -> bool:
         places: Counter[str] = Counter()
         for row in rows:
-            if row.stage in (Stage.ROUTED, Stage.DELIVERED, Stage.RETURNED) and not row.not_reached:
+            if not row.not_reached:
                 places.update(row.where)
         at = Counter(self._where(life) for life in self._ledger.lives if life.stage is stage)
         there = sum(at[where] for where in _MAY_COME)

@@ -65,15 +65,16 @@ def recorded(
     errors = [] if isinstance(marks, Unseen) else list(_errors(ledger, marks, now, least))
     yield from errors
     silent = least - max(sum(f.held for f in errors), ledger.dead_at(Stage.RECORDED))
-    if silent > 0 and not isinstance(status, Unseen) and settled(ledger, now):
+    lost = max(silent, 0) if not isinstance(status, Unseen) and settled(ledger, now) else 0
+    if lost:
         yield BEHIND.says(
             Status.FAULT,
-            f"{count(silent, 'completion')} reached the coordinator and the batch state does not count them",
+            f"{count(lost, 'completion')} reached the coordinator and the batch state does not count them",
             bears=Bears.HOLDS,
-            held=silent,
+            held=lost,
             subject=subjects.batch(ledger.batch),
             rests_on=("ItemMarks", "BatchStatus"),
-            tells=Uncounted(uncounted=silent, elsewhere=_elsewhere(ledger, marks)),
+            tells=Uncounted(uncounted=lost, elsewhere=_elsewhere(ledger, marks)),
         )
     elif here.known:
         yield RECORDED.says(
@@ -84,7 +85,7 @@ def recorded(
         expected=before.most,
         seen_min=here.least,
         seen_max=here.most,
-        where=_where(ledger, least, now),
+        where=_where(ledger, least, lost, now),
         basis=here.basis,
         status=Status.WARNING if least else Status.OK if here.known else Status.UNKNOWN,
         source=here.source,
@@ -165,14 +166,15 @@ def _of_this(mark: Mark, ledger: Ledger, ours: set[str]) -> bool:
     return begun and (not mark.item or mark.item in ours)
 
 
-def _where(ledger: Ledger, lacks: int, now: datetime) -> dict[str, int]:
-    """Where completions are that came back and are not counted: refused again and again, or dead-lettered; else nobody can say."""
+def _where(ledger: Ledger, lacks: int, lost: int, now: datetime) -> dict[str, int]:
+    """Where completions are that came back and are not counted: refused again and again, dead-lettered, or acked and `lost`; else nobody
+    can say."""
     dead = ledger.dead_at(Stage.RECORDED)
     pause = ledger.dead(Leg.COMPLETION).pause
     refused = [x for x in ledger.lives if x.stage is Stage.RETURNED and x.unrecorded and not x.dead_lettered]
     retrying = sum(1 for x in refused if x.last is not None and now - x.last <= pause)
     waits = may_wait(ledger, Leg.COMPLETION, now, lacks)
-    return places(lacks, {Where.DEAD_LETTERED: dead, Where.RETRYING: min(retrying, waits)}, {})
+    return places(lacks, {Where.DEAD_LETTERED: dead, Where.RETRYING: min(retrying, waits), Where.DROPPED: lost}, {})
 
 
 def is_one(ledger: Ledger) -> bool:
