@@ -45,8 +45,8 @@ class Live:
 
     @property
     def until(self) -> datetime | None:
-        """When it was last seen, if all that it rests on and all that it did is over."""
-        own = [f for f in self.share.own if f.abnormal] or list(self.share.own)
+        """When it was last seen, if all that it rests on and all that it did is over. What shows its end has none itself."""
+        own = [f for f in self.share.own if f.abnormal] or [f for f in self.share.own if f.kind is not Kind.NOTE]
         ended = [f.until for f in own if f.until]
         return max(ended) if ended and len(ended) == len(own) else None
 

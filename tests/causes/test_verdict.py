@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from diagnostics.causes.model import BOTH, Cause, Confidence, Has, Role, ok
 from diagnostics.causes.verdict import Verdict, decide
@@ -383,3 +384,12 @@ def test_of_one_role_what_messages_meet_now_comes_before_what_is_only_set_up_wro
     )
     assert [(n, role) for n, role, _ in named(v)] == [("b-met", Role.LATENT), ("a-dormant", Role.LATENT)]
     assert [x.met for x in v.live] == [True, False]
+
+
+def test_what_shows_that_a_cause_is_over_has_no_end_itself() -> None:
+    """All that it did has ended: then it is past, though the note that says so goes on to hold."""
+    past = structs.replace(found(REFUSED, Status.OK, minute=0), until=T + timedelta(minutes=5))
+    gone = replace(cause("gone", REFUSED), requires=ok(REFUSED), decisive=ok(REFUSED), over=ok(PROVEN))
+    (live,) = verdict([gone], past, found(PROVEN, Status.OK)).live
+    assert live.match.over
+    assert live.until == T + timedelta(minutes=5)
