@@ -304,14 +304,14 @@ def _versions(results: ResultRows, named: ResultsProfile, own: date | None) -> I
 
 
 def _trained_on(results: ResultRows, own: date | None) -> Iterator[Finding]:
-    """Results for dates that lie in the training range of the model that made them, as far as the name of its file tells that."""
+    """Results in force for dates that lie in the training range of the model that made them, as far as the name of its file tells that."""
     by: dict[str, tuple[Days, dict[date, int]]] = {}
     for day in results.days:
         for made in day.made:
             model = parse(made.file) if made.file else None
-            if model and model.trained and not model.amiss and day.day in model.trained:
+            if made.active and model and model.trained and not model.amiss and day.day in model.trained:
                 _, days = by.setdefault(base(made.file), (model.trained, {}))
-                days[day.day] = days.get(day.day, 0) + made.rows
+                days[day.day] = days.get(day.day, 0) + made.active
     for file, (trained, days) in by.items():
         rows = sum(days.values())
         yield TRAINED_ON.says(

@@ -224,6 +224,8 @@ def test_results_for_dates_that_the_model_was_trained_on(file: str, warns: bool)
     made_by = (Made(version="v9_20260201_011018", file=file, rows=4, active=4),)
     said = findings(*told(*done(4)), rows(day(made=made_by)), made(DAY))
     assert stands(said, outcome.TRAINED_ON) is (Status.WARNING if warns else None)
+    replaced = (Made(version="v9_20260201_011018", file=file, rows=4, active=0),)
+    assert stands(findings(*told(*done(4)), rows(day(made=replaced)), made(DAY)), outcome.TRAINED_ON) is None
 
 
 @pytest.mark.parametrize(
