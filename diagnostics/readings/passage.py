@@ -84,6 +84,14 @@ class Passage:
         """Whether no push was sent since the batch began, though it has been owed for a while."""
         return bool(self.least) and self.door.quiet_since(self.started)
 
+    def ceased(self, since: datetime) -> bool:
+        """Whether pushes went on, and none was sent after that moment for longer than a message waits for its next try, though they are
+        owed."""
+        door = self.door
+        moments = (since, self.started, door.newest_in, door.newest_out, door.newest_other)
+        newest = max(at for at in moments if at)
+        return bool(self.least and door.counted_to and door.counted_to - newest > self.pause)
+
     def made(self, about: About) -> list[Change]:
         """Changes that were made to what it is about, oldest first."""
         return [] if isinstance(self.changes, Unseen) else [c for c in self.changes.changes if c.ok and about.fits(c)]

@@ -789,3 +789,21 @@ def test_a_deny_policy_on_minting_is_not_mended_by_a_grant() -> None:
     assert found.status is Status.FAULT
     assert "the deny policy edge" in found.says
     assert "mend" not in found.words
+
+
+@pytest.mark.parametrize(("disabled", "last_in", "bears"), [(55, 50, Bears.HOLDS), (55, 6, Bears.APART)])
+def test_an_account_disabled_in_mid_batch_holds_what_is_not_sent_since(
+    disabled: int, last_in: int, bears: Bears
+) -> None:
+    """Tokens that were minted before are used up first; then nothing is sent, however much was before."""
+    got_in = pushes(range(last_in, 60), ack=2)
+    internal = pushes(range(3, last_in), internal=1)
+    both = PushCounts(source=got_in.source, series=(*got_in.series, *internal.series))
+    found = findings(
+        ledger=batch(58, acked=10),
+        account=PushAccount(source=SOURCE, email=EMAIL, exists=True, disabled=True),
+        pushes=both,
+        log=log(answered(60, last_in)),
+        changes=changes((disabled, f"serviceAccounts/{EMAIL}", "DisableServiceAccount", "")),
+    )
+    assert one(found, "account").bears is bears

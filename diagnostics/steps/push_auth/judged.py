@@ -58,7 +58,8 @@ def judged(case: Passage, wrong: Wrong) -> Iterator[Finding]:
             unsettled = Grant(Held.UNKNOWN, settled_by=wrong.tells, what=wrong.rests_on[0])
             yield cannot_tell(case, wrong.subject, says, unsettled)
         return
-    stops = case.stops(*wrong.seen_as) or (wrong.unsent and case.nothing_sent)
+    never = wrong.unsent and (case.nothing_sent or (wrong.since is not None and case.ceased(wrong.since)))
+    stops = case.stops(*wrong.seen_as) or never
     bears = Bears.HOLDS if stops and case.least else Bears.APART
     yield wrong.code.says(
         Status.FAULT,
