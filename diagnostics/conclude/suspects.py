@@ -34,6 +34,8 @@ from diagnostics.steps.finding import Finding, Kind
 from diagnostics.steps.words import short
 
 MOST = 5
+LONG_AGO = timedelta(days=7)
+"""A deploy that was made so long before the first failure fits it no better than any other: what came since is not known."""
 _SLACK = timedelta(minutes=2)
 """Onsets come from samples a minute apart, and audit entries are written when a call ends."""
 
@@ -145,12 +147,18 @@ def _of(
     of |= _roles(evidence) if PROJECT in kinds else frozenset()
     latest = onset or (progress if live.role is Role.BLOCKS else None)
     fitting = [c for c in made if c.resource in of and (latest is None or c.at <= latest + _SLACK)]
+    if onset:
+        fitting = [c for c in fitting if not _long_before(c, onset)]
     if match.cause.family != "drift":
         idle = _idle(match.leg, evidence)
         fitting = [c for c in fitting if not (c.resource == resources.get(SERVICE) and _of_revision(c, idle))]
     for change in sorted(fitting, key=lambda c: c.at, reverse=True):
         before = max((onset - change.at).total_seconds(), 0.0) if onset else None
         yield _suspect(change, match.cause.code, match.leg if match.names_leg else None, before)
+
+
+def _long_before(change: Change, onset: datetime) -> bool:
+    return change.resource.startswith("services/") and change.method not in _OF_RIGHTS and change.at < onset - LONG_AGO
 
 
 def _of_nobody(
@@ -164,7 +172,7 @@ def _of_nobody(
     setting = finding.kind is Kind.MECHANISM and finding.subject is not None
     fits = _of_subject(finding) if setting else _of_effect(finding, evidence, profile)
     for change in sorted(made, key=lambda c: c.at, reverse=True):
-        if change.at <= since + _SLACK and fits(change):
+        if change.at <= since + _SLACK and fits(change) and not _long_before(change, since):
             before = max((since - change.at).total_seconds(), 0.0)
             yield _suspect(change, finding.code, finding.leg, before)
 

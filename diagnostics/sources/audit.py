@@ -6,21 +6,37 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from diagnostics.evidence.model import Change, ChangeLog, Leg, ServiceConfig, SubscriptionConfig, Unseen
+from diagnostics.evidence.model import (
+    BatchMarks,
+    Change,
+    ChangeLog,
+    Leg,
+    Means,
+    ServiceConfig,
+    SubscriptionConfig,
+    Unseen,
+    Why,
+)
 from diagnostics.evidence.redact import principal, redact
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.sources.audit_entries import ACTIVITY, POLICY, SYSTEM_EVENT, Audited, Named, audited, first_policies
 from diagnostics.sources.audit_payload import says_of
+from diagnostics.sources.collect import BY_THE_WAY
 from diagnostics.sources.entries import both, either, logs, one_of
 from diagnostics.sources.route import Services, audit_places, full_subscription, full_topic
-from diagnostics.sources.search import log_provenance, search, still_kept
+from diagnostics.sources.search import Found, Search, log_provenance, search, still_kept
 from diagnostics.transport.log_reads import Leaves
 from diagnostics.transport.session import Session
 
 KEPT = timedelta(days=400)
 """How long the _Required bucket keeps Admin Activity and System Event entries; nobody can change it."""
+
+EARLIER = timedelta(days=100)
+"""How far before the look-back changes are read where no batch in it was good: a pipeline that runs once a quarter has its last good one
+there."""
+FEW_READS = 3
 
 Config = SubscriptionConfig | Unseen
 Service = ServiceConfig | Unseen
@@ -35,7 +51,9 @@ def change_log(
     completion: Annotated[SubscriptionConfig | Unseen, Leg.COMPLETION],
     worker: Annotated[ServiceConfig | Unseen, Leg.REQUEST],
     coordinator: Annotated[ServiceConfig | Unseen, Leg.COMPLETION],
+    marks: Annotated[BatchMarks | Unseen, None, BY_THE_WAY],
 ) -> ChangeLog:
+    """Over the look-back; and before it, where what went wrong may have begun there."""
     since, until = ask.begin(session.now), ask.end(session.now)
     named = _pubsub_names(pipeline, (request, completion))
     about = [
@@ -58,9 +76,29 @@ def change_log(
     asked = both(logs(ACTIVITY, SYSTEM_EVENT, POLICY), either(f"({clause})" for clause in about))
     places = audit_places(pipeline, services, named)
     found = still_kept(session, since, until, search(session, places, asked, since, until, leaves=Leaves.CHANGED), KEPT)
+    if found.complete and _may_have_begun_before(marks):
+        earlier = _earlier(session, places, asked, since)
+        found, since = found._replace(items=[*found.items, *earlier.items]), earlier.reached
     changes = tuple(_change(one) for one in audited(found.items, policies_before(session, places, since, found.items)))
     source = log_provenance(session, "audit logs", places, asked, (since, until), found)
     return ChangeLog(source=source, since=since, changes=changes)
+
+
+def _may_have_begun_before(marks: BatchMarks | Unseen) -> bool:
+    """Whether no batch of the look-back is known to have been good, the one that is asked about among them."""
+    if isinstance(marks, Unseen):
+        return marks.why is Why.NOT_CONFIGURED
+    good = any(m.means is Means.CLOSED for m in marks.marks)
+    return marks.source.complete and not good
+
+
+def _earlier(session: Session, places: Sequence[str], asked: str, until: datetime) -> Found:
+    """What was logged before the look-back, as far back as could be searched."""
+    since = max(until - EARLIER, session.now - KEPT)
+    try:
+        return Search(session, places, asked, since, until, below=True, leaves=Leaves.CHANGED).read(FEW_READS).found
+    except NotSeen:
+        return Found([], False, "", until)
 
 
 def _pubsub_names(pipeline: PipelineProfile, configs: Iterable[Config]) -> list[str]:

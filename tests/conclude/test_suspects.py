@@ -45,7 +45,7 @@ def change(
     return Change(at=at, api="run.googleapis.com", method=method, resource=resource, by="ci", ok=ok, says=says)
 
 
-def ranked(*changes: Change, log: Unseen | None = None, role: Role = Role.BLOCKS) -> tuple[Suspect, ...]:
+def ranked(*changes: Change, log: ChangeLog | Unseen | None = None, role: Role = Role.BLOCKS) -> tuple[Suspect, ...]:
     cause = find("push-invoker-missing")
     assert cause is not None
     finding: Finding = invoker.INVOKER.says(Status.FAULT, "no invoker", leg=Leg.REQUEST, since=ONSET, tells=Mended())
@@ -165,3 +165,18 @@ def test_a_stall_that_nothing_explains_is_for_what_was_changed_while_the_batch_w
 
 def test_every_family_of_causes_is_considered() -> None:
     assert {c.family for c in CATALOGUE} - set(ABOUT) <= {"quota", "artefact"}
+
+
+def test_a_deploy_of_long_ago_fits_no_better_than_any_other() -> None:
+    """What was read of the time before the look-back tells of grants; deploys since then may have been many."""
+    days = 24 * 60
+
+    def of(*made: Change) -> list[str]:
+        read = ChangeLog(
+            source=SOURCE, since=NOW - timedelta(days=100), changes=tuple(sorted(made, key=lambda c: c.at))
+        )
+        return [s.method for s in ranked(log=read)]
+
+    assert of(change(9 * days, method="ReplaceService")) == []
+    assert of(change(6 * days, method="ReplaceService")) == ["ReplaceService"]
+    assert of(change(9 * days), change(8 * days, method="ReplaceService")) == ["SetIamPolicy"]

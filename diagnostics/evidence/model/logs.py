@@ -290,7 +290,8 @@ class Change(Struct, frozen=True, kw_only=True):
 
 
 class ChangeLog(Evidence, frozen=True, kw_only=True):
-    """Activity, system-event and policy log entries about the pipeline's resources over the look-back, oldest first."""
+    """Activity, system-event and policy log entries about the pipeline's resources over the look-back, oldest first; where no batch of
+    it was good, of the time before it, too."""
 
     by_line: ClassVar[bool] = True
     since: datetime
