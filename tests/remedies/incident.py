@@ -28,6 +28,7 @@ from diagnostics.lab.lab import Lab
 from diagnostics.lab.model import Service
 from diagnostics.lab.scenario import Scenario, load
 from diagnostics.question.ask import Ask
+from diagnostics.readings.reasons import denied
 from diagnostics.run.investigate import investigate
 from diagnostics.run.look import lab_profile, see
 from diagnostics.scoring.expect import LATEST, Asked, wanted
@@ -84,7 +85,7 @@ class Incident:
 
     def run(self, arguments: list[str]) -> Answered:
         """Our own command line, asked of this lab."""
-        return CommandLine().run(arguments, {LAB: self.world.running.endpoint})
+        return CommandLine().run(arguments, {LAB: self.world.running.endpoint, "PUBSUB_DIAG_TIMEOUT": "60"})
 
     def call(self, host: str, method: str, path: str, body: bytes, plan: BatchPlan | None = None) -> tuple[int, str]:
         """What curl does, with a token of the caller's own."""
@@ -151,7 +152,7 @@ class Incident:
         troubles = self.lab._timeline._stage.downstream.troubles
         for service, found in list(troubles.items()):
             account = self.lab.world.services[service].revisions[-1].account
-            if member == f"serviceAccount:{account}" and any("PERMISSION_DENIED" in t.error for t in found):
+            if member == f"serviceAccount:{account}" and any(denied(t.error) for t in found):
                 self.heal(service)
 
     def heal(self, service: str = "worker") -> None:

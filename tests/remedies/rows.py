@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from diagnostics.evidence.model import Leg
+from diagnostics.lab.applications.predictions import results
 from tests.remedies.incident import Incident, Value
 
 
@@ -67,6 +68,12 @@ OWN = (Hand(Incident.close), START)
 FIXED = hand("deploy what answers 204 to what can never succeed", deploy={"service": "worker", "code": "head"})
 
 
+RELAXED = hand(
+    "a revision of the schema in which what is new is optional",
+    set_topic={"topic": "request", "schema": "invoice-order-v2", "schema_fields": ["order", "batch"], "by": "person"},
+)
+
+
 def wait(minutes: int) -> Hand:
     return Hand(lambda incident: incident.wait(minutes))
 
@@ -83,6 +90,64 @@ def _healed(incident: Incident) -> None:
 def _settled(incident: Incident) -> None:
     incident.heal("coordinator")
     incident.done.append("by hand: fewer completions at once, and the store takes them")
+
+
+def _told(says: str) -> Callable[[Callable[[Incident], None]], Hand]:
+    """A function as a hand's work, with what it says of it."""
+
+    def hand_of(does: Callable[[Incident], None]) -> Hand:
+        def told(incident: Incident) -> None:
+            does(incident)
+            incident.done.append(f"by hand: {says}")
+
+        return Hand(told)
+
+    return hand_of
+
+
+@_told("what answers otherwise than the worker used to is no more")
+def ANSWERS_AS_USUAL(incident: Incident) -> None:
+    incident.lab.coordinator.casebook.scripts.clear()
+
+
+def _latest(incident: Incident) -> str:
+    """Id of the batch that was started last."""
+    return list(incident.lab.batches.values())[-1].id
+
+
+OLDER_MODEL = hand(
+    "a model that was trained before those dates",
+    deploy={
+        "service": "worker",
+        "update_env": {
+            "CATBOOST_V9_MODEL_PATH": "gs://nba-props-platform-models/catboost/v9/catboost_v9_33f_train20251102-20260115_20260116_090000.cbm"
+        },
+    },
+)
+
+
+@_told("what lies in staging merged")
+def MERGED(incident: Incident) -> None:
+    results.merge(incident.lab.world, _latest(incident))
+
+
+@_told("the next phase run for each date")
+def MADE(incident: Incident) -> None:
+    for date in sorted({batch.date for batch in incident.lab.coordinator.batches.values()}):
+        results.pick(incident.lab.world, date, incident.lab.now())
+
+
+def redone(items: int, *dates: str) -> Hand:
+    """The batches of these dates started again; of all dates that there were, where none is named."""
+
+    def does(incident: Incident) -> None:
+        asked = incident.asked
+        for date in dates or sorted({batch.date for batch in incident.lab.coordinator.batches.values()}):
+            incident.start_again(items, date=date, same_items=True, mode="BACKFILL", body={"force": True})
+            incident.lab.advance(900.0)
+        incident.asked = asked
+
+    return Hand(does)
 
 
 def _renamed(incident: Incident) -> None:
@@ -239,6 +304,114 @@ ROWS = (
         goes_on=True,
         leg=Leg.COMPLETION,
         wait="60m",
+    ),
+    Row(
+        "application-refuses-pushes",
+        "application-refuses-completions",
+        (1, 2),
+        leg=Leg.COMPLETION,
+        residue=("attempts-used-up",),
+    ),
+    Row("attempts-used-up", "attempts-spent-by-chance", (1, 2, 3, 4, wait(20), 5)),
+    Row("batch-forgotten-at-restart", "restart-forgets-the-batch", (1, START, 2), leg=Leg.COMPLETION),
+    Row("batch-record-gone", "record-deleted-under-way", (1, 2, wait(120), START, 3), leg=Leg.COMPLETION),
+    Row(
+        "completion-publisher-role-missing",
+        "worker-may-not-publish-completions",
+        (1, 2, 3, RESEND),
+        leg=Leg.COMPLETION,
+        yours={"WORKER_ACCOUNT": _account("worker")},
+    ),
+    Row(
+        "completion-topic-deleted",
+        "completion-topic-deleted",
+        (1, 2, 3, *(Take(n, page="subscription-not-attached") for n in (3, 4, 5)), 4, RESEND),
+        leg=Leg.COMPLETION,
+        yours={"WORKER_ACCOUNT": _account("worker")},
+    ),
+    Row(
+        "completion-topic-missing",
+        "a-topic-that-no-line-names",
+        (1, 2, ANSWERS_AS_USUAL, Take(3, page="completion-topic-misnamed"), RESEND),
+        leg=Leg.COMPLETION,
+    ),
+    Row("completions-acked-uncounted", "acked-and-not-counted", (1, 2, RESEND), leg=Leg.COMPLETION),
+    Row("completions-not-awaited", "completions-not-waited-for", (1, 2, 3, RESEND), leg=Leg.COMPLETION),
+    Row(
+        "completions-not-recorded",
+        "store-denies-the-coordinator",
+        (1, 2, 3),
+        leg=Leg.COMPLETION,
+        yours={"COORDINATOR_ACCOUNT": _account("coordinator"), "ROLE": "roles/datastore.user"},
+        goes_on=True,
+    ),
+    Row(
+        "dead-letter-topic-missing",
+        "crashing-and-no-dead-letter-topic",
+        (1, Take(2, otherwise=True), 2, 3),
+        wait="3h",
+        residue=("attempts-used-up",),
+    ),
+    Row("dead-letters-unread", "dead-letters-are-lost", (1, 2), residue=("failed-items-awaited",)),
+    Row("failed-items-awaited", "failed-items-awaited", (1, 2, wait(15), 3, 4)),
+    Row("cannot-scale-fast-enough", "burst-below-the-maximum", (1, 2, 3), yours={"COUNT": "60"}, wait="40m"),
+    Row("endpoint-answers-no-ack", "answers-208-and-comes-again", (1, ANSWERS_AS_USUAL)),
+    Row("retries-meet-leftovers", "retries-meet-what-a-first-try-left", (1, ANSWERS_AS_USUAL, 3)),
+    Row("work-after-the-response", "answers-first-and-sleeps", (1, 2, *ANEW)),
+    Row("writes-fail-behind-acks", "results-lost-behind-acks", (1, FIXED, START, 2)),
+    Row(
+        "closed-short",
+        "closed-by-hand-with-little-done",
+        (1, 2, Hand(lambda incident: incident.start_again(60, body={"force": True})), 3),
+    ),
+    Row("gate-refuses-everything", "gate-keeps-all-back-for-low-quality", (1, 2)),
+    Row(
+        "publish-failing",
+        "topic-hidden-and-refused",
+        (
+            1,
+            *(Take(n, page="request-topic-missing") for n in (1, 2)),
+            *(Take(n, page="subscription-not-attached") for n in (3, 4, 5)),
+            3,
+            *OWN,
+        ),
+        yours={"ACCOUNT": _account("coordinator")},
+    ),
+    Row("schema-refuses-messages", "schema-refuses-messages", (RELAXED, 3, *OWN)),
+    Row(
+        "stuck-batch-blocks-start",
+        "refused-for-one-that-never-began",
+        (
+            1,
+            *(Take(n, page="subscription-not-attached") for n in (3, 4, 5)),
+            Take(2, page="stale-active-batch-blocks-start"),
+            3,
+        ),
+    ),
+    # --- outcome
+    Row("downstream-not-made", "february-by-date", (1, 2, MADE, 3), residue=("results-of-an-unnamed-model",)),
+    Row(
+        "results-of-an-unnamed-model",
+        "february-by-date",
+        (1, 2, 3, FIXED, redone(155)),
+        residue=("downstream-not-made",),
+    ),
+    Row("one-value-in-all-results", "all-of-one-confidence", (1, 2, FIXED, redone(70), 4)),
+    Row("results-for-training-dates", "trained-on-what-it-predicts", (1, OLDER_MODEL, redone(60, "2026-01-30"), 2)),
+    Row("results-missing", "closed-by-hand-and-never-merged", (1, 2, MERGED, 3), yours={"BATCH": _latest}),
+    Row(
+        "superseded-results-in-force",
+        "both-left-in-force",
+        (
+            1,
+            2,
+            hand(
+                "deploy a coordinator that takes out of force what it replaces",
+                deploy={"service": "coordinator", "code": "head"},
+            ),
+            redone(60),
+            3,
+        ),
     ),
     # --- drift
     Row("min-instances-lost-in-deploy", "min-instances-lost-and-cold", (1, 2), yours={"COUNT": "1"}),

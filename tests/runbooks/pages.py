@@ -41,6 +41,8 @@ YOURS = {
     "SENDER": "work-coordinator",
     "TWIN": "work-push-copy",
     "UNIQUE_ID": "104815162342108471049",
+    "WORKER_ACCOUNT": "work-worker@my-project.iam.gserviceaccount.com",
+    "COORDINATOR_ACCOUNT": "work-coordinator@my-project.iam.gserviceaccount.com",
     "RUNTIME_ACCOUNT": "work-worker@my-project.iam.gserviceaccount.com",
     "ROLE": "roles/bigquery.dataEditor",
     "FILTER": 'attributes.kind = "work"',

@@ -12,7 +12,7 @@ from diagnostics.lab.applications.plan import Casebook, Scripted
 class Outcome(Enum):
     DONE = auto()
     SILENT = auto()
-    """Done and acknowledged, but no completion leaves."""
+    """Done and acknowledged; its completion is to leave after the answer, and never does where a container then has no CPU."""
     LOST_ID = auto()
     """Done, and the completion names no batch."""
     SKIPPED = auto()

@@ -154,7 +154,15 @@ class OrderWorker:
                 if outcome is not Outcome.NOT_WRITTEN:
                     instance.log("INFO", json=done)
                 named = "" if outcome is Outcome.LOST_ID else batch
-                self._report(order, named, "done", lines, instance, finish, silent=outcome is Outcome.SILENT)
+                self._report(
+                    order,
+                    named,
+                    "done",
+                    lines,
+                    instance,
+                    finish,
+                    silent=outcome is Outcome.SILENT and instance.revision.cpu_idle,
+                )
 
     def _scripted(
         self, batch: str, order: str, script: Scripted, work_s: float, instance: InstanceView, finish: Finish

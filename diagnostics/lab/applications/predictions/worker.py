@@ -185,7 +185,14 @@ class PredictionWorker:
         instance.log("INFO", f"Successfully generated {count} predictions for {item.player}")
         self._write(item, count, instance)
         lost = outcome is Outcome.LOST_ID
-        self._report(item, count, instance, finish, silent=outcome is Outcome.SILENT, without_batch=lost)
+        self._report(
+            item,
+            count,
+            instance,
+            finish,
+            silent=outcome is Outcome.SILENT and instance.revision.cpu_idle,
+            without_batch=lost,
+        )
 
     def _write(self, item: Item, count: int, instance: InstanceView) -> None:
         results.stage(self._setting.world, instance.revision, item.player, item.date, item.batch, count, instance.now)
