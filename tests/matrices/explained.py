@@ -17,6 +17,12 @@ class Known(NamedTuple):
     pair: str
     """Regular expression, found in the names of the two scenarios."""
     why: str
+    answer: str = ""
+    """Regular expression that the answer has to hold, too; empty: any answer."""
+
+    def fits(self, told: str, pair: str, answer: str) -> bool:
+        found = ((self.what, told), (self.pair, pair), (self.answer, answer))
+        return all(re.search(pattern, text) for pattern, text in found)
 
 
 UNDECIDED = "undecided"
@@ -136,6 +142,50 @@ KNOWN = (
         f"{COUNTED}: the items are held by both in turn; the tallies count the one that each met last",
     ),
     Known(
+        r"^role .*@request latent",
+        r"sought-forward-in-mid-batch|made-anew-in-mid-batch|purged-while",
+        f"{COUNTED}: items that a seek or a new subscription took away had met the other fault before; it would not hold them any more",
+        answer="(messages-purged|subscription-made-anew)@request blocks",
+    ),
+    Known(
+        r"^not named push-invoker-missing",
+        r"pushes-carry-no-token",
+        f"{UNDECIDED}: a push without a token has no account whose right could be looked for",
+        answer="push-token-missing",
+    ),
+    Known(
+        rf"^not named ({DIES}|request-timeout-cuts-work|work-longer-than-(ack|any)-deadline)",
+        r".",
+        f"{UNDECIDED}: a container that exits as it starts, or a program that fails at once, does not come to what would take too long "
+        "or kill it at work",
+        answer=rf"(environment-lost-in-deploy|worker-crashing|{FAILS})@request (blocks|worsens)",
+    ),
+    Known(
+        r"^not named downstream-fails",
+        r".",
+        f"{UNDECIDED}: no item of the batch had got through on that revision, so nothing tells what the program calls from the program; "
+        "or two things fail every item, and one reason is given",
+        answer=rf"({FAILS})@request",
+    ),
+    Known(
+        r"^latent not named push-denied-by-policy",
+        r".",
+        f"{WEAK}: deny policies are read where pushes are refused for want of a right, and here something turns them away before, or "
+        "none is pushed",
+    ),
+    Known(
+        r"^(not named|latent not named) work-longer-than-any-deadline",
+        r".",
+        f"{UNDECIDED}: no item of the batch has come to work, and how long that would take no line of it tells",
+        answer=r"HERE (requested|created|request\.(published|routed|delivered))",
+    ),
+    Known(
+        r"^not named messages-outlived-retention",
+        r".",
+        f"{COUNTED}: what still keeps pushes out is to blame, as it was before; that the messages are gone follows from it, and is printed",
+        answer=r"HERE request\.routed",
+    ),
+    Known(
         r"^role poison-retry-storm@request (worsens|blocks)|^role cold-start-exceeds-ack-deadline@request worsens",
         r"poison-of-other|half-done-record|start-exceeds",
         f"{WEAK}: failures of other batches' messages in the batch's own time are taken for some of its own",
@@ -143,9 +193,9 @@ KNOWN = (
 )
 
 
-def why(kind: str, what: str, pair: str) -> str:
+def why(kind: str, what: str, pair: str, answer: str) -> str:
     """The first entry that fits; empty: nobody has explained it."""
     if kind in ("wrong confirmed", "false ok", "no answer"):
         return ""
     told = f"{kind} {what}"
-    return next((known.why for known in KNOWN if re.search(known.what, told) and re.search(known.pair, pair)), "")
+    return next((known.why for known in KNOWN if known.fits(told, pair, answer)), "")

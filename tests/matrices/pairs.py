@@ -218,7 +218,7 @@ def judge(pair: Pair, file: Path) -> Judged:
     ]
     name, seed = pair.play.name, pair.play.seed
     misses = [
-        Miss(name, kind, what, expected, str(answer), truth.brief(), seed, explained.why(kind, what, name))
+        Miss(name, kind, what, expected, str(answer), truth.brief(), seed, explained.why(kind, what, name, str(answer)))
         for kind, what in wrong
     ]
     unknown = [told.code for told in answer.causes if not told.benign and told.code not in MECHANISMS]

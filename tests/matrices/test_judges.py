@@ -178,11 +178,14 @@ def test_what_was_never_pushed_waits_behind_work_that_cannot_be_reported() -> No
 @pytest.mark.parametrize("kind", ["wrong confirmed", "false ok", "no answer"])
 def test_what_is_plainly_wrong_is_never_explained(kind: str) -> None:
     for known in explained.KNOWN:
-        assert not explained.why(kind, known.what.lstrip("^"), known.pair)
+        assert not explained.why(kind, known.what.lstrip("^"), known.pair, known.answer)
 
 
 def test_a_kind_of_miss_is_explained_by_the_meeting_and_not_by_its_name_alone() -> None:
     pair = "completion/completion-topic-forgotten-at-set-up + incidents/2026-02-09-skip-acked-without-completion"
-    assert explained.why("not named", "skip-acked-without-completion", pair).startswith(explained.UNDECIDED)
-    assert not explained.why("not named", "skip-acked-without-completion", "state/gated + worker/out-of-memory")
-    assert not explained.why("role", "skip-acked-without-completion", pair)
+    assert explained.why("not named", "skip-acked-without-completion", pair, "").startswith(explained.UNDECIDED)
+    assert not explained.why("not named", "skip-acked-without-completion", "state/gated + worker/out-of-memory", "")
+    assert not explained.why("role", "skip-acked-without-completion", pair, "")
+    no_token = ("not named", "push-invoker-missing@request", "auth/grant-gone + auth/pushes-carry-no-token")
+    assert explained.why(*no_token, "fault: push-token-missing@request blocks confirmed")
+    assert not explained.why(*no_token, "fault: push-audience-mismatch@request blocks confirmed")

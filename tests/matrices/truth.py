@@ -392,7 +392,7 @@ def _of_subscription(lab: Lab, held: Subscription, receiver: Service | None, leg
     member = front_end._member(token.email)
     if not rights.granted(world, member, rights.INVOKE, receiver.policy, lab.now()):
         yield "push-invoker-missing"
-    elif rights.denied(world, member, rights.INVOKE):
+    if rights.denied(world, member, rights.INVOKE):
         yield "push-denied-by-policy"
 
 

@@ -14,6 +14,7 @@ from diagnostics.evidence.model import (
     LiveStart,
     LogRow,
     ReceiverCapacity,
+    ServiceConfig,
     SubscriptionConfig,
 )
 from diagnostics.steps import cold_start
@@ -21,6 +22,7 @@ from diagnostics.steps.cold_start import cold_start as step
 from diagnostics.steps.cold_start import instances, startup
 from diagnostics.steps.finding import Bears, Finding, Status
 from tests.steps.built import (
+    DENIED,
     SOURCE,
     UNAVAILABLE,
     Legged,
@@ -47,6 +49,29 @@ def said(*found: Legged) -> list[Finding]:
     return findings(
         step, batch(10), lines(*done("a", "b")), subscription(ack_deadline_s=20), service(), backlog(8, 40), *found
     )
+
+
+def test_dead_letters_that_another_hand_turned_away_are_not_on_the_account_of_a_service_that_is_switched_off() -> None:
+    (key, config), (subscribed, limited) = service(), subscription()
+    assert isinstance(config, ServiceConfig) and config.settings
+    assert isinstance(limited, SubscriptionConfig) and limited.settings
+    letters = replace(limited.settings, dead_letter=DeadLetterPolicy(topic="d", max_attempts=5))
+    held = {}
+    for answer in (row(35, 403, DENIED, ""), row(35, 429, UNAVAILABLE, "")):
+        found = findings(
+            step,
+            batch(10),
+            lines(),
+            (subscribed, replace(limited, settings=letters)),
+            (key, replace(config, settings=replace(config.settings, manual_instances=0))),
+            (("DeadLetterCounts", Leg.REQUEST), DeadLetterCounts(source=SOURCE, series=(series({30: 10}),))),
+            backlog(0, 40),
+            log(answer),
+            pushes(),
+        )
+        switched = one(cold_start.SWITCHED_OFF, found)
+        held[answer.status] = (switched.bears, switched.held)
+    assert held == {403: (Bears.APART, 0), 429: (Bears.HOLDS, 10)}
 
 
 def test_pushes_that_expired_at_a_start_of_earlier_are_past() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import (
+    By,
     Leg,
     LiveStart,
     PushCounts,
@@ -18,6 +19,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.readings.answers import answers
 from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.owed import alive
 from diagnostics.steps.cold_start.instances import for_want_of_instances, out_of_quota
 from diagnostics.steps.cold_start.seen import Seen
 from diagnostics.steps.cold_start.startup import in_time
@@ -48,7 +50,9 @@ def cold_start(
     told = answers(log, ledger.started or now - timedelta(hours=1))
     seen = Seen(leg, ledger, now, settings, pushes, capacity, told)
     if settings.manual_instances == 0:
-        yield _switched_off(seen)  # what is turned away then is not too much for the instances: there are to be none
+        yield _switched_off(
+            seen, log
+        )  # what is turned away then is not too much for the instances: there are to be none
     else:
         yield from for_want_of_instances(seen, subscription)
     yield from out_of_quota(seen, subscription)
@@ -66,13 +70,20 @@ def cold_start(
         yield _live(seen, live)
 
 
-def _switched_off(seen: Seen) -> Finding:
+def _switched_off(seen: Seen, log: RequestLog | Unseen) -> Finding:
+    """It holds what is to be pushed; dead letters only where it may have been Cloud Run that turned them away, for want of an instance."""
+    elsewhere = bool(seen.told.rows) and not any(r.by is By.CLOUD_RUN for r in seen.told.rows)
+    held = (
+        alive(seen.ledger, seen.leg)
+        if elsewhere and not isinstance(log, Unseen) and log.source.complete
+        else seen.least
+    )
     return SWITCHED_OFF.says(
         Status.FAULT,
         f"{seen.settings.name} is in manual scaling with 0 instances",
         leg=seen.leg,
-        bears=Bears.HOLDS if seen.least else Bears.APART,
-        held=seen.least,
+        bears=Bears.HOLDS if held else Bears.APART,
+        held=held,
         subject=seen.service,
         rests_on=("ServiceConfig",),
     )
