@@ -37,6 +37,11 @@ FAILS = "every-item-fails|worker-lacks-a-right|downstream-limits-worker|downstre
 DIES = "worker-crashing|environment-lost-in-deploy|out-of-memory|server-timeout-kills-work|liveness-probe-kills"
 """Causes by which containers go away."""
 
+KILLS = "server-timeout-kills-work|liveness-probe-kills|out-of-memory"
+"""Of these, the ones by which they go away at work."""
+BAD = "poison-retry-storm|reason-that-never-passes|retries-meet-leftovers"
+"""Causes by which some messages fail."""
+
 PUBLISHES = (
     "publish-failing|publish-quota-exceeded|publisher-role-missing|publish-denied-by-policy|request-topic-missing|request-topic-name-wrong|"
     "region-not-allowed|schema-refuses-messages|message-too-large"
@@ -159,6 +164,55 @@ KNOWN = (
         f"{UNDECIDED}: a container that exits as it starts, or a program that fails at once, does not come to what would take too long "
         "or kill it at work",
         answer=rf"(environment-lost-in-deploy|worker-crashing|{FAILS})@request (blocks|worsens)",
+    ),
+    Known(
+        rf"^(not named|latent not named) ({BAD}|{FAILS})",
+        r".",
+        f"{UNDECIDED}: where every push fails by one thing, what would fail some of them for a reason of their own, or all of them "
+        "later in the program, does not show",
+        answer=rf"({FAILS}|{DIES})@request",
+    ),
+    Known(
+        rf"^(not named|latent not named) ({BAD})",
+        r".",
+        f"{UNDECIDED}: no message comes as far as the program, or none comes back from it, so that nothing tells which would fail there",
+        answer=r"HERE (requested|created|request\.(published|routed|delivered)|completion)|completion-topic-(missing|deleted|misnamed)",
+    ),
+    Known(
+        rf"^not named ({FAILS})",
+        r"poison-of-other",
+        f"{WEAK}: bad messages of other batches and a program that fails all: probable is the first alone",
+        answer=r"poison-retry-storm@request \w+ probable",
+    ),
+    Known(
+        r"^not named push-audience-mismatch",
+        r"proxy-in-front",
+        f"{UNDECIDED}: the proxy wants an audience of its own, and what is behind it is asked for none",
+        answer="iap-in-front",
+    ),
+    Known(
+        r"^not named environment-lost-in-deploy",
+        r"worker-crashing",
+        f"{UNDECIDED}: a container exits once, for one reason",
+        answer="worker-crashing@request",
+    ),
+    Known(
+        r"^not named .*@request|^not named \w",
+        r"sought-forward-in-mid-batch|made-anew-in-mid-batch",
+        f"{UNDECIDED}: nothing of the batch is pushed any more, and what pushes met until then may have been over",
+        answer="(messages-purged|subscription-made-anew)@request",
+    ),
+    Known(
+        r"^(not named (cold-start|work-longer)|role scaled-to-zero-by-hand@request blocks probable)",
+        r"scaled-to-zero-by-hand",
+        f"{UNDECIDED}: nothing runs that could be slow, and the last pushes expired before Cloud Run had answered them",
+        answer="scaled-to-zero-by-hand@request blocks probable",
+    ),
+    Known(
+        r"^not named (cold-start|work-longer)",
+        rf"{KILLS}",
+        f"{UNDECIDED}: work that is killed before the deadline does not run into it",
+        answer=rf"({KILLS})@request blocks",
     ),
     Known(
         r"^not named downstream-fails",
