@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from diagnostics.causes.match import Match
-from diagnostics.evidence.model import EvidenceSet, Leg, ServiceConfig, SubscriptionConfig, seen
+from diagnostics.evidence.model import EvidenceSet, Leg, ServiceConfig, Stage, SubscriptionConfig, seen
 from diagnostics.evidence.model.pubsub import DELETED_TOPIC
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.steps.finding import Kind
@@ -28,6 +28,11 @@ class Names:
     coordinator: str = ""
     worker: str = ""
     completion_topic: str = ""
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        named = (self.receiver, self.subscription, self.topic, self.coordinator, self.worker, self.completion_topic)
+        return tuple(filter(None, named))
 
     def put_into(self, clause: str) -> str:
         """The clause with a name in the place of each part, the first time that it speaks of it. It is a template still: what evidence
@@ -53,6 +58,9 @@ class Names:
         yield "the worker", self.worker
 
 
+_OF_MESSAGES = (Stage.ROUTED, Stage.DELIVERED, Stage.PROCESSED, Stage.RETURNED)
+
+
 class Clauses:
     """The clauses of one run."""
 
@@ -67,9 +75,16 @@ class Clauses:
         says which account, which address, from what to what."""
         said = self.of(match)
         wrong = [f.says for f in match.because if f.kind is Kind.MECHANISM and f.abnormal and f.until is None]
-        if match.over or "{" in match.cause.says or len(wrong) != 1:
+        if not match.over and "{" not in match.cause.says and len(wrong) == 1 and len(said) < len(wrong[0]) <= LONGEST:
+            said = wrong[0].rstrip(".")
+        return self._placed(match, said)
+
+    def _placed(self, match: Match, said: str) -> str:
+        """With the subscription before what happens to its messages, where nothing of the pipeline is named."""
+        names = self._names[match.leg]
+        if match.cause.stage not in _OF_MESSAGES or not names.subscription or any(name in said for name in names.all):
             return said
-        return wrong[0].rstrip(".") if len(said) < len(wrong[0]) <= LONGEST else said
+        return f"subscription {names.subscription}: {said}"
 
 
 def clause(match: Match, names: Names | None = None) -> str:

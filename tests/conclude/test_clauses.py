@@ -71,6 +71,12 @@ def test_the_value_that_is_wrong_stands_alone_where_the_clause_has_none() -> Non
     )
 
 
+def test_what_happens_to_messages_says_of_which_subscription_where_nothing_is_named() -> None:
+    match = _match("poison-retry-storm", Leg.REQUEST)
+    assert CLAUSES.alone(match) == f"subscription work-sub: {CLAUSES.of(match)}"
+    assert CLAUSES.alone(_match("done", Leg.REQUEST)) == CLAUSES.of(_match("done", Leg.REQUEST))
+
+
 @pytest.mark.parametrize(
     "because",
     [
