@@ -5,6 +5,7 @@ The answer that the scenario must get (`ask`, `expect`) is carried along unread:
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from pathlib import Path
@@ -160,7 +161,8 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     caller: Caller = field(default_factory=Caller)
     faults: tuple[Fault, ...] = ()
     vary: dict[str, tuple[int, int]] = {}
-    """Numbers drawn from the seed; "$name" or "$name - 15" stands for them wherever a number is expected."""
+    """Numbers drawn from the seed; "$name" or "$name - 15" stands for them wherever a number is expected. A wide range, [7, 5000], says
+    that the scenario does not hang on the number: most seeds draw a small one, and a few a large one."""
     timeline: tuple[TimelineEntry, ...] = ()
     draw: dict[str, bool | int | float | str] = {}
     """Pins of unverified facts (fields of lab.unverified.Unverified), only where the story is about one."""
@@ -217,6 +219,10 @@ def allow_variables(schema: Any) -> Any:
     return {key: part if key == "vary" else allow_variables(part) for key, part in schema.items()}
 
 
+WIDE = 20
+"""A range whose end is more than so many times its begin is of a number on which the scenario does not hang."""
+MANY, SMALL = 0.1, 150
+"""In so many of the draws of such a range any number comes, in the others one up to this."""
 _VARIABLE = re.compile(r"\$[a-z_]+(?:\s*[-+]\s*(?:\d+|\$[a-z_]+))*")
 
 
@@ -230,7 +236,15 @@ def _draw(document: Document, seed: int) -> dict[str, int]:
     for name, (low, high) in checked.items():
         if low > high:
             raise document.at(("vary", name), f"expected [lowest, highest], got [{low}, {high}]")
-    return {name: rng.randint(low, high) for name, (low, high) in sorted(checked.items())}
+    drawn = {name: rng.randint(low, high) for name, (low, high) in sorted(checked.items())}
+    own = random.Random(f"size/{document.value.get('name', '')}/{seed}")
+    return drawn | {n: _of_any_size(low, high, own) for n, (low, high) in checked.items() if high > WIDE * max(low, 1)}
+
+
+def _of_any_size(low: int, high: int, rng: random.Random) -> int:
+    """Each size as likely as one ten times as large; but for one scenario in ten, by its name and the seed, a small one."""
+    top = high if rng.random() < MANY else min(high, SMALL)
+    return round(math.exp(rng.uniform(math.log(max(low, 1)), math.log(top))))
 
 
 def _substitute(raw: Any, values: dict[str, int], document: Document, path: tuple[str | int, ...]) -> Any:

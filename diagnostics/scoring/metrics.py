@@ -63,10 +63,17 @@ class Noise(Struct, frozen=True, kw_only=True):
     """Share of log reads that come in part."""
     uptime_checks: bool
     """Refused calls that have nothing to do with the batch."""
+    items: int = 0
+    """Of the largest batch; 0: there was none."""
 
     @classmethod
-    def of(cls, draw: Unverified) -> Noise:
-        return cls(metric_gaps=draw.gap_share, short_log_pages=draw.short_log_pages, uptime_checks=draw.uptime_checks)
+    def of(cls, draw: Unverified, items: int = 0) -> Noise:
+        return cls(
+            metric_gaps=draw.gap_share,
+            short_log_pages=draw.short_log_pages,
+            uptime_checks=draw.uptime_checks,
+            items=items,
+        )
 
     @property
     def gaps(self) -> bool:
@@ -156,8 +163,12 @@ def _noise(noise: Sequence[Noise]) -> str:
     return (
         f"in {len(noise)} runs: gauges without a point {_each(n.metric_gaps for n in noise)}; "
         f"log reads in part {_each(n.short_log_pages for n in noise)}; "
-        f"foreign refused calls in {sum(n.uptime_checks for n in noise)}"
+        f"foreign refused calls in {sum(n.uptime_checks for n in noise)}" + _sizes([n.items for n in noise if n.items])
     )
+
+
+def _sizes(items: Sequence[int]) -> str:
+    return f"; largest batches of {min(items):,} to {max(items):,} items" if items else ""
 
 
 def _each(shares: Iterable[float]) -> str:

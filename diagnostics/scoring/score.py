@@ -164,7 +164,9 @@ def _scored(path: Path, seed: int, program: Program | None) -> _Scored:
         case = observe(world, want.ask)
         found = investigate(case)
         followed = _follow(world, want.ask, case, found, program) if program else ()
-        noise = Noise.of(world.lab.unverified)
+        noise = Noise.of(
+            world.lab.unverified, max((a.plan.items for a in world.lab.coordinator.attempts.values()), default=0)
+        )
     wrong = (
         *disagreements(want.expect, found),
         *contradictions(found, read_in_part(case.evidence)),

@@ -21,6 +21,11 @@ TEAMS = _words(
 )
 
 
+def players(count: int) -> list[str]:
+    """At least so many players to choose from: a namesake has a number."""
+    return PLAYERS + [f"{name}{again}" for again in range(2, 1 + -(-count // len(PLAYERS))) for name in PLAYERS]
+
+
 def game_of(player: str, date: str) -> tuple[str, str, str]:
     """Game id (YYYYMMDD_AWAY_HOME), away and home team of a player on a date."""
     away = sum(player.encode()) % len(TEAMS)

@@ -10,7 +10,7 @@ from diagnostics.lab.applications import traits as t
 from diagnostics.lab.applications.base import Finish, InstanceView
 from diagnostics.lab.applications.messages import RETRIED, client_error
 from diagnostics.lab.applications.plan import Attempt, BatchState
-from diagnostics.lab.applications.predictions.names import PLAYERS
+from diagnostics.lab.applications.predictions.names import players
 from diagnostics.lab.applications.predictions.request import request_data
 from diagnostics.lab.http import PublishError
 
@@ -53,7 +53,7 @@ class Start:
         self._failed = 0
         self._batch = attempt.plan.batch_id or f"batch_{date}_{int(instance.now)}"
         rng = self._setting.rng
-        self._names = rng.sample(PLAYERS, self._total) if self._total else []
+        self._names = rng.sample(players(self._total), self._total) if self._total else []
         if self._plan.same_items:
             self._names = coordinator.again(date, self._names)
         self._loading_s = rng.uniform(25, 70) if attempt.plan.loading_s is None else attempt.plan.loading_s

@@ -1,0 +1,36 @@
+"""A wide range says that a scenario does not hang on the number: most seeds draw a small one, a few a large one."""
+
+from __future__ import annotations
+
+from diagnostics.lab.applications.predictions.names import PLAYERS, players
+from diagnostics.lab.scenario import SMALL, parse
+
+TEXT = "name: {name}\nstory: s\nvary: {{items: {range}}}\ntimeline: [{{at: -1h, start_batch: {{items: $items}}}}]\n"
+
+
+def drawn(scope: str, name: str = "a") -> list[int]:
+    found = []
+    for seed in range(300):
+        start = parse(TEXT.format(name=name, range=scope), seed=seed).timeline[0].start_batch
+        assert start is not None
+        found.append(start.items)
+    return found
+
+
+def test_a_wide_range_is_mostly_small_and_now_and_then_large() -> None:
+    sizes = drawn("[7, 5000]")
+    assert 7 <= min(sizes) < 10 and 2000 < max(sizes) <= 5000
+    assert 0.9 < sum(size <= SMALL for size in sizes) / len(sizes) < 1
+    assert sizes != drawn("[7, 5000]", "b"), "not all scenarios are large with the same seed"
+
+
+def test_a_narrow_range_is_even() -> None:
+    sizes = drawn("[60, 160]")
+    assert min(sizes) < 65 and max(sizes) > 155
+    assert abs(sum(sizes) / len(sizes) - 110) < 5
+
+
+def test_there_are_enough_players_for_any_batch() -> None:
+    assert players(10) == PLAYERS
+    many = players(5000)
+    assert len(many) >= 5000 and len(set(many)) == len(many)
