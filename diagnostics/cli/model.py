@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
-from diagnostics.cli.frame.options import FailOn, Format
+from diagnostics.cli.frame.options import PLAIN, Asked, FailOn, Format, spread
 
 app = Typer(help="What describes the models that a pipeline runs with.", rich_markup_mode=None)
 
@@ -37,3 +37,54 @@ def check_new(
 
     new = do.New(file, (train_start, train_end), (eval_start, eval_end), features, family)
     return do.check_new(new, manifest, form, out, fail_on)
+
+
+Document = Annotated[
+    Path | None,
+    Option("--doc", metavar="FILE", help="Markdown file whose marked block is read, instead of the profile's."),
+]
+
+
+@app.command("drift")
+@spread(Asked)
+def drift(asked: Asked, doc: Document = None) -> int:
+    """Do the places that describe the model agree: manifest, registry, documentation, the worker's variable, what the serving revisions
+    loaded, what results carry? The manifest is taken for true."""
+    from diagnostics.cli.do import model as do
+
+    return do.drift(asked, doc)
+
+
+@app.command("list")
+@spread(Asked, formats=PLAIN)
+def list_(asked: Asked) -> int:
+    """The models that the places know: training range, features, digest, status, and which revision serves it since when."""
+    from diagnostics.cli.do import model as do
+
+    return do.listed(asked)
+
+
+@app.command("sync")
+@spread(Asked, formats=PLAIN)
+def sync(
+    asked: Asked,
+    doc: Document = None,
+    write_doc: Annotated[
+        Path | None,
+        Option("--write-doc", metavar="FILE", help="Rewrite the marked block of this local file, and nothing else."),
+    ] = None,
+) -> int:
+    """What would bring registry and documentation into line with the manifest: a MERGE to be run, a diff of the marked block. Writes
+    nothing but the block of the file that --write-doc names."""
+    from diagnostics.cli.do import model as do
+
+    return do.sync(asked, doc, write_doc)
+
+
+@app.command("doc")
+@spread(Asked, formats=PLAIN)
+def doc_(asked: Asked) -> int:
+    """The marked block for a Markdown file, made of the registry."""
+    from diagnostics.cli.do import model as do
+
+    return do.doc(asked)

@@ -10,6 +10,7 @@ from msgspec import Struct
 from diagnostics.causes.model import Confidence, Role
 from diagnostics.conclude.gauges import Gauges
 from diagnostics.conclude.levels import Level
+from diagnostics.conclude.models import ModelRow
 from diagnostics.evidence.model import Leg, Stage, Unseen
 from diagnostics.shell.commands import is_harmless
 from diagnostics.steps.finding import Finding, Row, Status
@@ -281,3 +282,5 @@ class Diagnosis(Struct, frozen=True, kw_only=True):
     """What waits on each subscription and how pushes are answered, as it was looked."""
     results: tuple[DayOfResults, ...] = ()
     """Of `outcome`: the results by date, those without a row, too."""
+    models: tuple[ModelRow, ...] = ()
+    """Of `model drift` and `model list`: the models that the places know."""

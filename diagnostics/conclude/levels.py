@@ -11,7 +11,7 @@ from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.consequences import AFTER
 from diagnostics.question.ask import SHOWN
 from diagnostics.shell.commands import command
-from diagnostics.steps import push_auth, serving, since_deploy, traffic
+from diagnostics.steps import model_drift, push_auth, serving, since_deploy, traffic
 from diagnostics.steps.delivered import push_answers
 from diagnostics.steps.finding import Finding, Status
 from diagnostics.steps.published import topic
@@ -35,7 +35,17 @@ class Level(Struct, frozen=True, kw_only=True):
 
 
 _CONFIG = frozenset(
-    {"serving", "routed", "dead_letter", "changes", "audit", "limits", "since_deploy.env_lost", "since_deploy.deployed"}
+    {
+        "serving",
+        "model_drift",
+        "routed",
+        "dead_letter",
+        "changes",
+        "audit",
+        "limits",
+        "since_deploy.env_lost",
+        "since_deploy.deployed",
+    }
     | {"since_deploy.grants", topic.MISSING.name, "topic.not_checked", "cold_start.switched_off"}
     | {"since_deploy.not_checked", since_deploy.UNSEEN.name}
     | {
@@ -58,7 +68,9 @@ _TELLING = (
 """Findings that say best how a level stands, if nothing is wrong with it."""
 
 
-_ADVISES = frozenset({"orphans.not_checked"})
+_ADVISES = frozenset(
+    {"orphans.not_checked", model_drift.HIDDEN.name, model_drift.MANIFEST.name, model_drift.LOADED_UNTOLD.name}
+)
 """Gaps that could hide no more than advice: they are said among what was not seen, and leave no claim open."""
 
 

@@ -234,8 +234,18 @@ class Table:
     """The DATE column by which it is partitioned, day by day; empty: it is not."""
     filter_required: bool = False
     """Whether a query has to name partitions."""
+    required: frozenset[str] = frozenset()
+    """Columns that take no NULL."""
     rows: list[dict[str, Any]] = field(default_factory=list)
     """Values by column: dates as 2026-02-08, times as seconds since the epoch; None is NULL."""
+
+
+@dataclass
+class StoredObject:
+    """An object of Cloud Storage."""
+
+    content: bytes
+    updated: float
 
 
 @dataclass
@@ -259,6 +269,8 @@ class World:
     """What the programs keep in Firestore, by path: collection/id."""
     tables: dict[str, Table] = field(default_factory=dict)
     """By DATASET.TABLE."""
+    objects: dict[str, StoredObject] = field(default_factory=dict)
+    """Of Cloud Storage, by BUCKET/NAME."""
     staged: dict[str, dict[tuple[str, str], dict[str, Any]]] = field(default_factory=dict)
     """Rows that workers wrote and nobody has merged yet: by batch, then by item and system."""
     denied: list[DenyPolicy] = field(default_factory=list)

@@ -60,6 +60,22 @@ class TableSpec(Event, frozen=True, kw_only=True):
     """Columns that it has not."""
 
 
+class ModelsSpec(Event, frozen=True, kw_only=True):
+    """What the places that describe the models say otherwise than while all is well (predictions)."""
+
+    manifest: dict[str, dict[str, Any] | None] = {}
+    """Model to fields of its entry; null: the manifest has none of it."""
+    production_model: str | UnsetType = UNSET
+    """Which model the manifest calls the one in production."""
+    manifest_text: str = ""
+    """The manifest word for word."""
+    no_manifest: bool = False
+    registry: dict[str, dict[str, Any] | None] = {}
+    """Model to columns of its row; null: the registry has no row of it."""
+    twice: tuple[str, ...] = ()
+    """Models of which the registry has two rows."""
+
+
 class NeighbourSpec(Event, frozen=True, kw_only=True):
     """Another project, in which parts of the pipeline are. What the pipeline needs across projects is granted."""
 
@@ -89,6 +105,8 @@ class PipelineSpec(Event, frozen=True, kw_only=True):
     """Deny policies."""
     tags: dict[str, str] = {}
     """Tags of the project, by key with its owner ("77/env"): deny policies ask for them."""
+    models: ModelsSpec = field(default_factory=ModelsSpec)
+    """What describes the models."""
     tables: dict[str, TableSpec] = {}
     """Tables by DATASET.TABLE."""
     balancers: tuple[NewBalancer, ...] = ()

@@ -6,14 +6,14 @@ import random
 
 from msgspec import UNSET
 
-from diagnostics.lab.applications.predictions import results
+from diagnostics.lab.applications.predictions import models, results
 from diagnostics.lab.cast import Cast, find, full_role
 from diagnostics.lab.changes import deny, give, take_away
 from diagnostics.lab.defaults import healthy
 from diagnostics.lab.filters import compile_filter
-from diagnostics.lab.model import Balancer, Policy, Role, Topic, World
+from diagnostics.lab.model import Balancer, Policy, Role, StoredObject, Topic, World
 from diagnostics.lab.neighbours import settle
-from diagnostics.lab.scenario import LegSpec, PipelineSpec, ServiceSpec, TableSpec
+from diagnostics.lab.scenario import LegSpec, ModelsSpec, PipelineSpec, ServiceSpec, TableSpec
 from diagnostics.lab.settings import (
     change_revision,
     change_role,
@@ -29,6 +29,7 @@ def set_scene(spec: PipelineSpec, rng: random.Random, since: float) -> tuple[Wor
     world, cast = healthy(spec.dialect, rng, since)
     if spec.dialect == "predictions":
         world.tables = results.tables()
+        describe_models(world, spec.models, since)
     for name, changes in spec.tables.items():
         change_table(world, name, changes)
     _service(world, cast, cast.coordinator, spec.coordinator)
@@ -66,6 +67,32 @@ def _service(world: World, cast: Cast, name: str, spec: ServiceSpec) -> None:
     change_service(service, spec.service)
     for revision in service.revisions:
         change_revision(cast, revision, spec.revision)
+
+
+def describe_models(world: World, spec: ModelsSpec, since: float) -> None:
+    """The manifest and the registry. Raises ValueError for a column that the registry has not."""
+    told = models.described()
+    for name, fields in spec.manifest.items():
+        if fields is None:
+            told.pop(name)
+        else:
+            told[name] = told.get(name, {}) | fields
+    production = models.PRODUCTION if spec.production_model is UNSET else spec.production_model
+    if not spec.no_manifest:
+        text = spec.manifest_text or models.manifest(told, production)
+        world.objects[models.MANIFEST] = StoredObject(text.encode(), since)
+    table = world.tables[models.REGISTRY] = models.registry(models.described(), since)
+    for name, columns in spec.registry.items():
+        if unknown := set(columns or ()) - set(table.columns):
+            raise ValueError(f"{table.name} has no column {min(unknown)}")
+        row = next((r for r in table.rows if r["model_id"] == name), None)
+        if columns is None:
+            table.rows = [r for r in table.rows if r["model_id"] != name]
+        elif row is None:
+            table.rows.append(dict.fromkeys(table.columns) | {"model_id": name} | columns)
+        else:
+            row |= columns
+    table.rows += [dict(r) for r in table.rows if r["model_id"] in spec.twice]
 
 
 def change_table(world: World, name: str, spec: TableSpec) -> None:

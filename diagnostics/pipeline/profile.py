@@ -230,6 +230,56 @@ class ResultsProfile(TableProfile, frozen=True, kw_only=True):
         return tuple(dict.fromkeys((*filter(None, named), *self.only, *self.varies)))
 
 
+class RegistryProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of BigQuery with a row for each model. Columns are named as the table has them; what is not named is not looked at."""
+
+    table: str
+    """DATASET.TABLE, in full PROJECT.DATASET.TABLE."""
+    name: str
+    """The model's name, as the manifest has it."""
+    file: str = ""
+    """Its file, gs://BUCKET/PATH."""
+    features: str = ""
+    """INTEGER"""
+    trained_from: str = ""
+    """DATE: first day of its training data; `trained_to`: the last one."""
+    trained_to: str = ""
+    sha256: str = ""
+    status: str = ""
+    production: str = ""
+    """BOOL: whether it is the one in production; empty: its status says "production"."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that are read."""
+        own = (self.name, self.file, self.features, self.trained_from, self.trained_to, self.sha256, self.status)
+        return tuple(dict.fromkeys(filter(None, (*own, self.production))))
+
+
+class LoadedProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The line in which the worker says which model it has loaded. Likewise a marker's keys."""
+
+    contains: str
+    field: str = "textPayload"
+    log: str = ""
+    pattern: str
+    """Python regex on the text, with the named groups file, and where the line has them version and sha256."""
+
+
+class ModelProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The places that describe the model that the worker runs with. What is not named is not looked at."""
+
+    manifest: str = ""
+    """The source of truth: gs://BUCKET/PATH, or a file. JSON: {"production_model": NAME, "models": {NAME: {"gcs_path", "status",
+    "sha256", "feature_count", "training_start", "training_end"}}}."""
+    registry: RegistryProfile | None = None
+    document: str = ""
+    """A Markdown file with a marked block, which `model sync` keeps in line."""
+    variable: str = ""
+    """Environment variable of the worker that names the model's file. Its value is shown; those of all others never are."""
+    loaded: LoadedProfile | None = None
+
+
 class Accepted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A finding or cause that is known and accepted for a while: it is listed apart and does not count."""
 
@@ -279,6 +329,7 @@ class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     under which a GATE marker counts what is rightly kept back. Where a gate counts reasons, all that it kept back must be listed."""
     markers: tuple[Marker, ...] = ()
     results: ResultsProfile | None = None
+    model: ModelProfile | None = None
     log_views: tuple[str, ...] = ()
     """Where the services' logs are, by resource name, if not in their projects: projects/P/locations/L/buckets/B/views/V, or projects/P
     for a project to which logs are routed. All of them are read."""
@@ -366,6 +417,8 @@ def check(profile: PipelineProfile, where: str) -> PipelineProfile:
                 raise ProfileError(f"{key}.{where_named}: {wrong}")
     if profile.results is not None and (wrong := next(_wrong_results(profile.results), "")):
         raise ProfileError(f"{where}: results.{wrong}")
+    if profile.model is not None and (wrong := next(_wrong_model(profile.model), "")):
+        raise ProfileError(f"{where}: model.{wrong}")
     for number, pattern in enumerate(profile.redact.patterns):
         key = f"{where}: redact.patterns[{number}]"
         try:
@@ -414,7 +467,7 @@ def _mistyped(names: Iterable[str]) -> Iterator[str]:
 TABLE = re.compile(r"(?:(?P<project>[a-z][a-z0-9.:-]*)\.)?(?P<dataset>\w+)\.(?P<table>[\w-]+)", re.ASCII)
 
 
-def full_table(profile: PipelineProfile, table: TableProfile) -> str:
+def full_table(profile: PipelineProfile, table: TableProfile | RegistryProfile) -> str:
     """PROJECT.DATASET.TABLE"""
     return table.table if table.table.count(".") > 1 else f"{profile.project}.{table.table}"
 
@@ -437,6 +490,33 @@ def _wrong_results(results: ResultsProfile) -> Iterator[str]:
         re.compile(results.names_model)
     except re.error as error:
         yield f"names_model: expected a Python regular expression: {error}"
+
+
+BUCKET = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])/(?P<name>[^\x00-\x1f]+)")
+"""An object of Cloud Storage."""
+VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+
+def _wrong_model(model: ModelProfile) -> Iterator[str]:
+    """Likewise."""
+    if model.manifest.startswith("gs:") and not BUCKET.fullmatch(model.manifest):
+        yield f'manifest: expected gs://BUCKET/PATH or a file, got "{model.manifest}"'
+    if model.variable and not VARIABLE.fullmatch(model.variable):
+        yield f'variable: expected the name of an environment variable, got "{model.variable}"'
+    if (registry := model.registry) is not None:
+        if not TABLE.fullmatch(registry.table):
+            yield f'registry.table: expected DATASET.TABLE or PROJECT.DATASET.TABLE, got "{registry.table}"'
+        for column in registry.columns:
+            if not _COLUMN.fullmatch(column):
+                yield f'registry: expected the name of a column, got "{column}"'
+    if (loaded := model.loaded) is not None:
+        if not loaded.contains:
+            yield "loaded.contains: expected a literal that the line contains, got nothing"
+        try:
+            if "file" not in re.compile(loaded.pattern).groupindex:
+                yield "loaded.pattern: expected a group (?P<file>…), which names the file that was loaded"
+        except re.error as error:
+            yield f"loaded.pattern: expected a Python regular expression: {error}"
 
 
 def check_states(profile: PipelineProfile, where: str) -> PipelineProfile:

@@ -78,6 +78,8 @@ class Ask(Struct, frozen=True, kw_only=True):
     max_bytes: int | None = None
     """Results only: how much one query may read at most; None: what is usual."""
 
+    document: str = ""
+    """Models only: the file whose marked block is read, instead of the profile's."""
     model: NewModel | None = None
     """Models only: the one that is to be trained."""
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from diagnostics import __version__
 from diagnostics.conclude.diagnosis import Diagnosis, Missing, Named, RuledOut, State, Suppressed, Suspect
 from diagnostics.evidence.model import Leg, Why
-from diagnostics.report import ladder, levels, results, words
+from diagnostics.report import ladder, levels, models, results, words
 from diagnostics.report.escape import clean, clean_all
 from diagnostics.report.layout import Layout, clock
 from diagnostics.shell.commands import command, is_command
@@ -34,6 +34,7 @@ def render(diagnosis: Diagnosis, layout: Layout, verbose: bool = False, run: str
         [ladder.render(said, layout, every_row=verbose)] if said.ladder else [],
         [levels.render(said.levels, layout)] if said.levels else [],
         [results.render(said.results, layout)] if said.results else [],
+        [models.render(said.models, layout, said.as_of)] if said.models else [],
         _findings(said, layout, verbose) if verbose or not whole else [],
         [
             *_causes(said, layout, verbose),

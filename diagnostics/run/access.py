@@ -11,7 +11,15 @@ from msgspec import Struct
 from diagnostics.evidence import model as seen
 from diagnostics.evidence.model import Evidence, Leg, SubscriptionConfig
 from diagnostics.evidence.unseen import NotSeen
-from diagnostics.pipeline.profile import Auth, BatchStateProfile, PipelineProfile, StateKind, full_table
+from diagnostics.pipeline.profile import (
+    Auth,
+    BatchStateProfile,
+    PipelineProfile,
+    RegistryProfile,
+    StateKind,
+    TableProfile,
+    full_table,
+)
 from diagnostics.question.ask import Ask
 from diagnostics.sources import given
 from diagnostics.sources.collect import requirements
@@ -40,6 +48,8 @@ HOME = "home"
 """The project of a service, where that is another than the pipeline's: its logs and metrics are there."""
 TABLE = "table"
 """The project whose tables hold results."""
+BUCKET = "bucket"
+"""The pipeline's project, as far as it holds the bucket with the manifest."""
 DATABASE = "database"
 """The project whose Firestore holds batch state."""
 
@@ -82,6 +92,10 @@ NEEDS: dict[type[Evidence], tuple[tuple[str, str], ...]] = {
     seen.OpenBatches: (),
     seen.ResultRows: (),
     seen.DownstreamRows: (),
+    seen.ModelManifest: (),
+    seen.ModelRegistry: (),
+    seen.ModelDocument: (),
+    seen.ModelLoads: ((PROJECT, rpcs.LOG_ENTRIES.permission), (HOME, rpcs.LOG_ENTRIES.permission)),
     seen.LiveHealth: ((ACCOUNT, rpcs.ID_TOKEN.permission),),
     seen.LiveStart: ((ACCOUNT, rpcs.ID_TOKEN.permission),),
 }
@@ -95,6 +109,8 @@ def needs(kind: type, pipeline: PipelineProfile | None) -> tuple[tuple[str, str]
         return ((DATABASE, rpcs.LIST_DOCUMENTS.permission),) if kept else ()
     if kind in (seen.ResultRows, seen.DownstreamRows) and pipeline is not None:
         return _of_table(kind, pipeline)
+    if kind in (seen.ModelManifest, seen.ModelRegistry) and pipeline is not None:
+        return _of_model(kind, pipeline)
     if kind is not seen.BatchStatus or pipeline is None:
         return NEEDS.get(kind, ())
     found = (need for state in pipeline.batch_states for need in _of_state(state))
@@ -110,6 +126,17 @@ def _of_table(kind: type, pipeline: PipelineProfile) -> tuple[tuple[str, str], .
     lines = NEEDS[seen.BatchMarks]
     reads = ((TABLE, rpcs.GET_TABLE.permission), (TABLE, "bigquery.tables.getData"))
     return ((PROJECT, rpcs.QUERY.permission), *reads, *lines)
+
+
+def _of_model(kind: type, pipeline: PipelineProfile) -> tuple[tuple[str, str], ...]:
+    """Of a manifest in a bucket, and of the registry. A grant on the bucket alone does as well, which the project does not tell."""
+    model = pipeline.model
+    if model is None or (kind is seen.ModelRegistry and model.registry is None):
+        return ()
+    if kind is seen.ModelManifest:
+        return ((BUCKET, rpcs.GET_OBJECT.permission),) if model.manifest.startswith("gs:") else ()
+    reads = ((TABLE, rpcs.GET_TABLE.permission), (TABLE, "bigquery.tables.getData"))
+    return ((PROJECT, rpcs.QUERY.permission), *reads)
 
 
 def _of_state(state: BatchStateProfile) -> tuple[tuple[str, str], ...]:
@@ -131,6 +158,7 @@ _TEST = {
     HOME: rpcs.TEST_PROJECT,
     DATABASE: rpcs.TEST_PROJECT,
     TABLE: rpcs.TEST_PROJECT,
+    BUCKET: rpcs.TEST_PROJECT,
 }
 
 
@@ -306,9 +334,13 @@ def _places(session: Session, pipeline: PipelineProfile) -> list[Callable[[], li
         for state in pipeline.batch_states
         if state.kind is StateKind.FIRESTORE
     ]
-    tables = (pipeline.results, pipeline.results.downstream) if pipeline.results else ()
+    tables: tuple[TableProfile | RegistryProfile | None, ...] = (
+        (pipeline.results, pipeline.results.downstream) if pipeline.results else ()
+    )
+    tables += (pipeline.model.registry,) if pipeline.model else ()
     homes = {full_table(pipeline, table).partition(".")[0] for table in tables if table}
     projects += [_Place(TABLE, f"projects/{home}") for home in sorted(homes)]
+    projects += [_Place(BUCKET, f"projects/{pipeline.project}")] if pipeline.model else []
     return [lambda: projects] + [partial(_of_leg, session, pipeline, leg) for leg in legs]
 
 

@@ -16,6 +16,7 @@ from diagnostics.conclude.clauses import Clauses
 from diagnostics.conclude.cleared import ruled_out
 from diagnostics.conclude.diagnosis import Batch, Call, DayOfResults, Diagnosis, Header, Window
 from diagnostics.conclude.gauges import gauges
+from diagnostics.conclude.models import models_of
 from diagnostics.conclude.offers import Offers
 from diagnostics.conclude.standing import EXITS, finishes_alone, forecast, lost_once, state_of, status_of, stopped_at
 from diagnostics.conclude.suspects import suspects
@@ -30,7 +31,6 @@ from diagnostics.evidence.model import (
     EvidenceSet,
     ItemMarks,
     Leg,
-    ModelManifest,
     Probed,
     PublishCounts,
     PushCounts,
@@ -60,6 +60,7 @@ from diagnostics.steps.limits.addressing import addressing, route, sign_in, topi
 from diagnostics.steps.limits.addressing import dead_letter as dead_letter_setup
 from diagnostics.steps.limits.capacity import capacity
 from diagnostics.steps.limits.upkeep import orphans, upkeep
+from diagnostics.steps.model_drift import model_drift
 from diagnostics.steps.model_new import model_new
 from diagnostics.steps.outcome import outcome
 from diagnostics.steps.peeked import peeked
@@ -133,6 +134,7 @@ COMMANDS: dict[str, tuple[run.Step, ...]] = {
 COMMANDS["health"] = (
     serving,
     builds,
+    model_drift,
     *(step for step in COMMANDS["lint"] if step not in (sign_in, capacity)),
     topic,
     push_auth,
@@ -151,6 +153,8 @@ COMMANDS["health"] = (
 COMMANDS["watch"] = (requested, created, progress)
 
 COMMANDS["outcome"] = (outcome,)
+
+COMMANDS["model drift"] = (model_drift,)
 
 COMMANDS["model check-new"] = (model_new,)
 
@@ -172,7 +176,7 @@ LEDGER_READS: set[type[Evidence]] = {
 }
 """What the ledger is built from."""
 
-WITHOUT_BATCH = frozenset({"lint", "health", "model check-new"})
+WITHOUT_BATCH = frozenset({"lint", "health", "model drift", "model check-new"})
 """Commands that ask about no batch: of what the ledger is built from, they read what their steps name."""
 
 OF_LINES = frozenset({"watch", "outcome"})
@@ -182,8 +186,8 @@ WATCHED: set[type[Evidence]] = {BatchMarks, ItemMarks, StartCalls, BatchStatus}
 """What that is: `watch` looks again and again, and log reads are scarce; `outcome` asks what came of it, not how it went."""
 
 
-HANDED_IN: set[type[Evidence]] = {Probed, ModelManifest}
-"""What steps read and nobody fetches: it needs consent, or lies in a file that the caller names."""
+HANDED_IN: set[type[Evidence]] = {Probed}
+"""What steps read and nobody fetches, for it needs consent."""
 
 
 def kinds_for(command: str) -> set[type[Evidence]]:
@@ -212,7 +216,9 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
     command, evidence, profile, ask, header = case.command, case.evidence, case.profile, case.ask, case.header
     legs, now = case.legs, evidence.now
     present = [leg for leg in Leg if profile.leg(leg) is not None and (legs is None or leg in legs)]
-    ledger = Ledger() if command == "health" else build(evidence, profile, ask.batch, ask.expect, ask.since)
+    ledger = (
+        Ledger() if command in ("health", "model drift") else build(evidence, profile, ask.batch, ask.expect, ask.since)
+    )
     said = _said(case, ledger, present)
     rows = lost_once(said.rows)
     whole = command in ("batch", "watch")
@@ -267,6 +273,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
         results=_results(evidence) if command == "outcome" else (),
         levels=levels,
         subscriptions=gauges(profile, evidence),
+        models=models_of(evidence) if command == "model drift" else (),
     )
 
 

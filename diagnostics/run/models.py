@@ -11,6 +11,7 @@ from diagnostics.question.ask import Ask
 from diagnostics.run.investigate import Case
 
 CHECK_NEW = "model check-new"
+DRIFT = "model drift"
 NOBODYS = PipelineProfile(name="models", project="", request=LegProfile(subscription=""))
 """What stands for a pipeline where none is asked about."""
 

@@ -18,6 +18,7 @@ from diagnostics.sources import (
     endpoint,
     iam,
     marks,
+    models,
     monitoring,
     pubsub,
     request_log,
@@ -82,6 +83,11 @@ PROVIDERS: tuple[Any, ...] = (
     # what came of it
     rows.result_rows,
     rows.downstream_rows,
+    # what describes the models
+    models.model_manifest,
+    models.model_registry,
+    models.model_document,
+    models.model_loads,
     # what the services say
     batch_state.batch_status,
     batch_state.open_batches,

@@ -51,7 +51,9 @@ def config_of(session: Session, pipeline: PipelineProfile, receiver: Receiver) -
     except NotThere:
         return ServiceConfig(source=source, name=receiver.service, settings=None)
     return ServiceConfig(
-        source=source, name=receiver.service, settings=settings_of(found, receiver.service, receiver.region)
+        source=source,
+        name=receiver.service,
+        settings=settings_of(found, receiver.service, receiver.region, _variable(pipeline)),
     )
 
 
@@ -64,7 +66,9 @@ def revisions(session: Session, pipeline: PipelineProfile, receiver: Receiver) -
         listed = pages(session, LIST_REVISIONS, {"parent": name, "page_size": 200}, "revisions", most=5)
     except NotThere as error:
         raise NotSeen(Why.DEPENDS, f"the service {receiver.service} does not exist in {receiver.region}") from error
-    newest_first = sorted((_revision(r, name) for r in listed.items), key=lambda r: r.created, reverse=True)
+    newest_first = sorted(
+        (_revision(r, name, _variable(pipeline)) for r in listed.items), key=lambda r: r.created, reverse=True
+    )
     return Revisions(source=provenance(session, "Cloud Run", name, by_hand, of=listed), revisions=tuple(newest_first))
 
 
@@ -85,8 +89,13 @@ def _by_hand(template: str, pipeline: PipelineProfile, receiver: Receiver) -> st
     return command(template, service=receiver.service, region=receiver.region, project=home)
 
 
-def settings_of(found: Any, name: str, region: str) -> ServiceSettings:
-    """A google.cloud.run.v2.Service as evidence."""
+def _variable(pipeline: PipelineProfile) -> str:
+    """The one variable whose value is shown; empty: none is."""
+    return pipeline.model.variable if pipeline.model else ""
+
+
+def settings_of(found: Any, name: str, region: str, variable: str = "") -> ServiceSettings:
+    """A google.cloud.run.v2.Service as evidence. `variable`: names the model's file."""
     scaling, condition = found.scaling, found.terminal_condition
     return ServiceSettings(
         name=name,
@@ -116,21 +125,25 @@ def settings_of(found: Any, name: str, region: str) -> ServiceSettings:
             found.name,
             _short(found.template.revision or found.latest_created_revision),
             found.update_time,
+            variable=variable,
         ),
         labels=dict(found.labels),
     )
 
 
-def _revision(found: Any, service: str) -> RevisionSettings:
+def _revision(found: Any, service: str, variable: str) -> RevisionSettings:
     """A google.cloud.run.v2.Revision."""
     ready = next((c for c in found.conditions if c.type_ == "Ready"), None)
-    return _template(found, service, _short(found.name), found.create_time, ready)
+    return _template(found, service, _short(found.name), found.create_time, ready, variable)
 
 
-def _template(found: Any, service: str, name: str, created: Any, ready: Any = None) -> RevisionSettings:
+def _template(
+    found: Any, service: str, name: str, created: Any, ready: Any = None, variable: str = ""
+) -> RevisionSettings:
     """What a revision and a revision template have in common."""
     container = _taking_requests(found.containers)
     resources = container.resources if container is not None and container.HasField("resources") else None
+    named = next((e for e in (container.env if container is not None else ()) if variable and e.name == variable), None)
     limits = dict(resources.limits) if resources is not None else {}
     return RevisionSettings(
         name=name,
@@ -147,6 +160,7 @@ def _template(found: Any, service: str, name: str, created: Any, ready: Any = No
         else True,  # the default holds only where resources are unset
         account=found.service_account,
         env={e.name: hashed(_value(e), service) for e in (container.env if container is not None else ())},
+        model=redact(_value(named).partition("?")[0], 300) if named is not None else None,
         ready=READY.get(ready.state, "pending") if ready is not None else "ready",
         reason=_reason(ready) if ready is not None else "",
         message=redact(ready.message, 300) if ready is not None else "",

@@ -80,6 +80,7 @@ def _model(name: str, told: Any, where: str) -> KnownModel:
         trained_to=_day(told, "training_end", name, where),
         sha256=_text(told, "sha256"),
         status=_text(told, "status"),
+        since=_day(told, "production_since", name, where),
     )
 
 

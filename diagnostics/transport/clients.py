@@ -27,7 +27,7 @@ CLIENTS: dict[str, tuple[str, str]] = {
 }
 """Our name of a client to its module and class. That of Firestore comes with the extra `firestore`."""
 
-CONNECTED: dict[str, str] = {"tables": "diagnostics.transport.tables"}
+CONNECTED: dict[str, str] = {"tables": "diagnostics.transport.tables", "objects": "diagnostics.transport.objects"}
 """Likewise of those that are no clients of gRPC: the module whose `connect` makes it. They come with the extra `outcome`."""
 
 OVERRIDES = "CLOUDSDK_API_ENDPOINT_OVERRIDES_"

@@ -26,6 +26,7 @@ class Rpc(NamedTuple):
             "folders": "resourcemanager",
             "organizations": "resourcemanager",
             "tables": "bigquery",
+            "objects": "storage",
         }
         return f"{service.get(self.client, self.client)}.{self.method}"
 
@@ -50,6 +51,7 @@ APIS = {
     "folders": "cloudresourcemanager.googleapis.com",
     "organizations": "cloudresourcemanager.googleapis.com",
     "tables": "bigquery.googleapis.com",
+    "objects": "storage.googleapis.com",
 }
 
 GET_SUBSCRIPTION = Rpc("subscriber", "get_subscription", "pubsub.subscriptions.get")
@@ -80,6 +82,7 @@ LIST_DOCUMENTS = Rpc("firestore", "list_documents", "datastore.entities.list")
 GET_TABLE = Rpc("tables", "get_table", "bigquery.tables.get")
 ESTIMATE = Rpc("tables", "estimate", "bigquery.jobs.create")
 QUERY = Rpc("tables", "query", "bigquery.jobs.create")
+GET_OBJECT = Rpc("objects", "get_object", "storage.objects.get")
 ID_TOKEN = Rpc("tokens", "generate_id_token", "iam.serviceAccounts.getOpenIdToken")
 
 TEST_TOPIC = Rpc("publisher", "test_iam_permissions", "")

@@ -33,6 +33,8 @@ class Column(Struct, frozen=True, kw_only=True):
     type: str
     """As BigQuery's API writes it: STRING, INTEGER, BOOLEAN, …"""
     repeated: bool = False
+    required: bool = False
+    """It takes no NULL."""
 
 
 class TableShape(Struct, frozen=True, kw_only=True):
@@ -69,12 +71,15 @@ class Tables:
 
     def get_table(self, *, request: Mapping[str, Any], timeout: float, retry: None) -> TableShape:
         """`request`: table, PROJECT.DATASET.TABLE."""
-        with _as_google_says():
+        with as_google_says():
             found = self._client.get_table(request["table"], timeout=timeout, retry=retry)
         by = found.time_partitioning or found.range_partitioning
         named = getattr(by, "field", None) or ""
         return TableShape(
-            columns={f.name: Column(type=f.field_type, repeated=f.mode == "REPEATED") for f in found.schema},
+            columns={
+                f.name: Column(type=f.field_type, repeated=f.mode == "REPEATED", required=f.mode == "REQUIRED")
+                for f in found.schema
+            },
             partition=named,
             filter_required=bool(found.require_partition_filter),
             location=found.location or "",
@@ -85,7 +90,7 @@ class Tables:
         config = self._library.QueryJobConfig(
             dry_run=True, use_query_cache=False, query_parameters=self._parameters(request["values"])
         )
-        with _as_google_says():
+        with as_google_says():
             job = self._client.query(
                 request["sql"],
                 job_config=config,
@@ -102,7 +107,7 @@ class Tables:
         config = self._library.QueryJobConfig(
             maximum_bytes_billed=request["most_bytes"], query_parameters=self._parameters(request["values"])
         )
-        with _as_google_says():
+        with as_google_says():
             found = self._client.query_and_wait(
                 request["sql"],
                 job_config=config,
@@ -153,7 +158,7 @@ def _type(value: Value) -> str:
 
 
 @contextmanager
-def _as_google_says() -> Iterator[None]:
+def as_google_says() -> Iterator[None]:
     """What goes wrong below HTTP, and what BigQuery calls forbidden and is a quota, as errors of google.api_core."""
     from concurrent.futures import TimeoutError as GaveUp
 

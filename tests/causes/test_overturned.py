@@ -44,7 +44,7 @@ def _names(code: CodeType) -> set[str]:
     return set(code.co_names).union(*within)
 
 
-TOLD = {step: told_by(step) for step in (*COMMANDS["batch"], *COMMANDS["outcome"])}
+TOLD = {step: told_by(step) for step in (*COMMANDS["batch"], *COMMANDS["outcome"], *COMMANDS["model drift"])}
 EVERY = {code.name: code for told in TOLD.values() for code in told}
 
 

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import msgspec
 from tabulate import tabulate
 
-from diagnostics.lab.servers import bigquery
+from diagnostics.lab.servers import bigquery, storage
 from diagnostics.lab.servers.faults import HTTP
 from diagnostics.lab.servers.front import METHODS
 from diagnostics.scoring.world import find
@@ -41,7 +41,7 @@ WHOLE_S, QUICK_S, WAITING_S = 60.0, 10.0, 3.0
 AT_ONCE = 3
 """Commands under way at once in one job: most of their time they wait."""
 TRIES = 3
-ALL_RPCS = (*(method.name for method in METHODS), *bigquery.SERVED, HTTP)
+ALL_RPCS = (*(method.name for method in METHODS), *bigquery.SERVED, *storage.SERVED, HTTP)
 
 
 class Case(NamedTuple):

@@ -220,6 +220,11 @@ MECHANISMS: dict[str, Mechanism] = {
     "one-value-in-all-results": Mechanism(holds_nothing=True),
     "superseded-results-in-force": Mechanism(holds_nothing=True),
     "downstream-not-made": Mechanism(holds_nothing=True),
+    "manifest-contradicts-itself": Mechanism(holds_nothing=True),
+    "model-records-behind-manifest": Mechanism(holds_nothing=True),
+    "model-variable-ignored": Mechanism(holds_nothing=True),
+    "results-of-another-model": Mechanism(holds_nothing=True),
+    "wrong-model-configured": Mechanism(holds_nothing=True),
 }
 
 FINDINGS: dict[str, Mechanism] = {

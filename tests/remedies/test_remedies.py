@@ -23,8 +23,16 @@ SAMPLE = (
 )
 """One that calls the coordinator, one of Pub/Sub by real gcloud, one of IAM: each whole, from the page to the answer after it."""
 
-WITHOUT_A_ROW: frozenset[str] = frozenset()
-"""Causes whose remedy nobody has proven yet: none. A new cause that is not ready for its row may be put here, and the list only shrinks."""
+WITHOUT_A_ROW: frozenset[str] = frozenset(
+    {
+        "manifest-contradicts-itself",
+        "model-records-behind-manifest",
+        "model-variable-ignored",
+        "results-of-another-model",
+        "wrong-model-configured",
+    }
+)
+"""Causes whose remedy nobody has proven yet. A new cause that is not ready for its row may be put here, and the list only shrinks."""
 
 
 @pytest.fixture(scope="module")

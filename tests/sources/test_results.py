@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from diagnostics.evidence.model import DownstreamRows, Evidence, ResultRows, Unseen, Why
+from diagnostics.evidence.model import BatchMarks, DownstreamRows, Evidence, ResultRows, StartCalls, Unseen, Why
 from diagnostics.pipeline.load import load_profile
 from diagnostics.pipeline.profile import PipelineProfile, ResultsProfile
 from diagnostics.question.ask import Ask
@@ -34,7 +34,7 @@ timeline:
 
 
 def look(profile: PipelineProfile = EXAMPLE, **ask: Any) -> tuple[Any, Any]:
-    kinds: tuple[type[Evidence], ...] = (ResultRows, DownstreamRows)
+    kinds: tuple[type[Evidence], ...] = (ResultRows, DownstreamRows, BatchMarks, StartCalls)  # as `outcome` does
     seen = collect(Session.open(Options(timeout_s=60)), profile, kinds, Ask(**({"days": DAYS} | ask)))
     return seen.get(ResultRows), seen.get(DownstreamRows)
 

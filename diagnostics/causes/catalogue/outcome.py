@@ -1,8 +1,17 @@
 """Batches that are done and did not do what they are there for: results that are missing, not in force, or of the wrong making."""
 
-from diagnostics.causes.model import ALWAYS, Cause, Has, any_of
-from diagnostics.evidence.model import BatchMarks, DownstreamRows, ItemMarks, ResultRows, Stage
-from diagnostics.steps import outcome
+from diagnostics.causes.model import ALWAYS, Cause, Has, all_of, any_of, none_of
+from diagnostics.evidence.model import (
+    BatchMarks,
+    DownstreamRows,
+    ItemMarks,
+    ModelLoads,
+    ModelManifest,
+    ResultRows,
+    Revisions,
+    Stage,
+)
+from diagnostics.steps import model_drift, outcome
 from diagnostics.steps.finding import Status
 
 _LOST = (outcome.MISSING, outcome.OLDER, outcome.SHORT)
@@ -29,7 +38,7 @@ CAUSES = (
         stage=Stage.CLOSED,
         outlasts=True,
         never_blocks=True,
-        requires=Has(outcome.UNNAMED),
+        requires=any_of(Has(outcome.UNNAMED), Has(model_drift.ROWS_UNNAMED)),
         decisive=ALWAYS,
         overturned_by=(ResultRows,),
         next=("pubsub-diag runbook show results-of-an-unnamed-model", "pubsub-diag changes"),
@@ -85,5 +94,77 @@ CAUSES = (
         decisive=ALWAYS,
         overturned_by=(ResultRows, DownstreamRows),
         next=("pubsub-diag runbook show downstream-not-made",),
+    ),
+    Cause(
+        code="model-records-behind-manifest",
+        family="outcome",
+        title="Registry or documentation says otherwise than the manifest",
+        says="{place} is not in line with the manifest: {differs}",
+        stage=Stage.PROCESSED,
+        outlasts=True,
+        never_blocks=True,
+        requires=any_of(Has(model_drift.REGISTRY_DIFFERS), Has(model_drift.DOCUMENT_DIFFERS)),
+        decisive=ALWAYS,
+        overturned_by=(ModelManifest,),
+        next=("pubsub-diag runbook show model-records-behind-manifest", "pubsub-diag model sync"),
+    ),
+    Cause(
+        code="manifest-contradicts-itself",
+        family="outcome",
+        title="The manifest of models contradicts itself",
+        says="{amiss}",
+        stage=Stage.PROCESSED,
+        outlasts=True,
+        never_blocks=True,
+        requires=Has(model_drift.CONTRADICTS),
+        decisive=ALWAYS,
+        overturned_by=(ModelManifest,),
+        next=("pubsub-diag runbook show manifest-contradicts-itself", "pubsub-diag model list"),
+    ),
+    Cause(
+        code="model-variable-ignored",
+        family="outcome",
+        title="The worker is told the right model and has loaded another",
+        says="{revision} loaded {loaded}, though its variable names {variable}",
+        stage=Stage.PROCESSED,
+        outlasts=True,
+        never_blocks=True,
+        requires=Has(model_drift.IGNORED),
+        decisive=ALWAYS,
+        effects=(model_drift.IGNORED, model_drift.ROWS_OF_ANOTHER),
+        overturned_by=(ModelManifest, ModelLoads, Revisions),
+        next=("pubsub-diag runbook show model-variable-ignored", "pubsub-diag changes"),
+    ),
+    Cause(
+        code="wrong-model-configured",
+        family="outcome",
+        title="The worker is told another model than the one in production",
+        says="{revision} is told another model than {model}, which is in production by the manifest",
+        stage=Stage.PROCESSED,
+        outlasts=True,
+        never_blocks=True,
+        requires=Has(model_drift.VARIABLE_DIFFERS),
+        decisive=Has(model_drift.LOADED_ANOTHER),
+        effects=(model_drift.LOADED_ANOTHER, model_drift.ROWS_OF_ANOTHER),
+        overturned_by=(ModelManifest, ModelLoads, Revisions),
+        settled_by=("pubsub-diag model drift",),
+        next=("pubsub-diag runbook show wrong-model-configured", "pubsub-diag changes"),
+    ),
+    Cause(
+        code="results-of-another-model",
+        family="outcome",
+        title="The newest results are of another model",
+        says="{rows} results of {dates} carry {carries}, and {model} is in production by the manifest",
+        stage=Stage.PROCESSED,
+        outlasts=True,
+        never_blocks=True,
+        requires=all_of(
+            Has(model_drift.ROWS_OF_ANOTHER),
+            none_of(Has(model_drift.IGNORED), Has(model_drift.LOADED_ANOTHER), Has(model_drift.VARIABLE_DIFFERS)),
+        ),
+        decisive=ALWAYS,
+        overturned_by=(ModelManifest, ModelLoads, ResultRows),
+        settled_by=("pubsub-diag model drift",),
+        next=("pubsub-diag runbook show results-of-another-model", "pubsub-diag outcome"),
     ),
 )

@@ -70,7 +70,14 @@ from diagnostics.evidence.model.metrics import (
     ReceiverCapacity,
     ReceiverTraffic,
 )
-from diagnostics.evidence.model.models import KnownModel, ModelManifest
+from diagnostics.evidence.model.models import (
+    KnownModel,
+    ModelDocument,
+    ModelLoad,
+    ModelLoads,
+    ModelManifest,
+    ModelRegistry,
+)
 from diagnostics.evidence.model.pubsub import (
     DELETED_TOPIC,
     DeadLetterPolicy,
@@ -136,7 +143,11 @@ __all__ = [
     "Mark",
     "Means",
     "MetricDelays",
+    "ModelDocument",
+    "ModelLoad",
+    "ModelLoads",
     "ModelManifest",
+    "ModelRegistry",
     "OpenBatches",
     "Peeked",
     "PlatformLine",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 
 from msgspec import Struct
 
@@ -20,6 +20,8 @@ class KnownModel(Struct, frozen=True, kw_only=True):
     sha256: str = ""
     """May be the begin of it."""
     status: str = ""
+    since: date | None = None
+    """Since when it is in production."""
 
 
 class ModelManifest(Evidence, frozen=True, kw_only=True):
@@ -28,3 +30,46 @@ class ModelManifest(Evidence, frozen=True, kw_only=True):
     models: tuple[KnownModel, ...]
     production: tuple[str, ...] = ()
     """Names of those that it calls the one in production: by a key of its own, and by their status."""
+
+
+class ModelRegistry(Evidence, frozen=True, kw_only=True):
+    """The registry table, row by row: a model may have two."""
+
+    table: str
+    """PROJECT.DATASET.TABLE"""
+    models: tuple[KnownModel, ...]
+    production: tuple[str, ...] = ()
+    """Names of those that it calls the one in production."""
+    needs: tuple[str, ...] = ()
+    """Columns that take no NULL and that the profile does not name: a row cannot be added without them."""
+    read_bytes: int = 0
+
+
+class ModelDocument(Evidence, frozen=True, kw_only=True):
+    """The marked block of a Markdown file that describes the models."""
+
+    path: str
+    block: str
+    """What stands between its marks, as it stands there."""
+    models: tuple[KnownModel, ...]
+    production: tuple[str, ...] = ()
+
+
+class ModelLoad(Struct, frozen=True, kw_only=True):
+    """What an instance said that it had loaded. What its line does not say is empty."""
+
+    at: datetime
+    revision: str
+    file: str
+    version: str = ""
+    sha256: str = ""
+
+
+class ModelLoads(Evidence, frozen=True, kw_only=True):
+    """What the revisions that serve said that they had loaded, oldest first."""
+
+    revisions: tuple[str, ...]
+    """Those that serve."""
+    loads: tuple[ModelLoad, ...]
+    since: datetime
+    """From here on lines were looked for."""

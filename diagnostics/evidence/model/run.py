@@ -28,6 +28,8 @@ class RevisionSettings(Struct, frozen=True, kw_only=True):
     account: str = ""
     env: dict[str, str] = {}
     """Environment name to salted hash of its value; never the value."""
+    model: str | None = None
+    """What the variable holds that the profile declares to name the model's file; None: it has none, or the profile declares none."""
     ready: str = "ready"
     """"ready", "failed" or "pending"."""
     reason: str = ""

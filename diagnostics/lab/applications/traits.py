@@ -28,6 +28,8 @@ COMPLETION_SWALLOWED = "completion-swallowed"
 
 CONSTANT_VERSION = "constant-version"
 """Its rows carry a constant instead of the version of the model that made them (predictions)."""
+LOCAL_MODEL_FIRST = "local-model-first"
+"""It loads the model that lies in its image, whatever its variable names (predictions)."""
 FLAT_CONFIDENCE = "flat-confidence"
 """Its rows all have the same confidence, whatever the model says (predictions)."""
 
@@ -74,6 +76,7 @@ TRAITS = frozenset(
         COMPLETION_NACKS,
         COMPLETION_SWALLOWED,
         CONSTANT_VERSION,
+        LOCAL_MODEL_FIRST,
         FLAT_CONFIDENCE,
         EXPECTED_KEPT,
         CREATED_FIRST,

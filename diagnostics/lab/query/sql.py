@@ -187,6 +187,60 @@ class Query:
         return [row for row in scan.table.rows if row[column] in left]
 
 
+class Merge:
+    """A MERGE into one of the tables from values that it names itself, read and checked. Raises BadQuery."""
+
+    def __init__(self, text: str, tables: Mapping[str, Table], project: str, region: str) -> None:
+        """`tables` are those of `project`, by DATASET.TABLE."""
+        try:
+            statements = [s for s in sqlglot.parse(text, read=DIALECT) if s is not None]
+        except SqlglotError as error:
+            raise BadQuery(f"Syntax error: {_first_line(error)}") from error
+        if len(statements) != 1 or not isinstance(statements[0], exp.Merge):
+            raise BadQuery("The lab changes tables by one MERGE at a time.")
+        self._tree = statements[0]
+        into = self._tree.this
+        if [t for t in self._tree.find_all(exp.Table) if t is not into]:
+            raise BadQuery("The lab merges from values that the statement names, and from no other table.")
+        self.table = _name(into, project)
+        owner, _, short = self.table.partition(".")
+        if owner != project or short not in tables:
+            raise NoTable(self.table, region)
+        self._table = tables[short]
+        self._check_columns(into.alias or into.name)
+        into.replace(_alone(self.table, into.alias or into.name))
+
+    def _check_columns(self, alias: str) -> None:
+        for column in self._tree.find_all(exp.Column):
+            if column.table == alias and column.name not in self._table.columns:
+                raise BadQuery(f"Unrecognized name: {column.name}")
+
+    def run(self) -> int:
+        """Change the table's rows. Says how many were."""
+        table = self._table
+        with _engine() as engine:
+            _fill(engine, self.table, table.columns, table.rows)
+            for column in sorted(table.required):
+                engine.execute(f'ALTER TABLE "{self.table}" ALTER COLUMN "{column}" SET NOT NULL')
+            try:
+                changed = engine.execute(self._tree.sql(dialect="duckdb")).fetchall()
+            except duckdb.ConstraintException as error:
+                raise BadQuery(f"Required field cannot be null: {_first_line(error)}") from error
+            except duckdb.Error as error:
+                raise BadQuery(f"The lab's engine refuses it: {_first_line(error)}") from error
+            listed = ", ".join(f'"{column}"' for column in table.columns)
+            rows = engine.execute(f'SELECT {listed} FROM "{self.table}"').fetchall()  # noqa: S608
+        table.rows = [dict(zip(table.columns, map(_kept, row), strict=True)) for row in rows]
+        return int(changed[0][0]) if changed else 0
+
+
+def _kept(value: Any) -> Any:
+    """A value as a table keeps it: dates as text, times as seconds."""
+    if isinstance(value, datetime):
+        return value.timestamp()
+    return value.isoformat() if isinstance(value, date) else value
+
+
 def _engine() -> Any:
     """A database of its own, which reaches for nothing outside."""
     config: dict[str, str | bool | int | float | list[str]] = {

@@ -116,7 +116,12 @@ class BigQuery:
         found: dict[str, Any] = {
             "kind": "bigquery#table",
             "tableReference": {"projectId": project, "datasetId": dataset, "tableId": name},
-            "schema": {"fields": [{"name": n, "type": k, "mode": "NULLABLE"} for n, k in table.columns.items()]},
+            "schema": {
+                "fields": [
+                    {"name": n, "type": k, "mode": "REQUIRED" if n in table.required else "NULLABLE"}
+                    for n, k in table.columns.items()
+                ]
+            },
             "type": "TABLE",
             "location": self._cloud.world.region,
             "numRows": str(len(table.rows)),
@@ -150,6 +155,8 @@ class BigQuery:
     def _query(self, project: str, said: Mapping[str, Any]) -> dict[str, Any]:
         if said.get("dryRun"):
             raise RestError(400, "invalid", "The lab takes dry runs only as inserted jobs.")
+        if re.match(r"(?:--[^\n]*\n|\s)*MERGE\b", said.get("query", ""), re.IGNORECASE):
+            return self._merge(project, said)
         query = self._read(project, said)
         read = query.bytes_read()
         billed, most = max(read, LEAST_BILLED), said.get("maximumBytesBilled")
@@ -164,6 +171,25 @@ class BigQuery:
             self._answers[job] = (query.run(), read)
         first = self._rows(job, 0, int(said.get("maxResults") or 0))
         return {"kind": "bigquery#queryResponse", **self._head(project, job), **first}
+
+    def _merge(self, project: str, said: Mapping[str, Any]) -> dict[str, Any]:
+        """A statement that changes a table."""
+        self._may_query(project, said)
+        if "bigquery.tables.updateData" not in self._cloud.held:
+            raise RestError(
+                403,
+                "accessDenied",
+                f"Access Denied: Table: User does not have bigquery.tables.updateData permission in project {project}.",
+            )
+        world = self._cloud.world
+        changed = sql.Merge(said["query"], world.tables, world.project, world.region).run()
+        return {
+            "kind": "bigquery#queryResponse",
+            "jobReference": {"projectId": project, "jobId": "job_merge", "location": world.region},
+            "jobComplete": True,
+            "numDmlAffectedRows": str(changed),
+            "totalRows": "0",
+        }
 
     def _page(self, project: str, job: str, asked: Mapping[str, str]) -> dict[str, Any]:
         self._known(project, job)
@@ -190,22 +216,7 @@ class BigQuery:
 
     def _read(self, project: str, said: Mapping[str, Any]) -> Query:
         """The query, checked, its tables readable. Raises BadQuery, RestError."""
-        if unknown := sorted(set(said) - _QUERY_KEYS):
-            raise RestError(
-                400, "invalid", f'Invalid JSON payload received. Unknown name "{unknown[0]}": Cannot find field.'
-            )
-        if said.get("useLegacySql", True):
-            raise RestError(400, "invalid", "The lab reads GoogleSQL only.")
-        if "bigquery.jobs.create" not in self._cloud.held:
-            raise RestError(
-                403,
-                "accessDenied",
-                f"Access Denied: Project {project}: User does not have bigquery.jobs.create permission in project {project}.",
-            )
-        if not sql.ENGINE:
-            raise RestError(
-                501, "notImplemented", "The lab's tables need duckdb and sqlglot: pip install 'pubsub-diag[lab]'"
-            )
+        self._may_query(project, said)
         world = self._cloud.world
         query = Query(said["query"], _values(said), world.tables, world.project, world.region)
         if said.get("location") not in (None, world.region):
@@ -222,6 +233,25 @@ class BigQuery:
                 f"Access Denied: Table {name}: User does not have permission to query table {name}, or perhaps it does not exist.",
             )
         return query
+
+    def _may_query(self, project: str, said: Mapping[str, Any]) -> None:
+        """Raises RestError for what the lab does not know, and for who may not."""
+        if unknown := sorted(set(said) - _QUERY_KEYS):
+            raise RestError(
+                400, "invalid", f'Invalid JSON payload received. Unknown name "{unknown[0]}": Cannot find field.'
+            )
+        if said.get("useLegacySql", True):
+            raise RestError(400, "invalid", "The lab reads GoogleSQL only.")
+        if "bigquery.jobs.create" not in self._cloud.held:
+            raise RestError(
+                403,
+                "accessDenied",
+                f"Access Denied: Project {project}: User does not have bigquery.jobs.create permission in project {project}.",
+            )
+        if not sql.ENGINE:
+            raise RestError(
+                501, "notImplemented", "The lab's tables need duckdb and sqlglot: pip install 'pubsub-diag[lab]'"
+            )
 
     def _head(self, project: str, job: str) -> dict[str, Any]:
         answer, read = self._answers[job]

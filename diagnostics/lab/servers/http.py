@@ -24,7 +24,7 @@ import msgspec
 from diagnostics.lab.http import Token
 from diagnostics.lab.rights import INVOKE
 from diagnostics.lab.scenario import Fault
-from diagnostics.lab.servers import bigquery
+from diagnostics.lab.servers import bigquery, storage
 from diagnostics.lab.servers.cloud import Cloud
 from diagnostics.lab.servers.errors import RpcError
 from diagnostics.lab.servers.faults import ERRORS, HTTP, PAGE, Faults, SomebodyElse
@@ -95,17 +95,52 @@ class Web:
                 return 200, truth(self._cloud)
         return 404, {"error": f"no {method} {url.path} here; GET /lab says what there is"}
 
-    def api(self, method: str, target: str, body: bytes) -> tuple[int, dict[str, str], bytes] | None:
+    def api(
+        self, method: str, target: str, headers: dict[str, str], body: bytes
+    ) -> tuple[int, dict[str, str], bytes] | None:
         """Answer a request to one of Google's REST APIs; None: it is none that the lab serves. Status 0: no answer."""
         url = urlsplit(target)
+        if stored := storage.route(method, url.path):
+            return self._stored(stored, _query(url.query), headers)
         asked = bigquery.route(method, url.path)
-        if asked is None:
-            return None
+        return None if asked is None else self._queried(asked, _query(url.query), body)
+
+    def _stored(
+        self, asked: storage.Call, query: dict[str, str], headers: dict[str, str]
+    ) -> tuple[int, dict[str, str], bytes]:
+        """An object of Cloud Storage."""
+        started, status = time.monotonic(), 0
+        plain = {"Content-Type": "text/plain; charset=UTF-8"}
+        try:
+            lose = self._faults.meet(asked.rpc, 0, self._closing_wait).lose
+            with self._cloud.lab.lock:
+                self._cloud.lab.now()
+                found = storage.answer(self._cloud, asked, query, headers)
+            lose()
+            status = found.status
+            return found
+        except RpcError as error:
+            if error.code == "CANCELLED" or error.message == ERRORS["cut"][1]:
+                return 0, {}, b""
+            refused = storage.of_rpc(error)
+            status = refused.status
+            return status, plain, refused.message.encode()
+        except storage.Refused as refused:
+            status = refused.status
+            return status, plain, refused.message.encode()
+        except SomebodyElse as other:
+            page = _page_of(other)
+            status = page[0]
+            return page
+        finally:
+            self._record.add(asked.rpc, "/".join(asked.parts), started, "OK" if status in (200, 206) else str(status))
+
+    def _queried(self, asked: bigquery.Call, query: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+        """A call to BigQuery."""
         started = time.monotonic()
         status, headers = 0, {"Content-Type": "application/json; charset=UTF-8"}
         try:
             lose = self._faults.meet(asked.rpc, 0, self._closing_wait).lose
-            query = {name: values[0] for name, values in parse_qs(url.query).items()}
             with self._cloud.lab.lock:
                 self._cloud.lab.now()
                 answer = self._bigquery.answer(asked, query, body)
@@ -122,8 +157,9 @@ class Web:
             status = error.status
             return status, headers, error.body
         except SomebodyElse as other:
-            status = 502 if other.kind == "bad_gateway" else 200
-            return status, {"Content-Type": "text/html"} | ({TRICKLES: "1"} if other.kind == "trickle" else {}), PAGE
+            page = _page_of(other)
+            status = page[0]
+            return page
         finally:
             self._record.add(asked.rpc, "/".join(asked.parts), started, "OK" if status == 200 else str(status))
 
@@ -145,8 +181,9 @@ class Web:
             status = ERROR_STATUS.get(error.code, 0)
             return status, {}, error.message.encode()
         except SomebodyElse as other:
-            status = 502 if other.kind == "bad_gateway" else 200
-            return status, {"Content-Type": "text/html"} | ({TRICKLES: "1"} if other.kind == "trickle" else {}), PAGE
+            page = _page_of(other)
+            status = page[0]
+            return page
         finally:
             self._record.add(HTTP, f"{method} {host}{urlsplit(target).path}", started, str(status))
 
@@ -219,6 +256,16 @@ class Web:
         self._closing.wait(seconds)
 
 
+def _query(text: str) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(text).items()}
+
+
+def _page_of(other: SomebodyElse) -> tuple[int, dict[str, str], bytes]:
+    """What somebody else answers in the place of who was asked."""
+    status = 502 if other.kind == "bad_gateway" else 200
+    return status, {"Content-Type": "text/html"} | ({TRICKLES: "1"} if other.kind == "trickle" else {}), PAGE
+
+
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
@@ -237,7 +284,7 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             host = (self.headers.get("Host") or "").partition(":")[0].lower()
-            if host in LOOPBACK and (given := web.api(self.command, self.path, body)):
+            if host in LOOPBACK and (given := web.api(self.command, self.path, dict(self.headers.items()), body)):
                 self._give(*given)
                 return
             if host in LOOPBACK:

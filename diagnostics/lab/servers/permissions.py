@@ -47,13 +47,15 @@ HELD = frozenset(
         "run.services.get",
         "run.services.getIamPolicy",
         "run.services.list",
+        "storage.objects.get",
     }
 )
-"""Roles viewer, bigquery.user, bigquery.dataViewer, iam.securityReviewer, iam.denyReviewer, iam.serviceAccountOpenIdTokenCreator and
-run.invoker, as far as the lab asks."""
+"""Roles viewer, bigquery.user, bigquery.dataViewer, iam.securityReviewer, iam.denyReviewer, iam.serviceAccountOpenIdTokenCreator,
+storage.objectViewer and run.invoker, as far as the lab asks."""
 
 OTHERS = frozenset(
     {
+        "bigquery.tables.updateData",
         "iam.roles.update",
         "iam.serviceAccounts.actAs",
         "iam.serviceAccounts.getAccessToken",

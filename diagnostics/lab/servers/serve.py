@@ -17,7 +17,7 @@ from types import TracebackType
 
 from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import Caller, NeighbourSpec, load
-from diagnostics.lab.servers import bigquery
+from diagnostics.lab.servers import bigquery, storage
 from diagnostics.lab.servers.cloud import Cloud, LabView, Quota
 from diagnostics.lab.servers.faults import Faults
 from diagnostics.lab.servers.front import METHODS, Front, Record, Rpc
@@ -91,7 +91,10 @@ def start(
         held=held_by_caller(caller.lacks, caller.holds),
         held_beside={n.project: _held_there(caller, n) for n in lab.scenario.pipeline.neighbours},
     )
-    faults, record = Faults(lab.scenario.faults, [*(m.name for m in METHODS), *bigquery.SERVED]), Record()
+    faults, record = (
+        Faults(lab.scenario.faults, [*(m.name for m in METHODS), *bigquery.SERVED, *storage.SERVED]),
+        Record(),
+    )
     front = Front(cloud, faults, record, rpc_delay_s)
     web = Web(cloud, faults, record, front.port, pace, http_port)
     front.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from diagnostics.evidence.model import (
     BatchMarks,
@@ -21,10 +21,11 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
-from diagnostics.pipeline.profile import PipelineProfile, TableProfile, full_table
+from diagnostics.pipeline.profile import PipelineProfile, RegistryProfile, TableProfile, full_table
 from diagnostics.question.ask import Ask
 from diagnostics.readings.ledger.attempts import attempts
 from diagnostics.shell.commands import command, quote
+from diagnostics.sources.collect import BY_THE_WAY
 from diagnostics.sources.results import sql
 from diagnostics.sources.results.sql import Statement
 from diagnostics.steps.words import size
@@ -45,15 +46,19 @@ LATELY = timedelta(days=7)
 
 
 def result_rows(
-    session: Session, pipeline: PipelineProfile, ask: Ask, marks: BatchMarks | Unseen, calls: StartCalls | Unseen
+    session: Session,
+    pipeline: PipelineProfile,
+    ask: Ask,
+    marks: Annotated[BatchMarks | Unseen, None, BY_THE_WAY],
+    calls: Annotated[StartCalls | Unseen, None, BY_THE_WAY],
 ) -> ResultRows:
     """The rows of the asked dates. Raises NotSeen."""
     results = pipeline.results
     if results is None:
         raise NotSeen(Why.NOT_CONFIGURED, "the profile names no table of results", mend="add [results] to the profile")
     days, began = _days(session, ask, marks, calls)
-    name, shape = _shape(session, pipeline, results)
-    answer = _answer(session, pipeline, ask, name, shape, sql.of_results(name, results, shape, days, began))
+    name, shape = shape_of(session, pipeline, results)
+    answer = answer_of(session, pipeline, ask, name, shape, sql.of_results(name, results, shape, days, began))
     return ResultRows(
         source=answer.source,
         table=name,
@@ -75,8 +80,8 @@ def downstream_rows(
     if isinstance(results, Unseen):
         raise NotSeen(Why.DEPENDS, f"not asked because {results.says}", results.permission, results.mend)
     days = (results.since, results.until)
-    name, shape = _shape(session, pipeline, downstream)
-    answer = _answer(session, pipeline, ask, name, shape, sql.of_downstream(name, downstream, shape, days))
+    name, shape = shape_of(session, pipeline, downstream)
+    answer = answer_of(session, pipeline, ask, name, shape, sql.of_downstream(name, downstream, shape, days))
     found = tuple(DownstreamDay(day=row["day"], rows=row["total"]) for row in answer.rows if row["day"] is not None)
     return DownstreamRows(
         source=answer.source,
@@ -115,17 +120,19 @@ def _date(text: str) -> date | None:
         return None
 
 
-def _shape(session: Session, pipeline: PipelineProfile, table: TableProfile) -> tuple[str, TableShape]:
-    """The table's full name, and what has to be known to ask it."""
+def shape_of(
+    session: Session, pipeline: PipelineProfile, table: TableProfile | RegistryProfile, under: str = "results"
+) -> tuple[str, TableShape]:
+    """The table's full name, and what has to be known to ask it. `under`: where in the profile it stands. Raises NotSeen."""
     name = full_table(pipeline, table)
     try:
         return name, call(session, GET_TABLE, {"table": name})
     except ImportError as error:
-        says = "reading results needs google-cloud-bigquery, which is not installed"
+        says = "reading tables needs google-cloud-bigquery, which is not installed"
         raise NotSeen(Why.NOT_CONFIGURED, says, mend=EXTRA) from error
     except NotThere as error:
         says = f"there is no table {name}, or this login may not know of it: {error}"
-        raise NotSeen(Why.NOT_CONFIGURED, says, mend="correct table under [results] in the profile") from error
+        raise NotSeen(Why.NOT_CONFIGURED, says, mend=f"correct table under [{under}] in the profile") from error
 
 
 class _Read(NamedTuple):
@@ -134,10 +141,10 @@ class _Read(NamedTuple):
     source: Provenance
 
 
-def _answer(
+def answer_of(
     session: Session, pipeline: PipelineProfile, ask: Ask, name: str, shape: TableShape, statement: Statement
 ) -> _Read:
-    """The rows of a query that may be asked. It runs where the table is, and the pipeline's project pays."""
+    """The rows of a query that may be asked. Raises NotSeen. It runs where the table is, and the pipeline's project pays."""
     most = USUAL_BYTES if ask.max_bytes is None else ask.max_bytes
     asked = {"project": pipeline.project, "location": shape.location, "sql": statement.sql, "values": statement.values}
     would = int(call(session, ESTIMATE, asked).read_bytes)

@@ -133,7 +133,7 @@ class Rest:
             return self._credentials(asked)
         if asked.host == "cloudresourcemanager.googleapis.com":
             return self._projects(asked)
-        if asked.host == "bigquery.googleapis.com":
+        if asked.host in ("bigquery.googleapis.com", "storage.googleapis.com"):
             return self._tables(asked)
         if asked.host.endswith(".run.app"):
             return self._service(asked)
@@ -174,7 +174,7 @@ class Rest:
         return Told(200, {"projectId": self.project, "projectNumber": self.number, "lifecycleState": "ACTIVE"})
 
     def _tables(self, asked: Asked) -> Told:
-        """BigQuery of the lab, for whoever has signed in here."""
+        """BigQuery and Cloud Storage of the lab, for whoever has signed in here."""
         if not self.issuer.known(_bearer(asked)):
             return _error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
         headers = {k: v for k, v in asked.headers.items() if k.lower() not in ("authorization", "host")}

@@ -10,14 +10,13 @@ import hashlib
 from typing import Any
 
 from diagnostics.lab.applications import traits as t
+from diagnostics.lab.applications.predictions import models
 from diagnostics.lab.model import Revision, Table, World
 
 TABLE = "nba_predictions.player_prop_predictions"
 PICKS = "nba_predictions.current_subset_picks"
 SYSTEMS = ("catboost_v9", "catboost_v8", "ensemble_v1_1", "similarity_balanced_v1", "zone_matchup_v1", "moving_average")
 """Which systems predict, those first that always do."""
-MODEL_ENV = "CATBOOST_V9_MODEL_PATH"
-CONSTANT = "v9_current_season"
 COLUMNS = {
     "prediction_id": "STRING",
     "system_id": "STRING",
@@ -46,8 +45,7 @@ def tables() -> dict[str, Table]:
 
 def stage(world: World, revision: Revision, player: str, date: str, batch: str, count: int, now: float) -> None:
     """The worker's write of one player's predictions; a second one in the same batch takes the place of the first."""
-    file = revision.env.get(MODEL_ENV, "").rpartition("/")[2]
-    constant = t.has(revision, t.CONSTANT_VERSION)
+    file, version = models.loaded(revision).file, models.stated_version(revision)
     into = world.staged.setdefault(batch, {})
     for system in SYSTEMS[:count]:
         chance = int(hashlib.sha256(f"{player}/{date}/{system}".encode()).hexdigest()[:8], 16) / 16**8
@@ -61,18 +59,11 @@ def stage(world: World, revision: Revision, player: str, date: str, batch: str, 
             "is_active": True,
             "superseded": False,
             "created_at": now,
-            "model_version": CONSTANT if constant or system != SYSTEMS[0] else version(file),
+            "model_version": version if system == SYSTEMS[0] else models.CONSTANT,
             "model_file_name": file if system == SYSTEMS[0] else None,
             "build_commit_sha": revision.env.get("BUILD_COMMIT"),
             "deployment_revision": revision.name,
         }
-
-
-def version(file: str) -> str:
-    """v9_20260201_011018 of …_20260201_011018.cbm; without a time in its name, that."""
-    stem = file.rpartition(".")[0]
-    day, _, time = stem[-15:].partition("_")
-    return f"v9_{day}_{time}" if day.isdigit() and time.isdigit() else stem
 
 
 def merge(world: World, batch: str, keeps_both: bool = False) -> int:

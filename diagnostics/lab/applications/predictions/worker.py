@@ -11,7 +11,7 @@ from diagnostics.lab.applications.base import Finish, InstanceView, Setting
 from diagnostics.lab.applications.cases import BIG_MIB, Case, Outcome, decide
 from diagnostics.lab.applications.messages import NoEnvelope, Undecodable, client_error, read
 from diagnostics.lab.applications.plan import Casebook, Scripted
-from diagnostics.lab.applications.predictions import results
+from diagnostics.lab.applications.predictions import models, results
 from diagnostics.lab.applications.predictions.names import PLAYERS
 from diagnostics.lab.applications.predictions.request import completion_data, request_data
 from diagnostics.lab.http import PublishError, Request
@@ -60,6 +60,8 @@ class PredictionWorker:
         instance.log("INFO", "=== WORKER MODULE IMPORT START ===")
         instance.log("INFO", "Environment variables validated")
         instance.log("INFO", f"Build tracking: commit={commit}, revision={instance.revision.name}")
+        for line in models.lines(instance.revision):
+            instance.log("INFO", line)
         instance.log("INFO", "Worker initialized successfully")
 
     def handle(self, request: Request, instance: InstanceView, finish: Finish) -> None:

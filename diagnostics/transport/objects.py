@@ -1,0 +1,67 @@
+"""Cloud Storage, as the one way to call Google wants a client (see `tables`). The library comes with the extra `outcome`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from msgspec import Struct
+
+from diagnostics.evidence.model import OUR_USER_AGENT
+from diagnostics.transport.tables import NOBODYS, as_google_says
+
+LIBRARY = "google.cloud.storage"
+LARGEST = 4 * 2**20
+"""Bytes of an object that are read at most: a manifest has a few thousand."""
+
+
+class Content(Struct, frozen=True, kw_only=True):
+    """What an object holds."""
+
+    data: bytes
+    whole: bool
+    """False: there is more."""
+
+
+class Objects:
+    """Cloud Storage for one run. Safe to use from many threads."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def get_object(self, *, request: Mapping[str, Any], timeout: float, retry: None) -> Content:
+        """`request`: bucket, name."""
+        blob = self._client.bucket(request["bucket"]).blob(request["name"])
+        with as_google_says(), _nothing_is_empty():
+            data = blob.download_as_bytes(client=self._client, end=LARGEST, timeout=timeout, retry=retry, checksum=None)
+            return Content(data=data[:LARGEST], whole=len(data) <= LARGEST)
+        return Content(data=b"", whole=True)
+
+
+@contextmanager
+def _nothing_is_empty() -> Iterator[None]:
+    """Of an object without content no range can be read."""
+    from google.api_core.exceptions import RequestRangeNotSatisfiable
+
+    try:
+        yield
+    except RequestRangeNotSatisfiable:
+        return
+
+
+def connect(load: Any, credentials: Any, lab_http: str) -> Objects:
+    """`load` imports a module, one thread at a time. Raises ImportError where the library is not installed."""
+    library = load(LIBRARY)
+    requests = load("google.auth.transport.requests")
+    info = load("google.api_core.client_info").ClientInfo(user_agent=OUR_USER_AGENT)
+    options = None
+    if lab_http:
+        credentials = load("google.auth.credentials").AnonymousCredentials()
+        options = {"api_endpoint": f"http://{lab_http}"}
+    http = requests.AuthorizedSession(credentials)
+    http.trust_env = not lab_http  # a proxy of the environment leads nowhere near the lab
+    client = library.Client(
+        project=NOBODYS, credentials=credentials, client_info=info, client_options=options, _http=http
+    )
+    return Objects(client)
