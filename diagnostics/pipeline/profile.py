@@ -242,10 +242,13 @@ class RegistryProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     features: str = ""
     """INTEGER"""
     trained_from: str = ""
-    """DATE: first day of its training data; `trained_to`: the last one."""
+    """DATE: first day of its training data."""
     trained_to: str = ""
+    """DATE: last day of its training data."""
     sha256: str = ""
+    """SHA-256 of its file in hexadecimal, whole or its begin."""
     status: str = ""
+    """What it is used for: "production" for the one that serves."""
     production: str = ""
     """BOOL: whether it is the one in production; empty: its status says "production"."""
 
@@ -257,11 +260,14 @@ class RegistryProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class LoadedProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The line in which the worker says which model it has loaded. Likewise a marker's keys."""
+    """The line in which the worker says which model it has loaded."""
 
     contains: str
+    """A literal that the line contains; it is what the log query asks for."""
     field: str = "textPayload"
+    """Log entry field that holds the text, as a marker's."""
     log: str = ""
+    """Id of the log, as a marker's; empty: stdout and stderr."""
     pattern: str
     """Python regex on the text, with the named groups file, and where the line has them version and sha256."""
 
@@ -273,11 +279,13 @@ class ModelProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The source of truth: gs://BUCKET/PATH, or a file. JSON: {"production_model": NAME, "models": {NAME: {"gcs_path", "status",
     "sha256", "feature_count", "training_start", "training_end"}}}."""
     registry: RegistryProfile | None = None
+    """The table with a row for each model."""
     document: str = ""
     """A Markdown file with a marked block, which `model sync` keeps in line."""
     variable: str = ""
     """Environment variable of the worker that names the model's file. Its value is shown; those of all others never are."""
     loaded: LoadedProfile | None = None
+    """The line in which the worker says what it loaded: a variable alone proves nothing."""
 
 
 class Accepted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

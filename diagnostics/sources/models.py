@@ -20,7 +20,6 @@ from diagnostics.evidence.model import (
     Provenance,
     Revisions,
     ServiceConfig,
-    Unseen,
     Why,
 )
 from diagnostics.evidence.redact import redact
@@ -161,7 +160,9 @@ def model_document(session: Session, pipeline: PipelineProfile, ask: Ask) -> Mod
     """The marked block of the Markdown file. Raises NotSeen."""
     where = ask.document or _model(pipeline).document
     if not where:
-        raise NotSeen(Why.NOT_CONFIGURED, UNTOLD, mend="name it: --doc FILE, or document under [model] in the profile")
+        raise NotSeen(
+            Why.NOT_ASKED, "no document is named", mend="name it: --doc FILE, or document under [model] in the profile"
+        )
     try:
         text = read_text(Path(where))
         block = model_block.inside(text)
@@ -182,7 +183,7 @@ def model_loads(
     ask: Ask,
     services: Services,
     service: Annotated[ServiceConfig, Leg.REQUEST],
-    revisions: Annotated[Revisions | Unseen, Leg.REQUEST],
+    revisions: Annotated[Revisions, Leg.REQUEST],
 ) -> ModelLoads:
     """What the revisions that have traffic said, since they were made: an instance may have loaded its model long ago. Raises NotSeen."""
     asked = _model(pipeline).loaded
@@ -193,7 +194,7 @@ def model_loads(
     settings, until = service.settings, ask.end(session.now)
     names = tuple(dict.fromkeys(t.revision or settings.latest_ready for t in settings.traffic if t.percent))
     names = names or (settings.serving,)
-    made = [r.created for r in (() if isinstance(revisions, Unseen) else revisions.revisions) if r.name in names]
+    made = [r.created for r in revisions.revisions if r.name in names]
     since = max(min(made, default=until - KEPT) - BEFORE, until - KEPT)
     of_logs = (asked.log,) if asked.log else (STDOUT, STDERR)
     line = Lines(services.worker, of_logs, in_field(asked.field, asked.contains), through_api=bool(asked.log))

@@ -78,47 +78,47 @@ class Contradiction(Tells, frozen=True, kw_only=True):
     """Further contradictions."""
 
 
-MANIFEST = Code("model_drift.manifest", Stage.PROCESSED, "the model in production, by the manifest")
+MANIFEST = Code("model_drift.manifest", Stage.CLOSED, "the model in production, by the manifest")
 CONTRADICTS = Telling(
-    "model_drift.contradicts", Stage.PROCESSED, "the manifest contradicts itself", Kind.MECHANISM, tells=Contradiction
+    "model_drift.contradicts", Stage.CLOSED, "the manifest contradicts itself", Kind.MECHANISM, tells=Contradiction
 )
-REGISTRY = Code("model_drift.registry", Stage.PROCESSED, "the registry agrees with the manifest")
+REGISTRY = Code("model_drift.registry", Stage.CLOSED, "the registry agrees with the manifest")
 REGISTRY_DIFFERS = Telling(
-    "model_drift.registry_differs", Stage.PROCESSED, "the registry says otherwise", Kind.MECHANISM, tells=OfPlace
+    "model_drift.registry_differs", Stage.CLOSED, "the registry says otherwise", Kind.MECHANISM, tells=OfPlace
 )
-DOCUMENT = Code("model_drift.document", Stage.PROCESSED, "the documentation agrees with the manifest")
+DOCUMENT = Code("model_drift.document", Stage.CLOSED, "the documentation agrees with the manifest")
 DOCUMENT_DIFFERS = Telling(
-    "model_drift.document_differs", Stage.PROCESSED, "the documentation says otherwise", Kind.MECHANISM, tells=OfPlace
+    "model_drift.document_differs", Stage.CLOSED, "the documentation says otherwise", Kind.MECHANISM, tells=OfPlace
 )
-VARIABLE = Code("model_drift.variable", Stage.PROCESSED, "the worker is told the model in production")
+VARIABLE = Code("model_drift.variable", Stage.CLOSED, "the worker is told the model in production")
 VARIABLE_DIFFERS = Telling(
     "model_drift.variable_differs",
-    Stage.PROCESSED,
+    Stage.CLOSED,
     "the worker is told another model",
     Kind.MECHANISM,
     tells=OfRevision,
 )
-LOADED = Code("model_drift.loaded", Stage.PROCESSED, "what serves has loaded the model in production")
+LOADED = Code("model_drift.loaded", Stage.CLOSED, "what serves has loaded the model in production")
 LOADED_ANOTHER = Telling(
-    "model_drift.loaded_another", Stage.PROCESSED, "what serves has loaded another model", Kind.EFFECT, tells=OfRevision
+    "model_drift.loaded_another", Stage.CLOSED, "what serves has loaded another model", Kind.EFFECT, tells=OfRevision
 )
 IGNORED = Telling(
     "model_drift.variable_ignored",
-    Stage.PROCESSED,
+    Stage.CLOSED,
     "the worker is told the right model and has loaded another",
     Kind.EFFECT,
     tells=OfRevision,
 )
-LOADED_UNTOLD = Code("model_drift.loaded_untold", Stage.PROCESSED, "what serves does not say what it loaded")
-ROWS = Code("model_drift.rows", Stage.PROCESSED, "the newest results are of the model in production")
-ROWS_OLD = Code("model_drift.rows_old", Stage.PROCESSED, "nothing was made since the model serves")
+LOADED_UNTOLD = Code("model_drift.loaded_untold", Stage.CLOSED, "what serves does not say what it loaded")
+ROWS = Code("model_drift.rows", Stage.CLOSED, "the newest results are of the model in production")
+ROWS_OLD = Code("model_drift.rows_old", Stage.CLOSED, "nothing was made since the model serves")
 ROWS_OF_ANOTHER = Telling(
-    "model_drift.rows_of_another", Stage.PROCESSED, "the newest results are of another model", Kind.EFFECT, tells=OfRows
+    "model_drift.rows_of_another", Stage.CLOSED, "the newest results are of another model", Kind.EFFECT, tells=OfRows
 )
 ROWS_UNNAMED = Telling(
-    "model_drift.rows_unnamed", Stage.PROCESSED, "the newest results name no model", Kind.EFFECT, tells=OfRows
+    "model_drift.rows_unnamed", Stage.CLOSED, "the newest results name no model", Kind.EFFECT, tells=OfRows
 )
-HIDDEN = Telling("model_drift.hidden", Stage.PROCESSED, "a place could not be seen", tells=Hidden)
+HIDDEN = Telling("model_drift.hidden", Stage.CLOSED, "a place could not be seen", tells=Hidden)
 
 _FEW = 3
 """Differences that are said of one place."""

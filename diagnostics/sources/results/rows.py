@@ -45,6 +45,12 @@ MOST_ROWS = 20_000
 LATELY = timedelta(days=7)
 
 
+_CORRECT = {
+    "results": "correct table under [results] in the profile",
+    "model.registry": "correct table under [model.registry] in the profile",
+}
+
+
 def result_rows(
     session: Session,
     pipeline: PipelineProfile,
@@ -132,7 +138,7 @@ def shape_of(
         raise NotSeen(Why.NOT_CONFIGURED, says, mend=EXTRA) from error
     except NotThere as error:
         says = f"there is no table {name}, or this login may not know of it: {error}"
-        raise NotSeen(Why.NOT_CONFIGURED, says, mend=f"correct table under [{under}] in the profile") from error
+        raise NotSeen(Why.NOT_CONFIGURED, says, mend=_CORRECT[under]) from error
 
 
 class _Read(NamedTuple):

@@ -57,8 +57,6 @@ class PredictionWorker:
 
     def booted(self, instance: InstanceView) -> None:
         commit = instance.revision.env.get("BUILD_COMMIT", "unknown")
-        instance.log("INFO", "=== WORKER MODULE IMPORT START ===")
-        instance.log("INFO", "Environment variables validated")
         instance.log("INFO", f"Build tracking: commit={commit}, revision={instance.revision.name}")
         for line in models.lines(instance.revision):
             instance.log("INFO", line)
