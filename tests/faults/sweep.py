@@ -94,20 +94,27 @@ def cases(scenario: str, command: Command, rpcs: Sequence[str]) -> Iterator[Case
 
 
 def tried(slot: Slot, case: Case, whole: Ran, tries: int = TRIES) -> Result:
-    """Run it; who is late is asked again."""
+    """Run it; who is late is asked again, and what says more than without the fault is held against a fresh run without it."""
     rpcs = ALL_RPCS if case.rpc == EVERYTHING else (case.rpc,)
     over, found, met = float("inf"), [], whole
     for _ in range(tries):
         met = slot.run(case.command.line, case.timeout_s, struck(case.kind, rpcs))
         over = min(over, met.seconds - case.command.ends(case.timeout_s))
         found = list(flaws(case.command, case.kind, case.rpc, whole, met, case.timeout_s))
-        if not any(flaw.rule == "late" for flaw in found):
+        if found and not _late(found):  # the lab's clock runs on: what it shows without the fault may have changed
+            fresh = slot.run(case.command.line, WHOLE_S)
+            found = list(flaws(case.command, case.kind, case.rpc, fresh, met, case.timeout_s))
+        if not _late(found):
             break
     told = str(answer(met).get("headline", "")) if case.command.json else met.out[-400:]
     said = " | ".join(line for line in f"{told}\n{met.err[-400:]}".splitlines() if line.strip())
     return Result(
         case.scenario, case.command.name, case.kind.name, case.rpc, met.code, over, tuple(found), said if found else ""
     )
+
+
+def _late(found: Sequence[Flaw]) -> bool:
+    return any(flaw.rule == "late" for flaw in found)
 
 
 def keep() -> Path:

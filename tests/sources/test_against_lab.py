@@ -344,14 +344,15 @@ def test_a_listing_that_is_cut_is_incomplete_and_not_lost(lab: Any, monkeypatch:
 @pytest.mark.parametrize(
     ("answer", "why", "says"),
     [
-        (Answer(200, "<!doctype html><html>login</html>", "text/html", 0.1), Why.FAILED, "with a web page"),
+        (Answer(200, "<!doctype html><html>login</html>", "text/html", 0.1), Why.UNREACHABLE, "with a web page"),
         (Answer(200, '["odd"]', "application/json", 0.1), Why.FAILED, "not what the profile describes"),
         (Answer(200, '{"status": "ok"}', "application/json", 0.1), Why.FAILED, "neither expected_players nor completed_players"),
         (Answer(403, "<html>Forbidden</html>", "text/html", 0.1), Why.PERMISSION_DENIED, "identity token of this login"),
         (Answer(401, "{}", "application/json", 0.1), Why.PERMISSION_DENIED, "answered 401"),
         (Answer(404, "<html>", "text/html", 0.1), Why.FAILED, "with a web page"),
         (Answer(404, '{"error": "Not Found"}', "application/json", 0.1), Why.FAILED, "404"),
-        (Answer(500, '{"error":"Server misconfigured"}', "application/json", 0.1), Why.FAILED, "500"),
+        (Answer(500, '{"error":"Server misconfigured"}', "application/json", 0.1), Why.UNREACHABLE, "500"),
+        (Answer(503, "The service is currently unavailable.", "", 0.1), Why.UNREACHABLE, "gave no status"),
         (Answer(0, "Connection refused", "", 0.0), Why.UNREACHABLE, "Connection refused"),
         (Answer(0, "no answer within 8 s", "", 0.0), Why.TIMED_OUT, "no answer within"),
     ],

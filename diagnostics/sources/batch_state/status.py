@@ -82,6 +82,8 @@ def read(
     if answer.status == 0:
         why = Why.TIMED_OUT if "no answer within" in answer.text else Why.UNREACHABLE
         raise NotSeen(why, f"the status call failed: {answer.text}")
+    if answer.status >= 500 or answer.status == 429 or (answer.status == 200 and _is_page(answer)):
+        raise NotSeen(Why.UNREACHABLE, f"{at.who} gave no status when it was asked for it: {_odd(answer)}")
     if answer.status != 200 or said is None:
         raise NotSeen(Why.FAILED, f"{at.who}'s status is not what the profile describes: {_odd(answer)}")
     return status_of(state, source, batch, said)
@@ -173,9 +175,12 @@ def _json(answer: Answer) -> dict[str, Any] | None:
 
 
 def _odd(answer: Answer) -> str:
-    text = answer.text.strip()
     if answer.status in REDIRECTS:
         return f"it answered {answer.status}, sending the call on, as a sign-in page does (IAP?)"
-    if text[:1] == "<" or "html" in answer.content_type:
+    if _is_page(answer):
         return f"it answered {answer.status} with a web page"
-    return f"it answered {answer.status} with {redact(text, 80) or 'nothing'}"
+    return f"it answered {answer.status} with {redact(answer.text.strip(), 80) or 'nothing'}"
+
+
+def _is_page(answer: Answer) -> bool:
+    return answer.text.strip()[:1] == "<" or "html" in answer.content_type

@@ -16,6 +16,7 @@ from diagnostics.evidence.model import (
     Stage,
     SubscriptionConfig,
     Unseen,
+    Why,
 )
 from diagnostics.readings.answers import answers
 from diagnostics.readings.ledger import Ledger
@@ -66,8 +67,16 @@ def cold_start(
         )
     elif not isinstance(subscription, Unseen) and subscription.settings is not None:
         yield from in_time(seen, capacity, subscription.settings.ack_deadline_s)
-    if not isinstance(live, Unseen) and live.calls:
-        yield _live(seen, live)
+    if not isinstance(live, Unseen):
+        yield from (_live(seen, live) for _ in live.calls[:1])
+    elif live.why not in (Why.NOT_ASKED, Why.NOT_CONFIGURED, Why.SET_APART):
+        yield UNSEEN.says(
+            Status.UNKNOWN,
+            f"what a start takes from here could not be tried: {live.says}",
+            leg=leg,
+            subject=seen.service,
+            tells=Hidden.of(live),
+        )
 
 
 def _switched_off(seen: Seen, log: RequestLog | Unseen) -> Finding:
