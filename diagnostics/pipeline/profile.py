@@ -507,7 +507,7 @@ VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 def _wrong_model(model: ModelProfile) -> Iterator[str]:
     """Likewise."""
-    if model.manifest.startswith("gs:") and not BUCKET.fullmatch(model.manifest):
+    if model.manifest.startswith("gs:") and not re.fullmatch(r"gs://[^/]+/.+", model.manifest, re.DOTALL):
         yield f'manifest: expected gs://BUCKET/PATH or a file, got "{model.manifest}"'
     if model.variable and not VARIABLE.fullmatch(model.variable):
         yield f'variable: expected the name of an environment variable, got "{model.variable}"'

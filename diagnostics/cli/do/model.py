@@ -27,6 +27,7 @@ from diagnostics.report.escape import clean_all
 from diagnostics.run.investigate import Case, investigate
 from diagnostics.run.look import see
 from diagnostics.run.models import DRIFT, new_model
+from diagnostics.shell.commands import command
 from diagnostics.shell.files import read_text
 from diagnostics.sources.manifest import of_file
 
@@ -210,7 +211,8 @@ def _said(found: Sync, written: Path | None) -> str:
         told = "".join(f"-- {line}\n" for line in _notes(found))
         parts.append(told + found.merge)
     if found.diff:
-        hint = f"# rewrites it: pubsub-diag model sync --write-doc {found.document}\n" if written is None else ""
+        rewrites = command("pubsub-diag model sync --write-doc {document}", document=found.document)
+        hint = f"# rewrites it: {rewrites}\n" if written is None else ""
         parts.append(hint + "".join(f"{line}\n" for line in found.diff))
     parts += [f"by hand: {line}\n" for line in found.by_hand]
     parts += [f"not seen: {line}\n" for line in found.unknown]
