@@ -15,13 +15,14 @@ from diagnostics.cli import main
 from diagnostics.evidence.model import BatchMarks, StartCalls, Unseen, Why
 from diagnostics.keep import store
 from diagnostics.keep.bundle import load
+from diagnostics.lab.servers import bigquery, storage
 from diagnostics.lab.servers.faults import HTTP
 from diagnostics.lab.servers.front import METHODS
 from diagnostics.readings.ledger.attempts import attempts
 from diagnostics.report.batches import listing
 from diagnostics.scoring.world import World, find, opened
 
-EVERYTHING = (*(method.name for method in METHODS), HTTP)
+EVERYTHING = (*(method.name for method in METHODS), *bigquery.SERVED, *storage.SERVED, HTTP)
 
 
 @pytest.fixture(scope="module")
