@@ -46,7 +46,8 @@ class Live:
     @property
     def until(self) -> datetime | None:
         """When it was last seen, if all that it rests on and all that it did is over. What shows its end has none itself."""
-        own = [f for f in self.share.own if f.abnormal] or [f for f in self.share.own if f.kind is not Kind.NOTE]
+        did = [f for f in self.share.own if f.kind is not Kind.NOTE]
+        own = [f for f in self.share.own if f.abnormal] or did or list(self.share.own)
         ended = [f.until for f in own if f.until]
         return max(ended) if ended and len(ended) == len(own) else None
 

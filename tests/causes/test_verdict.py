@@ -393,3 +393,10 @@ def test_what_shows_that_a_cause_is_over_has_no_end_itself() -> None:
     (live,) = verdict([gone], past, found(PROVEN, Status.OK)).live
     assert live.match.over
     assert live.until == T + timedelta(minutes=5)
+
+
+def test_a_cause_that_only_notes_tell_of_is_past_when_they_are() -> None:
+    past = structs.replace(found(PROVEN, Status.OK, minute=0), until=T + timedelta(minutes=5))
+    note = replace(cause("blip", PROVEN), requires=ok(PROVEN), decisive=ok(PROVEN), benign=True)
+    (live,) = verdict([note], past).live
+    assert live.until == T + timedelta(minutes=5)
