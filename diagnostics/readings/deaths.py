@@ -94,11 +94,13 @@ def deaths(
 
 
 def never_served(service: ServiceConfig | Unseen, revisions: Revisions | Unseen) -> frozenset[str]:
-    """Names of the revisions that did not become ready and get no traffic, since another one has it all."""
+    """Names of the revisions that did not become ready and get no traffic, by no tag either, since another one has it all."""
     if isinstance(service, Unseen) or service.settings is None or isinstance(revisions, Unseen):
         return frozenset()
     settings = service.settings
-    takes = {t.revision or settings.latest_ready for t in settings.traffic if t.percent} or {settings.latest_ready}
+    takes = {t.revision or settings.latest_ready for t in settings.traffic if t.percent or t.tag} or {
+        settings.latest_ready
+    }
     others = any(r.name in takes and r.ready == "ready" for r in revisions.revisions)
     return frozenset(r.name for r in revisions.revisions if r.ready == "failed" and r.name not in takes if others)
 

@@ -114,6 +114,11 @@ class _Try:
     """Whether nothing came of it: then it does not show that the work can be done."""
 
     @property
+    def proves(self) -> bool:
+        """Whether it shows that the work can be done."""
+        return self.good and not self.fruitless
+
+    @property
     def who(self) -> _Who:
         return self.name, self.ours
 
@@ -183,9 +188,9 @@ def _open(tries: Sequence[_Try]) -> list[Item]:
     all_ = list(runs.values())
     through: dict[str, set[_Who]] = {}
     for one in tries:
-        if one.good:
+        if one.proves:
             through.setdefault(one.revision, set()).add(one.who)
-    others = _others([t for t in tries if t.good and not t.fruitless], all_)
+    others = _others([t for t in tries if t.proves], all_)
     return [_item(run, others[n], len(through.get(run[-1].revision, ()))) for n, run in enumerate(all_)]
 
 
@@ -275,12 +280,12 @@ def _unlucky(tries: Sequence[_Try], items: Sequence[Item]) -> tuple[float, tuple
     """The share of tries that fail, by items of the batch that got through, and the items that fail no oftener than it makes likely; none
     where too few got through to tell, or where so many failed since the last one did that it is no chance."""
     ours = [t for t in tries if t.ours]
-    through = {t.name for t in ours if t.good}
+    through = {t.name for t in ours if t.proves}
     closed = [t for t in ours if t.name in through]
     if len(through) < _ENOUGH:
         return 0.0, ()
     share = sum(1 for t in closed if not t.good) / len(closed)
-    newest = max(t.at for t in ours if t.good)
+    newest = max(t.at for t in ours if t.proves)
     if share ** sum(1 for t in ours if t.at > newest) < _CHANCE:
         return share, ()
     tried = len({t.name for t in ours})
@@ -309,7 +314,7 @@ def _broken(
     items: Sequence[Item],
 ) -> Broken | None:
     """Everything fails since the first failure after the last success, if nothing speaks against it."""
-    good = [t for t in tries if t.good and not t.fruitless]
+    good = [t for t in tries if t.proves]
     newest = max((t.taken for t in good), default=None)
     if not marks.source.complete and (newest is not None or not _never(ledger, pushes)):
         return (
@@ -338,7 +343,7 @@ def _here(tries: Sequence[_Try], since: datetime) -> int:
     revisions = {t.revision for t in tries if not t.good and t.at >= since}
     if len(revisions) != 1 or "" in revisions:
         return 0
-    return len({t.who for t in tries if t.good and t.ours and t.revision in revisions})
+    return len({t.who for t in tries if t.proves and t.ours and t.revision in revisions})
 
 
 def _never(ledger: Ledger, pushes: PushCounts | Unseen) -> bool:

@@ -160,7 +160,7 @@ def _template(
         else True,  # the default holds only where resources are unset
         account=found.service_account,
         env={e.name: hashed(_value(e), service) for e in (container.env if container is not None else ())},
-        model=redact(_value(named).partition("?")[0], 300) if named is not None else None,
+        model=redact(named.value.partition("?")[0], 300) if named is not None and not _secret(named) else None,
         ready=READY.get(ready.state, "pending") if ready is not None else "ready",
         reason=_reason(ready) if ready is not None else "",
         message=redact(ready.message, 300) if ready is not None else "",
@@ -178,6 +178,11 @@ def cores(limit: str) -> str:
     if limit.endswith("m") and limit[:-1].isdigit():
         return f"{int(limit[:-1]) / 1000:g}"
     return limit
+
+
+def _secret(variable: Any) -> bool:
+    """Whether Secret Manager keeps its value, which is not read."""
+    return bool(variable.value_source.secret_key_ref.secret)
 
 
 def _value(variable: Any) -> str:

@@ -271,6 +271,15 @@ def _serving(service: ServiceConfig | Unseen, revisions: Revisions | Unseen) -> 
 
 
 def _variable(places: ModelProfile, here: RevisionSettings, true: KnownModel) -> Iterator[Finding]:
+    if here.model is None and places.variable in here.env:
+        yield HIDDEN.says(
+            Status.UNKNOWN,
+            f"{places.variable} of {here.name} is set, and what it names was not seen",
+            subject=subjects.revision(here.name),
+            rests_on=("ServiceConfig", "Revisions"),
+            tells=Hidden(),
+        )
+        return
     if here.model and is_file_of(true, here.model):
         yield VARIABLE.says(
             Status.OK,

@@ -8,8 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from diagnostics.evidence.model import OUR_USER_AGENT
-from diagnostics.transport.tables import NOBODYS, as_google_says
+from diagnostics.transport.tables import as_google_says, rest_client
 
 LIBRARY = "google.cloud.storage"
 LARGEST = 4 * 2**20
@@ -52,16 +51,4 @@ def _nothing_is_empty() -> Iterator[None]:
 
 def connect(load: Any, credentials: Any, lab_http: str) -> Objects:
     """`load` imports a module, one thread at a time. Raises ImportError where the library is not installed."""
-    library = load(LIBRARY)
-    requests = load("google.auth.transport.requests")
-    info = load("google.api_core.client_info").ClientInfo(user_agent=OUR_USER_AGENT)
-    options = None
-    if lab_http:
-        credentials = load("google.auth.credentials").AnonymousCredentials()
-        options = {"api_endpoint": f"http://{lab_http}"}
-    http = requests.AuthorizedSession(credentials)
-    http.trust_env = not lab_http  # a proxy of the environment leads nowhere near the lab
-    client = library.Client(
-        project=NOBODYS, credentials=credentials, client_info=info, client_options=options, _http=http
-    )
-    return Objects(client)
+    return Objects(rest_client(load, load(LIBRARY), credentials, lab_http))

@@ -129,6 +129,11 @@ class Tables:
 def connect(load: Any, credentials: Any, lab_http: str) -> Tables:
     """`load` imports a module, one thread at a time. Raises ImportError where the library is not installed."""
     library = load(LIBRARY)
+    return Tables(library, rest_client(load, library, credentials, lab_http))
+
+
+def rest_client(load: Any, library: Any, credentials: Any, lab_http: str) -> Any:
+    """The client of a library that speaks REST, of no project: each call names its own."""
     requests = load("google.auth.transport.requests")
     info = load("google.api_core.client_info").ClientInfo(user_agent=OUR_USER_AGENT)
     options = None
@@ -137,10 +142,9 @@ def connect(load: Any, credentials: Any, lab_http: str) -> Tables:
         options = {"api_endpoint": f"http://{lab_http}"}
     http = requests.AuthorizedSession(credentials)
     http.trust_env = not lab_http  # a proxy of the environment leads nowhere near the lab
-    client = library.Client(
+    return library.Client(
         project=NOBODYS, credentials=credentials, client_info=info, client_options=options, _http=http
     )
-    return Tables(library, client)
 
 
 def _type(value: Value) -> str:

@@ -197,7 +197,7 @@ KNOWN = (
         answer="worker-crashing@request",
     ),
     Known(
-        r"^not named .*@request|^not named \w",
+        r"^not named [a-z-]+(@request)?$",
         r"sought-forward-in-mid-batch|made-anew-in-mid-batch",
         f"{UNDECIDED}: nothing of the batch is pushed any more, and what pushes met until then may have been over",
         answer="(messages-purged|subscription-made-anew)@request",
@@ -226,6 +226,7 @@ KNOWN = (
         r".",
         f"{WEAK}: deny policies are read where pushes are refused for want of a right, and here something turns them away before, or "
         "none is pushed",
+        answer=r"HERE (requested|created|request\.(published|routed|delivered))",
     ),
     Known(
         r"^(not named|latent not named) work-longer-than-any-deadline",

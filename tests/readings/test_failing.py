@@ -77,6 +77,17 @@ def test_those_that_finish_with_nothing_do_not_show_that_the_work_can_be_done() 
         assert names(said) == [] and said.broken is None
 
 
+def test_what_was_given_up_is_no_share_of_luck_and_no_proof_of_this_revision() -> None:
+    """Failed twice and then skipped: that the rest fail twice, too, does not mean that they get through later."""
+    given_up = [line for n in range(12) for line in tries(f"no{n}", 1 + n / 4, 5 + n / 4, 9 + n / 4, good=True)]
+    skipped = [replace(m, means=Means.SKIPPED_ITEM) if m.means is Means.DONE_ITEM else m for m in given_up]
+    late = [line for n in range(3) for line in tries(f"a{n}", 10 + n / 4, 11.5 + n / 4)]
+    acked = pushed(ack={9: 6, 12: 6}, remote_server_5xx={17: 3})
+    lucky, none = (found(lines, late, pushes=acked) for lines in (given_up, skipped))
+    assert [i.name for i in lucky.unlucky] == ["a0", "a1", "a2"]
+    assert none.unlucky == ()
+
+
 def test_what_ended_without_a_start_began_before_all_that_was_read() -> None:
     """Work of twenty minutes that ended well does not tell how what is taken up now would fare."""
     long = [mark(Means.DONE_ITEM, 5 + n / 4, f"long{n}") for n in range(8)]

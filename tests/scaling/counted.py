@@ -17,7 +17,7 @@ LINEAR, QUADRATIC = 4.0, 16.0
 MOST = 9.0
 """More is neither the first nor that with a logarithm."""
 FEW = 10
-"""Steps for each entry that are no matter, whatever they come from."""
+"""Steps for each further entry that are no matter, whatever they come from."""
 
 
 class Steep(NamedTuple):
@@ -58,13 +58,11 @@ def steps(work: Callable[[], object]) -> Counter[str]:
 
 def steep(make: Callable[[int], Callable[[], object]], n: int) -> list[Steep]:
     """Functions whose steps grow faster than what they work on: at n, 4n and 16n, by what was added, so that what is always there
-    counts for nothing. What differs by less than a quarter between the smallest and the largest is always there: what is remembered from
-    one size to the next takes a little less or more."""
+    counts for nothing."""
     sizes = [steps(make(size)) for size in (n, 4 * n, 16 * n)]
     found = []
     for where in sizes[-1]:
         few, some, many = (size[where] for size in sizes)
-        grows = many > FEW * 16 * n and 4 * many > 5 * few
-        if grows and many - some > MOST * max(some - few, 3 * n):
+        if many - some > FEW * 12 * n and many - some > MOST * max(some - few, 3 * n):
             found.append(Steep(where, (few, some, many)))
     return sorted(found, key=lambda one: -one.steps[-1])

@@ -183,6 +183,15 @@ def test_a_variable_that_names_another_model(variable: str | None) -> None:
     )
 
 
+def test_a_variable_whose_value_was_not_seen_accuses_nobody() -> None:
+    """Secret Manager keeps it, or the run was kept before the profile named it."""
+    config, listed = revision(None)
+    hidden = replace(listed.revisions[0], env={"MODEL": "a-hash"})
+    found = drift(config, replace(listed, revisions=(hidden, *listed.revisions[1:])))
+    assert told(found, model_drift.HIDDEN).status is Status.UNKNOWN
+    assert loud(found) == [model_drift.HIDDEN.name]
+
+
 def test_another_file_under_the_same_name_is_not_for_want_of_heed() -> None:
     found = drift(loads(load(FILE, "9f7cea27aaaa")))
     assert loud(found) == [model_drift.LOADED_ANOTHER.name]

@@ -29,7 +29,8 @@ class RevisionSettings(Struct, frozen=True, kw_only=True):
     env: dict[str, str] = {}
     """Environment name to salted hash of its value; never the value."""
     model: str | None = None
-    """What the variable holds that the profile declares to name the model's file; None: it has none, or the profile declares none."""
+    """What the variable holds that the profile declares to name the model's file; None: it has none, the profile declared none then, or
+    Secret Manager keeps it; `env` has its name where it is set."""
     ready: str = "ready"
     """"ready", "failed" or "pending"."""
     reason: str = ""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from diagnostics.causes.model import Confidence, Role
-from diagnostics.conclude.diagnosis import Diagnosis, Exit, Named, RuledOut, State
+from diagnostics.conclude.diagnosis import Exit, Named, RuledOut, State
 from diagnostics.conclude.standing import EXITS
 from diagnostics.evidence.model import STAGES, Leg, Stage
 from diagnostics.scoring.consistent.answer import Answer
@@ -58,21 +58,24 @@ def headline(answer: Answer) -> Iterator[str]:
     top = answer.blocking[0] if answer.blocking else None
     if top and "cause undetermined" in said.headline:
         yield f"the headline is undetermined, and {top.code} blocks"
-    if top and not top.one_of and not _says(said, top):
+    if top and not top.one_of and not _says(answer, top):
         yield f"the headline does not say what blocks: {top.code} ({top.confidence})"
-    if not top and "(confirmed)" in said.headline and not _of_the_subscription(said):
+    if not top and "(confirmed)" in said.headline and not _of_the_subscription(answer):
         yield "the headline is sure of a cause, and none blocks"
 
 
-def _says(said: Diagnosis, cause: Named) -> bool:
-    """Whether the headline names the cause, by its clause or by the reason that has the value, as sure as the list is of it."""
-    ways = (cause.says, *(reason.rstrip(".") for reason in cause.because))
-    return any(f"{way} ({cause.confidence})" in said.headline for way in ways)
+def _says(answer: Answer, cause: Named) -> bool:
+    """Whether the headline names the cause, by its clause or by the one reason that says what is set up wrong, as sure as the list is
+    of it."""
+    wrong = {f.says for f in answer.of(cause) if f.kind is Kind.MECHANISM and f.abnormal} & set(cause.because)
+    ways = (cause.says, *(reason.rstrip(".") for reason in wrong if len(wrong) == 1))
+    return any(f"{way} ({cause.confidence})" in answer.said.headline for way in ways)
 
 
-def _of_the_subscription(said: Diagnosis) -> bool:
+def _of_the_subscription(answer: Answer) -> bool:
     """Of a batch that cannot be seen it says what is wrong with the subscription, as sure as the list is."""
-    sure = any(_says(said, c) for c in said.causes if c.confidence is Confidence.CONFIRMED)
+    said = answer.said
+    sure = any(_says(answer, c) for c in said.causes if c.confidence is Confidence.CONFIRMED)
     return sure and said.state is State.UNKNOWN and " cannot be seen: " in said.headline
 
 
