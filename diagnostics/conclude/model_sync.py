@@ -10,7 +10,9 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from diagnostics.evidence.model import EvidenceSet, KnownModel, ModelDocument, ModelManifest, ModelRegistry, seen
-from diagnostics.pipeline.profile import PipelineProfile, RegistryProfile, full_table
+from diagnostics.pipeline.models import RegistryProfile
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.pipeline.results import full_name
 from diagnostics.readings import model_block
 from diagnostics.readings.models import in_production
 
@@ -59,14 +61,14 @@ def sync(
     diff = model_block.difference(block.block, should, block.path) if block else ()
     statement = ""
     if named is not None and (registry is None or differs):
-        statement = merge(full_table(profile, named), named, manifest)
+        statement = merge(full_name(profile.project, named.table), named, manifest)
     return Sync(
         merge=statement,
         needs=registry.needs if registry and statement and _adds(registry, manifest) else (),
         document=document,
         block=should,
         diff=tuple(diff),
-        by_hand=tuple(_by_hand(registry, full_table(profile, named), named)) if registry and named else (),
+        by_hand=tuple(_by_hand(registry, full_name(profile.project, named.table), named)) if registry and named else (),
         unknown=tuple(unknown),
     )
 

@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 
 from diagnostics.evidence.model import Means
-from diagnostics.pipeline import profile as described
 from diagnostics.pipeline.profile import PipelineProfile
 
 
@@ -46,7 +45,7 @@ def explain(name: str) -> tuple[Key, ...]:
 @cache
 def words(kind: type[Enum]) -> tuple[tuple[str, str], ...]:
     """The words that a key may take, with what each means."""
-    said = _comments(inspect.getmodule(kind) or described).get(kind.__name__, {})
+    said = _said_of(kind)
     return tuple((str(word.value), said.get(word.name, "")) for word in kind)
 
 
@@ -60,10 +59,11 @@ def choices(name: str) -> tuple[tuple[str, str], ...]:
 def schema() -> dict[str, Any]:
     """The JSON Schema of a profile, with what each key means."""
     (_,), tables = msgspec.json.schema_components([PipelineProfile], ref_template="#/$defs/{name}")
-    for name, table in tables.items():
-        for field, said in _comments(described).get(name, {}).items():
-            if field in table.get("properties", {}):
-                table["properties"][field] = {**table["properties"][field], "description": said}
+    for kind in {kind for kind, _ in _tables(PipelineProfile, "")}:
+        properties = tables[kind.__name__].get("properties", {})
+        for field, said in _said_of(kind).items():
+            if field in properties:
+                properties[field] = {**properties[field], "description": said}
     tables["PipelineProfile"]["properties"]["settings"] = {
         "type": "object",
         "description": "Defaults of options; `pubsub-diag config show --origin` shows what is in force.",
@@ -78,7 +78,6 @@ def schema() -> dict[str, Any]:
 
 
 def _keys(table: type[msgspec.Struct], before: str) -> Iterator[Key]:
-    said = _comments(described)
     for where, field, hint in _fields(table, before):
         owner = next(kind for kind in _tables(table, before) if kind[1] == where)[0]
         info = next(f for f in msgspec.structs.fields(owner) if f.name == field)
@@ -86,9 +85,7 @@ def _keys(table: type[msgspec.Struct], before: str) -> Iterator[Key]:
             name=f"{where}{field}",
             takes=_takes(hint),
             default="" if info.required else _default(info.default),
-            says=next(
-                (said[k.__name__][field] for k in owner.__mro__ if field in said.get(k.__name__, {})), _of_table(hint)
-            ),
+            says=next((said[field] for k in owner.__mro__ if field in (said := _said_of(k))), _of_table(hint)),
         )
 
 
@@ -147,6 +144,12 @@ def _default(value: Any) -> str:
     ):
         return "nothing"
     return msgspec.json.encode(value).decode()
+
+
+def _said_of(kind: type) -> dict[str, str]:
+    """By field or member of the class: the words that stand below it."""
+    module = inspect.getmodule(kind)
+    return _comments(module).get(kind.__name__, {}) if module and module.__name__.startswith("diagnostics.") else {}
 
 
 @cache

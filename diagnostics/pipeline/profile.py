@@ -17,6 +17,10 @@ from msgspec import Struct, field, structs
 
 from diagnostics.evidence.model import Leg, Means
 from diagnostics.evidence.redact import endpoint
+from diagnostics.pipeline.models import ModelProfile
+from diagnostics.pipeline.models import wrong as wrong_model
+from diagnostics.pipeline.results import ResultsProfile
+from diagnostics.pipeline.results import wrong as wrong_results
 
 
 class MessageProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -182,112 +186,6 @@ class Closing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Age at which it is closed whatever is missing; None: never."""
 
 
-class TableProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of BigQuery with rows by date. Columns are named as the table has them."""
-
-    table: str
-    """DATASET.TABLE, in full PROJECT.DATASET.TABLE."""
-    date: str
-    """The date that a row is about: a DATE, DATETIME, TIMESTAMP or, written 2026-02-08, a STRING. The table is best partitioned by it."""
-    only: dict[str, str | int | bool] = {}
-    """Rows that count: column to value. A table with the rows of several systems is read one system at a time."""
-
-
-class DownstreamProfile(TableProfile, frozen=True, kw_only=True):
-    """A table that is made of the results once they are there."""
-
-    within_s: float = 6 * 3600.0
-    """How long after the newest result of a date it has to have rows for it, in seconds."""
-    makes: str = ""
-    """What makes them, for people: a command of yours, in which {date} stands for the date. It is printed, never run."""
-
-
-class ResultsProfile(TableProfile, frozen=True, kw_only=True):
-    """Where the pipeline's results are, and what their columns mean. What is not named is not looked at."""
-
-    item: str = ""
-    """The item that a row is about, by the name that log lines and messages use."""
-    active: str = ""
-    """BOOL: whether the row is in force; empty: every row is."""
-    superseded: str = ""
-    """BOOL: whether another row took its place."""
-    written: str = ""
-    """TIMESTAMP: when the row was last written."""
-    version: str = ""
-    """Version of the model that made the row."""
-    file: str = ""
-    """Its file, as a name, a path or gs://BUCKET/PATH."""
-    names_model: str = ""
-    """Python regular expression that a version has to match whole to name one model: a constant names none."""
-    varies: tuple[str, ...] = ()
-    """Columns in which one value does not fill nearly all active rows of a date."""
-    downstream: DownstreamProfile | None = None
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """All columns that are read."""
-        named = (self.date, self.item, self.active, self.superseded, self.written, self.version, self.file)
-        return tuple(dict.fromkeys((*filter(None, named), *self.only, *self.varies)))
-
-
-class RegistryProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of BigQuery with a row for each model. Columns are named as the table has them; what is not named is not looked at."""
-
-    table: str
-    """DATASET.TABLE, in full PROJECT.DATASET.TABLE."""
-    name: str
-    """The model's name, as the manifest has it."""
-    file: str = ""
-    """Its file, gs://BUCKET/PATH."""
-    features: str = ""
-    """INTEGER"""
-    trained_from: str = ""
-    """DATE: first day of its training data."""
-    trained_to: str = ""
-    """DATE: last day of its training data."""
-    sha256: str = ""
-    """SHA-256 of its file in hexadecimal, whole or its begin."""
-    status: str = ""
-    """What it is used for: "production" for the one that serves."""
-    production: str = ""
-    """BOOL: whether it is the one in production; empty: its status says "production"."""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """All columns that are read."""
-        own = (self.name, self.file, self.features, self.trained_from, self.trained_to, self.sha256, self.status)
-        return tuple(dict.fromkeys(filter(None, (*own, self.production))))
-
-
-class LoadedProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The line in which the worker says which model it has loaded."""
-
-    contains: str
-    """A literal that the line contains; it is what the log query asks for."""
-    field: str = "textPayload"
-    """Log entry field that holds the text, as a marker's."""
-    log: str = ""
-    """Id of the log, as a marker's; empty: stdout and stderr."""
-    pattern: str
-    """Python regex on the text, with the named groups file, and where the line has them version and sha256."""
-
-
-class ModelProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The places that describe the model that the worker runs with. What is not named is not looked at."""
-
-    manifest: str = ""
-    """The source of truth: gs://BUCKET/PATH, or a file. JSON: {"production_model": NAME, "models": {NAME: {"gcs_path", "status",
-    "sha256", "feature_count", "training_start", "training_end"}}}."""
-    registry: RegistryProfile | None = None
-    """The table with a row for each model."""
-    document: str = ""
-    """A Markdown file with a marked block, which `model sync` keeps in line."""
-    variable: str = ""
-    """Environment variable of the worker that names the model's file. Its value is shown; those of all others never are."""
-    loaded: LoadedProfile | None = None
-    """The line in which the worker says what it loaded: a variable alone proves nothing."""
-
-
 class Accepted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A finding or cause that is known and accepted for a while: it is listed apart and does not count."""
 
@@ -423,9 +321,9 @@ def check(profile: PipelineProfile, where: str) -> PipelineProfile:
         for where_named, names in (("pattern", groups), ("captures", marker.captures)):
             if wrong := next(_mistyped(names), ""):
                 raise ProfileError(f"{key}.{where_named}: {wrong}")
-    if profile.results is not None and (wrong := next(_wrong_results(profile.results), "")):
+    if profile.results is not None and (wrong := next(wrong_results(profile.results), "")):
         raise ProfileError(f"{where}: results.{wrong}")
-    if profile.model is not None and (wrong := next(_wrong_model(profile.model), "")):
+    if profile.model is not None and (wrong := next(wrong_model(profile.model), "")):
         raise ProfileError(f"{where}: model.{wrong}")
     for number, pattern in enumerate(profile.redact.patterns):
         key = f"{where}: redact.patterns[{number}]"
@@ -470,61 +368,6 @@ def _mistyped(names: Iterable[str]) -> Iterator[str]:
         related = not ended and (name.startswith(meant) or meant.startswith(name))  # failed and fail are two counts
         if name not in CAPTURED and meant and not related:
             yield f'"{name}" is not read; did you mean "{meant}"? Those that are: {", ".join(CAPTURED)}'
-
-
-TABLE = re.compile(r"(?:(?P<project>[a-z][a-z0-9.:-]*)\.)?(?P<dataset>\w+)\.(?P<table>[\w-]+)", re.ASCII)
-
-
-def full_table(profile: PipelineProfile, table: TableProfile | RegistryProfile) -> str:
-    """PROJECT.DATASET.TABLE"""
-    return table.table if table.table.count(".") > 1 else f"{profile.project}.{table.table}"
-
-
-_COLUMN = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-
-
-def _wrong_results(results: ResultsProfile) -> Iterator[str]:
-    """What of it cannot be meant: the key and what was expected."""
-    for key, table in (("", results), ("downstream.", results.downstream)):
-        if table is None:
-            continue
-        if not TABLE.fullmatch(table.table):
-            yield f'{key}table: expected DATASET.TABLE or PROJECT.DATASET.TABLE, got "{table.table}"'
-        columns = results.columns if table is results else (table.date, *table.only)
-        for column in columns:
-            if not _COLUMN.fullmatch(column):
-                yield f'{key or ""}columns: expected the name of a column, got "{column}"'
-    try:
-        re.compile(results.names_model)
-    except re.error as error:
-        yield f"names_model: expected a Python regular expression: {error}"
-
-
-BUCKET = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])/(?P<name>[^\x00-\x1f]+)")
-"""An object of Cloud Storage."""
-VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-
-
-def _wrong_model(model: ModelProfile) -> Iterator[str]:
-    """Likewise."""
-    if model.manifest.startswith("gs:") and not re.fullmatch(r"gs://[^/]+/.+", model.manifest, re.DOTALL):
-        yield f'manifest: expected gs://BUCKET/PATH or a file, got "{model.manifest}"'
-    if model.variable and not VARIABLE.fullmatch(model.variable):
-        yield f'variable: expected the name of an environment variable, got "{model.variable}"'
-    if (registry := model.registry) is not None:
-        if not TABLE.fullmatch(registry.table):
-            yield f'registry.table: expected DATASET.TABLE or PROJECT.DATASET.TABLE, got "{registry.table}"'
-        for column in registry.columns:
-            if not _COLUMN.fullmatch(column):
-                yield f'registry: expected the name of a column, got "{column}"'
-    if (loaded := model.loaded) is not None:
-        if not loaded.contains:
-            yield "loaded.contains: expected a literal that the line contains, got nothing"
-        try:
-            if "file" not in re.compile(loaded.pattern).groupindex:
-                yield "loaded.pattern: expected a group (?P<file>…), which names the file that was loaded"
-        except re.error as error:
-            yield f"loaded.pattern: expected a Python regular expression: {error}"
 
 
 def check_states(profile: PipelineProfile, where: str) -> PipelineProfile:

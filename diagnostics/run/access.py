@@ -11,15 +11,9 @@ from msgspec import Struct
 from diagnostics.evidence import model as seen
 from diagnostics.evidence.model import Evidence, Leg, SubscriptionConfig
 from diagnostics.evidence.unseen import NotSeen
-from diagnostics.pipeline.profile import (
-    Auth,
-    BatchStateProfile,
-    PipelineProfile,
-    RegistryProfile,
-    StateKind,
-    TableProfile,
-    full_table,
-)
+from diagnostics.pipeline.models import RegistryProfile
+from diagnostics.pipeline.profile import Auth, BatchStateProfile, PipelineProfile, StateKind
+from diagnostics.pipeline.results import TableProfile, full_name
 from diagnostics.question.ask import Ask
 from diagnostics.sources import given
 from diagnostics.sources.collect import requirements
@@ -338,7 +332,7 @@ def _places(session: Session, pipeline: PipelineProfile) -> list[Callable[[], li
         (pipeline.results, pipeline.results.downstream) if pipeline.results else ()
     )
     tables += (pipeline.model.registry,) if pipeline.model else ()
-    homes = {full_table(pipeline, table).partition(".")[0] for table in tables if table}
+    homes = {full_name(pipeline.project, table.table).partition(".")[0] for table in tables if table}
     projects += [_Place(TABLE, f"projects/{home}") for home in sorted(homes)]
     projects += [_Place(BUCKET, f"projects/{pipeline.project}")] if pipeline.model else []
     return [lambda: projects] + [partial(_of_leg, session, pipeline, leg) for leg in legs]

@@ -24,7 +24,8 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
-from diagnostics.pipeline.profile import BUCKET, ModelProfile, PipelineProfile, RegistryProfile
+from diagnostics.pipeline.models import BUCKET, ModelProfile, RegistryProfile
+from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.readings import model_block
 from diagnostics.shell.commands import command

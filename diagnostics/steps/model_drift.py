@@ -27,7 +27,9 @@ from diagnostics.evidence.model import (
     Unseen,
     Why,
 )
-from diagnostics.pipeline.profile import ModelProfile, PipelineProfile, ResultsProfile
+from diagnostics.pipeline.models import ModelProfile
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.pipeline.results import ResultsProfile
 from diagnostics.readings.model_files import base
 from diagnostics.readings.models import (
     Match,

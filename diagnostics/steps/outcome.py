@@ -12,7 +12,8 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from diagnostics.evidence.model import DownstreamRows, ItemMarks, Means, ResultDay, ResultRows, Stage, Unseen, Why
-from diagnostics.pipeline.profile import PipelineProfile, ResultsProfile
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.pipeline.results import ResultsProfile
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.model_files import Days, base, parse
 from diagnostics.steps import subjects

@@ -12,7 +12,7 @@ from diagnostics.conclude.model_sync import literal, merge
 from diagnostics.evidence.model import KnownModel, ModelManifest
 from diagnostics.lab.model import Table
 from diagnostics.lab.query.sql import BadQuery, Merge, NoTable
-from diagnostics.pipeline.profile import RegistryProfile
+from diagnostics.pipeline.models import RegistryProfile
 from tests.readings.test_models import NINE, OTHER, manifest
 
 PROFILE = RegistryProfile(

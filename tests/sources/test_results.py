@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from diagnostics.evidence.model import BatchMarks, DownstreamRows, Evidence, ResultRows, StartCalls, Unseen, Why
 from diagnostics.pipeline.load import load_profile
-from diagnostics.pipeline.profile import PipelineProfile, ResultsProfile
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.pipeline.results import ResultsProfile
 from diagnostics.question.ask import Ask
 from diagnostics.sources.collect import collect
 from diagnostics.sources.results import rows as results

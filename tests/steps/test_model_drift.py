@@ -28,14 +28,9 @@ from diagnostics.evidence.model import (
     Unseen,
     Why,
 )
-from diagnostics.pipeline.profile import (
-    LegProfile,
-    LoadedProfile,
-    ModelProfile,
-    PipelineProfile,
-    RegistryProfile,
-    ResultsProfile,
-)
+from diagnostics.pipeline.models import LoadedProfile, ModelProfile, RegistryProfile
+from diagnostics.pipeline.profile import LegProfile, PipelineProfile
+from diagnostics.pipeline.results import ResultsProfile
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import model_drift
 from diagnostics.steps.finding import AnyCode, Finding, Status

@@ -23,7 +23,7 @@ from diagnostics.evidence.model import (
     Unseen,
     Why,
 )
-from diagnostics.pipeline.profile import DownstreamProfile, ResultsProfile
+from diagnostics.pipeline.results import DownstreamProfile, ResultsProfile
 from diagnostics.readings.ledger import build
 from diagnostics.steps import outcome
 from diagnostics.steps.finding import AnyCode, Finding, Status

@@ -21,7 +21,9 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
-from diagnostics.pipeline.profile import PipelineProfile, RegistryProfile, TableProfile, full_table
+from diagnostics.pipeline.models import RegistryProfile
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.pipeline.results import TableProfile, full_name
 from diagnostics.question.ask import Ask
 from diagnostics.readings.ledger.attempts import attempts
 from diagnostics.shell.commands import command, quote
@@ -130,7 +132,7 @@ def shape_of(
     session: Session, pipeline: PipelineProfile, table: TableProfile | RegistryProfile, under: str = "results"
 ) -> tuple[str, TableShape]:
     """The table's full name, and what has to be known to ask it. `under`: where in the profile it stands. Raises NotSeen."""
-    name = full_table(pipeline, table)
+    name = full_name(pipeline.project, table.table)
     try:
         return name, call(session, GET_TABLE, {"table": name})
     except ImportError as error:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from diagnostics.evidence.model import Why
 from diagnostics.evidence.unseen import NotSeen
-from diagnostics.pipeline.profile import ResultsProfile, TableProfile
+from diagnostics.pipeline.results import ResultsProfile, TableProfile
 from diagnostics.transport.tables import Column, TableShape, Value
 
 DAYS, MADE, VALUE = "day", "made", "value"
