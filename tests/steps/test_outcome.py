@@ -27,7 +27,7 @@ from diagnostics.pipeline.results import DownstreamProfile, ResultsProfile
 from diagnostics.readings.ledger import build
 from diagnostics.steps import outcome
 from diagnostics.steps.finding import AnyCode, Finding, Status
-from diagnostics.steps.outcome import spoken
+from diagnostics.steps.outcome import claims, spoken
 from diagnostics.steps.run import run
 from tests.readings.ledger.test_ledger import NOW, PROFILE, SOURCE, START, evidence, items, mark
 
@@ -110,38 +110,38 @@ def stands(said: tuple[Finding, ...], code: AnyCode) -> Status | None:
 
 def test_what_is_there_is_there() -> None:
     said = findings(*told(*done(4)), rows(day()), made(DAY))
-    assert stands(said, outcome.WRITTEN) is Status.OK
+    assert stands(said, claims.WRITTEN) is Status.OK
     assert {f.status for f in said} == {Status.OK}
 
 
 def test_a_date_without_a_row_is_a_fault_where_the_worker_gave_nothing_up() -> None:
     said = findings(*told(*done(4)), rows(), made())
-    assert stands(said, outcome.MISSING) is Status.FAULT
-    (lost,) = outcome.MISSING.told(said)
+    assert stands(said, claims.MISSING) is Status.FAULT
+    (lost,) = claims.MISSING.told(said)
     assert (lost.claimed, lost.found, lost.by_worker) == (4, 0, 1)
 
 
 def test_what_the_worker_gave_up_is_not_missing() -> None:
     all_given_up = findings(*told(*done(4, Means.SKIPPED_ITEM)), rows(), made())
-    assert stands(all_given_up, outcome.MISSING) is None
+    assert stands(all_given_up, claims.MISSING) is None
     one = findings(*told(*done(3), mark(Means.SKIPPED_ITEM, -195, "i3")), rows(day(3)), made(DAY))
-    assert stands(one, outcome.SHORT) is None
-    assert stands(one, outcome.WRITTEN) is Status.OK
+    assert stands(one, claims.SHORT) is None
+    assert stands(one, claims.WRITTEN) is Status.OK
 
 
 def test_items_without_a_row_are_missing_though_the_date_has_others() -> None:
     said = findings(*told(*done(4)), rows(day(3)), made(DAY))
-    (lost,) = outcome.SHORT.told(said)
+    (lost,) = claims.SHORT.told(said)
     assert (lost.claimed, lost.found) == (4, 3)
 
 
 def test_rows_of_an_earlier_batch_of_the_date_are_not_this_ones() -> None:
     began = START + timedelta(minutes=-200)
     said = findings(*told(*done(4)), rows(day(9, written_items=3), since=began), made(DAY))
-    (lost,) = outcome.SHORT.told(said)
+    (lost,) = claims.SHORT.told(said)
     assert lost.found == 3
     older = findings(*told(*done(4)), rows(day(9, written=-400, written_items=0), since=began), made(DAY))
-    assert stands(older, outcome.OLDER) is Status.FAULT
+    assert stands(older, claims.OLDER) is Status.FAULT
 
 
 @pytest.mark.parametrize("lines", ["hidden", "cut", "another build"])
@@ -155,16 +155,16 @@ def test_where_the_workers_lines_do_not_tell_it_is_a_warning_at_most(lines: str)
     }
     gone = known[lines]
     said = findings(marks, status, gone, rows(), made())
-    assert stands(said, outcome.MISSING) is Status.WARNING
-    assert "what was given up counts there, too" in next(f.says for f in said if f.code == outcome.MISSING.name)
+    assert stands(said, claims.MISSING) is Status.WARNING
+    assert "what was given up counts there, too" in next(f.says for f in said if f.code == claims.MISSING.name)
 
 
 def test_a_batch_that_is_open_or_was_closed_a_moment_ago_has_claimed_nothing_yet() -> None:
-    assert stands(findings(*told(*done(4), closed=False), rows(), made()), outcome.MISSING) is None
+    assert stands(findings(*told(*done(4), closed=False), rows(), made()), claims.MISSING) is None
     marks, status, lines = told(*done(4))
     assert isinstance(marks, BatchMarks)
     late = replace(marks, marks=(*marks.marks[:-1], replace(marks.marks[-1], at=NOW - timedelta(minutes=2))))
-    assert stands(findings(late, status, lines, rows(), made()), outcome.MISSING) is None
+    assert stands(findings(late, status, lines, rows(), made()), claims.MISSING) is None
 
 
 def test_the_line_that_counts_is_read_whichever_line_of_closing_comes_last() -> None:
@@ -178,8 +178,8 @@ def test_the_line_that_counts_is_read_whichever_line_of_closing_comes_last() -> 
     assert isinstance(marks, BatchMarks)
     both = replace(marks, marks=(*other, *marks.marks))
     said = findings(both, status, lines, rows(day()), made(DAY))
-    assert stands(said, outcome.MISSING) is Status.WARNING
-    (lost,) = outcome.MISSING.told(said)
+    assert stands(said, claims.MISSING) is Status.WARNING
+    (lost,) = claims.MISSING.told(said)
     assert (lost.claimed, lost.date_) == (9, "2026-02-05")
 
 

@@ -13,8 +13,9 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.steps import model_drift, outcome
 from diagnostics.steps.finding import Status
+from diagnostics.steps.outcome import claims
 
-_LOST = (outcome.MISSING, outcome.OLDER, outcome.SHORT)
+_LOST = (claims.MISSING, claims.OLDER, claims.SHORT)
 CAUSES = (
     Cause(
         code="results-missing",

@@ -9,29 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
 
-from diagnostics.evidence.model import DownstreamRows, ItemMarks, Means, ResultDay, ResultRows, Stage, Unseen, Why
+from diagnostics.evidence.model import DownstreamRows, ItemMarks, ResultDay, ResultRows, Stage, Unseen, Why
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.pipeline.results import ResultsProfile
-from diagnostics.readings.ledger import Attempt, Ledger
+from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.model_files import Days, base, parse
-from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Telling
+from diagnostics.steps.outcome.claims import claims_of, date_of, kept
 from diagnostics.steps.tells import Hidden, Tells
-from diagnostics.steps.words import clock, count, size
-
-
-class Claimed(Tells, frozen=True, kw_only=True):
-    """What a batch said, and what there is of it."""
-
-    claimed: int
-    """Items that it said it had done."""
-    found: int
-    """Items of which there is something."""
-    date_: str
-    by_worker: int
-    """1: what the worker gave up is left out; 0: it is among them, for its lines were not seen."""
+from diagnostics.steps.words import count, size
 
 
 class OfVersion(Tells, frozen=True, kw_only=True):
@@ -61,10 +48,6 @@ class Dated(Tells, frozen=True, kw_only=True):
 
 
 ROWS = Code("outcome.rows", Stage.CLOSED, "results by date")
-MISSING = Telling("outcome.missing", Stage.CLOSED, "a batch that is done left no results", Kind.EFFECT, tells=Claimed)
-OLDER = Telling("outcome.older", Stage.CLOSED, "all results are older than the batch", Kind.EFFECT, tells=Claimed)
-SHORT = Telling("outcome.short", Stage.CLOSED, "results of some items are missing", Kind.EFFECT, tells=Claimed)
-WRITTEN = Code("outcome.written", Stage.CLOSED, "what the batch did is in the table")
 SUPERSEDED = Telling(
     "outcome.superseded_active", Stage.CLOSED, "superseded results are in force", Kind.EFFECT, tells=Dated
 )
@@ -90,22 +73,6 @@ NEARLY_ALL = 0.9
 """Share of a date's active rows from which on one value fills a column."""
 ENOUGH_ROWS = 20
 """A date with fewer active rows may well have one value."""
-_LATE = timedelta(minutes=10)
-"""A batch that was closed this lately may still be merging its results."""
-
-
-class Claim(NamedTuple):
-    """What one closed batch said it had done for a date."""
-
-    batch: str
-    day: date
-    items: int
-    started: datetime
-    closed: datetime | None
-    by_worker: bool
-    """What the worker gave up is left out."""
-    empty: bool = False
-    """There was nothing to do, and rightly."""
 
 
 def outcome(
@@ -122,60 +89,14 @@ def outcome(
     yield _rows(results)
     claims = [c for c in claims_of(ledger, lines) if results.since <= c.day <= results.until]
     for claim in claims:
-        yield from _kept(claim, results, profile, now)
+        yield from kept(claim, results, profile, now)
     noun = profile.item
-    own = _date(ledger.attempt.date) if ledger.attempt else None
+    own = date_of(ledger.attempt.date) if ledger.attempt else None
     yield from _in_force(results, named, noun, own)
     yield from _versions(results, named, own)
     yield from _trained_on(results, own)
     yield from _filled(results, own)
     yield from _downstream(results, downstream, named, own, now)
-
-
-def claims_of(ledger: Ledger, lines: ItemMarks | Unseen) -> list[Claim]:
-    """What the closed batches of the look-back said, the latest of each date: what was there before it may have been replaced."""
-    found: dict[date, Claim] = {}
-    for attempt in ledger.attempts:
-        claim = _of_asked(ledger, attempt, lines) if attempt is ledger.attempt else _of_other(attempt)
-        if claim is not None:
-            found[claim.day] = claim
-    return list(found.values())
-
-
-def _of_asked(ledger: Ledger, attempt: Attempt, lines: ItemMarks | Unseen) -> Claim | None:
-    """The batch that was asked about: without what the worker gave up, where its lines would tell that of each item."""
-    day = _date(attempt.date)
-    if day is None or not ledger.closed:
-        return None
-    ended = attempt.closed or attempt.forced
-    told = not isinstance(lines, Unseen) and lines.source.complete and lines.unread_until is None
-    by_worker = told and ledger.proven(Means.DONE_ITEM)
-    return Claim(
-        batch=attempt.batch,
-        day=day,
-        items=ledger.done - (ledger.fruitless if by_worker else 0),
-        started=attempt.started,
-        closed=ended.at if ended else None,
-        by_worker=by_worker,
-        empty=ledger.empty_by_design,
-    )
-
-
-def _of_other(attempt: Attempt) -> Claim | None:
-    """Another batch, by the line that closed it."""
-    day = _date(attempt.date)
-    ended = [m for m in attempt.marks if m.means in (Means.CLOSED, Means.FORCED) and "count" in m.numbers]
-    if day is None or not attempt.batch or not ended:
-        return None
-    last = ended[-1]
-    return Claim(attempt.batch, day, last.numbers["count"], attempt.started, last.at, by_worker=False)
-
-
-def _date(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def _rows(results: ResultRows) -> Finding:
@@ -187,64 +108,6 @@ def _rows(results: ResultRows) -> Finding:
         f"{results.table}, {over}: {count(total, 'row')} on {count(len(days), 'date')}, {active} in force "
         f"(the query read {size(results.read_bytes)})",
         rests_on=("ResultRows",),
-    )
-
-
-def _kept(claim: Claim, results: ResultRows, profile: PipelineProfile, now: datetime) -> Iterator[Finding]:
-    """Whether what one batch said it had done is in the table."""
-    day, noun = results.of(claim.day), f"{profile.item}s"
-    if claim.items == 0:
-        if claim.empty:
-            yield WRITTEN.says(
-                Status.OK, f"{claim.batch} was empty by design", subject=subjects.batch(claim.batch), rests_on=_RESTS
-            )
-        return
-    if claim.closed is not None and now - claim.closed < _LATE:
-        return
-    said = f"{claim.batch} ended with {claim.items} {noun} done for {claim.day}"
-    said += ", none of which the worker gave up" if claim.by_worker else ""
-    if day.rows == 0:
-        yield _lost(MISSING, claim, 0, f"{said}, and {results.table} has no row of that date")
-        return
-    if day.last is not None and day.last < claim.started:
-        yield _lost(
-            OLDER,
-            claim,
-            0,
-            f"{said}, and the newest row of that date was written at {clock(day.last, now)}, before it began at "
-            f"{clock(claim.started, now)}",
-        )
-        return
-    counted = results.written_since == claim.started
-    found = day.written_items if counted else day.items
-    if claim.by_worker and found is not None and found < claim.items:
-        since = " written since it began" if counted else ""
-        yield _lost(SHORT, claim, found, f"{said}, and {found} have a row{since}: {claim.items - found} are missing")
-        return
-    yield WRITTEN.says(
-        Status.OK,
-        f"{said}; {count(day.rows, 'row')} of that date are there, {day.active} in force",
-        subject=subjects.batch(claim.batch),
-        rests_on=_RESTS,
-    )
-
-
-_RESTS = ("ResultRows", "BatchMarks", "ItemMarks")
-
-
-def _lost(code: Telling[Claimed], claim: Claim, found: int, says: str) -> Finding:
-    tail = (
-        "" if claim.by_worker else "; what was given up counts there, too, and only the lines of its items would tell"
-    )
-    return code.says(
-        Status.FAULT if claim.by_worker else Status.WARNING,
-        says + tail,
-        bears=Bears.HOLDS if claim.by_worker else Bears.APART,
-        held=claim.items - found if claim.by_worker else 0,
-        since=claim.closed,
-        subject=subjects.batch(claim.batch),
-        rests_on=_RESTS,
-        tells=Claimed(claimed=claim.items, found=found, date_=claim.day.isoformat(), by_worker=int(claim.by_worker)),
     )
 
 
