@@ -30,6 +30,7 @@ from diagnostics.readings.stakes import cut_short
 from diagnostics.shell.commands import is_harmless
 from diagnostics.steps import closed, dead_letter, progress
 from diagnostics.steps.finding import Bears, Finding, Kind, Row, Status, Where
+from diagnostics.steps.outcome.of_batch import UNREAD
 from diagnostics.steps.words import clock, span
 
 WOULD_SAY = {
@@ -329,6 +330,7 @@ class Teller:
         left_open = {
             what for f in findings if f.code == closed.OPEN.name and f.status is Status.UNKNOWN for what in f.rests_on
         }
+        unread = {what for f in findings if f.code == UNREAD.name for what in f.rests_on}
         of_size = self._ledger.told and not self._ledger.owes
         gone = [u for u in self._evidence.unseen() if u.why is not Why.NOT_ASKED]
         gone = [u for u in gone if not (u.why is Why.NOT_CONFIGURED and u.what.startswith("Live"))]
@@ -339,6 +341,7 @@ class Teller:
                 matters=(u.what, u.leg) in would_settle
                 or u.what in would_overturn
                 or (u.what in left_open and state is not State.DONE)
+                or u.what in unread
                 or (
                     not settled
                     and u.why is not Why.NOT_CONFIGURED

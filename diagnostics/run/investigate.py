@@ -27,6 +27,7 @@ from diagnostics.evidence.model import (
     BatchMarks,
     BatchStatus,
     DeadLetterCounts,
+    DownstreamRows,
     Evidence,
     EvidenceSet,
     ItemMarks,
@@ -63,6 +64,8 @@ from diagnostics.steps.limits.upkeep import orphans, upkeep
 from diagnostics.steps.model_drift import model_drift
 from diagnostics.steps.model_new import model_new
 from diagnostics.steps.outcome import outcome
+from diagnostics.steps.outcome.claims import claim_to_check
+from diagnostics.steps.outcome.of_batch import of_batch
 from diagnostics.steps.peeked import peeked
 from diagnostics.steps.processed import processed
 from diagnostics.steps.progress import progress
@@ -104,6 +107,7 @@ COMMANDS: dict[str, tuple[run.Step, ...]] = {
         may_report,
         recorded,
         closed,
+        of_batch,
         progress,
         changes,
         builds,
@@ -189,11 +193,14 @@ WATCHED: set[type[Evidence]] = {BatchMarks, ItemMarks, StartCalls, BatchStatus}
 HANDED_IN: set[type[Evidence]] = {Probed}
 """What steps read and nobody fetches, for it needs consent."""
 
+LATER: dict[str, set[type[Evidence]]] = {"batch": {ResultRows, DownstreamRows}}
+"""What a command reads once the rest is seen, and then only where that says that it can tell anything."""
+
 
 def kinds_for(command: str) -> set[type[Evidence]]:
     """The evidence that a command's steps and the ledger read."""
     reads = set() if command in WITHOUT_BATCH else WATCHED if command in OF_LINES else LEDGER_READS
-    return run.kinds(COMMANDS[command]) - HANDED_IN | reads
+    return run.kinds(COMMANDS[command]) - HANDED_IN - LATER.get(command, set()) | reads
 
 
 @dataclass(frozen=True)
@@ -208,6 +215,16 @@ class Case:
     calls: Sequence[Call] = ()
     legs: Sequence[Leg] | None = None
     """Look at these only; None: at all that the pipeline has."""
+
+
+def worth_reading(case: Case) -> set[type[Evidence]]:
+    """What is worth a second pass: results, of a batch that is closed and says what it did for which date."""
+    later = LATER.get(case.command, set())
+    if not later or case.profile.results is None:
+        return set()
+    evidence = believable(case.evidence)
+    ledger = build(evidence, case.profile, case.ask.batch, case.ask.expect, case.ask.since)
+    return later if claim_to_check(ledger, evidence.get(ItemMarks), evidence.now) else set()
 
 
 def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis:

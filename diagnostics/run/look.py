@@ -24,8 +24,9 @@ from diagnostics.evidence.redaction import cleaner
 from diagnostics.pipeline.load import builtin_profiles, load_profile
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.run.health import of_health
-from diagnostics.run.investigate import COMMANDS, Case, investigate, kinds_for
+from diagnostics.run.investigate import COMMANDS, Case, investigate, kinds_for, worth_reading
 from diagnostics.sources.collect import Ask, collect
+from diagnostics.transport import tables
 from diagnostics.transport.session import Session
 
 LOGS: tuple[type[Evidence], ...] = (
@@ -59,10 +60,26 @@ def see(
     ask = of_health(session, profile, ask) if command == "health" else ask
     read = kinds_for(command) if command in COMMANDS else set()
     evidence = collect(session, profile, read | set(kinds), ask)
+    asked = cleaner(profile.redact.patterns)(ask)  # names are compared: what holds for evidence holds for this, too
+    seen = _case(session, profile, command, asked, evidence, legs)
+    more = worth_reading(seen) if tables.installed() else set()
+    if not more:
+        return seen
+    evidence = collect(session, profile, more, asked, known=evidence)
+    return _case(session, profile, command, asked, evidence, legs)
+
+
+def _case(
+    session: Session,
+    profile: PipelineProfile,
+    command: str,
+    asked: Ask,
+    evidence: EvidenceSet,
+    legs: Sequence[Leg] | None,
+) -> Case:
     calls = tuple(Call(name=c.name, seconds=c.seconds, ok=c.ok, note=c.note) for c in session.calls)
-    clean = cleaner(profile.redact.patterns)  # names are compared: what holds for evidence holds for the question, too
     profile = kept(profile)
-    return Case(command, evidence, profile, clean(ask), header(session, profile, command, evidence), calls, legs)
+    return Case(command, evidence, profile, asked, header(session, profile, command, evidence), calls, legs)
 
 
 def kept(profile: PipelineProfile) -> PipelineProfile:

@@ -14,7 +14,7 @@ import queue
 import threading
 import types
 import typing
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from diagnostics.evidence.model import Evidence, EvidenceSet, Key, Leg, SubscriptionConfig, Unseen, Why
@@ -43,9 +43,11 @@ def collect(
     kinds: Iterable[type[Evidence]],
     ask: Ask,
     providers: Iterable[Provider] | None = None,
+    known: EvidenceSet | None = None,
 ) -> EvidenceSet:
     """Fetch these kinds of evidence, for each leg that the pipeline has, and what they depend on.
 
+    What is `known` from an earlier look of the same run is not fetched again, and is in the set as it was.
     Never raises for what a source does: what could not be seen is in the set as `Unseen`. Returns at the session's deadline at
     the latest; a provider that is stuck by then is left behind on its daemon thread.
     """
@@ -53,9 +55,11 @@ def collect(
     from diagnostics.transport.session import Session
 
     legs = tuple(leg for leg in Leg if pipeline.leg(leg) is not None)
+    graph = _Graph(sources.PROVIDERS if providers is None else providers)
     given = {Node(kind, leg): value for (kind, leg), value in sources.given(pipeline, ask, session.now).items()}
+    given |= dict(graph.nodes(known)) if known else {}
     run = _Run(
-        _Graph(sources.PROVIDERS if providers is None else providers),
+        graph,
         constants={Session: session, PipelineProfile: pipeline, Ask: ask},
         known=given,
         legs=legs,
@@ -67,8 +71,11 @@ def collect(
         results = _told_apart(session, pipeline, results)
     covered = results.get(Node(Window, None), window(ask, session.now))
     clean = cleaner(pipeline.redact.patterns)
-    seen: dict[Key, Evidence | Unseen] = {
-        node.key: clean(found) for node, found in results.items() if isinstance(found, Evidence) or node in wanted
+    before = dict(known.items()) if known else {}
+    seen: dict[Key, Evidence | Unseen] = before | {
+        node.key: clean(found)
+        for node, found in results.items()
+        if node.key not in before and (isinstance(found, Evidence) or node in wanted)
     }
     return EvidenceSet(
         dict(sorted(seen.items(), key=lambda item: (item[0][0], item[0][1] or ""))),
@@ -162,6 +169,11 @@ class _Graph:
 
     def gives(self, kind: type) -> bool:
         return kind in self._giving
+
+    def nodes(self, known: EvidenceSet) -> Iterator[tuple[Node, Evidence | Unseen]]:
+        """What is known, by what it is; of what nobody gives, nothing."""
+        kinds = {kind.__name__: kind for kind in self._giving}
+        yield from ((Node(kinds[name], leg), found) for (name, leg), found in known.items() if name in kinds)
 
     def giving(self, kind: type) -> tuple[Provider, tuple[_Need, ...]]:
         if kind not in self._giving:

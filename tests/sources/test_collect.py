@@ -33,6 +33,7 @@ from diagnostics.transport.sign_in import SignIn
 
 NOW = datetime(2026, 2, 8, 14, 21, 7, tzinfo=UTC)
 SOURCE = Provenance(source="test", fetched_at=NOW, as_of=NOW)
+SeenNames = Annotated[TopicSubscriptions, Leg.REQUEST]
 TWO_LEGS = profile_of("projects/p/subscriptions/s", completion="c")
 ONE_LEG = profile_of("projects/p/subscriptions/s")
 
@@ -40,9 +41,12 @@ ONE_LEG = profile_of("projects/p/subscriptions/s")
 def got(
     providers: Iterable[Any], *kinds: type[Evidence], timeout_s: float = 20, profile: Any = TWO_LEGS
 ) -> EvidenceSet:
+    return collect(session(timeout_s), profile, kinds, Ask(), providers)
+
+
+def session(timeout_s: float = 20) -> Session:
     who = SignIn(credentials=None, how="lab")
-    session = Session(now=NOW, timeout_s=timeout_s, signed_in=who, project="p", lab=None)
-    return collect(session, profile, kinds, Ask(), providers)
+    return Session(now=NOW, timeout_s=timeout_s, signed_in=who, project="p", lab=None)
 
 
 def topic_subscriptions(leg: Leg) -> TopicSubscriptions:
@@ -72,6 +76,43 @@ def test_only_what_was_asked_for_and_what_it_needs_is_fetched() -> None:
     info = seen.get(ProjectInfo)
     assert isinstance(info, ProjectInfo)
     assert info.project == "of completion"
+
+
+def test_a_second_look_takes_what_the_first_one_saw_and_fetches_nothing_of_it_again() -> None:
+    asked: list[str] = []
+
+    def once(leg: Leg) -> TopicSubscriptions:
+        asked.append(leg)
+        return topic_subscriptions(leg)
+
+    def hidden(leg: Leg) -> PushCounts:
+        raise NotSeen(Why.PERMISSION_DENIED, f"no {leg}", "p")
+
+    def counted(counts: Annotated[PushCounts | Unseen, Leg.REQUEST, BY_THE_WAY], names: SeenNames) -> ProjectInfo:
+        assert isinstance(counts, Unseen) and counts.why is Why.PERMISSION_DENIED
+        return ProjectInfo(source=SOURCE, project=names.names[0], number="1")
+
+    providers = (once, hidden, counted)
+    first = got(providers, TopicSubscriptions, PushCounts)
+    both = collect(session(), TWO_LEGS, {ProjectInfo}, Ask(), providers, known=first)
+    assert sorted(asked) == ["completion", "request"]
+    assert isinstance(info := both.get(ProjectInfo), ProjectInfo)
+    assert info.project == "of request"
+    assert {key: both.get(*key) for key in ((TopicSubscriptions, Leg.REQUEST), (PushCounts, Leg.REQUEST))} == {
+        key: first.get(*key) for key in ((TopicSubscriptions, Leg.REQUEST), (PushCounts, Leg.REQUEST))
+    }
+
+
+def test_a_second_look_has_what_is_left_of_the_time_and_costs_nothing_that_was_seen() -> None:
+    def stuck() -> ProjectInfo:
+        threading.Event().wait(30)
+        raise AssertionError
+
+    providers = (topic_subscriptions, stuck)
+    first = got(providers, TopicSubscriptions)
+    both = collect(session(timeout_s=0), TWO_LEGS, {ProjectInfo}, Ask(), providers, known=first)
+    assert isinstance(both.get(TopicSubscriptions, Leg.REQUEST), TopicSubscriptions)
+    assert isinstance(late := both.get(ProjectInfo), Unseen) and late.why is Why.TIMED_OUT
 
 
 def test_what_is_taken_by_the_way_is_fetched_for_whoever_else_needs_it() -> None:

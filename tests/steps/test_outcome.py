@@ -7,14 +7,19 @@ from datetime import date, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
+from diagnostics.causes.catalogue import CATALOGUE
+from diagnostics.causes.verdict import decide
+from diagnostics.conclude.diagnosis import Header
 from diagnostics.evidence.model import (
     BatchMarks,
     BatchStatus,
     DownstreamDay,
     DownstreamRows,
     Evidence,
+    EvidenceSet,
     ItemMarks,
     Leading,
+    Leg,
     Made,
     Mark,
     Means,
@@ -24,11 +29,14 @@ from diagnostics.evidence.model import (
     Why,
 )
 from diagnostics.pipeline.results import DownstreamProfile, ResultsProfile
+from diagnostics.question.ask import Ask
 from diagnostics.readings.ledger import build
+from diagnostics.run.investigate import Case, worth_reading
 from diagnostics.steps import outcome
-from diagnostics.steps.finding import AnyCode, Finding, Status
+from diagnostics.steps.finding import AnyCode, Bears, Finding, Status
 from diagnostics.steps.outcome import claims, spoken
-from diagnostics.steps.run import run
+from diagnostics.steps.outcome.of_batch import UNREAD, of_batch
+from diagnostics.steps.run import Step, run
 from tests.readings.ledger.test_ledger import NOW, PROFILE, SOURCE, START, evidence, items, mark
 
 DAY = date(2026, 2, 8)
@@ -95,13 +103,15 @@ def made(*days: date) -> DownstreamRows:
     )
 
 
-def findings(*found: Evidence | Unseen, named: ResultsProfile = NAMED) -> tuple[Finding, ...]:
+def findings(
+    *found: Evidence | Unseen, named: ResultsProfile = NAMED, step: Step = outcome.outcome
+) -> tuple[Finding, ...]:
     gaps = {f.what: f for f in found if isinstance(f, Unseen)}
     seen = evidence(*(f for f in found if not isinstance(f, Unseen)))
     for what, gap in gaps.items():
         seen = seen.with_(type(what, (), {}), None, gap)
     profile = replace(PROFILE, results=named)
-    return run([outcome.outcome], seen, build(seen, profile, "B"), profile, []).findings
+    return run([step], seen, build(seen, profile, "B"), profile, []).findings
 
 
 def stands(said: tuple[Finding, ...], code: AnyCode) -> Status | None:
@@ -261,3 +271,107 @@ def test_dates_are_said_as_spans() -> None:
     assert spoken([DAY]) == "2026-02-08"
     assert spoken([date(2026, 2, 3), date(2026, 1, 31), date(2026, 2, 1)]) == "2026-01-31 to 2026-02-01, 2026-02-03"
     assert spoken([date(2026, 1, n) for n in range(1, 20, 2)]).endswith("and 6 more spans")
+
+
+# What `batch` says of it, and what the worker itself said
+
+
+def unstored(*names: str) -> list[Mark]:
+    """Items whose result the worker could not store, and that came back as done."""
+    marks = (Means.STARTED_ITEM, Means.WRITE_FAILED, Means.RETURNED_ITEM)
+    return [mark(means, -195 + at / 10, name) for name in names for at, means in enumerate(marks)]
+
+
+def of_the_batch(*found: Evidence | Unseen) -> tuple[Finding, ...]:
+    return findings(*found, step=of_batch)
+
+
+def test_what_the_worker_could_not_store_is_told_apart_from_what_is_missing_beside_it() -> None:
+    lines = [*done(2), *unstored("i2", "i3")]
+    both = findings(*told(*lines), rows(day(2, of=DAY)), made(DAY))
+    (lost,) = claims.NOT_STORED.told(both)
+    assert (lost.claimed, lost.found) == (4, 2)
+    assert stands(both, claims.SHORT) is None, "the worker said of all that are missing why"
+    more = findings(*told(*lines), rows(day(1, of=DAY)), made(DAY))
+    assert [(f.code, f.held) for f in more if f.code in ("outcome.not_stored", "outcome.short")] == [
+        ("outcome.not_stored", 2),
+        ("outcome.short", 1),
+    ]
+    none = findings(*told(*unstored("i0", "i1", "i2", "i3")), rows(), made())
+    assert stands(none, claims.NOT_STORED) is Status.FAULT
+    assert stands(none, claims.MISSING) is None
+
+
+def test_failed_writes_of_which_every_row_is_there_lost_nothing() -> None:
+    began = START - timedelta(minutes=200)
+    lines = [*done(2), *unstored("i2", "i3")]
+    all_there = findings(*told(*lines), rows(day(4, written_items=4), since=began), made(DAY))
+    assert stands(all_there, claims.COMPLETE) is Status.OK
+    assert "writes-fail-behind-acks" not in live(all_there)
+    older_may_count = findings(*told(*lines), rows(day(4)), made(DAY))
+    assert stands(older_may_count, claims.COMPLETE) is None, "rows of an earlier batch count, too"
+    assert "writes-fail-behind-acks" in live(older_may_count)
+
+
+def test_results_that_the_worker_said_it_lost_are_no_second_cause() -> None:
+    lines = [*done(2), *unstored("i2", "i3")]
+    assert live(findings(*told(*lines), rows(day(2)), made(DAY))) == {"writes-fail-behind-acks"}
+    assert live(findings(*told(*lines), rows(day(1)), made(DAY))) == {"writes-fail-behind-acks", "results-missing"}
+    assert live(findings(*told(*done(4)), rows(day(1)), made(DAY))) == {"results-missing"}
+
+
+def live(said: tuple[Finding, ...]) -> set[str]:
+    return {x.match.cause.code for x in decide(CATALOGUE, said, list(Leg)).live}
+
+
+def test_a_batch_that_is_done_lacks_its_results_as_a_warning() -> None:
+    said = of_the_batch(*told(*done(4)), rows(), made())
+    assert stands(said, claims.MISSING) is Status.WARNING
+    assert {f.bears for f in said if f.code == claims.MISSING.name} == {Bears.SLOWS}
+    (cause,) = decide(CATALOGUE, said, list(Leg)).live
+    assert cause.match.settled, "that it is said as a warning makes it no less sure"
+
+
+def test_other_dates_are_not_the_batchs() -> None:
+    other = day(9, 9, of=DAY - timedelta(days=1), active_superseded=9)
+    said = of_the_batch(*told(*done(4)), rows(other, day(4)), made(DAY))
+    assert stands(said, outcome.SUPERSEDED) is None
+    assert "4 rows on 1 date" in next(f.says for f in said if f.code == outcome.ROWS.name)
+
+
+def test_a_date_that_was_done_again_says_nothing_of_the_batch_before() -> None:
+    batches, status, lines = told(*done(4))
+    assert isinstance(batches, BatchMarks)
+    again = [
+        replace(mark(Means.RECEIVED, -100, batch=""), date=DAY.isoformat()),
+        mark(Means.CREATED, -99.9, batch="C", expected=1),
+        mark(Means.CLOSED, -90, batch="C", count=1, of=1),
+    ]
+    later = replace(batches, marks=(*batches.marks, *again))
+    said = of_the_batch(later, status, lines, rows(day(1, active_superseded=1)), made(DAY))
+    assert stands(said, claims.REDONE) is Status.OK
+    assert stands(said, claims.SHORT) is None
+    assert {f.bears for f in said if f.code == outcome.SUPERSEDED.name} == {Bears.APART}
+
+
+@pytest.mark.parametrize(
+    ("why", "unread"),
+    [(Why.NOT_ASKED, None), (Why.PERMISSION_DENIED, Status.UNKNOWN), (Why.TIMED_OUT, Status.UNKNOWN)],
+)
+def test_of_a_batch_that_is_done_it_is_said_that_the_table_was_not_read(why: Why, unread: Status | None) -> None:
+    gone = Unseen(what="ResultRows", why=why, says="no")
+    assert stands(of_the_batch(*told(*done(4)), gone), UNREAD) is unread
+    assert stands(of_the_batch(*told(*done(4), closed=False), gone), UNREAD) is None, "there it matters to nobody"
+
+
+def test_the_table_is_read_only_for_a_batch_that_is_closed_and_had_its_time() -> None:
+    def worth(*seen: Evidence, now: datetime = NOW, named: ResultsProfile | None = NAMED) -> set[type[Evidence]]:
+        held = evidence(*seen)
+        held = EvidenceSet(dict(held.items()), now, held.lookback, held.since)
+        profile = replace(PROFILE, results=named)
+        return worth_reading(Case("batch", held, profile, Ask(batch="B"), Header(pipeline="p", project="p", region="")))
+
+    assert worth(*told(*done(4))) == {ResultRows, DownstreamRows}
+    assert worth(*told(*done(4), closed=False)) == set()
+    assert worth(*told(*done(4)), named=None) == set()
+    assert worth(*told(*done(4)), now=START - timedelta(minutes=185)) == set(), "it may still be merging"

@@ -1,6 +1,6 @@
 """Batches that are done and did not do what they are there for: results that are missing, not in force, or of the wrong making."""
 
-from diagnostics.causes.model import ALWAYS, Cause, Has, all_of, any_of, none_of
+from diagnostics.causes.model import ALWAYS, Cause, Has, Over, all_of, any_of, none_of
 from diagnostics.evidence.model import (
     BatchMarks,
     DownstreamRows,
@@ -12,7 +12,6 @@ from diagnostics.evidence.model import (
     Stage,
 )
 from diagnostics.steps import model_drift, outcome
-from diagnostics.steps.finding import Status
 from diagnostics.steps.outcome import claims
 
 _LOST = (claims.MISSING, claims.OLDER, claims.SHORT)
@@ -26,7 +25,7 @@ CAUSES = (
         outlasts=True,
         never_blocks=True,
         requires=any_of(*(Has(code) for code in _LOST)),
-        decisive=any_of(*(Has(code, (Status.FAULT,)) for code in _LOST)),
+        decisive=any_of(*(Over(code, lambda told: told.by_worker, 0) for code in _LOST)),
         overturned_by=(ResultRows, BatchMarks, ItemMarks),
         settled_by=("pubsub-diag outcome {batch}",),
         next=("pubsub-diag runbook show results-missing", "pubsub-diag worker {batch}"),

@@ -13,6 +13,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.steps import peeked, requested, returned
 from diagnostics.steps.delivered import push_answers, what_waits
+from diagnostics.steps.outcome import claims
 from diagnostics.steps.processed import acked, after_answer, containers, error_answers, failing_items
 from diagnostics.steps.routed import push_endpoint
 
@@ -251,7 +252,10 @@ CAUSES = (
         stage=Stage.PROCESSED,
         requires=Has(acked.UNWRITTEN),
         decisive=ALWAYS,
+        effects=(claims.NOT_STORED,),
+        refutes=ok(claims.COMPLETE),
         overturned_by=(ItemMarks,),
+        outlasts=True,
         never_blocks=True,
         next=("pubsub-diag runbook show writes-fail-behind-acks", "pubsub-diag batch {batch} --items"),
     ),

@@ -96,6 +96,7 @@ def build(
         by_silence=by_silence and not _closed(attempt, status, False),
         forced=_forced(attempt, status),
         closed_from=_closed_from(status),
+        closed_at=_closed_at(attempt, status),
     )
     counts = counts_of(ledger, evidence, profile, item_marks, status) if told else dict.fromkeys(COUNTED, Count())
     ledger = replace(ledger, counts=counts)
@@ -192,6 +193,12 @@ def _closed_from(status: BatchStatus | None) -> str:
     if status is None or status.closed is None:
         return "coordinator log"
     return f"batch state ({status.source.source})" if status.instead else "batch state"
+
+
+def _closed_at(attempt: Attempt | None, status: BatchStatus | None) -> datetime | None:
+    if attempt and (ended := attempt.closed or attempt.forced):
+        return ended.at
+    return status.closed_at if status and status.exists and status.closed else None
 
 
 def _left_open(attempt: Attempt | None, log: BatchMarks | None) -> bool:

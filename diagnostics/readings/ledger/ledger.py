@@ -167,6 +167,8 @@ class Ledger:
     counts: dict[Stage, Count] = field(default_factory=dict)
     closed: bool | None = None
     closed_from: str = ""
+    closed_at: datetime | None = None
+    """When it was closed, as a line or the batch state tells; None: it is not, or neither does."""
     by_silence: bool = False
     """It is taken for open because no line closes it, as lines close others: the state itself was not read."""
     forced: str = ""

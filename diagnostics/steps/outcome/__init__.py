@@ -17,6 +17,7 @@ from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.model_files import Days, base, parse
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Telling
 from diagnostics.steps.outcome.claims import claims_of, date_of, kept
+from diagnostics.steps.processed.acked import unwritten
 from diagnostics.steps.tells import Hidden, Tells
 from diagnostics.steps.words import count, size
 
@@ -83,23 +84,33 @@ def outcome(
     lines: ItemMarks | Unseen,
     now: datetime,
 ) -> Iterator[Finding]:
-    named = profile.results
-    if named is None:
+    if profile.results is None:
         return
-    yield _rows(results)
+    yield rows(results)
     claims = [c for c in claims_of(ledger, lines) if results.since <= c.day <= results.until]
     for claim in claims:
         yield from kept(claim, results, profile, now)
-    noun = profile.item
+        if claim.unwritten:
+            yield from unwritten(ledger, profile, lines)
     own = date_of(ledger.attempt.date) if ledger.attempt else None
-    yield from _in_force(results, named, noun, own)
+    yield from of_dates(results, downstream, profile, own, now)
+
+
+def of_dates(
+    results: ResultRows, downstream: DownstreamRows | Unseen, profile: PipelineProfile, own: date | None, now: datetime
+) -> Iterator[Finding]:
+    """What the rows themselves tell, whatever batch made them. `own`: the date of the batch that was asked about."""
+    named = profile.results
+    if named is None:
+        return
+    yield from _in_force(results, named, profile.item, own)
     yield from _versions(results, named, own)
     yield from _trained_on(results, own)
     yield from _filled(results, own)
     yield from _downstream(results, downstream, named, own, now)
 
 
-def _rows(results: ResultRows) -> Finding:
+def rows(results: ResultRows) -> Finding:
     days = [d for d in results.days if d.rows]
     total, active = sum(d.rows for d in days), sum(d.active for d in days)
     over = f"{results.since}" if results.since == results.until else f"{results.since} to {results.until}"

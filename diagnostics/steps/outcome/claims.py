@@ -11,6 +11,7 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Telling
+from diagnostics.steps.processed import acked
 from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import clock, count
 
@@ -29,8 +30,20 @@ class Claimed(Tells, frozen=True, kw_only=True):
 
 MISSING = Telling("outcome.missing", Stage.CLOSED, "a batch that is done left no results", Kind.EFFECT, tells=Claimed)
 OLDER = Telling("outcome.older", Stage.CLOSED, "all results are older than the batch", Kind.EFFECT, tells=Claimed)
+NOT_STORED = Telling(
+    "outcome.not_stored",
+    Stage.CLOSED,
+    "what the worker could not store is not in the table",
+    Kind.EFFECT,
+    tells=Claimed,
+)
 SHORT = Telling("outcome.short", Stage.CLOSED, "results of some items are missing", Kind.EFFECT, tells=Claimed)
 WRITTEN = Code("outcome.written", Stage.CLOSED, "what the batch did is in the table")
+COMPLETE = Code("outcome.complete", Stage.CLOSED, "each item that is done has a row of this batch in the table")
+REDONE = Code("outcome.redone", Stage.CLOSED, "a later batch did the date again")
+
+LOST = (MISSING, OLDER, SHORT, NOT_STORED)
+"""What a batch claims and the table does not have."""
 
 _LATE = timedelta(minutes=10)
 """A batch that was closed this lately may still be merging its results."""
@@ -46,8 +59,12 @@ class Claim(NamedTuple):
     closed: datetime | None
     by_worker: bool
     """What the worker gave up is left out."""
+    moved: datetime | None = None
+    """When it last got further: where nothing tells when it was closed, not before then."""
     empty: bool = False
     """There was nothing to do, and rightly."""
+    unwritten: int = 0
+    """Items of which the worker says that it could not store what it made, and that count as done all the same."""
 
 
 def claims_of(ledger: Ledger, lines: ItemMarks | Unseen) -> list[Claim]:
@@ -60,12 +77,29 @@ def claims_of(ledger: Ledger, lines: ItemMarks | Unseen) -> list[Claim]:
     return list(found.values())
 
 
+def claim_to_check(ledger: Ledger, lines: ItemMarks | Unseen, now: datetime) -> Claim | None:
+    """What the batch that was asked about claims, once it is closed, tells its date, and has had time to bring its results together."""
+    claim = _of_asked(ledger, ledger.attempt, lines) if ledger.attempt else None
+    return claim if claim and claim.items and not too_early(claim, now) else None
+
+
+def redone_by(ledger: Ledger, claim: Claim) -> Attempt | None:
+    """A later batch of the same date: what is in the table may be its doing, and what was there before may be gone."""
+    later = [a for a in ledger.attempts if a.batch and a.batch != claim.batch and a.started > claim.started]
+    return next((a for a in reversed(later) if date_of(a.date) == claim.day and (a.closed or a.forced)), None)
+
+
+def too_early(claim: Claim, now: datetime) -> bool:
+    """Whether the batch may still be bringing its results together."""
+    at = claim.closed or claim.moved
+    return at is not None and now - at < _LATE
+
+
 def _of_asked(ledger: Ledger, attempt: Attempt, lines: ItemMarks | Unseen) -> Claim | None:
     """The batch that was asked about: without what the worker gave up, where its lines would tell that of each item."""
     day = date_of(attempt.date)
     if day is None or not ledger.closed:
         return None
-    ended = attempt.closed or attempt.forced
     told = not isinstance(lines, Unseen) and lines.source.complete and lines.unread_until is None
     by_worker = told and ledger.proven(Means.DONE_ITEM)
     return Claim(
@@ -73,9 +107,11 @@ def _of_asked(ledger: Ledger, attempt: Attempt, lines: ItemMarks | Unseen) -> Cl
         day=day,
         items=ledger.done - (ledger.fruitless if by_worker else 0),
         started=attempt.started,
-        closed=ended.at if ended else None,
+        closed=ledger.closed_at,
         by_worker=by_worker,
+        moved=ledger.last_progress,
         empty=ledger.empty_by_design,
+        unwritten=len(acked.unstored(ledger)),
     )
 
 
@@ -97,58 +133,73 @@ def date_of(text: str) -> date | None:
 
 
 def kept(claim: Claim, results: ResultRows, profile: PipelineProfile, now: datetime) -> Iterator[Finding]:
-    """Whether what one batch said it had done is in the table."""
-    day, noun = results.of(claim.day), f"{profile.item}s"
+    """Whether what one batch said it had done is in the table. What the worker could not store, and said so, is told apart."""
+    about, table = subjects.batch(claim.batch), results.table
     if claim.items == 0:
         if claim.empty:
-            yield WRITTEN.says(
-                Status.OK, f"{claim.batch} was empty by design", subject=subjects.batch(claim.batch), rests_on=_RESTS
-            )
+            yield WRITTEN.says(Status.OK, f"{claim.batch} was empty by design", subject=about, rests_on=_RESTS)
         return
-    if claim.closed is not None and now - claim.closed < _LATE:
+    if too_early(claim, now):
         return
-    said = f"{claim.batch} ended with {claim.items} {noun} done for {claim.day}"
+    lost, found, tail = _lack(claim, results, now)
+    said = f"{claim.batch} ended with {count(claim.items, profile.item)} done for {claim.day}"
     said += ", none of which the worker gave up" if claim.by_worker else ""
+    if lost is None:
+        day = results.of(claim.day)
+        there = f"{said}; {count(day.rows, 'row')} of that date are there, {day.active} in force"
+        yield WRITTEN.says(Status.OK, there, subject=about, rests_on=_RESTS)
+        if claim.by_worker and found is not None and _counted(claim, results):
+            says = f"each of {count(claim.items, profile.item)} has a row in {table} that was written since it began"
+            yield COMPLETE.says(Status.OK, says, subject=about, rests_on=_RESTS)
+        return
+    lacks = claim.items - (found or 0)
+    told = min(claim.unwritten, lacks)
+    if told:
+        which = "all of them" if told == lacks else f"{told} of those"
+        says = f"{said}, and {tail}: the worker said of {which} that it could not store the result"
+        yield _lost(NOT_STORED, claim, claim.items - told, says)
+    if lacks > told:
+        more = f"; of {told} the worker said that it could not store the result" if told else ""
+        yield _lost(lost, claim, claim.items - lacks + told, f"{said}, and {tail}{more}", found or 0)
+
+
+def _lack(claim: Claim, results: ResultRows, now: datetime) -> tuple[Telling[Claimed] | None, int | None, str]:
+    """In which way the table lacks what the batch said, how many of its items have a row, and in words; None: it does not."""
+    day = results.of(claim.day)
     if day.rows == 0:
-        yield _lost(MISSING, claim, 0, f"{said}, and {results.table} has no row of that date")
-        return
+        return MISSING, 0, f"{results.table} has no row of that date"
     if day.last is not None and day.last < claim.started:
-        yield _lost(
-            OLDER,
-            claim,
-            0,
-            f"{said}, and the newest row of that date was written at {clock(day.last, now)}, before it began at "
-            f"{clock(claim.started, now)}",
-        )
-        return
-    counted = results.written_since == claim.started
+        newest, began = clock(day.last, now), clock(claim.started, now)
+        return OLDER, 0, f"the newest row of that date was written at {newest}, before it began at {began}"
+    counted = _counted(claim, results)
     found = day.written_items if counted else day.items
     if claim.by_worker and found is not None and found < claim.items:
         since = " written since it began" if counted else ""
-        yield _lost(SHORT, claim, found, f"{said}, and {found} have a row{since}: {claim.items - found} are missing")
-        return
-    yield WRITTEN.says(
-        Status.OK,
-        f"{said}; {count(day.rows, 'row')} of that date are there, {day.active} in force",
-        subject=subjects.batch(claim.batch),
-        rests_on=_RESTS,
-    )
+        return SHORT, found, f"{found} have a row{since}: {claim.items - found} are missing"
+    return None, found, ""
+
+
+def _counted(claim: Claim, results: ResultRows) -> bool:
+    """Whether items were counted of which something was written since the batch began."""
+    return results.written_since == claim.started
 
 
 _RESTS = ("ResultRows", "BatchMarks", "ItemMarks")
 
 
-def _lost(code: Telling[Claimed], claim: Claim, found: int, says: str) -> Finding:
+def _lost(code: Telling[Claimed], claim: Claim, rest: int, says: str, found: int | None = None) -> Finding:
+    """`rest`: items that this one does not count; `found`: those with results, where they are fewer."""
     tail = (
         "" if claim.by_worker else "; what was given up counts there, too, and only the lines of its items would tell"
     )
+    there = rest if found is None else found
     return code.says(
         Status.FAULT if claim.by_worker else Status.WARNING,
         says + tail,
         bears=Bears.HOLDS if claim.by_worker else Bears.APART,
-        held=claim.items - found if claim.by_worker else 0,
+        held=claim.items - rest if claim.by_worker else 0,
         since=claim.closed,
         subject=subjects.batch(claim.batch),
         rests_on=_RESTS,
-        tells=Claimed(claimed=claim.items, found=found, date_=claim.day.isoformat(), by_worker=int(claim.by_worker)),
+        tells=Claimed(claimed=claim.items, found=there, date_=claim.day.isoformat(), by_worker=int(claim.by_worker)),
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from diagnostics.evidence.model import ItemMarks, Leg, Stage, Unseen
 from diagnostics.pipeline.profile import PipelineProfile
-from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.ledger import Ledger, Life
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Finding, Kind, Status, Telling
 from diagnostics.steps.processed.failing_items import reasons_told
@@ -115,8 +115,7 @@ def fruitless(ledger: Ledger, profile: PipelineProfile, marks: ItemMarks | Unsee
 
 def unwritten(ledger: Ledger, profile: PipelineProfile, marks: ItemMarks | Unseen) -> Iterator[Finding]:
     """Items that count as done and whose results are lost: the worker could not store them, and acked and reported all the same."""
-    back = [x for x in ledger.lives if x.stage in (Stage.RETURNED, Stage.RECORDED)]
-    lost = [x for x in back if x.unwritten]
+    back, lost = [x for x in ledger.lives if _is_back(x)], unstored(ledger)
     if not lost or isinstance(marks, Unseen):
         return
     yield UNWRITTEN.says(
@@ -130,6 +129,15 @@ def unwritten(ledger: Ledger, profile: PipelineProfile, marks: ItemMarks | Unsee
         subject=subjects.receiving(profile, Leg.REQUEST),
         tells=Unwritten(unwritten=len(lost), back=len(back)),
     )
+
+
+def unstored(ledger: Ledger) -> list[Life]:
+    """Items that came back as done though the worker says that it could not store what it made of them."""
+    return [x for x in ledger.lives if _is_back(x) and x.unwritten]
+
+
+def _is_back(life: Life) -> bool:
+    return life.stage in (Stage.RETURNED, Stage.RECORDED)
 
 
 def _of(number: int, of: int, item: str, whole: bool) -> str:
