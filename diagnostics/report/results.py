@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from diagnostics.conclude.diagnosis import DayOfResults
 from diagnostics.report.layout import Layout
@@ -33,6 +34,21 @@ def render(days: Sequence[DayOfResults], layout: Layout) -> str:
     if len(days) > 1 and any(day.rows for day in days):
         lines += ["", f"total   {spark([d.rows for d in days])}", f"active  {spark([d.active for d in days])}"]
     return "\n".join(lines)
+
+
+class Bar(NamedTuple):
+    """One date as a bar: how long it is, of 100, and how much of it is in force."""
+
+    day: DayOfResults
+    rows: float
+    active: float
+
+
+def bars(days: Sequence[DayOfResults]) -> list[Bar]:
+    """The newest dates, each as long as its share of the one with most rows."""
+    shown = days[-MOST:]
+    most = max((day.rows for day in shown), default=0) or 1
+    return [Bar(day, round(100 * day.rows / most, 1), round(100 * day.active / most, 1)) for day in shown]
 
 
 def spark(numbers: Sequence[int]) -> str:

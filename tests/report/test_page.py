@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import date, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from diagnostics.conclude.diagnosis import Diagnosis
+from diagnostics.conclude.diagnosis import DayOfResults, Diagnosis
 from diagnostics.keep.bundle import load
 from diagnostics.report import page
+from diagnostics.report.results import MOST
 from diagnostics.run.investigate import investigate
 
 BUNDLE = Path(__file__).parents[1] / "data" / "bundles" / "night-0379aef.pubsub-diag.gz"
@@ -83,6 +85,21 @@ def test_it_asks_for_nothing_and_runs_nothing(night: Diagnosis) -> None:
     assert not any(name.startswith("on") or name == "src" for name, _ in found.attributes)
     assert [value for name, value in found.attributes if name == "href"] == ["data:,"]
     assert not re.search(r"@import|url\(", whole)
+
+
+def test_results_by_date_are_drawn_as_bars_and_told_as_numbers(night: Diagnosis) -> None:
+    days = tuple(
+        DayOfResults(day=date(2026, 2, n), rows=rows, active=active, versions=("<b>v9</b>",), files=())
+        for n, rows, active in ((1, 143, 143), (2, 0, 0), (7, 474, 148))
+    )
+    found = read(replace(night, results=days))
+    assert [v for k, v in found.attributes if k == "width"] == ["30.2", "30.2", "0.0", "0.0", "100.0", "31.2"]
+    told = " ".join(" ".join(found.texts).split())
+    assert "2026-02-01 143 143 <b>v9</b>" in told and "2026-02-02 none" in told and "2026-02-07 474 148" in told
+    assert "b" not in found.tags
+    assert "Results by date" not in page.render([night])
+    many = tuple(replace(days[0], day=date(2025, 1, 1) + timedelta(days=n)) for n in range(MOST + 3))
+    assert "3 dates before are left out" in page.render([replace(night, results=many)])
 
 
 def test_a_fold_of_items_is_there_only_where_items_are_named(night: Diagnosis) -> None:

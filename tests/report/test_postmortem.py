@@ -39,7 +39,9 @@ from diagnostics.report.postmortem.build import LONGEST, build
 from diagnostics.report.postmortem.curves import COLUMNS, thinned
 from diagnostics.report.postmortem.model import Postmortem
 from diagnostics.report.postmortem.timeline import MOST
-from diagnostics.steps.finding import Row
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Finding, Row, Status, Telling
+from diagnostics.steps.outcome import claims
 from tests.report.postmortems import BATCH, OLD, at, concluded, hostile, mended, night, with_evidence
 
 EVIL = (
@@ -133,6 +135,20 @@ def test_a_look_that_saw_it_done_gives_end_and_mitigation_as_a_range() -> None:
     assert (end.not_before, end.at) == (seen, seen + timedelta(minutes=30))
     assert [e.mark for e in said.timeline if e.mark][-1] in ("END OF IMPACT", "MITIGATED")
     assert next(n.value for n in said.impact if n.name == "items late") == "166"
+
+
+def test_the_impact_tells_how_many_of_what_counts_as_done_has_results() -> None:
+    def lost(batch: str, found: int, code: Telling[claims.Claimed] = claims.SHORT) -> Finding:
+        told = claims.Claimed(claimed=15, found=found, date_="2026-02-07", by_worker=1)
+        return code.says(Status.WARNING, "some are missing", subject=subjects.batch(batch), tells=told)
+
+    def impact(*findings: Finding) -> str | None:
+        said = build([at(night(), concluded(night()).as_of, findings=(*concluded(night()).findings, *findings))])
+        return next((n.value for n in said.impact if n.name == "items with results"), None)
+
+    assert impact() is None, "nobody looked"
+    assert impact(lost(BATCH, 11), lost(BATCH, 9, claims.NOT_STORED), lost("batch_of_another_night", 1)) == "9 of 15"
+    assert impact(lost(BATCH, 15, claims.COMPLETE)) == "15 of 15"
 
 
 def test_what_lies_in_one_place_at_two_stages_is_counted_together() -> None:

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from diagnostics import __version__
 from diagnostics.conclude.diagnosis import Diagnosis
-from diagnostics.report import ladder, text, words
+from diagnostics.report import ladder, results, text, words
 from diagnostics.report.escape import clean_all
 from diagnostics.report.layout import clock
 from diagnostics.shell.commands import is_command
@@ -40,6 +40,8 @@ def _of(diagnosis: Diagnosis) -> dict[str, Any]:
         ],
         "causes": [(cause, text.lasted(cause, now)) for cause in said.causes],
         "levels": [(level.name.value, level.status.value, level.says) for level in said.levels],
+        "bars": results.bars(said.results),
+        "before": len(said.results) - len(results.bars(said.results)),
         "suspects": [text.suspicion(one, now) for one in said.suspects],
         "unseen": [gap for gap in said.unknown if gap.matters],
         "accepted": [text.acceptance(one) for one in said.suppressed],

@@ -20,7 +20,9 @@ from diagnostics.report.postmortem.merged import Seen
 from diagnostics.report.postmortem.model import Look, Number, Postmortem, Query
 from diagnostics.report.postmortem.moments import durations, moments
 from diagnostics.report.postmortem.timeline import timeline
+from diagnostics.steps import subjects
 from diagnostics.steps.finding import Where
+from diagnostics.steps.outcome import claims
 from diagnostics.steps.words import count, names
 
 LONGEST = 800
@@ -119,10 +121,28 @@ def _impact(seen: Seen) -> Iterator[Number]:
         if where[place] or place in (Where.DROPPED, Where.DEAD_LETTERED):
             value = str(where[place]) if where[place] else "none seen"
             yield Number(name=f"items {ladder.WORDS[place]}", value=value, says=f"at {seen.worst.as_of:%H:%M}Z")
+    yield from _results(seen)
     dates = sorted({*(m.date for m in seen.items if m.date), *_DATE.findall(seen.batch.replace("_", " "))})
     if seen.attempt and seen.attempt.date:
         dates = sorted({seen.attempt.date, *dates})
     yield Number(name="dates affected", value=names(dates, 10) or "?", says="dates that the batch and its items name")
+
+
+def _results(seen: Seen) -> Iterator[Number]:
+    """How many of the items that count as done have results, as the newest run says that looked into the table."""
+    about = subjects.batch(seen.batch)
+    if about is None:
+        return
+    for run in reversed(seen.runs):
+        findings = [f for f in run.diagnosis.findings if f.subject == about] if run.diagnosis else []
+        told = [one for code in (*claims.LOST, claims.COMPLETE) for one in code.told(findings)]
+        if told:
+            least = min(told, key=lambda one: one.found)
+            says = (
+                f"of items that count as done for {least.date_}, in the results table at {run.case.evidence.now:%H:%M}Z"
+            )
+            yield Number(name="items with results", value=f"{least.found} of {least.claimed}", says=says)
+            return
 
 
 def _looks(seen: Seen) -> Iterator[Look]:

@@ -39,7 +39,9 @@ NOT_STORED = Telling(
 )
 SHORT = Telling("outcome.short", Stage.CLOSED, "results of some items are missing", Kind.EFFECT, tells=Claimed)
 WRITTEN = Code("outcome.written", Stage.CLOSED, "what the batch did is in the table")
-COMPLETE = Code("outcome.complete", Stage.CLOSED, "each item that is done has a row of this batch in the table")
+COMPLETE = Telling(
+    "outcome.complete", Stage.CLOSED, "each item that is done has a row of this batch in the table", tells=Claimed
+)
 REDONE = Code("outcome.redone", Stage.CLOSED, "a later batch did the date again")
 
 LOST = (MISSING, OLDER, SHORT, NOT_STORED)
@@ -150,7 +152,8 @@ def kept(claim: Claim, results: ResultRows, profile: PipelineProfile, now: datet
         yield WRITTEN.says(Status.OK, there, subject=about, rests_on=_RESTS)
         if claim.by_worker and found is not None and _counted(claim, results):
             says = f"each of {count(claim.items, profile.item)} has a row in {table} that was written since it began"
-            yield COMPLETE.says(Status.OK, says, subject=about, rests_on=_RESTS)
+            tells = _told(claim, claim.items)
+            yield COMPLETE.says(Status.OK, says, subject=about, rests_on=_RESTS, tells=tells)
         return
     lacks = claim.items - (found or 0)
     told = min(claim.unwritten, lacks)
@@ -201,5 +204,9 @@ def _lost(code: Telling[Claimed], claim: Claim, rest: int, says: str, found: int
         since=claim.closed,
         subject=subjects.batch(claim.batch),
         rests_on=_RESTS,
-        tells=Claimed(claimed=claim.items, found=there, date_=claim.day.isoformat(), by_worker=int(claim.by_worker)),
+        tells=_told(claim, there),
     )
+
+
+def _told(claim: Claim, found: int) -> Claimed:
+    return Claimed(claimed=claim.items, found=found, date_=claim.day.isoformat(), by_worker=int(claim.by_worker))
