@@ -65,6 +65,7 @@ from diagnostics.steps.model_drift import model_drift
 from diagnostics.steps.model_new import model_new
 from diagnostics.steps.outcome import outcome
 from diagnostics.steps.outcome.claims import claim_to_check
+from diagnostics.steps.outcome.lately import lately
 from diagnostics.steps.outcome.of_batch import of_batch
 from diagnostics.steps.peeked import peeked
 from diagnostics.steps.processed import processed
@@ -151,6 +152,7 @@ COMMANDS["health"] = (
     delivered,
     cold_start,
     processed,
+    lately,
 )
 """The configuration as `lint` looks at it, and beyond: what it leaves to traffic, sign-in and capacity, is seen at work here."""
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.verdict import decide
 from diagnostics.conclude.diagnosis import Header
+from diagnostics.conclude.levels import levels
 from diagnostics.evidence.model import (
     BatchMarks,
     BatchStatus,
@@ -29,12 +30,13 @@ from diagnostics.evidence.model import (
     Why,
 )
 from diagnostics.pipeline.results import DownstreamProfile, ResultsProfile
-from diagnostics.question.ask import Ask
-from diagnostics.readings.ledger import build
+from diagnostics.question.ask import Ask, Deploy
+from diagnostics.readings.ledger import Ledger, build
 from diagnostics.run.investigate import Case, worth_reading
 from diagnostics.steps import outcome
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Status
 from diagnostics.steps.outcome import claims, spoken
+from diagnostics.steps.outcome.lately import lately
 from diagnostics.steps.outcome.of_batch import UNREAD, of_batch
 from diagnostics.steps.run import Step, run
 from tests.readings.ledger.test_ledger import NOW, PROFILE, SOURCE, START, evidence, items, mark
@@ -375,3 +377,36 @@ def test_the_table_is_read_only_for_a_batch_that_is_closed_and_had_its_time() ->
     assert worth(*told(*done(4), closed=False)) == set()
     assert worth(*told(*done(4)), named=None) == set()
     assert worth(*told(*done(4)), now=START - timedelta(minutes=185)) == set(), "it may still be merging"
+
+
+# What a health check says of it, which asks about no batch
+
+
+def of_health(*found: Evidence | Unseen, deploy: datetime | None = None) -> tuple[Finding, ...]:
+    held = evidence(*(f for f in found if not isinstance(f, Unseen)))
+    for gap in (f for f in found if isinstance(f, Unseen)):
+        held = held.with_(type(gap.what, (), {}), None, gap)
+    asked = Ask(deploy=Deploy(at=deploy) if deploy else None)
+    return run([lately], held, Ledger(), replace(PROFILE, results=NAMED), [], asked).findings
+
+
+def test_a_health_check_says_what_is_amiss_with_the_newest_results_alone() -> None:
+    old = day(9, 9, of=DAY - timedelta(days=1), active_superseded=9)
+    assert {f.code for f in of_health(rows(old, day(4)), made(DAY))} <= {outcome.NAMED.name}
+    assert stands(of_health(rows(old), made(DAY)), outcome.SUPERSEDED) is Status.WARNING
+    none_in_force = of_health(rows(old, day(4, 0)), made(DAY))
+    assert stands(none_in_force, outcome.SUPERSEDED) is Status.WARNING, "the newest that has results in force"
+
+
+def test_results_from_before_a_deploy_say_nothing_of_it() -> None:
+    bad = rows(day(4, active_superseded=4))
+    assert stands(of_health(bad, made(DAY), deploy=START - timedelta(minutes=210)), outcome.SUPERSEDED)
+    assert of_health(bad, made(DAY), deploy=START) == ()
+
+
+def test_that_results_could_not_be_read_leaves_no_claim_of_a_health_check_open() -> None:
+    gone = Unseen(what="ResultRows", why=Why.PERMISSION_DENIED, says="bigquery.jobs.create is missing")
+    (said,) = of_health(gone)
+    assert said.status is Status.UNKNOWN
+    assert "traffic" not in {level.name for level in levels((said,), ("traffic",)) if level.says == said.says}
+    assert of_health(replace(gone, why=Why.NOT_CONFIGURED)) == ()
