@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from diagnostics.evidence.model import Leg
-from diagnostics.lab.applications.predictions import results
+from diagnostics.lab.applications.predictions import models, results
+from diagnostics.lab.model import StoredObject
 from tests.remedies.incident import Incident, Value
 
 
@@ -68,6 +69,11 @@ OWN = (Hand(Incident.close), START)
 FIXED = hand("deploy what answers 204 to what can never succeed", deploy={"service": "worker", "code": "head"})
 
 
+NAMES_ITS_MODEL = hand(
+    "deploy the build that writes the version of its model", deploy={"service": "worker", "code": "head"}
+)
+
+
 RELAXED = hand(
     "a revision of the schema in which what is new is optional",
     set_topic={"topic": "request", "schema": "invoice-order-v2", "schema_fields": ["order", "batch"], "by": "person"},
@@ -124,6 +130,12 @@ OLDER_MODEL = hand(
         },
     },
 )
+
+
+@_told("the manifest kept with one model in production")
+def MANIFEST(incident: Incident) -> None:
+    content = models.manifest(models.described()).encode()
+    incident.lab.world.objects[models.MANIFEST] = StoredObject(content, incident.lab.now())
 
 
 @_told("what lies in staging merged")
@@ -390,12 +402,7 @@ ROWS = (
     ),
     # --- outcome
     Row("downstream-not-made", "february-by-date", (1, 2, MADE, 3), residue=("results-of-an-unnamed-model",)),
-    Row(
-        "results-of-an-unnamed-model",
-        "february-by-date",
-        (1, 2, 3, FIXED, redone(155)),
-        residue=("downstream-not-made",),
-    ),
+    Row("results-of-an-unnamed-model", "ninth-without-the-version", (1, 2, NAMES_ITS_MODEL, 3, redone(64))),
     Row("one-value-in-all-results", "all-of-one-confidence", (1, 2, FIXED, redone(70), 4)),
     Row("results-for-training-dates", "trained-on-what-it-predicts", (1, OLDER_MODEL, redone(60, "2026-01-30"), 2)),
     Row("results-missing", "closed-by-hand-and-never-merged", (1, 2, MERGED, 3), yours={"BATCH": _latest}),
@@ -413,6 +420,16 @@ ROWS = (
             3,
         ),
     ),
+    Row("model-records-behind-manifest", "registry-behind-the-manifest", (1, 2)),
+    Row("manifest-contradicts-itself", "two-models-in-production", (1, 2, MANIFEST, 3)),
+    Row("model-variable-ignored", "newer-build-loads-what-lies-in-its-image", (1, 2, 3, redone(53, "2026-02-08"), 4)),
+    Row(
+        "wrong-model-configured",
+        "variable-lost-and-default-loaded",
+        (1, 2, redone(53), 3),
+        yours={"NAME": models.VARIABLE, "VALUE": f"gs://{models.FOLDER}/{models.PRODUCTION}.cbm"},
+    ),
+    Row("results-of-another-model", "rows-of-the-model-before", (1, 2, redone(53), 3)),
     # --- drift
     Row("min-instances-lost-in-deploy", "min-instances-lost-and-cold", (1, 2), yours={"COUNT": "1"}),
     Row("newest-build-not-served", "no-traffic-on-new-revision", (1, 2)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ import msgspec
 
 from diagnostics.lab.applications.plan import BatchPlan
 from diagnostics.lab.model import Revision, Service
+from diagnostics.lab.query.sql import BadQuery, Merge
 from diagnostics.lab.scenario import ScenarioError
 from diagnostics.scoring.expect import LATEST
 from diagnostics.shell import commands
@@ -40,11 +42,20 @@ def type_in(incident: Incident, line: str) -> str:
         return _pubsub(incident, line)
     if words[0] == "gcloud":
         return _gcloud(incident, words[1:])
+    if words[0] == "bq":
+        return _bq(incident, words[1:])
     raise Refused(f"no such program: {words[0]}")
 
 
 def _words(incident: Incident, line: str) -> list[str]:
     line = line.replace(TOKEN, "TOKEN")
+    told_by_sed = list[str]()
+    while "$(sed " in line:
+        inner = line[line.index("$(sed ") + 2 :].partition(")")[0]
+        line = line.replace(f"$({inner})", f"SED{len(told_by_sed)}")
+        told_by_sed.append(_sed(incident, inner))
+    if told_by_sed:
+        return [_with(word, told_by_sed) for word in shlex.split(line)]
     while "$(" in line:
         inner = line[line.index("$(") + 2 :]
         end = next(at for at in range(len(inner)) if inner[at] == ")" and commands.is_whole(inner[:at]))
@@ -55,11 +66,44 @@ def _words(incident: Incident, line: str) -> list[str]:
     return shlex.split(line)
 
 
+WRITTEN = ("missing.json", "sync.sql")
+"""Files that a page has our commands write, or read again."""
+
+
+def _sed(incident: Incident, line: str) -> str:
+    """What sed itself makes of such a file."""
+    arguments = [str(incident.folder / word) if word in WRITTEN else word for word in shlex.split(line)]
+    return subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def _with(word: str, told: Sequence[str]) -> str:
+    for at, text in enumerate(told):
+        word = word.replace(f"SED{at}", text)
+    return word
+
+
+def _bq(incident: Incident, words: Sequence[str]) -> str:
+    """One MERGE, run by the lab's own engine."""
+    world = incident.lab.world
+    flags = {"--nouse_legacy_sql", f"--project_id={world.project}", f"--location={world.region}"}
+    said = [word for word in words if not word.startswith("--")]
+    if unknown := {word for word in words if word.startswith("--")} - flags:
+        raise Refused(f"bq {' '.join(sorted(unknown))}: no such project, place or flag here")
+    if len(said) != 2 or said[0] != "query" or "--nouse_legacy_sql" not in words:
+        raise Refused(f"bq {' '.join(said)[:80]}: the translator knows no such command")
+    try:
+        changed = Merge(said[1], world.tables, world.project, world.region).run()
+    except BadQuery as error:
+        raise Refused(f"bq query: {error.message}") from error
+    incident.done.append(f"bq query: a MERGE that changed {changed} rows")
+    return f"Number of affected rows: {changed}"
+
+
 # --- ours and Pub/Sub's ----------------------------------------------------------------------------------------------
 
 
 def _ours(incident: Incident, arguments: Sequence[str]) -> str:
-    given = [str(incident.folder / word) if word == "missing.json" else word for word in arguments]
+    given = [str(incident.folder / word) if word in WRITTEN else word for word in arguments]
     answered = incident.run(given)
     expected = (
         (0, 1, 2, 3) if arguments[0] == "access" else (0, 1, 2)
@@ -369,6 +413,6 @@ COMMANDS: dict[str, tuple[Handler, frozenset[str]]] = {
     "iam service-accounts enable": (_enable_account, frozenset()),
     "iam policies get": (_deny_policy, frozenset({"attachment-point", "kind"})),
     "iam policies update": (_deny_policy, frozenset({"attachment-point", "kind", "policy-file"})),
-    "logging read": (_log, frozenset({"freshness"})),
+    "logging read": (_log, frozenset({"freshness", "order"})),
 }
 """Command to what it changes, and the flags that it takes beside --project, --region, --format and --limit."""
