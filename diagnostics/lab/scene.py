@@ -6,6 +6,7 @@ import random
 
 from msgspec import UNSET
 
+from diagnostics.lab.applications.orders import results as orders
 from diagnostics.lab.applications.predictions import models, results
 from diagnostics.lab.cast import Cast, find, full_role
 from diagnostics.lab.changes import deny, give, take_away
@@ -30,6 +31,8 @@ def set_scene(spec: PipelineSpec, rng: random.Random, since: float) -> tuple[Wor
     if spec.dialect == "predictions":
         world.tables = results.tables()
         describe_models(world, spec.models, since)
+    else:
+        world.tables = orders.tables()
     for name, changes in spec.tables.items():
         change_table(world, name, changes)
     _service(world, cast, cast.coordinator, spec.coordinator)

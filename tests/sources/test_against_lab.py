@@ -174,7 +174,7 @@ def test_the_other_pipeline_logs_json_and_lists_its_items(lab: Any) -> None:
     with lab(ORDERS):
         seen = look(profile=load_profile("orders-export"))
     models = {"ModelManifest", "ModelRegistry", "ModelDocument", "ModelLoads"}
-    assert {gap.what for gap in missed(seen)} == {"ResultRows", "DownstreamRows"} | models, "it names no such places"
+    assert {gap.what for gap in missed(seen)} == {"DownstreamRows"} | models, "it names no such places"
     status = found(seen, BatchStatus)
     assert (status.expected, status.completed, status.closed, len(status.items)) == (20, 20, True, 20)
     items = found(seen, ItemMarks).marks

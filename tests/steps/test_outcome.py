@@ -163,12 +163,21 @@ def test_where_the_workers_lines_do_not_tell_it_is_a_warning_at_most(lines: str)
     known: dict[str, Evidence | Unseen] = {
         "hidden": Unseen(what="ItemMarks", why=Why.PERMISSION_DENIED, says="no"),
         "cut": replace(of_items, source=replace(SOURCE, complete=False)),
-        "another build": replace(of_items, marks=of_items.marks[1:]),  # the marker matched for no other batch
+        "another build": items(*(mark(Means.RETURNED_ITEM, -194, f"i{n}") for n in range(4))),  # it says other words
     }
     gone = known[lines]
     said = findings(marks, status, gone, rows(), made())
     assert stands(said, claims.MISSING) is Status.WARNING
     assert "what was given up counts there, too" in next(f.says for f in said if f.code == claims.MISSING.name)
+
+
+def test_lines_that_tell_of_most_items_of_the_batch_itself_are_enough() -> None:
+    marks, status, _ = told()
+    back = [mark(Means.RETURNED_ITEM, -194, f"i{n}") for n in range(4)]
+    most = findings(marks, status, items(*done(3), *back), rows(day(3)), made(DAY))
+    assert stands(most, claims.SHORT) is Status.FAULT
+    half = findings(marks, status, items(*done(2), *back), rows(day(2)), made(DAY))
+    assert stands(half, claims.SHORT) is None, "the others may have been given up in words that no marker knows"
 
 
 def test_a_batch_that_is_open_or_was_closed_a_moment_ago_has_claimed_nothing_yet() -> None:

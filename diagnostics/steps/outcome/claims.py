@@ -98,12 +98,12 @@ def too_early(claim: Claim, now: datetime) -> bool:
 
 
 def _of_asked(ledger: Ledger, attempt: Attempt, lines: ItemMarks | Unseen) -> Claim | None:
-    """The batch that was asked about: without what the worker gave up, where its lines would tell that of each item."""
+    """The batch that was asked about: without what the worker gave up, where its lines were read whole and tell that of items."""
     day = date_of(attempt.date)
     if day is None or not ledger.closed:
         return None
     told = not isinstance(lines, Unseen) and lines.source.complete and lines.unread_until is None
-    by_worker = told and ledger.proven(Means.DONE_ITEM)
+    by_worker = told and (ledger.proven(Means.DONE_ITEM) or _tells_of_most(ledger))
     return Claim(
         batch=attempt.batch,
         day=day,
@@ -115,6 +115,11 @@ def _of_asked(ledger: Ledger, attempt: Attempt, lines: ItemMarks | Unseen) -> Cl
         empty=ledger.empty_by_design,
         unwritten=len(acked.unstored(ledger)),
     )
+
+
+def _tells_of_most(ledger: Ledger) -> bool:
+    """Whether the worker's own lines tell of most of its items how they ended: then they would tell it of the others."""
+    return 2 * sum(1 for life in ledger.lives if life.done or life.skipped) > ledger.done
 
 
 def _of_other(attempt: Attempt) -> Claim | None:

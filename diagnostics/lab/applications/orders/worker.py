@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from diagnostics.lab.applications import traits as t
 from diagnostics.lab.applications.base import Finish, InstanceView, Setting
 from diagnostics.lab.applications.cases import BIG_MIB, Case, Outcome, decide
 from diagnostics.lab.applications.messages import OVERSIZED, NoEnvelope, Undecodable, client_error, dump, read
+from diagnostics.lab.applications.orders import results
 from diagnostics.lab.applications.plan import Casebook, Scripted
 from diagnostics.lab.http import PublishError, Request
 from diagnostics.lab.model import Revision
@@ -43,6 +44,14 @@ def receipt_data(order: str, batch: str, state: str, lines: int) -> tuple[bytes,
     if not batch:
         del content["batch"]
     return dump(content), {"kind": "receipt", "batch": batch}
+
+
+class Item(NamedTuple):
+    """One request message, read."""
+
+    batch: str
+    order: str
+    date: str
 
 
 class OrderWorker:
@@ -100,15 +109,15 @@ class OrderWorker:
             instance.after(0.02, lambda: finish(400 if refuses else 204, b""))
             return
         instance.log("INFO", json={"event": "export_started", "batch": batch, "order": order})
+        item = Item(batch, order, str(content.get("date", "")))
         case, work_s = decide(self._setting, self._casebook, self._service, batch, order, USUAL_S)
         if t.has(instance.revision, t.ACK_FIRST):
             instance.after(0.05, lambda: finish(204, b""))
-        instance.after(work_s, lambda: self._conclude(batch, order, case, work_s, instance, finish))
+        instance.after(work_s, lambda: self._conclude(item, case, work_s, instance, finish))
 
-    def _conclude(
-        self, batch: str, order: str, case: Case, work_s: float, instance: InstanceView, finish: Finish
-    ) -> None:
+    def _conclude(self, item: Item, case: Case, work_s: float, instance: InstanceView, finish: Finish) -> None:
         """The table: outcome × build → code, entries, receipt."""
+        batch, order = item.batch, item.order
         build, reason, outcome = (
             t.traits_of(instance.revision.code),
             REASONS.get(case.reason, case.reason),
@@ -128,7 +137,7 @@ class OrderWorker:
             case Outcome.OUT_OF_MEMORY if instance.revision.memory_mib < BIG_MIB:
                 instance.out_of_memory()
             case Outcome.SCRIPTED if case.script is not None:
-                self._scripted(batch, order, case.script, work_s, instance, finish)
+                self._scripted(item, case.script, work_s, instance, finish)
             case _ if t.BROKEN in build:
                 failed(500, "TypeError: unsupported operand type(s) for /: 'NoneType' and 'int'")
             case Outcome.SKIPPED:
@@ -152,6 +161,7 @@ class OrderWorker:
                     "ms": round(work_s * 1000),
                 }
                 if outcome is not Outcome.NOT_WRITTEN:
+                    self._write(item, lines, instance)
                     instance.log("INFO", json=done)
                 named = "" if outcome is Outcome.LOST_ID else batch
                 self._report(
@@ -164,15 +174,19 @@ class OrderWorker:
                     silent=outcome is Outcome.SILENT and instance.revision.cpu_idle,
                 )
 
-    def _scripted(
-        self, batch: str, order: str, script: Scripted, work_s: float, instance: InstanceView, finish: Finish
-    ) -> None:
+    def _write(self, item: Item, lines: int, instance: InstanceView) -> None:
+        world = self._setting.world
+        results.write(world, instance.revision, item.order, item.date, item.batch, lines, instance.now)
+
+    def _scripted(self, item: Item, script: Scripted, work_s: float, instance: InstanceView, finish: Finish) -> None:
         """Word for word what the scenario says; an acknowledgement is given by its status."""
         if script.says:
             instance.log("ERROR", text=script.says)
         lines = self._setting.rng.randint(1, 12) if script.results is None else script.results
+        batch, order = item.batch, item.order
         told = {"batch": batch, "order": order}
         if script.done:
+            self._write(item, lines, instance)
             done = {"event": "export_done", **told, "lines": lines, "ms": round(work_s * 1000)}
             instance.log("INFO", json=done)
         else:
