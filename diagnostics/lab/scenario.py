@@ -130,6 +130,8 @@ class Caller(Event, frozen=True, kw_only=True):
     """Permissions that the caller does not hold, e.g. pubsub.subscriptions.getIamPolicy."""
     holds: tuple[str, ...] = ()
     """Permissions that the caller holds beside reading, e.g. pubsub.subscriptions.consume."""
+    in_bucket: tuple[str, ...] = ()
+    """Permissions that the caller holds in the bucket with the manifest, whatever it lacks in the project."""
 
 
 class Fault(Event, frozen=True, kw_only=True):

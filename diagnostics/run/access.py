@@ -11,6 +11,7 @@ from msgspec import Struct
 from diagnostics.evidence import model as seen
 from diagnostics.evidence.model import Evidence, Leg, SubscriptionConfig
 from diagnostics.evidence.unseen import NotSeen
+from diagnostics.pipeline.models import BUCKET as IN_BUCKET
 from diagnostics.pipeline.models import RegistryProfile
 from diagnostics.pipeline.profile import Auth, BatchStateProfile, PipelineProfile, StateKind
 from diagnostics.pipeline.results import TableProfile, full_name
@@ -33,6 +34,7 @@ from diagnostics.sources.route import (
 )
 from diagnostics.transport import rpcs
 from diagnostics.transport.call import ApiOff, NotThere, call
+from diagnostics.transport.objects import BUCKETS
 from diagnostics.transport.session import Session, together
 
 TOPIC, SUBSCRIPTION, SERVICE, ACCOUNT, PROJECT = "topic", "subscription", "service", "account", "project"
@@ -43,7 +45,7 @@ HOME = "home"
 TABLE = "table"
 """The project whose tables hold results."""
 BUCKET = "bucket"
-"""The pipeline's project, as far as it holds the bucket with the manifest."""
+"""The bucket with the manifest."""
 DATABASE = "database"
 """The project whose Firestore holds batch state."""
 
@@ -123,7 +125,7 @@ def _of_table(kind: type, pipeline: PipelineProfile) -> tuple[tuple[str, str], .
 
 
 def _of_model(kind: type, pipeline: PipelineProfile) -> tuple[tuple[str, str], ...]:
-    """Of a manifest in a bucket, and of the registry. A grant on the bucket alone does as well, which the project does not tell."""
+    """Of a manifest in a bucket, and of the registry."""
     model = pipeline.model
     if model is None or (kind is seen.ModelRegistry and model.registry is None):
         return ()
@@ -152,7 +154,7 @@ _TEST = {
     HOME: rpcs.TEST_PROJECT,
     DATABASE: rpcs.TEST_PROJECT,
     TABLE: rpcs.TEST_PROJECT,
-    BUCKET: rpcs.TEST_PROJECT,
+    BUCKET: rpcs.TEST_BUCKET,
 }
 
 
@@ -293,6 +295,8 @@ def _held(session: Session, place: _Place, permissions: list[str]) -> _Reply:
     rpc = _TEST[place.kind]
     try:
         reply = call(session, rpc, {"resource": place.name, "permissions": permissions})
+    except ImportError:
+        return _Reply(None, "asking for it needs google-cloud-storage, which is not installed")
     except NotThere:
         return _Reply(None, f"{place.name} does not exist", rpc.api)
     except ApiOff as off:
@@ -334,7 +338,8 @@ def _places(session: Session, pipeline: PipelineProfile) -> list[Callable[[], li
     tables += (pipeline.model.registry,) if pipeline.model else ()
     homes = {full_name(pipeline.project, table.table).partition(".")[0] for table in tables if table}
     projects += [_Place(TABLE, f"projects/{home}") for home in sorted(homes)]
-    projects += [_Place(BUCKET, f"projects/{pipeline.project}")] if pipeline.model else []
+    if pipeline.model and (manifest := IN_BUCKET.fullmatch(pipeline.model.manifest)):
+        projects.append(_Place(BUCKET, f"{BUCKETS}{manifest['bucket']}"))
     return [lambda: projects] + [partial(_of_leg, session, pipeline, leg) for leg in legs]
 
 

@@ -23,6 +23,16 @@ class Content(Struct, frozen=True, kw_only=True):
     """False: there is more."""
 
 
+class Held(Struct, frozen=True, kw_only=True):
+    """Which of the permissions that were asked about the caller has, wherever they were granted."""
+
+    permissions: tuple[str, ...]
+
+
+BUCKETS = "projects/_/buckets/"
+"""What IAM puts before the name of a bucket, whose project is not part of it."""
+
+
 class Objects:
     """Cloud Storage for one run. Safe to use from many threads."""
 
@@ -36,6 +46,15 @@ class Objects:
             data = blob.download_as_bytes(client=self._client, end=LARGEST, timeout=timeout, retry=retry, checksum=None)
             return Content(data=data[:LARGEST], whole=len(data) <= LARGEST)
         return Content(data=b"", whole=True)
+
+    def test_iam_permissions(self, *, request: Mapping[str, Any], timeout: float, retry: None) -> Held:
+        """`request`: resource, projects/_/buckets/NAME; permissions. Asking needs none."""
+        bucket = self._client.bucket(request["resource"].removeprefix(BUCKETS))
+        with as_google_says():
+            found = bucket.test_iam_permissions(
+                list(request["permissions"]), client=self._client, timeout=timeout, retry=retry
+            )
+        return Held(permissions=tuple(found))
 
 
 @contextmanager

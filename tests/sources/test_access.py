@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from diagnostics.cli.do.access import reading
-from diagnostics.evidence.model import Evidence, EvidenceSet, Key, Leg, Unseen, Why
+from diagnostics.evidence.model import Evidence, EvidenceSet, Key, Leg, ModelManifest, Unseen, Why
 from diagnostics.pipeline.load import load_profile
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile
 from diagnostics.question.ask import Ask
@@ -141,3 +141,33 @@ def test_what_is_logged_in_a_services_own_project_is_asked_about_there() -> None
         assert ("logging.logEntries.list", f"projects/{project}") in asked
         assert ("monitoring.timeSeries.list", f"projects/{project}") in asked
     assert ("pubsub.subscriptions.list", "projects/model-serving-prod") not in asked
+
+
+IN_A_BUCKET = """
+name: manifest-in-a-bucket
+story: Who asks may read the manifest's bucket, by a grant on the bucket alone, or may not.
+caller: {{lacks: [storage.objects.get]{more}}}
+timeline:
+  - {{at: -3h, start_batch: {{items: 12}}}}
+"""
+
+
+@pytest.mark.parametrize(("more", "held"), [("", False), (", in_bucket: [storage.objects.get]", True)])
+def test_what_may_be_read_in_a_bucket_is_asked_of_the_bucket(more: str, held: bool, tmp_path: Path) -> None:
+    path = tmp_path / "scenario.yaml"
+    path.write_text(IN_A_BUCKET.format(more=more))
+    with opened(path, 1) as world:
+        session = Session.open(Options(timeout_s=30), {LAB: world.running.endpoint})
+        drift = {"model drift": kinds_for("model drift")}
+        (tested,) = [p for p in access(session, PROFILE, drift).permissions if p.name == "storage.objects.get"]
+        found = collect(session, PROFILE, {ModelManifest}, Ask()).get(ModelManifest)
+        assert PROFILE.model is not None
+        elsewhere = msgspec.structs.replace(PROFILE.model, manifest="gs://no-such-bucket/manifest.json")
+        (gone,) = [
+            p
+            for p in access(session, msgspec.structs.replace(PROFILE, model=elsewhere), drift).permissions
+            if p.name == "storage.objects.get"
+        ]
+    assert (tested.on, tested.held) == ("projects/_/buckets/nba-props-platform-models", held)
+    assert isinstance(found, ModelManifest) is held, "as it says, so it is"
+    assert (gone.held, gone.says) == (None, "projects/_/buckets/no-such-bucket does not exist")

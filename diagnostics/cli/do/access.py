@@ -30,7 +30,7 @@ from diagnostics.report.json import pretty
 from diagnostics.report.layout import Layout, clock
 from diagnostics.run.access import ACCOUNT, PROJECT, SUBSCRIPTION, TOPIC, Permission, Rights, Want, access, needs
 from diagnostics.run.freshness import Freshness, Newest, freshness
-from diagnostics.run.investigate import COMMANDS, LATER, kinds_for
+from diagnostics.run.investigate import COMMANDS, kinds_for
 from diagnostics.run.look import everything
 from diagnostics.sources.collect import requirements
 from diagnostics.steps.words import span
@@ -86,7 +86,7 @@ PROBE: tuple[Want, ...] = (
 def reading() -> dict[str, set[type[Evidence]]]:
     """Every command that reads, and the kinds of evidence that it reads."""
     return {
-        **{command: kinds_for(command) | LATER.get(command, set()) for command in COMMANDS},
+        **{command: kinds_for(command) for command in COMMANDS},
         "lint --all": kinds_for("lint") | {ProjectSubscriptions},
         "batches": {BatchMarks, StartCalls, ItemMarks, OpenBatches},
         "profile test": {BatchMarks, ItemMarks},

@@ -101,16 +101,15 @@ class Web:
         """Answer a request to one of Google's REST APIs; None: it is none that the lab serves. Status 0: no answer."""
         url = urlsplit(target)
         if stored := storage.route(method, url.path):
-            return self._stored(stored, _query(url.query), headers)
+            return self._stored(stored, parse_qs(url.query), headers)
         asked = bigquery.route(method, url.path)
         return None if asked is None else self._queried(asked, _query(url.query), body)
 
     def _stored(
-        self, asked: storage.Call, query: dict[str, str], headers: dict[str, str]
+        self, asked: storage.Call, query: dict[str, list[str]], headers: dict[str, str]
     ) -> tuple[int, dict[str, str], bytes]:
-        """An object of Cloud Storage."""
+        """An object of Cloud Storage, or what may be done in a bucket."""
         started, status = time.monotonic(), 0
-        plain = {"Content-Type": "text/plain; charset=UTF-8"}
         try:
             lose = self._faults.meet(asked.rpc, 0, self._closing_wait).lose
             with self._cloud.lab.lock:
@@ -124,10 +123,10 @@ class Web:
                 return 0, {}, b""
             refused = storage.of_rpc(error)
             status = refused.status
-            return status, plain, refused.message.encode()
+            return storage.said(asked, refused)
         except storage.Refused as refused:
             status = refused.status
-            return status, plain, refused.message.encode()
+            return storage.said(asked, refused)
         except SomebodyElse as other:
             page = _page_of(other)
             status = page[0]
