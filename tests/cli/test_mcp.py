@@ -26,7 +26,17 @@ from diagnostics.cli.frame.options import Asked
 from diagnostics.scoring.world import find, opened
 
 NIGHT = Path(__file__).parents[1] / "data" / "bundles" / "night-0379aef.pubsub-diag.gz"
-READS = {"diagnose_batch", "list_batches", "delivery", "lint", "health", "runbook", "postmortem"}
+READS = {
+    "diagnose_batch",
+    "list_batches",
+    "delivery",
+    "lint",
+    "health",
+    "outcome",
+    "model_drift",
+    "runbook",
+    "postmortem",
+}
 WAIT = timedelta(seconds=90)
 
 
@@ -87,6 +97,26 @@ def test_a_client_lists_calls_and_reads_against_the_lab(tmp_path: Path) -> None:
     with opened(find("push-invoker-missing"), seed=1) as world:
         anyio.run(run, world.running.endpoint)
     assert told[:1] == [0]
+
+
+def test_an_agent_asks_what_came_of_it_and_which_model_made_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask(session: ClientSession) -> None:
+        await session.list_tools()
+        dated = await session.call_tool("outcome", {"since": "2026-02-08", "until": "2026-02-08"})
+        assert not dated.isError and dated.structuredContent
+        (day,) = dated.structuredContent["result"]["results"]
+        assert (day["day"], day["rows"], day["versions"]) == ("2026-02-08", 53, ["v9_20260201_011018"])
+        drift = await session.call_tool("model_drift", {})
+        assert drift.structuredContent
+        causes = [cause["code"] for cause in drift.structuredContent["result"]["causes"]]
+        assert causes == ["model-records-behind-manifest"] and NOTICE in words(drift)
+        for wrong in ({"batch": "b", "since": "2d"}, {"max_bytes": "1TB"}, {"since": "2026-02-31"}):
+            assert (await session.call_tool("outcome", wrong)).isError
+        assert (await session.call_tool("model_drift", {"document": "/etc/passwd"})).isError, "no file of its choice"
+
+    with opened(find("registry-behind-the-manifest"), seed=1, log_reads_per_minute=10_000) as world:
+        monkeypatch.setenv("PUBSUB_DIAG_ENDPOINT", world.running.endpoint)
+        asking(ask)
 
 
 def test_every_tool_is_described_by_schemas_that_hold() -> None:

@@ -101,7 +101,7 @@ def _day(text: str | None, option: str) -> date:
 
 def drift(asked: Asked, document: Path | None) -> int:
     """Look, compare, print, and give the exit code."""
-    found, run = _diagnosed(asked, document)
+    found, run = diagnosed(asked, document)
     found = on_threshold(found, asked.fail_on)
     layout = output.page(to_file=asked.out is not None)
     output.answer(formats.render(asked.output.value, [found], layout, verbose=asked.verbose, run=run), asked.out)
@@ -112,7 +112,7 @@ def drift(asked: Asked, document: Path | None) -> int:
 
 def listed(asked: Asked) -> int:
     """The models as a table. Unknown where neither manifest nor registry was seen."""
-    found, _ = _diagnosed(asked, None)
+    found, _ = diagnosed(asked, None)
     if not found.models:
         gaps = "; ".join(f.says for f in found.findings if f.hidden.why) or "no place knows a model"
         raise Trouble(f"no model could be listed: {gaps}", "pubsub-diag model drift")
@@ -169,7 +169,7 @@ def doc(asked: Asked) -> int:
     return int(Exit.OK)
 
 
-def _diagnosed(asked: Asked, document: Path | None) -> tuple[Diagnosis, str]:
+def diagnosed(asked: Asked, document: Path | None) -> tuple[Diagnosis, str]:
     """The diagnosis, and the name under which the run was kept."""
     if asked.bundle:
         return replaying.diagnosis(Question(DRIFT), asked), ""

@@ -20,15 +20,18 @@ LONGEST = timedelta(days=3660)
 
 def answer(asked: Asked, batch: str | None, max_bytes: str | None) -> int:
     """Look and say; of a bundle, what it holds."""
-    most = amount(max_bytes) if max_bytes else None
-    dated = bool(asked.since or asked.until)
-    if batch and dated:
-        raise Trouble("a batch has its date: name it, or the dates with --since and --until", "leave one of them out")
+    question = of_dates(batch, asked.since, asked.until)._replace(max_bytes=amount(max_bytes) if max_bytes else None)
     if asked.bundle:
         return investigation.answer(Question("outcome", batch=batch), asked)
-    asks = partial(days, asked.since, asked.until) if dated else None
-    question = Question("outcome", batch=batch, days=asks, max_bytes=most)
     return investigation.answer(question, replace(asked, since=None, until=None))
+
+
+def of_dates(batch: str | None, since: str | None, until: str | None) -> Question:
+    """What is asked about a batch or about dates. Raises Trouble for both at once."""
+    dated = bool(since or until)
+    if batch and dated:
+        raise Trouble("a batch has its date: name it, or the dates with --since and --until", "leave one of them out")
+    return Question("outcome", batch=batch, days=partial(days, since, until) if dated else None)
 
 
 def amount(text: str) -> int:

@@ -27,8 +27,9 @@ SCHEME = "runbook://"
 TICK_S = 1.0
 """Seconds between two notes of progress."""
 INSTRUCTIONS = (
-    "Says why a batch of a Google Cloud Pub/Sub push pipeline is not done. It only reads. Begin with diagnose_batch; `next` of its result "
-    f"are proposals for a person, and runbook has the steps. {NOTICE}"
+    "Says why a batch of a Google Cloud Pub/Sub push pipeline is not done. It only reads. Begin with diagnose_batch; once it is done, "
+    "outcome says whether it worked. `next` of a result are proposals for a person, and runbook has the steps. "
+    f"{NOTICE}"
 )
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
-from diagnostics.cli.do import batches, health, investigation, postmortem, runbook
+from diagnostics.cli.do import batches, health, investigation, model, outcome, postmortem, runbook
 from diagnostics.cli.do.agents.untrusted import NOTICE
 from diagnostics.cli.frame import keeping
 from diagnostics.cli.frame.options import Asked
@@ -28,6 +28,7 @@ from diagnostics.report.postmortem import markdown
 from diagnostics.run.investigate import investigate
 
 When = Annotated[str, Meta(description="An age such as 90m, 2h or 3d, or RFC 3339.", max_length=40)]
+Day = Annotated[str, Meta(description="A date such as 2026-02-08, or an age such as 7d.", max_length=40)]
 BatchId = Annotated[str, Meta(description="Which batch; empty: the latest start attempt.", max_length=500)]
 LegName = Annotated[
     Leg | None, Meta(description="request: coordinator to worker; completion: worker back. None: both.")
@@ -51,6 +52,12 @@ class OfPart(Struct, frozen=True, forbid_unknown_fields=True):
 class OfWindow(Struct, frozen=True, forbid_unknown_fields=True):
     since: When = ""
     until: When = ""
+
+
+class OfDates(Struct, frozen=True, forbid_unknown_fields=True):
+    batch: BatchId = ""
+    since: Day = ""
+    until: Day = ""
 
 
 class OfHealth(Struct, frozen=True, forbid_unknown_fields=True):
@@ -147,6 +154,17 @@ def _batch(given: OfBatch, asked: Asked) -> Answer:
     return _looked(Question("batch", batch=given.batch or None, expect=given.expect), given, asked)
 
 
+def _outcome(given: OfDates, asked: Asked) -> Answer:
+    question = outcome.of_dates(given.batch or None, given.since or None, given.until or None)
+    return _looked(question, OfWindow(), asked)
+
+
+def _model_drift(given: OfNothing, asked: Asked) -> Answer:
+    del given
+    said, _ = model.diagnosed(replace(asked, since=None, until=None), None)
+    return _said(said)
+
+
 def _delivery(given: OfPart, asked: Asked) -> Answer:
     leg = given.leg.value if given.leg else None
     return _looked(Question("delivery", batch=given.batch or None, leg=leg), given, asked)
@@ -187,6 +205,20 @@ TOOLS = (
         OfHealth,
         Diagnosis,
         _health,
+    ),
+    Tool(
+        "outcome",
+        "Did it really work: results by date against what the batches said; of a batch, or of dates.",
+        OfDates,
+        Diagnosis,
+        _outcome,
+    ),
+    Tool(
+        "model_drift",
+        "Do manifest, registry, documentation, the worker and its results agree on the model?",
+        OfNothing,
+        Diagnosis,
+        _model_drift,
     ),
     Tool("runbook", "What to do about a cause, step by step, for a person to do.", OfPage, Page, _runbook, asks=False),
     Tool(
