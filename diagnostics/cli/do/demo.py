@@ -19,7 +19,12 @@ from diagnostics.scoring.score import diagnose
 from diagnostics.scoring.world import find, opened
 
 NIGHT = "2026-02-08-backfill-stall"
-SECOND_STORY = "2026-02-08-storm-that-holds"
+STORIES = {
+    "The same symptom, another cause:": "2026-02-08-storm-that-holds",
+    "Done, and did it really work?": "february-by-date",
+    "Which model made it?": "registry-behind-the-manifest",
+}
+"""What there is to see after that night, and the scenarios that show it."""
 
 
 class Guess(NamedTuple):
@@ -59,7 +64,8 @@ def show(scenario: str, seed: int, verbose: bool) -> int:
     output.answer(text.render(diagnosis, layout, verbose=verbose))
     if path.stem == NIGHT:
         output.answer("\nWhat was guessed that night\n" + "".join(f"{line}\n" for line in _answers(diagnosis, layout)))
-        output.answer(f"\nThe same symptom, another cause:  pubsub-diag demo {SECOND_STORY}\n")
+        told = (f"{says:<{max(map(len, STORIES))}}  pubsub-diag demo {name}\n" for says, name in STORIES.items())
+        output.answer("\n" + "".join(told))
     wrong = disagreements(want.expect, diagnosis)
     for line in wrong:
         output.tell(f"not as the scenario expects: {line}")
