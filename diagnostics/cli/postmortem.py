@@ -30,10 +30,24 @@ def postmortem(
     project: Annotated[
         str | None, Option(help="Of which project, where runs of several are kept for the same batch id.")
     ] = None,
+    severity: Annotated[
+        str, Option(metavar="WORDS", help="How severe it was, on your own scale; else left blank.")
+    ] = "",
+    author: Annotated[
+        list[str] | None, Option(metavar="NAME", help="Who writes it; may be given several times.")
+    ] = None,
     quiet: Annotated[bool, Option("--quiet", "-q", help="No progress and no hints on stderr.")] = False,
 ) -> int:
     """Write the postmortem of a batch from what was kept of it. Asks nothing and reads no clock. Exit code 0 once it is written."""
     from diagnostics.cli.do import postmortem as do
 
     as_html = output is Page.HTML or (output is None and out is not None and out.suffix.lower() in (".html", ".htm"))
-    return do.write(which or [], as_html=as_html, out=out, project=project or "", quiet=quiet)
+    return do.write(
+        which or [],
+        as_html=as_html,
+        out=out,
+        project=project or "",
+        quiet=quiet,
+        severity=severity,
+        authors=author or [],
+    )

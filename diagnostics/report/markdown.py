@@ -1,13 +1,14 @@
 """The diagnosis in GitHub-flavoured Markdown, to paste into an issue, or as the summary of a job.
 
-Text from logs and names stands in code spans, or with every character escaped that Markdown or GitHub would read as more than text:
-markup, HTML, links, mentions, references to issues.
+What is not ours is text and nothing else: words that Markdown, GitHub or a chat tool would read as more (markup, HTML, links, mentions,
+references to issues) stand in code spans.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from diagnostics.conclude.diagnosis import Diagnosis, Named
 from diagnostics.evidence.model import Leg
@@ -18,9 +19,17 @@ from diagnostics.report.layout import clock
 SUMMARY_BYTES = 1024 * 1024
 """GitHub takes so much as a job summary of one step ("Adding a job summary", workflow commands); more is an error there."""
 
-_MARKUP = re.compile(r"[\\`*_\[\]<>|~&]")
-_LINKS = re.compile(r"(?<=@)(?=\S)|(?<=#)(?=\d)|(?<=/)(?=/)|(?<=mailto:)|(?<=xmpp:)|(?<=\bwww)(?=\.)", re.I)
-"""Places where a comment keeps apart what would become a link, a mention, an address or a reference to an issue."""
+_MEANS_MORE = re.compile(
+    r"""[\\`*\[\]<>|~&$@]             # markup, HTML, cells, entities, mathematics, mentions, addresses
+    |(?<![^\W_])_|_(?![^\W_])        # an underscore that is not inside a word
+    |\#(?=\w)|\bGH-\d|//|www\.|:[a-z_]+:
+    |\b(?:mailto|xmpp):
+    |[a-z0-9-]{2,}\.[a-z]{2,}        # what some reader takes for a domain
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What GitHub, documents or chat tools may take for more than text."""
+_AROUND = re.compile(r"(\(?)(.*?)([.,;:)]*)", re.DOTALL)
 
 
 def render(diagnoses: Sequence[Diagnosis]) -> str:
@@ -46,9 +55,28 @@ def render_trouble(says: str, mend: str) -> str:
 
 
 def escape(words: str) -> str:
-    """The words as text and nothing else, to go on a line with (not to begin one) or in a cell. They must be clean."""
-    parted = _LINKS.sub("\0", words)
-    return _MARKUP.sub(r"\\\g<0>", parted).replace("\0", "<!-- -->").replace("$", "<span>$</span>")
+    """The words as text and nothing else, to go on a line with (not to begin one) or in a cell. They must be clean.
+
+    Words that some reader would take for more stand in code spans, which every reader shows as they are; nothing is written that only
+    some of them take back, as a backslash or a comment is.
+    """
+    parts = []
+    for means_more, group in groupby(words.split(" "), key=_means_more):
+        together = " ".join(group)
+        parts.append(_spanned(together) if means_more else together)
+    return " ".join(parts)
+
+
+def _means_more(word: str) -> bool:
+    """Underscores by themselves, with space around them, are a blank to fill in for every reader."""
+    return bool(_MEANS_MORE.search(word)) and bool(word.strip("_"))
+
+
+def _spanned(words: str) -> str:
+    """In code, but for the bars: in a cell a bar has to be written otherwise than on a line, an entity is read in both."""
+    around = _AROUND.fullmatch(words)
+    before, inner, behind = around.groups() if around and around[2] else ("", words, "")
+    return before + "&#124;".join(code(part) for part in inner.split("|")) + behind
 
 
 def code(words: str, cell: bool = False) -> str:

@@ -99,7 +99,12 @@ def test_its_policy_is_in_force(shown: Tab) -> None:
 def test_it_has_the_expected_headings(shown: Tab, said: Postmortem) -> None:
     assert shown.run("document.querySelector('h1').innerText") == f"Postmortem: {said.batch}"
     headings = shown.run("[...document.querySelectorAll('h2')].map(h => h.innerText)")
-    assert headings[0] == "Impact" and headings[-1] == "Appendix" and "Timeline" in headings and len(headings) == 13
+    assert (
+        headings[0] == "Summary"
+        and headings[-1] == "Appendix: the record"
+        and "Timeline" in headings
+        and len(headings) == 11
+    )
     assert "START OF IMPACT" in shown.run("document.querySelector('tr.mark').innerText")
 
 

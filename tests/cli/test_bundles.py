@@ -105,6 +105,16 @@ def test_capture_takes_everything_once_and_for_its_owner(tmp_path: Path, capsys:
 
 
 @pytest.mark.usefixtures("lab")
+def test_a_capture_is_found_by_the_postmortem_of_its_batch(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["capture", "-q", "--out", "night.gz"]) == 0
+    capsys.readouterr()
+    assert main.run(["postmortem", "batch_2026-02-07_1770588120"]) == 0
+    assert "from 1 kept run" in capsys.readouterr().out
+    assert main.run(["postmortem", "-q", "night.gz", "batch_2026-02-07_1770588120"]) == 0
+    assert "from 1 kept run" in capsys.readouterr().out, "the file and the kept run are one look"
+
+
+@pytest.mark.usefixtures("lab")
 def test_a_note_has_a_time_that_has_come(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["note", "alice@example.com restarted it\x1b[31m", "--batch", "b1"]) == 0
     assert "alice" not in capsys.readouterr().out

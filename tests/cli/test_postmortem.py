@@ -33,21 +33,21 @@ def told(four_days_later: Path, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_four_days_later_it_tells_of_the_night_as_it_was(told: str) -> None:
-    (summary,) = (line for line in told.splitlines() if line.startswith("**Summary:**"))
-    assert "had got to 15 of 181 at 22:21Z" in summary
-    assert "it was held by gated-batch-never-closes (confirmed)" in summary
+    summary = told.partition("## Summary\n\n")[2].partition("\n")[0]
+    assert "had got to 15 of 181 items at 22:21Z" in summary
+    assert "It was held by gated-batch-never-closes (confirmed)" in summary
     for latent in ("poison-retry-storm", "dead-letter-grants-missing", "min-instances-lost-in-deploy"):
         assert f"· `{latent}` ·" in told
 
 
 def test_four_days_later_what_came_after_is_not_told_as_of_the_night(told: str) -> None:
-    timeline = told.partition("## Timeline")[2].partition("\n## ")[0]
+    timeline = told.partition("### Timeline, whole")[2].partition("\n### ")[0]
     rows = [line for line in timeline.splitlines() if line.startswith("| 2026-")]
     assert [row for row in rows if not row.startswith(("| 2026-02-0",))] == [row for row in rows if "| look |" in row]
 
 
 def test_four_days_later_it_says_what_it_did_not_see_as_it_was(told: str) -> None:
-    unseen = told.partition("## What could not be seen")[2].partition("\n## ")[0]
+    unseen = told.partition("## What could not be seen")[2].partition("\n### ")[0]
     assert "looked at later; taken back to then by the audit logs" in unseen
     assert "taken back to then by the coordinator's log" in unseen
 

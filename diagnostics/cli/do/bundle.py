@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from diagnostics import __version__
-from diagnostics.cli.frame import opening, output, replaying, times
+from diagnostics.cli.frame import keeping, opening, output, replaying, times
 from diagnostics.cli.frame.options import Access, Asked
 from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Diagnosis, Exit
@@ -59,6 +59,7 @@ def capture(asked: Asked, batch: str | None) -> int:
         raise Trouble(f"{out} is there already", "choose another file with --out") from error
     except OSError as error:
         raise Trouble(f"cannot write {out}: {error.strerror}", "choose another file with --out") from error
+    keeping.keep(case, diagnosis, asked.quiet)  # so that postmortem finds it, wherever the file goes
     gaps = [found for _, found in case.evidence.items() if isinstance(found, Unseen) and found.why not in NO_GAP]
     seen = sum(isinstance(found, Evidence) for _, found in case.evidence.items())
     output.answer(f"{out}  {len(packed) / 1024:.0f} KiB  {seen} kinds of evidence seen, {len(gaps)} not\n")

@@ -16,7 +16,7 @@ from diagnostics.evidence.model import Leg
 from diagnostics.keep import store
 from diagnostics.keep.bundle import Bundle, BundleError, Note, load
 from diagnostics.report.postmortem import charts, html, markdown
-from diagnostics.report.postmortem.build import build
+from diagnostics.report.postmortem.build import build, signed
 from diagnostics.report.postmortem.merged import ABOUT_A_BATCH
 from diagnostics.report.postmortem.model import Postmortem
 from diagnostics.runbook import pages
@@ -37,15 +37,24 @@ class Kept(NamedTuple):
     notes: Sequence[Note]
 
 
-def write(which: Sequence[str], *, as_html: bool, out: Path | None, project: str, quiet: bool) -> int:
+def write(
+    which: Sequence[str],
+    *,
+    as_html: bool,
+    out: Path | None,
+    project: str,
+    quiet: bool,
+    severity: str = "",
+    authors: Sequence[str] = (),
+) -> int:
     if as_html:
         try:
             charts.require()
         except charts.NeedsLibraryError as error:
             raise Trouble(str(error), either((charts.INSTALL, "pubsub-diag postmortem -o markdown"))) from error
-    said = told(which, project, quiet)
+    said = signed(told(which, project, quiet), severity, authors)
     output.answer(html.render(said) if as_html else markdown.render(said), out)
-    output.tell("owners, dates and TODOs are yours to fill in", quiet)
+    output.tell("what stands as ____ is yours to fill in", quiet)
     return int(Exit.OK)
 
 
@@ -88,7 +97,8 @@ def _gathered(which: Sequence[str], project: str) -> Kept:
         if not found:
             raise Trouble(f"{batch}: neither a file, nor a kept run, nor a batch of which a run is kept", _CAPTURE)
         runs += found
-    runs = [_concluded(run) for run in runs]
+    once = {(run.made_at, run.case.command, run.case.ask): run for run in runs}  # a capture is a file and a kept run
+    runs = [_concluded(run) for run in once.values()]
     _agree(runs)
     return Kept(runs, _notes(batches[0], runs) if batches else ())
 

@@ -10,12 +10,13 @@ from typing import Any
 import msgspec
 
 from diagnostics import __version__
-from diagnostics.evidence.model import Leg, Unseen
+from diagnostics.evidence.model import Evidence, Leg
 from diagnostics.evidence.redact import redact
 from diagnostics.keep.bundle import Bundle, Note
 from diagnostics.report import ladder
 from diagnostics.report.escape import clean
-from diagnostics.report.postmortem import curves, reasons
+from diagnostics.report.postmortem import curves, front, links, reasons
+from diagnostics.report.postmortem.lessons import lessons
 from diagnostics.report.postmortem.merged import Seen
 from diagnostics.report.postmortem.model import Look, Number, Postmortem, Query
 from diagnostics.report.postmortem.moments import durations, moments
@@ -27,6 +28,10 @@ from diagnostics.steps.words import count, names
 
 LONGEST = 800
 """Characters of one text: a log line may be endless."""
+LONGEST_QUERY = 6000
+"""Characters of a command or a query, which is given whole or not at all."""
+MOST_OF_QUERIES = 150_000
+"""Characters of all of them together."""
 MOST_LOOKS = 40
 
 _DATE = re.compile(r"\b(20\d\d-[01]\d-[0-3]\d)(?!\d)")
@@ -47,38 +52,54 @@ def build(
     seen = Seen(runs, notes)
     found = moments(seen)
     told, left_out = timeline(seen, found)
-    well, badly = reasons.lessons(seen, found.detectable, found.noticed)
+    learnt = lessons(seen, found.detectable, found.noticed, found.end)
     head = seen.last.pipeline
-    return tame(
+    said = tame(
         Postmortem(
             title=f"Postmortem: {seen.name}",
             pipeline=head.pipeline,
             project=f"{head.project} {head.region}".strip(),
             lab=head.lab,
             made_by=__version__,
-            summary=reasons.summary(seen, found.start, found.end),
+            standing=front.standing(seen, found),
+            summary=front.summary(seen, found),
             batch=seen.batch,
             moments=tuple(found),
             durations=durations(found, seen),
             impact=tuple(_impact(seen)),
             trigger=reasons.trigger(seen, found.start),
+            detection=front.detection(seen, found),
+            resolution=front.resolution(seen, found),
             causes=reasons.causes(seen),
             hypotheses=reasons.hypotheses(seen),
             unexplained=reasons.unexplained(seen),
             unseen=reasons.gaps(seen),
+            key=front.key(told, found),
             timeline=told,
             left_out=left_out,
             charts=curves.charts(seen, found),
             residue=reasons.residue(seen, found.start),
             recurrence=reasons.recurrence(seen, earlier),
-            went_well=well,
-            went_badly=badly,
+            went_well=learnt.well,
+            went_badly=learnt.badly,
+            lucky=learnt.lucky,
             actions=reasons.actions(seen, prevent or {}),
             looks=_ends(tuple(_looks(seen))),
             redactions=_redactions(seen),
-            queries=tuple(_queries(seen)),
+            queries=(),
+            no_links=links.why_none(seen),
         )
     )
+    begin = found.start.at or seen.begin
+    return msgspec.structs.replace(said, queries=tuple(_queries(seen)), links=links.links(seen, begin))
+
+
+def signed(said: Postmortem, severity: str, authors: Iterable[str]) -> Postmortem:
+    """With what only people can say, in their own words."""
+    standing = msgspec.structs.replace(
+        said.standing, severity=clean(severity.strip()), authors=tuple(clean(a.strip()) for a in authors if a.strip())
+    )
+    return msgspec.structs.replace(said, standing=standing)
 
 
 def tame(said: Postmortem) -> Postmortem:
@@ -165,22 +186,37 @@ def _ends(looks: tuple[Look, ...]) -> tuple[Look, ...]:
 
 def _queries(seen: Seen) -> Iterator[Query]:
     """How each kind of evidence was fetched, by the newest run that saw it."""
-    newest: dict[tuple[str, Leg | None], Query] = {}
+    newest: dict[tuple[str, Leg | None], Evidence] = {}
     for run in seen.runs:
-        for (kind, leg), part in run.case.evidence.items():
-            if isinstance(part, Unseen):
-                continue
-            newest[kind, leg] = Query(
-                what=f"{kind} ({leg.value} leg)" if leg else kind,
-                source=part.source.source,
-                as_of=part.source.as_of,
-                note=part.source.note if part.source.complete else f"in part {part.source.note}".strip(),
-                query=tuple(part.source.query.splitlines()[:6]),
-                by_hand=tuple(
-                    line for line in part.source.by_hand.splitlines()[:6] if len(line) <= LONGEST
-                ),  # a half is none
-            )
-    yield from (newest[key] for key in sorted(newest, key=lambda k: (k[0], k[1] or "")))
+        newest.update({key: part for key, part in run.case.evidence.items() if isinstance(part, Evidence)})
+    left = MOST_OF_QUERIES
+    for kind, leg in sorted(newest, key=lambda k: (k[0], k[1] or "")):
+        source = newest[kind, leg].source
+        whole = _whole(source.by_hand, left)
+        left -= sum(map(len, whole))
+        query = () if whole else _whole(source.query, left)
+        left -= sum(map(len, query))
+        yield Query(
+            what=_line(f"{kind} ({leg.value} leg)" if leg else kind),
+            source=_line(source.source),
+            as_of=source.as_of,
+            note=_line(source.note if source.complete else f"in part {source.note}".strip()),
+            query=query,
+            by_hand=whole,
+        )
+
+
+def _line(text: str) -> str:
+    said: str = _tamed(text)
+    return said
+
+
+def _whole(lines: str, left: int) -> tuple[str, ...]:
+    """Commands or a query to run again, tame and never in part: half a command is none."""
+    told = tuple(
+        _PERSON.sub("a person", redact(clean(line))) for line in lines.splitlines()[:6] if len(line) <= LONGEST_QUERY
+    )
+    return told if sum(map(len, told)) <= left and len(told) == len(lines.splitlines()[:6]) else ()
 
 
 def _redactions(seen: Seen) -> str:

@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from diagnostics.report.postmortem import charts, words
 from diagnostics.report.postmortem.curves import number, thinned
+from diagnostics.report.postmortem.links import CONSOLE
 from diagnostics.report.postmortem.model import Chart, Postmortem
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -32,7 +33,13 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        words=words, number=number, table_of=_table_of, BLAMELESS=words.BLAMELESS, TODO_OWNER=words.TODO_OWNER
+        words=words,
+        number=number,
+        table_of=_table_of,
+        BLAMELESS=words.BLAMELESS,
+        BLANK=words.BLANK,
+        TO_FILL_IN=words.TO_FILL_IN,
+        CONSOLE=CONSOLE,
     )
     return environment.get_template("page.html.j2")
 

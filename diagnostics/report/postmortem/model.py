@@ -131,6 +131,38 @@ class Action(Struct, frozen=True, kw_only=True):
     says: str
     source: str
     """Cause or gap that it comes from."""
+    priority: str
+    """high, medium or low, as proposed."""
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """What stands at the head: how it is, how bad it was measured to be, and what only people can say."""
+
+    status: str
+    rests_on: str
+    """What the status rests on."""
+    measured: str
+    """What tells how severe it was, in figures."""
+    severity: str = ""
+    """On the scale of whoever writes it; empty: nobody said."""
+    authors: tuple[str, ...] = ()
+
+
+class Resolution(Struct, frozen=True, kw_only=True):
+    """How it ended, and what was done until then. Order in time is no proof that it helped."""
+
+    says: str
+    noted: tuple[str, ...] = ()
+    """What people noted that they did, or that it was over, in order."""
+    changed: tuple[str, ...] = ()
+    """Changes of configuration from the begin of the impact on, in order."""
+
+
+class Link(Struct, frozen=True, kw_only=True):
+    """A page of the Cloud Console."""
+
+    name: str
+    url: str
 
 
 class Query(Struct, frozen=True, kw_only=True):
@@ -163,17 +195,23 @@ class Postmortem(Struct, frozen=True, kw_only=True):
     lab: bool
     made_by: str
     """Version of pubsub-diag that wrote it."""
-    summary: str
+    standing: Standing
+    summary: tuple[str, ...]
+    """In sentences, for whoever reads nothing else."""
     batch: str
     moments: tuple[Moment, ...]
     durations: tuple[Duration, ...]
     impact: tuple[Number, ...]
     trigger: Trigger
+    detection: tuple[str, ...]
+    resolution: Resolution
     causes: tuple[Cause, ...]
     hypotheses: tuple[Hypothesis, ...]
     unexplained: tuple[str, ...]
     """What no cause accounts for."""
     unseen: tuple[Gap, ...]
+    key: tuple[Entry, ...]
+    """Of the timeline what a reader of the first page needs."""
     timeline: tuple[Entry, ...]
     left_out: int
     """Lines of the timeline that were too many."""
@@ -182,7 +220,11 @@ class Postmortem(Struct, frozen=True, kw_only=True):
     recurrence: tuple[str, ...]
     went_well: tuple[str, ...]
     went_badly: tuple[str, ...]
+    lucky: tuple[str, ...]
     actions: tuple[Action, ...]
     looks: tuple[Look, ...]
     redactions: str
     queries: tuple[Query, ...]
+    links: tuple[Link, ...] = ()
+    no_links: str = ""
+    """Why there are none."""

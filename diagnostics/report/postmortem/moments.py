@@ -9,9 +9,10 @@ from typing import NamedTuple
 from diagnostics.conclude.diagnosis import Diagnosis, Named, State
 from diagnostics.evidence.model import Backlog, Evidence, EvidenceSet
 from diagnostics.keep.bundle import NoteKind
+from diagnostics.report.ladder import places
 from diagnostics.report.postmortem.merged import Seen, holding
 from diagnostics.report.postmortem.model import Duration, Moment
-from diagnostics.steps.finding import Finding, Status
+from diagnostics.steps.finding import Finding, Status, Where
 
 
 class Moments(NamedTuple):
@@ -186,6 +187,10 @@ def _drained(seen: Seen, start: Moment) -> Moment:
         return Moment(
             name=name, means=means, says="not known: there are no points from before the impact to compare with"
         )
+    if _none_waited(seen):
+        return Moment(
+            name=name, means=means, says="no drain to wait for: no item of this batch waited in the subscription"
+        )
     level = before[-1]
     over = [p for p in after if p.value > level]
     if not over:
@@ -200,6 +205,14 @@ def _drained(seen: Seen, start: Moment) -> Moment:
             says=f"not seen: {over[-1].value:.0f} unacked at {over[-1].end:%H:%M}Z, {level:.0f} before",
         )
     return Moment(name=name, at=down.end, means=means, says=f"back at {down.value:.0f}, as before ({level:.0f})")
+
+
+def _none_waited(seen: Seen) -> bool:
+    """Whether each look at the trouble knew where the items were, and none was on its way."""
+    on_the_way = (Where.WAITING, Where.IN_FLIGHT, Where.RETRYING)
+    counted = [places(said.ladder) for said in seen.troubled]
+    unknown = (Where.UNKNOWN, Where.UNATTRIBUTED)
+    return all(where and not any(where[place] for place in (*on_the_way, *unknown)) for where in counted)
 
 
 def _end(seen: Seen, start: Moment) -> Moment:

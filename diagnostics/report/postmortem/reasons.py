@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from diagnostics.causes.model import Confidence, Role
-from diagnostics.conclude.diagnosis import Diagnosis, Missing, Named
+from diagnostics.causes.model import Role
+from diagnostics.conclude.diagnosis import Diagnosis, Missing, Named, Suspect
 from diagnostics.evidence.model import Evidence, Leg, Why
-from diagnostics.keep.bundle import Bundle, NoteKind
+from diagnostics.keep.bundle import Bundle
 from diagnostics.report.ladder import WORDS, places
-from diagnostics.report.postmortem.merged import Seen
+from diagnostics.report.postmortem.merged import Seen, holding
 from diagnostics.report.postmortem.model import Action, Cause, Gap, Hypothesis, Moment, Trigger
+from diagnostics.report.text import suspicion
 from diagnostics.steps.finding import Where
-from diagnostics.steps.words import clip, count, names, span
+from diagnostics.steps.words import clip, count, names
 
 _ROLES = tuple(Role)
+_PRIORITIES = {Role.BLOCKS: "high", Role.WORSENS: "medium", Role.LATENT: "low"}
+"""Of what prevents a cause, as proposed: by what the cause did this time."""
 _RESET = ("Seek", "DeleteSnapshot", "DeleteSubscription", "DeleteTopic", "ModifyPushConfig", "UpdateSubscription")
 _JUST_BEFORE = timedelta(hours=24)
-
-SURE = {Confidence.CONFIRMED: "", Confidence.PROBABLE: "probably ", Confidence.POSSIBLE: "possibly "}
-"""How strongly a cause may be put."""
 
 
 def strongest(seen: Seen) -> list[Named]:
@@ -117,34 +117,6 @@ def _of_leg(what: str, leg: Leg | None) -> str:
     return f"{what} ({leg.value} leg)" if leg else what
 
 
-def summary(seen: Seen, start: Moment, end: Moment) -> str:
-    """One sentence."""
-    batch = seen.worst.batch
-    if not seen.troubled:
-        return f"{seen.name}: no look saw it held or slowed; the last one, {_at(seen)}, said: {seen.last.headline}"
-    if batch is None or start.at is None:
-        return f"As of {_at(seen)}: {seen.worst.headline}"
-    if batch.expected is None:
-        stood = f"{seen.name} did not get done, impact"
-    else:
-        done = "?" if batch.done is None else batch.done
-        stood = f"{seen.name} had got to {done} of {batch.expected} at {seen.worst.as_of:%H:%M}Z, impact"
-    length = span(((end.at or seen.end) - start.at).total_seconds())
-    how_long = f"for {'' if end.at else 'at least '}{length} from {start.at:%Y-%m-%d %H:%M}Z"
-    held = [c for c in strongest(seen) if c.role in (Role.BLOCKS, Role.WORSENS)]
-    if not held:
-        return f"{stood} {how_long}; what held it is undetermined"
-    first = held[0]
-    did = "held" if first.role is Role.BLOCKS else "slowed"
-    others = f"; also {names(c.code for c in held[1:])}" if held[1:] else ""
-    it_was = f"it was {SURE[first.confidence]}{did} by {first.code} ({first.confidence.value})"
-    return f"{stood} {how_long}; {it_was}: {first.says}{others}"
-
-
-def _at(seen: Seen) -> str:
-    return f"{seen.end:%Y-%m-%d %H:%M}Z"
-
-
 def trigger(seen: Seen, start: Moment) -> Trigger:
     """What the blocking cause's onset follows. Nothing here is more than order in time."""
     if start.at is None:
@@ -158,6 +130,7 @@ def trigger(seen: Seen, start: Moment) -> Trigger:
         for c in reversed(seen.changes)
         if begin <= c.at <= start.at
     ]
+    fits = [f"fits best, as it is about the same resource: {suspicion(s, seen.end)}" for s in _fitting(seen)[:1]]
     if seen.attempt and seen.attempt.call and seen.attempt.call.at <= start.at:
         call = seen.attempt.call
         agent = f" by {call.user_agent}" if call.user_agent else ""
@@ -173,7 +146,13 @@ def trigger(seen: Seen, start: Moment) -> Trigger:
         )
     else:
         says = f"Undetermined: {onset}; the audit logs could not be read in full, so what changed before is not known."
-    return Trigger(says=says, before=tuple(before[:8]))
+    return Trigger(says=says, before=(*fits, *before[:8]))
+
+
+def _fitting(seen: Seen) -> list[Suspect]:
+    """Changes that fit what held the batch, the best first."""
+    held = {(c.code, c.leg) for d in seen.troubled for c in holding(d)}
+    return [s for d in reversed(seen.troubled) for s in d.suspects if (s.cause, s.leg) in held]
 
 
 def residue(seen: Seen, start: Moment) -> tuple[str, ...]:
@@ -227,60 +206,36 @@ def recurrence(seen: Seen, earlier: Iterable[Bundle]) -> tuple[str, ...]:
 
 
 def actions(seen: Seen, prevent: Mapping[str, str]) -> tuple[Action, ...]:
-    """What the runbooks advise against a next time, and what would let us see next time. `prevent`: code of a cause to that advice."""
-    found = [
-        Action(kind="prevent", says=prevent[cause.code], source=cause.code)
+    """What is left to repair, what the runbooks advise against a next time, and what would let us see next time; the most urgent first.
+    `prevent`: code of a cause to that advice."""
+    found = [*_repairs(seen)]
+    found += [
+        Action(kind="prevent", says=prevent[cause.code], source=cause.code, priority=_PRIORITIES[cause.role])
         for cause in strongest(seen)
-        if cause.role is not Role.BENIGN and prevent.get(cause.code)
+        if cause.role in _PRIORITIES and prevent.get(cause.code)
     ]
     mends = {gap.mend: gap for gap in gaps(seen) if gap.mend and gap.matters}
     found += [
-        Action(kind="detect", says=f"Make {gap.what} visible{_with(mend)}", source="not seen")
+        Action(kind="detect", says=f"Make {gap.what} visible{_with(mend)}", source="not seen", priority="medium")
         for mend, gap in mends.items()
     ]
-    if seen.last.recovery.resubmit_count:
-        says = f"Decide what becomes of the {count(seen.last.recovery.resubmit_count, 'item')} that will not come by themselves."
-        found.append(Action(kind="repair", says=says, source="residue"))
-    return tuple({(a.kind, a.says): a for a in found}.values())
+    once = {(a.kind, a.says): a for a in found}
+    return tuple(sorted(once.values(), key=lambda a: ("high", "medium", "low").index(a.priority)))
+
+
+def _repairs(seen: Seen) -> Iterator[Action]:
+    """What the last look left undone."""
+    for cause in holding(seen.last):
+        says = f"Mend it, step by step: `pubsub-diag runbook show {cause.code}`"
+        yield Action(kind="repair", says=says, source=cause.code, priority="high")
+    if lost := seen.last.recovery.resubmit_count:
+        says = f"Decide what becomes of the {count(lost, 'item')} that will not come by themselves."
+        yield Action(kind="repair", says=says, source="residue", priority="high")
 
 
 def _with(mend: str) -> str:
     """Where it stands among words of runbooks, in which backticks mark code."""
     return f": {mend}" if "`" not in mend else ", as it says there"
-
-
-def lessons(seen: Seen, detectable: Moment, noticed: Moment) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What the record suggests went well, and badly. People decide; these are drafts."""
-    well, badly = list(_well(seen)), list(_badly(seen, detectable, noticed))
-    return tuple(well), tuple(badly)
-
-
-def _well(seen: Seen) -> Iterator[str]:
-    blocks = [c for c in strongest(seen) if c.role is Role.BLOCKS]
-    sure = [c.code for c in blocks if c.confidence is Confidence.CONFIRMED]
-    if sure:
-        yield f"The evidence confirmed {names(sure)}."
-    if not any(gap.matters for gap in gaps(seen)):
-        yield "Everything that mattered could be seen."
-    if seen.notes:
-        yield f"{count(len(seen.notes), 'note')} told what no log tells."
-
-
-def _badly(seen: Seen, detectable: Moment, noticed: Moment) -> Iterator[str]:
-    if detectable.at and noticed.at and noticed.at > detectable.at:
-        late = span((noticed.at - detectable.at).total_seconds())
-        yield f"It was noticed {late} after it could have been: what should have told?"
-    blind = [gap.what for gap in gaps(seen) if gap.matters]
-    if blind:
-        yield f"What mattered and could not be seen: {names(blind, 5)}."
-    for cause in strongest(seen):
-        if cause.role in (Role.LATENT, Role.WORSENS) and cause.since and seen.started and cause.since < seen.started:
-            yield f"{cause.code} had been there since {cause.since:%m-%d %H:%M}Z, before this batch began."
-    for note in seen.notes:
-        if note.kind is NoteKind.BELIEVED:
-            yield f"At {note.at:%H:%M}Z it was believed: {clip(note.says, 200)}. Compare that with the causes: was time lost on it?"
-    if seen.troubled and not seen.notes:
-        yield "Nobody noted what was done by hand: the record of the mending is thin."
 
 
 def unexplained(seen: Seen) -> tuple[str, ...]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from diagnostics.report.postmortem.model import Duration, Gap, Moment
+from diagnostics.report.postmortem.model import Duration, Gap, Moment, Postmortem
 from diagnostics.steps.words import span
 
 BLAMELESS = (
     "Blameless: it names service accounts and systems, not people. It says what the evidence shows, how sure that is, "
     "and what could not be seen."
 )
-TODO_OWNER = "owner: ____"
+BLANK = "____"
+"""What people fill in."""
+TO_FILL_IN = "… (drafts from the record; the team adds and strikes)"
 
 
 def when(at: datetime | None, seconds: bool = True) -> str:
@@ -42,6 +44,34 @@ def gap(one: Gap) -> str:
         "" if one.matters else "changes nothing that is concluded",
     ]
     return "; ".join(part for part in parts if part)
+
+
+def head(said: Postmortem) -> list[tuple[str, str]]:
+    """What stands above all else, name and value."""
+    standing, moments = said.standing, {m.name: m for m in said.moments}
+    looks = f"{len(said.looks)} kept run{'s' if len(said.looks) != 1 else ''}"
+    return [
+        ("Status", f"{standing.status} ({standing.rests_on})"),
+        ("Severity", f"{standing.severity or BLANK} (measured: {standing.measured})"),
+        ("Authors", ", ".join(standing.authors) or BLANK),
+        ("Impact", _from_to(moments["START OF IMPACT"], moments["END OF IMPACT"])),
+        ("Pipeline", f"{said.pipeline} in {said.project}{', lab, not Google' if said.lab else ''}"),
+        ("Written", f"by pubsub-diag {said.made_by} from {looks}; all times in UTC"),
+    ]
+
+
+def _from_to(start: Moment, end: Moment) -> str:
+    if start.at is None:
+        return start.says
+    return f"{moment(start)} to {moment(end)}" if end.at else f"from {moment(start)}, no end was seen"
+
+
+def lessons(said: Postmortem) -> list[tuple[str, tuple[str, ...]]]:
+    return [
+        ("What went well", said.went_well),
+        ("What went badly", said.went_badly),
+        ("Where we got lucky", said.lucky),
+    ]
 
 
 def spans(text: str) -> list[tuple[bool, str]]:
