@@ -493,7 +493,7 @@ def test_a_name_that_is_none_gets_no_link() -> None:
 def test_commands_of_the_record_are_whole_and_can_be_pasted(said: Postmortem) -> None:
     tokens = MarkdownIt("gfm-like").parse(markdown.render(said))
     blocks = [t.content for t in tokens if t.type == "fence"]
-    asked = [line for query in said.queries for line in query.by_hand or query.query]
+    asked = [line for query in said.queries for line in query.by_hand]
     assert sorted(line for block in blocks for line in block.splitlines()) == sorted(asked)
     assert not any("…" in line for line in asked)
     for line in asked:

@@ -164,9 +164,8 @@ def _query(query: Query) -> Iterator[str]:
     yield f"**{code(query.what)}** · {escape(query.source)} · as of {words.when(query.as_of)}{note}"
     if query.by_hand:
         yield _block(query.by_hand)
-    elif query.query:
-        yield "No one command shows the same; this was asked:"
-        yield _block(query.query)
+    elif query.query:  # not as a block: it is nothing to paste into a shell, whoever wrote it
+        yield f"There is no command; the query was {' '.join(map(code, query.query))}"
     else:
         yield "What was asked is too long to stand here: `pubsub-diag bundle show` names its run."
 
