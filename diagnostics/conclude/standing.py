@@ -10,6 +10,7 @@ import msgspec
 from diagnostics.causes.model import Role
 from diagnostics.causes.verdict import Verdict
 from diagnostics.conclude.diagnosis import Exit, Forecast, State
+from diagnostics.conclude.drain import drain
 from diagnostics.evidence.model import STAGES, Leg, Stage
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import closed, created, progress, published, requested
@@ -254,39 +255,35 @@ def _without(row: Row, told: Mapping[str, int]) -> Row:
 
 
 _MINUTE = timedelta(minutes=1)
-"""By when a batch is done is told in full minutes, and never as one that has begun."""
+"""By when a batch is done is told in full minutes, never as one that has begun."""
 
 
 def forecast(state: State, alone: bool | None, findings: Sequence[Finding], ledger: Ledger, now: datetime) -> Forecast:
-    """When to ask again, and how fast the batch drains: by the items of its last ten minutes, if they are too few by all. By when
-    it is done is said only of what finishes alone, and as long as that pace holds."""
+    """When to ask again, how fast the batch drains, and, only of what finishes alone, by when it is done at the latest as long as that pace
+    holds."""
     if state is not State.RUNNING:
         return Forecast()
     due = next((at for f in findings if (at := _due(f)) is not None), None)
     ask_again = datetime.fromtimestamp(due, UTC) if due else None
-    back = (Stage.RETURNED, Stage.RECORDED)
-    since = now - timedelta(minutes=10)
-    came_back = sorted(x.last for x in ledger.lives if x.last and x.stage in back)
-    newest = [t for t in came_back if t > since]
-    if len(newest) < 2:
-        newest, since = came_back, came_back[0] if came_back else now
-    if len(newest) < 2 or ledger.expected is None:
+    back = [x for x in ledger.lives if x.last and x.stage in (Stage.RETURNED, Stage.RECORDED)]
+    came_back = sorted(x.last for x in back if x.last)
+    if ledger.expected is None:
         return Forecast(ask_again_at=ask_again)
-    begin = max(since, ledger.started) if ledger.started else since
-    minutes = max((now - begin).total_seconds() / 60, 0.5)
-    rate = len(newest) / minutes
     left = max(ledger.expected - ledger.done, 0)
-    done_by = _done_by(now, newest[-1], timedelta(minutes=left / rate)) if alone else None
-    return Forecast(done_by=done_by, ask_again_at=ask_again, rate_per_min=round(rate, 2))
+    slowest = max((x.last - x.first for x in back if x.last and x.first), default=timedelta(0))
+    rate, expected = drain(came_back, now, left, slowest)
+    if rate is None:
+        return Forecast(ask_again_at=ask_again)
+    latest = expected.latest if expected and alone else None
+    return Forecast(
+        done_by=_full_minute(latest) if latest else None, ask_again_at=ask_again, rate_per_min=round(rate, 2)
+    )
 
 
-def _done_by(now: datetime, newest: datetime, needs: timedelta) -> datetime | None:
-    """The full minute by which the rest is done; None where all of it should have come by now at the pace of those that did: it takes
-    longer than they took."""
-    if now - newest > needs:
-        return None
-    due = now + needs
-    return due if due == due.replace(second=0, microsecond=0) else due.replace(second=0, microsecond=0) + _MINUTE
+def _full_minute(at: datetime) -> datetime:
+    """The first full minute that is no earlier."""
+    begun = at.replace(second=0, microsecond=0)
+    return at if at == begun else begun + _MINUTE
 
 
 def moot(finding_stage: Stage, ledger: Ledger, state: State) -> bool:

@@ -108,7 +108,7 @@ def _alone(said: Diagnosis) -> str:
         return f"could not tell.{again}"
     if not said.finishes_alone:
         return f"no.{again}"
-    by = f", by about {clock(forecast.done_by, now)}" if forecast.done_by else ""
+    by = f", by {clock(forecast.done_by, now)} at this pace" if forecast.done_by else ""
     return f"yes{by}.{again}"
 
 

@@ -6,7 +6,6 @@ missing data is unknown, and before anything could have come back it is too earl
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -15,11 +14,13 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from diagnostics.conclude.diagnosis import Diagnosis, State
+from diagnostics.conclude.diagnosis import Batch, Diagnosis, State
+from diagnostics.conclude.drain import Forecast, drain
 from diagnostics.evidence.model import (
     BatchStatus,
     Evidence,
     EvidenceSet,
+    ItemMarks,
     Leg,
     ReceiverCapacity,
     Stage,
@@ -30,8 +31,6 @@ from diagnostics.evidence.model import (
 from diagnostics.steps import progress
 from diagnostics.steps.words import span
 
-LATELY = timedelta(minutes=10)
-"""What the rate is taken from, if that is enough."""
 BACK = (Stage.RETURNED, Stage.RECORDED)
 
 
@@ -40,14 +39,6 @@ class Sample(NamedTuple):
 
     at: datetime
     done: int
-
-
-class Forecast(Struct, frozen=True, kw_only=True):
-    """When what is left may be done, if it goes on as it went lately."""
-
-    earliest: datetime
-    latest: datetime | None
-    """None: too few items came back to say."""
 
 
 class Glance(Struct, frozen=True, kw_only=True):
@@ -95,7 +86,8 @@ def glance(diagnosis: Diagnosis, evidence: EvidenceSet, before: Sequence[Sample]
         )
     )
     state, judge_at = _judged(diagnosis, evidence, looks, newest, patience)
-    rate, done_by = drain(times, now, batch.started, (batch.expected or 0) - (batch.done or 0))
+    left = (batch.expected or 0) - (batch.done or 0)
+    rate, done_by = drain(times, now, left, _slowest(evidence, batch, times))
     return Glance(
         at=now,
         batch=batch.id,
@@ -129,26 +121,18 @@ def _gaps(evidence: EvidenceSet) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*unseen, *cut)))
 
 
-def drain(
-    times: Sequence[datetime], now: datetime, started: datetime | None, left: int
-) -> tuple[float | None, Forecast | None]:
-    """(items a minute lately, when the rest is done). The range is that of the count: n items came, it might have been n ± √n."""
-    if len(times) < 2:
-        return None, None
-    since = max(now - LATELY, min(times[0], started or times[0]))
-    came = sum(1 for at in times if at > since)
-    if came < 2:
-        since, came = times[0], len(times)
-    minutes = max((now - since).total_seconds() / 60, 0.5)
-    rate = came / minutes
-    if left <= 0:
-        return rate, None
-    spread = math.sqrt(came)
-
-    def after(items: float) -> datetime:
-        return now + timedelta(minutes=left * minutes / items)
-
-    return rate, Forecast(earliest=after(came + spread), latest=after(came - spread) if came > spread else None)
+def _slowest(evidence: EvidenceSet, batch: Batch, times: Sequence[datetime]) -> timedelta:
+    """The longest that an item of the batch took, from the worker's first word of it to its return; where no lines tell, what the first one
+    took since the batch began."""
+    lines = evidence.get(ItemMarks)
+    began: dict[str, datetime] = {}
+    took = [timedelta(0)]
+    for mark in () if isinstance(lines, Unseen) else lines.marks:
+        if mark.item and mark.batch in ("", batch.id) and (batch.started is None or mark.at >= batch.started):
+            took.append(mark.at - began.setdefault(mark.item, mark.at))
+    if not began and batch.started and times:
+        return times[0] - batch.started
+    return max(took)
 
 
 def _judged(

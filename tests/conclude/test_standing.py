@@ -232,8 +232,9 @@ def test_whether_the_last_of_few_items_came_just_now_does_not_decide_whether_a_b
 @pytest.mark.parametrize(
     ("newest_s", "left", "due"),
     [
-        (30, 10, "14:11:00"),
-        (30, 1, "14:02:00"),  # within this minute, which has begun
+        (30, 10, "14:07:00"),
+        (1, 3, "14:01:00"),  # within seconds, and no minute that has begun is named
+        (30, 1, None),
         (240, 1, None),  # the one that is left takes longer than all others did: their pace says nothing of it
     ],
 )

@@ -143,7 +143,7 @@ def test_short_is_the_first_two_lines_and_the_causes(night: Diagnosis) -> None:
 def test_a_running_batch_says_when_it_ends_and_when_to_ask_again(night: Diagnosis) -> None:
     forecast = Forecast(done_by=night.as_of + timedelta(minutes=4), ask_again_at=night.as_of + timedelta(seconds=273))
     running = replace(night, state=State.RUNNING, finishes_alone=True, forecast=forecast)
-    assert "yes, by about 14:25Z. Ask again at 14:25:40Z." in text.render(running, WIDE)
+    assert "yes, by 14:25Z at this pace. Ask again at 14:25:40Z." in text.render(running, WIDE)
     assert "Finishes alone?  could not tell." in text.render(replace(night, finishes_alone=None), WIDE)
     assert "Finishes alone?  it has." in text.render(replace(night, state=State.DONE), WIDE)
 

@@ -5,40 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import msgspec
-from hypothesis import given
-from hypothesis import strategies as st
 
 from diagnostics.conclude.diagnosis import Batch, Diagnosis, State
 from diagnostics.evidence.model import BatchStatus, Evidence, EvidenceSet, ItemMarks, Key, Provenance, Unseen, Why
-from diagnostics.run.watch import Sample, drain, glance
+from diagnostics.run.watch import Sample, glance
 
 NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-
-
-@given(st.lists(st.integers(0, 3600), max_size=200), st.integers(0, 500))
-def test_the_range_is_in_order_and_holds_the_rate(seconds: list[int], left: int) -> None:
-    times = sorted(NOW - timedelta(seconds=s) for s in seconds)
-    rate, forecast = drain(times, NOW, None, left)
-    if len(times) < 2:
-        assert (rate, forecast) == (None, None)
-        return
-    assert rate and rate > 0
-    if left == 0:
-        assert forecast is None
-        return
-    assert forecast is not None
-    middle = NOW + timedelta(minutes=left / rate)
-    assert NOW < forecast.earliest <= middle
-    assert forecast.latest is None or forecast.latest >= middle
-
-
-def test_few_items_give_no_latest_moment_and_many_a_narrow_range() -> None:
-    steady = [NOW - timedelta(seconds=6 * n) for n in range(1, 101)]
-    rate, forecast = drain(sorted(steady), NOW, None, 100)
-    assert rate is not None and 9 < rate < 11
-    assert forecast and forecast.latest
-    assert forecast.latest - forecast.earliest < 3 * MINUTE
 
 
 def look(night: Diagnosis, done: int, at: datetime, before: list[Sample]) -> tuple[State, list[Sample]]:
