@@ -11,7 +11,7 @@ MOST ?= 32000
 SHARE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint types layers score conditions matrices pairs distractors blindness sameness secrets kill-matrix paste fuzz faults scaling remedies bench lock audit clean
+.PHONY: help demo test browser lint types layers score conditions matrices pairs distractors blindness sameness secrets kill-matrix paste fuzz faults scaling remedies bench watch-range lock audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -96,6 +96,9 @@ scaling: .venv/tested ## does anything take more than its share the more there i
 
 bench: .venv/tested ## how long things take; no pass or fail
 	@$(BIN)/python -m pytest tests/benchmarks -m "slow or not slow" -n 0 -s
+
+watch-range: .venv/tested ## how often a batch ends within the range that watch gave: SEEDS=n (minutes)
+	@$(BIN)/python -m tests.benchmarks.watch_range $(if $(filter 1,$(SEEDS)),10,$(SEEDS))
 
 lock: .venv/tested ## pin the dependencies anew, for every system and Python, with the hash of each file
 	@$(BIN)/python -m pip install --quiet uv

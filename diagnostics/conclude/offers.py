@@ -14,6 +14,7 @@ from diagnostics.conclude.suspects import about
 from diagnostics.evidence.model import EvidenceSet, Leg, Stage, SubscriptionConfig, seen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.nearest import nearest_batch
 from diagnostics.shell.commands import command
 from diagnostics.steps.finding import Finding
 from diagnostics.steps.routed.vanished import OUTLIVED
@@ -74,7 +75,8 @@ class Offers:
         self, state: State, verdict: Verdict, unknown: Sequence[Missing], here: tuple[Stage | None, Leg | None]
     ) -> tuple[str, ...]:
         if self._ledger.known_batch is False:
-            return ("pubsub-diag batches",)
+            near = nearest_batch(self._ledger.asked, self._evidence)
+            return (*([command("pubsub-diag batch {batch}", batch=near)] if near else []), "pubsub-diag batches")
         steps = [
             *(hidden.ways_on(self._profile, self._evidence) if self._is_hidden() else ()),
             *self._of_blocking(verdict, unknown),

@@ -26,6 +26,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger, Life
+from diagnostics.readings.nearest import nearest_batch
 from diagnostics.readings.stakes import cut_short
 from diagnostics.shell.commands import is_harmless
 from diagnostics.steps import closed, dead_letter, progress
@@ -140,7 +141,8 @@ class Teller:
         top = verdict.blocking[0] if verdict.blocking else None
         why = self._why(verdict)
         if ledger.known_batch is False:
-            return f"{name} is not known: {self._nobody_knows()}"
+            near = nearest_batch(ledger.asked, self._evidence)
+            return f"{name} is not known: {self._nobody_knows()}{f'; did you mean {near}?' if near else ''}"
         if not ledger.told:
             return self._hidden(verdict, findings)
         if ledger.as_asked and state is State.UNKNOWN:

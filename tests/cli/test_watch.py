@@ -25,8 +25,9 @@ import pytest
 from diagnostics.cli import main
 from diagnostics.cli.frame.bar import counted, told
 from diagnostics.conclude.diagnosis import Diagnosis, State
+from diagnostics.conclude.drain import Forecast
 from diagnostics.run.investigate import Case, investigate
-from diagnostics.run.watch import Forecast, Glance
+from diagnostics.run.watch import Glance
 from diagnostics.scoring.world import World, find, opened
 from tests.interruptible import interruptible
 
@@ -151,15 +152,34 @@ def test_the_thorough_look_is_believed_over_the_cheap_one(
         assert watched(capsys, "--for", "15m")[0] == code
 
 
-def test_a_batch_that_nothing_knows_is_refused_with_the_nearest(
-    at: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_batch_that_nothing_knows_is_refused_with_the_nearest(at: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """For `watch`, `batch` and `postmortem`: by what the log names, and what is kept."""
+    with at(STALLS) as world:
+        tonight = world.lab.batches["last-night"].id
+        mistyped = tonight[:-1] + ("1" if tonight[-1] != "1" else "2")
+        assert main.run(["watch", "-q", mistyped]) == 3
+        told = capsys.readouterr()
+        assert f"{mistyped}: no line of the coordinator's log names this batch" in told.err
+        assert f"pubsub-diag watch {tonight}" in told.err
+        assert main.run(["batch", "-q", "-o", "json", mistyped]) == 3
+        said = json.loads(capsys.readouterr().out)
+        assert said["headline"].endswith(f"did you mean {tonight}?")
+        assert said["next"] == [f"pubsub-diag batch {tonight}", "pubsub-diag batches"]
+        assert main.run(["batch", "-q", "-o", "short", tonight]) == 0
+        capsys.readouterr()
+        assert main.run(["postmortem", mistyped[:-1]]) == 3
+        assert "pubsub-diag postmortem batch_" in capsys.readouterr().err
+
+
+def test_a_subscription_that_is_not_there_is_said_with_the_name_most_like_it(
+    at: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("diagnostics.cli.frame.names.complete_batch", lambda _: ["batch_2026-10-08_1791463661"])
     with at(STALLS):
-        assert main.run(["watch", "-q", "batch_2026-10-08_1791463662"]) == 3
-    told = capsys.readouterr()
-    assert "batch_2026-10-08_1791463662: no line of the coordinator's log names this batch" in told.err
-    assert "pubsub-diag watch batch_2026-10-08_1791463661" in told.err
+        assert main.run(["lint", "-q", "-o", "json", "--subscription", "prediction-request-prd"]) == 2
+    told = capsys.readouterr().out
+    assert (
+        "prediction-request-prd does not exist (the name most like it in the project: prediction-request-prod)" in told
+    )
 
 
 def test_what_matters_most_stands_first_and_the_line_fits_80_columns() -> None:
@@ -170,6 +190,8 @@ def test_what_matters_most_stands_first_and_the_line_fits_80_columns() -> None:
     )
     assert counted(seen) == "15/181 done, most delivered"
     assert told(seen) == "12.4/min, done 22:25–22:28Z"
+    near = msgspec.structs.replace(seen, done_by=Forecast(earliest=now + timedelta(seconds=20), latest=None))
+    assert told(near) == "12.4/min, done now–?", "no minute that is past"
     assert len(f"{counted(seen)} {'━' * 12} {told(seen)} 0:00:40") <= 80
 
 

@@ -15,12 +15,13 @@ from diagnostics.conclude.diagnosis import Exit
 from diagnostics.evidence.model import Leg
 from diagnostics.keep import store
 from diagnostics.keep.bundle import Bundle, BundleError, Note, load
+from diagnostics.readings.nearest import nearest
 from diagnostics.report.postmortem import charts, html, markdown
 from diagnostics.report.postmortem.build import build, signed
 from diagnostics.report.postmortem.merged import ABOUT_A_BATCH
 from diagnostics.report.postmortem.model import Postmortem
 from diagnostics.runbook import pages
-from diagnostics.shell.commands import either, noted
+from diagnostics.shell.commands import command, either, noted
 from diagnostics.shell.files import is_there
 
 EARLIER = 200
@@ -95,12 +96,20 @@ def _gathered(which: Sequence[str], project: str) -> Kept:
     for batch in batches:
         found = list(_readable(store.kept(batch, project)))
         if not found:
-            raise Trouble(f"{batch}: neither a file, nor a kept run, nor a batch of which a run is kept", _CAPTURE)
+            raise Trouble(
+                f"{batch}: neither a file, nor a kept run, nor a batch of which a run is kept", _way_on(batch)
+            )
         runs += found
     once = {(run.made_at, run.case.command, run.case.ask): run for run in runs}  # a capture is a file and a kept run
     runs = [_concluded(run) for run in once.values()]
     _agree(runs)
     return Kept(runs, _notes(batches[0], runs) if batches else ())
+
+
+def _way_on(batch: str) -> str:
+    """The batch that may have been meant, of those of which the newest runs are kept."""
+    near = nearest(batch, (run.batch for run in _readable(store.runs()[-EARLIER:])))
+    return command("pubsub-diag postmortem {batch}", batch=near) if near else _CAPTURE
 
 
 def _bundle(name: str) -> Bundle | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
-from difflib import get_close_matches
 from time import monotonic, sleep
 
 import msgspec
@@ -18,6 +17,7 @@ from diagnostics.conclude.diagnosis import Diagnosis, Exit, State
 from diagnostics.evidence.model import Unseen, Why
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
+from diagnostics.readings.nearest import nearest, nearest_batch
 from diagnostics.report import text
 from diagnostics.report.escape import clean, clean_all
 from diagnostics.run.investigate import Case, investigate
@@ -71,7 +71,7 @@ class _Watch:
             self._show(now)
             reads = _log_reads(case)
             if self._unknown:
-                raise Trouble(f"{self._ask.batch}: {now.says}", _nearest_batch(self._ask.batch))
+                raise Trouble(f"{self._ask.batch}: {now.says}", _nearest(self._ask.batch, case))
             if now.state is State.DONE:
                 return now, None
             if now.state in (State.STALLED, State.FAILED):
@@ -137,10 +137,10 @@ def _said(ended: Glance, whole: Diagnosis | None) -> int:
     return int(ENDS[ended.state])
 
 
-def _nearest_batch(named: str) -> str:
-    """The batch that may have been meant, of those that earlier runs came across."""
-    near = get_close_matches(named, names.complete_batch(""), 1)
-    return command("pubsub-diag watch {batch}", batch=near[0]) if near else "pubsub-diag batches"
+def _nearest(named: str, case: Case) -> str:
+    """The batch that may have been meant, of those that this look saw, or that earlier runs came across."""
+    near = nearest_batch(named, case.evidence) or nearest(named, names.complete_batch(""))
+    return command("pubsub-diag watch {batch}", batch=near) if near else "pubsub-diag batches"
 
 
 def _line(said: object) -> str:

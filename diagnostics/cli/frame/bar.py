@@ -77,4 +77,5 @@ def told(now: Glance) -> str:
     if now.done_by is None:
         return rate
     latest = f"{now.done_by.latest + timedelta(seconds=59):%H:%MZ}" if now.done_by.latest else "?"
-    return f"{rate}, done {now.done_by.earliest:%H:%M}–{latest}"
+    soon = now.done_by.earliest.replace(second=0, microsecond=0) <= now.at
+    return f"{rate}, done {'now' if soon else f'{now.done_by.earliest:%H:%M}'}–{latest}"

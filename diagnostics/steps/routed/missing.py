@@ -17,6 +17,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.addresses import host_of, is_own
+from diagnostics.readings.nearest import nearest
 from diagnostics.readings.owed import passed
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Code, Finding, Kind, Status
@@ -42,7 +43,7 @@ def how_missing(seen: Seen, attached: TopicSubscriptions | Unseen, changes: Chan
     name = short(named.subscription if named and named.subscription else "?")
     code, how, since = _gone(changes, name)
     about = subjects.pushing(seen.profile, seen.leg)
-    says = f"subscription {name} does not exist{how and f': {how}'}"
+    says = f"subscription {name} does not exist{how and f': {how}'}{'' if how else _meant(name, seen.project)}"
     others = _others(attached, seen.project, seen.service)
     strange = [] if others else _unread(attached, seen.project, seen.service)
     if others or (strange and not code and passed(seen.ledger, seen.leg)):
@@ -68,6 +69,12 @@ def how_missing(seen: Seen, attached: TopicSubscriptions | Unseen, changes: Chan
         yield seen.loses(
             NO_SUBSCRIPTION, f"topic {topic} {has}: what is published is lost", subjects.topic(topic.strip("?")), since
         )
+
+
+def _meant(name: str, project: ProjectSubscriptions | Unseen) -> str:
+    """Of a name that may be mistyped, for no audit log tells that it ever was one: the subscription of the project that is most like it."""
+    near = "" if isinstance(project, Unseen) else nearest(name, (short(s.name) for s in project.subscriptions))
+    return f" (the name most like it in the project: {near})" if near else ""
 
 
 def _perhaps(seen: Seen, strange: Sequence[str]) -> Finding:
