@@ -11,7 +11,7 @@ MOST ?= 32000
 SHARE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint types layers score conditions matrices pairs distractors blindness sameness secrets kill-matrix paste fuzz faults scaling remedies bench watch-range lock audit clean
+.PHONY: help demo test browser lint types layers score conditions matrices pairs distractors blindness sameness secrets kill-matrix paste fuzz faults scaling remedies bench watch-range picture lock audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -99,6 +99,9 @@ bench: .venv/tested ## how long things take; no pass or fail
 
 watch-range: .venv/tested ## how often a batch ends within the range that watch gave: SEEDS=n (minutes)
 	@$(BIN)/python -m tests.benchmarks.watch_range $(if $(filter 1,$(SEEDS)),10,$(SEEDS))
+
+picture: .venv/tested ## draw the README's picture of an answer anew, from the answer
+	@$(BIN)/python -m tests.supply.picture
 
 lock: .venv/tested ## pin the dependencies anew, for every system and Python, with the hash of each file
 	@$(BIN)/python -m pip install --quiet uv

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import threading
 import traceback
@@ -194,8 +195,17 @@ def _of_no_home(error: Exception) -> str:
 
 
 def _sentence(error: Exception) -> str:
+    """What was wrong, without the library's own words, and of one of several values the one that may have been meant."""
     format_message = getattr(error, "format_message", None)
-    return str(format_message()) if format_message else str(error)
+    says = str(format_message()) if format_message else str(error)
+    says = re.sub(r" \(env var: '[^']*'\)|Value error, ", "", says)
+    choice = re.search(r"'(?P<given>[^']*)' is not one of (?P<possible>'.*')", says)
+    if choice is None:
+        return says
+    from difflib import get_close_matches
+
+    near = get_close_matches(choice["given"], re.findall(r"'([^']*)'", choice["possible"]), 1, 0.5)
+    return f"{says.rstrip('.')}; did you mean {near[0]}?" if near else says
 
 
 def _usage_of(error: Exception) -> str:

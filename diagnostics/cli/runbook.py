@@ -49,6 +49,9 @@ def show(
     dead_letter_topic: Annotated[str | None, Option(metavar="TOPIC")] = None,
     batch: Annotated[str | None, Option(metavar="BATCH_ID")] = None,
     since: Annotated[str | None, Option(metavar="WHEN")] = None,
+    markdown: Annotated[
+        bool, Option("--markdown", help="As it is written, in Markdown; in a pipe it always is.")
+    ] = False,
 ) -> int:
     """Print a runbook with this incident's names filled in, as far as the profile and the options tell them."""
     from diagnostics.cli.do import runbook as do
@@ -66,7 +69,7 @@ def show(
         "batch": batch,
         "since": since,
     }
-    return do.show(code, profile, Leg(leg.value), {name: value for name, value in given.items() if value})
+    return do.show(code, profile, Leg(leg.value), {name: value for name, value in given.items() if value}, markdown)
 
 
 @app.command()

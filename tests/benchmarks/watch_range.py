@@ -63,6 +63,11 @@ class Tally(NamedTuple):
     width: float = 0.0
     """Of the bounded ones together, as parts of what was left to the end."""
 
+    def plus(self, other: Tally) -> Tally:
+        return Tally(
+            self.ranges + other.ranges, self.held + other.held, self.bounded + other.bounded, self.width + other.width
+        )
+
     def with_look(self, seen: Glance, end: datetime) -> Tally:
         assert seen.done_by is not None
         first, last = seen.done_by.earliest, seen.done_by.latest
@@ -78,9 +83,9 @@ def main(seeds: int) -> None:
     for name, text in BATCHES.items():
         tally = Tally()
         for seed in range(1, seeds + 1):
-            tally = Tally(*map(sum, zip(tally, _one(f"name: watched\nstory: {name}.{text}", seed), strict=True)))
+            tally = tally.plus(_one(f"name: watched\nstory: {name}.{text}", seed))
         print(_row(name, tally), flush=True)
-        whole = Tally(*map(sum, zip(whole, tally, strict=True)))
+        whole = whole.plus(tally)
     print(_row(f"all, {seeds} seeds", whole))
 
 

@@ -87,7 +87,9 @@ def broken(machine: Machine) -> bool:
 
 
 def test_the_cloud_build_step(machine: Machine) -> None:
-    step = msgspec.yaml.decode(recipe("yaml", "entrypoint"))["steps"][0]
+    file = (ROOT / ".github" / "cloudbuild-health.yaml").read_text(encoding="utf-8")
+    assert recipe("yaml", "entrypoint") == file, "the README shows the file"
+    step = msgspec.yaml.decode(file)["steps"][0]
     assert set(step) <= {"id", "name", "entrypoint", "args", "env", "waitFor"}
     worker = machine.world.lab.world.services[machine.world.lab.cast.worker]
     commit = worker.revisions[-1].labels["commit-sha"][:7]
@@ -120,18 +122,32 @@ def _substituted(text: str, values: Mapping[str, str]) -> str:
     return text
 
 
-def test_the_github_actions_job(machine: Machine) -> None:
+@pytest.mark.parametrize("options", ["", "--timeout 25 --require config"])
+def test_the_github_action(machine: Machine, options: str) -> None:
+    """The README's job uses the action of this repository, whose steps are run as they stand there."""
     workflow: Any = msgspec.yaml.decode(recipe("yaml", "runs-on"))
-    steps = workflow["jobs"]["health"]["steps"]
-    assert [s["uses"].partition("@")[0] for s in steps if "uses" in s] == [
+    *before, last = workflow["jobs"]["health"]["steps"]
+    assert [s["uses"].partition("@")[0] for s in before] == [
         "actions/checkout",
         "actions/setup-python",
         "google-github-actions/auth",
     ]
+    assert last["uses"] == "OWNER/pubsub-diag/.github@main"
+    action: Any = msgspec.yaml.decode((ROOT / ".github" / "action.yml").read_text(encoding="utf-8"))
+    assert action["runs"]["using"] == "composite"
+    given = {"package": _expanded(last["with"]["package"], {"vars.PUBSUB_DIAG": "diag.whl"}), "options": options}
+    assert set(last["with"]) <= set(action["inputs"])
+    values = {f"inputs.{name}": given.get(name, str(one.get("default", ""))) for name, one in action["inputs"].items()}
     machine.environment |= {"GITHUB_STEP_SUMMARY": str(machine.summary), "GITHUB_ACTIONS": "true"}
-    results = [machine.run(_expanded(s["run"], {"vars.PUBSUB_DIAG": "diag.whl"})) for s in steps if "run" in s]
-    assert [r.returncode for r in results] == [0, 2 if broken(machine) else 0]
-    assert any(line.startswith("::error") for line in results[-1].stdout.splitlines()) is broken(machine)
+    results = []
+    for step in action["runs"]["steps"]:
+        assert step["shell"] == "bash" and "${{" not in step["run"], "what is put into a script is run as one"
+        results.append(machine.run(step["run"], {k: _expanded(v, values) for k, v in step["env"].items()}))
+    assert "pip install --quiet diag.whl" in machine.calls.read_text()
+    assert results[0].returncode == 0
+    if not options:
+        assert results[-1].returncode == (2 if broken(machine) else 0), results[-1].stderr
+        assert any(line.startswith("::error") for line in results[-1].stdout.splitlines()) is broken(machine)
     assert machine.summary.read_text().strip()
 
 

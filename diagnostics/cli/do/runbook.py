@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from diagnostics.keep.bundle import BundleError, load
 from diagnostics.pipeline import places
 from diagnostics.pipeline.load import load_profile
 from diagnostics.pipeline.profile import PipelineProfile, ProfileError
+from diagnostics.report import terminal
 from diagnostics.report.escape import clean
 from diagnostics.runbook import incident, pages, search
 from diagnostics.runbook.pages import Runbook
@@ -34,8 +36,10 @@ def print_symptoms() -> int:
     return int(Exit.OK)
 
 
-def show(code: str, profile: str | None, leg: Leg, given: Mapping[str, str]) -> int:
-    output.answer(page(code, profile, leg, given))
+def show(code: str, profile: str | None, leg: Leg, given: Mapping[str, str], raw: bool = False) -> int:
+    """Laid out on a terminal; as Markdown, which it is written in, where that is wanted or nobody looks."""
+    text = page(code, profile, leg, given)
+    output.answer(text if raw or not sys.stdout.isatty() else terminal.page(text, output.page()))
     return int(Exit.OK)
 
 
