@@ -24,12 +24,13 @@ _MEANS_MORE = re.compile(
     |(?<![^\W_])_|_(?![^\W_])        # an underscore that is not inside a word
     |\#(?=\w)|\bGH-\d|//|www\.|:[a-z_]+:
     |\b(?:mailto|xmpp):
-    |[a-z0-9-]{2,}\.[a-z]{2,}        # what some reader takes for a domain
+    |[a-z0-9-]{2}\.[a-z]{2}          # what some reader takes for a domain
     """,
     re.IGNORECASE | re.VERBOSE,
 )
 """What GitHub, documents or chat tools may take for more than text."""
-_AROUND = re.compile(r"(\(?)(.*?)([.,;:)]*)", re.DOTALL)
+_BEHIND = ".,;:)"
+"""What stays outside at the end of a code span."""
 
 
 def render(diagnoses: Sequence[Diagnosis]) -> str:
@@ -74,8 +75,11 @@ def _means_more(word: str) -> bool:
 
 def _spanned(words: str) -> str:
     """In code, but for the bars: in a cell a bar has to be written otherwise than on a line, an entity is read in both."""
-    around = _AROUND.fullmatch(words)
-    before, inner, behind = around.groups() if around and around[2] else ("", words, "")
+    before = "(" if words.startswith("(") else ""
+    inner = words.removeprefix("(").rstrip(_BEHIND)
+    behind = words[len(before) + len(inner) :]
+    if not inner:
+        before, inner, behind = "", words, ""
     return before + "&#124;".join(code(part) for part in inner.split("|")) + behind
 
 

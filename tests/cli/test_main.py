@@ -151,3 +151,12 @@ def test_a_thread_that_never_ends_does_not_keep_the_process_once_the_answer_is_o
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
     assert (ended.returncode, ended.stdout) == (3, "the answer")
+
+
+def test_a_value_that_is_none_is_refused_with_the_nearest_and_without_words_of_libraries(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert entry.run(["batch", "-o", "jsn"]) == 3
+    said = capsys.readouterr().err.splitlines()[0]
+    assert said.endswith("did you mean json?")
+    assert "env var" not in said and "Value error" not in said

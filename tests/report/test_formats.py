@@ -339,6 +339,12 @@ def test_text_in_markdown_comes_out_as_it_went_in(words: str) -> None:
     assert _text(found).split() == f"a {words} b".split()
 
 
+@pytest.mark.parametrize("piece", ["x", ".", ":a", "_", "(", "a-", "@", "`"])
+def test_a_long_word_takes_no_more_than_its_share(piece: str) -> None:
+    """It comes out whole, and now: a look at each stretch of it from each of its letters would take hours."""
+    assert "".join(markdown.escape(piece * 200_000).split()).count(piece[-1]) >= 200_000
+
+
 @settings(max_examples=200)
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"])))
 def test_text_in_a_cell_stays_in_its_cell(words: str) -> None:
