@@ -102,9 +102,9 @@ def tagged(text: str) -> Callable[[dict[str, str]], bool]:
 
 
 def _grants(world: World, binding: Binding, member: str, permission: str, now: float) -> bool:
-    if binding.condition and not condition(binding.condition)(now):
+    if not _carries(world, binding.role, permission) or (binding.condition and not condition(binding.condition)(now)):
         return False
-    return any(_among(world, member, m) for m in binding.members) and _carries(world, binding.role, permission)
+    return member in binding.members or any(_among(world, member, m) for m in binding.members)
 
 
 def _among(world: World, member: str, named: str) -> bool:

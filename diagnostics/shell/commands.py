@@ -17,6 +17,7 @@ import re
 import shlex
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 PROGRAMS = ("pubsub-diag", "gcloud", "bq", "curl", "pip", "export", "unset", "sudo")
@@ -34,6 +35,10 @@ _INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"))
 """Unicode's categories of what a terminal obeys, does not show, or shows as something else."""
 _CHAINING = (";", "|", "&")
 _OPERATORS = frozenset(";|&<>()\n")
+_RUNS = re.compile(r"[`!$;|&<>()\n]")
+"""Where a shell may run or write something."""
+_MEANS = re.compile(r"""[\\'"$()]""")
+"""Letters by which quotes and substitutions begin and end."""
 _TOKEN = re.compile(r"\$\(gcloud auth print-(?:access|identity)-token\)")
 _VARIABLE = re.compile(r"\$[A-Z_][A-Z0-9_]*")
 _LOOP = "for i in 1 2 3; do "
@@ -115,11 +120,13 @@ def is_whole(line: str) -> bool:
 
 def parted(line: str) -> tuple[str, str]:
     """A printed line as (the command, what explains it)."""
-    reading = Reading()
-    for at, letter in enumerate(line):
-        if letter == "#" and reading.is_open and line[:at].endswith(" "):
+    reading, read = Reading(), 0
+    for sign in re.finditer("(?<= )#", line):
+        at = sign.start()
+        reading.read(line[read:at])
+        if reading.is_open:
             return line[:at].rstrip(), line[at + 1 :].strip()
-        reading.read(letter)
+        read = at
     return line, ""
 
 
@@ -147,6 +154,7 @@ def raw_words(line: str) -> list[str]:
     return [word for word in words if word]
 
 
+@lru_cache(maxsize=1024)
 def is_harmless(line: str) -> bool:
     """Whether a line that was not made here is one command of a program that we name, without anything that a shell would run or write
     beside it; prose and queries without anything that a shell would run inside them."""
@@ -157,13 +165,15 @@ def is_harmless(line: str) -> bool:
     said = _TOKEN.sub("TOKEN", looped[1] if looped else said)
     if not is_command(said):
         return "$(" not in said and "`" not in said
-    reading = Reading()
-    for at, letter in enumerate(said):
+    reading, read = Reading(), 0
+    for sign in _RUNS.finditer(said):
+        at, letter = sign.start(), sign[0]
+        reading.read(said[read:at])
+        read = at
         if reading.quotes != "'" and not reading.escaped:
             runs = letter in "`!" or (letter == "$" and not (reading.quotes and _VARIABLE.match(said, at)))
             if runs or (reading.is_open and letter in _OPERATORS):
                 return False
-        reading.read(letter)
     return is_whole(said)
 
 
@@ -190,9 +200,19 @@ class Reading:
         return not self._inside
 
     def read(self, text: str) -> None:
-        for letter in text:
-            self._read(letter)
-            self._last = letter
+        at = 0
+        while at < len(text):
+            if not self.escaped:
+                means = _MEANS.search(text, at)
+                after = means.start() if means else len(text)
+                if after > at:
+                    self._last = text[after - 1]
+                if means is None:
+                    return
+                at = after
+            self._read(text[at])
+            self._last = text[at]
+            at += 1
 
     def _read(self, letter: str) -> None:
         top = self._inside[-1] if self._inside else ""
