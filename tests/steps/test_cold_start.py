@@ -179,6 +179,14 @@ def test_turned_away_lately_and_outlived_is_drained() -> None:
     assert one(instances.DRAINED, told).until == ago(4.1)
 
 
+@pytest.mark.parametrize(("acked", "status"), [({25: 9}, Status.OK), ({35: 9}, Status.UNKNOWN), ({}, Status.UNKNOWN)])
+def test_refusals_that_are_over_are_outlived_only_where_something_was_acked_since(
+    acked: dict[float, float], status: Status
+) -> None:
+    told = said(COLD, pushes(remote_server_4xx={30: 9}, ack=acked), log(*away(429, 30.2, 30.1)))
+    assert one(instances.DRAINED, told).status is status
+
+
 def test_too_slow_to_scale_and_nothing_gets_through_holds() -> None:
     told = said(COLD, pushes(remote_server_5xx={2: 3}), log(*away(500, 1, 2, 3)))
     slow = one(instances.CANNOT_SCALE, told)

@@ -16,7 +16,7 @@ from diagnostics.evidence.model import (
     SubscriptionConfig,
     Unseen,
 )
-from diagnostics.readings.answers import RECENT, goes_on, lately, recent
+from diagnostics.readings.answers import RECENT, goes_on, lately, recent, tally
 from diagnostics.readings.owed import owed
 from diagnostics.steps.cold_start.seen import Seen
 from diagnostics.steps.finding import Bears, Finding, Kind, Status, Telling
@@ -166,14 +166,18 @@ def _used_up(seen: Seen, away: Sequence[LogRow], full: Sequence[LogRow], burnt: 
 
 
 def _drained(seen: Seen, away: Sequence[LogRow], flowing: bool) -> Finding:
-    """Over. Whether it used up the attempts of some of the batch's messages is open where dead letters may be of this batch."""
-    through = "acked since" if flowing or owed(seen.ledger, seen.leg) == (0, 0) else "none since"
-    open_ = 2 * len(away) > len(seen.told.rows) and seen.ledger.dead(seen.leg).most > 0
+    """Over. Whether it used up the attempts of some of the batch's messages is open where dead letters may be of this batch; whether
+    messages went through in the end, where none is seen to."""
+    through = flowing or owed(seen.ledger, seen.leg) == (0, 0) or tally(seen.pushes, away[-1].at).acks > 0
+    burnt = 2 * len(away) > len(seen.told.rows) and seen.ledger.dead(seen.leg).most > 0
+    unknown = (
+        "they used up the attempts of items of this batch" if burnt else "" if through else "those messages got through"
+    )
     return DRAINED.says(
-        Status.UNKNOWN if open_ else Status.OK,
+        Status.UNKNOWN if unknown else Status.OK,
         f"{at_least(seen.told.whole, count(len(away), 'push'))} turned away with “{_SENTENCE}” until "
-        f"{clock(away[-1].at, seen.now)}; {through}"
-        + ("; whether they used up the attempts of items of this batch nothing tells" if open_ else ""),
+        f"{clock(away[-1].at, seen.now)}; {'acked since' if through else 'none acked since'}"
+        + (f"; whether {unknown} nothing tells" if unknown else ""),
         leg=seen.leg,
         bears=Bears.SLOWS,
         since=seen.told.begin(away),
