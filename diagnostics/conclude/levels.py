@@ -14,8 +14,6 @@ from diagnostics.shell.commands import command
 from diagnostics.steps import model_drift, push_auth, serving, since_deploy, traffic
 from diagnostics.steps.delivered import push_answers
 from diagnostics.steps.finding import Finding, Status
-from diagnostics.steps.outcome import DOWNSTREAM_HIDDEN
-from diagnostics.steps.outcome.of_batch import UNREAD
 from diagnostics.steps.published import topic
 from diagnostics.steps.push_auth import invoker
 
@@ -70,10 +68,7 @@ _TELLING = (
 """Findings that say best how a level stands, if nothing is wrong with it."""
 
 
-_ADVISES = frozenset(
-    {"orphans.not_checked", model_drift.HIDDEN.name, model_drift.MANIFEST.name, model_drift.LOADED_UNTOLD.name}
-    | {UNREAD.name, DOWNSTREAM_HIDDEN.name}
-)
+_ADVISES = frozenset({"orphans.not_checked", model_drift.LOADED_UNTOLD.name})
 """Gaps that could hide no more than advice: they are said among what was not seen, and leave no claim open."""
 
 
