@@ -1,8 +1,9 @@
 """Every RPC with every fault under every command: `make faults`, or `python -m tests.faults.sweep [--jobs N] [--share S] [--only TEXT]`.
 
-Three scenarios, one of them healthy. Each command runs first without a fault: what it asks then is what is struck, one RPC at a time and
-all together. A fault that the caller waits out is met with a short --timeout, so that time goes by without work, and several commands are
-under way at once. Who is late is asked again by itself: only who is late each time is late.
+Three scenarios, one of them healthy, and one with a model's file and its registry for the commands that read them. Each command runs first
+without a fault: what it asks then is what is struck, one RPC at a time and all together. A fault that the caller waits out is met with a
+short --timeout, so that time goes by without work, and several commands are under way at once. Who is late is asked again by itself: only
+who is late each time is late.
 
 It takes an hour or two, so each run is kept as it ends, and what the same program said in a sweep that was ended is not asked again.
 """
@@ -36,6 +37,9 @@ from tests.faults.running import ROOT, Ran, Slot, slots
 from tests.matrices import tables
 
 SCENARIOS = ("typical-batch", "push-invoker-missing", "2026-02-08-backfill-stall")
+MODELS = "registry-behind-the-manifest"
+"""Its pipeline names a model's file, manifest and registry, which `OF_MODELS` read beside the rest."""
+OF_MODELS = ("model drift", "health")
 WHOLE_S, QUICK_S, WAITING_S = 60.0, 10.0, 3.0
 """--timeout without a fault, with one that is answered, and with one that is waited out."""
 AT_ONCE = 3
@@ -85,6 +89,11 @@ class Result(NamedTuple):
         return self.scenario, self.command, self.kind, self.rpc
 
 
+def commands(scenario: str) -> tuple[Command, ...]:
+    """What is run on a scenario."""
+    return tuple(command for command in COMMANDS if scenario != MODELS or command.name in OF_MODELS)
+
+
 def cases(scenario: str, command: Command, rpcs: Sequence[str]) -> Iterator[Case]:
     """What is tried on a command that asks these RPCs."""
     for kind in KINDS:
@@ -120,7 +129,7 @@ def _late(found: Sequence[Flaw]) -> bool:
 def keep() -> Path:
     """Where the runs of this program are kept: of what it is, what it is asked of and how it is judged."""
     read = [file for folder in ("diagnostics", "tests/faults") for file in (ROOT / folder).rglob("*.py")]
-    read += [find(scenario) for scenario in SCENARIOS]
+    read += [find(scenario) for scenario in (*SCENARIOS, MODELS)]
     sums = b"".join(hashlib.sha256(file.read_bytes()).digest() for file in sorted(read))
     return tables.HOME / "faults" / f"{hashlib.sha256(sums).hexdigest()[:12]}.jsonl"
 
@@ -152,7 +161,7 @@ def part(scenario: str, number: int, of: int, share: float, only: str, file: Pat
     with slots(scenario, AT_ONCE) as made, ThreadPoolExecutor(AT_ONCE) as pool:
         for slot in made:
             free.put(slot)
-        wholes = {command: made[0].run(command.line, WHOLE_S) for command in COMMANDS[number::of]}
+        wholes = {command: made[0].run(command.line, WHOLE_S) for command in commands(scenario)[number::of]}
         wanted = [
             case
             for command, whole in wholes.items()
@@ -181,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         asked = [
             pool.submit(part, scenario, number, 2 * jobs, options.share, options.only, file)
-            for scenario in SCENARIOS
+            for scenario in (*SCENARIOS, MODELS)
             for number in range(2 * jobs)
         ]
         for done in as_completed(asked):
