@@ -58,6 +58,8 @@ class Mechanism:
             return False
         if item.last is not None and self.answers and (item.last in failing or not self._waits_for(item, failing)):
             return self.answered(item.last, leg) or (item.last.what == "deadline" and self.came_late(item, leg))
+        if item.place is Place.UNTRIED:
+            return True  # no push tells of it: its place is all that is to be known
         if item.leg not in self._legs(leg):
             return False
         if not self.answers:
@@ -81,7 +83,7 @@ class Mechanism:
 REQUEST, COMPLETION = ("request",), ("completion",)
 REFUSED_BY_IT = r"application (?!404|405)[45]\d\d"
 """A path that the program does not have is no failure of its work."""
-OVER = {"max-instances-saturated": "capacity-blip-drained"}
+OVER = {"max-instances-saturated": "capacity-blip-drained", "cannot-scale-fast-enough": "capacity-blip-drained"}
 """Causes that are told by another name once they hold nothing any more."""
 LEFT_OVER = (
     "attempts-used-up",
@@ -92,6 +94,8 @@ LEFT_OVER = (
 """Causes that account for what no other one does."""
 SHOWN_BY_ITEMS = ("filter-drops-messages",)
 """Causes whose configuration alone says nothing: there are filters that do their work."""
+KILLED = (500, 503)
+"""What Cloud Run answers for a container that went away at work."""
 AT_THE_DOOR = ("push-invoker-missing", "push-denied-by-policy", "push-audience-mismatch")
 """Causes that turn pushes away at one door. Where both stand, each push meets both, and Google says one of them."""
 
@@ -259,8 +263,11 @@ def mechanism(code: str, stage: str) -> Mechanism:
 
 
 def _row(truth: Truth, code: str, leg: str, stage: str) -> Mechanism:
-    """The cause's row; of causes that turn pushes away at one door and all stand, each holds what either turns away."""
+    """The cause's row; of causes that turn pushes away at one door and all stand, each holds what either turns away. What the coordinator
+    never came to publish is its host's doing only where that ended the start call."""
     of = mechanism(code, stage)
+    if code == "start-killed" and truth.status not in KILLED:
+        return replace(of, places=of.places - {Place.UNTRIED})
     standing = [one for one in AT_THE_DOOR if _stands(truth, one, leg)]
     if code in standing:
         return replace(of, answers="|".join(MECHANISMS[one].answers for one in standing))
@@ -337,6 +344,6 @@ def _stands(truth: Truth, code: str, leg: str) -> bool:
 
 
 def _missed(truth: Truth, item: Item) -> bool:
-    """Whether the batch lacks it: what the gate kept back is lacking only while the batch waits for it."""
+    """Whether the batch lacks it: what the gate kept back is lacking only while the batch waits for it, or where nothing else is left."""
     passed = sum(i.place is not Place.GATED for i in truth.items)
-    return item.place is not Place.GATED or (truth.expected > passed and not truth.closed)
+    return item.place is not Place.GATED or passed == 0 or (truth.expected > passed and not truth.closed)

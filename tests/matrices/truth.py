@@ -30,8 +30,8 @@ START = "start"
 RECENT_S = 900.0
 """A message that fails comes again within ten minutes, the longest back-off, and a pause of a minute."""
 ACKS = ("102", "200", "201", "202", "204")
-FINE = ("good", "slow", "flaky")
-"""Payload classes that a worker can do."""
+FINE = ("good", "slow", "flaky", "permanent_skip", "silent", "lost_id")
+"""Payload classes whose messages a worker never turns away for what they are."""
 DEAD_LETTER = "CloudPubSubDeadLetterSourceSubscription"
 """Attribute of a message that was forwarded to a dead-letter topic."""
 DELETED = "_deleted-topic_"

@@ -27,6 +27,9 @@ from diagnostics.readings.ledger.ledger import COUNTED, GOT_TO, ORDER, TROUBLES,
 _SILENT = timedelta(minutes=5)
 """A topic that got nothing for so long gets no more of this batch, for all that counters tell."""
 
+_LOOP = timedelta(hours=1)
+"""A start that was called longer ago publishes no more: the longest that Cloud Run lets a request live (Cloud Run: request timeout)."""
+
 
 def counts_of(
     ledger: Ledger,
@@ -93,8 +96,19 @@ def _published(ledger: Ledger, evidence: EvidenceSet) -> Count:
         ended = attempt.call.at + timedelta(seconds=attempt.call.latency_s)
         if topic.source.as_of >= ended:
             sent = int(total(topic.messages, ledger.started - timedelta(minutes=1)))
-            return Count(named, max(sent, named), "topic counter", "topic")
+            ours = sent if _alone(ledger, topic, ended) else 0
+            return Count(max(ours, named), max(sent, named), "topic counter", "topic")
     return Count(named, None, "application log" if named else "")
+
+
+def _alone(ledger: Ledger, topic: PublishCounts, ended: datetime) -> bool:
+    """Whether what the topic took can only be the batch's: it took nothing since the start call ended, no other start was under way, and
+    it took no more than the batch has items."""
+    assert ledger.started is not None and ledger.attempt is not None
+    begin, since = ledger.started - timedelta(minutes=1), ended + timedelta(minutes=1)
+    others = [a for a in ledger.attempts if a is not ledger.attempt and a.seen and begin - _LOOP <= a.started <= since]
+    over = topic.source.as_of >= since + _SILENT and not total(topic.messages, since)
+    return over and not others and ledger.expected is not None and total(topic.messages, begin) <= ledger.expected
 
 
 def _as_asked(ledger: Ledger, topic: PublishCounts) -> Count:
