@@ -94,6 +94,7 @@ LEFT_OVER = (
 """Causes that account for what no other one does."""
 SHOWN_BY_ITEMS = ("filter-drops-messages",)
 """Causes whose configuration alone says nothing: there are filters that do their work."""
+_NEVER_CAME = (Place.UNTRIED, Place.GATED)
 KILLED = (500, 503)
 """What Cloud Run answers for a container that went away at work."""
 AT_THE_DOOR = ("push-invoker-missing", "push-denied-by-policy", "push-audience-mismatch")
@@ -264,10 +265,12 @@ def mechanism(code: str, stage: str) -> Mechanism:
 
 def _row(truth: Truth, code: str, leg: str, stage: str) -> Mechanism:
     """The cause's row; of causes that turn pushes away at one door and all stand, each holds what either turns away. What the coordinator
-    never came to publish is its host's doing only where that ended the start call."""
+    never came to publish is its host's doing only where that ended the start call, and is awaited only where the batch expects it."""
     of = mechanism(code, stage)
     if code == "start-killed" and truth.status not in KILLED:
         return replace(of, places=of.places - {Place.UNTRIED})
+    if code == "expects-what-nobody-sends" and truth.expected <= sum(i.place not in _NEVER_CAME for i in truth.items):
+        return replace(of, places=frozenset())
     standing = [one for one in AT_THE_DOOR if _stands(truth, one, leg)]
     if code in standing:
         return replace(of, answers="|".join(MECHANISMS[one].answers for one in standing))
