@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from diagnostics.evidence.model import (
     BatchMarks,
@@ -142,3 +143,18 @@ def test_lines_outrank_the_word() -> None:
     found = seen(lines(mark(Means.CREATED, "B", expected=4)))
     ledger = build(found, MARKED, "", 181, START)
     assert (ledger.as_asked, ledger.batch, ledger.expected) == (False, "B", 4)
+
+
+@pytest.mark.parametrize(
+    ("minutes_ago", "number", "other", "least"),
+    [(17, 46, None, 46), (17, 400, None, 0), (2, 46, None, 0), (17, 46, 20, 0), (17, 46, 90, 46)],
+    ids=["nobody else", "more than it has", "goes on", "another start", "a start of long ago"],
+)
+def test_what_a_topic_took_while_a_killed_start_published_is_the_batchs_where_nobody_else_can_have_sent_it(
+    minutes_ago: float, number: float, other: float | None, least: int
+) -> None:
+    marks = [mark(Means.CREATED, "B", expected=98)]
+    if other is not None:
+        marks.insert(0, replace(mark(Means.CREATED, "A", expected=98), at=NOW - timedelta(minutes=other)))
+    ledger = build(seen(call(503), lines(*marks), counted(PublishCounts, number, minutes_ago)), MARKED, "B")
+    assert ledger.counts[Stage.PUBLISHED].least == least
