@@ -25,7 +25,7 @@ from markdown_it import MarkdownIt
 from msgspec.structs import replace
 
 from diagnostics.conclude.diagnosis import Diagnosis
-from diagnostics.evidence.model import Evidence, Leg
+from diagnostics.evidence.model import BatchMarks, Evidence, ItemMarks, Leg
 from diagnostics.keep.bundle import dump, parse
 from diagnostics.report import formats
 from diagnostics.report.layout import Layout
@@ -45,6 +45,7 @@ NOT_IN_A_RESOURCE = frozenset("/")
 """What no name of a resource holds, since it parts them; a batch may."""
 WIDTHS = (80, 120)
 _FENCE = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.M | re.S)
+_A_COMMAND = re.compile(rf"\b(?:{'|'.join(PROGRAMS)}) .*$")
 _FROM_A_WORD_ON = re.compile(rf"(?:^|(?<=  )|(?<=: ))(?:{'|'.join(PROGRAMS)}) .*$")
 
 
@@ -83,8 +84,18 @@ def told_again(case: Case, rng: random.Random) -> tuple[Case, list[str]]:
 def printed(case: Case, said: Diagnosis) -> Iterator[Printed]:
     """Every command of every format. What a kept run brings along as the way to fetch something by hand was not made here and now."""
     kept = {line for _, e in case.evidence.items() if isinstance(e, Evidence) for line in e.source.by_hand.splitlines()}
+    told = tuple(" ".join(text.split()) for text in _told(case))
     for where, line in (*_of_formats(said), *_of_postmortem(case, said), *_of_pages(case, said)):
-        yield Printed("by hand" if line in kept else where, line)
+        if not any(text.startswith(" ".join(line.split()[:3])) for text in told):
+            yield Printed("by hand" if line in kept else where, line)
+
+
+def _told(case: Case) -> Iterator[str]:
+    """What lines of the programs' own say that begins like a command, "export of this order already exists": quoted, never offered."""
+    for _, found in case.evidence.items():
+        if isinstance(found, ItemMarks | BatchMarks):
+            words = [word for mark in found.marks for word in mark.words.values()]
+            yield from (said[0] for word in words if (said := _A_COMMAND.search(word)))
 
 
 def _of_formats(said: Diagnosis) -> Iterator[tuple[str, str]]:
