@@ -14,6 +14,8 @@ from diagnostics.shell.commands import command
 from diagnostics.steps import model_drift, push_auth, serving, since_deploy, traffic
 from diagnostics.steps.delivered import push_answers
 from diagnostics.steps.finding import Finding, Status
+from diagnostics.steps.outcome import DOWNSTREAM_HIDDEN
+from diagnostics.steps.outcome.of_batch import UNREAD
 from diagnostics.steps.published import topic
 from diagnostics.steps.push_auth import invoker
 
@@ -46,6 +48,7 @@ _CONFIG = frozenset(
         "since_deploy.env_lost",
         "since_deploy.deployed",
     }
+    | {UNREAD.name, DOWNSTREAM_HIDDEN.name}
     | {"since_deploy.grants", topic.MISSING.name, "topic.not_checked", "cold_start.switched_off"}
     | {"since_deploy.not_checked", since_deploy.UNSEEN.name}
     | {

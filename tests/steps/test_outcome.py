@@ -413,9 +413,9 @@ def test_results_from_before_a_deploy_say_nothing_of_it() -> None:
     assert of_health(bad, made(DAY), deploy=START) == ()
 
 
-def test_that_results_could_not_be_read_leaves_no_claim_of_a_health_check_open() -> None:
+def test_results_that_could_not_be_read_leave_open_what_a_health_check_says_of_what_the_profile_names() -> None:
     gone = Unseen(what="ResultRows", why=Why.PERMISSION_DENIED, says="bigquery.jobs.create is missing")
     (said,) = of_health(gone)
     assert said.status is Status.UNKNOWN
-    assert "traffic" not in {level.name for level in levels((said,), ("traffic",)) if level.says == said.says}
+    assert {level.name for level in levels((said,), ("traffic",)) if level.says == said.says} == {"config"}
     assert of_health(replace(gone, why=Why.NOT_CONFIGURED)) == ()
