@@ -121,6 +121,11 @@ def _unreported(code: str) -> Mechanism:
     )
 
 
+def _failing(bad: bool) -> Mechanism:
+    """Work that the program answers with a failure, which may come after Pub/Sub has hung up."""
+    return Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=bad, also=lambda i: not i.refused, unheard=True)
+
+
 MECHANISMS: dict[str, Mechanism] = {
     "stale-active-batch-blocks-start": Mechanism(frozenset({Place.NOT_STARTED}), r"application 409", legs=REQUEST),
     "closed-batch-blocks-start": Mechanism(frozenset({Place.NOT_STARTED}), r"application 409", legs=REQUEST),
@@ -187,17 +192,17 @@ MECHANISMS: dict[str, Mechanism] = {
     "liveness-probe-kills": Mechanism(STUCK, r"Cloud Run 503", unheard=True),
     "environment-lost-in-deploy": Mechanism(STUCK | {Place.NOT_STARTED}, r"Cloud Run 5\d\d", unheard=True),
     "worker-crashing": Mechanism(STUCK | {Place.NOT_STARTED}, r"Cloud Run (?!504)5\d\d", unheard=True),
-    "poison-retry-storm": Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=True, also=lambda i: not i.refused),
-    "reason-that-never-passes": Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=True, also=lambda i: not i.refused),
-    "retries-meet-leftovers": Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=True, also=lambda i: not i.refused),
+    "poison-retry-storm": _failing(bad=True),
+    "reason-that-never-passes": _failing(bad=True),
+    "retries-meet-leftovers": _failing(bad=True),
     "endpoint-answers-no-ack": Mechanism(STUCK, r"application (20[356]|208|226|3\d\d)"),
     "application-refuses-pushes": Mechanism(STUCK, r"application 40[13]"),
     "work-after-the-response": Mechanism(frozenset({Place.SILENT}), legs=REQUEST),
     "writes-fail-behind-acks": Mechanism(holds_nothing=True),
-    "every-item-fails": Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=False, also=lambda i: not i.refused),
-    "worker-lacks-a-right": Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=False, also=lambda i: not i.refused),
-    "downstream-limits-worker": Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=False, also=lambda i: not i.refused),
-    "downstream-fails": Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=False, also=lambda i: not i.refused),
+    "every-item-fails": _failing(bad=False),
+    "worker-lacks-a-right": _failing(bad=False),
+    "downstream-limits-worker": _failing(bad=False),
+    "downstream-fails": _failing(bad=False),
     "completion-topic-missing": _unreported("NOT_FOUND"),
     "completion-topic-deleted": _unreported("NOT_FOUND"),
     "completion-topic-misnamed": _unreported("NOT_FOUND"),

@@ -22,6 +22,22 @@ WHOLE_ENV = "*"
 LASTING = ("downstream", "quota")
 """Events that end by themselves."""
 
+ANSWERS_ALL = frozenset(
+    {
+        "every-item-fails",
+        "worker-lacks-a-right",
+        "downstream-limits-worker",
+        "downstream-fails",
+        "endpoint-answers-no-ack",
+    }
+)
+"""Causes by which the program answers every item in one way."""
+
+
+def scripted(one: Single) -> bool:
+    """Whether it says in so many words what the program answers to each item of the batch."""
+    return sum(int(each["items"]) for each in one.start.get("outcomes", ())) >= int(one.start["items"])
+
 
 def merged(a: Single, b: Single) -> tuple[Scenario, Asked]:
     """Both in one. Raises Unfit when they are the same fault or contradict each other."""
@@ -29,6 +45,8 @@ def merged(a: Single, b: Single) -> tuple[Scenario, Asked]:
         raise Unfit("the same fault")
     if a.dialect != b.dialect:
         raise Unfit("another dialect")
+    if any(scripted(one) and other.fault.code in ANSWERS_ALL for one, other in ((a, b), (b, a))):
+        raise Unfit("both say what the program answers to every item")
     agree(dict(settings(a)), dict(settings(b)))
     begin = min(a.starts, b.starts)
     good = min((one for one in (a, b) if one.good), key=lambda one: one.since + begin - one.starts, default=a)

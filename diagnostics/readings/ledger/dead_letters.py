@@ -56,7 +56,7 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
         messages - waited_before - again if waited_before is not None else 0,
         len(spent),
     )
-    ours = max(min(certain, messages, owed, *([came] if came is not None else [])), 0)
+    ours = max(min(certain, messages, owed - _given_up(ledger, leg), *([came] if came is not None else [])), 0)
     _mark(ledger, leg, spent, ours, owed)
     return DeadLetters(
         messages=messages,
@@ -69,6 +69,13 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
         pause=still,
         counted=True,
     )
+
+
+def _given_up(ledger: Ledger, leg: Leg) -> int:
+    """Items that the worker skipped and acked, and that never came back: whether it reports such a one at all is not known."""
+    if leg is Leg.REQUEST:
+        return 0
+    return sum(1 for life in ledger.lives if life.skipped and not life.done and life.stage is Stage.PROCESSED)
 
 
 def _by_balance(ledger: Ledger, messages: int, waited: int | None, came: int | None) -> int:

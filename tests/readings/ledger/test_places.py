@@ -261,3 +261,13 @@ def test_given_up_items_and_items_that_brought_nothing_are_fruitless() -> None:
         mark(Means.SKIPPED_ITEM, 1, "a"), mark(Means.DONE_ITEM, 1, "b", rows=0), mark(Means.DONE_ITEM, 1, "c", rows=3)
     )
     assert build(evidence(BATCH, marks), PROFILE).fruitless == 2
+
+
+@pytest.mark.parametrize(("means", "ours"), [(Means.DONE_ITEM, 1), (Means.SKIPPED_ITEM, 0)])
+def test_of_an_item_that_was_skipped_nobody_knows_that_a_completion_of_it_is_a_dead_letter(
+    means: Means, ours: int
+) -> None:
+    leg = Leg.COMPLETION
+    state = BatchStatus(source=SOURCE, batch="B", exists=True, expected=4, completed=0)
+    found = evidence(BATCH, state, items(mark(means, 1, "a")), subscription(leg), dead(6, leg), waiting(0, leg=leg))
+    assert build(found, PROFILE).dead(leg).ours == ours
