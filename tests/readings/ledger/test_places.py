@@ -20,6 +20,7 @@ from diagnostics.evidence.model import (
     Means,
     Point,
     PublishCounts,
+    PushCounts,
     Series,
     Stage,
     SubscriptionConfig,
@@ -268,6 +269,6 @@ def test_of_an_item_that_was_skipped_nobody_knows_that_a_completion_of_it_is_a_d
     means: Means, ours: int
 ) -> None:
     leg = Leg.COMPLETION
-    state = BatchStatus(source=SOURCE, batch="B", exists=True, expected=4, completed=0)
-    found = evidence(BATCH, state, items(mark(means, 1, "a")), subscription(leg), dead(6, leg), waiting(0, leg=leg))
+    acked: Legged = (PushCounts.__name__, leg), PushCounts(source=SOURCE, series=())
+    found = evidence(BATCH, items(mark(means, 1, "a")), subscription(leg), acked, dead(6, leg), waiting(0, leg=leg))
     assert build(found, PROFILE).dead(leg).ours == ours
