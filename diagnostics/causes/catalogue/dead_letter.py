@@ -17,7 +17,7 @@ from diagnostics.evidence.model import (
     SubscriptionPolicy,
 )
 from diagnostics.steps import dead_letter
-from diagnostics.steps.delivered import given_up
+from diagnostics.steps.delivered import given_up, push_answers
 from diagnostics.steps.finding import Bears, Status
 from diagnostics.steps.processed import failing_items
 
@@ -26,7 +26,11 @@ _HELD = Has(given_up.DEAD_LETTERED, (Status.FAULT,), (Bears.HOLDS,))
 _THEIRS = Over(dead_letter.SPENT, lambda told: told.theirs, 0)
 _OUTAGE = Over(dead_letter.SPENT, lambda told: told.outage, 0)
 _DOOR = Over(dead_letter.SPENT, lambda told: told.door, 0)
-_NOTHING_FAILS = NothingHolds(frozenset({Stage.ROUTED, Stage.DELIVERED, Stage.PROCESSED, Stage.RECORDED}))
+_PUSHES_FAIL = Has(push_answers.FAILING, bears=(Bears.HOLDS,))
+"""What keeps them from it need not be seen: some commands look at less than all."""
+_NOTHING_FAILS = all_of(
+    NothingHolds(frozenset({Stage.ROUTED, Stage.DELIVERED, Stage.PROCESSED, Stage.RECORDED})), none_of(_PUSHES_FAIL)
+)
 _FAILING = (
     Backlog,
     ItemMarks,
@@ -117,7 +121,7 @@ CAUSES = (
         "brings them back by itself",
         stage=Stage.DELIVERED,
         legs=BOTH,
-        requires=all_of(_HELD, any_of(_OUTAGE, _DOOR), none_of(_THEIRS)),
+        requires=all_of(_HELD, any_of(_OUTAGE, _DOOR), none_of(_THEIRS, _PUSHES_FAIL)),
         decisive=_NOTHING_FAILS,
         overturned_by=_FAILING,
         settled_by=("pubsub-diag delivery --leg {leg}",),
