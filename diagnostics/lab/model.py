@@ -271,6 +271,10 @@ class World:
     """By DATASET.TABLE."""
     objects: dict[str, StoredObject] = field(default_factory=dict)
     """Of Cloud Storage, by BUCKET/NAME."""
+    buckets: set[str] = field(default_factory=set)
+    """Of Cloud Storage, beside those that have objects."""
+    log_dataset: str = ""
+    """The dataset that is linked to the log bucket; empty: the bucket is not upgraded."""
     staged: dict[str, dict[tuple[str, str], dict[str, Any]]] = field(default_factory=dict)
     """Rows that workers wrote and nobody has merged yet: by batch, then by item and system."""
     denied: list[DenyPolicy] = field(default_factory=list)

@@ -109,6 +109,10 @@ class PipelineSpec(Event, frozen=True, kw_only=True):
     """What describes the models."""
     tables: dict[str, TableSpec] = {}
     """Tables by DATASET.TABLE."""
+    log_dataset: str = ""
+    """A dataset that is linked to the log bucket, which then is upgraded to Log Analytics."""
+    buckets: tuple[str, ...] = ()
+    """Further buckets of Cloud Storage, with nothing in them."""
     balancers: tuple[NewBalancer, ...] = ()
     """Load balancers before services."""
     groups: dict[str, tuple[str, ...]] = {}

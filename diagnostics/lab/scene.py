@@ -35,6 +35,7 @@ def set_scene(spec: PipelineSpec, rng: random.Random, since: float) -> tuple[Wor
         world.tables = orders.tables()
     for name, changes in spec.tables.items():
         change_table(world, name, changes)
+    world.buckets, world.log_dataset = set(spec.buckets), spec.log_dataset
     _service(world, cast, cast.coordinator, spec.coordinator)
     _service(world, cast, cast.worker, spec.worker)
     for new in spec.topics:

@@ -6,6 +6,7 @@ is not there, a table that wants its partitions named and whose query does not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
@@ -32,7 +33,10 @@ _DUCKDB = {
     "BOOLEAN": "BOOLEAN",
     "DATE": "DATE",
     "TIMESTAMP": "TIMESTAMPTZ",
+    "JSON": "JSON",
 }
+STRUCT = re.compile(r"STRUCT<(\w+ \w+(?:, \w+ \w+)*)>")
+"""A record: its fields, each with its type."""
 _API = {
     "VARCHAR": "STRING",
     "DOUBLE": "FLOAT",
@@ -105,9 +109,10 @@ class Query:
             raise BadQuery(f"Query parameter '{missing[0]}' not found")
         self._values = {name: value for name, value in self._values.items() if name in asked}
         named = [t for scope in traverse_scope(tree) for t in scope.tables if _is_table(scope, t)]
-        self._found = {_name(t, project): self._table(_name(t, project)) for t in named}
+        self._named = tuple(dict.fromkeys(_name(t, project) for t in named))
+        self._found = {name.lower(): self._table(name) for name in self._named}  # the engine knows no capitals
         for t in named:
-            t.replace(_alone(_name(t, project), t.alias or t.name))
+            t.replace(_alone(_name(t, project).lower(), t.alias or t.name.lower()))
         schema: dict[str, object] = {name: dict(table.columns) for name, table in self._found.items()}
         try:
             self._tree = qualify(tree, schema=schema, dialect=DIALECT, validate_qualify_columns=True)
@@ -124,7 +129,7 @@ class Query:
     @property
     def tables(self) -> tuple[str, ...]:
         """PROJECT.DATASET.TABLE of all that it reads."""
-        return tuple(self._found)
+        return self._named
 
     def bytes_read(self) -> int:
         """What it reads: the columns that it names, of the partitions that it names. A table that it names twice is read once."""
@@ -174,17 +179,18 @@ class Query:
         if not scan.conditions:
             return scan.table.rows
         column = scan.table.partition
-        days = sorted({str(row[column]) for row in scan.table.rows})
+        kind = scan.table.columns[column]
+        days = sorted({row[column] for row in scan.table.rows})
         condition = exp.and_(*(c.copy() for c in scan.conditions))
         for found in condition.find_all(exp.Column):
             found.set("table", None)
         with _engine() as engine:
-            _fill(engine, scan.name, {column: "DATE"}, [{column: day} for day in days])
+            _fill(engine, scan.name, {column: kind}, [{column: day} for day in days])
             used = {p.name for p in condition.find_all(exp.Parameter)}
             values = {name: value for name, value in self._values.items() if name in used}
             text = f'SELECT "{column}" FROM "{scan.name}" WHERE {condition.sql(dialect="duckdb")}'  # noqa: S608
-            left = {found[0].isoformat() for found in engine.execute(text, values).fetchall()}
-        return [row for row in scan.table.rows if row[column] in left]
+            left = {_kept(found[0]) for found in engine.execute(text, values).fetchall()}
+        return [row for row in scan.table.rows if _same(row[column]) in left]
 
 
 class Merge:
@@ -241,6 +247,11 @@ def _kept(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
+def _same(value: Any) -> Any:
+    """A value of a partition column as it comes back from the engine, which knows no time below the microsecond."""
+    return datetime.fromtimestamp(value, UTC).timestamp() if isinstance(value, float) else value
+
+
 def _engine() -> Any:
     """A database of its own, which reaches for nothing outside."""
     config: dict[str, str | bool | int | float | list[str]] = {
@@ -255,13 +266,20 @@ def _engine() -> Any:
 
 def _fill(engine: Any, name: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> None:
     """Make the table with these columns alone."""
-    typed = ", ".join(f'"{column}" {_DUCKDB[kind]}' for column, kind in columns.items())
+    typed = ", ".join(f'"{column}" {_duckdb(kind)}' for column, kind in columns.items())
     engine.execute(f'CREATE TABLE "{name}" ({typed})')
     for start in range(0, len(rows), 500):
         part = rows[start : start + 500]
         line = f"({', '.join('?' * len(columns))})"
         values = [_python(kind, row.get(column)) for row in part for column, kind in columns.items()]
         engine.execute(f'INSERT INTO "{name}" VALUES {", ".join([line] * len(part))}', values)  # noqa: S608
+
+
+def _duckdb(kind: str) -> str:
+    if not (found := STRUCT.fullmatch(kind)):
+        return _DUCKDB[kind]
+    fields = [field.split(" ") for field in found[1].split(", ")]
+    return f"STRUCT({', '.join(f'{name} {_DUCKDB[inner]}' for name, inner in fields)})".replace("(type ", '("type" ')
 
 
 def _python(kind: str, value: Any) -> Any:
@@ -275,6 +293,8 @@ def _python(kind: str, value: Any) -> Any:
 def _size(kind: str, value: Any) -> int:
     if value is None:
         return 0
+    if isinstance(value, dict):
+        return sum(2 + len(str(inner).encode()) for inner in value.values())
     return _BYTES[kind] if kind in _BYTES else 2 + len(str(value).encode())
 
 

@@ -14,7 +14,8 @@ from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from diagnostics.lab.query import sql
-from diagnostics.lab.query.sql import Answer, BadQuery, Query
+from diagnostics.lab.query.sql import STRUCT, Answer, BadQuery, Query
+from diagnostics.lab.servers import log_view
 from diagnostics.lab.servers.cloud import Cloud
 from diagnostics.lab.servers.errors import RpcError
 
@@ -110,7 +111,7 @@ class BigQuery:
                 f"Access Denied: Table {project}:{dataset}.{name}: Permission bigquery.tables.get denied on table "
                 f"{project}:{dataset}.{name} (or it may not exist).",
             )
-        table = self._cloud.world.tables.get(f"{dataset}.{name}")
+        table = log_view.tables(self._cloud).get(f"{dataset}.{name}")
         if table is None:
             raise RestError(404, "notFound", f"Not found: Table {project}:{dataset}.{name}")
         found: dict[str, Any] = {
@@ -118,7 +119,7 @@ class BigQuery:
             "tableReference": {"projectId": project, "datasetId": dataset, "tableId": name},
             "schema": {
                 "fields": [
-                    {"name": n, "type": k, "mode": "REQUIRED" if n in table.required else "NULLABLE"}
+                    {**_kind(k), "name": n, "mode": "REQUIRED" if n in table.required else "NULLABLE"}
                     for n, k in table.columns.items()
                 ]
             },
@@ -218,7 +219,7 @@ class BigQuery:
         """The query, checked, its tables readable. Raises BadQuery, RestError."""
         self._may_query(project, said)
         world = self._cloud.world
-        query = Query(said["query"], _values(said), world.tables, world.project, world.region)
+        query = Query(said["query"], _values(said), log_view.tables(self._cloud), world.project, world.region)
         if said.get("location") not in (None, world.region):
             raise RestError(
                 404,
@@ -277,6 +278,14 @@ class BigQuery:
             "accessDenied",
             f"Access Denied: Project {project}: User does not have bigquery.jobs.create permission in project {project}.",
         )
+
+
+def _kind(column: str) -> dict[str, Any]:
+    """A column's type as the API writes it."""
+    if not (found := STRUCT.fullmatch(column)):
+        return {"type": column}
+    fields = [field.split(" ") for field in found[1].split(", ")]
+    return {"type": "RECORD", "fields": [{"name": name, "type": kind, "mode": "NULLABLE"} for name, kind in fields]}
 
 
 def of_rpc(error: RpcError) -> RestError:

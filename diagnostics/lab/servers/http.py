@@ -62,6 +62,7 @@ class Web:
         self._pace = pace
         self._closing = threading.Event()
         self._bigquery = bigquery.BigQuery(cloud)
+        self._storage = storage.Storage(cloud)
         self._server = Server(("127.0.0.1", port), _handler(self))
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="lab-http", daemon=True)
@@ -101,32 +102,32 @@ class Web:
         """Answer a request to one of Google's REST APIs; None: it is none that the lab serves. Status 0: no answer."""
         url = urlsplit(target)
         if stored := storage.route(method, url.path):
-            return self._stored(stored, parse_qs(url.query), headers)
+            return self._stored(stored, parse_qs(url.query), headers, body)
         asked = bigquery.route(method, url.path)
         return None if asked is None else self._queried(asked, _query(url.query), body)
 
     def _stored(
-        self, asked: storage.Call, query: dict[str, list[str]], headers: dict[str, str]
+        self, asked: storage.Call, query: dict[str, list[str]], headers: dict[str, str], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
-        """An object of Cloud Storage, or what may be done in a bucket."""
+        """A call to Cloud Storage."""
         started, status = time.monotonic(), 0
         try:
             lose = self._faults.meet(asked.rpc, 0, self._closing_wait).lose
             with self._cloud.lab.lock:
                 self._cloud.lab.now()
-                found = storage.answer(self._cloud, asked, query, headers)
+                found = self._storage.answer(asked, query, headers, body)
             lose()
             status = found.status
             return found
         except RpcError as error:
             if error.code == "CANCELLED" or error.message == ERRORS["cut"][1]:
                 return 0, {}, b""
-            refused = storage.of_rpc(error)
+            refused = storage.of_rpc(error, asked)
             status = refused.status
-            return storage.said(asked, refused)
+            return storage.refusal(asked, refused)
         except storage.Refused as refused:
             status = refused.status
-            return storage.said(asked, refused)
+            return storage.refusal(asked, refused)
         except SomebodyElse as other:
             page = _page_of(other)
             status = page[0]
@@ -281,7 +282,11 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            size = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(size)
+            if len(body) < size:  # the caller died over it
+                self.close_connection = True
+                return
             host = (self.headers.get("Host") or "").partition(":")[0].lower()
             if host in LOOPBACK and (given := web.api(self.command, self.path, dict(self.headers.items()), body)):
                 self._give(*given)

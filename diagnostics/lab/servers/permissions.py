@@ -48,6 +48,7 @@ HELD = frozenset(
         "run.services.getIamPolicy",
         "run.services.list",
         "storage.objects.get",
+        "storage.objects.list",
     }
 )
 """Roles viewer, bigquery.user, bigquery.dataViewer, iam.securityReviewer, iam.denyReviewer, iam.serviceAccountOpenIdTokenCreator,
@@ -84,6 +85,8 @@ OTHERS = frozenset(
         "run.services.delete",
         "run.services.setIamPolicy",
         "run.services.update",
+        "storage.objects.create",
+        "storage.objects.delete",
     }
 )
 """Permissions that exist and that the caller does not hold."""
