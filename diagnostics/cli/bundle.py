@@ -10,7 +10,7 @@ from typing import Annotated
 from typer import Argument, Option, Typer
 
 from diagnostics.cli.frame import names
-from diagnostics.cli.frame.options import Asked, spread
+from diagnostics.cli.frame.options import Asked, Sharing, spread
 
 app = Typer(help="Look into bundles: captured files and kept runs.", rich_markup_mode=None)
 
@@ -71,7 +71,11 @@ def note(
     ] = None,
     profile: Annotated[
         str | None,
-        Option(envvar="PUBSUB_DIAG_PROFILE", metavar="FILE|NAME", help="Its [redact] patterns hold for notes, too."),
+        Option(
+            envvar="PUBSUB_DIAG_PROFILE",
+            metavar="FILE|NAME",
+            help="Its [redact] patterns hold for notes, too, and its [keep] store gets them.",
+        ),
     ] = None,
 ) -> int:
     """Note what somebody did or believed, for the postmortem. Manual seeks and publishes are in no default audit log."""
@@ -81,27 +85,27 @@ def note(
 
 
 @app.command("list")
-def list_() -> int:
-    """List the kept runs, newest first."""
+def list_(profile: Sharing = None) -> int:
+    """List the kept runs, newest first, those in the store that the profile names among them."""
     from diagnostics.cli.do import bundle as do
 
-    return do.print_list()
+    return do.print_list(profile)
 
 
 @app.command()
-def show(bundle: Which) -> int:
+def show(bundle: Which, profile: Sharing = None) -> int:
     """What is in a bundle: what was asked and concluded, the evidence, the gaps, what was redacted, the notes."""
     from diagnostics.cli.do import bundle as do
 
-    return do.show(bundle)
+    return do.show(bundle, profile)
 
 
 @app.command()
-def verify(bundle: Which) -> int:
+def verify(bundle: Which, profile: Sharing = None) -> int:
     """Open a bundle, diagnose it again, and look for secrets in it. Exit code 0: the same diagnosis, 1: another one."""
     from diagnostics.cli.do import bundle as do
 
-    return do.verify(bundle)
+    return do.verify(bundle, profile)
 
 
 @app.command()

@@ -43,7 +43,7 @@ from diagnostics.cli import (
     selftest,
     watch,
 )
-from diagnostics.cli.frame import configuration, output
+from diagnostics.cli.frame import after, configuration, output
 from diagnostics.cli.frame.trouble import Trouble
 
 OK, UNKNOWN, INTERRUPTED = 0, 3, 130
@@ -132,10 +132,12 @@ def root(
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and give its exit code. Only what the command promises goes to stdout."""
+    after.forget()
     try:
         defaults = {} if HELP & set(arguments) else configuration.default_map(COMMANDS)
         code = app(args=list(arguments), prog_name="pubsub-diag", standalone_mode=False, default_map=defaults)
         sys.stdout.flush()
+        after.do()
         return code if isinstance(code, int) else OK
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from diagnostics.cli.frame.options import Sharing
+
 
 class Page(StrEnum):
     MARKDOWN = "markdown"
@@ -30,6 +32,7 @@ def postmortem(
     project: Annotated[
         str | None, Option(help="Of which project, where runs of several are kept for the same batch id.")
     ] = None,
+    profile: Sharing = None,
     severity: Annotated[
         str, Option(metavar="WORDS", help="How severe it was, on your own scale; else left blank.")
     ] = "",
@@ -38,7 +41,10 @@ def postmortem(
     ] = None,
     quiet: Annotated[bool, Option("--quiet", "-q", help="No progress and no hints on stderr.")] = False,
 ) -> int:
-    """Write the postmortem of a batch from what was kept of it. Asks nothing and reads no clock. Exit code 0 once it is written."""
+    """Write the postmortem of a batch from what was kept of it, here and in the store that the profile names.
+
+    Asks nothing else and reads no clock. Exit code 0 once it is written.
+    """
     from diagnostics.cli.do import postmortem as do
 
     as_html = output is Page.HTML or (output is None and out is not None and out.suffix.lower() in (".html", ".htm"))
@@ -47,6 +53,7 @@ def postmortem(
         as_html=as_html,
         out=out,
         project=project or "",
+        profile=profile,
         quiet=quiet,
         severity=severity,
         authors=author or [],

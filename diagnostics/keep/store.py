@@ -50,6 +50,8 @@ MOST_OF_A_SECOND = 100
 """Runs about one batch that looked in the same second."""
 MOMENT_S = 10.0
 """A file that was written to so short a time ago is left to its writer."""
+MOMENT = "%Y%m%dT%H%M%SZ"
+"""How a moment is written at the begin of a name."""
 OLDER = 8
 """Characters of the digest in an older version's name of a run."""
 BEFORE = timedelta(hours=1)
@@ -65,31 +67,53 @@ def wanted(case: Case) -> bool:
     return case.profile.keep_runs and os.environ.get(KEEP, "1").strip().lower() not in ("0", "no", "off", "false")
 
 
+class Packed(NamedTuple):
+    """A run as it is kept."""
+
+    stem: str
+    """When it looked, and whose it is: the begin of its name, wherever it is kept."""
+    content: bytes
+
+
 def keep(case: Case, diagnosis: Diagnosis | None) -> str:
     """Save a run and give its name, by which `find` knows it. Raises NotKept."""
+    return save(packed(case, diagnosis))
+
+
+def packed(case: Case, diagnosis: Diagnosis | None) -> Packed:
+    """A run as it is to be saved. Raises NotKept."""
     try:
-        packed = dump(case, diagnosis, tuple(notes_of(case, diagnosis)))
-        if len(packed) > LARGEST_RUN:
-            raise NotKept(f"it takes {len(packed) / 2**20:.0f} MiB; pubsub-diag capture --out FILE takes it")
-        folder = _folder()
-        whose = _of_project(case.profile.project) + _of_batch(batch_of(case, diagnosis))
-        name = f"{case.evidence.looked_at:%Y%m%dT%H%M%SZ}-{whose}"
-        try:
-            path = _written(folder, name, packed)
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-            _tidy(folder)
-            path = _written(folder, name, packed)
-    except OSError as error:
-        raise NotKept(error.strerror or type(error).__name__) from error
+        content = dump(case, diagnosis, tuple(notes_of(case, diagnosis)))
     except TooMuchError as error:
         raise NotKept(f"it {error}") from error
     except msgspec.MsgspecError as error:
         raise NotKept(f"{type(error).__name__}: {error}") from error
+    if len(content) > LARGEST_RUN:
+        raise NotKept(f"it takes {len(content) / 2**20:.0f} MiB; pubsub-diag capture --out FILE takes it")
+    return Packed(stem_of(case, diagnosis), content)
+
+
+def save(run: Packed) -> str:
+    """Save it in the state directory and give its name there. Raises NotKept."""
+    try:
+        folder = _folder()
+        try:
+            path = _written(folder, run.stem, run.content)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            tidy(folder)
+            path = _written(folder, run.stem, run.content)
+    except OSError as error:
+        raise NotKept(error.strerror or type(error).__name__) from error
     with contextlib.suppress(OSError):
-        _tidy(folder, keep=path)
+        tidy(folder, keep=path)
     return path.name.removesuffix(".gz")
+
+
+def stem_of(case: Case, diagnosis: Diagnosis | None) -> str:
+    whose = of_project(case.profile.project) + of_batch(batch_of(case, diagnosis))
+    return f"{case.evidence.looked_at:{MOMENT}}-{whose}"
 
 
 def kept(batch: str, project: str = "") -> list[Path]:
@@ -97,7 +121,7 @@ def kept(batch: str, project: str = "") -> list[Path]:
     return [
         path
         for path in runs()
-        if _may_be_about(path, batch, project)
+        if may_be_about(path.name, batch, project)
         and (run := _readable(path))
         and run.batch == batch
         and project in ("", run.case.profile.project)
@@ -114,7 +138,7 @@ def find(name: str) -> Path | None:
         return next(reversed(runs()), None)
     begin_so = [path for path in runs() if name and path.name.startswith(name)]
     exact = [path for path in begin_so if path.name == f"{name}.gz"]
-    return max(exact or begin_so, default=None, key=lambda path: _in_order(path.name))
+    return max(exact or begin_so, default=None, key=lambda path: in_order(path.name))
 
 
 def runs() -> list[Path]:
@@ -125,10 +149,15 @@ def runs() -> list[Path]:
             names = [entry.name for entry in entries if entry.name.endswith(".gz") and not entry.name.startswith(".")]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return [folder / name for name in sorted(names, key=_in_order)]
+    return [folder / name for name in sorted(names, key=in_order)]
 
 
-def _in_order(name: str) -> tuple[str, int, str]:
+def is_here(path: Path) -> bool:
+    """Whether it is a run that this user kept: nobody else writes to that folder."""
+    return path.parent == state_dir() / "runs"
+
+
+def in_order(name: str) -> tuple[str, int, str]:
     """By when it looked, and the second of a second after the first."""
     found = NAME.match(name)
     return (found.group(1), int(found.group(2) or 1), name) if found else (name, 0, name)
@@ -136,7 +165,7 @@ def _in_order(name: str) -> tuple[str, int, str]:
 
 def note(said: Note) -> None:
     """Write a note down, in a line of its own also after one that was cut short. Raises OSError."""
-    folder = _made(state_dir())
+    folder = made(state_dir())
     line = msgspec.json.encode(said) + b"\n"
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK  # a pipe of that name must not be waited for
     descriptor = os.open(folder / "notes.jsonl", flags, 0o600)
@@ -187,7 +216,7 @@ def _lines_of_notes() -> list[bytes]:
 
 
 def _folder() -> Path:
-    folder = _made(_made(state_dir()) / "runs")
+    folder = made(made(state_dir()) / "runs")
     found = folder.stat()
     if found.st_uid != os.geteuid():
         raise NotKept(f"{folder} belongs to another user")
@@ -196,17 +225,18 @@ def _folder() -> Path:
     return folder
 
 
-def _made(folder: Path) -> Path:
+def made(folder: Path) -> Path:
+    """A folder for nobody else. Raises OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
 
-def _may_be_about(path: Path, batch: str, project: str) -> bool:
+def may_be_about(name: str, batch: str, project: str) -> bool:
     """By its name alone: of thousands few are opened. An older version's name is a digest of both together."""
-    whose = path.name.partition("-")[2].partition(".")[0].partition("-")[0]
+    whose = name.partition("-")[2].partition(".")[0].partition("-")[0]
     if len(whose) == OLDER:
         return not project or whose == hashlib.sha256(f"{project}\0{batch}".encode()).hexdigest()[:OLDER]
-    return whose.endswith(_of_batch(batch)) and whose.startswith(_of_project(project) if project else "")
+    return whose.endswith(of_batch(batch)) and whose.startswith(of_project(project) if project else "")
 
 
 def _readable(path: Path) -> Bundle | None:
@@ -279,6 +309,17 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
+def write_once(folder: Path, name: str, content: bytes) -> bool:
+    """A new private file of this name, whole or not at all. False: there is one. Raises OSError."""
+    temporary = folder / f".{name}-{secrets.token_hex(4)}"
+    try:
+        with _writing(temporary, content):
+            return _named(temporary, folder / name)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
 def write_private(path: Path, content: bytes) -> None:
     """A new file that only its owner may read. Raises FileExistsError, and OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
@@ -303,7 +344,7 @@ class _Found(NamedTuple):
         return too_much or 0 < self.modified < now - OLDEST.total_seconds()
 
 
-def _tidy(folder: Path, keep: Path | None = None) -> None:
+def tidy(folder: Path, keep: Path | None = None) -> None:
     """Let go of what killed writers left, then of what is too old, then of the oldest until the rest fits. Another run may tidy at the
     same time."""
     now, found = time.time(), []
@@ -311,12 +352,12 @@ def _tidy(folder: Path, keep: Path | None = None) -> None:
         for entry in entries:
             with contextlib.suppress(OSError):
                 is_file, status = entry.is_file(follow_symlinks=False), entry.stat(follow_symlinks=False)
-                if is_file and (entry.name.endswith(".gz") or entry.name.startswith(".")):
+                if is_file and (entry.name.endswith((".gz", ".json")) or entry.name.startswith(".")):
                     left = _is_left(entry, status, now)
                     known = status.st_mtime if status.st_mtime <= now + MOMENT_S else 0.0
                     found.append(_Found(known, entry.name, status.st_size, left))
     total, kept = sum(one.size for one in found), keep.name if keep else ""
-    for one in sorted(found, key=lambda one: (not one.is_left, one.modified, _in_order(one.name))):
+    for one in sorted(found, key=lambda one: (not one.is_left, one.modified, in_order(one.name))):
         if one.name != kept and one.goes(now, total > MOST_BYTES):
             with contextlib.suppress(OSError):
                 (folder / one.name).unlink(missing_ok=True)
@@ -340,9 +381,11 @@ def _is_left(entry: os.DirEntry[str], status: os.stat_result, now: float) -> boo
         os.close(descriptor)
 
 
-def _of_project(project: str) -> str:
+def of_project(project: str) -> str:
+    """A digest of a project, as names of runs have it."""
     return hashlib.sha256(project.encode()).hexdigest()[:4]
 
 
-def _of_batch(batch: str) -> str:
+def of_batch(batch: str) -> str:
+    """A digest of a batch, likewise."""
     return hashlib.sha256(batch.encode()).hexdigest()[:8]

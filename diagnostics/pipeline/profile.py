@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from enum import StrEnum
+from pathlib import PurePath
 from urllib.parse import urlsplit
 
 from msgspec import Struct, field, structs
@@ -209,6 +210,14 @@ class RedactProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Python regular expressions; what they match becomes "[redacted by profile]"."""
 
 
+class KeepProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where runs, notes and captures are kept beside this machine, for the colleagues."""
+
+    store: str = ""
+    """gs://BUCKET or gs://BUCKET/PREFIX, or a folder that is there, such as one on a shared disk, by its full path. What is kept here
+    is copied there once the answer is given, redacted as it is here, and nothing there is ever written over."""
+
+
 class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole profile, as read from TOML."""
 
@@ -243,6 +252,12 @@ class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     redact: RedactProfile = field(default_factory=RedactProfile)
     keep_runs: bool = True
     """Whether runs are kept in the state directory; PUBSUB_DIAG_KEEP_RUNS=0 turns it off, too."""
+    keep: KeepProfile | None = None
+
+    @property
+    def store(self) -> str:
+        """Where what is kept is shared; empty: nowhere."""
+        return self.keep.store if self.keep else ""
 
     @property
     def log_places(self) -> tuple[str, ...]:
@@ -266,11 +281,11 @@ class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return (self.batch_state,) if isinstance(self.batch_state, BatchStateProfile) else self.batch_state
 
     def to_keep(self) -> PipelineProfile:
-        """As it is kept with what was seen: without commands, which only a file of the user's may name, and with its own patterns
-        of redaction applied already."""
+        """As it is kept with what was seen: without commands and a store, which only a file of the user's may name, and with its own
+        patterns of redaction applied already."""
         states = tuple(structs.replace(s, command=s.command[:1]) for s in self.batch_states)
         alone = states[0] if isinstance(self.batch_state, BatchStateProfile) else states or None
-        return structs.replace(self, redact=RedactProfile(), batch_state=alone)
+        return structs.replace(self, redact=RedactProfile(), batch_state=alone, keep=None)
 
     def leg(self, leg: Leg) -> LegProfile | None:
         return self.request if leg is Leg.REQUEST else self.completion
@@ -325,6 +340,10 @@ def check(profile: PipelineProfile, where: str) -> PipelineProfile:
         raise ProfileError(f"{where}: results.{wrong}")
     if profile.model is not None and (wrong := next(wrong_model(profile.model), "")):
         raise ProfileError(f"{where}: model.{wrong}")
+    if profile.store and not (STORE.fullmatch(profile.store) or PurePath(profile.store).is_absolute()):
+        raise ProfileError(
+            f'{where}: keep.store: expected gs://BUCKET/PREFIX or the full path of a folder, got "{profile.store}"'
+        )
     for number, pattern in enumerate(profile.redact.patterns):
         key = f"{where}: redact.patterns[{number}]"
         try:
@@ -368,6 +387,10 @@ def _mistyped(names: Iterable[str]) -> Iterator[str]:
         related = not ended and (name.startswith(meant) or meant.startswith(name))  # failed and fail are two counts
         if name not in CAPTURED and meant and not related:
             yield f'"{name}" is not read; did you mean "{meant}"? Those that are: {", ".join(CAPTURED)}'
+
+
+STORE = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(?P<prefix>[^\x00-\x1f]*?))?/*")
+"""A bucket of Cloud Storage, or what begins in it with a prefix."""
 
 
 def check_states(profile: PipelineProfile, where: str) -> PipelineProfile:

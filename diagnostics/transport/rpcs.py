@@ -83,6 +83,9 @@ GET_TABLE = Rpc("tables", "get_table", "bigquery.tables.get")
 ESTIMATE = Rpc("tables", "estimate", "bigquery.jobs.create")
 QUERY = Rpc("tables", "query", "bigquery.jobs.create")
 GET_OBJECT = Rpc("objects", "get_object", "storage.objects.get")
+LIST_OBJECTS = Rpc("objects", "list_objects", "storage.objects.list")
+PUT_OBJECT = Rpc("objects", "put_object", "storage.objects.create")
+"""The one RPC here that writes: only `keep` makes it, where the profile names a store."""
 ID_TOKEN = Rpc("tokens", "generate_id_token", "iam.serviceAccounts.getOpenIdToken")
 
 TEST_TOPIC = Rpc("publisher", "test_iam_permissions", "")

@@ -142,7 +142,7 @@ def _strike(patch: pytest.MonkeyPatch, step: str) -> None:
             patch.setattr(store, "_named", store._renamed)
             patch.setattr(Path, "replace", _killed)
         case "tidying":
-            patch.setattr(store, "_in_order", _killed)
+            patch.setattr(store, "in_order", _killed)
         case "taking away":
             patch.setattr(store, "MOST_BYTES", 1)
             patch.setattr(Path, "unlink", _killed)
@@ -252,7 +252,7 @@ def test_on_a_full_disk_leftovers_make_room(night: Bundle, monkeypatch: pytest.M
 
 
 def test_a_run_is_kept_although_the_tidying_fails(night: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_tidy", lambda *_, **__: _raise(OSError(errno.EIO, "broken")))
+    monkeypatch.setattr(store, "tidy", lambda *_, **__: _raise(OSError(errno.EIO, "broken")))
     assert store.find(store.keep(night.case, SAID))
 
 
@@ -367,7 +367,7 @@ def test_the_answer_does_not_wait_for_a_disk_that_does_not_answer(
 ) -> None:
     monkeypatch.setattr(keeping, "LONGEST_S", 0.05)
     over = threading.Event()
-    monkeypatch.setattr(store, "keep", lambda *_: str(over.wait(30)))
+    monkeypatch.setattr(store, "packed", lambda *_: over.wait(30))
     assert keeping.keep(night.case, SAID, quiet=False) == ""
     assert "did not answer" in capsys.readouterr().err
     over.set()

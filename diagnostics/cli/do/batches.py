@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from diagnostics.cli.frame import keeping, opening, output, replaying, times
 from diagnostics.cli.frame.options import Asked, Format
+from diagnostics.cli.frame.others import Others
 from diagnostics.conclude.diagnosis import Exit
 from diagnostics.conclude.say import WOULD_SAY
 from diagnostics.evidence.model import (
@@ -28,7 +29,7 @@ from diagnostics.run.look import see
 
 def answer(asked: Asked) -> int:
     """List the attempts of the look-back. Exit code 3 when the lines that name batches could not be read, or nothing was found."""
-    seen = _kept(asked.bundle, asked.quiet) if asked.bundle else _look(asked)
+    seen = _kept(asked.bundle, asked.quiet, asked.profile) if asked.bundle else _look(asked)
     found = listed(seen)
     for says in found.unseen:
         output.tell(says)
@@ -79,8 +80,8 @@ def _unseen(of: Evidence | Unseen) -> str:
     return clean(f"seen in part: {what}: {of.source.note}")
 
 
-def _kept(named: str, quiet: bool) -> EvidenceSet:
-    bundle = replaying.opened(named)
+def _kept(named: str, quiet: bool, profile: str | None) -> EvidenceSet:
+    bundle = replaying.opened(named, Others(profile, quiet))
     replaying.tell(bundle, quiet)
     return bundle.case.evidence
 

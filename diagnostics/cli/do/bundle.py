@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from diagnostics import __version__
-from diagnostics.cli.frame import keeping, opening, output, replaying, times
+from diagnostics.cli.frame import keeping, opening, output, replaying, sharing, times
 from diagnostics.cli.frame.options import Access, Asked
+from diagnostics.cli.frame.others import Others
 from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Diagnosis, Exit
 from diagnostics.evidence.model import Evidence, Leg, Unseen, Why
@@ -21,6 +22,7 @@ from diagnostics.evidence.redaction import cleaner, texts_of
 from diagnostics.keep import store
 from diagnostics.keep.bounds import TooMuchError
 from diagnostics.keep.bundle import Bundle, BundleError, Note, NoteKind, dump, load, schema
+from diagnostics.keep.names import BUNDLES
 from diagnostics.keep.then import Then
 from diagnostics.pipeline import places
 from diagnostics.question.ask import Ask
@@ -59,7 +61,8 @@ def capture(asked: Asked, batch: str | None) -> int:
         raise Trouble(f"{out} is there already", "choose another file with --out") from error
     except OSError as error:
         raise Trouble(f"cannot write {out}: {error.strerror}", "choose another file with --out") from error
-    keeping.keep(case, diagnosis, asked.quiet)  # so that postmortem finds it, wherever the file goes
+    if not keeping.keep(case, diagnosis, asked.quiet):  # so that postmortem finds it, wherever the file goes
+        sharing.keep_run(store.Packed(store.stem_of(case, diagnosis), packed), BUNDLES)
     gaps = [found for _, found in case.evidence.items() if isinstance(found, Unseen) and found.why not in NO_GAP]
     seen = sum(isinstance(found, Evidence) for _, found in case.evidence.items())
     output.answer(f"{out}  {len(packed) / 1024:.0f} KiB  {seen} kinds of evidence seen, {len(gaps)} not\n")
@@ -87,7 +90,8 @@ def note(text: str, at: str, kind: str, batch: str | None, profile: str | None) 
     said = " ".join(text.split())
     if not said:
         raise Trouble("the note is empty", 'pubsub-diag note "sought the subscription back to 14:00Z" --at 20m')
-    pipeline = opening.stated(Access(profile=profile))
+    asked = Access(profile=profile)
+    pipeline = opening.stated(asked)
     cleaned = cleaner(pipeline.redact.patterns if pipeline else ())
     says = redact(cleaned(said), store.LONGEST_NOTE)
     written = Note(at=moment, says=says, batch=cleaned(batch or ""), written=now, kind=NoteKind(kind))
@@ -95,30 +99,48 @@ def note(text: str, at: str, kind: str, batch: str | None, profile: str | None) 
         store.note(written)
     except OSError as error:
         raise Trouble(f"cannot write the note: {error.strerror}", "set XDG_STATE_HOME to a folder of yours") from error
+    if pipeline is not None and sharing.meet(
+        pipeline, lambda: opening.session_of(asked, pipeline.project), quiet=False
+    ):
+        sharing.keep_note(written)
     output.answer(f"noted {moment:%Y-%m-%dT%H:%M:%SZ}  {clean(written.says)}\n")
     return int(Exit.OK)
 
 
-def print_list() -> int:
-    rows = []
+def print_list(profile: str | None) -> int:
     with replaying.reading_kept():
-        runs = store.runs()
-    for path in reversed(runs[-LISTED:]):
-        try:
-            bundle = load(path)
-        except BundleError as error:
-            rows.append([path.stem, "", "", clean(str(error).removeprefix(f"{path}: "))])
-            continue
-        then = bundle.then
-        told = f"{then.status.value.upper()}  {then.headline}" if then else "drew no conclusion"
-        rows.append([path.stem, clean(bundle.case.command), clean(bundle.batch), clean(told)])
-    if not rows:
-        output.tell(f"no run is kept{_where()}")
+        here = store.runs()
+        others = Others(profile, quiet=False)
+        listed = _newest_of(here, others)
+    if not listed:
+        output.tell(f"no run is kept{_where()}{f', nor in {others.named}' if others.named else ''}")
         return int(Exit.OK)
-    output.answer(output.page().table(["run", "command", "batch", "concluded"], rows) + "\n")
-    if older := len(runs) - len(rows):
+    where = {True: ["in the store"], False: ["here"]} if others.named else {True: [], False: []}
+    rows = [[path.stem, *_in_short(path), *where[path not in here]] for path in listed]
+    columns = ["run", "command", "batch", "concluded", *(["kept"] if others.named else [])]
+    output.answer(output.page().table(columns, rows) + "\n")
+    if older := len(here) - sum(path in here for path in listed):
         output.tell(f"{older} older ones are{_where()}")
     return int(Exit.OK)
+
+
+def _newest_of(here: Sequence[Path], others: Others) -> list[Path]:
+    """The newest runs, here and in the store, newest first."""
+    shared = others.runs(lambda listed: reversed(listed[-LISTED:]))
+    return sorted([*here, *(one.path for one in shared)], key=lambda path: store.in_order(path.name), reverse=True)[
+        :LISTED
+    ]
+
+
+def _in_short(path: Path) -> list[str]:
+    """The command of a run, its batch, and what it came to."""
+    try:
+        bundle = load(path)
+    except BundleError as error:
+        return ["", "", clean(str(error).removeprefix(f"{path}: "))]
+    then = bundle.then
+    told = f"{then.status.value.upper()}  {then.headline}" if then else "drew no conclusion"
+    return [clean(bundle.case.command), clean(bundle.batch), clean(told)]
 
 
 def _where() -> str:
@@ -128,8 +150,8 @@ def _where() -> str:
         return f": {error}"
 
 
-def show(named: str) -> int:
-    bundle = replaying.opened(named)
+def show(named: str, profile: str | None) -> int:
+    bundle = replaying.opened(named, Others(profile, quiet=False))
     case, then, page = bundle.case, bundle.then, output.page()
     lines = [
         f"made       {_at(bundle.made_at)} by pubsub-diag {clean(bundle.version)}; this is {__version__}",
@@ -150,8 +172,8 @@ def show(named: str) -> int:
     return int(Exit.OK)
 
 
-def verify(named: str) -> int:
-    bundle = replaying.opened(named)
+def verify(named: str, profile: str | None) -> int:
+    bundle = replaying.opened(named, Others(profile, quiet=False))
     cleaned = cleaner()
     parts = [found for _, found in bundle.case.evidence.items()]
     secret = sum(

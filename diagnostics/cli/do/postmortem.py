@@ -10,11 +10,13 @@ from typing import NamedTuple
 import msgspec
 
 from diagnostics.cli.frame import output, replaying
+from diagnostics.cli.frame.others import Others
 from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Exit
 from diagnostics.evidence.model import Leg
 from diagnostics.keep import store
 from diagnostics.keep.bundle import Bundle, BundleError, Note, load
+from diagnostics.keep.names import NO_BATCH, Name
 from diagnostics.readings.nearest import nearest
 from diagnostics.report.postmortem import charts, html, markdown
 from diagnostics.report.postmortem.build import build, signed
@@ -28,6 +30,10 @@ EARLIER = 200
 """So many of the newest kept runs are asked whether it happened before."""
 AFTER = timedelta(hours=12)
 """Notes that name no batch belong to it for so long after the last look: the mending is noted when it is done."""
+NEWEST = 20
+"""So many of the newest runs in a store are looked at for the newest one about a batch."""
+SECOND = timedelta(seconds=1)
+"""Names tell moments to the second."""
 _CAPTURE = noted("pubsub-diag capture BATCH_ID --out FILE", "keeps all that can still be seen")
 
 
@@ -44,6 +50,7 @@ def write(
     as_html: bool,
     out: Path | None,
     project: str,
+    profile: str | None,
     quiet: bool,
     severity: str = "",
     authors: Sequence[str] = (),
@@ -53,26 +60,27 @@ def write(
             charts.require()
         except charts.NeedsLibraryError as error:
             raise Trouble(str(error), either((charts.INSTALL, "pubsub-diag postmortem -o markdown"))) from error
-    said = signed(told(which, project, quiet), severity, authors)
+    said = signed(told(which, project, profile, quiet), severity, authors)
     output.answer(html.render(said) if as_html else markdown.render(said), out)
     output.tell("what stands as ____ is yours to fill in", quiet)
     return int(Exit.OK)
 
 
-def told(which: Sequence[str], project: str, quiet: bool) -> Postmortem:
-    """The postmortem of what is named, from what is kept of it."""
+def told(which: Sequence[str], project: str, profile: str | None, quiet: bool) -> Postmortem:
+    """The postmortem of what is named, from what is kept of it here and in the store that the profile names."""
+    others = Others(profile, quiet)
     with replaying.reading_kept():
-        kept = _gathered(which, project)
+        kept = _gathered(which, project, others)
     for run in kept.runs:
         replaying.tell(run, quiet)
     with replaying.reading_kept():
-        return _built(kept)
+        return _built(kept, others)
 
 
-def _built(kept: Kept) -> Postmortem:
+def _built(kept: Kept, others: Others) -> Postmortem:
     batch = next((run.batch for run in kept.runs if run.batch), "")
     project = kept.runs[0].case.profile.project
-    earlier = [run for run in _readable(store.runs()[-EARLIER:]) if run.batch != batch]
+    earlier = [run for run in _readable(_of_others(batch, project, others)) if run.batch != batch]
     about = [run for run in earlier if run.case.profile.project == project]
     try:
         return build(kept.runs, kept.notes, about, _prevent(kept.runs))
@@ -86,15 +94,25 @@ def _built(kept: Kept) -> Postmortem:
         raise Trouble(f"no postmortem can be written of these runs: {error}", _CAPTURE) from error
 
 
-def _gathered(which: Sequence[str], project: str) -> Kept:
+def _of_others(batch: str, project: str, others: Others) -> list[Path]:
+    """The newest runs of the project that may be about another batch, here and in the store, oldest first."""
+
+    def chosen(listed: list[Name]) -> list[Name]:
+        return [n for n in listed if n.may_be_about("", project) and not n.may_be_about(batch, "")][-EARLIER:]
+
+    found = [*store.runs(), *(one.path for one in others.runs(chosen))]
+    return sorted(found, key=lambda path: store.in_order(path.name))[-EARLIER:]
+
+
+def _gathered(which: Sequence[str], project: str, others: Others) -> Kept:
     """Bundles that are named, and all that is kept of the batch that is named; of the newest one if nothing is."""
-    named = [_bundle(name) for name in which]
+    named = [_bundle(name, others) for name in which]
     batches = [name for name, bundle in zip(which, named, strict=True) if bundle is None]
     runs = [bundle for bundle in named if bundle is not None]
     if not which:
-        batches = [_newest(project)]
+        batches = [_newest(project, others)]
     for batch in batches:
-        found = list(_readable(store.kept(batch, project)))
+        found = _of_batch(batch, project, others)
         if not found:
             raise Trouble(
                 f"{batch}: neither a file, nor a kept run, nor a batch of which a run is kept", _way_on(batch)
@@ -103,7 +121,7 @@ def _gathered(which: Sequence[str], project: str) -> Kept:
     once = {(run.made_at, run.case.command, run.case.ask): run for run in runs}  # a capture is a file and a kept run
     runs = [_concluded(run) for run in once.values()]
     _agree(runs)
-    return Kept(runs, _notes(batches[0], runs) if batches else ())
+    return Kept(runs, _notes(batches[0], runs, others) if batches else ())
 
 
 def _way_on(batch: str) -> str:
@@ -112,15 +130,26 @@ def _way_on(batch: str) -> str:
     return command("pubsub-diag postmortem {batch}", batch=near) if near else _CAPTURE
 
 
-def _bundle(name: str) -> Bundle | None:
+def _of_batch(batch: str, project: str, others: Others) -> list[Bundle]:
+    """Every run about the batch that is kept here or in the store, oldest first."""
+    shared = others.runs(lambda listed: [name for name in listed if name.may_be_about(batch, project)])
+    paths = sorted([*store.kept(batch, project), *(one.path for one in shared)], key=lambda p: store.in_order(p.name))
+    return [run for run in _readable(paths) if run.batch == batch and project in ("", run.case.profile.project)]
+
+
+def _bundle(name: str, others: Others) -> Bundle | None:
     """The bundle that goes by this name; None when it has to be a batch."""
-    if not is_there(Path(name)) and (not name or store.find(name) is None):
-        return None
-    return replaying.opened(name)
+    if is_there(Path(name)) or (name and store.find(name) is not None) or others.find(name) is not None:
+        return replaying.opened(name, others)
+    return None
 
 
-def _newest(project: str) -> str:
-    for run in _readable(reversed(store.runs())):
+def _newest(project: str, others: Others) -> str:
+    def chosen(listed: list[Name]) -> list[Name]:
+        return [name for name in listed if name.may_be_about("", project)][-NEWEST:]
+
+    shared = [one.path for one in others.runs(chosen)]
+    for run in _readable(sorted([*store.runs(), *shared], key=lambda p: store.in_order(p.name), reverse=True)):
         if run.batch and run.case.command in ABOUT_A_BATCH and project in ("", run.case.profile.project):
             return run.batch
     raise Trouble("no run about a batch is kept", _CAPTURE)
@@ -147,17 +176,24 @@ def _of_no_batch(run: Bundle) -> bool:
     return run.case.command in ABOUT_A_BATCH and run.then is not None and run.then.batch is not None
 
 
-def _notes(batch: str, runs: Sequence[Bundle]) -> list[Note]:
+def _notes(batch: str, runs: Sequence[Bundle], others: Others) -> list[Note]:
     """What was noted about the batch, or about none in particular while it was looked at and was mended."""
     begin = min(run.case.evidence.since for run in runs) - store.BEFORE
     end = max(run.made_at for run in runs) + AFTER
-    return [n for n in store.notes() if n.batch == batch or (not n.batch and begin <= n.at <= end)]
+
+    def of_it(name: Name) -> bool:
+        about_none = name.whose == NO_BATCH and begin - SECOND <= name.moment() <= end
+        return about_none or name.whose == store.of_batch(batch)
+
+    here = store.notes()
+    notes = sorted([*here, *others.notes(of_it, here)], key=lambda said: said.at)
+    return [n for n in notes if n.batch == batch or (not n.batch and begin <= n.at <= end)]
 
 
 def _readable(paths: Iterable[Path]) -> Iterator[Bundle]:
     for path in paths:
         try:
-            yield load(path, ours=True)
+            yield load(path, ours=store.is_here(path))
         except BundleError:
             continue
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from diagnostics.cli.frame import names, output
+from diagnostics.cli.frame import names, output, sharing
 from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import BatchMarks, Unseen
 from diagnostics.keep import store
@@ -21,7 +21,7 @@ def keep(case: Case, diagnosis: Diagnosis | None, quiet: bool) -> str:
     def work() -> None:
         try:
             names.remember(batches=_batches(case, diagnosis), subscriptions=_subscriptions(case))
-            done.append(store.keep(case, diagnosis) if store.wanted(case) else "")
+            done.append(_kept(case, diagnosis) if store.wanted(case) else "")
         except Exception as error:  # handed to the caller below
             done.append(error)
 
@@ -37,6 +37,13 @@ def keep(case: Case, diagnosis: Diagnosis | None, quiet: bool) -> str:
     if isinstance(done[0], Exception):
         raise done[0]
     return done[0]
+
+
+def _kept(case: Case, diagnosis: Diagnosis | None) -> str:
+    """For the others first: whatever ends this run in between, one of the two places has it."""
+    run = store.packed(case, diagnosis)
+    sharing.keep_run(run)
+    return store.save(run)
 
 
 def _batches(case: Case, diagnosis: Diagnosis | None) -> list[str]:

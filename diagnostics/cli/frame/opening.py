@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
-from diagnostics.cli.frame import configuration
+from diagnostics.cli.frame import configuration, sharing
 from diagnostics.cli.frame.options import Access, Asked
 from diagnostics.cli.frame.output import tell
 from diagnostics.cli.frame.trouble import Trouble
@@ -45,6 +45,7 @@ def opened(asked: Access) -> Opened:
         profile = _derived(asked, session)
     checked = _checked(asked, profile)
     home = by_id(session, checked.project, checked.request.subscription)
+    sharing.meet(checked, lambda: session, asked.quiet)
     return Opened(session, structs.replace(checked, project=home))
 
 

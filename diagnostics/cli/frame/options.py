@@ -43,6 +43,19 @@ class LegName(StrEnum):
     COMPLETION = "completion"
 
 
+Sharing = Annotated[
+    str | None,
+    Option(
+        "--profile",
+        envvar="PUBSUB_DIAG_PROFILE",
+        metavar="FILE|NAME",
+        help="Its [keep] store is read beside what is kept here; else that of ./pubsub-diag.toml.",
+        autocompletion=names.complete_profile,
+    ),
+]
+"""For commands that read what is kept."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Access:
     """Where to look, and as whom."""

@@ -11,6 +11,7 @@ import msgspec
 
 from diagnostics.cli.frame import output
 from diagnostics.cli.frame.options import Asked
+from diagnostics.cli.frame.others import Others
 from diagnostics.cli.frame.question import Question
 from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Diagnosis
@@ -23,18 +24,17 @@ from diagnostics.run.investigate import COMMANDS, Case
 from diagnostics.shell.files import is_there
 
 
-def opened(named: str) -> Bundle:
-    """The bundle in this file, or the kept run of this name."""
+def opened(named: str, others: Others) -> Bundle:
+    """The bundle in this file, or the kept run of this name: here, else among those of the others."""
     path = Path(named)
     with reading_kept():
-        foreign = is_there(path)
-        found = path if foreign else store.find(named)
+        found = path if is_there(path) else store.find(named) or others.find(named)
     if found is None and named == store.LAST:
         raise Trouble("no run is kept", "pubsub-diag batch")
     if found is None:
         raise Trouble(f"{named}: neither a file nor the name of a kept run", "pubsub-diag bundle list")
     try:
-        return load(found, ours=not foreign)
+        return load(found, ours=found is not path and store.is_here(found))
     except BundleError as error:
         raise Trouble(str(error)) from error
 
@@ -51,7 +51,7 @@ def reading_kept() -> Iterator[None]:
 
 def diagnosis(question: Question, asked: Asked) -> Diagnosis:
     """The answer to the question, from the bundle that `asked` names."""
-    bundle = opened(asked.bundle or "")
+    bundle = opened(asked.bundle or "", Others(asked.profile, asked.quiet))
     case = _case(bundle, question, asked)
     tell(bundle, asked.quiet)
     return concluded(bundle, case)

@@ -1,8 +1,9 @@
 """Cloud Storage's JSON API, as far as its Python client is used: the content of an object, the names in a bucket, a new object, and what
 the caller may do in a bucket.
 
-Shapes and errors: JSON API reference (objects.get with alt=media, objects.list, objects.insert, buckets.testIamPermissions), its pages of HTTP status codes, of
-uploads and of request preconditions, and IAM permissions for JSON methods. An error of a download is plain text, others are JSON.
+Shapes and errors: JSON API reference (objects.get with alt=media, objects.list, objects.insert, buckets.testIamPermissions), its pages
+of HTTP status codes, of uploads and of request preconditions, and IAM permissions for JSON methods. An error of a download is plain
+text, others are JSON.
 """
 
 from __future__ import annotations

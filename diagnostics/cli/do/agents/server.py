@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,7 @@ from pydantic import AnyUrl
 from diagnostics import __version__
 from diagnostics.cli.do.agents import tools
 from diagnostics.cli.do.agents.untrusted import NOTICE, quoted
+from diagnostics.cli.frame import after
 from diagnostics.cli.frame.options import Asked
 from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Exit
@@ -112,6 +114,7 @@ async def _called(
         if len(troubles) != len(failed.exceptions):
             raise
         return _trouble(troubles[0])
+    threading.Thread(target=after.do, daemon=True).start()
     words = types.TextContent(type="text", text=quoted(answer.words))
     return types.CallToolResult(content=[words], structuredContent=tools.result(answer.said), isError=False)
 

@@ -190,7 +190,8 @@ def _runbook(given: OfPage, asked: Asked) -> Answer:
 
 
 def _postmortem(given: OfRecord, asked: Asked) -> Answer:
-    said = markdown.render(postmortem.told([given.batch] if given.batch else [], asked.project or "", quiet=True))
+    which = [given.batch] if given.batch else []
+    said = markdown.render(postmortem.told(which, asked.project or "", asked.profile, quiet=True))
     return Answer(Page(said), said)
 
 

@@ -1,0 +1,230 @@
+"""A store that several machines share: a bucket of Cloud Storage, or a folder on a disk that all of them see.
+
+Things are written there once and never over another (`ifGenerationMatch=0`; a name that is linked to a whole file), and how long they
+stay is the store's own affair: a lifecycle rule of the bucket, a cron job of whoever has the disk. What is read there anybody may have
+written: its name has to be one of ours, its content that which the name says, and as a bundle it offers no command but ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from diagnostics.evidence.model import Why
+from diagnostics.evidence.unseen import NotSeen
+from diagnostics.keep import names, store
+from diagnostics.keep.bounds import MOST_BYTES
+from diagnostics.keep.names import Name
+from diagnostics.keep.outbox import Outbox
+from diagnostics.pipeline.profile import STORE
+from diagnostics.shell.commands import advice
+from diagnostics.shell.files import read as read_file
+from diagnostics.transport.call import NotThere, call
+from diagnostics.transport.objects import Content, Names
+from diagnostics.transport.rpcs import GET_OBJECT, LIST_OBJECTS, PUT_OBJECT
+from diagnostics.transport.session import Session
+
+MOST_PAGES = 50
+"""Of a thousand names each: so far a list is followed."""
+LEFT_S = 24 * 3600.0
+"""A file of a writer that was killed is taken away from a shared folder when it is so old."""
+EXTRA = "pip install 'pubsub-diag[store]'"
+
+
+class StoreError(Exception):
+    """What a store cannot do: why, in words, and what would help."""
+
+    def __init__(self, says: str, mend: str = "", alone: bool = False) -> None:
+        """`alone`: it is about this one thing; the next may fare better."""
+        super().__init__(says)
+        self.says, self.mend, self.alone = says, mend, alone
+
+
+class Gone(StoreError):
+    """It is not there any more: its time was over."""
+
+
+class Place(Protocol):
+    """A store, by what it can do. Each of these raises StoreError, and may take its time."""
+
+    def names(self) -> list[Name]:
+        """Of all that is ours in it, in no order."""
+
+    def get(self, name: Name) -> bytes:
+        """What it has under this name, whole or not."""
+
+    def put(self, name: Name, content: bytes) -> None:
+        """Nothing happens if it has it already."""
+
+
+class Folder:
+    """A folder that is there. It is not made: where a disk is not mounted, what is written would be on another one."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def names(self) -> list[Name]:
+        with self._errors():
+            kinds = [kind for kind in (names.RUNS, names.BUNDLES, names.NOTES) if self._there(kind)]
+            found = [names.read(f"{kind}/{file}") for kind in kinds for file in os.listdir(self._path / kind)]  # noqa: PTH208
+        return [name for name in found if name]
+
+    def get(self, name: Name) -> bytes:
+        with self._errors():
+            return read_file(self._path / name.whole, MOST_BYTES)
+
+    def put(self, name: Name, content: bytes) -> None:
+        with self._errors():
+            os.stat(self._path)  # noqa: PTH116 - raises
+            folder = self._path / name.kind
+            folder.mkdir(exist_ok=True)
+            temporary = folder / f".{name.file}-{secrets.token_hex(4)}"
+            try:
+                with temporary.open("xb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                _link(temporary, folder / name.file, name)
+            finally:
+                with contextlib.suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+            _without_leftovers(folder)
+
+    def _there(self, kind: str) -> bool:
+        os.stat(self._path)  # noqa: PTH116 - raises
+        return (self._path / kind).is_dir()
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            if self._path.is_dir():
+                raise Gone("it is not there any more", alone=True) from error
+            raise StoreError(
+                "there is no such folder", "mount it, or correct store under [keep] in the profile"
+            ) from error
+        except OSError as error:
+            alone = error.errno in (errno.EFBIG, errno.EINVAL)
+            raise StoreError(error.strerror or type(error).__name__, alone=alone) from error
+
+
+def _link(temporary: Path, path: Path, name: Name) -> None:
+    """Give the file its name. What has it already is the same thing, unless a writer was killed where files have one name only."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        if not name.is_of(path.read_bytes()):
+            temporary.replace(path)
+    except OSError as error:
+        if error.errno not in store.NO_LINKS:
+            raise
+        temporary.replace(path)  # the same thing again, if another one was quicker
+
+
+def _without_leftovers(folder: Path) -> None:
+    now = time.time()
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") and now - entry.stat(follow_symlinks=False).st_mtime > LEFT_S:
+                Path(entry.path).unlink(missing_ok=True)
+
+
+class Bucket:
+    """What begins with a prefix in a bucket of Cloud Storage."""
+
+    def __init__(self, session: Session, bucket: str, prefix: str) -> None:
+        self._session = session
+        self._bucket = bucket
+        self._prefix = f"{prefix}/" if prefix else ""
+
+    def names(self) -> list[Name]:
+        found: list[Name | None] = []
+        token = ""
+        for _ in range(MOST_PAGES):
+            with self._errors():
+                asked = {"bucket": self._bucket, "prefix": self._prefix, "page_token": token}
+                page: Names = call(self._session, LIST_OBJECTS, asked)
+            found += [names.read(name.removeprefix(self._prefix)) for name in page.names]
+            token = page.token
+            if not token:
+                break
+        return [name for name in found if name]
+
+    def get(self, name: Name) -> bytes:
+        with self._errors(f"{self._prefix}{name.whole}"):
+            asked = {"bucket": self._bucket, "name": f"{self._prefix}{name.whole}", "most": MOST_BYTES}
+            found: Content = call(self._session, GET_OBJECT, asked)
+        return found.data
+
+    def put(self, name: Name, content: bytes) -> None:
+        kind = "application/json" if name.kind == names.NOTES else "application/gzip"
+        with self._errors():
+            whole = {"bucket": self._bucket, "name": f"{self._prefix}{name.whole}", "data": content, "type": kind}
+            call(self._session, PUT_OBJECT, whole)
+
+    @contextlib.contextmanager
+    def _errors(self, thing: str = "") -> Iterator[None]:
+        try:
+            yield
+        except NotThere as error:
+            if thing and thing in str(error):
+                raise Gone("it is not there any more", alone=True) from error
+            says = "there is no such bucket, or this login may not know of it"
+            raise StoreError(says, "correct store under [keep] in the profile") from error
+        except NotSeen as error:
+            mend = error.mend
+            if error.why is Why.PERMISSION_DENIED and error.permission:
+                role = (
+                    "roles/storage.objectCreator"
+                    if error.permission == PUT_OBJECT.permission
+                    else "roles/storage.objectViewer"
+                )
+                mend = advice("ask for {role} on gs://{bucket}", role=role, bucket=self._bucket)
+            raise StoreError(error.says, mend, alone=type(error) is NotSeen and error.why is Why.FAILED) from error
+        except ImportError as error:
+            raise StoreError(
+                "a store in Cloud Storage needs google-cloud-storage, which is not installed", EXTRA
+            ) from error
+
+
+def place_of(named: str, session: Callable[[], Session]) -> Place:
+    """The store of this name. The session is opened for a bucket only. Raises StoreError."""
+    bucket = STORE.fullmatch(named)
+    if bucket is None:
+        return Folder(Path(named))
+    return Bucket(session(), bucket["bucket"], bucket["prefix"] or "")
+
+
+class Sent(NamedTuple):
+    """What came of sending."""
+
+    many: int
+    trouble: StoreError | None
+
+
+def send(place: Place, box: Outbox, goes_on: Callable[[], bool] = lambda: True) -> Sent:
+    """Send what waits, the newest first, for as long as `goes_on`. What fails alone is left behind, else it ends with the first failure."""
+    many, trouble = 0, None
+    for one in box.waiting():
+        if not goes_on():
+            break
+        try:
+            content = one.content()
+            if content is None:
+                continue
+            place.put(one.name, content)
+        except StoreError as error:
+            trouble = trouble or error
+            if not error.alone:
+                break
+            continue
+        box.sent(one)
+        many += 1
+    return Sent(many, trouble)
