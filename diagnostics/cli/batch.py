@@ -39,6 +39,12 @@ def batch(
         ),
     ] = False,
     yes: Annotated[bool, Option("--yes", help="With --probe: do it without asking.")] = False,
+    max_bytes: Annotated[
+        str | None,
+        Option(
+            metavar="SIZE", help="With log_dataset in the profile: read at most so much by SQL: 500MiB. Else 10GiB."
+        ),
+    ] = None,
 ) -> int:
     """Why is the batch not done, and what to do now."""
     if missing and not items:
@@ -50,8 +56,10 @@ def batch(
     if probe and not yes and not sys.stdin.isatty():
         raise Trouble("--probe asks first, and nobody is there to say yes", "pubsub-diag batch --probe --yes")
     from diagnostics.cli.do import investigation
+    from diagnostics.cli.do.outcome import amount
     from diagnostics.cli.frame.question import Question
 
-    question = Question("batch", batch=batch_id, expect=expect, live=live, probe=probe, yes=yes)
+    most = amount(max_bytes) if max_bytes else None
+    question = Question("batch", batch=batch_id, expect=expect, live=live, probe=probe, yes=yes, max_bytes=most)
     form = investigation.Form.MISSING if missing else investigation.Form.ITEMS if items else investigation.Form.ANSWER
     return investigation.answer(question, asked, form)

@@ -187,6 +187,8 @@ class Header(Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     looked_at: datetime | None = None
     """When the run looked at a past window; None: at the moment that it speaks of."""
+    item_lines: str = ""
+    """How lines about items were read where the profile names a dataset of Log Analytics: "by SQL, 12 MiB read", or why not."""
 
 
 class Recovery(Struct, frozen=True, kw_only=True):

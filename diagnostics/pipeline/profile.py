@@ -248,6 +248,9 @@ class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     log_views: tuple[str, ...] = ()
     """Where the services' logs are, by resource name, if not in their projects: projects/P/locations/L/buckets/B/views/V, or projects/P
     for a project to which logs are routed. All of them are read."""
+    log_dataset: str = ""
+    """Where the log bucket is upgraded to Log Analytics: the BigQuery dataset that is linked to it, DATASET or PROJECT.DATASET. Lines about
+    items are then read by SQL, however many they are, and not page by page; what cannot be read so is read as without it."""
     accepted: tuple[Accepted, ...] = ()
     redact: RedactProfile = field(default_factory=RedactProfile)
     keep_runs: bool = True
@@ -336,6 +339,8 @@ def check(profile: PipelineProfile, where: str) -> PipelineProfile:
         for where_named, names in (("pattern", groups), ("captures", marker.captures)):
             if wrong := next(_mistyped(names), ""):
                 raise ProfileError(f"{key}.{where_named}: {wrong}")
+    if profile.log_dataset and not DATASET.fullmatch(profile.log_dataset):
+        raise ProfileError(f'{where}: log_dataset: expected DATASET or PROJECT.DATASET, got "{profile.log_dataset}"')
     if profile.results is not None and (wrong := next(wrong_results(profile.results), "")):
         raise ProfileError(f"{where}: results.{wrong}")
     if profile.model is not None and (wrong := next(wrong_model(profile.model), "")):
@@ -389,6 +394,7 @@ def _mistyped(names: Iterable[str]) -> Iterator[str]:
             yield f'"{name}" is not read; did you mean "{meant}"? Those that are: {", ".join(CAPTURED)}'
 
 
+DATASET = re.compile(r"(?:[a-z][a-z0-9:-]*\.)?\w+", re.ASCII)
 STORE = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(?P<prefix>[^\x00-\x1f]*?))?/*")
 """A bucket of Cloud Storage, or what begins in it with a prefix."""
 

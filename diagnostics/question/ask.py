@@ -76,7 +76,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     days: tuple[date, date] | None = None
     """Results only: first and last date; None: those of the batch, or of lately."""
     max_bytes: int | None = None
-    """Results only: how much one query may read at most; None: what is usual."""
+    """How much one query, of results or of Log Analytics, may read at most; None: what is usual."""
 
     document: str = ""
     """Models only: the file whose marked block is read, instead of the profile's."""

@@ -151,6 +151,7 @@ def _header(said: Diagnosis, layout: Layout) -> str:
         f"seen {head.looked_at:%Y-%m-%dT%H:%MZ}" if head.looked_at else "",
         f"as {head.principal}" if head.principal else "",
         ", ".join(done) or "read-only",
+        f"lines of items {head.item_lines}" if head.item_lines else "",
         f"{head.seconds:.1f} s",
         "lab, not Google" if head.lab else "",
     ]

@@ -99,6 +99,7 @@ def header(session: Session, profile: PipelineProfile, command: str, evidence: E
         logs_as_of=_as_of(e for e in seen if isinstance(e, LOGS)),
         metrics_as_of=_as_of(e for e in seen if e.source.source == METRICS),
         seconds=round(session.seconds(), 3),
+        item_lines=next((e.engine for e in seen if isinstance(e, ItemMarks)), ""),
         looked_at=evidence.looked_at if evidence.looked_at != evidence.now else None,
     )
 

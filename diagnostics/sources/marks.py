@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from diagnostics.evidence.model import (
     BatchMarks,
@@ -27,6 +28,7 @@ from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import Marker, PipelineProfile
 from diagnostics.question.ask import Ask, Window, window
 from diagnostics.shell.commands import advice
+from diagnostics.sources import log_analytics
 from diagnostics.sources.entries import (
     REQUESTS,
     STDERR,
@@ -44,8 +46,10 @@ from diagnostics.sources.entries import (
     quoted,
     trace_id,
 )
+from diagnostics.sources.log_analytics import Texts
 from diagnostics.sources.route import Receiver, Services, log_places
 from diagnostics.sources.search import PAGE_SIZE, WAY_ON, Found, Search, log_provenance, search, still_kept
+from diagnostics.steps.words import size
 from diagnostics.transport.log_reads import Leaves
 from diagnostics.transport.session import Session, together
 
@@ -191,7 +195,7 @@ def batch_start(marks: Sequence[Mark], batch: str) -> datetime | None:
     return min([latest.at, *(m.at for m in marks if m.batch in blockers)])
 
 
-def item_marks(session: Session, pipeline: PipelineProfile, services: Services, window: Window) -> ItemMarks:
+def item_marks(session: Session, pipeline: PipelineProfile, services: Services, window: Window, ask: Ask) -> ItemMarks:
     markers = [m for m in pipeline.markers if m.means not in OF_BATCHES]
     clause = marker_filter(markers, services)
     if not clause:
@@ -199,15 +203,19 @@ def item_marks(session: Session, pipeline: PipelineProfile, services: Services, 
     start = window.since if window.batch_start is None else window.batch_start - BEFORE_BATCH
     since = min(start, window.until - AT_LEAST)
     places = log_places(pipeline, services.worker, services.coordinator)
-    read = _both_ends(session, places, clause, since, window.until)
+    asked = _Asked(places, clause, since, window.until)
+    by_sql, engine = _by_sql(session, pipeline, ask, text_lines(markers, services), asked)
+    read = by_sql or _both_ends(session, places, clause, since, window.until)
     if read.gap is not None and window.batch:
         read = _with_own(session, places, read, _naming(markers, services, window.batch), window.batch)
     found = still_kept(session, since, window.until, read.found)
+    source = log_provenance(session, "application logs", places, clause, (since, window.until), found)
     return ItemMarks(
-        source=log_provenance(session, "application logs", places, clause, (since, window.until), found),
+        source=replace(source, query=read.query, by_hand=read.by_hand) if read.query else source,
         since=since,
         marks=marks_of(found.items, markers, services),
         unread_until=read.gap.until if read.gap else None,
+        engine=engine,
     )
 
 
@@ -224,6 +232,53 @@ class _Read(NamedTuple):
 
     found: Found
     gap: _Gap | None = None
+    query: str = ""
+    """The SQL that most of it was read by; empty: none of it was."""
+    by_hand: str = ""
+
+
+class _Asked(NamedTuple):
+    """Which lines of the log, and of which time."""
+
+    places: Sequence[str]
+    clause: str
+    since: datetime
+    until: datetime
+
+
+def _by_sql(
+    session: Session, pipeline: PipelineProfile, ask: Ask, texts: Sequence[Texts], asked: _Asked
+) -> tuple[_Read | None, str]:
+    """The lines by SQL where the profile names a dataset for it, the newest minutes of them from the log itself; None where that did not
+    come about. And what is to be said of it: how much was read, or why the log's pages are read as ever."""
+    if not pipeline.log_dataset:
+        return None, ""
+    edge = max(asked.since, min(asked.until, session.now - log_analytics.FRESH))
+    try:
+        lines = log_analytics.lines(session, pipeline, ask, texts, asked.since, edge)
+    except NotSeen as failed:
+        why = f"{failed.says} ({failed.mend})" if failed.mend else failed.says
+        return None, f"page by page, not by SQL: {why}"
+    engine = f"by SQL, {size(lines.read_bytes)} read"
+    sql, by_hand = lines.statement.sql, lines.by_hand
+    if edge == asked.until:
+        return _Read(Found(lines.entries, True, "", asked.until), None, sql, by_hand), engine
+    try:
+        newest = search(session, asked.places, asked.clause, edge, asked.until)
+    except NotSeen as failed:
+        newest = Found([], False, failed.says, asked.until)
+    known = {_key(e) for e in lines.entries}
+    items = [*lines.entries, *(e for e in reversed(newest.items) if _key(e) not in known)]
+    if newest.complete:
+        return _Read(Found(items, True, "", asked.until), None, sql, by_hand), engine
+    gap = _Gap(edge, newest.reached, newest.note)
+    note = f"lines between {gap.since:%H:%M:%SZ} and {gap.until:%H:%M:%SZ} were not read: {gap.why}"
+    return _Read(Found(items, False, note, edge), gap, sql, by_hand), engine
+
+
+def _key(entry: Any) -> tuple[str, int, int, str]:
+    """What tells an entry from all others, to the microsecond: SQL knows no smaller part of a second."""
+    return entry.log_name, entry.timestamp.seconds, entry.timestamp.nanos // 1000, entry.insert_id
 
 
 def _both_ends(session: Session, places: Sequence[str], clause: str, since: datetime, until: datetime) -> _Read:
@@ -298,12 +353,20 @@ def marker_filter(markers: Iterable[Marker], services: Services) -> str:
 
 def marker_lines(markers: Iterable[Marker], services: Services) -> list[Lines]:
     """What to ask for, by service and log."""
+    return [
+        Lines(of.receiver, of.logs, either(sorted({in_field(*text) for text in of.texts})), through_api=of.through_api)
+        for of in text_lines(markers, services)
+    ]
+
+
+def text_lines(markers: Iterable[Marker], services: Services) -> list[Texts]:
+    """The same, by what each line has to contain."""
     listed, asked = list(markers), []
     for role, receiver in (("coordinator", services.coordinator), ("worker", services.worker)):
         for log in sorted({m.log for m in listed if m.service == role}):
-            lines = sorted({in_field(m.field, m.contains) for m in listed if (m.service, m.log) == (role, log)})
+            texts = sorted({(m.field, m.contains) for m in listed if (m.service, m.log) == (role, log)})
             if receiver:
-                asked.append(Lines(receiver, (log,) if log else (STDOUT, STDERR), either(lines), through_api=bool(log)))
+                asked.append(Texts(receiver, (log,) if log else (STDOUT, STDERR), tuple(texts), through_api=bool(log)))
     return asked
 
 

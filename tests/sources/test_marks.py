@@ -204,7 +204,7 @@ def test_when_there_are_too_many_lines_both_ends_are_read_and_the_gap_is_said(
     window = batch_window(
         session, Ask(since=AT), BatchMarks(source=SOURCE, marks=()), StartCalls(source=SOURCE, calls=())
     )
-    found = item_marks(session, EXAMPLE, SERVICES, window)
+    found = item_marks(session, EXAMPLE, SERVICES, window, Ask())
     assert [m.at.minute for m in found.marks] == [2, 3, 32]
     assert not found.source.complete
     assert "between 14:03:00Z and 14:32:00Z" in found.source.note
@@ -243,7 +243,7 @@ def test_where_there_are_too_many_lines_those_that_name_the_batch_are_read_all_t
     window = batch_window(
         session, Ask(since=AT, batch=asked), BatchMarks(source=SOURCE, marks=()), StartCalls(source=SOURCE, calls=())
     )
-    found = item_marks(session, ORDERS, EXPORTER, window)
+    found = item_marks(session, ORDERS, EXPORTER, window, Ask())
     assert [m.item for m in found.marks] == read
     assert not found.source.complete
     assert found.unread_until == (None if asked else AT + timedelta(minutes=30))

@@ -126,6 +126,8 @@ class ItemMarks(Evidence, frozen=True, kw_only=True):
     marks: tuple[Mark, ...]
     unread_until: datetime | None = None
     """Where there were too many: until when lines of the batch may have been left out between those that were read; None: none were."""
+    engine: str = ""
+    """Where the profile names a dataset of Log Analytics: that the lines were read by SQL, and how much of it, or why not; else empty."""
 
 
 class LogRow(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,205 @@
+"""Lines of the log by SQL, where the log bucket is upgraded to Log Analytics and a BigQuery dataset is linked to it.
+
+The quota of log reads, 60 pages a minute, does not count there: one query gives all lines of a batch, however many. They come as the same
+entries that a page of the log has, so whoever reads them cannot tell which engine it was. What differs is taken care of here:
+
+* a view has an entry as often as it was delivered, a page once: by log, time and insert id (logging/docs/analyze/troubleshoot);
+* nobody says how late the view is, so its newest minutes are read from the log itself;
+* a query costs: it is asked first what it would read, and Google itself refuses more than was allowed.
+
+Columns are those of a log view: LogEntry's fields in snake case, labels and payload as JSON (logging/docs/analyze/examples).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from diagnostics.evidence.model import Why
+from diagnostics.evidence.unseen import NotSeen
+from diagnostics.pipeline.profile import PipelineProfile
+from diagnostics.question.ask import Ask
+from diagnostics.sources.results.rows import EXTRA, LEAST_BILLED, USUAL_BYTES, by_hand
+from diagnostics.sources.results.sql import Statement
+from diagnostics.sources.route import Receiver
+from diagnostics.steps.words import size
+from diagnostics.transport.call import NotThere, call
+from diagnostics.transport.clients import load
+from diagnostics.transport.rpcs import ESTIMATE, GET_TABLE, QUERY
+from diagnostics.transport.session import Session
+from diagnostics.transport.tables import Answer, TableShape, Value
+
+VIEW = "_AllLogs"
+"""What a linked dataset calls the view of all its entries."""
+COLUMNS = {
+    "timestamp": "TIMESTAMP",
+    "insert_id": "STRING",
+    "log_name": "STRING",
+    "log_id": "STRING",
+    "resource": "RECORD",
+    "labels": "JSON",
+    "trace": "STRING",
+    "text_payload": "STRING",
+    "json_payload": "JSON",
+}
+"""What is read of it."""
+FRESH = timedelta(minutes=5)
+"""Entries younger than this are read from the log itself."""
+MOST_LINES = 100_000
+"""Lines of one answer: what a kept run can hold."""
+CORRECT = "correct log_dataset in the profile"
+MORE = "allow more with --max-bytes"
+_FIELD = re.compile(r"\w+(?:\.\w+)*", re.ASCII)
+
+
+class Texts(NamedTuple):
+    """Some lines of one service: in which logs, and the fields of which one has to contain its text."""
+
+    receiver: Receiver
+    logs: tuple[str, ...]
+    texts: tuple[tuple[str, str], ...]
+    """Field, as a marker names it, and text."""
+    through_api: bool
+    """Written through the Logging API: the entry may name another kind of resource and no service."""
+
+
+class Lines(NamedTuple):
+    """All lines of a span, oldest first."""
+
+    entries: list[Any]
+    statement: Statement
+    by_hand: str
+    read_bytes: int
+
+
+def lines(
+    session: Session, pipeline: PipelineProfile, ask: Ask, asked: Sequence[Texts], since: datetime, until: datetime
+) -> Lines:
+    """All of the lines, those of both ends among them. Raises NotSeen: then the log itself has to be read."""
+    name = view_of(pipeline)
+    shape = _shape(session, name)
+    statement = _statement(name, asked, since, until)
+    most = USUAL_BYTES if ask.max_bytes is None else ask.max_bytes
+    query = {"project": pipeline.project, "location": shape.location, "sql": statement.sql, "values": statement.values}
+    would = int(call(session, ESTIMATE, query).read_bytes)
+    if max(would, LEAST_BILLED) > most:
+        says = f"the query of {name} would read {size(max(would, LEAST_BILLED))}, and --max-bytes allows {size(most)}"
+        raise NotSeen(Why.NOT_ASKED, says, mend=MORE)
+    answer: Answer = call(session, QUERY, {**query, "most_bytes": most, "most_rows": MOST_LINES})
+    if not answer.whole:
+        raise NotSeen(Why.FAILED, f"{name} has more than {MOST_LINES:,} such lines")
+    return Lines(list(_entries(answer.rows)), statement, by_hand(pipeline.project, shape.location, statement), would)
+
+
+def view_of(pipeline: PipelineProfile) -> str:
+    """PROJECT.DATASET.VIEW"""
+    named = pipeline.log_dataset
+    return f"{named if '.' in named else f'{pipeline.project}.{named}'}.{VIEW}"
+
+
+def _shape(session: Session, name: str) -> TableShape:
+    """What has to be known of the view. Raises NotSeen where there is none, or something else goes by its name."""
+    try:
+        shape: TableShape = call(session, GET_TABLE, {"table": name})
+    except ImportError as error:
+        says = "asking Log Analytics needs google-cloud-bigquery, which is not installed"
+        raise NotSeen(Why.NOT_CONFIGURED, says, mend=EXTRA) from error
+    except NotThere as error:
+        raise NotSeen(
+            Why.NOT_CONFIGURED, f"there is no {name}, or this login may not know of it", mend=CORRECT
+        ) from error
+    for column, kind in COLUMNS.items():
+        found = shape.columns.get(column)
+        if found is None or found.type not in (kind, "STRUCT" if kind == "RECORD" else kind):
+            says = f"{name} is no view of a log: {column} of type {kind} is expected in it"
+            raise NotSeen(Why.NOT_CONFIGURED, says, mend=CORRECT)
+    return shape
+
+
+# --- asking ---------------------------------------------------------------------------------------------------------------
+
+
+def _statement(name: str, asked: Sequence[Texts], since: datetime, until: datetime) -> Statement:
+    values = _Values(since=since, until=until)
+    which = "\n    OR ".join(f"({_of(one, values)})" for one in asked)
+    sql = (
+        "SELECT timestamp, insert_id, log_name, trace, text_payload, TO_JSON_STRING(json_payload) AS payload,\n"
+        "  TO_JSON_STRING(resource.labels) AS resource_labels, TO_JSON_STRING(labels) AS labels\n"
+        f"FROM `{name}`\n"
+        f"WHERE timestamp >= @since AND timestamp <= @until\n  AND ({which})\n"
+        "QUALIFY ROW_NUMBER() OVER (PARTITION BY log_name, timestamp, insert_id) = 1\n"
+        "ORDER BY timestamp, insert_id"
+    )
+    return Statement(sql, values.named)
+
+
+class _Values:
+    """The parameters of a query, each value once."""
+
+    def __init__(self, **named: Value) -> None:
+        self.named = dict(named)
+
+    def __call__(self, value: Value) -> str:
+        for name, known in self.named.items():
+            if known == value:
+                return f"@{name}"
+        name = f"p{len(self.named)}"
+        self.named[name] = value
+        return f"@{name}"
+
+
+def _of(one: Texts, values: _Values) -> str:
+    service = "JSON_VALUE(resource.labels, '$.service_name')"
+    if one.through_api:
+        where = f"({service} = {values(one.receiver.service)} OR {service} IS NULL)"
+    else:
+        region = values(one.receiver.region)
+        where = (
+            f"resource.type = {values('cloud_run_revision')} AND {service} = {values(one.receiver.service)} "
+            f"AND JSON_VALUE(resource.labels, '$.location') = {region}"
+        )
+    logs = ", ".join(values(log) for log in one.logs)
+    texts = " OR ".join(
+        f"STRPOS(LOWER({place}), {values(text.lower())}) > 0" for field, text in one.texts for place in _places(field)
+    )
+    return f"{where} AND log_id IN ({logs}) AND ({texts})"
+
+
+def _places(field: str) -> tuple[str, ...]:
+    """Where a field of a marker is: a text stands in a structured entry's message, too. Raises NotSeen for what no path can name."""
+    if field == "textPayload":
+        return "text_payload", _in_payload("message")
+    return (_in_payload(field.removeprefix("jsonPayload.")),)
+
+
+def _in_payload(path: str) -> str:
+    if not _FIELD.fullmatch(path):
+        raise NotSeen(Why.NOT_ASKED, f"no SQL is asked about the field jsonPayload.{path}")
+    return f"JSON_VALUE(json_payload, '$.{path}')"
+
+
+# --- reading --------------------------------------------------------------------------------------------------------------
+
+
+def _entries(rows: Iterable[dict[str, Any]]) -> Iterator[Any]:
+    """Each row as the entry that it is of."""
+    message = load("google.cloud.logging_v2.types").LogEntry.pb()
+    for row in rows:
+        entry = message(log_name=row["log_name"] or "", insert_id=row["insert_id"] or "", trace=row["trace"] or "")
+        entry.timestamp.FromDatetime(row["timestamp"])
+        entry.resource.labels.update(_texts(row["resource_labels"]))
+        entry.labels.update(_texts(row["labels"]))
+        payload = json.loads(row["payload"]) if row["payload"] else None
+        if isinstance(payload, dict):
+            entry.json_payload.update(payload)
+        elif row["text_payload"] is not None:
+            entry.text_payload = row["text_payload"]
+        yield entry
+
+
+def _texts(labels: str | None) -> dict[str, str]:
+    found = json.loads(labels) if labels else None
+    return {name: str(value) for name, value in found.items() if value is not None} if isinstance(found, dict) else {}

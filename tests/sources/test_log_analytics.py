@@ -1,0 +1,227 @@
+"""Lines of items by SQL: the same marks as page by page, to the last one; and page by page as ever where SQL cannot be asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from diagnostics.evidence.model import ItemMarks, Why
+from diagnostics.evidence.unseen import NotSeen
+from diagnostics.lab.lab import Lab
+from diagnostics.lab.scenario import parse
+from diagnostics.lab.servers import log_view
+from diagnostics.lab.servers.serve import start
+from diagnostics.lab.telemetry.store import Telemetry
+from diagnostics.pipeline.load import load_profile
+from diagnostics.pipeline.profile import PipelineProfile, ProfileError
+from diagnostics.question.ask import Ask
+from diagnostics.report import text
+from diagnostics.report.layout import Layout
+from diagnostics.run.investigate import investigate
+from diagnostics.run.look import see
+from diagnostics.scoring.world import World
+from diagnostics.sources import log_analytics, marks
+from diagnostics.sources.collect import collect
+from diagnostics.sources.log_analytics import Texts, _of, _Values
+from diagnostics.sources.route import Receiver
+from diagnostics.sources.search import search
+from diagnostics.transport.session import LAB, Options, Session
+
+EXAMPLE, ORDERS = load_profile("nba-predictions"), load_profile("orders-export")
+SCENE = """
+name: linked-logs
+story: Two nights, of which tonight's has payloads in it that fail; the log bucket is upgraded, and a dataset is linked to it.
+draw: {short_log_pages: 0}
+pipeline: {log_dataset: linked_logs, dialect: DIALECT}
+timeline:
+  - {at: -1d, start_batch: {name: last-night, items: 12}}
+  - {at: -40m, start_batch: {name: tonight, items: 40}}
+  - {at: -2m, start_batch: {name: just-now, items: 5}}
+"""
+Linked = AbstractContextManager[World]
+
+
+def _play(dialect: str, more: str = "", seed: int = 1) -> Linked:
+    @contextmanager
+    def playing() -> Iterator[World]:
+        scenario = parse(SCENE.replace("DIALECT", dialect) + more, "a scene", seed)
+        lab = Lab(scenario, seed, Telemetry())
+        with start(lab, log_reads_per_minute=10_000) as running:
+            yield World(scenario, lab, running)
+
+    return playing()
+
+
+@pytest.fixture(scope="module")
+def night() -> Iterator[World]:
+    with _play("predictions") as world:
+        yield world
+
+
+@pytest.fixture
+def world(night: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setenv(LAB, night.running.endpoint)
+    return night
+
+
+def linked(profile: PipelineProfile = EXAMPLE, dataset: str = "linked_logs") -> PipelineProfile:
+    return replace(profile, log_dataset=dataset)
+
+
+def look(profile: PipelineProfile, **ask: Any) -> ItemMarks:
+    found = collect(Session.open(Options(timeout_s=60)), profile, [ItemMarks], Ask(**ask)).get(ItemMarks)
+    assert isinstance(found, ItemMarks)
+    return found
+
+
+def reads(world: World, before: int) -> list[str]:
+    return [call.name.rpartition("/")[2] for call in world.running.rpcs[before:]]
+
+
+def test_the_marks_are_those_of_the_pages(world: World) -> None:
+    (view,) = (table for name, table in log_view.tables(_cloud(world)).items() if name.endswith(log_view.VIEW))
+    keys = [(row["log_name"], row["timestamp"], row["insert_id"]) for row in view.rows]
+    assert len(set(keys)) < len(keys), "some entries are there twice"
+    paged, by_sql = look(EXAMPLE), look(linked())
+    assert len(paged.marks) > 100 and by_sql.marks == paged.marks
+    assert (by_sql.source.complete, by_sql.since, by_sql.unread_until) == (True, paged.since, None)
+    assert re.fullmatch(r"by SQL, [\d.]+ KiB read", by_sql.engine) and not paged.engine
+    assert by_sql.source.query.startswith("SELECT ") and by_sql.source.by_hand.startswith("bq --project_id=")
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_so_are_those_of_structured_entries(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with _play("orders", seed=seed) as world:
+        monkeypatch.setenv(LAB, world.running.endpoint)
+        paged, by_sql = look(ORDERS), look(linked(ORDERS))
+    assert len(paged.marks) > 100 and by_sql.marks == paged.marks and by_sql.engine.startswith("by SQL")
+
+
+def test_the_newest_minutes_are_read_from_the_log_itself_because_the_view_is_late(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paged = look(EXAMPLE)
+    age = world.lab.now() - max(m.at for m in paged.marks).timestamp()
+    assert age + 1 < log_analytics.FRESH.total_seconds()
+    monkeypatch.setattr(log_view, "LATE_S", age + 1)
+    assert look(linked()).marks == paged.marks
+    monkeypatch.setattr(log_analytics, "FRESH", log_analytics.FRESH * 0)
+    assert len(look(linked()).marks) < len(paged.marks), "the view alone does not have them"
+
+
+def test_a_window_that_is_past_needs_no_read_of_the_log(world: World) -> None:
+    until = datetime.fromtimestamp(world.lab.now() - 600, UTC)
+    before = len(world.running.rpcs)
+    paged = look(EXAMPLE, until=until)
+    pages = reads(world, before).count("ListLogEntries")
+    before = len(world.running.rpcs)
+    assert look(linked(), until=until).marks == paged.marks
+    assert reads(world, before).count("ListLogEntries") == pages - 1
+
+
+def test_lines_that_are_too_many_for_pages_are_all_there_by_sql(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = look(EXAMPLE)
+    real = search
+    monkeypatch.setattr(marks, "search", lambda *given, **named: real(*given, **{**named, "most": 20, "reads": 1}))
+    paged, by_sql = look(EXAMPLE), look(linked())
+    assert not paged.source.complete and len(paged.marks) < len(whole.marks)
+    older = [m for m in whole.marks if m.at.timestamp() < world.lab.now() - 300]
+    assert older and [m for m in by_sql.marks if m in older] == older
+
+
+@pytest.mark.parametrize(
+    ("dataset", "ask", "says"),
+    [
+        (
+            "nothing",
+            {},
+            "there is no nba-props-platform.nothing._AllLogs, or this login may not know of it (correct log_dataset",
+        ),
+        (
+            "linked_logs",
+            {"max_bytes": 1000},
+            "would read 10.0 MiB, and --max-bytes allows 1000 bytes (allow more with --max-bytes)",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_is_read_page_by_page_and_why_is_said(
+    world: World, dataset: str, ask: dict[str, Any], says: str
+) -> None:
+    del world
+    found = look(linked(dataset=dataset), **ask)
+    assert found.engine.startswith("page by page, not by SQL: ") and says in found.engine
+    paged = look(EXAMPLE)
+    assert (found.marks, found.source.query) == (paged.marks, paged.source.query)
+
+
+@pytest.mark.parametrize("lacks", ["bigquery.jobs.create", "bigquery.tables.getData", "bigquery.tables.get"])
+def test_without_a_permission_the_pages_are_read(lacks: str, world: World) -> None:
+    cloud = _cloud(world)
+    object.__setattr__(cloud, "held", cloud.held - {lacks})
+    try:
+        found = look(linked())
+    finally:
+        object.__setattr__(cloud, "held", cloud.held | {lacks})
+    assert found.engine.startswith(f"page by page, not by SQL: {lacks} is missing")
+    assert found.marks == look(EXAMPLE).marks
+
+
+def test_more_lines_than_an_answer_takes_are_read_page_by_page(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    del world
+    monkeypatch.setattr(log_analytics, "MOST_LINES", 10)
+    found = look(linked())
+    assert "has more than 10 such lines" in found.engine and found.marks == look(EXAMPLE).marks
+
+
+def test_what_is_no_view_of_a_log_is_not_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    del world
+    monkeypatch.setattr(log_view, "COLUMNS", {k: v for k, v in log_view.COLUMNS.items() if k != "json_payload"})
+    assert "is no view of a log: json_payload of type JSON is expected" in look(linked()).engine
+
+
+def test_the_answer_is_the_same_and_its_header_says_how_the_lines_were_read(world: World) -> None:
+    del world
+    said = []
+    for profile in (EXAMPLE, linked()):
+        case = see(Session.open(Options(timeout_s=60)), profile, "batch", Ask())
+        said.append(investigate(case))
+    one, other = said
+    assert one.pipeline.item_lines == "" and re.fullmatch(r"by SQL, [\d.]+ KiB read", other.pipeline.item_lines)
+    assert other.pipeline.item_lines in " ".join(text.render(other, Layout(400)).split())
+    same = ("status", "headline", "state", "ladder", "causes", "ruled_out", "recovery", "items", "unexplained")
+    assert [getattr(one, name) for name in same] == [getattr(other, name) for name in same]
+
+
+def test_a_line_that_was_written_through_the_api_may_name_no_service() -> None:
+    values = _Values()
+    texts = Texts(Receiver(service="s", region="r"), ("winston_log",), (("jsonPayload.a.b", "Done"),), through_api=True)
+    assert _of(texts, values) == (
+        "(JSON_VALUE(resource.labels, '$.service_name') = @p0 OR JSON_VALUE(resource.labels, '$.service_name') IS NULL) "
+        "AND log_id IN (@p1) AND (STRPOS(LOWER(JSON_VALUE(json_payload, '$.a.b')), @p2) > 0)"
+    )
+    assert values.named == {"p0": "s", "p1": "winston_log", "p2": "done"}
+
+
+def test_a_field_that_no_path_can_name_is_not_put_into_a_query() -> None:
+    texts = Texts(Receiver(service="s", region="r"), ("x",), (("jsonPayload.a') OR TRUE --", "t"),), through_api=True)
+    with pytest.raises(NotSeen) as failed:
+        _of(texts, _Values())
+    assert failed.value.why is Why.NOT_ASKED
+
+
+@pytest.mark.parametrize("named", ["a.b.c", "a b", "`x`", "p.", ".d"])
+def test_a_dataset_that_cannot_be_meant_is_refused(named: str) -> None:
+    from diagnostics.pipeline.load import parse_profile
+
+    with pytest.raises(ProfileError, match=r"log_dataset: expected DATASET or PROJECT\.DATASET"):
+        parse_profile(f'name = "n"\nproject = "p"\nlog_dataset = "{named}"\n[request]\nsubscription = "s"\n', "here")
+
+
+def _cloud(world: World) -> Any:
+    return world.running._web._cloud
