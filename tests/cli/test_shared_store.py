@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -196,6 +201,30 @@ def test_a_store_that_fails_costs_one_line_and_the_next_run_sends_what_waits(
     homes.look(2)
     assert capsys.readouterr() == ("the answer\n", "")
     assert sorted(bucket(world).values()) == sorted(path.read_bytes() for path in store.runs())
+
+
+def test_who_is_killed_while_the_store_takes_it_has_answered_and_nothing_is_there_twice(
+    homes: Homes, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The object is there, and its sender dies before it knows: it is sent again, and is there already."""
+    del homes
+    faulty(world, {"rpc": "InsertObject", "kind": "lost_hang"})
+    words = [sys.executable, "-m", "diagnostics", "note", "x", "--profile", "pubsub-diag.toml"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        end = time.monotonic() + 60
+        while not bucket(world) and child.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+        child.kill()
+        out, err = child.communicate()
+    assert child.returncode == -signal.SIGKILL and out.startswith("noted ") and not err
+    (first,) = bucket(world)
+    before = len(world.running.rpcs)
+    faulty(world)
+    assert said(capsys, "note", "y")[::2] == (0, "")
+    inserted = [call.status for call in world.running.rpcs[before:] if call.name.endswith("InsertObject")]
+    assert sorted(s for s in inserted if s != "0") == ["412", "OK"]
+    assert len(bucket(world)) == 2 and first in bucket(world)
 
 
 def test_quiet_is_quiet_and_a_folder_that_is_not_there_is_said_and_not_made(
