@@ -250,7 +250,7 @@ class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     for a project to which logs are routed. All of them are read."""
     log_dataset: str = ""
     """Where the log bucket is upgraded to Log Analytics: the BigQuery dataset that is linked to it, DATASET or PROJECT.DATASET. Lines about
-    items are then read by SQL, however many they are, and not page by page; what cannot be read so is read as without it."""
+    items that do not fit two pages are then read by SQL, however many they are; what cannot be read so is read as without it."""
     accepted: tuple[Accepted, ...] = ()
     redact: RedactProfile = field(default_factory=RedactProfile)
     keep_runs: bool = True

@@ -5,6 +5,7 @@ entries that a page of the log has, so whoever reads them cannot tell which engi
 
 * a view has an entry as often as it was delivered, a page once: by log, time and insert id (logging/docs/analyze/troubleshoot);
 * nobody says how late the view is, so its newest minutes are read from the log itself;
+* it is of one bucket, since that was upgraded: it is believed where it has every line that the log's own first pages have;
 * a query costs: it is asked first what it would read, and Google itself refuses more than was allowed.
 
 Columns are those of a log view: LogEntry's fields in snake case, labels and payload as JSON (logging/docs/analyze/examples).

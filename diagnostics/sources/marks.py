@@ -204,8 +204,7 @@ def item_marks(session: Session, pipeline: PipelineProfile, services: Services, 
     since = min(start, window.until - AT_LEAST)
     places = log_places(pipeline, services.worker, services.coordinator)
     asked = _Asked(places, clause, since, window.until)
-    by_sql, engine = _by_sql(session, pipeline, ask, text_lines(markers, services), asked)
-    read = by_sql or _both_ends(session, places, clause, since, window.until)
+    read, engine = _read(session, pipeline, ask, text_lines(markers, services), asked)
     if read.gap is not None and window.batch:
         read = _with_own(session, places, read, _naming(markers, services, window.batch), window.batch)
     found = still_kept(session, since, window.until, read.found)
@@ -246,34 +245,53 @@ class _Asked(NamedTuple):
     until: datetime
 
 
-def _by_sql(
+def _read(
     session: Session, pipeline: PipelineProfile, ask: Ask, texts: Sequence[Texts], asked: _Asked
-) -> tuple[_Read | None, str]:
-    """The lines by SQL where the profile names a dataset for it, the newest minutes of them from the log itself; None where that did not
-    come about. And what is to be said of it: how much was read, or why the log's pages are read as ever."""
+) -> tuple[_Read, str]:
+    """The oldest lines, two pages of them, which hold the batch's beginning. If that is not all, the rest by SQL where the profile names a
+    dataset for it, else the newest page, which holds how it stands. And what is to be said of the way."""
+    oldest = search(
+        session, asked.places, asked.clause, asked.since, asked.until, most=2 * PAGE_SIZE, newest_first=False
+    )
+    if oldest.complete:
+        return _Read(oldest), ""
     if not pipeline.log_dataset:
-        return None, ""
-    edge = max(asked.since, min(asked.until, session.now - log_analytics.FRESH))
+        return _both_ends(session, asked, oldest), ""
     try:
-        lines = log_analytics.lines(session, pipeline, ask, texts, asked.since, edge)
+        return _by_sql(session, pipeline, ask, texts, asked, oldest)
     except NotSeen as failed:
         why = f"{failed.says} ({failed.mend})" if failed.mend else failed.says
-        return None, f"page by page, not by SQL: {why}"
-    engine = f"by SQL, {size(lines.read_bytes)} read"
-    sql, by_hand = lines.statement.sql, lines.by_hand
+        return _both_ends(session, asked, oldest), f"page by page, not by SQL: {why}"
+
+
+def _by_sql(
+    session: Session, pipeline: PipelineProfile, ask: Ask, texts: Sequence[Texts], asked: _Asked, oldest: Found
+) -> tuple[_Read, str]:
+    """All of the lines, the newest minutes of them from the log itself. Raises NotSeen where SQL cannot be asked, or does not have what
+    the log has: another bucket may be linked, or it may have begun later."""
+    edge = max(asked.since, min(asked.until, session.now - log_analytics.FRESH))
+    lines = log_analytics.lines(session, pipeline, ask, texts, asked.since, edge)
+    known = {_key(e) for e in lines.entries}
+    lacking = sum(_key(e) not in known for e in oldest.items if moment(e.timestamp) < edge)
+    if lacking:
+        says = f"{log_analytics.view_of(pipeline)} lacks {lacking} of {len(oldest.items)} lines that the log has"
+        raise NotSeen(Why.FAILED, says)
+    engine, sql = f"by SQL, {size(lines.read_bytes)} read", (lines.statement.sql, lines.by_hand)
     if edge == asked.until:
-        return _Read(Found(lines.entries, True, "", asked.until), None, sql, by_hand), engine
+        return _Read(Found(lines.entries, True, "", asked.until), None, *sql), engine
     try:
         newest = search(session, asked.places, asked.clause, edge, asked.until)
     except NotSeen as failed:
         newest = Found([], False, failed.says, asked.until)
-    known = {_key(e) for e in lines.entries}
     items = [*lines.entries, *(e for e in reversed(newest.items) if _key(e) not in known)]
     if newest.complete:
-        return _Read(Found(items, True, "", asked.until), None, sql, by_hand), engine
+        return _Read(Found(items, True, "", asked.until), None, *sql), engine
     gap = _Gap(edge, newest.reached, newest.note)
-    note = f"lines between {gap.since:%H:%M:%SZ} and {gap.until:%H:%M:%SZ} were not read: {gap.why}"
-    return _Read(Found(items, False, note, edge), gap, sql, by_hand), engine
+    return _Read(Found(items, False, _not_read(gap), edge), gap, *sql), engine
+
+
+def _not_read(gap: _Gap) -> str:
+    return f"lines between {gap.since:%H:%M:%SZ} and {gap.until:%H:%M:%SZ} were not read: {gap.why}"
 
 
 def _key(entry: Any) -> tuple[str, int, int, str]:
@@ -281,26 +299,21 @@ def _key(entry: Any) -> tuple[str, int, int, str]:
     return entry.log_name, entry.timestamp.seconds, entry.timestamp.nanos // 1000, entry.insert_id
 
 
-def _both_ends(session: Session, places: Sequence[str], clause: str, since: datetime, until: datetime) -> _Read:
-    """The oldest lines, two pages of them, which hold the batch's beginning, and if that is not all the newest page, which holds how it
-    stands."""
-    oldest = search(session, places, clause, since, until, most=2 * PAGE_SIZE, newest_first=False)
-    if oldest.complete:
-        return _Read(oldest)
+def _both_ends(session: Session, asked: _Asked, oldest: Found) -> _Read:
+    """The oldest lines, which are not all, and the newest page."""
     try:
-        newest = search(session, places, clause, oldest.reached, until)
+        newest = search(session, asked.places, asked.clause, oldest.reached, asked.until)
     except NotSeen:
-        return _Read(oldest, _Gap(oldest.reached, until, WAY_ON))
+        return _Read(oldest, _Gap(oldest.reached, asked.until, WAY_ON))
     known = {_order(e) for e in oldest.items}
     later = [e for e in reversed(newest.items) if _order(e) not in known]
     if newest.complete:
-        return _Read(Found([*oldest.items, *later], True, "", until))
+        return _Read(Found([*oldest.items, *later], True, "", asked.until))
     if not later:
-        return _Read(oldest, _Gap(oldest.reached, until, WAY_ON))
+        return _Read(oldest, _Gap(oldest.reached, asked.until, WAY_ON))
     many = "there are too many" if len(newest.items) >= PAGE_SIZE else WAY_ON
     gap = _Gap(oldest.reached, newest.reached, many)
-    note = f"lines between {gap.since:%H:%M:%SZ} and {gap.until:%H:%M:%SZ} were not read: {gap.why}"
-    return _Read(Found([*oldest.items, *later], False, note, oldest.reached), gap)
+    return _Read(Found([*oldest.items, *later], False, _not_read(gap), oldest.reached), gap)
 
 
 class _Naming(NamedTuple):

@@ -67,7 +67,26 @@ def night() -> Iterator[World]:
 @pytest.fixture
 def world(night: World, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv(LAB, night.running.endpoint)
+    _short(monkeypatch)
     return night
+
+
+def _short(patch: pytest.MonkeyPatch) -> None:
+    """The oldest lines are read twenty at most, so that there are more."""
+
+    def some(*given: Any, newest_first: bool = True, **named: Any) -> Any:
+        few = {} if newest_first else {"most": 20, "reads": 1}
+        return search(*given, newest_first=newest_first, **{**named, **few})
+
+    patch.setattr(marks, "search", some)
+
+
+@pytest.fixture(scope="module")
+def paged(night: World) -> ItemMarks:
+    """The same lines, page by page."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(LAB, night.running.endpoint)
+        return look(EXAMPLE)
 
 
 def linked(profile: PipelineProfile = EXAMPLE, dataset: str = "linked_logs") -> PipelineProfile:
@@ -84,11 +103,11 @@ def reads(world: World, before: int) -> list[str]:
     return [call.name.rpartition("/")[2] for call in world.running.rpcs[before:]]
 
 
-def test_the_marks_are_those_of_the_pages(world: World) -> None:
+def test_the_marks_are_those_of_the_pages(world: World, paged: ItemMarks) -> None:
     (view,) = (table for name, table in log_view.tables(_cloud(world)).items() if name.endswith(log_view.VIEW))
     keys = [(row["log_name"], row["timestamp"], row["insert_id"]) for row in view.rows]
     assert len(set(keys)) < len(keys), "some entries are there twice"
-    paged, by_sql = look(EXAMPLE), look(linked())
+    by_sql = look(linked())
     assert len(paged.marks) > 100 and by_sql.marks == paged.marks
     assert (by_sql.source.complete, by_sql.since, by_sql.unread_until) == (True, paged.since, None)
     assert re.fullmatch(r"by SQL, [\d.]+ KiB read", by_sql.engine) and not paged.engine
@@ -99,14 +118,15 @@ def test_the_marks_are_those_of_the_pages(world: World) -> None:
 def test_so_are_those_of_structured_entries(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     with _play("orders", seed=seed) as world:
         monkeypatch.setenv(LAB, world.running.endpoint)
-        paged, by_sql = look(ORDERS), look(linked(ORDERS))
+        paged = look(ORDERS)
+        _short(monkeypatch)
+        by_sql = look(linked(ORDERS))
     assert len(paged.marks) > 100 and by_sql.marks == paged.marks and by_sql.engine.startswith("by SQL")
 
 
 def test_the_newest_minutes_are_read_from_the_log_itself_because_the_view_is_late(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, paged: ItemMarks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paged = look(EXAMPLE)
     age = world.lab.now() - max(m.at for m in paged.marks).timestamp()
     assert age + 1 < log_analytics.FRESH.total_seconds()
     monkeypatch.setattr(log_view, "LATE_S", age + 1)
@@ -115,24 +135,67 @@ def test_the_newest_minutes_are_read_from_the_log_itself_because_the_view_is_lat
     assert len(look(linked()).marks) < len(paged.marks), "the view alone does not have them"
 
 
-def test_a_window_that_is_past_needs_no_read_of_the_log(world: World) -> None:
+def test_a_window_that_is_past_needs_no_newest_page(world: World, paged: ItemMarks) -> None:
     until = datetime.fromtimestamp(world.lab.now() - 600, UTC)
     before = len(world.running.rpcs)
-    paged = look(EXAMPLE, until=until)
+    look(EXAMPLE, until=until)
     pages = reads(world, before).count("ListLogEntries")
     before = len(world.running.rpcs)
-    assert look(linked(), until=until).marks == paged.marks
+    found = look(linked(), until=until)
+    assert list(found.marks) == [m for m in paged.marks if m.at <= until and m.at >= found.since]
     assert reads(world, before).count("ListLogEntries") == pages - 1
 
 
-def test_lines_that_are_too_many_for_pages_are_all_there_by_sql(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = look(EXAMPLE)
-    real = search
-    monkeypatch.setattr(marks, "search", lambda *given, **named: real(*given, **{**named, "most": 20, "reads": 1}))
-    paged, by_sql = look(EXAMPLE), look(linked())
-    assert not paged.source.complete and len(paged.marks) < len(whole.marks)
-    older = [m for m in whole.marks if m.at.timestamp() < world.lab.now() - 300]
-    assert older and [m for m in by_sql.marks if m in older] == older
+def test_lines_that_are_too_many_for_pages_are_all_there_by_sql(
+    world: World, paged: ItemMarks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del world
+    _cut(monkeypatch, 20)
+    pages = look(EXAMPLE)
+    assert not pages.source.complete and len(pages.marks) < len(paged.marks)
+    by_sql = look(linked())
+    assert by_sql.source.complete and by_sql.marks == paged.marks
+
+
+def test_where_the_newest_minutes_are_too_many_for_a_page_that_is_said(
+    world: World, paged: ItemMarks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _cut(monkeypatch, 3)
+    found = look(linked())
+    edge = world.lab.now() - log_analytics.FRESH.total_seconds()
+    older = [m for m in paged.marks if m.at.timestamp() < edge]
+    assert older and list(found.marks[: len(older)]) == older and len(found.marks) < len(paged.marks)
+    assert not found.source.complete and "were not read" in found.source.note
+    assert found.unread_until is not None and found.unread_until.timestamp() > edge
+
+
+def _cut(patch: pytest.MonkeyPatch, most: int) -> None:
+    """No search finds more than so many lines."""
+    patch.setattr(marks, "search", lambda *given, **named: search(*given, **{**named, "most": most, "reads": 1}))
+
+
+def test_lines_that_are_few_are_read_in_pages_and_cost_nothing(
+    world: World, paged: ItemMarks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(marks, "search", search)
+    before = len(world.running.rpcs)
+    found = look(linked())
+    assert (found.marks, found.engine) == (paged.marks, "")
+    assert not any(call.name.startswith("bigquery") for call in world.running.rpcs[before:])
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+def test_a_view_that_lacks_what_the_log_has_is_not_believed(
+    lost: int, world: World, paged: ItemMarks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of another bucket, or of one that was upgraded in between."""
+    del world
+    first = {mark.at.timestamp() for mark in paged.marks[:lost]}
+    rows = log_view._rows
+    monkeypatch.setattr(log_view, "_rows", lambda cloud: (r for r in rows(cloud) if r["timestamp"] not in first))
+    found = look(linked())
+    assert re.search(r"_AllLogs lacks \d+ of \d+ lines that the log has$", found.engine)
+    assert found.source.query == look(EXAMPLE).source.query
 
 
 @pytest.mark.parametrize(
@@ -151,17 +214,17 @@ def test_lines_that_are_too_many_for_pages_are_all_there_by_sql(world: World, mo
     ],
 )
 def test_what_cannot_be_asked_is_read_page_by_page_and_why_is_said(
-    world: World, dataset: str, ask: dict[str, Any], says: str
+    world: World, paged: ItemMarks, dataset: str, ask: dict[str, Any], says: str
 ) -> None:
     del world
     found = look(linked(dataset=dataset), **ask)
     assert found.engine.startswith("page by page, not by SQL: ") and says in found.engine
-    paged = look(EXAMPLE)
-    assert (found.marks, found.source.query) == (paged.marks, paged.source.query)
+    as_ever = look(EXAMPLE)
+    assert (found.marks, found.source.query) == (as_ever.marks, paged.source.query)
 
 
 @pytest.mark.parametrize("lacks", ["bigquery.jobs.create", "bigquery.tables.getData", "bigquery.tables.get"])
-def test_without_a_permission_the_pages_are_read(lacks: str, world: World) -> None:
+def test_without_a_permission_the_pages_are_read(lacks: str, world: World, paged: ItemMarks) -> None:
     cloud = _cloud(world)
     object.__setattr__(cloud, "held", cloud.held - {lacks})
     try:
@@ -169,14 +232,16 @@ def test_without_a_permission_the_pages_are_read(lacks: str, world: World) -> No
     finally:
         object.__setattr__(cloud, "held", cloud.held | {lacks})
     assert found.engine.startswith(f"page by page, not by SQL: {lacks} is missing")
-    assert found.marks == look(EXAMPLE).marks
+    assert found.marks == paged.marks, "both ends are all of them here"
 
 
-def test_more_lines_than_an_answer_takes_are_read_page_by_page(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_lines_than_an_answer_takes_are_read_page_by_page(
+    world: World, paged: ItemMarks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     del world
     monkeypatch.setattr(log_analytics, "MOST_LINES", 10)
     found = look(linked())
-    assert "has more than 10 such lines" in found.engine and found.marks == look(EXAMPLE).marks
+    assert "has more than 10 such lines" in found.engine and found.marks == paged.marks
 
 
 def test_what_is_no_view_of_a_log_is_not_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,10 +250,14 @@ def test_what_is_no_view_of_a_log_is_not_asked(world: World, monkeypatch: pytest
     assert "is no view of a log: json_payload of type JSON is expected" in look(linked()).engine
 
 
-def test_the_answer_is_the_same_and_its_header_says_how_the_lines_were_read(world: World) -> None:
-    del world
+def test_the_answer_is_the_same_and_its_header_says_how_the_lines_were_read(
+    night: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LAB, night.running.endpoint)
     said = []
     for profile in (EXAMPLE, linked()):
+        if profile.log_dataset:
+            _short(monkeypatch)
         case = see(Session.open(Options(timeout_s=60)), profile, "batch", Ask())
         said.append(investigate(case))
     one, other = said
