@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -59,6 +60,13 @@ def test_the_linter_objects_to_what_is_wrong(gcloud: Gcloud) -> None:
         "gcloud pubsub nonsense",
     ]
     assert all(gcloud.lint(wrong).values())
+
+
+def test_what_the_readme_sets_up_passes_it_too(gcloud: Gcloud) -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    said = re.findall(r"^ *(gcloud .+)$|`(gcloud (?:storage|logging) [^`]+)`", text, re.MULTILINE)
+    lines = [(block or inline).replace("$role", "roles/storage.objectViewer") for block, inline in said]
+    assert len(lines) >= 5 and {line: why for line, why in gcloud.lint(lines).items() if why} == {}
 
 
 def _changing(page: Page) -> list[str]:
