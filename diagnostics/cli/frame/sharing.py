@@ -7,9 +7,11 @@ than one line; what was not sent is sent by the next command that looks.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import monotonic
 
 import msgspec
@@ -56,33 +58,37 @@ class Sharing:
 
     def send(self) -> None:
         """Send what waits, and say in one line what could not be sent."""
-        try:
-            if not self.box.waiting():
-                return
-            done: list[StoreError | None] = []
-            end = monotonic() + SEND_S
-            thread = threading.Thread(target=self._send, args=(done, end), daemon=True)
+        came = _Came(trouble=StoreError(f"it did not answer within {SEND_S:g} s"))
+        thread = threading.Thread(target=self._send, args=(came, monotonic() + SEND_S), daemon=True)
+        with contextlib.suppress(KeyboardInterrupt):  # the answer is out: whoever interrupts now wants the prompt
             thread.start()
             thread.join(SEND_S)
-            left = len(self.box.waiting())
-        except (OSError, KeyboardInterrupt):
-            return
-        late = StoreError(f"it did not answer within {SEND_S:g} s")
-        trouble = done[0] if done else late
+        trouble, left = came.trouble, came.left
         if left and trouble is not None:
             mend = f" ({trouble.mend})" if trouble.mend else ""
             waits = "1 waits here and goes" if left == 1 else f"{left} wait here and go"
-            output.tell(
-                f"not sent to {self.named}: {clean(trouble.says)}{mend}; {waits} with the next run", self._quiet
-            )
+            says = f"{clean(trouble.says)}{mend}; {waits} with the next run"
+            output.tell(f"not sent to {self.named}: {says}", self._quiet)
 
-    def _send(self, done: list[StoreError | None], end: float) -> None:
+    def _send(self, came: _Came, end: float) -> None:
         try:
-            done.append(send(self.place(SEND_S), self.box, lambda: monotonic() < end).trouble)
+            came.left = len(self.box.waiting())
+            if came.left:
+                came.trouble = send(self.place(SEND_S), self.box, lambda: monotonic() < end).trouble
+                came.left = len(self.box.waiting())
         except StoreError as error:
-            done.append(error)
+            came.trouble = error
         except Exception as error:  # whatever it is, it is about the store and not about the answer
-            done.append(StoreError(f"{type(error).__name__}: {error}"))
+            came.trouble = StoreError(f"{type(error).__name__}: {error}")
+
+
+@dataclass
+class _Came:
+    """What came of sending, as far as it got."""
+
+    trouble: StoreError | None
+    left: int = 0
+    """Things that are not known to be there."""
 
 
 _now: Sharing | None = None
