@@ -13,7 +13,7 @@ from diagnostics.cli.frame import output, replaying
 from diagnostics.cli.frame.others import Others
 from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Exit
-from diagnostics.evidence.model import Leg
+from diagnostics.evidence.model import Evidence, Leg
 from diagnostics.keep import store
 from diagnostics.keep.bundle import Bundle, BundleError, Note, load
 from diagnostics.keep.names import NO_BATCH, Name
@@ -118,10 +118,24 @@ def _gathered(which: Sequence[str], project: str, others: Others) -> Kept:
                 f"{batch}: neither a file, nor a kept run, nor a batch of which a run is kept", _way_on(batch)
             )
         runs += found
-    once = {(run.made_at, run.case.command, run.case.ask): run for run in runs}  # a capture is a file and a kept run
-    runs = [_concluded(run) for run in once.values()]
+    runs = [_concluded(run) for run in _once(runs)]
     _agree(runs)
     return Kept(runs, _notes(batches[0], runs, others) if batches else ())
+
+
+def _once(runs: Iterable[Bundle]) -> list[Bundle]:
+    """Each look once: a capture is a file and a kept run. Of two that looked at the same moment the one that saw more, wherever they are
+    kept and in whatever order they come."""
+    once: dict[object, Bundle] = {}
+    for run in runs:
+        look = (run.made_at, run.case.command, run.case.ask)
+        if look not in once or _saw(run) > _saw(once[look]):
+            once[look] = run
+    return list(once.values())
+
+
+def _saw(run: Bundle) -> tuple[int, str]:
+    return sum(isinstance(found, Evidence) for _, found in run.case.evidence.items()), run.case.header.principal
 
 
 def _way_on(batch: str) -> str:
