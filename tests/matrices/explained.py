@@ -50,6 +50,18 @@ PUBLISHES = (
 
 KNOWN = (
     Known(
+        r"^latent not named completion-publisher-role-missing",
+        r"",
+        f"{WEAK}: the right to publish is looked into where something was refused for want of it, and no completion of this batch came to "
+        "be published",
+    ),
+    Known(
+        r"^latent not named (region-not-allowed|schema-refuses-messages|publish-denied-by-policy|request-topic-name-wrong)",
+        r"",
+        f"{WEAK}: what Pub/Sub would refuse shows where something is published, and another thing keeps all of this batch from it",
+        r"HERE (requested|created|completion.requested|request.published)",
+    ),
+    Known(
         r"^not named (push-|poison|cold-start|completions-not|completion-contention|batch-record-gone)",
         r"pulled-while-slow-items-wait",
         f"{WEAK}: in pull mode the subscription has no push settings, so what was wrong with its pushes before is printed (as pushes that "
