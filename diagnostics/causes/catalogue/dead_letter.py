@@ -17,7 +17,7 @@ from diagnostics.evidence.model import (
     SubscriptionPolicy,
 )
 from diagnostics.steps import dead_letter
-from diagnostics.steps.delivered import given_up, push_answers
+from diagnostics.steps.delivered import given_up, push_answers, what_waits
 from diagnostics.steps.finding import Bears, Status
 from diagnostics.steps.processed import failing_items
 
@@ -26,8 +26,8 @@ _HELD = Has(given_up.DEAD_LETTERED, (Status.FAULT,), (Bears.HOLDS,))
 _THEIRS = Over(dead_letter.SPENT, lambda told: told.theirs, 0)
 _OUTAGE = Over(dead_letter.SPENT, lambda told: told.outage, 0)
 _DOOR = Over(dead_letter.SPENT, lambda told: told.door, 0)
-_PUSHES_FAIL = Has(push_answers.FAILING, bears=(Bears.HOLDS,))
-"""What keeps them from it need not be seen: some commands look at less than all."""
+_PUSHES_FAIL = all_of(Has(push_answers.FAILING, bears=(Bears.HOLDS,)), Has(what_waits.HELD_BACK))
+"""Of what waits. Why need not be seen: some commands look at less than all."""
 _NOTHING_FAILS = all_of(
     NothingHolds(frozenset({Stage.ROUTED, Stage.DELIVERED, Stage.PROCESSED, Stage.RECORDED})), none_of(_PUSHES_FAIL)
 )
