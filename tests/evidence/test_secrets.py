@@ -17,13 +17,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mcp.shared.memory import create_connected_server_and_client_session as connected
 from msgspec import structs
 
 from diagnostics.cli import main
 from diagnostics.cli.do import probe as probing
+from diagnostics.cli.do.agents.server import server
+from diagnostics.cli.frame.options import Asked
 from diagnostics.evidence.model import BatchStatus
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.redaction import cleaner
@@ -313,7 +317,26 @@ def heard(lab: RunningLab, tmp_path_factory: pytest.TempPathFactory) -> Heard:
         own_place.setenv("COORDINATOR_API_KEY", secret("caller"))
         own_place.chdir(folder)
         text = run_all(lines, [folder])
+        text += agents_hear(asked)
     return Heard(text, folder)
+
+
+def agents_hear(asked: str) -> str:
+    """What the tools for agents reply, in their words and in their structures."""
+    replies: list[str] = []
+    calls: tuple[tuple[str, dict[str, str]], ...] = (
+        ("diagnose_batch", {}), ("diagnose_batch", {"batch": asked}), ("list_batches", {}), ("delivery", {}), ("lint", {}), ("health", {}),
+        ("runbook", {"code": f"token={secret('caller')}"}), ("postmortem", {}), ("outcome", {"batch": asked}), ("model_drift", {}),
+    )  # fmt: skip
+
+    async def ask() -> None:
+        async with connected(server(Asked(quiet=True))) as session:
+            for name, arguments in calls:
+                replies.append((await session.call_tool(name, arguments)).model_dump_json())
+
+    anyio.run(ask)
+    assert "FAULT" in "".join(replies) or "WARNING" in "".join(replies)
+    return "\n".join(replies)
 
 
 def run_all(lines: Iterable[Sequence[str]], folders: Iterable[Path]) -> str:
