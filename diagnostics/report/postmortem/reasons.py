@@ -13,6 +13,7 @@ from diagnostics.report.ladder import WORDS, places
 from diagnostics.report.postmortem.merged import Seen, holding
 from diagnostics.report.postmortem.model import Action, Cause, Gap, Hypothesis, Moment, Trigger
 from diagnostics.report.text import suspicion
+from diagnostics.shell.commands import command
 from diagnostics.steps.finding import Where
 from diagnostics.steps.words import clip, count, names
 
@@ -226,7 +227,7 @@ def actions(seen: Seen, prevent: Mapping[str, str]) -> tuple[Action, ...]:
 def _repairs(seen: Seen) -> Iterator[Action]:
     """What the last look left undone."""
     for cause in holding(seen.last):
-        says = f"Mend it, step by step: `pubsub-diag runbook show {cause.code}`"
+        says = f"Mend it, step by step: `{command('pubsub-diag runbook show {code}', code=cause.code)}`"
         yield Action(kind="repair", says=says, source=cause.code, priority="high")
     if lost := seen.last.recovery.resubmit_count:
         says = f"Decide what becomes of the {count(lost, 'item')} that will not come by themselves."
