@@ -22,7 +22,7 @@ from diagnostics.lab.model import Revision, Service, Subscription
 from diagnostics.lab.telemetry.store import Telemetry
 from diagnostics.lab.timeline import BatchRecord
 
-VERSION = 6
+VERSION = 7
 """Of what is told here: plays are kept with it."""
 LEGS = ("request", "completion")
 START = "start"
