@@ -30,6 +30,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("batch --live", _said("batch", "--live")),
     Command("health --canary", _said("health", "--canary")),
     Command("health --since-deploy", _said("health", "--since-deploy")),
+    Command("outcome", _said("outcome")),
     Command("model drift", _said("model", "drift")),
     Command("lint --all", ("lint", "--all"), json=False),
     Command("batches", ("batches",), json=False),

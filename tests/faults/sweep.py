@@ -39,7 +39,7 @@ from tests.matrices import tables
 SCENARIOS = ("typical-batch", "push-invoker-missing", "2026-02-08-backfill-stall")
 MODELS = "registry-behind-the-manifest"
 """Its pipeline names a model's file, manifest and registry, which `OF_MODELS` read beside the rest."""
-OF_MODELS = ("model drift", "health")
+OF_MODELS = ("model drift", "health", "outcome", "batch")
 WHOLE_S, QUICK_S, WAITING_S = 60.0, 10.0, 3.0
 """--timeout without a fault, with one that is answered, and with one that is waited out."""
 AT_ONCE = 3

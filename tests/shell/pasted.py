@@ -86,7 +86,7 @@ def printed(case: Case, said: Diagnosis) -> Iterator[Printed]:
     kept = {line for _, e in case.evidence.items() if isinstance(e, Evidence) for line in e.source.by_hand.splitlines()}
     told = tuple(" ".join(text.split()) for text in _told(case))
     for where, line in (*_of_formats(said), *_of_postmortem(case, said), *_of_pages(case, said)):
-        if not any(text.startswith(" ".join(line.split()[:3])) for text in told):
+        if not _is_quoted(" ".join(line.split()), told):
             yield Printed("by hand" if line in kept else where, line)
 
 
@@ -96,6 +96,12 @@ def _told(case: Case) -> Iterator[str]:
         if isinstance(found, ItemMarks | BatchMarks):
             words = [word for mark in found.marks for word in mark.words.values()]
             yield from (said[0] for word in words if (said := _A_COMMAND.search(word)))
+
+
+def _is_quoted(line: str, told: Sequence[str]) -> bool:
+    """Whether it is what a program said, as far as the row goes, or that and what stands behind it. An offered command that only begins
+    like one is none."""
+    return any(text.startswith(line) or line.startswith(text) for text in told)
 
 
 def _of_formats(said: Diagnosis) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import (
     AckCounts,
+    BatchMarks,
     BatchStatus,
     EvidenceSet,
     ItemMarks,
@@ -96,15 +97,18 @@ def _published(ledger: Ledger, evidence: EvidenceSet) -> Count:
         ended = attempt.call.at + timedelta(seconds=attempt.call.latency_s)
         if topic.source.as_of >= ended:
             sent = int(total(topic.messages, ledger.started - timedelta(minutes=1)))
-            ours = sent if _alone(ledger, topic, ended) else 0
+            ours = sent if _alone(ledger, evidence, topic, ended) else 0
             return Count(max(ours, named), max(sent, named), "topic counter", "topic")
     return Count(named, None, "application log" if named else "")
 
 
-def _alone(ledger: Ledger, topic: PublishCounts, ended: datetime) -> bool:
-    """Whether what the topic took can only be the batch's: it took nothing since the start call ended, no other start was under way, and
-    it took no more than the batch has items."""
+def _alone(ledger: Ledger, evidence: EvidenceSet, topic: PublishCounts, ended: datetime) -> bool:
+    """Whether what the topic took can only be the batch's: it took nothing since the start call ended, no other start was under way, as the
+    coordinator's lines tell that were read whole, and it took no more than the batch has items."""
     assert ledger.started is not None and ledger.attempt is not None
+    marks = seen(evidence.get(BatchMarks))
+    if marks is None or not marks.source.complete:
+        return False
     begin, since = ledger.started - timedelta(minutes=1), ended + timedelta(minutes=1)
     others = [a for a in ledger.attempts if a is not ledger.attempt and a.seen and begin - _LOOP <= a.started <= since]
     over = topic.source.as_of >= since + _SILENT and not total(topic.messages, since)
