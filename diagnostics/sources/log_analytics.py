@@ -23,13 +23,14 @@ from diagnostics.evidence.model import Why
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
+from diagnostics.sources.entries import log_id
 from diagnostics.sources.results.rows import EXTRA, LEAST_BILLED, USUAL_BYTES, by_hand
 from diagnostics.sources.results.sql import Statement
 from diagnostics.sources.route import Receiver
 from diagnostics.steps.words import size
 from diagnostics.transport.call import NotThere, call
 from diagnostics.transport.clients import load
-from diagnostics.transport.rpcs import ESTIMATE, GET_TABLE, QUERY
+from diagnostics.transport.rpcs import ESTIMATE, GET_TABLE, QUERY, Rpc
 from diagnostics.transport.session import Session
 from diagnostics.transport.tables import Answer, TableShape, Value
 
@@ -85,14 +86,28 @@ def lines(
     statement = _statement(name, asked, since, until)
     most = USUAL_BYTES if ask.max_bytes is None else ask.max_bytes
     query = {"project": pipeline.project, "location": shape.location, "sql": statement.sql, "values": statement.values}
-    would = int(call(session, ESTIMATE, query).read_bytes)
+    would = int(_asked(session, ESTIMATE, query, name).read_bytes)
     if max(would, LEAST_BILLED) > most:
         says = f"the query of {name} would read {size(max(would, LEAST_BILLED))}, and --max-bytes allows {size(most)}"
         raise NotSeen(Why.NOT_ASKED, says, mend=MORE)
-    answer: Answer = call(session, QUERY, {**query, "most_bytes": most, "most_rows": MOST_LINES})
+    answer: Answer = _asked(session, QUERY, {**query, "most_bytes": most, "most_rows": MOST_LINES}, name)
     if not answer.whole:
         raise NotSeen(Why.FAILED, f"{name} has more than {MOST_LINES:,} such lines")
     return Lines(list(_entries(answer.rows)), statement, by_hand(pipeline.project, shape.location, statement), would)
+
+
+def _asked(session: Session, rpc: Rpc, query: dict[str, Any], name: str) -> Any:
+    """Its answer. Raises NotSeen, also where the view went between two calls."""
+    try:
+        return call(session, rpc, query)
+    except NotThere as error:
+        raise NotSeen(Why.NOT_CONFIGURED, f"{name} cannot be asked: {error}", mend=CORRECT) from error
+
+
+def is_of(entry: Any, one: Texts) -> bool:
+    """Whether an entry is of these logs of this service."""
+    service = entry.resource.labels.get("service_name", "")
+    return service == one.receiver.service or (one.through_api and not service and log_id(entry) in one.logs)
 
 
 def view_of(pipeline: PipelineProfile) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -203,7 +203,11 @@ def item_marks(session: Session, pipeline: PipelineProfile, services: Services, 
     start = window.since if window.batch_start is None else window.batch_start - BEFORE_BATCH
     since = min(start, window.until - AT_LEAST)
     places = log_places(pipeline, services.worker, services.coordinator)
-    asked = _Asked(places, clause, since, window.until)
+    own = {
+        role: marker_filter([m for m in markers if m.service == role], services) for role in ("worker", "coordinator")
+    }
+    of = {r.service: own[role] for role, r in (("worker", services.worker), ("coordinator", services.coordinator)) if r}
+    asked = _Asked(places, clause, since, window.until, {service: part for service, part in of.items() if part})
     read, engine = _read(session, pipeline, ask, text_lines(markers, services), asked)
     if read.gap is not None and window.batch:
         read = _with_own(session, places, read, _naming(markers, services, window.batch), window.batch)
@@ -243,6 +247,8 @@ class _Asked(NamedTuple):
     clause: str
     since: datetime
     until: datetime
+    parts: Mapping[str, str]
+    """Those of one service alone, by its name."""
 
 
 def _read(
@@ -269,16 +275,16 @@ def _by_sql(
 ) -> tuple[_Read, str]:
     """All of the lines, the newest minutes of them from the log itself. Raises NotSeen where SQL cannot be asked, or does not have what
     the log has: another bucket may be linked, or it may have begun later."""
+    view = log_analytics.view_of(pipeline)
+    if len(asked.places) > 1:
+        raise NotSeen(Why.NOT_ASKED, f"lines are looked for in {len(asked.places)} places, and {view} is of one")
     edge = max(asked.since, min(asked.until, session.now - log_analytics.FRESH))
     lines = log_analytics.lines(session, pipeline, ask, texts, asked.since, edge)
-    known = {_key(e) for e in lines.entries}
-    lacking = sum(_key(e) not in known for e in oldest.items if moment(e.timestamp) < edge)
-    if lacking:
-        says = f"{log_analytics.view_of(pipeline)} lacks {lacking} of {len(oldest.items)} lines that the log has"
-        raise NotSeen(Why.FAILED, says)
+    _prove(session, view, asked, texts, lines.entries, oldest.items, edge)
     engine, sql = f"by SQL, {size(lines.read_bytes)} read", (lines.statement.sql, lines.by_hand)
     if edge == asked.until:
         return _Read(Found(lines.entries, True, "", asked.until), None, *sql), engine
+    known = {_key(e) for e in lines.entries}
     try:
         newest = search(session, asked.places, asked.clause, edge, asked.until)
     except NotSeen as failed:
@@ -288,6 +294,30 @@ def _by_sql(
         return _Read(Found(items, True, "", asked.until), None, *sql), engine
     gap = _Gap(edge, newest.reached, newest.note)
     return _Read(Found(items, False, _not_read(gap), edge), gap, *sql), engine
+
+
+def _prove(
+    session: Session,
+    view: str,
+    asked: _Asked,
+    texts: Sequence[Texts],
+    lines: Sequence[Any],
+    oldest: Sequence[Any],
+    edge: datetime,
+) -> None:
+    """Raises NotSeen unless the view has what pages of the log have: the oldest lines, the newest that are old enough to be there, and
+    where it has none of a service, that the log has none, either."""
+    known = {_key(e) for e in lines}
+    newest = search(session, asked.places, asked.clause, asked.since, edge).items
+    old = [*(e for e in oldest if moment(e.timestamp) < edge), *newest]
+    if lacking := sum(_key(e) not in known for e in old):
+        raise NotSeen(Why.FAILED, f"{view} lacks {lacking} of {len(old)} lines that the log has")
+    there = {one.receiver.service for one in texts if any(log_analytics.is_of(e, one) for e in lines)}
+    for service, part in asked.parts.items():
+        if service not in there:
+            found = search(session, asked.places, part, asked.since, edge)
+            if found.items or not found.complete:
+                raise NotSeen(Why.FAILED, f"{view} has no line of {service}, and the log has some, or was not searched")
 
 
 def _not_read(gap: _Gap) -> str:

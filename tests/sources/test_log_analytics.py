@@ -26,11 +26,13 @@ from diagnostics.report.layout import Layout
 from diagnostics.run.investigate import investigate
 from diagnostics.run.look import see
 from diagnostics.scoring.world import World
-from diagnostics.sources import log_analytics, marks
+from diagnostics.sources import log_analytics, marks, route
 from diagnostics.sources.collect import collect
 from diagnostics.sources.log_analytics import Texts, _of, _Values
 from diagnostics.sources.route import Receiver
 from diagnostics.sources.search import search
+from diagnostics.transport.call import NotThere, call
+from diagnostics.transport.rpcs import ESTIMATE, QUERY, Rpc
 from diagnostics.transport.session import LAB, Options, Session
 
 EXAMPLE, ORDERS = load_profile("nba-predictions"), load_profile("orders-export")
@@ -132,10 +134,10 @@ def test_the_newest_minutes_are_read_from_the_log_itself_because_the_view_is_lat
     monkeypatch.setattr(log_view, "LATE_S", age + 1)
     assert look(linked()).marks == paged.marks
     monkeypatch.setattr(log_analytics, "FRESH", log_analytics.FRESH * 0)
-    assert len(look(linked()).marks) < len(paged.marks), "the view alone does not have them"
+    assert "_AllLogs lacks " in look(linked()).engine, "the view alone does not have them"
 
 
-def test_a_window_that_is_past_needs_no_newest_page(world: World, paged: ItemMarks) -> None:
+def test_of_a_window_that_is_past_the_newest_page_proves_the_view(world: World, paged: ItemMarks) -> None:
     until = datetime.fromtimestamp(world.lab.now() - 600, UTC)
     before = len(world.running.rpcs)
     look(EXAMPLE, until=until)
@@ -143,7 +145,7 @@ def test_a_window_that_is_past_needs_no_newest_page(world: World, paged: ItemMar
     before = len(world.running.rpcs)
     found = look(linked(), until=until)
     assert list(found.marks) == [m for m in paged.marks if m.at <= until and m.at >= found.since]
-    assert reads(world, before).count("ListLogEntries") == pages - 1
+    assert reads(world, before).count("ListLogEntries") == pages
 
 
 def test_lines_that_are_too_many_for_pages_are_all_there_by_sql(
@@ -184,18 +186,70 @@ def test_lines_that_are_few_are_read_in_pages_and_cost_nothing(
     assert not any(call.name.startswith("bigquery") for call in world.running.rpcs[before:])
 
 
-@pytest.mark.parametrize("lost", [1, 3])
+@pytest.mark.parametrize("lost", [slice(0, 1), slice(0, 3), slice(-40, None), slice(40, None)])
 def test_a_view_that_lacks_what_the_log_has_is_not_believed(
-    lost: int, world: World, paged: ItemMarks, monkeypatch: pytest.MonkeyPatch
+    lost: slice, world: World, paged: ItemMarks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As of another bucket, or of one that was upgraded in between."""
-    del world
-    first = {mark.at.timestamp() for mark in paged.marks[:lost]}
+    """As of another bucket, of one that was upgraded in between, or from which lines were routed away in the middle of it."""
+    edge = world.lab.now() - log_analytics.FRESH.total_seconds()
+    older = [mark for mark in paged.marks if mark.at.timestamp() < edge]
+    gone = {mark.at.timestamp() for mark in older[lost]}
     rows = log_view._rows
-    monkeypatch.setattr(log_view, "_rows", lambda cloud: (r for r in rows(cloud) if r["timestamp"] not in first))
+    monkeypatch.setattr(log_view, "_rows", lambda cloud: (r for r in rows(cloud) if r["timestamp"] not in gone))
     found = look(linked())
+    assert found.marks == paged.marks
     assert re.search(r"_AllLogs lacks \d+ of \d+ lines that the log has$", found.engine)
     assert found.source.query == look(EXAMPLE).source.query
+
+
+def test_a_view_without_a_line_of_a_service_is_not_believed_unless_the_log_has_none(
+    world: World, paged: ItemMarks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The coordinator's lines go to another bucket, and the worker's are so many that no page has one of them."""
+    del world
+    rows = log_view._rows
+    gone = ("prediction-coordinator",)
+    monkeypatch.setattr(
+        log_view,
+        "_rows",
+        lambda cloud: (r for r in rows(cloud) if not any(name in str(r["resource"]) for name in gone)),
+    )
+
+    def of_the_worker(*given: Any, **named: Any) -> Any:
+        found = search(*given, **named)
+        of_both = "prediction-worker" in given[2]
+        items = [e for e in found.items if e.resource.labels["service_name"] not in gone] if of_both else found.items
+        return found._replace(items=items, complete=found.complete and named.get("newest_first", True))
+
+    monkeypatch.setattr(marks, "search", of_the_worker)
+    assert "has no line of prediction-coordinator, and the log has some" in look(linked()).engine
+    assert paged.marks
+
+
+@pytest.mark.parametrize("rpc", [ESTIMATE, QUERY], ids=lambda rpc: rpc.name)
+def test_a_view_that_goes_between_two_calls_leaves_the_pages(
+    rpc: Rpc, world: World, paged: ItemMarks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del world
+
+    def some(session: Session, asked: Rpc, request: Any) -> Any:
+        if asked == rpc:
+            raise NotThere("what it is asked of does not exist")
+        return call(session, asked, request)
+
+    monkeypatch.setattr(log_analytics, "call", some)
+    found = look(linked())
+    assert "_AllLogs cannot be asked" in found.engine and found.marks == paged.marks
+
+
+def test_a_view_is_of_one_place(world: World, paged: ItemMarks, monkeypatch: pytest.MonkeyPatch) -> None:
+    del world
+    places = route.log_places
+    monkeypatch.setattr(marks, "log_places", lambda *given: [*places(*given), "projects/other"])
+    found = look(linked())
+    assert "in 2 places" in found.engine
+    assert not found.source.complete, "what the other place has was not seen"
+    assert paged.source.complete
 
 
 @pytest.mark.parametrize(
