@@ -156,14 +156,15 @@ def test_rows_of_an_earlier_batch_of_the_date_are_not_this_ones() -> None:
     assert stands(older, claims.OLDER) is Status.FAULT
 
 
-@pytest.mark.parametrize("lines", ["hidden", "cut", "another build"])
+@pytest.mark.parametrize("lines", ["hidden", "cut", "another build", "other words"])
 def test_where_the_workers_lines_do_not_tell_it_is_a_warning_at_most(lines: str) -> None:
     marks, status, of_items = told(*done(4))
     assert isinstance(of_items, ItemMarks)
     known: dict[str, Evidence | Unseen] = {
         "hidden": Unseen(what="ItemMarks", why=Why.PERMISSION_DENIED, says="no"),
         "cut": replace(of_items, source=replace(SOURCE, complete=False)),
-        "another build": items(*(mark(Means.RETURNED_ITEM, -194, f"i{n}") for n in range(4))),  # it says other words
+        "another build": replace(of_items, marks=of_items.marks[1:]),  # the marker matched for no other batch
+        "other words": items(*(mark(Means.RETURNED_ITEM, -194, f"i{n}") for n in range(4))),
     }
     gone = known[lines]
     said = findings(marks, status, gone, rows(), made())
@@ -171,13 +172,44 @@ def test_where_the_workers_lines_do_not_tell_it_is_a_warning_at_most(lines: str)
     assert "what was given up counts there, too" in next(f.says for f in said if f.code == claims.MISSING.name)
 
 
-def test_lines_that_tell_of_most_items_of_the_batch_itself_are_enough() -> None:
-    marks, status, _ = told()
-    back = [mark(Means.RETURNED_ITEM, -194, f"i{n}") for n in range(4)]
-    most = findings(marks, status, items(*done(3), *back), rows(day(3)), made(DAY))
-    assert stands(most, claims.SHORT) is Status.FAULT
-    half = findings(marks, status, items(*done(2), *back), rows(day(2)), made(DAY))
-    assert stands(half, claims.SHORT) is None, "the others may have been given up in words that no marker knows"
+@pytest.mark.parametrize("lines", ["hidden", "cut"])
+def test_fewer_rows_than_items_are_neither_well_nor_missing_where_the_lines_were_not_seen_whole(lines: str) -> None:
+    marks, status, of_items = told(*done(4))
+    assert isinstance(of_items, ItemMarks)
+    known: dict[str, Evidence | Unseen] = {
+        "hidden": Unseen(what="ItemMarks", why=Why.PERMISSION_DENIED, says="no"),
+        "cut": replace(of_items, source=replace(SOURCE, complete=False)),
+    }
+    said = findings(marks, status, known[lines], rows(day(3)), made(DAY))
+    assert stands(said, claims.UNTOLD) is Status.UNKNOWN
+    assert (stands(said, claims.SHORT), stands(said, claims.WRITTEN)) == (None, None)
+
+
+def half_told(rows_there: int) -> tuple[Finding, ...]:
+    """Six of ten items have a line of the worker's own that they are done, the others only came back."""
+    marks, status, _ = told(items_done=10)
+    back = [mark(Means.RETURNED_ITEM, -194, f"i{n}") for n in range(10)]
+    earlier = mark(Means.DONE_ITEM, -900, "other", batch="A")
+    return findings(marks, status, items(earlier, *done(6), *back), rows(day(rows_there)), made(DAY))
+
+
+def test_items_that_only_came_back_may_have_been_given_up_in_words_that_no_marker_knows() -> None:
+    said = half_told(6)
+    (short,) = (f for f in said if f.code == claims.SHORT.name)
+    assert (short.status, short.held) == (Status.WARNING, 0)
+    assert "none of which the worker gave up" not in short.says
+    (cause,) = decide(CATALOGUE, said, list(Leg)).live
+    assert (cause.match.cause.code, cause.match.settled) == ("results-missing", False)
+
+
+def test_fewer_rows_than_the_worker_itself_says_it_made_are_too_few_for_certain() -> None:
+    said = half_told(4)
+    (short,) = (f for f in said if f.code == claims.SHORT.name)
+    assert (short.status, short.held) == (Status.FAULT, 2)
+    (lost,) = claims.SHORT.told(said)
+    assert (lost.claimed, lost.found, lost.by_worker) == (6, 4, 1)
+    (cause,) = decide(CATALOGUE, said, list(Leg)).live
+    assert cause.match.settled
 
 
 def test_a_batch_that_is_open_or_was_closed_a_moment_ago_has_claimed_nothing_yet() -> None:
@@ -302,7 +334,9 @@ def test_what_the_worker_could_not_store_is_told_apart_from_what_is_missing_besi
     both = findings(*told(*lines), rows(day(2, of=DAY)), made(DAY))
     (lost,) = claims.NOT_STORED.told(both)
     assert (lost.claimed, lost.found) == (4, 2)
-    assert stands(both, claims.SHORT) is None, "the worker said of all that are missing why"
+    assert stands(both, claims.SHORT) is None, "the worker said of as many as are missing why"
+    assert stands(both, claims.UNTOLD) is Status.UNKNOWN, "whether of those, no name tells"
+    assert all("of those" not in f.says and "all of them" not in f.says for f in both)
     more = findings(*told(*lines), rows(day(1, of=DAY)), made(DAY))
     assert [(f.code, f.held) for f in more if f.code in ("outcome.not_stored", "outcome.short")] == [
         ("outcome.not_stored", 2),
@@ -311,6 +345,17 @@ def test_what_the_worker_could_not_store_is_told_apart_from_what_is_missing_besi
     none = findings(*told(*unstored("i0", "i1", "i2", "i3")), rows(), made())
     assert stands(none, claims.NOT_STORED) is Status.FAULT
     assert stands(none, claims.MISSING) is None
+    assert stands(none, claims.UNTOLD) is None, "there is no other item that could lack one"
+
+
+def test_what_could_not_be_stored_may_have_rows_and_others_lack_them() -> None:
+    marks, status, _ = told(items_done=6)
+    back = [mark(Means.RETURNED_ITEM, -194, f"i{n}") for n in range(6)]
+    earlier = mark(Means.DONE_ITEM, -900, "other", batch="A")
+    lines = items(earlier, *done(2), *unstored("i2", "i3"), *back)
+    said = findings(marks, status, lines, rows(day(4)), made(DAY))
+    assert stands(said, claims.NOT_STORED) is Status.WARNING
+    assert stands(said, claims.UNTOLD) is Status.UNKNOWN
 
 
 def test_failed_writes_of_which_every_row_is_there_lost_nothing() -> None:

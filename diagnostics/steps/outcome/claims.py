@@ -10,7 +10,7 @@ from diagnostics.evidence.model import ItemMarks, Means, ResultRows, Stage, Unse
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.steps import subjects
-from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Telling
+from diagnostics.steps.finding import AnyCode, Bears, Code, Finding, Kind, Status, Telling
 from diagnostics.steps.processed import acked
 from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import clock, count
@@ -25,7 +25,7 @@ class Claimed(Tells, frozen=True, kw_only=True):
     """Items of which there is something."""
     date_: str
     by_worker: int
-    """1: what the worker gave up is left out; 0: it is among them, for its lines were not seen."""
+    """1: by the worker's own lines; 0: what it gave up may be among them."""
 
 
 MISSING = Telling("outcome.missing", Stage.CLOSED, "a batch that is done left no results", Kind.EFFECT, tells=Claimed)
@@ -39,6 +39,7 @@ NOT_STORED = Telling(
 )
 SHORT = Telling("outcome.short", Stage.CLOSED, "results of some items are missing", Kind.EFFECT, tells=Claimed)
 WRITTEN = Code("outcome.written", Stage.CLOSED, "what the batch did is in the table")
+UNTOLD = Code("outcome.untold", Stage.CLOSED, "whether results are missing could not be told")
 COMPLETE = Telling(
     "outcome.complete", Stage.CLOSED, "each item that is done has a row of this batch in the table", tells=Claimed
 )
@@ -60,13 +61,24 @@ class Claim(NamedTuple):
     started: datetime
     closed: datetime | None
     by_worker: bool
-    """What the worker gave up is left out."""
+    """Its lines were read whole and tell of items how they ended: what they say was given up is left out."""
     moved: datetime | None = None
     """When it last got further: where nothing tells when it was closed, not before then."""
     empty: bool = False
     """There was nothing to do, and rightly."""
     unwritten: int = 0
     """Items of which the worker says that it could not store what it made, and that count as done all the same."""
+    made: int = 0
+    """Items of which a line of the worker's own says that it made them."""
+    proven: bool = False
+    """Such lines are known of another batch, too: they mean what they seem to."""
+    asked: bool = False
+    """It is the batch that was asked about."""
+
+    @property
+    def sure(self) -> int:
+        """Items that must have a row, whatever became of the others."""
+        return self.made if self.proven else 0
 
 
 def claims_of(ledger: Ledger, lines: ItemMarks | Unseen) -> list[Claim]:
@@ -102,24 +114,28 @@ def _of_asked(ledger: Ledger, attempt: Attempt, lines: ItemMarks | Unseen) -> Cl
     day = date_of(attempt.date)
     if day is None or not ledger.closed:
         return None
-    told = not isinstance(lines, Unseen) and lines.source.complete and lines.unread_until is None
-    by_worker = told and (ledger.proven(Means.DONE_ITEM) or _tells_of_most(ledger))
+    whole = not isinstance(lines, Unseen) and lines.source.complete and lines.unread_until is None
+    by_worker = whole and (ledger.proven(Means.DONE_ITEM) or any(x.done or x.skipped for x in ledger.lives))
+    items = ledger.done - (ledger.fruitless if by_worker else 0)
     return Claim(
         batch=attempt.batch,
         day=day,
-        items=ledger.done - (ledger.fruitless if by_worker else 0),
+        items=items,
         started=attempt.started,
         closed=ledger.closed_at,
         by_worker=by_worker,
         moved=ledger.last_progress,
         empty=ledger.empty_by_design,
         unwritten=len(acked.unstored(ledger)),
+        made=min(_made_by_worker(ledger), items) if by_worker else 0,
+        proven=ledger.proven(Means.DONE_ITEM),
+        asked=True,
     )
 
 
-def _tells_of_most(ledger: Ledger) -> bool:
-    """Whether the worker's own lines tell of most of its items how they ended: then they would tell it of the others."""
-    return 2 * sum(1 for life in ledger.lives if life.done or life.skipped) > ledger.done
+def _made_by_worker(ledger: Ledger) -> int:
+    """Items that the worker's own lines say it made. That one came back says no more than that it was acked."""
+    return sum(1 for life in ledger.lives if life.done and not life.fruitless and not life.unwritten)
 
 
 def _of_other(attempt: Attempt) -> Claim | None:
@@ -149,29 +165,48 @@ def kept(claim: Claim, results: ResultRows, profile: PipelineProfile, now: datet
     if too_early(claim, now):
         return
     lost, found, tail = _lack(claim, results, now)
-    said = f"{claim.batch} ended with {count(claim.items, profile.item)} done for {claim.day}"
-    said += ", none of which the worker gave up" if claim.by_worker else ""
-    if lost is None:
+    said = f"{claim.batch} ended with {count(claim.items, profile.item)} done for {claim.day}{_whose_word(claim)}"
+    if lost is UNTOLD:
+        yield UNTOLD.says(Status.UNKNOWN, f"{said}, and {tail}{_GIVEN_UP}", subject=about, rests_on=_RESTS)
+    elif isinstance(lost, Telling):
+        yield from _lacking(claim, lost, found or 0, f"{said}, and {tail}")
+    else:
         day = results.of(claim.day)
         there = f"{said}; {count(day.rows, 'row')} of that date are there, {day.active} in force"
         yield WRITTEN.says(Status.OK, there, subject=about, rests_on=_RESTS)
         if claim.by_worker and found is not None and _counted(claim, results):
             says = f"each of {count(claim.items, profile.item)} has a row in {table} that was written since it began"
-            tells = _told(claim, claim.items)
+            tells = _told(claim, claim.items, claim.items, True)
             yield COMPLETE.says(Status.OK, says, subject=about, rests_on=_RESTS, tells=tells)
-        return
-    lacks = claim.items - (found or 0)
+
+
+def _whose_word(claim: Claim) -> str:
+    """What the worker's own lines say of those items."""
+    if not claim.by_worker:
+        return ""
+    if claim.made + claim.unwritten >= claim.items:
+        return ", none of which the worker gave up"
+    return f", of {claim.made} of which the worker itself says so"
+
+
+def _lacking(claim: Claim, lost: Telling[Claimed], found: int, says: str) -> Iterator[Finding]:
+    """Rows are counted and not named: what the worker could not store is matched with what is missing by number alone."""
+    lacks = claim.items - found
     told = min(claim.unwritten, lacks)
+    word = f": of {claim.unwritten} the worker said that it could not store the result" if told else ""
     if told:
-        which = "all of them" if told == lacks else f"{told} of those"
-        says = f"{said}, and {tail}: the worker said of {which} that it could not store the result"
-        yield _lost(NOT_STORED, claim, claim.items - told, says)
-    if lacks > told:
-        more = f"; of {told} the worker said that it could not store the result" if told else ""
-        yield _lost(lost, claim, claim.items - lacks + told, f"{said}, and {tail}{more}", found or 0)
+        certain = claim.by_worker and claim.made + claim.unwritten - found >= told
+        yield _lost(NOT_STORED, claim, claim.items, claim.items - told, says + word, told if certain else 0)
+    if claim.sure > found:
+        yield _lost(lost, claim, claim.sure, found, says + word, claim.sure - found)
+    elif lacks > told:
+        yield _lost(lost, claim, claim.items, found, says + word, 0)
+    elif claim.items > claim.unwritten:
+        more = f"{says}{word}; whether those are the missing ones could not be told, for rows are counted and not named"
+        yield UNTOLD.says(Status.UNKNOWN, more, subject=subjects.batch(claim.batch), rests_on=_RESTS)
 
 
-def _lack(claim: Claim, results: ResultRows, now: datetime) -> tuple[Telling[Claimed] | None, int | None, str]:
+def _lack(claim: Claim, results: ResultRows, now: datetime) -> tuple[AnyCode | None, int | None, str]:
     """In which way the table lacks what the batch said, how many of its items have a row, and in words; None: it does not."""
     day = results.of(claim.day)
     if day.rows == 0:
@@ -181,9 +216,10 @@ def _lack(claim: Claim, results: ResultRows, now: datetime) -> tuple[Telling[Cla
         return OLDER, 0, f"the newest row of that date was written at {newest}, before it began at {began}"
     counted = _counted(claim, results)
     found = day.written_items if counted else day.items
-    if claim.by_worker and found is not None and found < claim.items:
+    if claim.asked and found is not None and found < claim.items:
         since = " written since it began" if counted else ""
-        return SHORT, found, f"{found} have a row{since}: {claim.items - found} are missing"
+        lacks = f"{found} have a row{since}: {claim.items - found} are missing"
+        return SHORT if claim.by_worker else UNTOLD, found, lacks
     return None, found, ""
 
 
@@ -195,23 +231,23 @@ def _counted(claim: Claim, results: ResultRows) -> bool:
 _RESTS = ("ResultRows", "BatchMarks", "ItemMarks")
 
 
-def _lost(code: Telling[Claimed], claim: Claim, rest: int, says: str, found: int | None = None) -> Finding:
-    """`rest`: items that this one does not count; `found`: those with results, where they are fewer."""
-    tail = (
-        "" if claim.by_worker else "; what was given up counts there, too, and only the lines of its items would tell"
-    )
-    there = rest if found is None else found
+_GIVEN_UP = "; what was given up counts there, too, and only the lines of its items would tell"
+
+
+def _lost(code: Telling[Claimed], claim: Claim, claimed: int, found: int, says: str, certain: int) -> Finding:
+    """`claimed`: items that this one counts; `certain`: those of them that must have a row and have none."""
+    own = Bears.SLOWS if claim.by_worker else Bears.APART
     return code.says(
-        Status.FAULT if claim.by_worker else Status.WARNING,
-        says + tail,
-        bears=Bears.HOLDS if claim.by_worker else Bears.APART,
-        held=claim.items - rest if claim.by_worker else 0,
+        Status.FAULT if certain else Status.WARNING,
+        says if certain else says + _GIVEN_UP,
+        bears=Bears.HOLDS if certain else own,
+        held=certain,
         since=claim.closed,
         subject=subjects.batch(claim.batch),
         rests_on=_RESTS,
-        tells=_told(claim, there),
+        tells=_told(claim, claimed, found, bool(certain)),
     )
 
 
-def _told(claim: Claim, found: int) -> Claimed:
-    return Claimed(claimed=claim.items, found=found, date_=claim.day.isoformat(), by_worker=int(claim.by_worker))
+def _told(claim: Claim, claimed: int, found: int, by_worker: bool) -> Claimed:
+    return Claimed(claimed=claimed, found=found, date_=claim.day.isoformat(), by_worker=int(by_worker))
