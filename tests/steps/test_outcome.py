@@ -410,6 +410,36 @@ def test_a_date_that_was_done_again_says_nothing_of_the_batch_before() -> None:
     assert {f.bears for f in said if f.code == outcome.SUPERSEDED.name} == {Bears.APART}
 
 
+def later_and_open(*more: Mark) -> tuple[Evidence, ...]:
+    """A batch whose results could not all be stored, and a later one of the same date, which is under way."""
+    batches, status, lines = told(*done(2), *unstored("i2", "i3"))
+    assert isinstance(batches, BatchMarks)
+    again = [replace(mark(Means.RECEIVED, -100, batch=""), date=DAY.isoformat())]
+    return replace(batches, marks=(*batches.marks, *again, *more)), status, lines
+
+
+CREATED_AGAIN = mark(Means.CREATED, -99.9, batch="C", expected=4)
+
+
+@pytest.mark.parametrize("step", [outcome.outcome, of_batch])
+@pytest.mark.parametrize("ended", [(), (mark(Means.CLOSED, -90, batch="C", count=4, of=4),)], ids=["open", "closed"])
+def test_rows_of_a_later_batch_clear_no_earlier_one(step: Step, ended: tuple[Mark, ...]) -> None:
+    there = rows(day(4, written_items=4), since=START - timedelta(minutes=200))
+    said = findings(*later_and_open(CREATED_AGAIN, *ended), there, made(DAY), step=step)
+    assert stands(said, claims.REDONE) is Status.OK
+    assert stands(said, claims.COMPLETE) is None
+    assert not [f for f in said if f.code in ("outcome.not_stored", "outcome.short", "outcome.untold")]
+    if step is outcome.outcome:
+        assert "writes-fail-behind-acks" in live(said)
+
+
+def test_a_later_start_that_was_refused_or_had_nothing_to_do_wrote_nothing() -> None:
+    for means in (Means.REFUSED, Means.EMPTY):
+        said = of_the_batch(*later_and_open(mark(means, -99.9, batch="C")), rows(day(1)), made(DAY))
+        assert stands(said, claims.REDONE) is None
+        assert stands(said, claims.SHORT) is Status.WARNING
+
+
 @pytest.mark.parametrize(
     ("why", "unread"),
     [(Why.NOT_ASKED, None), (Why.PERMISSION_DENIED, Status.UNKNOWN), (Why.TIMED_OUT, Status.UNKNOWN)],

@@ -16,7 +16,7 @@ from diagnostics.pipeline.results import ResultsProfile
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.model_files import Days, base, parse
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Telling
-from diagnostics.steps.outcome.claims import claims_of, date_of, kept
+from diagnostics.steps.outcome.claims import claims_of, date_of, kept, redone, redone_by
 from diagnostics.steps.processed.acked import unwritten
 from diagnostics.steps.tells import Hidden, Tells
 from diagnostics.steps.words import count, size
@@ -88,11 +88,13 @@ def outcome(
         return
     yield rows(results)
     claims = [c for c in claims_of(ledger, lines) if results.since <= c.day <= results.until]
+    own = date_of(ledger.attempt.date) if ledger.attempt else None
     for claim in claims:
-        yield from kept(claim, results, profile, now)
+        later = redone_by(ledger, claim)
+        yield from [redone(claim, later, results.table)] if later else kept(claim, results, profile, now)
+        own = None if claim.asked and later else own
         if claim.unwritten:
             yield from unwritten(ledger, profile, lines)
-    own = date_of(ledger.attempt.date) if ledger.attempt else None
     yield from of_dates(results, downstream, profile, own, now)
 
 

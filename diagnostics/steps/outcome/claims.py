@@ -82,13 +82,16 @@ class Claim(NamedTuple):
 
 
 def claims_of(ledger: Ledger, lines: ItemMarks | Unseen) -> list[Claim]:
-    """What the closed batches of the look-back said, the latest of each date: what was there before it may have been replaced."""
+    """What the closed batches of the look-back said, the latest of each date: what was there before it may have been replaced. What
+    the batch that was asked about said is among them in any case."""
     found: dict[date, Claim] = {}
     for attempt in ledger.attempts:
         claim = _of_asked(ledger, attempt, lines) if attempt is ledger.attempt else _of_other(attempt)
         if claim is not None:
             found[claim.day] = claim
-    return list(found.values())
+    asked = _of_asked(ledger, ledger.attempt, lines) if ledger.attempt else None
+    others = [claim for claim in found.values() if not claim.asked]
+    return [asked, *others] if asked else others
 
 
 def claim_to_check(ledger: Ledger, lines: ItemMarks | Unseen, now: datetime) -> Claim | None:
@@ -98,9 +101,23 @@ def claim_to_check(ledger: Ledger, lines: ItemMarks | Unseen, now: datetime) -> 
 
 
 def redone_by(ledger: Ledger, claim: Claim) -> Attempt | None:
-    """A later batch of the same date: what is in the table may be its doing, and what was there before may be gone."""
+    """A later batch of the same date, closed or not: what is in the table may be its doing, and what was there before may be gone."""
     later = [a for a in ledger.attempts if a.batch and a.batch != claim.batch and a.started > claim.started]
-    return next((a for a in reversed(later) if date_of(a.date) == claim.day and (a.closed or a.forced)), None)
+    return next((a for a in reversed(later) if date_of(a.date) == claim.day and _made(a)), None)
+
+
+def _made(attempt: Attempt) -> bool:
+    """Whether there was anything for it to write: it was neither refused nor empty."""
+    return attempt.created is not None or not (attempt.refused or attempt.empty)
+
+
+def redone(claim: Claim, later: Attempt, table: str) -> Finding:
+    return REDONE.says(
+        Status.OK,
+        f"{later.batch} did {claim.day} again: what {table} has of that date says nothing of {claim.batch}",
+        subject=subjects.batch(claim.batch),
+        rests_on=("ResultRows", "BatchMarks"),
+    )
 
 
 def too_early(claim: Claim, now: datetime) -> bool:

@@ -13,7 +13,7 @@ from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Finding, Status, Telling
 from diagnostics.steps.outcome import of_dates, rows
-from diagnostics.steps.outcome.claims import REDONE, claim_to_check, kept, redone_by
+from diagnostics.steps.outcome.claims import claim_to_check, kept, redone, redone_by
 from diagnostics.steps.tells import Hidden
 
 UNREAD = Telling("outcome.unread", Stage.CLOSED, "whether its results are there was not seen", tells=Hidden)
@@ -47,15 +47,7 @@ def of_batch(
     own = replace(results, since=claim.day, until=claim.day, days=day)
     yield rows(own)
     later = redone_by(ledger, claim)
-    if later is None:
-        yield from map(_of_done, kept(claim, own, profile, now))
-    else:
-        yield REDONE.says(
-            Status.OK,
-            f"{later.batch} did {claim.day} again: what {results.table} has of that date says nothing of {claim.batch}",
-            subject=subjects.batch(claim.batch),
-            rests_on=("ResultRows", "BatchMarks"),
-        )
+    yield from [redone(claim, later, results.table)] if later else map(_of_done, kept(claim, own, profile, now))
     yield from of_dates(own, downstream, profile, None if later else claim.day, now)
 
 
