@@ -26,7 +26,6 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.run.health import of_health
 from diagnostics.run.investigate import COMMANDS, Case, investigate, kinds_for, worth_reading
 from diagnostics.sources.collect import Ask, collect
-from diagnostics.transport import tables
 from diagnostics.transport.session import Session
 
 LOGS: tuple[type[Evidence], ...] = (
@@ -62,7 +61,7 @@ def see(
     evidence = collect(session, profile, read | set(kinds), ask)
     asked = cleaner(profile.redact.patterns)(ask)  # names are compared: what holds for evidence holds for this, too
     seen = _case(session, profile, command, asked, evidence, legs)
-    more = worth_reading(seen) if tables.installed() else set()
+    more = worth_reading(seen)
     if not more:
         return seen
     evidence = collect(session, profile, more, asked, known=evidence)

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -125,14 +124,6 @@ class Tables:
 
     def _parameters(self, values: Mapping[str, Value]) -> list[Any]:
         return [self._library.ScalarQueryParameter(name, _type(value), value) for name, value in values.items()]
-
-
-def installed() -> bool:
-    """Whether the library is there, without importing it."""
-    try:
-        return find_spec(LIBRARY) is not None
-    except ModuleNotFoundError:  # the package around it is not there
-        return False
 
 
 def connect(load: Any, credentials: Any, lab_http: str) -> Tables:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -14,9 +15,12 @@ from diagnostics.pipeline.load import load_profile
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.pipeline.results import ResultsProfile
 from diagnostics.question.ask import Ask
+from diagnostics.run.investigate import investigate
+from diagnostics.run.look import see
 from diagnostics.sources.collect import collect
 from diagnostics.sources.results import rows as results
 from diagnostics.sources.results.sql import of_results
+from diagnostics.steps.finding import Status
 from diagnostics.transport.session import Options, Session
 from diagnostics.transport.tables import Column, TableShape
 
@@ -92,7 +96,7 @@ def test_of_an_answer_with_too_many_rows_nothing_is_counted(lab: Any, monkeypatc
         ("", changed(written="game_date"), {}, Why.NOT_CONFIGURED, "is DATE, and TIMESTAMP is expected"),
         ("", changed(only={"system_id": 9}), {}, Why.NOT_CONFIGURED, "the profile compares it with 9"),
         ("", changed(date="created_at"), {}, Why.NOT_CONFIGURED, "wants a filter on game_date"),
-        ("", EXAMPLE, {"max_bytes": 1024}, Why.NOT_ASKED, "--max-bytes allows 1.0 KiB"),
+        ("", EXAMPLE, {"max_bytes": 1024}, Why.FAILED, "--max-bytes allows 1.0 KiB"),
         ("faults: [{rpc: bigquery.v2/Query, kind: resource_exhausted}]", EXAMPLE, {}, Why.FAILED, "a quota of bigquery.googleapis.com"),
         ("faults: [{rpc: bigquery.v2/GetTable, kind: unavailable}]", EXAMPLE, {}, Why.UNREACHABLE, "cannot be reached"),
         ("faults: [{rpc: bigquery.v2/Query, kind: cut}]", EXAMPLE, {}, Why.UNREACHABLE, "cannot be reached"),
@@ -112,7 +116,8 @@ def test_what_keeps_results_from_being_seen_is_said_in_one_line(
     assert isinstance(made, Unseen)
 
 
-def test_without_the_library_it_says_what_to_install(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def no_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     usual = builtins.__import__
 
     def gone(name: str, *args: Any, **more: Any) -> Any:
@@ -120,12 +125,38 @@ def test_without_the_library_it_says_what_to_install(lab: Any, monkeypatch: pyte
             raise ImportError(name)
         return usual(name, *args, **more)
 
-    monkeypatch.setattr("diagnostics.transport.tables.LIBRARY", "google.cloud.bigquery_gone")
-    monkeypatch.setattr(builtins, "__import__", gone)
+    with monkeypatch.context() as patched:
+        patched.setattr("diagnostics.transport.tables.LIBRARY", "google.cloud.bigquery_gone")
+        patched.setattr(builtins, "__import__", gone)
+        yield
+
+
+@pytest.mark.usefixtures("no_library")
+def test_without_the_library_it_says_what_to_install(lab: Any) -> None:
     with lab(TWO[: TWO.index("timeline")] + "timeline:\n  - {at: -6h, start_batch: {items: 2}}\n"):
         found, _ = look()
     assert isinstance(found, Unseen)
     assert (found.why, found.mend) == (Why.NOT_CONFIGURED, "pip install 'pubsub-diag[outcome]'")
+
+
+@pytest.mark.usefixtures("no_library")
+def test_without_the_library_a_batch_that_is_done_says_what_to_install(lab: Any) -> None:
+    assert _of_batch(lab) == (Status.OK, ["pip install 'pubsub-diag[outcome]'"])
+
+
+def test_a_batch_that_is_done_says_that_its_results_would_cost_too_much(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _of_batch(lab) == (Status.OK, [])
+    monkeypatch.setattr(results, "USUAL_BYTES", 1024)
+    assert _of_batch(lab) == (Status.OK, ["ask for fewer dates, or allow more with --max-bytes"])
+
+
+def _of_batch(lab: Any) -> tuple[Status, list[str]]:
+    """The status of a batch that is long done, and what would let its results be seen."""
+    with lab(TWO[: TWO.index("timeline")] + "timeline:\n  - {at: -6h, start_batch: {items: 2}}\n"):
+        said = investigate(see(Session.open(Options(timeout_s=60)), EXAMPLE, "batch", Ask()))
+    return said.status, [gap.mend for gap in said.unknown if gap.what == "ResultRows" and gap.matters]
 
 
 SHAPE = TableShape(

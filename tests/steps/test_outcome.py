@@ -442,7 +442,13 @@ def test_a_later_start_that_was_refused_or_had_nothing_to_do_wrote_nothing() -> 
 
 @pytest.mark.parametrize(
     ("why", "unread"),
-    [(Why.NOT_ASKED, None), (Why.PERMISSION_DENIED, Status.UNKNOWN), (Why.TIMED_OUT, Status.UNKNOWN)],
+    [
+        (Why.NOT_ASKED, None),
+        (Why.NOT_CONFIGURED, Status.UNKNOWN),
+        (Why.FAILED, Status.UNKNOWN),
+        (Why.PERMISSION_DENIED, Status.UNKNOWN),
+        (Why.TIMED_OUT, Status.UNKNOWN),
+    ],
 )
 def test_of_a_batch_that_is_done_it_is_said_that_the_table_was_not_read(why: Why, unread: Status | None) -> None:
     gone = Unseen(what="ResultRows", why=why, says="no")
@@ -466,12 +472,14 @@ def test_the_table_is_read_only_for_a_batch_that_is_closed_and_had_its_time() ->
 # What a health check says of it, which asks about no batch
 
 
-def of_health(*found: Evidence | Unseen, deploy: datetime | None = None) -> tuple[Finding, ...]:
+def of_health(
+    *found: Evidence | Unseen, deploy: datetime | None = None, named: ResultsProfile | None = NAMED
+) -> tuple[Finding, ...]:
     held = evidence(*(f for f in found if not isinstance(f, Unseen)))
     for gap in (f for f in found if isinstance(f, Unseen)):
         held = held.with_(type(gap.what, (), {}), None, gap)
     asked = Ask(deploy=Deploy(at=deploy) if deploy else None)
-    return run([lately], held, Ledger(), replace(PROFILE, results=NAMED), [], asked).findings
+    return run([lately], held, Ledger(), replace(PROFILE, results=named), [], asked).findings
 
 
 def test_a_health_check_says_what_is_amiss_with_the_newest_results_alone() -> None:
@@ -493,4 +501,7 @@ def test_results_that_could_not_be_read_leave_open_what_a_health_check_says_of_w
     (said,) = of_health(gone)
     assert said.status is Status.UNKNOWN
     assert {level.name for level in levels((said,), ("traffic",)) if level.says == said.says} == {"config"}
-    assert of_health(replace(gone, why=Why.NOT_CONFIGURED)) == ()
+    for why in (Why.NOT_CONFIGURED, Why.FAILED):
+        assert stands(of_health(replace(gone, why=why)), UNREAD) is Status.UNKNOWN, "the profile names a table"
+    assert of_health(replace(gone, why=Why.NOT_ASKED)) == ()
+    assert of_health(replace(gone, why=Why.NOT_CONFIGURED), named=None) == ()

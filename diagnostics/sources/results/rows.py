@@ -161,7 +161,7 @@ def answer_of(
             f"the query of {name} would read {size(would)} (BigQuery bills {size(LEAST_BILLED)} at least), "
             f"and --max-bytes allows {size(most)}"
         )
-        raise NotSeen(Why.NOT_ASKED, says, mend="ask for fewer dates, or allow more with --max-bytes")
+        raise NotSeen(Why.FAILED, says, mend="ask for fewer dates, or allow more with --max-bytes")
     answer: Answer = call(session, QUERY, {**asked, "most_bytes": most, "most_rows": MOST_ROWS})
     if not answer.whole:
         says = f"the answer about {name} has more than {len(answer.rows)} rows, and what is counted in a part of it is not so"

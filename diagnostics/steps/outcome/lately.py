@@ -27,7 +27,7 @@ def lately(
     if profile.results is None:
         return
     if isinstance(results, Unseen):
-        if results.why not in (Why.NOT_ASKED, Why.NOT_CONFIGURED):
+        if results.why is not Why.NOT_ASKED:
             yield UNREAD.says(
                 Status.UNKNOWN,
                 f"what is in {profile.results.table} was not seen: {results.says}",
