@@ -486,8 +486,18 @@ def test_a_health_check_says_what_is_amiss_with_the_newest_results_alone() -> No
     old = day(9, 9, of=DAY - timedelta(days=1), active_superseded=9)
     assert {f.code for f in of_health(rows(old, day(4)), made(DAY))} <= {outcome.NAMED.name}
     assert stands(of_health(rows(old), made(DAY)), outcome.SUPERSEDED) is Status.WARNING
-    none_in_force = of_health(rows(old, day(4, 0)), made(DAY))
-    assert stands(none_in_force, outcome.SUPERSEDED) is Status.WARNING, "the newest that has results in force"
+
+
+def test_a_health_check_looks_past_no_results_of_which_none_is_in_force() -> None:
+    old = day(9, 9, of=DAY - timedelta(days=1), active_superseded=9)
+    for named in (NAMED, replace(NAMED, item="")):
+        said = of_health(rows(old, day(4, 0)), made(DAY), named=named)
+        assert stands(said, outcome.INACTIVE) is Status.WARNING
+        assert [told.dates for told in outcome.INACTIVE.told(said)] == ["2026-02-08"]
+        assert stands(said, outcome.SUPERSEDED) is None
+        assert [told.rows for told in outcome.INACTIVE.told(said)] == [4]
+    none_of_those = of_health(rows(day(9, 9, of=DAY - timedelta(days=1)), day(0)), made(DAY))
+    assert stands(none_of_those, outcome.INACTIVE) is None, "a date without rows has no results yet"
 
 
 def test_results_from_before_a_deploy_say_nothing_of_it() -> None:

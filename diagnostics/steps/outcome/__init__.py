@@ -136,18 +136,28 @@ def _in_force(results: ResultRows, named: ResultsProfile, noun: str, own: date |
                 bears=_bears(both, own),
                 tells=Dated(rows=rows, dates=spoken(both)),
             )
-    if named.active and named.item:
-        none = {d.day: d.items - d.active_items for d in results.days if d.items and d.active_items is not None}
-        none = {day: number for day, number in none.items() if number > 0}
-        if none:
-            items = sum(none.values())
-            yield INACTIVE.says(
-                Status.WARNING,
-                f"{count(items, noun)} of {spoken(none)} have rows of which none is in force",
-                rests_on=("ResultRows",),
-                bears=_bears(none, own),
-                tells=Dated(rows=items, dates=spoken(none)),
-            )
+    none = _none_in_force(results, named)
+    if none:
+        number, of = sum(none.values()), spoken(none)
+        yield INACTIVE.says(
+            Status.WARNING,
+            f"{count(number, noun)} of {of} have rows of which none is in force"
+            if named.item
+            else f"none of {count(number, 'row')} of {of} is in force",
+            rests_on=("ResultRows",),
+            bears=_bears(none, own),
+            tells=Dated(rows=number, dates=of),
+        )
+
+
+def _none_in_force(results: ResultRows, named: ResultsProfile) -> dict[date, int]:
+    """Items of each date of which no row is in force; where no column names them, the rows of dates of which none is."""
+    if not named.active:
+        return {}
+    if not named.item:
+        return {d.day: d.rows for d in results.days if d.rows and not d.active}
+    none = {d.day: d.items - d.active_items for d in results.days if d.items and d.active_items is not None}
+    return {day: number for day, number in none.items() if number > 0}
 
 
 def _versions(results: ResultRows, named: ResultsProfile, own: date | None) -> Iterator[Finding]:

@@ -35,7 +35,7 @@ def lately(
                 tells=Hidden.of(results),
             )
         return
-    day = next((d for d in reversed(results.days) if d.active), None)
+    day = next((d for d in reversed(results.days) if d.rows), None)
     since = ask.deploy.at if ask.deploy else None
     if day is None or (since and (day.last is None or day.last < since)):
         return
