@@ -88,8 +88,11 @@ def lines(
     query = {"project": pipeline.project, "location": shape.location, "sql": statement.sql, "values": statement.values}
     would = int(_asked(session, ESTIMATE, query, name).read_bytes)
     if max(would, LEAST_BILLED) > most:
-        says = f"the query of {name} would read {size(max(would, LEAST_BILLED))}, and --max-bytes allows {size(most)}"
-        raise NotSeen(Why.NOT_ASKED, says, mend=MORE)
+        says = (
+            f"the query of {name} would read {size(would)} (BigQuery bills {size(LEAST_BILLED)} at least), "
+            f"and --max-bytes allows {size(most)}"
+        )
+        raise NotSeen(Why.FAILED, says, mend=MORE)
     answer: Answer = _asked(session, QUERY, {**query, "most_bytes": most, "most_rows": MOST_LINES}, name)
     if not answer.whole:
         raise NotSeen(Why.FAILED, f"{name} has more than {MOST_LINES:,} such lines")
@@ -101,7 +104,7 @@ def _asked(session: Session, rpc: Rpc, query: dict[str, Any], name: str) -> Any:
     try:
         return call(session, rpc, query)
     except NotThere as error:
-        raise NotSeen(Why.NOT_CONFIGURED, f"{name} cannot be asked: {error}", mend=CORRECT) from error
+        raise NotSeen(Why.FAILED, f"{name} cannot be asked: {error}", mend=CORRECT) from error
 
 
 def is_of(entry: Any, one: Texts) -> bool:

@@ -84,7 +84,8 @@ def model_registry(session: Session, pipeline: PipelineProfile, ask: Ask) -> Mod
     if registry is None:
         raise NotSeen(Why.NOT_CONFIGURED, UNTOLD, mend="add [model.registry] to the profile")
     name, shape = shape_of(session, pipeline, registry, "model.registry")
-    answer = answer_of(session, pipeline, ask, name, shape, _of_registry(name, registry, shape))
+    statement = _of_registry(name, registry, shape)
+    answer = answer_of(session, pipeline, ask, name, shape, statement, "model.registry")
     models = tuple(_row(registry, row) for row in answer.rows)
     by_status = [m.name for m in models if m.status == manifest.PRODUCTION]
     named = [_said(row["name"]) for row in answer.rows if _said(row.get("production")).lower() == "true"]

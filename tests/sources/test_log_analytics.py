@@ -263,7 +263,7 @@ def test_a_view_is_of_one_place(world: World, paged: ItemMarks, monkeypatch: pyt
         (
             "linked_logs",
             {"max_bytes": 1000},
-            "would read 10.0 MiB, and --max-bytes allows 1000 bytes (allow more with --max-bytes)",
+            "(BigQuery bills 10.0 MiB at least), and --max-bytes allows 1000 bytes (allow more with --max-bytes)",
         ),
     ],
 )

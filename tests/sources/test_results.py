@@ -21,6 +21,8 @@ from diagnostics.sources.collect import collect
 from diagnostics.sources.results import rows as results
 from diagnostics.sources.results.sql import of_results
 from diagnostics.steps.finding import Status
+from diagnostics.transport.call import NotThere, call
+from diagnostics.transport.rpcs import ESTIMATE, QUERY, Rpc
 from diagnostics.transport.session import Options, Session
 from diagnostics.transport.tables import Column, TableShape
 
@@ -157,6 +159,21 @@ def _of_batch(lab: Any) -> tuple[Status, list[str]]:
     with lab(TWO[: TWO.index("timeline")] + "timeline:\n  - {at: -6h, start_batch: {items: 2}}\n"):
         said = investigate(see(Session.open(Options(timeout_s=60)), EXAMPLE, "batch", Ask()))
     return said.status, [gap.mend for gap in said.unknown if gap.what == "ResultRows" and gap.matters]
+
+
+@pytest.mark.parametrize("rpc", [ESTIMATE, QUERY], ids=lambda rpc: rpc.name)
+def test_a_table_that_goes_between_two_calls_was_not_seen(rpc: Rpc, lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def some(session: Session, asked: Rpc, request: Any) -> Any:
+        if asked == rpc:
+            raise NotThere("what it is asked of does not exist")
+        return call(session, asked, request)
+
+    monkeypatch.setattr(results, "call", some)
+    with lab(TWO[: TWO.index("timeline")] + "timeline:\n  - {at: -6h, start_batch: {items: 2}}\n"):
+        found, made = look()
+    assert isinstance(found, Unseen) and isinstance(made, Unseen)
+    assert "nba-props-platform.nba_predictions.player_prop_predictions cannot be asked" in found.says
+    assert found.mend == "correct table under [results] in the profile"
 
 
 SHAPE = TableShape(

@@ -33,7 +33,7 @@ from diagnostics.sources.results.sql import Statement
 from diagnostics.steps.words import size
 from diagnostics.transport.call import NotThere, call
 from diagnostics.transport.provenance import provenance
-from diagnostics.transport.rpcs import ESTIMATE, GET_TABLE, QUERY
+from diagnostics.transport.rpcs import ESTIMATE, GET_TABLE, QUERY, Rpc
 from diagnostics.transport.session import Session
 from diagnostics.transport.tables import Answer, TableShape
 
@@ -150,19 +150,25 @@ class _Read(NamedTuple):
 
 
 def answer_of(
-    session: Session, pipeline: PipelineProfile, ask: Ask, name: str, shape: TableShape, statement: Statement
+    session: Session,
+    pipeline: PipelineProfile,
+    ask: Ask,
+    name: str,
+    shape: TableShape,
+    statement: Statement,
+    under: str = "results",
 ) -> _Read:
     """The rows of a query that may be asked. Raises NotSeen. It runs where the table is, and the pipeline's project pays."""
     most = USUAL_BYTES if ask.max_bytes is None else ask.max_bytes
     asked = {"project": pipeline.project, "location": shape.location, "sql": statement.sql, "values": statement.values}
-    would = int(call(session, ESTIMATE, asked).read_bytes)
+    would = int(_asked(session, ESTIMATE, asked, name, under).read_bytes)
     if max(would, LEAST_BILLED) > most:
         says = (
             f"the query of {name} would read {size(would)} (BigQuery bills {size(LEAST_BILLED)} at least), "
             f"and --max-bytes allows {size(most)}"
         )
         raise NotSeen(Why.FAILED, says, mend="ask for fewer dates, or allow more with --max-bytes")
-    answer: Answer = call(session, QUERY, {**asked, "most_bytes": most, "most_rows": MOST_ROWS})
+    answer: Answer = _asked(session, QUERY, {**asked, "most_bytes": most, "most_rows": MOST_ROWS}, name, under)
     if not answer.whole:
         says = f"the answer about {name} has more than {len(answer.rows)} rows, and what is counted in a part of it is not so"
         raise NotSeen(Why.FAILED, says, mend="ask for fewer dates with --since and --until")
@@ -170,6 +176,14 @@ def answer_of(
         session, f"BigQuery {name}", statement.sql, by_hand(pipeline.project, shape.location, statement)
     )
     return _Read(answer.rows, would, source)
+
+
+def _asked(session: Session, rpc: Rpc, asked: dict[str, Any], name: str, under: str) -> Any:
+    """Its answer. Raises NotSeen, also where the table went between two calls, or is a view of a table that is not there."""
+    try:
+        return call(session, rpc, asked)
+    except NotThere as error:
+        raise NotSeen(Why.FAILED, f"{name} cannot be asked: {error}", mend=_CORRECT[under]) from error
 
 
 def by_hand(project: str, location: str, statement: Statement) -> str:
