@@ -24,15 +24,14 @@ from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.sources.entries import log_id
-from diagnostics.sources.results.rows import EXTRA, LEAST_BILLED, USUAL_BYTES, by_hand
+from diagnostics.sources.results.query import EXTRA, Query, read
 from diagnostics.sources.results.sql import Statement
 from diagnostics.sources.route import Receiver
-from diagnostics.steps.words import size
 from diagnostics.transport.call import NotThere, call
 from diagnostics.transport.clients import load
-from diagnostics.transport.rpcs import ESTIMATE, GET_TABLE, QUERY, Rpc
+from diagnostics.transport.rpcs import GET_TABLE
 from diagnostics.transport.session import Session
-from diagnostics.transport.tables import Answer, TableShape, Value
+from diagnostics.transport.tables import TableShape, Value
 
 VIEW = "_AllLogs"
 """What a linked dataset calls the view of all its entries."""
@@ -84,27 +83,19 @@ def lines(
     name = view_of(pipeline)
     shape = _shape(session, name)
     statement = _statement(name, asked, since, until)
-    most = USUAL_BYTES if ask.max_bytes is None else ask.max_bytes
-    query = {"project": pipeline.project, "location": shape.location, "sql": statement.sql, "values": statement.values}
-    would = int(_asked(session, ESTIMATE, query, name).read_bytes)
-    if max(would, LEAST_BILLED) > most:
-        says = (
-            f"the query of {name} would read {size(would)} (BigQuery bills {size(LEAST_BILLED)} at least), "
-            f"and --max-bytes allows {size(most)}"
-        )
-        raise NotSeen(Why.FAILED, says, mend=MORE)
-    answer: Answer = _asked(session, QUERY, {**query, "most_bytes": most, "most_rows": MOST_LINES}, name)
+    query = Query(
+        project=pipeline.project,
+        location=shape.location,
+        table=name,
+        statement=statement,
+        most_rows=MOST_LINES,
+        correct=CORRECT,
+        cheaper=MORE,
+    )
+    answer, would = read(session, ask, query)
     if not answer.whole:
         raise NotSeen(Why.FAILED, f"{name} has more than {MOST_LINES:,} such lines")
-    return Lines(list(_entries(answer.rows)), statement, by_hand(pipeline.project, shape.location, statement), would)
-
-
-def _asked(session: Session, rpc: Rpc, query: dict[str, Any], name: str) -> Any:
-    """Its answer. Raises NotSeen, also where the view went between two calls."""
-    try:
-        return call(session, rpc, query)
-    except NotThere as error:
-        raise NotSeen(Why.FAILED, f"{name} cannot be asked: {error}", mend=CORRECT) from error
+    return Lines(list(_entries(answer.rows)), statement, query.by_hand, would)
 
 
 def is_of(entry: Any, one: Texts) -> bool:

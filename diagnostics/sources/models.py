@@ -32,7 +32,8 @@ from diagnostics.shell.commands import command
 from diagnostics.shell.files import read_text
 from diagnostics.sources import manifest
 from diagnostics.sources.entries import KEPT, STDERR, STDOUT, Lines, both, field, in_field, moment, of_lines, one_of
-from diagnostics.sources.results.rows import EXTRA, answer_of, shape_of
+from diagnostics.sources.results.query import EXTRA
+from diagnostics.sources.results.rows import answer_of, shape_of
 from diagnostics.sources.results.sql import Statement
 from diagnostics.sources.route import Services, log_places
 from diagnostics.sources.search import log_provenance, search, still_kept

@@ -29,6 +29,7 @@ from diagnostics.scoring.world import World
 from diagnostics.sources import log_analytics, marks, route
 from diagnostics.sources.collect import collect
 from diagnostics.sources.log_analytics import Texts, _of, _Values
+from diagnostics.sources.results import query
 from diagnostics.sources.route import Receiver
 from diagnostics.sources.search import search
 from diagnostics.transport.call import NotThere, call
@@ -237,7 +238,7 @@ def test_a_view_that_goes_between_two_calls_leaves_the_pages(
             raise NotThere("what it is asked of does not exist")
         return call(session, asked, request)
 
-    monkeypatch.setattr(log_analytics, "call", some)
+    monkeypatch.setattr(query, "call", some)
     found = look(linked())
     assert "_AllLogs cannot be asked" in found.engine and found.marks == paged.marks
 

@@ -18,6 +18,7 @@ from diagnostics.question.ask import Ask
 from diagnostics.run.investigate import investigate
 from diagnostics.run.look import see
 from diagnostics.sources.collect import collect
+from diagnostics.sources.results import query
 from diagnostics.sources.results import rows as results
 from diagnostics.sources.results.sql import of_results
 from diagnostics.steps.finding import Status
@@ -150,7 +151,7 @@ def test_a_batch_that_is_done_says_that_its_results_would_cost_too_much(
     lab: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert _of_batch(lab) == (Status.OK, [])
-    monkeypatch.setattr(results, "USUAL_BYTES", 1024)
+    monkeypatch.setattr(query, "USUAL_BYTES", 1024)
     assert _of_batch(lab) == (Status.OK, ["ask for fewer dates, or allow more with --max-bytes"])
 
 
@@ -168,7 +169,7 @@ def test_a_table_that_goes_between_two_calls_was_not_seen(rpc: Rpc, lab: Any, mo
             raise NotThere("what it is asked of does not exist")
         return call(session, asked, request)
 
-    monkeypatch.setattr(results, "call", some)
+    monkeypatch.setattr(query, "call", some)
     with lab(TWO[: TWO.index("timeline")] + "timeline:\n  - {at: -6h, start_batch: {items: 2}}\n"):
         found, made = look()
     assert isinstance(found, Unseen) and isinstance(made, Unseen)

@@ -26,22 +26,16 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.pipeline.results import TableProfile, full_name
 from diagnostics.question.ask import Ask
 from diagnostics.readings.ledger.attempts import attempts
-from diagnostics.shell.commands import command, quote
 from diagnostics.sources.collect import BY_THE_WAY
 from diagnostics.sources.results import sql
+from diagnostics.sources.results.query import EXTRA, Query, read
 from diagnostics.sources.results.sql import Statement
-from diagnostics.steps.words import size
 from diagnostics.transport.call import NotThere, call
 from diagnostics.transport.provenance import provenance
-from diagnostics.transport.rpcs import ESTIMATE, GET_TABLE, QUERY, Rpc
+from diagnostics.transport.rpcs import GET_TABLE
 from diagnostics.transport.session import Session
-from diagnostics.transport.tables import Answer, TableShape
+from diagnostics.transport.tables import TableShape
 
-EXTRA = "pip install 'pubsub-diag[outcome]'"
-USUAL_BYTES = 10 * 2**30
-"""So much one query may read where nobody says: a fraction of a euro."""
-LEAST_BILLED = 10 * 2**20
-"""BigQuery bills this much for any query (pricing page), so that a lower limit refuses each."""
 MOST_ROWS = 20_000
 """Rows of an answer: a year of dates, with dozens of versions each."""
 LATELY = timedelta(days=7)
@@ -159,50 +153,20 @@ def answer_of(
     under: str = "results",
 ) -> _Read:
     """The rows of a query that may be asked. Raises NotSeen. It runs where the table is, and the pipeline's project pays."""
-    most = USUAL_BYTES if ask.max_bytes is None else ask.max_bytes
-    asked = {"project": pipeline.project, "location": shape.location, "sql": statement.sql, "values": statement.values}
-    would = int(_asked(session, ESTIMATE, asked, name, under).read_bytes)
-    if max(would, LEAST_BILLED) > most:
-        says = (
-            f"the query of {name} would read {size(would)} (BigQuery bills {size(LEAST_BILLED)} at least), "
-            f"and --max-bytes allows {size(most)}"
-        )
-        raise NotSeen(Why.FAILED, says, mend="ask for fewer dates, or allow more with --max-bytes")
-    answer: Answer = _asked(session, QUERY, {**asked, "most_bytes": most, "most_rows": MOST_ROWS}, name, under)
+    query = Query(
+        project=pipeline.project,
+        location=shape.location,
+        table=name,
+        statement=statement,
+        most_rows=MOST_ROWS,
+        correct=_CORRECT[under],
+        cheaper="ask for fewer dates, or allow more with --max-bytes",
+    )
+    answer, would = read(session, ask, query)
     if not answer.whole:
         says = f"the answer about {name} has more than {len(answer.rows)} rows, and what is counted in a part of it is not so"
         raise NotSeen(Why.FAILED, says, mend="ask for fewer dates with --since and --until")
-    source = provenance(
-        session, f"BigQuery {name}", statement.sql, by_hand(pipeline.project, shape.location, statement)
-    )
-    return _Read(answer.rows, would, source)
-
-
-def _asked(session: Session, rpc: Rpc, asked: dict[str, Any], name: str, under: str) -> Any:
-    """Its answer. Raises NotSeen, also where the table went between two calls, or is a view of a table that is not there."""
-    try:
-        return call(session, rpc, asked)
-    except NotThere as error:
-        raise NotSeen(Why.FAILED, f"{name} cannot be asked: {error}", mend=_CORRECT[under]) from error
-
-
-def by_hand(project: str, location: str, statement: Statement) -> str:
-    """The same query for bq."""
-    line = command(
-        "bq --project_id={project} --location={location} query --nouse_legacy_sql --max_rows=20000 {sql}",
-        project=project,
-        location=location,
-        sql=" ".join(statement.sql.split()),
-    )
-    said = [quote(f"--parameter={name}:{_type(value)}:{value}") for name, value in statement.values.items()]
-    return line.replace(_ROWS, " ".join((_ROWS, *said)), 1)
-
-
-_ROWS = "--max_rows=20000"
-
-
-def _type(value: object) -> str:
-    return {bool: "BOOL", int: "INT64", date: "DATE", datetime: "TIMESTAMP"}.get(type(value), "STRING")
+    return _Read(answer.rows, would, provenance(session, f"BigQuery {name}", statement.sql, query.by_hand))
 
 
 def _by_day(rows: Iterable[Mapping[str, Any]]) -> dict[date, list[Mapping[str, Any]]]:
