@@ -22,7 +22,7 @@ from diagnostics.keep import names, store
 from diagnostics.keep.bounds import MOST_BYTES
 from diagnostics.keep.names import Name
 from diagnostics.keep.outbox import Outbox
-from diagnostics.pipeline.profile import STORE
+from diagnostics.pipeline.names import PREFIX
 from diagnostics.shell.commands import advice
 from diagnostics.shell.files import read as read_file
 from diagnostics.transport.call import NotThere, call
@@ -196,7 +196,7 @@ class Bucket:
 
 def place_of(named: str, session: Callable[[], Session]) -> Place:
     """The store of this name. The session is opened for a bucket only. Raises StoreError."""
-    bucket = STORE.fullmatch(named)
+    bucket = PREFIX.fullmatch(named)
     if bucket is None:
         return Folder(Path(named))
     return Bucket(session(), bucket["bucket"], bucket["prefix"] or "")

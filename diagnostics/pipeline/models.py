@@ -7,11 +7,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from diagnostics.pipeline.results import COLUMN, TABLE
-
-BUCKET = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])/(?P<name>[^\x00-\x1f]+)")
-"""An object of Cloud Storage."""
-VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+from diagnostics.pipeline.names import OBJECT, TABLE, WORD
 
 
 class RegistryProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,15 +70,15 @@ class ModelProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 def wrong(model: ModelProfile) -> Iterator[str]:
     """What of it cannot be meant: the key and what was expected."""
-    if model.manifest.startswith("gs:") and not re.fullmatch(r"gs://[^/]+/.+", model.manifest, re.DOTALL):
+    if model.manifest.startswith("gs:") and not OBJECT.fullmatch(model.manifest):
         yield f'manifest: expected gs://BUCKET/PATH or a file, got "{model.manifest}"'
-    if model.variable and not VARIABLE.fullmatch(model.variable):
+    if model.variable and not WORD.fullmatch(model.variable):
         yield f'variable: expected the name of an environment variable, got "{model.variable}"'
     if (registry := model.registry) is not None:
         if not TABLE.fullmatch(registry.table):
             yield f'registry.table: expected DATASET.TABLE or PROJECT.DATASET.TABLE, got "{registry.table}"'
-        for column in registry.columns:
-            if not COLUMN.fullmatch(column):
+        for column in (registry.name, *registry.columns):
+            if not WORD.fullmatch(column):
                 yield f'registry: expected the name of a column, got "{column}"'
     if (loaded := model.loaded) is not None:
         if not loaded.contains:

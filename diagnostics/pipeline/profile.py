@@ -20,6 +20,7 @@ from diagnostics.evidence.model import Leg, Means
 from diagnostics.evidence.redact import endpoint
 from diagnostics.pipeline.models import ModelProfile
 from diagnostics.pipeline.models import wrong as wrong_model
+from diagnostics.pipeline.names import DATASET, PREFIX
 from diagnostics.pipeline.results import ResultsProfile
 from diagnostics.pipeline.results import wrong as wrong_results
 
@@ -345,7 +346,7 @@ def check(profile: PipelineProfile, where: str) -> PipelineProfile:
         raise ProfileError(f"{where}: results.{wrong}")
     if profile.model is not None and (wrong := next(wrong_model(profile.model), "")):
         raise ProfileError(f"{where}: model.{wrong}")
-    if profile.store and not (STORE.fullmatch(profile.store) or PurePath(profile.store).is_absolute()):
+    if profile.store and not (PREFIX.fullmatch(profile.store) or PurePath(profile.store).is_absolute()):
         raise ProfileError(
             f'{where}: keep.store: expected gs://BUCKET/PREFIX or the full path of a folder, got "{profile.store}"'
         )
@@ -392,11 +393,6 @@ def _mistyped(names: Iterable[str]) -> Iterator[str]:
         related = not ended and (name.startswith(meant) or meant.startswith(name))  # failed and fail are two counts
         if name not in CAPTURED and meant and not related:
             yield f'"{name}" is not read; did you mean "{meant}"? Those that are: {", ".join(CAPTURED)}'
-
-
-DATASET = re.compile(r"(?:[a-z][a-z0-9:-]*\.)?\w+", re.ASCII)
-STORE = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(?P<prefix>[^\x00-\x1f]*?))?/*")
-"""A bucket of Cloud Storage, or what begins in it with a prefix."""
 
 
 def check_states(profile: PipelineProfile, where: str) -> PipelineProfile:

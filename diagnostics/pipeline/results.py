@@ -7,10 +7,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-TABLE = re.compile(r"(?:(?P<project>[a-z][a-z0-9.:-]*)\.)?(?P<dataset>\w+)\.(?P<table>[\w-]+)", re.ASCII)
-"""A table of BigQuery, as a profile names it."""
-COLUMN = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-"""One of its columns."""
+from diagnostics.pipeline.names import TABLE, WORD
 
 
 def full_name(project: str, table: str) -> str:
@@ -73,9 +70,8 @@ def wrong(results: ResultsProfile) -> Iterator[str]:
             continue
         if not TABLE.fullmatch(table.table):
             yield f'{key}table: expected DATASET.TABLE or PROJECT.DATASET.TABLE, got "{table.table}"'
-        columns = results.columns if table is results else (table.date, *table.only)
-        for column in columns:
-            if not COLUMN.fullmatch(column):
+        for column in (table.date, *(results.columns if table is results else table.only)):
+            if not WORD.fullmatch(column):
                 yield f'{key or ""}columns: expected the name of a column, got "{column}"'
     try:
         re.compile(results.names_model)

@@ -11,8 +11,8 @@ from msgspec import Struct
 from diagnostics.evidence import model as seen
 from diagnostics.evidence.model import Evidence, Leg, SubscriptionConfig
 from diagnostics.evidence.unseen import NotSeen
-from diagnostics.pipeline.models import BUCKET as IN_BUCKET
 from diagnostics.pipeline.models import RegistryProfile
+from diagnostics.pipeline.names import OBJECT
 from diagnostics.pipeline.profile import Auth, BatchStateProfile, PipelineProfile, StateKind
 from diagnostics.pipeline.results import TableProfile, full_name
 from diagnostics.question.ask import Ask
@@ -336,9 +336,9 @@ def _places(session: Session, pipeline: PipelineProfile) -> list[Callable[[], li
         (pipeline.results, pipeline.results.downstream) if pipeline.results else ()
     )
     tables += (pipeline.model.registry,) if pipeline.model else ()
-    homes = {full_name(pipeline.project, table.table).partition(".")[0] for table in tables if table}
+    homes = {full_name(pipeline.project, table.table).rsplit(".", 2)[0] for table in tables if table}
     projects += [_Place(TABLE, f"projects/{home}") for home in sorted(homes)]
-    if pipeline.model and (manifest := IN_BUCKET.fullmatch(pipeline.model.manifest)):
+    if pipeline.model and (manifest := OBJECT.fullmatch(pipeline.model.manifest)):
         projects.append(_Place(BUCKET, f"{BUCKETS}{manifest['bucket']}"))
     return [lambda: projects] + [partial(_of_leg, session, pipeline, leg) for leg in legs]
 

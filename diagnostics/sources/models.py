@@ -24,7 +24,8 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.evidence.redact import redact
 from diagnostics.evidence.unseen import NotSeen
-from diagnostics.pipeline.models import BUCKET, ModelProfile, RegistryProfile
+from diagnostics.pipeline.models import ModelProfile, RegistryProfile
+from diagnostics.pipeline.names import OBJECT
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.readings import model_block
@@ -59,7 +60,7 @@ def model_manifest(session: Session, pipeline: PipelineProfile) -> ModelManifest
         raise NotSeen(Why.NOT_CONFIGURED, UNTOLD, mend="add [model] to the profile")
     if not where.startswith("gs:"):
         return manifest.of_file(Path(where), session.now)
-    named = BUCKET.fullmatch(where)
+    named = OBJECT.fullmatch(where)
     if named is None:
         raise NotSeen(Why.NOT_CONFIGURED, f"{where}: expected gs://BUCKET/PATH")
     try:

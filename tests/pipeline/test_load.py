@@ -52,6 +52,27 @@ def test_an_error_names_file_key_and_what_was_expected(text: str, says: str) -> 
     assert re.search(says, str(error.value)), str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("says", "good", "bad"),
+    [
+        ("log_dataset = '{}'", ["d", "p-1.d", "example.com:p-1.d"], ["a.b.c", "p.", ".d", "a b", "`x`"]),
+        ("results.table = '{}'\nresults.date = 'day'", ["d.t", "p-1.d.t-1", "example.com:p.d.t"], ["t", "a.b.c.d", "d.t t", "D:p.d.t"]),
+        ("results.table = 'd.t'\nresults.date = '{}'", ["day", "_d1"], ["", "a.b", "1d", "a-b", "`x`"]),
+        ("model.registry = {{table = '{}', name = 'n'}}", ["d.t", "example.com:p.d.t"], ["t", "a.b.c.d"]),
+        ("model.registry = {{table = 'd.t', name = '{}'}}", ["n"], ["", "n n", "1"]),
+        ("model.variable = '{}'", ["MODEL_PATH"], ["A-B", "1A", "A=b"]),
+        ("model.manifest = '{}'", ["gs://my-bucket/a/b.json", "models.json"], ["gs://my-bucket", "gs:///a", "gs://B_1/a", "gs://b/a"]),
+        ("keep.store = '{}'", ["gs://my-bucket", "gs://my-bucket/a/", "/shared"], ["gs://", "gs://B/a", "shared"]),
+    ],
+)  # fmt: skip
+def test_a_name_that_google_cannot_have_given_is_refused(says: str, good: list[str], bad: list[str]) -> None:
+    for name in good:
+        parse_profile(f"{says.format(name)}\n{SMALL}", "x.toml")
+    for name in bad:
+        with pytest.raises(ProfileError, match="expected"):
+            parse_profile(f"{says.format(name)}\n{SMALL}", "x.toml")
+
+
 def test_a_file_that_is_not_there_names_the_built_in_ones(tmp_path: Path) -> None:
     with pytest.raises(ProfileError, match="nba-predictions"):
         load_profile(str(tmp_path / "none.toml"))
