@@ -18,7 +18,7 @@ from typing import NamedTuple
 from diagnostics.keep import store
 from diagnostics.keep.bundle import Note
 
-RUNS, BUNDLES, NOTES = "runs", "bundles", "notes"
+RUNS, BUNDLES, NOTES = KINDS = "runs", "bundles", "notes"
 NO_BATCH = "0" * 8
 _NAME = re.compile(
     r"(?P<kind>runs|bundles|notes)/(?P<stem>(?P<at>\d{8}T\d{6}Z)-(?P<whose>[0-9a-f]{8}|[0-9a-f]{12}))-(?P<digest>[0-9a-f]{16})"

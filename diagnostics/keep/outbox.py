@@ -53,7 +53,7 @@ class Outbox:
     def waiting(self) -> list[Waiting]:
         """All of it, the newest first: that is what somebody is waiting for. Raises OSError where there is one that cannot be read."""
         found = []
-        for kind in (names.RUNS, names.BUNDLES, names.NOTES):
+        for kind in names.KINDS:
             folder = state_dir() / "outbox" / self._key / kind
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 found += [

@@ -31,7 +31,7 @@ from diagnostics.transport.rpcs import GET_OBJECT, LIST_OBJECTS, PUT_OBJECT
 from diagnostics.transport.session import Session
 
 MOST_PAGES = 50
-"""Of a thousand names each: so far a list is followed."""
+"""Of a thousand names each: so far the list of one kind is followed."""
 LEFT_S = 24 * 3600.0
 """A file of a writer that was killed is taken away from a shared folder when it is so old."""
 EXTRA = "pip install 'pubsub-diag[store]'"
@@ -50,11 +50,20 @@ class Gone(StoreError):
     """It is not there any more: its time was over."""
 
 
+class Listed(NamedTuple):
+    """The names in a store."""
+
+    names: list[Name]
+    """Of all that is ours in it, in no order."""
+    troubles: tuple[StoreError, ...] = ()
+    """Why there may be more: nothing is absent for not being among the names."""
+
+
 class Place(Protocol):
     """A store, by what it can do. Each of these raises StoreError, and may take its time."""
 
-    def names(self) -> list[Name]:
-        """Of all that is ours in it, in no order."""
+    def names(self) -> Listed:
+        """What it has."""
 
     def get(self, name: Name) -> bytes:
         """What it has under this name, whole or not."""
@@ -69,11 +78,11 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def names(self) -> list[Name]:
+    def names(self) -> Listed:
         with self._errors():
-            kinds = [kind for kind in (names.RUNS, names.BUNDLES, names.NOTES) if self._there(kind)]
+            kinds = [kind for kind in names.KINDS if self._there(kind)]
             found = [names.read(f"{kind}/{file}") for kind in kinds for file in os.listdir(self._path / kind)]  # noqa: PTH208
-        return [name for name in found if name]
+        return Listed([name for name in found if name])
 
     def get(self, name: Name) -> bytes:
         with self._errors():
@@ -144,18 +153,24 @@ class Bucket:
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
 
-    def names(self) -> list[Name]:
+    def names(self) -> Listed:
+        """Each kind by itself: the others are not cut short where there are too many of one."""
+        lists = [self._of_kind(kind) for kind in names.KINDS]
+        return Listed([n for one in lists for n in one.names], tuple(t for one in lists for t in one.troubles))
+
+    def _of_kind(self, kind: str) -> Listed:
         found: list[Name | None] = []
         token = ""
         for _ in range(MOST_PAGES):
             with self._errors():
-                asked = {"bucket": self._bucket, "prefix": self._prefix, "page_token": token}
+                asked = {"bucket": self._bucket, "prefix": f"{self._prefix}{kind}/", "page_token": token}
                 page: Names = call(self._session, LIST_OBJECTS, asked)
             found += [names.read(name.removeprefix(self._prefix)) for name in page.names]
             token = page.token
             if not token:
                 break
-        return [name for name in found if name]
+        known = [name for name in found if name]
+        return Listed(known, (_cut(kind, len(found)),) if token else ())
 
     def get(self, name: Name) -> bytes:
         with self._errors(f"{self._prefix}{name.whole}"):
@@ -192,6 +207,11 @@ class Bucket:
             raise StoreError(
                 "a store in Cloud Storage needs google-cloud-storage, which is not installed", EXTRA
             ) from error
+
+
+def _cut(kind: str, read: int) -> StoreError:
+    says = f"it has more than {read} {kind}, and the newest of them were not looked for"
+    return StoreError(says, "let a lifecycle rule of the bucket delete what is old", alone=True)
 
 
 def place_of(named: str, session: Callable[[], Session]) -> Place:

@@ -80,7 +80,9 @@ class Shelf:
         if self._listed is None:
             try:
                 place = self._place()
-                self._listed = place, place.names()
+                listed = place.names()
+                self.troubles += listed.troubles
+                self._listed = place, listed.names
             except StoreError as error:
                 self.troubles.append(error)
                 self._listed = None, self._known()

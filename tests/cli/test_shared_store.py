@@ -26,6 +26,7 @@ from diagnostics.keep.bundle import Bundle, load, replay
 from diagnostics.keep.vouched import QUOTED
 from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import parse
+from diagnostics.lab.servers import storage
 from diagnostics.lab.servers.serve import start
 from diagnostics.lab.telemetry.store import Telemetry
 from diagnostics.pipeline import places
@@ -282,6 +283,24 @@ def test_a_store_that_does_not_answer_costs_a_reader_its_time_once_and_is_said(
     late = f"not all of {BUCKET} was read: it did not answer within 0.3 s"
     assert listed[0] == 0 and "here" in listed[1] and listed[2].splitlines() == [late]
     assert written[0] == 0 and [line for line in written[2].splitlines() if "was read" in line] == [late]
+
+
+def test_of_a_store_with_too_much_in_it_is_said_that_not_all_was_read(
+    homes: Homes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        homes.look(number)
+    capsys.readouterr()
+    monkeypatch.setattr(storage, "LARGEST_PAGE", 1)
+    monkeypatch.setattr(shared, "MOST_PAGES", 2)
+    homes.at("two")
+    code, out, err = said(capsys, "bundle", "list")
+    cut = "it has more than 2 runs, and the newest of them were not looked for"
+    assert (code, err) == (
+        0,
+        f"not all of {BUCKET} was read: {cut} (let a lifecycle rule of the bucket delete what is old)\n",
+    )
+    assert out.count(" store") == 2
 
 
 @pytest.mark.usefixtures("homes")

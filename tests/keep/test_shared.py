@@ -20,7 +20,7 @@ from diagnostics.keep import names, outbox, shared, store
 from diagnostics.keep.bundle import Note
 from diagnostics.keep.names import Name
 from diagnostics.keep.outbox import Outbox
-from diagnostics.keep.shared import Bucket, Folder, Gone, StoreError, place_of, send
+from diagnostics.keep.shared import Bucket, Folder, Gone, Listed, StoreError, place_of, send
 from diagnostics.keep.shelf import Fetched, Shelf, note_of
 from diagnostics.pipeline import places
 from diagnostics.transport.call import NotThere, QuotaUsedUp
@@ -54,8 +54,8 @@ class Fake:
         self.has: dict[Name, bytes] = {}
         self._put = put
 
-    def names(self) -> list[Name]:
-        return list(self.has)
+    def names(self) -> Listed:
+        return Listed(list(self.has))
 
     def get(self, name: Name) -> bytes:
         return self.has[name]
@@ -184,7 +184,7 @@ def test_a_folder_gets_each_thing_once_whole_and_nothing_is_written_over(
     folder.put(name, content)
     assert there(team) == {name.whole: content}
     assert not links or (team / name.whole).stat().st_ino == inode
-    assert folder.names() == [name] and folder.get(name) == content
+    assert folder.names() == ([name], ()) and folder.get(name) == content
 
 
 def test_what_a_writer_without_links_left_half_done_becomes_whole(team: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from diagnostics.keep import names
+from diagnostics.keep import names, shared
 from diagnostics.keep.shared import Bucket, Gone, StoreError
 from diagnostics.lab.lab import Lab
 from diagnostics.lab.scenario import parse
@@ -61,11 +61,11 @@ def faulty(world: World, *faults: dict[str, object]) -> None:
 
 
 def test_an_object_is_written_once_and_never_over_another(world: World, bucket: Bucket) -> None:
-    assert bucket.names() == []
+    assert bucket.names() == ([], ())
     bucket.put(NAME, b"a run")
     bucket.put(NAME, b"another, that must not take its place")
     assert held(world) == {f"team-evidence/diag/{NAME.whole}": b"a run"}
-    assert bucket.names() == [NAME] and bucket.get(NAME) == b"a run"
+    assert bucket.names() == ([NAME], ()) and bucket.get(NAME) == b"a run"
     with pytest.raises(Gone):
         bucket.get(other(1))
 
@@ -105,7 +105,22 @@ def test_names_come_page_by_page_and_those_of_others_are_left_alone(
         "team-evidence/diag/" + other(0).whole
     ]
     world.lab.world.objects["team-evidence/diagonal/x"] = world.lab.world.objects["team-evidence/diag/readme.txt"]
-    assert bucket.names() == [other(number) for number in range(5)]
+    assert bucket.names() == ([other(number) for number in range(5)], ())
+
+
+def test_a_list_that_is_cut_short_is_told_and_cuts_no_other_kind_short(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "LARGEST_PAGE", 2)
+    monkeypatch.setattr(shared, "MOST_PAGES", 2)
+    captures = [names.of_run(names.BUNDLES, other(number).stem[:29], b"x") for number in range(5)]
+    for name in (*captures, *map(other, range(4))):
+        bucket.put(name, b"x")
+    listed = bucket.names()
+    assert listed.names == [*map(other, range(4)), *captures[:4]]
+    assert [trouble.says for trouble in listed.troubles] == [
+        "it has more than 4 bundles, and the newest of them were not looked for"
+    ]
 
 
 @pytest.mark.parametrize(
