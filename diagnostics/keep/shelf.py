@@ -54,7 +54,13 @@ class Shelf:
         self._listed: tuple[Place | None, list[Name]] | None = None
 
     def fetch(self, wanted: Callable[[list[Name]], Iterable[Name]], into: list[Fetched]) -> None:
-        """Fetch of all names those that are `wanted`, in this order. They are put `into` the list as they come."""
+        """Fetch of all names those that are `wanted`, in this order. They are put `into` the list as they come. Raises nothing."""
+        try:
+            self._fetch_all(wanted, into)
+        except Exception as error:  # whatever it is, it is no empty store
+            self.troubles.append(_unforeseen(error))
+
+    def _fetch_all(self, wanted: Callable[[list[Name]], Iterable[Name]], into: list[Fetched]) -> None:
         with contextlib.suppress(OSError):
             store.tidy(self._cache)
         place, listed = self._list()
@@ -85,6 +91,9 @@ class Shelf:
                 self._listed = place, listed.names
             except StoreError as error:
                 self.troubles.append(error)
+                self._listed = None, self._known()
+            except Exception as error:
+                self.troubles.append(_unforeseen(error))
                 self._listed = None, self._known()
         return self._listed
 
@@ -117,6 +126,12 @@ class Shelf:
             self.troubles.append(error)
         except OSError as error:
             self.troubles.append(StoreError(f"cannot be read here: {error.strerror or type(error).__name__}"))
+        except Exception as error:
+            self.troubles.append(_unforeseen(error))
+
+
+def _unforeseen(error: Exception) -> StoreError:
+    return StoreError(f"{type(error).__name__}: {error}")
 
 
 def _is_whole(path: Path, name: Name) -> bool:

@@ -303,6 +303,17 @@ def test_of_a_store_with_too_much_in_it_is_said_that_not_all_was_read(
     assert out.count(" store") == 2
 
 
+def test_a_list_that_breaks_is_said_and_not_taken_for_an_empty_one(
+    homes: Homes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    homes.look()
+    capsys.readouterr()
+    monkeypatch.setattr(shared.Bucket, "names", lambda _: _raise(ValueError("a fault of ours")))
+    code, out, err = said(capsys, "bundle", "list")
+    assert (code, err) == (0, f"not all of {BUCKET} was read: ValueError: a fault of ours\n")
+    assert " here" in out
+
+
 @pytest.mark.usefixtures("homes")
 def test_what_is_sent_names_no_store(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     said(capsys, "batches", "-q", "--profile", "pubsub-diag.toml")

@@ -315,6 +315,23 @@ def test_what_is_not_what_its_name_says_is_not_read_and_said() -> None:
     assert [t.says for t in shelf.troubles] == [f"{name.whole} is not what its name says"] and shelf.missed == 1
 
 
+def test_what_breaks_unforeseen_is_no_empty_store() -> None:
+    place, found = Fake(), list[Fetched]()
+    place.put(*run(1))
+    Shelf("s", lambda: place).fetch(everything, found)
+    place.put(*run(2))
+    place.get = lambda _: _raise(ValueError("a fault of ours"))  # type: ignore[method-assign]
+    for broken, wanted, missed in (
+        (lambda: _raise(ValueError("a fault of ours")), everything, 0),
+        (lambda: place, everything, 1),
+        (lambda: place, lambda _: _raise(ValueError("a fault of ours")), 0),
+    ):
+        shelf, known = Shelf("s", broken), list[Fetched]()
+        shelf.fetch(wanted, known)
+        assert [t.says for t in shelf.troubles] == ["ValueError: a fault of ours"] and shelf.missed == missed
+        assert known == (found if wanted is everything else [])
+
+
 def test_a_copy_that_was_damaged_here_is_fetched_anew() -> None:
     place, found = Fake(), list[Fetched]()
     place.put(*run(1))
