@@ -25,6 +25,7 @@ from typing import NamedTuple
 import msgspec
 
 from diagnostics.conclude.diagnosis import Diagnosis
+from diagnostics.evidence.redaction import cleaner
 from diagnostics.keep.bounds import TooMuchError
 from diagnostics.keep.bundle import Bundle, BundleError, Note, batch_of, dump, load
 from diagnostics.pipeline.places import state_dir
@@ -195,13 +196,14 @@ def notes(since: datetime | None = None, until: datetime | None = None) -> list[
 
 
 def notes_of(case: Case, diagnosis: Diagnosis | None) -> Iterator[Note]:
-    """The notes that belong to a case: about its batch, or about no batch in particular and in its window."""
-    batch = batch_of(case, diagnosis)
+    """The notes that belong to a case: about its batch, or about no batch in particular and in its window. They are redacted as its
+    evidence is: a note may be of a time when no profile was named."""
+    batch, cleaned = batch_of(case, diagnosis), cleaner(case.redacts)
     for said in notes():
-        if said.batch == batch or (
+        if cleaned(said.batch) == batch or (
             not said.batch and case.evidence.since - BEFORE <= said.at <= case.evidence.looked_at
         ):
-            yield said
+            yield cleaned(said)
 
 
 def _lines_of_notes() -> list[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from diagnostics.causes.catalogue import CATALOGUE
@@ -217,6 +217,8 @@ class Case:
     calls: Sequence[Call] = ()
     legs: Sequence[Leg] | None = None
     """Look at these only; None: at all that the pipeline has."""
+    redacts: Sequence[str] = field(default=(), compare=False)
+    """The profile's own patterns, which do not go with a run: what else goes with it is redacted by them, too."""
 
 
 def worth_reading(case: Case) -> set[type[Evidence]]:

@@ -77,8 +77,8 @@ def _case(
     legs: Sequence[Leg] | None,
 ) -> Case:
     calls = tuple(Call(name=c.name, seconds=c.seconds, ok=c.ok, note=c.note) for c in session.calls)
-    profile = kept(profile)
-    return Case(command, evidence, profile, asked, header(session, profile, command, evidence), calls, legs)
+    redacts, profile = profile.redact.patterns, kept(profile)
+    return Case(command, evidence, profile, asked, header(session, profile, command, evidence), calls, legs, redacts)
 
 
 def kept(profile: PipelineProfile) -> PipelineProfile:

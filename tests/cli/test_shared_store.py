@@ -314,6 +314,29 @@ def test_a_list_that_breaks_is_said_and_not_taken_for_an_empty_one(
     assert " here" in out
 
 
+@pytest.mark.parametrize("words", [("batch", "-q"), ("capture", "-q", "--out", "captured.gz")])
+def test_a_note_of_when_no_profile_was_named_goes_with_a_run_as_the_profile_redacts(
+    homes: Homes, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], tmp_path: Path
+) -> None:
+    profile = tmp_path / "pubsub-diag.toml"
+    shared_by, path = profile.read_text(), homes.team
+    profile.unlink()
+    said(capsys, "note", "closed ACCT-123 by hand", "--at", "5m")
+    profile.write_text(f'{shared_by}\n[redact]\npatterns = ["ACCT-[0-9]+"]\n'.replace(BUCKET, str(path)))
+    said(capsys, "note", "opened ACCT-456")
+    said(capsys, *words)
+    said(capsys, "capture", "-q", "--out", "other.gz")
+    sent = [load(found) for found in path.glob("*/*.gz")]
+    says = {"closed [redacted by profile] by hand", "opened [redacted by profile]"}
+    assert len(sent) == 2 and all({note.says for note in run.notes} == says for run in sent)
+    assert {note.says for note in load(tmp_path / "other.gz").notes} == says
+    assert [b"opened [redacted by profile]" in note.read_bytes() for note in path.glob("notes/*")] == [True]
+    told = said(capsys, "postmortem", "-q")[1]
+    assert "ACCT-" not in told
+    table = told.partition("### Timeline, whole")[2].partition("\n### ")[0]
+    assert table.count("| note | closed ") == 1
+
+
 @pytest.mark.usefixtures("homes")
 def test_what_is_sent_names_no_store(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     said(capsys, "batches", "-q", "--profile", "pubsub-diag.toml")

@@ -199,7 +199,7 @@ def _notes(batch: str, runs: Sequence[Bundle], others: Others) -> list[Note]:
         about_none = name.whose == NO_BATCH and begin - SECOND <= name.moment() <= end
         return about_none or name.whose == store.of_batch(batch)
 
-    here = store.notes()
+    here = others.as_sent(store.notes())
     notes = sorted([*here, *others.notes(of_it, here)], key=lambda said: said.at)
     return [n for n in notes if n.batch == batch or (not n.batch and begin <= n.at <= end)]
 

@@ -150,8 +150,9 @@ def _keep(session: Session, profile: PipelineProfile, probed: Probed, quiet: boo
     """What was seen is evidence: it is kept like that of any run, for a postmortem."""
     now = probed.source.as_of
     evidence = EvidenceSet({(Probed.__name__, leg): probed}, now, LOOKBACK, now)
-    profile = kept(profile)
-    keeping.keep(Case("probe", evidence, profile, Ask(), header(session, profile, "probe", evidence)), None, quiet)
+    redacts, profile = profile.redact.patterns, kept(profile)
+    told = header(session, profile, "probe", evidence)
+    keeping.keep(Case("probe", evidence, profile, Ask(), told, redacts=redacts), None, quiet)
 
 
 def _planned(session: Session, profile: PipelineProfile, wish: Wish) -> tuple[Plan, Any]:

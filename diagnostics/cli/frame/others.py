@@ -14,10 +14,12 @@ from diagnostics.cli.frame import opening, output
 from diagnostics.cli.frame.options import Access
 from diagnostics.cli.frame.sharing import Sharing, key_of
 from diagnostics.cli.frame.trouble import Trouble
+from diagnostics.evidence.redaction import cleaner
 from diagnostics.keep import names, store
 from diagnostics.keep.bundle import Note
 from diagnostics.keep.names import Name
 from diagnostics.keep.shelf import Fetched, Shelf, note_of
+from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.report.escape import clean
 
 READ_S = 20.0
@@ -40,17 +42,29 @@ class Others:
         self._told = False
 
     @cached_property
-    def _sharing(self) -> Sharing | None:
-        asked = Access(profile=self._profile or os.environ.get(PROFILE) or None, quiet=self._quiet)
+    def _asked(self) -> Access:
+        return Access(profile=self._profile or os.environ.get(PROFILE) or None, quiet=self._quiet)
+
+    @cached_property
+    def _stated(self) -> PipelineProfile | None:
         try:
-            stated = opening.stated(asked)
+            return opening.stated(self._asked)
         except Trouble as trouble:
             output.tell(f"no shared store is read: {clean(trouble.says)}", self._quiet)
             return None
+
+    @cached_property
+    def _sharing(self) -> Sharing | None:
+        stated = self._stated
         if stated is None or not stated.store:
             return None
         project = stated.project
-        return Sharing(stated.store, lambda: opening.session_of(asked, project), self._quiet)
+        return Sharing(stated.store, lambda: opening.session_of(self._asked, project), self._quiet)
+
+    def as_sent(self, here: Sequence[Note]) -> list[Note]:
+        """Notes that are kept here, redacted as they go with a run of the pipeline: so they are told once."""
+        cleaned = cleaner(self._stated.redact.patterns if self._stated else ())
+        return [cleaned(said) for said in here]
 
     @property
     def named(self) -> str:
