@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +35,8 @@ MOST_PAGES = 50
 """Of a thousand names each: so far the list of one kind is followed."""
 LEFT_S = 24 * 3600.0
 """A file of a writer that was killed is taken away from a shared folder when it is so old."""
+_WRITTEN = re.compile(r"\.(?P<file>.+)-[0-9a-f]{8}")
+"""How a file is called while it is written."""
 EXTRA = "pip install 'pubsub-diag[store]'"
 
 
@@ -138,11 +141,15 @@ def _link(temporary: Path, path: Path, name: Name) -> None:
 
 
 def _without_leftovers(folder: Path) -> None:
+    """Take away what killed writers left, and nothing that is not called so."""
     now = time.time()
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(".") and now - entry.stat(follow_symlinks=False).st_mtime > LEFT_S:
-                Path(entry.path).unlink(missing_ok=True)
+            found = _WRITTEN.fullmatch(entry.name)
+            if found and names.read(f"{folder.name}/{found['file']}"):
+                with contextlib.suppress(OSError):
+                    if now - entry.stat(follow_symlinks=False).st_mtime > LEFT_S:
+                        Path(entry.path).unlink(missing_ok=True)
 
 
 class Bucket:

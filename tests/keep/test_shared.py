@@ -257,6 +257,19 @@ def test_a_writer_that_is_killed_leaves_nothing_half_and_the_next_one_finishes_i
     assert there(team) == {run(1)[0].whole: run(1)[1]}
 
 
+def test_what_others_put_into_the_folder_is_never_taken_away(team: Path) -> None:
+    (team / "runs").mkdir()
+    left, others = (
+        f".{run(1)[0].file}-0123abcd",
+        [".gitkeep", ".nfs000000000000001", ".a-0123abcd", f".{run(1)[0].file}"],
+    )
+    for file in (left, *others):
+        (team / "runs" / file).write_bytes(b"")
+        os.utime(team / "runs" / file, (0, 0))
+    Folder(team).put(*run(2))
+    assert sorted(there(team)) == sorted([run(2)[0].whole, *(f"runs/{file}" for file in others)])
+
+
 def test_writers_at_once_lose_nothing_and_nothing_is_there_twice(team: Path) -> None:
     """Four processes, all of which send the same ten things and one of their own."""
     box, begin = Outbox(str(team)), os.pipe()
