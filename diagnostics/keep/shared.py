@@ -12,6 +12,7 @@ import errno
 import os
 import re
 import secrets
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -93,12 +94,12 @@ class Folder:
 
     def put(self, name: Name, content: bytes) -> None:
         with self._errors():
-            os.stat(self._path)  # noqa: PTH116 - raises
-            folder = self._path / name.kind
-            folder.mkdir(exist_ok=True)
+            mode = stat.S_IMODE(self._path.stat().st_mode)
+            folder = _made(self._path / name.kind, mode)
             temporary = folder / f".{name.file}-{secrets.token_hex(4)}"
             try:
                 with temporary.open("xb") as file:
+                    _readable_as(file.fileno(), mode)
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
@@ -125,6 +126,23 @@ class Folder:
         except OSError as error:
             alone = error.errno in (errno.EFBIG, errno.EINVAL)
             raise StoreError(error.strerror or type(error).__name__, alone=alone) from error
+
+
+def _made(folder: Path, mode: int) -> Path:
+    """The folder; where it is new, for all that the store is for, whatever this user gives other folders."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return folder
+    with contextlib.suppress(OSError):  # a disk that knows no modes
+        folder.chmod(mode)
+    return folder
+
+
+def _readable_as(descriptor: int, mode: int) -> None:
+    """Let those read the file who may read the store."""
+    with contextlib.suppress(OSError):
+        os.fchmod(descriptor, 0o600 | mode & 0o044)
 
 
 def _link(temporary: Path, path: Path, name: Name) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import stat
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -268,6 +269,26 @@ def test_what_others_put_into_the_folder_is_never_taken_away(team: Path) -> None
         os.utime(team / "runs" / file, (0, 0))
     Folder(team).put(*run(2))
     assert sorted(there(team)) == sorted([run(2)[0].whole, *(f"runs/{file}" for file in others)])
+
+
+@pytest.mark.parametrize(
+    ("store_has", "umask", "folder_gets", "file_gets"),
+    [(0o2777, 0o022, 0o2777, 0o644), (0o2770, 0o077, 0o2770, 0o640), (0o700, 0o022, 0o700, 0o600)],
+)
+def test_what_is_made_there_is_for_all_that_the_store_is_for(
+    team: Path, store_has: int, umask: int, folder_gets: int, file_gets: int
+) -> None:
+    team.chmod(store_has)
+    before = os.umask(umask)
+    try:
+        Folder(team).put(*run(1))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((team / "runs").stat().st_mode) == folder_gets
+    assert stat.S_IMODE((team / run(1)[0].whole).stat().st_mode) == file_gets
+    (team / "runs").chmod(0o750)
+    Folder(team).put(*run(2))
+    assert stat.S_IMODE((team / "runs").stat().st_mode) == 0o750, "what is there is as its owner wants it"
 
 
 def test_writers_at_once_lose_nothing_and_nothing_is_there_twice(team: Path) -> None:
