@@ -81,9 +81,12 @@ def test_more_than_eight_mebibytes_go_in_several_requests(world: World, bucket: 
 def test_who_may_only_create_is_told_of_what_is_there_that_it_may_not_be_deleted(world: World, bucket: Bucket) -> None:
     """Google's pages do not say which comes first, the condition or the permission to replace: either way it is there already."""
     message = "oncall does not have storage.objects.delete access to the Google Cloud Storage object."
+    before = len(world.running.rpcs)
     faulty(world, {"rpc": "InsertObject", "kind": "permission_denied", "message": message})
     bucket.put(NAME, b"a run")
     faulty(world)
+    assert [call.status for call in world.running.rpcs[before:]] == ["403"], "it was asked, refused, and is content"
+    assert held(world) == {}
 
 
 def test_an_answer_that_was_lost_does_not_write_twice(world: World, bucket: Bucket) -> None:
