@@ -39,9 +39,14 @@ class Name(NamedTuple):
     """Of its content."""
 
     @property
+    def begin(self) -> str:
+        """What it is called where it is kept: when, and whose it is."""
+        return f"{self.at}-{self.whose}"
+
+    @property
     def stem(self) -> str:
-        """What it is called in a list: by this `find` knows it."""
-        return f"{self.at}-{self.whose}-{self.digest}"
+        """What it is called in a list: by this `find` knows it. What has the same is the same thing, a capture or a run."""
+        return f"{self.begin}-{self.digest}"
 
     @property
     def file(self) -> str:

@@ -20,12 +20,17 @@ from diagnostics.keep.names import Name
 from diagnostics.pipeline.places import state_dir
 from diagnostics.shell.files import read as read_file
 
+LARGE = 2**20
+"""Bytes. What is larger goes last, the smallest of it first: on a slow line one such takes all the time that there is, each time anew."""
+
 
 class Waiting(NamedTuple):
     """Something that is to be sent."""
 
     name: Name
     path: Path
+    size: int = 0
+    """In bytes."""
 
     def content(self) -> bytes | None:
         """None: another run has sent it, or it is not whole. Raises OSError."""
@@ -51,17 +56,27 @@ class Outbox:
             store.tidy(folder, keep=folder / name.file)
 
     def waiting(self) -> list[Waiting]:
-        """All of it, the newest first: that is what somebody is waiting for. Raises OSError where there is one that cannot be read."""
+        """All of it, the newest first, since that is what somebody is waiting for; what is large last. Raises OSError where there is one
+        that cannot be read."""
         found = []
         for kind in names.KINDS:
             folder = state_dir() / "outbox" / self._key / kind
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 found += [
-                    Waiting(name, path) for path in folder.iterdir() if (name := names.read(f"{kind}/{path.name}"))
+                    Waiting(name, path, _size(path))
+                    for path in folder.iterdir()
+                    if (name := names.read(f"{kind}/{path.name}"))
                 ]
-        return sorted(found, key=lambda one: (one.name.at, one.name.whole), reverse=True)
+        return sorted(found, key=lambda one: (-max(one.size, LARGE), one.name.at, one.name.whole), reverse=True)
 
     def sent(self, one: Waiting) -> None:
         """The store has it. Another run may have said so already."""
         with contextlib.suppress(OSError):
             one.path.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    """Another run may have sent it by now."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_size
+    return 0

@@ -247,16 +247,9 @@ def place_of(named: str, session: Callable[[], Session]) -> Place:
     return Bucket(session(), bucket["bucket"], bucket["prefix"] or "")
 
 
-class Sent(NamedTuple):
-    """What came of sending."""
-
-    many: int
-    trouble: StoreError | None
-
-
-def send(place: Place, box: Outbox, goes_on: Callable[[], bool] = lambda: True) -> Sent:
-    """Send what waits, the newest first, for as long as `goes_on`. What fails alone is left behind, else it ends with the first failure."""
-    many, trouble = 0, None
+def send(place: Place, box: Outbox, goes_on: Callable[[], bool] = lambda: True) -> list[StoreError]:
+    """Send what waits for as long as `goes_on`, and give what went wrong. What fails alone is left behind, else that is the end."""
+    troubles = []
     for one in box.waiting():
         if not goes_on():
             break
@@ -266,10 +259,9 @@ def send(place: Place, box: Outbox, goes_on: Callable[[], bool] = lambda: True) 
                 continue
             place.put(one.name, content)
         except StoreError as error:
-            trouble = trouble or error
+            troubles.append(error)
             if not error.alone:
                 break
             continue
         box.sent(one)
-        many += 1
-    return Sent(many, trouble)
+    return troubles

@@ -49,9 +49,13 @@ class Shelf:
         self._lock = threading.Lock()
         self.named = named
         self.troubles: list[StoreError] = []
-        self.missed = 0
-        """Things that were wanted and are not here."""
+        self._missing: set[Name] = set()
         self._listed: tuple[Place | None, list[Name]] | None = None
+
+    @property
+    def missed(self) -> int:
+        """How many things were wanted and are not here, however often."""
+        return len(self._missing)
 
     def fetch(self, wanted: Callable[[list[Name]], Iterable[Name]], into: list[Fetched]) -> None:
         """Fetch of all names those that are `wanted`, in this order. They are put `into` the list as they come. Raises nothing."""
@@ -65,7 +69,7 @@ class Shelf:
             store.tidy(self._cache)
         place, listed = self._list()
         queue = deque(wanted(listed))
-        self.missed += len(queue)
+        self._missing.update(queue)
 
         def work() -> None:
             while True:
@@ -118,10 +122,10 @@ class Shelf:
                 store.write_once(store.made(self._cache), name.file, content)
             with self._lock:
                 into.append(Fetched(name, path))
-                self.missed -= 1
+                self._missing.discard(name)
         except Gone:
             with self._lock:
-                self.missed -= 1
+                self._missing.discard(name)
         except StoreError as error:
             self.troubles.append(error)
         except OSError as error:

@@ -14,10 +14,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec.structs import replace as changed
 
 from diagnostics.cli import main
+from diagnostics.cli.do import postmortem
 from diagnostics.cli.frame import after, keeping, opening, others, output, sharing
 from diagnostics.cli.frame.options import Access
 from diagnostics.evidence.model import EvidenceSet
@@ -72,24 +75,26 @@ class Homes:
     def at(self, home: str) -> None:
         self._patch.setenv("PUBSUB_DIAG_STATE_DIR", str(self._path / home))
 
-    def look(self, number: int = 0, quiet: bool = False) -> None:
+    def look(self, number: int = 0, quiet: bool = False, **changes: Any) -> None:
         """What a command does that looks: it keeps its run, answers, and ends."""
         after.forget()
         asked = Access(profile="pubsub-diag.toml", quiet=quiet)
         sharing.meet(opening.stated(asked), lambda: opening.session_of(asked), quiet)
-        keeping.keep(a_run(number).case, SAID, quiet)
+        case, batch = a_run(number, **changes).case, changes.get("batch")
+        assert SAID.batch is not None
+        about = changed(SAID, batch=changed(SAID.batch, id=batch)) if batch else SAID
+        keeping.keep(case, about, quiet)
         output.answer("the answer\n")
         after.do()
 
 
-def a_run(number: int) -> Bundle:
-    """The night, looked at so many seconds later."""
+def a_run(number: int, command: str = NIGHT.case.command, batch: str = "", less: int = 0) -> Bundle:
+    """The night, looked at so many seconds later: by this command, about this batch, with so many kinds of evidence less."""
     seen = NIGHT.case.evidence
-    later = seen.looked_at + timedelta(seconds=number)
-    evidence = EvidenceSet(dict(seen.items()), seen.now, seen.lookback, seen.since, later)
-    from msgspec.structs import replace as changed
-
-    return changed(NIGHT, case=replace(NIGHT.case, evidence=evidence))
+    later, whole = seen.looked_at + timedelta(seconds=number), list(seen.items())
+    evidence = EvidenceSet(dict(whole[less:]), seen.now, seen.lookback, seen.since, later)
+    ask = changed(NIGHT.case.ask, batch=batch or NIGHT.case.ask.batch)
+    return changed(NIGHT, case=replace(NIGHT.case, evidence=evidence, command=command, ask=ask))
 
 
 @pytest.fixture
@@ -303,6 +308,75 @@ def test_of_a_store_with_too_much_in_it_is_said_that_not_all_was_read(
     assert out.count(" store") == 2
 
 
+def test_all_that_went_wrong_over_a_store_is_told_each_once(
+    homes: Homes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    homes.shares(str(homes.team))
+    for number in range(3):
+        homes.look(number)
+    said(capsys, "note", "x", "--batch", NIGHT.batch)
+    for path in homes.team.glob("*/*"):
+        path.write_bytes(b"somebody else's")
+    homes.at("two")
+    store.save(store.packed(a_run(9).case, SAID))
+    monkeypatch.setattr(sharing, "MOST_TOLD", 2)
+    err = said(capsys, "postmortem")[2]
+    runs = sorted(path.name for path in homes.team.glob("runs/*"))
+    (first, second) = [line for line in err.splitlines() if " was read: " in line]
+    assert sum(name in first for name in runs) == 2 and first.endswith("; and 1 more; 3 of it missing")
+    assert "notes/" in second and not any(name in second for name in runs) and second.endswith("; 4 of it missing")
+
+
+def test_of_a_batch_with_many_runs_of_a_schedule_since_the_last_look_is_told(
+    homes: Homes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    homes.shares(str(homes.team))
+    homes.look()
+    for number in range(1, 6):
+        homes.look(number, command="health")
+    homes.at("two")
+    monkeypatch.setattr(postmortem, "AT_ONCE", 2)
+    code, out, _ = said(capsys, "postmortem", "-q")
+    assert code == 0 and NIGHT.batch in out
+    monkeypatch.setattr(others.Others, "runs", lambda *_: [])
+    code, _, err = said(capsys, "postmortem", "-q")
+    assert code == 3 and "no run about a batch is kept" in err, "whatever a store does, it comes to an end"
+
+
+def test_what_others_sent_takes_the_place_of_nothing_that_is_kept_here(
+    homes: Homes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postmortem, "EARLIER", 1)
+    homes.shares(str(homes.team))
+    for number in range(3):
+        homes.look(number, batch="" if number == 0 else f"batch-{number}")
+    homes.at("two")
+    homes.shares("")
+    homes.look(0, less=1)
+    homes.look(-1, batch="batch-of-mine")
+    homes.shares(str(homes.team))
+    project = NIGHT.case.profile.project
+    of_store = others.Others("pubsub-diag.toml", quiet=False)
+    (look,) = postmortem._of_batch(NIGHT.batch, project, of_store)
+    assert postmortem._saw(look)[0] == postmortem._saw(NIGHT)[0] - 1, "it saw less, and is one's own"
+    earlier = [load(path).batch for path in postmortem._of_others(NIGHT.batch, project, of_store)]
+    assert earlier == ["batch-of-mine", "batch-2"], "as many of one's own as without a store"
+    assert capsys.readouterr().err == ""
+
+
+def test_a_copy_by_another_name_hides_nothing(homes: Homes, capsys: pytest.CaptureFixture[str]) -> None:
+    homes.shares(str(homes.team))
+    homes.look()
+    (path,) = homes.team.glob("runs/*")
+    (homes.team / "bundles").mkdir()
+    for copy in (path.name, path.name.replace(path.name.split("-")[1], "0" * 12)):
+        (homes.team / "bundles" / copy).write_bytes(path.read_bytes())
+    assert said(capsys, "bundle", "list")[1].count(" here") == 1
+    homes.at("two")
+    assert said(capsys, "bundle", "list")[1].count(" store") == 2, "the copy of its own name is the same thing"
+    assert said(capsys, "postmortem", "-q", NIGHT.batch)[0] == 0
+
+
 def test_a_list_that_breaks_is_said_and_not_taken_for_an_empty_one(
     homes: Homes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -345,10 +419,17 @@ def test_what_is_sent_names_no_store(world: World, capsys: pytest.CaptureFixture
     assert load(store.runs()[0]).case.profile.store == ""
 
 
-def test_nothing_is_sent_of_who_keeps_no_runs(homes: Homes, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(store.KEEP, "0")
+@pytest.mark.parametrize("kept", [True, False])
+def test_nothing_is_sent_of_who_keeps_no_runs(
+    homes: Homes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kept: bool
+) -> None:
+    """A run that is too large to be kept here is: as a capture."""
+    homes.shares(str(homes.team))
+    monkeypatch.setenv(store.KEEP, str(int(kept)))
+    monkeypatch.setattr(store, "LARGEST_RUN", 0)
     homes.look()
-    assert bucket(world) == {}
+    said(capsys, "capture", "-q", "--out", "captured.gz", "--profile", "pubsub-diag.toml")
+    assert [path.parent.name for path in homes.team.glob("*/*")] == (["bundles"] if kept else [])
 
 
 def test_what_is_of_the_lab_never_waits_for_google(homes: Homes, monkeypatch: pytest.MonkeyPatch) -> None:

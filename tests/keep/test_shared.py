@@ -118,9 +118,9 @@ def test_what_waits_is_sent_newest_first_and_only_once() -> None:
     assert [one.name for one in box.waiting()] == [run(n)[0] for n in (3, 2, 1)]
     assert not Outbox("gs://c").waiting(), "another store's is another's"
     place = Fake()
-    assert send(place, box) == (3, None)
+    assert send(place, box) == []
     assert list(place.has) == [run(n)[0] for n in (3, 2, 1)]
-    assert not box.waiting() and send(place, box) == (0, None)
+    assert not box.waiting() and send(place, box) == [] and len(place.has) == 3
 
 
 def test_a_half_written_thing_is_not_sent_and_what_another_run_sent_meanwhile_is_no_trouble() -> None:
@@ -132,7 +132,8 @@ def test_a_half_written_thing_is_not_sent_and_what_another_run_sent_meanwhile_is
     listed = box.waiting()
     gone.path.unlink()
     assert [one.content() for one in listed] == [None, None]
-    assert send(Fake(), box) == (0, None)
+    place = Fake()
+    assert send(place, box) == [] and not place.has
 
 
 def test_what_waits_takes_no_more_room_than_the_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,12 +155,20 @@ def test_a_store_that_fails_as_a_whole_is_not_asked_again_and_one_that_refuses_o
     box = Outbox("gs://b")
     for number in (1, 2, 3):
         box.put(*run(number))
-    sent, trouble = send(Fake(forbidden), box)
-    assert sent == 0 and str(trouble) == "forbidden" and len(box.waiting()) == 3
-    sent, trouble = send(Fake(too_large), box)
-    assert sent == 2 and str(trouble) == "too large"
+    assert [str(trouble) for trouble in send(Fake(forbidden), box)] == ["forbidden"] and len(box.waiting()) == 3
+    assert [str(trouble) for trouble in send(Fake(too_large), box)] == ["too large"]
     assert [one.name for one in box.waiting()] == [run(2)[0]]
-    assert send(Fake(), box) == (1, None)
+    assert send(Fake(), box) == [] and not box.waiting()
+
+
+def test_what_is_large_waits_for_all_that_is_not_and_the_least_of_it_is_the_first() -> None:
+    """A line on which the largest never gets through gets everything else through."""
+    box, large = Outbox("gs://b"), {7: 3 * outbox.LARGE, 8: 2 * outbox.LARGE, 9: 4 * outbox.LARGE}
+    for number in (9, 1, 8, 2, 7):
+        name, content = run(number)
+        content += b"x" * large.get(number, 0)
+        box.put(names.of_run(names.RUNS, name.begin, content), content)
+    assert [one.name.at for one in box.waiting()] == [run(n)[0].at for n in (2, 1, 8, 7, 9)]
 
 
 def test_when_its_time_is_over_the_rest_waits() -> None:
@@ -217,11 +226,10 @@ def test_a_full_or_forbidden_folder_takes_nothing_half_and_the_next_run_sends_it
     box.put(*run(1))
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: _raise(OSError(number, os.strerror(number))))
-        sent, trouble = send(Folder(team), box)
-    assert sent == 0 and trouble is not None
+        (trouble,) = send(Folder(team), box)
     assert (trouble.says, trouble.alone) == (os.strerror(number), alone)
-    assert there(team) == {}
-    assert send(Folder(team), box) == (1, None)
+    assert there(team) == {} and len(box.waiting()) == 1
+    assert send(Folder(team), box) == []
     assert there(team) == {run(1)[0].whole: run(1)[1]}
 
 
@@ -254,7 +262,7 @@ def test_a_writer_that_is_killed_leaves_nothing_half_and_the_next_one_finishes_i
     assert all(run(1)[0].is_of(content) for path, content in there(team).items() if "/." not in path)
     assert [one.name for one in box.waiting()] == [run(1)[0]], "it is taken off the list last"
     monkeypatch.setattr(shared, "LEFT_S", -1.0)
-    assert send(Folder(team), box) == (1, None)
+    assert send(Folder(team), box) == []
     assert there(team) == {run(1)[0].whole: run(1)[1]}
 
 
@@ -303,7 +311,7 @@ def test_writers_at_once_lose_nothing_and_nothing_is_there_twice(team: Path) -> 
             os.close(begin[1])
             os.read(begin[0], 1)
             box.put(*run(100 + number))
-            os._exit(0 if send(Folder(team), box).trouble is None else 1)
+            os._exit(1 if send(Folder(team), box) else 0)
         children.append(child)
     os.close(begin[1])
     assert [exit_code(child, LONGEST_S) for child in children] == [0] * 4
@@ -354,7 +362,7 @@ def test_what_breaks_unforeseen_is_no_empty_store() -> None:
     place.put(*run(1))
     Shelf("s", lambda: place).fetch(everything, found)
     place.put(*run(2))
-    place.get = lambda _: _raise(ValueError("a fault of ours"))  # type: ignore[method-assign]
+    place.get = lambda name: _raise(ValueError("a fault of ours"))  # type: ignore[method-assign]
     for broken, wanted, missed in (
         (lambda: _raise(ValueError("a fault of ours")), everything, 0),
         (lambda: place, everything, 1),

@@ -61,7 +61,8 @@ def capture(asked: Asked, batch: str | None) -> int:
         raise Trouble(f"{out} is there already", "choose another file with --out") from error
     except OSError as error:
         raise Trouble(f"cannot write {out}: {error.strerror}", "choose another file with --out") from error
-    if not keeping.keep(case, diagnosis, asked.quiet):  # so that postmortem finds it, wherever the file goes
+    kept = keeping.keep(case, diagnosis, asked.quiet)  # so that postmortem finds it, wherever the file goes
+    if not kept and store.wanted(case):  # it was too large, or there was no room
         sharing.keep_run(store.Packed(store.stem_of(case, diagnosis), packed), BUNDLES)
     gaps = [found for _, found in case.evidence.items() if isinstance(found, Unseen) and found.why not in NO_GAP]
     seen = sum(isinstance(found, Evidence) for _, found in case.evidence.items())

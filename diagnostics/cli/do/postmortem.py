@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,8 +30,9 @@ EARLIER = 200
 """So many of the newest kept runs are asked whether it happened before."""
 AFTER = timedelta(hours=12)
 """Notes that name no batch belong to it for so long after the last look: the mending is noted when it is done."""
-NEWEST = 20
-"""So many of the newest runs in a store are looked at for the newest one about a batch."""
+AT_ONCE = 20
+"""So many of the newest runs in a store are fetched at a time, until one is about a batch: between two of these a scheduled `health` may
+have left any number."""
 SECOND = timedelta(seconds=1)
 """Names tell moments to the second."""
 _CAPTURE = noted("pubsub-diag capture BATCH_ID --out FILE", "keeps all that can still be seen")
@@ -95,13 +96,19 @@ def _built(kept: Kept, others: Others) -> Postmortem:
 
 
 def _of_others(batch: str, project: str, others: Others) -> list[Path]:
-    """The newest runs of the project that may be about another batch, here and in the store, oldest first."""
+    """The newest runs of the project that may be about another batch, oldest first: so many of those here, whatever is in the store, and
+    so many of those there."""
 
     def chosen(listed: list[Name]) -> list[Name]:
         return [n for n in listed if n.may_be_about("", project) and not n.may_be_about(batch, "")][-EARLIER:]
 
-    found = [*store.runs(), *(one.path for one in others.runs(chosen))]
-    return sorted(found, key=lambda path: store.in_order(path.name))[-EARLIER:]
+    here = [path for path in store.runs() if not store.may_be_about(path.name, batch, project)]
+    return _in_order([*here[-EARLIER:], *(one.path for one in others.runs(chosen))])
+
+
+def _in_order(paths: Iterable[Path]) -> list[Path]:
+    """Oldest first."""
+    return sorted(paths, key=lambda path: store.in_order(path.name))
 
 
 def _gathered(which: Sequence[str], project: str, others: Others) -> Kept:
@@ -128,10 +135,14 @@ def _once(runs: Iterable[Bundle]) -> list[Bundle]:
     kept and in whatever order they come."""
     once: dict[object, Bundle] = {}
     for run in runs:
-        look = (run.made_at, run.case.command, run.case.ask)
+        look = _look(run)
         if look not in once or _saw(run) > _saw(once[look]):
             once[look] = run
     return list(once.values())
+
+
+def _look(run: Bundle) -> object:
+    return run.made_at, run.case.command, run.case.ask
 
 
 def _saw(run: Bundle) -> tuple[int, str]:
@@ -145,10 +156,14 @@ def _way_on(batch: str) -> str:
 
 
 def _of_batch(batch: str, project: str, others: Others) -> list[Bundle]:
-    """Every run about the batch that is kept here or in the store, oldest first."""
+    """Every run about the batch that is kept here or in the store, oldest first. Of a look that is kept here none of the store: whoever
+    may write there could claim to have seen more."""
+    here = list(_readable(store.kept(batch, project)))
+    looks = {_look(run) for run in here}
     shared = others.runs(lambda listed: [name for name in listed if name.may_be_about(batch, project)])
-    paths = sorted([*store.kept(batch, project), *(one.path for one in shared)], key=lambda p: store.in_order(p.name))
-    return [run for run in _readable(paths) if run.batch == batch and project in ("", run.case.profile.project)]
+    there = [run for run in _readable(one.path for one in shared) if _look(run) not in looks]
+    about = [run for run in there if run.batch == batch and project in ("", run.case.profile.project)]
+    return sorted([*here, *about], key=lambda run: run.made_at)
 
 
 def _bundle(name: str, others: Others) -> Bundle | None:
@@ -159,14 +174,35 @@ def _bundle(name: str, others: Others) -> Bundle | None:
 
 
 def _newest(project: str, others: Others) -> str:
-    def chosen(listed: list[Name]) -> list[Name]:
-        return [name for name in listed if name.may_be_about("", project)][-NEWEST:]
+    def about(paths: Iterable[Path]) -> Iterator[Bundle]:
+        for run in _readable(paths):
+            if run.batch and run.case.command in ABOUT_A_BATCH and project in ("", run.case.profile.project):
+                yield run
 
-    shared = [one.path for one in others.runs(chosen)]
-    for run in _readable(sorted([*store.runs(), *shared], key=lambda p: store.in_order(p.name), reverse=True)):
-        if run.batch and run.case.command in ABOUT_A_BATCH and project in ("", run.case.profile.project):
-            return run.batch
-    raise Trouble("no run about a batch is kept", _CAPTURE)
+    here = next(about(reversed(store.runs())), None)
+    there = next(about(_since(here.made_at if here else None, project, others)), None)
+    newest = max((run for run in (here, there) if run), key=lambda run: run.made_at, default=None)
+    if newest is None:
+        raise Trouble("no run about a batch is kept", _CAPTURE)
+    return newest.batch
+
+
+def _since(begin: datetime | None, project: str, others: Others) -> Iterator[Path]:
+    """The runs of the project in the store that looked then or later, newest first, fetched a few at a time."""
+    left: list[Name] | None = None
+
+    def chosen(listed: list[Name]) -> list[Name]:
+        nonlocal left
+        if left is None:
+            left = [n for n in listed if n.may_be_about("", project) and (begin is None or n.moment() > begin - SECOND)]
+        some, left = left[-AT_ONCE:], left[:-AT_ONCE]
+        return some[::-1]
+
+    while left or left is None:
+        before, found = left, others.runs(chosen)
+        yield from reversed(_in_order(one.path for one in found))
+        if left is before:  # there is no store, or it did not answer
+            return
 
 
 def _concluded(run: Bundle) -> Bundle:

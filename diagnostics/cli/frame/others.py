@@ -12,7 +12,7 @@ from time import monotonic
 
 from diagnostics.cli.frame import opening, output
 from diagnostics.cli.frame.options import Access
-from diagnostics.cli.frame.sharing import Sharing, key_of
+from diagnostics.cli.frame.sharing import Sharing, in_short, in_words, key_of
 from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.evidence.redaction import cleaner
 from diagnostics.keep import names, store
@@ -39,7 +39,7 @@ class Others:
         self._shelf: Shelf | None = None
         self._end = 0.0
         self._late = False
-        self._told = False
+        self._told: set[str] = set()
 
     @cached_property
     def _asked(self) -> Access:
@@ -75,9 +75,9 @@ class Others:
         """Those runs and captures of the store that are chosen of all that are not kept here as well, oldest first."""
 
         def wanted(listed: list[Name]) -> Iterable[Name]:
-            runs = {name.digest: name for name in listed if name.kind != names.NOTES}
-            here = set(_digests({f"{name.at}-{name.whose}" for name in runs.values()}))
-            return choose(sorted((n for n in runs.values() if n.digest not in here), key=lambda name: name.at))
+            runs = {name.stem: name for name in listed if name.kind != names.NOTES}
+            here = set(_kept_here({name.begin for name in runs.values()}))
+            return choose(sorted((n for stem, n in runs.items() if stem not in here), key=lambda name: name.at))
 
         return sorted(self._fetched(wanted), key=lambda one: (one.name.at, one.name.whole))
 
@@ -114,22 +114,21 @@ class Others:
 
     def _tell(self, shelf: Shelf, named: str) -> None:
         """What was not read, in one line: an answer from a part is not taken for one from all."""
-        trouble = next(iter(shelf.troubles), None)
-        if self._told or (trouble is None and not self._late):
+        late = [f"it did not answer within {READ_S:g} s"] if self._late else []
+        fresh = [says for says in [*in_words(list(shelf.troubles)), *late] if says not in self._told]
+        if not fresh:
             return
-        self._told = True
-        says = f"it did not answer within {READ_S:g} s" if trouble is None else clean(trouble.says)
-        mend = f" ({trouble.mend})" if trouble and trouble.mend else ""
+        self._told.update(fresh)
         missed = f"; {shelf.missed} of it missing" if shelf.missed else ""
-        output.tell(f"not all of {named} was read: {says}{mend}{missed}", self._quiet)
+        output.tell(f"not all of {named} was read: {in_short(fresh)}{missed}", self._quiet)
 
 
-def _digests(stems: set[str]) -> Iterable[str]:
-    """Of the runs that are kept here under these names: only they can be there, too."""
+def _kept_here(begins: set[str]) -> Iterable[str]:
+    """What the runs that are kept here are called in a list of the store; those that begin so: only they can be there, too."""
     for path in store.runs():
         found = store.NAME.match(path.name)
-        if found and found[1] in stems:
+        if found and found[1] in begins:
             try:
-                yield names.digest_of(path.read_bytes())
+                yield f"{found[1]}-{names.digest_of(path.read_bytes())}"
             except OSError:
                 continue

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
@@ -29,6 +29,8 @@ from diagnostics.transport.session import LAB, Session
 
 SEND_S = 5.0
 """So long the end of the process waits for a store, and no longer."""
+MOST_TOLD = 3
+"""So many different troubles of a store are told in one line."""
 SHARE = 0.4
 """What one call may take of a session's time (`Session.allowance_s`)."""
 
@@ -58,35 +60,33 @@ class Sharing:
 
     def send(self) -> None:
         """Send what waits, and say in one line what could not be sent."""
-        came = _Came(trouble=StoreError(f"it did not answer within {SEND_S:g} s"))
+        came = _Came([StoreError(f"it did not answer within {SEND_S:g} s")])
         thread = threading.Thread(target=self._send, args=(came, monotonic() + SEND_S), daemon=True)
         with contextlib.suppress(KeyboardInterrupt):  # the answer is out: whoever interrupts now wants the prompt
             thread.start()
             thread.join(SEND_S)
-        trouble, left = came.trouble, came.left
-        if left and trouble is not None:
-            mend = f" ({trouble.mend})" if trouble.mend else ""
-            waits = "1 waits here and goes" if left == 1 else f"{left} wait here and go"
-            says = f"{clean(trouble.says)}{mend}; {waits} with the next run"
-            output.tell(f"not sent to {self.named}: {says}", self._quiet)
+        says = in_words(came.troubles)
+        if came.left and says:
+            waits = "1 waits here and goes" if came.left == 1 else f"{came.left} wait here and go"
+            output.tell(f"not sent to {self.named}: {in_short(says)}; {waits} with the next run", self._quiet)
 
     def _send(self, came: _Came, end: float) -> None:
         try:
             came.left = len(self.box.waiting())
             if came.left:
-                came.trouble = send(self.place(SEND_S), self.box, lambda: monotonic() < end).trouble
+                came.troubles = send(self.place(SEND_S), self.box, lambda: monotonic() < end)
                 came.left = len(self.box.waiting())
         except StoreError as error:
-            came.trouble = error
+            came.troubles = [error]
         except Exception as error:  # whatever it is, it is about the store and not about the answer
-            came.trouble = StoreError(f"{type(error).__name__}: {error}")
+            came.troubles = [StoreError(f"{type(error).__name__}: {error}")]
 
 
 @dataclass
 class _Came:
     """What came of sending, as far as it got."""
 
-    trouble: StoreError | None
+    troubles: list[StoreError]
     left: int = 0
     """Things that are not known to be there."""
 
@@ -119,3 +119,15 @@ def keep_note(said: Note) -> None:
 def key_of(named: str) -> str:
     """What is of the lab's Cloud Storage is never sent to Google's."""
     return f"lab {named}" if os.environ.get(LAB) and named.startswith("gs:") else named
+
+
+def in_words(troubles: Iterable[StoreError]) -> list[str]:
+    """Each trouble once, as it may be printed, with what would help."""
+    told = (clean(error.says) + (f" ({error.mend})" if error.mend else "") for error in troubles)
+    return list(dict.fromkeys(told))
+
+
+def in_short(says: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = len(says) - MOST_TOLD
+    return "; ".join([*says[:MOST_TOLD], *([f"and {more} more"] if more > 0 else [])])
