@@ -362,7 +362,7 @@ def test_what_breaks_unforeseen_is_no_empty_store() -> None:
     place.put(*run(1))
     Shelf("s", lambda: place).fetch(everything, found)
     place.put(*run(2))
-    place.get = lambda name: _raise(ValueError("a fault of ours"))  # type: ignore[method-assign]
+    place.get = lambda _: _raise(ValueError("a fault of ours"))  # type: ignore[method-assign,assignment]
     for broken, wanted, missed in (
         (lambda: _raise(ValueError("a fault of ours")), everything, 0),
         (lambda: place, everything, 1),
