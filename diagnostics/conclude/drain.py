@@ -15,6 +15,9 @@ _NEWEST = 8
 """So many of the newest items, or a quarter of all if that is more, tell whether the pace has changed."""
 _FEWEST = 4
 """Fewer pauses than so many say nothing of how long the rest may take."""
+_WAVES = 2
+"""From the first item on, so many times what the slowest took: less may be one wave of items that were at work together, and how fast the
+items of one wave follow each other says nothing of when the next one comes."""
 _SURE = 2.0
 """Standard deviations that the range takes in, to each side."""
 _MOST = 3.0
@@ -27,7 +30,7 @@ class Forecast(Struct, frozen=True, kw_only=True):
 
     earliest: datetime
     latest: datetime | None
-    """None: too few items came back to say, or too unevenly."""
+    """None: too few items came back to say, for too short a time, or too unevenly."""
 
 
 def drain(
@@ -37,7 +40,7 @@ def drain(
 
     The pauses between the items tell how long the rest takes and how uneven that is; those of all lately and of the newest are asked, the
     faster of the two gives the begin of the range, the slower its end. The last item is begun by then, and may take as long as the
-    slowest did.
+    slowest did. Until several waves of items that are at work together can have come, no end is given.
     """
     if len(times) < 2:
         return None, None
@@ -49,7 +52,8 @@ def drain(
         return rate, None
     both = [_rest(came, now, left) for came in (lately, lately[-max(_NEWEST, len(lately) // 4) :])]
     ends = [end for _, end in both if end is not None]
-    whole = len(lately) > _FEWEST and len(ends) == len(both)
+    waves = now - times[0] >= _WAVES * slowest
+    whole = waves and len(lately) > _FEWEST and len(ends) == len(both)
     latest = now + timedelta(seconds=max(ends)) + slowest if whole else None
     return rate, Forecast(earliest=now + timedelta(seconds=min(begin for begin, _ in both)), latest=latest)
 

@@ -76,7 +76,7 @@ def _in_bursts(random_: random.Random) -> float:
 @pytest.mark.parametrize("pause", [_as_they_come, _in_bursts], ids=["one by one", "in bursts"])
 def test_the_true_end_lies_in_the_range_nine_times_of_ten(pause: Callable[[random.Random], float]) -> None:
     """What comes at random, at a pace that stays: 200 batches, each looked at when a fifth, a half and nine tenths are back."""
-    held = looks = bounded = 0
+    held = looks = bounded = begun = 0
     for seed in range(200):
         random_ = random.Random(seed)
         items = random_.randint(40, 200)
@@ -93,6 +93,51 @@ def test_the_true_end_lies_in_the_range_nine_times_of_ten(pause: Callable[[rando
                 continue
             looks += 1
             bounded += forecast.latest is not None
-            held += forecast.earliest <= times[-1] and (forecast.latest is None or times[-1] <= forecast.latest)
+            begun += forecast.earliest <= times[-1]
+            held += forecast.latest is not None and forecast.earliest <= times[-1] <= forecast.latest
     assert looks > 550 and bounded / looks > 0.8
-    assert held / looks >= 0.9, f"{held} of {looks}"
+    assert begun / looks >= 0.9, f"{begun} of {looks}"
+    assert held / bounded >= 0.9, f"{held} of {bounded} that had an end"
+
+
+def test_the_first_wave_of_items_at_work_together_gives_no_end() -> None:
+    """Eight within 0.8 s, and the next eight a minute later: 160 of them need twenty minutes."""
+    minute = timedelta(seconds=60)
+    waves = [NOW + n * minute + timedelta(seconds=0.1 * k) for n in range(4) for k in range(8)]
+    first = drain(waves[:8], waves[7] + timedelta(seconds=5), 160, minute)[1]
+    assert first and first.latest is None
+    forecast = drain(waves, waves[-1] + timedelta(seconds=5), 136, minute)[1]
+    assert forecast and forecast.latest and forecast.latest >= NOW + 20 * minute
+
+
+@pytest.mark.parametrize("shortest", [0.3, 0.95], ids=["uneven work", "even work"])
+def test_the_true_end_lies_in_the_range_where_items_are_at_work_together(shortest: float) -> None:
+    """Four to sixteen at a time: an end that is given is held nine times of ten, and half way through one is given."""
+    held = bounded = halfway = 0
+    for seed in range(200):
+        random_ = random.Random(seed)
+        came = _at_work_together(random_, random_.randint(60, 200), random_.choice((4, 8, 16)), shortest)
+        for share in (0.05, 0.2, 0.5, 0.9):
+            look = came[max(int(len(came) * share), 5) - 1][0] + timedelta(seconds=1)
+            seen = [(at, took) for at, took in came if at <= look]
+            left = len(came) - len(seen)
+            forecast = drain([at for at, _ in seen], look, left, max(took for _, took in seen))[1]
+            if forecast and forecast.latest:
+                bounded += 1
+                halfway += share == 0.5
+                held += forecast.earliest <= came[-1][0] <= forecast.latest
+    assert held / bounded >= 0.9, f"{held} of {bounded}"
+    assert halfway > 150, f"{halfway} of 200"
+
+
+def _at_work_together(
+    random_: random.Random, items: int, at_once: int, shortest: float
+) -> list[tuple[datetime, timedelta]]:
+    """When each item came back, and how long it took: as many at once as there are places."""
+    work, free, came = random_.choice((20, 60, 150)), [NOW] * at_once, list[tuple[datetime, timedelta]]()
+    for _ in range(items):
+        place = free.index(min(free))
+        took = timedelta(seconds=work * random_.uniform(shortest, 1))
+        free[place] += took
+        came.append((free[place], took))
+    return sorted(came)
