@@ -37,7 +37,7 @@ from diagnostics.evidence.model import (
 from diagnostics.keep import store
 from diagnostics.keep.bundle import Bundle, Note, NoteKind
 from diagnostics.report.postmortem import charts, html, markdown
-from diagnostics.report.postmortem.build import LONGEST, build, signed
+from diagnostics.report.postmortem.build import LONGEST, LONGEST_QUERY, MOST_OF_LINES, build, signed
 from diagnostics.report.postmortem.curves import COLUMNS, thinned
 from diagnostics.report.postmortem.model import Postmortem
 from diagnostics.report.postmortem.timeline import MOST
@@ -499,6 +499,34 @@ def test_commands_of_the_record_are_whole_and_can_be_pasted(said: Postmortem) ->
     for line in asked:
         if line.startswith("gcloud "):
             assert shlex.split(line)
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "query", "told"),
+    [
+        ("\n".join(f"gcloud pubsub topics describe t{n}" for n in range(9)), "", "gcloud pubsub topics describe t8"),
+        ("", "\n".join(f"GET /v1/topics/t{n}" for n in range(9)), "the query was `GET /v1/topics/t0`"),
+        ("", "GET /v1/" + "t" * LONGEST_QUERY, "What was asked is too long to stand here"),
+        ("g\n" * MOST_OF_LINES, "", "What was asked is too long to stand here"),
+        ("", "", "Neither a command nor a query is kept of it."),
+    ],
+    ids=["command", "query", "long query", "many lines", "neither"],
+)
+def test_what_was_asked_is_whole_or_it_is_said_why_it_is_not_there(by_hand: str, query: str, told: str) -> None:
+    def asked(part: Evidence | Unseen) -> Evidence | Unseen:
+        if not isinstance(part, Backlog):
+            return part
+        return msgspec.structs.replace(part, source=msgspec.structs.replace(part.source, by_hand=by_hand, query=query))
+
+    said = build([with_evidence(night(), asked)])
+    backlog = next(q for q in said.queries if q.what.startswith("Backlog (request"))
+    assert len(backlog.by_hand) in (0, 9) and len(backlog.query) in (0, 9)
+    text = markdown.render(said).split("**`Backlog (request leg)`**")[1].split("\n\n**")[0]
+    assert told in text
+    if not by_hand[:2].strip() and not query:
+        assert "too long" not in text
+    if not backlog.by_hand and not backlog.query:
+        assert told in Page(html.render(said)).text
 
 
 # --- text that is not ours ----------------------------------------------------------------------------------------------

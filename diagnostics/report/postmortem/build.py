@@ -29,7 +29,9 @@ from diagnostics.steps.words import count, names
 LONGEST = 800
 """Characters of one text: a log line may be endless."""
 LONGEST_QUERY = 6000
-"""Characters of a command or a query, which is given whole or not at all."""
+"""Characters of a line of a command or a query, which is given whole or not at all."""
+MOST_OF_LINES = 6 * LONGEST_QUERY
+"""Characters of all its lines."""
 MOST_OF_QUERIES = 150_000
 """Characters of all of them together."""
 MOST_LOOKS = 40
@@ -196,6 +198,7 @@ def _queries(seen: Seen) -> Iterator[Query]:
         left -= sum(map(len, whole))
         query = () if whole else _whole(source.query, left)
         left -= sum(map(len, query))
+        asked = bool(source.by_hand.strip() or source.query.strip())
         yield Query(
             what=_line(f"{kind} ({leg.value} leg)" if leg else kind),
             source=_line(source.source),
@@ -203,6 +206,7 @@ def _queries(seen: Seen) -> Iterator[Query]:
             note=_line(source.note if source.complete else f"in part {source.note}".strip()),
             query=query,
             by_hand=whole,
+            too_long=asked and not whole and not query,
         )
 
 
@@ -213,10 +217,10 @@ def _line(text: str) -> str:
 
 def _whole(lines: str, left: int) -> tuple[str, ...]:
     """Commands or a query to run again, tame and never in part: half a command is none."""
-    told = tuple(
-        _PERSON.sub("a person", redact(clean(line))) for line in lines.splitlines()[:6] if len(line) <= LONGEST_QUERY
-    )
-    return told if sum(map(len, told)) <= left and len(told) == len(lines.splitlines()[:6]) else ()
+    if len(lines) > MOST_OF_LINES or any(len(line) > LONGEST_QUERY for line in lines.splitlines()):
+        return ()
+    told = tuple(_PERSON.sub("a person", redact(clean(line))) for line in lines.splitlines())
+    return told if sum(map(len, told)) <= left and any(told) else ()
 
 
 def _redactions(seen: Seen) -> str:

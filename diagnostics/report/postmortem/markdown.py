@@ -166,8 +166,10 @@ def _query(query: Query) -> Iterator[str]:
         yield _block(query.by_hand)
     elif query.query:  # not as a block: it is nothing to paste into a shell, whoever wrote it
         yield f"There is no command; the query was {' '.join(map(code, query.query))}"
+    elif query.too_long:
+        yield f"{words.TOO_LONG}: `pubsub-diag bundle show` names its run."
     else:
-        yield "What was asked is too long to stand here: `pubsub-diag bundle show` names its run."
+        yield words.NOT_KEPT
 
 
 def _block(lines: Sequence[str]) -> str:

@@ -175,6 +175,8 @@ class Query(Struct, frozen=True, kw_only=True):
     """What is missing of it, or how it was taken back to then."""
     query: tuple[str, ...] = ()
     by_hand: tuple[str, ...] = ()
+    too_long: bool = False
+    """What was asked is known, and too long to be given: both others are empty."""
 
 
 class Look(Struct, frozen=True, kw_only=True):

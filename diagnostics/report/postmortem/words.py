@@ -13,6 +13,8 @@ BLAMELESS = (
 )
 BLANK = "____"
 """What people fill in."""
+TOO_LONG = "What was asked is too long to stand here"
+NOT_KEPT = "Neither a command nor a query is kept of it."
 TO_FILL_IN = "… (drafts from the record; the team adds and strikes)"
 
 
