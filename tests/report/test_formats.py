@@ -339,10 +339,34 @@ def test_text_in_markdown_comes_out_as_it_went_in(words: str) -> None:
     assert _text(found).split() == f"a {words} b".split()
 
 
-@pytest.mark.parametrize("piece", ["x", ".", ":a", "_", "(", "a-", "@", "`"])
+@pytest.mark.parametrize("piece", ["x", ".", ":a", "_", "(", "a-", "@", "`", "1", ":", "1a", "a."])
 def test_a_long_word_takes_no_more_than_its_share(piece: str) -> None:
     """It comes out whole, and now: a look at each stretch of it from each of its letters would take hours."""
     assert "".join(markdown.escape(piece * 200_000).split()).count(piece[-1]) >= 200_000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "t.co/evil", "5.de", "x.com", "1.2.co", "пример.рф", "例.中国", "भारत.भारत", "ü.de", "💩.la", "§.de", "x.xn--p1ai",
+    ],
+)  # fmt: skip
+def test_a_short_or_foreign_domain_stands_in_code(words: str) -> None:
+    assert markdown.escape(f"see {words} now") == f"see `{words}` now"
+
+
+@pytest.mark.parametrize(
+    "name", ["+1", "-1", "100", "1234", "8ball", "1st_place_medal", "e-mail", "smile", "größe", "+1::skin-tone-2"]
+)
+def test_no_name_of_an_emoji_stays_whole_outside_of_code(name: str) -> None:
+    assert markdown.escape(f"see :{name}: now") == f"see `:{name}`: now"
+
+
+@pytest.mark.parametrize("domain", ["t.co", "5.de", "é.de", "a-.de", "例.org", "💩.la", "+.fr", "(x.net", "пример.рф"])
+def test_no_domain_becomes_a_link(domain: str) -> None:
+    said = f"{markdown.escape(domain)} and {markdown.escape(domain + '/evil')}"
+    kinds = {t.type for t in MarkdownIt("gfm-like").parseInline(said)[0].children or []}
+    assert "link_open" not in kinds
 
 
 @settings(max_examples=200)
@@ -367,6 +391,7 @@ def _text(found: list[Token]) -> str:
         "aarón's 3.5 s",
         "push-invoker-missing:",
         "a - b",
+        "from 22:02:28 to 23:10:05, e.g. 3.5s",
     ],
 )
 def test_what_no_reader_takes_for_more_stands_as_it_is(plain: str) -> None:
