@@ -23,7 +23,7 @@ _MEANS_MORE = re.compile(
     r"""[\\`*\[\]<>|~&$@]             # markup, HTML, cells, entities, mathematics, mentions, addresses
     |(?<![^\W_])_|_(?![^\W_])        # an underscore that is not inside a word
     |\#(?=\w)|\bGH-\d|//|www\.
-    |:(?:[+-]1|100|1234|(?=[\d+-]*[^\W\d])[\w+-]+):    # an emoji; the minutes of a time are none
+    |:(?!\d\dZ:)(?:[+-]1|100|1234|(?=[\d+-]*[^\W\d])[\w+-]+):    # an emoji; the minutes of a time are none
     |\b(?:mailto|xmpp):
     |[^\s.]\.[^\W\d_](?:[^\W\d_]|[^\x00-\x7f])    # what some reader takes for a domain, in any script
     """,

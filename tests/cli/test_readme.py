@@ -43,3 +43,10 @@ def test_the_demo_prints_what_the_readme_shows() -> None:
 def _still(text: str) -> str:
     """Without what a clock says: how long the run took."""
     return SECONDS.sub("0.0 s · lab", text).strip()
+
+
+def test_no_command_is_said_to_read_the_results_table_that_reads_kept_runs_only() -> None:
+    row = next(line for line in README.read_text(encoding="utf-8").splitlines() if line.startswith("| `outcome"))
+    reads, _, rest = row.partition("what they saw of it stands in")
+    assert "`health`" in reads and "`batch`" in reads and "postmortem" not in reads
+    assert "`postmortem`, which reads kept runs only" in rest

@@ -54,9 +54,11 @@ def mended(bundle: Bundle, after: timedelta) -> Bundle:
     said = concluded(bundle)
     assert said.batch is not None
     done = msgspec.structs.replace(said.batch, done=181, closed=True)
+    ladder = tuple(msgspec.structs.replace(row, where={}) for row in said.ladder)
     return at(
-        bundle, said.as_of + after, status=Status.OK, state=State.DONE, causes=(), batch=done, headline="done: 181/181"
-    )
+        bundle, said.as_of + after, status=Status.OK, state=State.DONE, causes=(), batch=done, headline="done: 181/181",
+        ladder=ladder,
+    )  # fmt: skip
 
 
 def everywhere(value: Any, text: str) -> Any:

@@ -392,6 +392,7 @@ def _text(found: list[Token]) -> str:
         "push-invoker-missing:",
         "a - b",
         "from 22:02:28 to 23:10:05, e.g. 3.5s",
+        "ended at 12:41Z: closed",
     ],
 )
 def test_what_no_reader_takes_for_more_stands_as_it_is(plain: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import unicodedata
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -23,12 +24,14 @@ from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Named, RuledOut
 from diagnostics.evidence.model import (
     Backlog,
+    Change,
     ChangeLog,
     Evidence,
     ItemMarks,
     Leg,
     Mark,
     Means,
+    Revisions,
     Stage,
     SubscriptionPolicy,
     Unseen,
@@ -36,14 +39,18 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.keep import store
 from diagnostics.keep.bundle import Bundle, Note, NoteKind
-from diagnostics.report.postmortem import charts, html, markdown
+from diagnostics.report.postmortem import charts, front, html, markdown
 from diagnostics.report.postmortem.build import LONGEST, LONGEST_QUERY, MOST_OF_LINES, build, signed
 from diagnostics.report.postmortem.curves import COLUMNS, thinned
-from diagnostics.report.postmortem.model import Postmortem
+from diagnostics.report.postmortem.merged import Seen
+from diagnostics.report.postmortem.model import Entry, Postmortem
+from diagnostics.report.postmortem.moments import moments
 from diagnostics.report.postmortem.timeline import MOST
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Finding, Row, Status, Telling
 from diagnostics.steps.outcome import claims
+from diagnostics.steps.outcome.of_batch import UNREAD
+from diagnostics.steps.tells import Hidden
 from tests.report.postmortems import BATCH, OLD, at, concluded, hostile, mended, night, with_evidence
 
 EVIL = (
@@ -155,6 +162,90 @@ def test_the_impact_tells_how_many_of_what_counts_as_done_has_results() -> None:
     assert impact() is None, "nobody looked"
     assert impact(lost(BATCH, 11), lost(BATCH, 9, claims.NOT_STORED), lost("batch_of_another_night", 1)) == "9 of 15"
     assert impact(lost(BATCH, 15, claims.COMPLETE)) == "15 of 15"
+
+
+def test_what_an_older_run_counted_of_the_results_is_not_told_after_a_newer_one_saw_them() -> None:
+    def after(newer: Finding) -> str | None:
+        told = claims.Claimed(claimed=15, found=9, date_="2026-02-07", by_worker=1)
+        old = claims.SHORT.says(Status.WARNING, "some are missing", subject=subjects.batch(BATCH), tells=told)
+        begin = concluded(night()).as_of
+        runs = [at(night(), begin + timedelta(hours=n), findings=(f,)) for n, f in enumerate((old, newer))]
+        return next((n.value for n in build(runs).impact if n.name == "items with results"), None)
+
+    assert after(claims.WRITTEN.says(Status.OK, "rows are there", subject=subjects.batch(BATCH))) is None
+    assert after(_unread()) == "9 of 15", "it did not see them"
+
+
+def _unread() -> Finding:
+    blind = Hidden.of(Unseen(what="ResultRows", why=Why.PERMISSION_DENIED, says="denied"))
+    return UNREAD.says(Status.UNKNOWN, "not seen", subject=subjects.batch(BATCH), tells=blind)
+
+
+def _claim(code: Telling[claims.Claimed], found: int) -> Finding:
+    told = claims.Claimed(claimed=181, found=found, date_="2026-02-07", by_worker=1)
+    status = Status.OK if found == 181 else Status.WARNING
+    return code.says(status, f"{found} of 181 have results", subject=subjects.batch(BATCH), tells=told)
+
+
+def _closed_with(*looks: tuple[Finding, ...]) -> Postmortem:
+    """The night, and looks each an hour later that saw the batch done and these findings."""
+    runs = [mended(night(), timedelta(hours=n)) for n in range(1, len(looks) + 1)]
+    late = [at(run, run.case.evidence.now, findings=findings) for run, findings in zip(runs, looks, strict=True)]
+    return build([night(), *late])
+
+
+WRITTEN = claims.WRITTEN.says(Status.OK, "rows are there", subject=subjects.batch(BATCH))
+REDONE = claims.REDONE.says(Status.OK, "a later one did it again", subject=subjects.batch(BATCH))
+
+
+@pytest.mark.parametrize(
+    ("looks", "status", "says"),
+    [
+        ([(_claim(claims.SHORT, 176),)], "open", "results of 5 of 181 items that count as done were missing"),
+        ([(_claim(claims.SHORT, 176),), (WRITTEN,)], "open", "were missing, and no later look counted them"),
+        ([(_claim(claims.SHORT, 176),), (_unread(),)], "open", "results of 5 of 181 items"),
+        ([(_claim(claims.COMPLETE, 181),), (_claim(claims.SHORT, 176),)], "open", "results of 5 of 181 items"),
+        ([(_claim(claims.SHORT, 176),), (_claim(claims.COMPLETE, 181),)], "over", "then its results were there"),
+        ([(_claim(claims.MISSING, 0),), (WRITTEN,)], "over", "then its results were there"),
+        ([(_claim(claims.SHORT, 176),), (REDONE,)], "over", "then a later batch had done its date again"),
+        ([(_unread(),)], "over", "whether its results are there was not seen"),
+        ([(_claim(claims.COMPLETE, 181),)], "over", "the second saw it done"),
+    ],
+    ids=["short", "rows after short", "unread after short", "short at last", "counted", "rows", "again", "unread", "whole"],
+)  # fmt: skip
+def test_it_is_not_over_while_results_of_it_are_missing(
+    looks: list[tuple[Finding, ...]], status: str, says: str
+) -> None:
+    said = _closed_with(*looks)
+    assert said.standing.status == status
+    assert says in said.standing.rests_on
+    end = next(m for m in said.moments if m.name == "END OF IMPACT")
+    assert (end.at is None) == (status == "open")
+    assert ("at least" in said.standing.measured) == (status == "open")
+    if "then" in says:
+        assert end.at and end.not_before and end.at - end.not_before == timedelta(hours=1)
+
+
+def test_a_batch_that_was_in_no_other_trouble_has_the_impact_of_its_missing_results() -> None:
+    """Done in time, and 5 of 181 left nothing: no impact of nothing, and none for 0 s."""
+    healthy = mended(night(), timedelta(0))
+    said = build([at(healthy, healthy.case.evidence.now, findings=(_claim(claims.SHORT, 176),))])
+    told = " ".join(said.summary)
+    assert said.standing.status == "open"
+    assert "results of 5 of 181 items that count as done were missing" in told
+    assert "held or slowed" not in told and "0 s" not in said.standing.measured
+    assert any("results of 5 of 181 items" in left for left in said.residue)
+    assert not any("nothing on record" in line for line in said.lucky)
+
+
+def test_the_short_timeline_keeps_how_the_batch_began_and_ended() -> None:
+    begin = datetime(2026, 2, 8, 22, 3, tzinfo=UTC)
+    phases = [Entry(at=begin + timedelta(seconds=n), kind="batch", says=f"phase {n}") for n in range(30)]
+    closing = Entry(at=begin + timedelta(minutes=9), kind="batch", says="batch closed at 181 of 181")
+    seen = Seen([night()])
+    told = front.key((*phases, closing), moments(seen))
+    assert len(told) == front.MOST_KEY
+    assert [told[0].says, told[-1].says] == ["phase 0", "batch closed at 181 of 181"]
 
 
 def test_what_lies_in_one_place_at_two_stages_is_counted_together() -> None:
@@ -401,7 +492,7 @@ def test_a_batch_that_came_through_is_over_and_one_that_somebody_calls_over_is_o
     assert build([night(), mended(night(), timedelta(minutes=30))]).standing.status == "over"
     noted = build([night()], [_note(NoteKind.RESOLVED, "closed it by hand", 60)])
     assert noted.standing.status == "noted as resolved"
-    assert "02-08 23:09Z noted as over: closed it by hand" in noted.resolution.noted
+    assert "02-08 23:09Z noted as over: closed it by hand" in noted.resolution.done
 
 
 def test_a_batch_in_no_trouble_had_none() -> None:
@@ -422,9 +513,9 @@ def test_notes_stand_where_their_kind_belongs() -> None:
         ],
     )
     assert any("paged by the dashboard" in line for line in said.detection)
-    assert any("closed it with what was there" in line for line in said.resolution.noted)
+    assert any("closed it with what was there" in line for line in said.resolution.done)
     assert any("a poison storm" in line for line in said.went_badly)
-    others = " ".join((*said.resolution.noted, *said.detection))
+    others = " ".join((*said.resolution.done, *said.detection))
     assert "a poison storm" not in others
 
 
@@ -441,6 +532,100 @@ def test_an_end_that_somebody_brought_is_no_luck() -> None:
 
     assert lucky()
     assert not lucky(_note(NoteKind.DID, "closed it", 20))
+    assert not lucky(_note(NoteKind.RESOLVED, "closed it by hand", 40)), "a note of any kind is a note"
+
+
+def test_an_end_is_luck_only_where_all_is_known_that_may_have_brought_it() -> None:
+    def lucky(change: Callable[[Evidence | Unseen], Evidence | Unseen | None], ladder: tuple[Row, ...] = ()) -> bool:
+        first = msgspec.structs.replace(night(), notes=())
+        then = msgspec.structs.replace(mended(first, timedelta(minutes=30)), notes=())
+        then = at(then, then.case.evidence.now, ladder=ladder)
+        said = build([with_evidence(first, change), with_evidence(then, change)])
+        return any("nothing on record" in line for line in said.lucky)
+
+    begin = datetime(2026, 2, 8, 22, 2, 28, tzinfo=UTC)
+
+    def since(start: datetime) -> Callable[[Evidence | Unseen], Evidence | Unseen]:
+        return lambda part: msgspec.structs.replace(part, since=start) if isinstance(part, ChangeLog) else part
+
+    def with_change(minutes: int) -> Callable[[Evidence | Unseen], Evidence | Unseen]:
+        made = _change(begin + timedelta(minutes=minutes))
+        return lambda part: _with_changes(part, made)
+
+    def with_revision(part: Evidence | Unseen) -> Evidence | Unseen:
+        if not isinstance(part, Revisions):
+            return part
+        new = msgspec.structs.replace(part.revisions[0], created=begin + timedelta(minutes=25))
+        return msgspec.structs.replace(part, revisions=(new, *part.revisions))
+
+    assert lucky(since(begin - timedelta(hours=1)))
+    assert not lucky(since(begin + timedelta(minutes=5))), "the logs of the time before were not read"
+    assert not lucky(with_change(10)), "before the first look"
+    assert lucky(with_change(-10)), "before it began"
+    assert not lucky(with_revision)
+    assert not lucky(
+        lambda part: part, ladder=(Row(stage=Stage.DELIVERED, leg=Leg.REQUEST, where={"dead_lettered": 4}),)
+    )
+
+
+def test_a_cause_that_may_have_bitten_is_no_luck() -> None:
+    now = concluded(night()).as_of
+    (latent,) = (c for c in concluded(night()).causes if c.code == "min-instances-lost-in-deploy")
+
+    def luck(**changed: object) -> list[str]:
+        cause = msgspec.structs.replace(latent, **changed)
+        return [line for line in build([at(night(), now, causes=(cause,))]).lucky if line.startswith(latent.code)]
+
+    assert luck() and "probably" not in luck()[0]
+    assert "was possibly there" in luck(confidence=Confidence.POSSIBLE)[0]
+    assert not luck(active=True), "whether items of the batch meet it nothing tells"
+    assert not luck(since=now + timedelta(minutes=1))
+
+
+def _change(when: datetime, method: str = "UpdateSubscription") -> Change:
+    return Change(
+        at=when,
+        api="pubsub.googleapis.com",
+        method=method,
+        resource="subscriptions/prediction-request-prod",
+        by="ops@p.iam.gserviceaccount.com",
+        ok=True,
+    )
+
+
+def _with_changes(part: Evidence | Unseen, *made: Change) -> Evidence | Unseen:
+    return msgspec.structs.replace(part, changes=(*part.changes, *made)) if isinstance(part, ChangeLog) else part
+
+
+def test_what_was_done_stands_in_one_order_and_what_is_nearest_to_the_end_is_kept() -> None:
+    begin = datetime(2026, 2, 8, 22, 3, tzinfo=UTC)
+    changes = [_change(begin + timedelta(seconds=30 * n), f"Change{n}") for n in range(20)]
+    run = with_evidence(night(), lambda part: _with_changes(part, *changes))
+    said = build(
+        [run, mended(run, timedelta(minutes=30))],
+        [_note(NoteKind.DID, "gave the grant", 2), _note(NoteKind.DID, "wrote it up", 60)],
+    )
+    done = said.resolution.done
+    assert [line[:11] for line in done] == sorted(line[:11] for line in done)
+    note = next(n for n, line in enumerate(done) if "gave the grant" in line)
+    assert 0 < note < len(done) - 1
+    assert any("Change19 " in line for line in done) and not any("Change7 " in line for line in done)
+    assert "Of 20 changes of configuration these are the last 12" in said.resolution.says
+    assert not any("wrote it up" in line for line in done), "an hour after the end"
+
+
+def test_what_was_done_is_not_said_to_be_all_where_the_audit_log_was_hidden_at_the_end() -> None:
+    def hidden(part: Evidence | Unseen) -> Evidence | Unseen:
+        denied = Unseen(what="ChangeLog", why=Why.PERMISSION_DENIED, says="denied")
+        return denied if isinstance(part, ChangeLog) else part
+
+    later = with_evidence(mended(night(), timedelta(minutes=30)), hidden)
+    alone = [msgspec.structs.replace(run, notes=()) for run in (night(), later)]
+    says = build(alone).resolution.says
+    assert "Nothing that was done is on record" not in says
+    assert "the audit logs were not read in full" in says
+    noted = build(alone, [_note(NoteKind.DID, "closed it", 20)]).resolution.says
+    assert "The audit logs were not read in full: there may be more." in noted
 
 
 def test_actions_have_a_priority_by_what_the_cause_did_and_blanks_for_owner_and_due_date() -> None:

@@ -21,9 +21,7 @@ from diagnostics.report.postmortem.merged import Seen
 from diagnostics.report.postmortem.model import Look, Number, Postmortem, Query
 from diagnostics.report.postmortem.moments import durations, moments
 from diagnostics.report.postmortem.timeline import timeline
-from diagnostics.steps import subjects
 from diagnostics.steps.finding import Where
-from diagnostics.steps.outcome import claims
 from diagnostics.steps.words import count, names
 
 LONGEST = 800
@@ -54,7 +52,7 @@ def build(
     seen = Seen(runs, notes)
     found = moments(seen)
     told, left_out = timeline(seen, found)
-    learnt = lessons(seen, found.detectable, found.noticed, found.end)
+    learnt = lessons(seen, found)
     head = seen.last.pipeline
     said = tame(
         Postmortem(
@@ -152,20 +150,17 @@ def _impact(seen: Seen) -> Iterator[Number]:
 
 
 def _results(seen: Seen) -> Iterator[Number]:
-    """How many of the items that count as done have results, as the newest run says that looked into the table."""
-    about = subjects.batch(seen.batch)
-    if about is None:
+    """How many of the items that count as done have results, as the newest run says that looked."""
+    newest = seen.results[-1] if seen.results else None
+    if newest is None or newest.of is None:
         return
-    for run in reversed(seen.runs):
-        findings = [f for f in run.diagnosis.findings if f.subject == about] if run.diagnosis else []
-        told = [one for code in (*claims.LOST, claims.COMPLETE) for one in code.told(findings)]
-        if told:
-            least = min(told, key=lambda one: one.found)
-            says = (
-                f"of items that count as done for {least.date_}, in the results table at {run.case.evidence.now:%H:%M}Z"
-            )
-            yield Number(name="items with results", value=f"{least.found} of {least.claimed}", says=says)
-            return
+    where = "in the results table" if newest.in_table else "by the worker's lines"
+    of = f" for {newest.date}" if newest.date else ""
+    yield Number(
+        name="items with results",
+        value=f"{'at least ' if newest.at_most else ''}{newest.of - newest.lacking} of {newest.of}",
+        says=f"of items that count as done{of}, {where} at {newest.at:%H:%M}Z",
+    )
 
 
 def _looks(seen: Seen) -> Iterator[Look]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from diagnostics.causes.model import Confidence, Role
+from diagnostics.causes.model import Role
 from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import Change
 from diagnostics.keep.bundle import Note, NoteKind
@@ -12,13 +12,12 @@ from diagnostics.report.ladder import WORDS, places
 from diagnostics.report.postmortem.merged import Seen
 from diagnostics.report.postmortem.model import Entry, Moment, Resolution, Standing
 from diagnostics.report.postmortem.moments import Moments
-from diagnostics.report.postmortem.reasons import strongest
+from diagnostics.report.postmortem.reasons import SURE, strongest
+from diagnostics.report.postmortem.results import explains
 from diagnostics.report.words import PLACES
 from diagnostics.steps.finding import Where
 from diagnostics.steps.words import clip, names, span
 
-SURE = {Confidence.CONFIRMED: "", Confidence.PROBABLE: "probably ", Confidence.POSSIBLE: "possibly "}
-"""How strongly a cause may be put."""
 MOST_KEY = 24
 """Lines of the short timeline."""
 MOST_CHANGES = 12
@@ -52,7 +51,10 @@ def _measured(seen: Seen, found: Moments) -> Iterator[str]:
     if missing := _missing(seen.last):
         yield f"{missing} of {batch.expected if batch else '?'} items missing at the last look"
     elif batch and batch.expected is not None and batch.done is not None:
-        yield f"all {batch.expected} items done at the last look"
+        done = "count as done" if seen.lack else "done"
+        yield f"all {batch.expected} items {done} at the last look"
+    if seen.lack:
+        yield f"{seen.lack.says} missing"
     if found.start.at is not None:
         yield f"impact for {_how_long(seen, found)}"
 
@@ -101,17 +103,25 @@ def _what_happened(seen: Seen, found: Moments) -> Iterator[str]:
         return
     done = "?" if batch.done is None else batch.done
     yield f"{seen.name}{begun} had got to {done} of {batch.expected} items at {seen.worst.as_of:%H:%M}Z"
-    yield f"It was held or slowed for {_how_long(seen, found)}, from {start:%Y-%m-%d %H:%M}Z"
+    lack = max((one for one in seen.results if one.lacking), key=lambda one: one.at, default=None)
+    if lack:
+        yield f"At {lack.at:%H:%M}Z {lack.says} were missing"
+    what = "The impact lasted" if lack else "It was held or slowed for"
+    yield f"{what} {_how_long(seen, found)}, from {start:%Y-%m-%d %H:%M}Z"
 
 
 def _why(seen: Seen) -> Iterator[str]:
-    held = [c for c in strongest(seen) if c.role in (Role.BLOCKS, Role.WORSENS)]
+    empty = {c.code for d in seen.said for c in d.causes if explains(c, d)}
+    held = [c for c in strongest(seen) if c.role in (Role.BLOCKS, Role.WORSENS) or c.code in empty]
     if not held:
         yield "What held it is undetermined"
         return
     first = held[0]
-    did = "held" if first.role is Role.BLOCKS else "slowed"
-    yield f"It was {SURE[first.confidence]}{did} by {first.code} ({first.confidence.value}): {first.says}"
+    sure = SURE[first.confidence]
+    did = f"It was {sure}held by" if first.role is Role.BLOCKS else f"It was {sure}slowed by"
+    if first.code in empty:
+        did = f"Of its results this is {sure}what is wrong:"
+    yield f"{did} {first.code} ({first.confidence.value}): {first.says}"
     if held[1:]:
         yield f"Beside it: {names(f'{c.code} ({c.role.value}, {c.confidence.value})' for c in held[1:])}"
 
@@ -202,18 +212,31 @@ def resolution(seen: Seen, found: Moments) -> Resolution:
     begin = found.start.at or seen.begin
     over = found.end.at or found.mitigated.at
     until = over or seen.end
-    noted = [n for n in seen.notes if n.kind in (NoteKind.DID, NoteKind.RESOLVED) and n.at >= begin]
-    changes = [c for c in seen.changes if begin <= c.at <= until]
+    noted = [
+        (n.at, _noted(n)) for n in seen.notes if _tells_how(n) and n.at >= begin and (n.at <= until or _over_by(n))
+    ]
+    changes = [(c.at, _changed(c)) for c in seen.changes if begin <= c.at <= until]
+    last = changes[-MOST_CHANGES:]
     says = " ".join(_stopped(sentence) for sentence in _over(seen, found))
     if noted or changes:
-        says += " What was done until then is listed in order; none of it is proven to have ended it."
-    elif not seen.knows_changes:
+        says += " What was done is listed in order; none of it is proven to have ended it."
+        if len(last) < len(changes):
+            says += f" Of {len(changes)} changes of configuration these are the last {len(last)}."
+        if not seen.knows_changes(begin, until):
+            says += " The audit logs were not read in full: there may be more."
+    elif not seen.knows_changes(begin, until):
         says += " Nobody noted what was done, and the audit logs were not read in full."
     else:
         says += " Nothing that was done is on record: no note, and no change of configuration."
-    return Resolution(
-        says=says, noted=tuple(_noted(n) for n in noted), changed=tuple(map(_changed, changes[:MOST_CHANGES]))
-    )
+    return Resolution(says=says, done=tuple(what for _, what in sorted((*noted, *last))))
+
+
+def _tells_how(note: Note) -> bool:
+    return note.kind is NoteKind.DID or _over_by(note)
+
+
+def _over_by(note: Note) -> bool:
+    return note.kind is NoteKind.RESOLVED
 
 
 def _noted(note: Note) -> str:
@@ -237,7 +260,7 @@ def key(timeline: Sequence[Entry], found: Moments) -> tuple[Entry, ...]:
         if len(told) <= MOST_KEY:
             break
         spare = len(told) - MOST_KEY
-        of_kind = [e for e in told if e.kind == kind]
-        dropped = of_kind[max(len(of_kind) - spare, 0) :] if kind != "note" else []
+        middle = [e for e in told if e.kind == kind][1:-1]  # the first and the last say from when to when
+        dropped = middle[max(len(middle) - spare, 0) :] if kind != "note" else []
         told = [e for e in told if e not in dropped]
     return tuple(told)

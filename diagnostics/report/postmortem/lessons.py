@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import NamedTuple
 
 from diagnostics.causes.model import Confidence, Role
+from diagnostics.conclude.diagnosis import Named
 from diagnostics.keep.bundle import NoteKind
 from diagnostics.report.ladder import places
 from diagnostics.report.postmortem.merged import Seen
 from diagnostics.report.postmortem.model import Moment
-from diagnostics.report.postmortem.reasons import gaps, strongest
+from diagnostics.report.postmortem.moments import Moments
+from diagnostics.report.postmortem.reasons import SURE, gaps, strongest
+from diagnostics.report.postmortem.results import explains
 from diagnostics.steps.finding import Where
 from diagnostics.steps.words import clip, count, names, span
 
@@ -24,9 +28,10 @@ class Lessons(NamedTuple):
     lucky: tuple[str, ...]
 
 
-def lessons(seen: Seen, detectable: Moment, noticed: Moment, end: Moment) -> Lessons:
+def lessons(seen: Seen, found: Moments) -> Lessons:
+    detectable, noticed = found.detectable, found.noticed
     well, badly = tuple(_well(seen, detectable, noticed)), tuple(_badly(seen, detectable, noticed))
-    return Lessons(well, badly, tuple(_lucky(seen, end)))
+    return Lessons(well, badly, tuple(_lucky(seen, found)))
 
 
 def _well(seen: Seen, detectable: Moment, noticed: Moment) -> Iterator[str]:
@@ -59,16 +64,47 @@ def _badly(seen: Seen, detectable: Moment, noticed: Moment) -> Iterator[str]:
         yield "Nobody noted what was done by hand: the record of the mending is thin."
 
 
-def _lucky(seen: Seen, end: Moment) -> Iterator[str]:
+def _lucky(seen: Seen, found: Moments) -> Iterator[str]:
     """What could have gone worse by nobody's doing: what was ready to bite and did not, and an end that nobody is known to have brought."""
+    end = found.end.at
     for cause in strongest(seen):
-        if cause.role is Role.LATENT:
-            since = f" since {cause.since:%m-%d %H:%M}Z" if cause.since else ""
-            yield f"{cause.code} was there{since} and held nothing of this batch; it may hold the next one."
-    if not seen.troubled or end.at is None:
-        return
-    acted = [n for n in seen.notes if n.kind is NoteKind.DID and n.at <= end.at]
-    left = places(seen.last.ladder)
-    changed = [c for c in seen.changes if c.ok and seen.troubled[0].as_of <= c.at <= end.at]
-    if seen.knows_changes and not acted and not changed and not left[Where.DROPPED]:
-        yield "It ended with nothing on record that anybody did about it: no note and no change of configuration."
+        if cause.role is not Role.LATENT or _bit(cause, seen) or (cause.since and cause.since >= (end or seen.end)):
+            continue
+        since = f" since {cause.since:%m-%d %H:%M}Z" if cause.since else ""
+        sure = SURE[cause.confidence]
+        yield f"{cause.code} was {sure}there{since}, and no look found it holding anything of this batch; it may hold the next one."
+    begin = found.start.at or seen.begin
+    if (
+        end is not None
+        and _came_through(seen)
+        and seen.knows_changes(begin, end)
+        and not _done_by_anybody(seen, begin, end)
+    ):
+        yield "It ended with nothing on record that anybody did about it: no note, change of configuration, revision or start."
+
+
+def _bit(cause: Named, seen: Seen) -> bool:
+    """Whether it took something of this batch in a way that holds no item, or nothing tells that it took nothing."""
+    return any(
+        one.code == cause.code and one.leg == cause.leg and (one.active or said.batch is None or explains(one, said))
+        for said in seen.said
+        for one in said.causes
+    )
+
+
+def _came_through(seen: Seen) -> bool:
+    """Whether all of it is done by the pipeline itself, and as far as anybody looked with its results."""
+    last, left = seen.last, places(seen.last.ladder)
+    batch = last.batch
+    whole = batch is not None and batch.expected is not None and batch.done is not None and batch.done >= batch.expected
+    forced = seen.attempt is not None and seen.attempt.forced is not None
+    lost = any(left[place] for place in (Where.DROPPED, Where.DEAD_LETTERED, Where.SKIPPED, Where.GATED))
+    return bool(seen.troubled) and whole and not forced and not lost and not any(one.lacking for one in seen.results)
+
+
+def _done_by_anybody(seen: Seen, begin: datetime, end: datetime) -> bool:
+    """Whether anything is on record that may have brought the end, whoever did it and for whatever."""
+    changed = any(c.ok and begin <= c.at <= end for c in seen.changes)
+    deployed = any(begin <= at <= end for at in seen.deployed)
+    started = any(begin < at <= end for at in seen.other_starts)
+    return bool(seen.notes or seen.probes) or changed or deployed or started

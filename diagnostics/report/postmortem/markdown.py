@@ -42,7 +42,7 @@ def _front(said: Postmortem) -> Iterator[str]:
     yield _list(said.detection)
     yield "## Resolution"
     yield _inert(said.resolution.says)
-    yield _list((*said.resolution.noted, *said.resolution.changed))
+    yield _list(said.resolution.done)
     for title, says in words.lessons(said):
         yield f"## {title}"
         yield "\n".join((_list(says), f"- {words.TO_FILL_IN}")).strip()

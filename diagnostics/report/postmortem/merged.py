@@ -20,6 +20,7 @@ from diagnostics.evidence.model import (
     PlatformLines,
     Point,
     Probed,
+    Revisions,
     Series,
     SubscriptionConfig,
     Unseen,
@@ -31,6 +32,7 @@ from diagnostics.question.ask import Window
 from diagnostics.readings.ledger import Ledger, build
 from diagnostics.readings.ledger.attempts import Attempt
 from diagnostics.readings.ledger.lives import attribute
+from diagnostics.report.postmortem.results import Results, results, still_lacking, unread
 from diagnostics.steps.finding import Status
 
 T = TypeVar("T")
@@ -68,12 +70,32 @@ class Seen:
     @cached_property
     def troubled(self) -> tuple[Diagnosis, ...]:
         """Those that saw the batch in trouble."""
-        return tuple(d for d in self.said if d.state in TROUBLE or d.status is Status.FAULT or holding(d))
+        lack = {one.at for one in self.results if one.lacking}
+        return tuple(
+            d
+            for d in self.said
+            if d.state in TROUBLE or d.status is Status.FAULT or holding(d) or (d.as_of in lack and d.batch)
+        )
 
     @property
     def worst(self) -> Diagnosis:
         """The newest diagnosis of the trouble; of a batch that never was in any, the last one."""
         return self.troubled[-1] if self.troubled else self.last
+
+    @cached_property
+    def results(self) -> tuple[Results, ...]:
+        """What the runs saw of the results, oldest first."""
+        return results(self.runs, self.batch)
+
+    @property
+    def lack(self) -> Results | None:
+        """What is missing of the results, as far as anybody looked."""
+        return still_lacking(self.results)
+
+    @property
+    def results_unread(self) -> bool:
+        """Whether somebody would have looked for them, could not, and nobody else did."""
+        return not self.results and unread(self.runs, self.batch)
 
     @cached_property
     def batch(self) -> str:
@@ -173,11 +195,27 @@ class Seen:
         logs = [log for r in self.runs if (log := seen(r.case.evidence.get(ChangeLog)))]
         return _once((c for log in logs for c in log.changes), lambda c: (c.at, c.method, c.resource, c.ok))
 
+    def knows_changes(self, begin: datetime, until: datetime) -> bool:
+        """Whether the audit logs of that time were read, whole."""
+        logs = [(log, r.case.evidence.now) for r in self.runs if (log := seen(r.case.evidence.get(ChangeLog)))]
+        reached = begin
+        for since, upto in sorted((log.since, upto) for log, upto in logs if log.source.complete):
+            if since <= reached:
+                reached = max(reached, upto)
+        return bool(logs) and reached >= until and any(log.since <= begin for log, _ in logs if log.source.complete)
+
     @cached_property
-    def knows_changes(self) -> bool:
-        """Whether the audit logs were read, whole."""
-        log = self.newest(ChangeLog)
-        return log is not None and log.source.complete
+    def deployed(self) -> tuple[datetime, ...]:
+        """When the revisions of the services were made, as far as they are known."""
+        found = [one for leg in Leg if (one := self.newest(Revisions, leg))]
+        return tuple(sorted({revision.created for one in found for revision in one.revisions}))
+
+    @cached_property
+    def other_starts(self) -> tuple[datetime, ...]:
+        """When other batches began, or were tried to."""
+        own = self.attempt.started if self.attempt else None
+        begun = {a.started for ledger in self.ledgers for a in ledger.attempts if a.seen and a is not ledger.attempt}
+        return tuple(sorted(at for at in begun if at != own))
 
     def lines(self, leg: Leg) -> list[PlatformLine]:
         found = [said for r in self.runs if (said := seen(r.case.evidence.get(PlatformLines, leg)))]

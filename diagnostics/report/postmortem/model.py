@@ -152,10 +152,8 @@ class Resolution(Struct, frozen=True, kw_only=True):
     """How it ended, and what was done until then. Order in time is no proof that it helped."""
 
     says: str
-    noted: tuple[str, ...] = ()
-    """What people noted that they did, or that it was over, in order."""
-    changed: tuple[str, ...] = ()
-    """Changes of configuration from the begin of the impact on, in order."""
+    done: tuple[str, ...] = ()
+    """What people noted that they did, or that it was over, and changes of configuration from the begin of the impact on, in order."""
 
 
 class Link(Struct, frozen=True, kw_only=True):

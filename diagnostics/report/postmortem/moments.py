@@ -12,6 +12,7 @@ from diagnostics.keep.bundle import NoteKind
 from diagnostics.report.ladder import places
 from diagnostics.report.postmortem.merged import Seen, holding
 from diagnostics.report.postmortem.model import Duration, Moment
+from diagnostics.report.postmortem.results import explains, healed
 from diagnostics.steps.finding import Finding, Status, Where
 
 
@@ -65,7 +66,12 @@ def _start(seen: Seen) -> Moment:
     means = "when the first cause that blocks this batch, or slows it if none blocks, began; not before the batch did"
     if not seen.troubled:
         return Moment(name=name, means=means, says="no look saw the batch held or slowed, so no impact is known")
-    onsets = [(c.since, c.code) for d in seen.troubled for c in holding(d) if c.since is not None]
+    onsets = [
+        (c.since, c.code)
+        for d in seen.troubled
+        for c in holding(d) or [c for c in d.causes if explains(c, d)]
+        if c.since is not None
+    ]
     if onsets:
         since, code = min(onsets)
         if seen.started is not None and since < seen.started:
@@ -147,13 +153,15 @@ def _mitigated(seen: Seen, end: Moment) -> Moment:
     if not seen.troubled:
         return Moment(name=name, means=means, says="nothing blocked the batch")
     last = seen.troubled[-1]
-    free = next((d for d in seen.said if d.as_of > last.as_of and _free(d)), None)
+    free = next((d for d in seen.said if d.as_of > last.as_of and _free(d)), None) if seen.lack is None else None
     if free is None:
         if end.at is not None and end.not_before is None and end.at >= last.as_of:
             return Moment(name=name, at=end.at, means=means, says="it ended")
         resolved = [n.at for n in seen.notes if n.kind is NoteKind.RESOLVED and n.at >= last.as_of]
         if resolved:
             return Moment(name=name, at=min(resolved), means=means, says="noted as resolved; no look saw it")
+        if seen.lack is not None:
+            return Moment(name=name, means=means, says=f"not seen: {seen.lack.says} were missing still")
         return Moment(
             name=name, means=means, says=f"not seen: at the last look, {last.as_of:%Y-%m-%d %H:%M}Z, it was still held"
         )
@@ -216,14 +224,35 @@ def _none_waited(seen: Seen) -> bool:
 
 
 def _end(seen: Seen, start: Moment) -> Moment:
-    name, means = "END OF IMPACT", "when the batch was closed, or was first seen done"
+    name = "END OF IMPACT"
+    means = (
+        "when the batch was closed, or was first seen done; where results were missing, when they were first seen there"
+    )
     if not seen.troubled:
         return Moment(name=name, means=means, says="no impact is known")
     attempt = seen.attempt
     closing = attempt.forced or attempt.closed if attempt is not None else None
+    if (lack := seen.lack) is not None:
+        ended = f"the batch was closed at {closing.at:%Y-%m-%d %H:%M}Z, but " if closing is not None else ""
+        unseen = "" if seen.results[-1] is lack else ", and no later look counted them"
+        return Moment(
+            name=name,
+            means=means,
+            says=f"not seen: {ended}at the last look that told of them, {lack.at:%Y-%m-%d %H:%M}Z, {lack.says} were missing{unseen}",
+        )
+    if mended := healed(seen.results):
+        before, after = mended
+        how = "a later batch had done its date again" if after.redone else "its results were there"
+        return Moment(
+            name=name,
+            at=after.at,
+            not_before=before.at,
+            means=means,
+            says=f"between two looks: {before.says} were missing, then {how}",
+        )
     if attempt is not None and closing is not None and (start.at is None or closing.at >= start.at):
         how = "closed by hand or by age, with work missing" if attempt.forced else "closed by the pipeline"
-        return Moment(name=name, at=closing.at, means=means, says=f"the batch was {how}, says the log")
+        return Moment(name=name, at=closing.at, means=means, says=f"the batch was {how}, says the log{_unread(seen)}")
     trouble = seen.troubled[-1]
     done = next((d for d in seen.said if d.state is State.DONE and d.as_of > trouble.as_of), None)
     if done is not None:
@@ -232,7 +261,7 @@ def _end(seen: Seen, start: Moment) -> Moment:
             at=done.as_of,
             not_before=trouble.as_of,
             means=means,
-            says="between two looks; the second saw it done",
+            says=f"between two looks; the second saw it done{_unread(seen)}",
         )
     last = seen.last
     return Moment(
@@ -240,6 +269,10 @@ def _end(seen: Seen, start: Moment) -> Moment:
         means=means,
         says=f"not seen: at the last look, {last.as_of:%Y-%m-%d %H:%M}Z, the batch was {_still(last)}",
     )
+
+
+def _unread(seen: Seen) -> str:
+    return "; whether its results are there was not seen" if seen.results_unread else ""
 
 
 def _still(said: Diagnosis) -> str:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from diagnostics.causes.model import Role
+from diagnostics.causes.model import Confidence, Role
 from diagnostics.conclude.diagnosis import Diagnosis, Missing, Named, Suspect
 from diagnostics.evidence.model import Evidence, Leg, Why
 from diagnostics.keep.bundle import Bundle
 from diagnostics.report.ladder import WORDS, places
 from diagnostics.report.postmortem.merged import Seen, holding
 from diagnostics.report.postmortem.model import Action, Cause, Gap, Hypothesis, Moment, Trigger
+from diagnostics.report.postmortem.results import explains
 from diagnostics.report.text import suspicion
 from diagnostics.shell.commands import command
 from diagnostics.steps.finding import Where
 from diagnostics.steps.words import clip, count, names
 
+SURE = {Confidence.CONFIRMED: "", Confidence.PROBABLE: "probably ", Confidence.POSSIBLE: "possibly "}
+"""How strongly a cause may be put."""
 _ROLES = tuple(Role)
 _PRIORITIES = {Role.BLOCKS: "high", Role.WORSENS: "medium", Role.LATENT: "low"}
 """Of what prevents a cause, as proposed: by what the cause did this time."""
@@ -141,10 +144,8 @@ def trigger(seen: Seen, start: Moment) -> Trigger:
             f"Undetermined beyond order in time: {onset}; what came before it is listed, newest first. "
             "None of it is proven to have set it off."
         )
-    elif seen.knows_changes:
-        says = (
-            f"Undetermined: {onset}; the audit logs show no change of configuration from the last good batch to then."
-        )
+    elif seen.knows_changes(begin, start.at):
+        says = f"Undetermined: {onset}; the audit logs show no change of configuration from {begin:%Y-%m-%d %H:%M}Z to then."
     else:
         says = f"Undetermined: {onset}; the audit logs could not be read in full, so what changed before is not known."
     return Trigger(says=says, before=(*fits, *before[:8]))
@@ -168,6 +169,10 @@ def residue(seen: Seen, start: Moment) -> tuple[str, ...]:
     for place, then in (lost, dead, gated, skipped):
         if where[place]:
             left.append(f"{count(where[place], 'item')} {WORDS[place]}; {then}")
+    if seen.lack:
+        left.append(
+            f"{seen.lack.says} were missing as of {seen.lack.at:%Y-%m-%d %H:%M}Z: make them again if they are wanted"
+        )
     recovery = last.recovery
     if recovery.resubmit_count:
         named = f": {names(recovery.resubmit, 5)}" if recovery.resubmit else ""
@@ -226,7 +231,7 @@ def actions(seen: Seen, prevent: Mapping[str, str]) -> tuple[Action, ...]:
 
 def _repairs(seen: Seen) -> Iterator[Action]:
     """What the last look left undone."""
-    for cause in holding(seen.last):
+    for cause in holding(seen.last) or [c for c in seen.last.causes if explains(c, seen.last)]:
         says = f"Mend it, step by step: `{command('pubsub-diag runbook show {code}', code=cause.code)}`"
         yield Action(kind="repair", says=says, source=cause.code, priority="high")
     if lost := seen.last.recovery.resubmit_count:
