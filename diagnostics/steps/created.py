@@ -43,7 +43,7 @@ class InTheWay(Tells, frozen=True, kw_only=True):
     closed: int = 0
     """1: it was closed before the start was refused, and counts as active all the same."""
     owed: int = 0
-    """Items of it that were published and are not done, at least, where it is open and will not get further."""
+    """Items of it that were published and are not done, at least, where it is open, will not get further, and would be closed by them."""
 
 
 class Loading(Tells, frozen=True, kw_only=True):
@@ -225,7 +225,7 @@ def _in_the_way(
         return
     steps = [m.at for m in blocker.marks if moves(m)]
     newest = max([blocker.started, *steps, *filter(None, (ledger.activity.get(blocker.batch),))])
-    other = _Other(blocker, newest, now, _owed(blocker, items, status))
+    other = _Other(blocker, newest, now, _owed(blocker, items, status), _short(blocker, profile, status))
     ended = blocker.forced or blocker.closed
     if blocker.forced and blocker.forced.at >= attempt.started:
         yield _given_up(other, blocker.forced.at, attempt.started, _watched(ledger, items))
@@ -266,6 +266,8 @@ class _Other:
     now: datetime
     owed: int = 0
     """Items of it that were published and are not done, as far as that is told."""
+    short: str = ""
+    """Why it stays open when all that was published is done; empty: nothing says so."""
 
     @property
     def idle_s(self) -> float:
@@ -350,10 +352,9 @@ def _no_end(
     """Why a batch that is at work need not come to its end all the same; empty: nothing says so."""
     if not isinstance(status, Unseen) and status.batch == other.attempt.batch and status.closed:
         return f"the batch state has it closed with work missing ({status.forced})" if status.forced else ""
-    name, expected, sent = other.attempt.batch, _expects(other.attempt, status), other.attempt.published
-    published = sent.numbers.get("count") if sent else None
-    if expected is not None and published is not None and published < enough(expected, profile):
-        return f"it is at work, but expects {expected} and {published} were published"
+    name = other.attempt.batch
+    if other.short:
+        return f"it is at work, but {other.short}"
     if profile.completion is None or isinstance(items, Unseen):
         return ""
     of_it = [m for m in items.marks if m.batch == name]
@@ -366,6 +367,15 @@ def _no_end(
     if not isinstance(back, Unseen) and last_of(back.series, worked, response_class=ACK):
         return ""
     return f"it is at work, but of what was finished since {clock(worked, other.now)} nothing was seen to come back"
+
+
+def _short(attempt: Attempt, profile: PipelineProfile, status: BatchStatus | Unseen) -> str:
+    """That it expects more than was published, and cannot be closed by all of that; empty: nothing says so."""
+    expected, sent = _expects(attempt, status), attempt.published
+    published = sent.numbers.get("count") if sent else None
+    if expected is None or published is None or published >= enough(expected, profile):
+        return ""
+    return f"expects {expected} and {published} were published"
 
 
 def _expects(attempt: Attempt, status: BatchStatus | Unseen) -> int | None:
@@ -397,12 +407,13 @@ def _open(other: _Other, counted: str = "") -> Finding:
         f"batch {name}, open since {clock(other.attempt.started, other.now)}, has got no further for {span(other.idle_s)} "
         "and blocks every new start"
         + (f": {counted}" if counted else "")
-        + (f"; {count(other.owed, 'item')} of it were published and are not done" if other.owed else ""),
+        + (f"; {count(other.owed, 'item')} of it were published and are not done" if other.owed else "")
+        + (f"; with these done it would still be open: it {other.short}" if other.owed and other.short else ""),
         bears=Bears.HOLDS,
         since=other.newest,
         subject=subjects.batch(name),
         rests_on=("BatchMarks", "BatchStatus" if counted else "ItemMarks"),
-        tells=other.tells(other.idle_s, owed=other.owed),
+        tells=other.tells(other.idle_s, owed=0 if other.short else other.owed),
     )
 
 

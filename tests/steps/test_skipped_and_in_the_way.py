@@ -168,6 +168,21 @@ def test_how_much_is_owed_of_a_batch_in_the_way_is_what_was_published_and_is_not
     assert counted is not None and counted.owed == 9
 
 
+def test_a_batch_in_the_way_that_waits_for_what_nobody_published_owes_nothing_that_would_close_it() -> None:
+    recorded = structs.replace(lines(mark(Means.RECORDED_ITEM, 75, "a", batch="A")), since=ago(90))
+    gated = refused_for(mark(Means.PUBLISHED, 78, batch="A", count=5, of=5), items=recorded)
+    told = created.STALE_OPEN.of(gated)
+    assert told is not None and told.owed == 0, "its remedy is to close it: mending what keeps the 4 would not"
+    assert gated.says.endswith(
+        "4 items of it were published and are not done; with these done it would still be open: it expects 9 and 5 were published"
+    )
+    state = BatchStatus(source=SOURCE, batch="A", exists=True, expected=5, completed=1, closed=False)
+    lowered = created.STALE_OPEN.of(
+        refused_for(mark(Means.PUBLISHED, 78, batch="A", count=5, of=5), items=recorded, found=(state,))
+    )
+    assert lowered is not None and lowered.owed == 4, "the coordinator waits for no more than it sent"
+
+
 def test_a_batch_that_was_closed_before_the_refusal_owes_nothing_and_counts_all_the_same() -> None:
     closed = mark(Means.FORCED, 50, batch="A", count=1, of=9)
     told = created.STALE_OPEN.of(refused_for(closed, items=lines(mark(Means.RECORDED_ITEM, 75, "a", batch="A"))))
