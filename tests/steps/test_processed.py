@@ -228,6 +228,45 @@ def test_items_that_are_acked_before_the_work_stand_still_where_the_cpu_goes_wit
     assert first(idle=False) == [], "the CPU is there all the time"
 
 
+@pytest.mark.parametrize("stamp_s", [0, 8])
+def test_the_wait_for_a_container_is_not_the_work_of_a_push(stamp_s: float) -> None:
+    """Two pushes wait eight seconds for a container; their entries are stamped with the begin of the request or with its end."""
+
+    def first(worked_s: float) -> list[Finding]:
+        begun = [structs.replace(mark(Means.STARTED_ITEM, 20, item), instance="i1") for item in "ab"]
+        ends = [row(20 + (8 - stamp_s - worked_s * bool(stamp_s)) / 60, 204, latency_s=8 + worked_s) for _ in "ab"]
+        key, config = service()
+        assert isinstance(config, ServiceConfig) and config.settings is not None
+        template = structs.replace(config.settings.template, cpu_idle=True)
+        cpu = (key, structs.replace(config, settings=structs.replace(config.settings, template=template)))
+        counted = pushes(ack={30: 8, 20: 2})
+        return of(after_answer.AFTERWARDS, said(log(*ends), counted, backlog(0, 0), cpu, items=lines(*EIGHT, *begun)))
+
+    (still,) = first(0.05)
+    assert "answered 50 ms after a container had them" in still.says
+    assert first(6) == [], "it worked on them before it answered"
+
+
+def test_what_was_cut_off_is_no_older_than_its_entry_and_what_a_request_may_take() -> None:
+    """Entries may be stamped with the begin: what was cut off two minutes ago began seven minutes ago."""
+    cut = log(*(row(m, 504, TIMED_OUT, latency_s=300) for m in (20, 13, 7)), row(1, 500))
+    taken = lines(*EIGHT, *STARTED)
+
+    def ended(counted: Legged) -> Finding:
+        return one(duration.TIMED_OUT, said(cut, counted, platform(), items=taken))
+
+    still = ended(pushes(deadline_exceeded={15: 1, 8: 1, 2: 1}, ack={18: 4, 3: 1}))
+    assert (still.status, still.until) == (Status.WARNING, None)
+    assert ended(pushes(ack={18: 4, 4: 20})).until == ago(7), "too many were acked since"
+    old = log(*(row(m, 504, TIMED_OUT, latency_s=300) for m in (20, 11)), row(1, 500))
+    assert one(duration.TIMED_OUT, said(old, LATE, platform(), items=taken)).until == ago(11)
+    key, config = service()
+    assert isinstance(config, ServiceConfig) and config.settings is not None
+    template = structs.replace(config.settings.template, timeout_s=900)
+    longer = (key, structs.replace(config, settings=structs.replace(config.settings, template=template)))
+    assert one(duration.TIMED_OUT, said(cut, LATE, platform(), longer, items=taken)).until == ago(7), "not any more"
+
+
 def test_requests_that_end_at_the_timeout_are_cloud_runs() -> None:
     rows = [row(m, 504, TIMED_OUT, latency_s=300) for m in (1, 2)]
     ended = one(duration.TIMED_OUT, said(log(*rows), pushes(remote_server_5xx={2: 2}), platform()))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 
-from diagnostics.evidence.model import By, ItemMarks, Leg, Means, ServiceConfig, Stage, Unseen
+from diagnostics.evidence.model import By, ItemMarks, Leg, LogRow, Means, ServiceConfig, Stage, Unseen
 from diagnostics.readings.answers import RECENT, tally
 from diagnostics.steps.finding import Bears, Finding, Kind, Status, Telling
 from diagnostics.steps.processed.seen import Seen
@@ -16,7 +17,7 @@ class Afterwards(Tells, frozen=True, kw_only=True):
     unended: int
     """Items that were taken up and acked, and of whose end no line tells."""
     answered_s: float
-    """How long a push takes to be answered: the median, in seconds."""
+    """How long a push takes to be answered once a container has it: the median, in seconds."""
     ended: int
     """Items of whose end lines do tell: then that there is none of others says something."""
 
@@ -42,15 +43,15 @@ def answered_first(seen: Seen, marks: ItemMarks | Unseen, service: ServiceConfig
     if not seen.profile.has(Means.STARTED_ITEM, Means.DONE_ITEM):
         return
     unended = _acked(seen)
-    answered = sorted(r.latency_s for r in seen.told.fine if r.by is By.APPLICATION)
-    if unended <= 0 or not answered or answered[len(answered) // 2] > _AT_ONCE_S:
+    typical_s = _answered_s(seen, marks) if unended > 0 else None
+    if typical_s is None or typical_s > _AT_ONCE_S:
         return
-    typical_s = answered[len(answered) // 2]
     holds = not seen.ledger.closed
     yield AFTERWARDS.says(
         Status.FAULT if holds else Status.WARNING,
-        f"{at_least(marks.source.complete, count(unended, seen.profile.item))} were taken up and acked, pushes being answered after "
-        f"{latency(typical_s)}, and no line tells of their end; containers of {target.name} have a CPU only while they have a request",
+        f"{at_least(marks.source.complete, count(unended, seen.profile.item))} were taken up and acked, pushes being answered "
+        f"{latency(typical_s)} after a container had them, and no line tells of their end; containers of {target.name} have a CPU only "
+        "while they have a request",
         leg=Leg.REQUEST,
         bears=Bears.HOLDS if holds else Bears.SLOWS,
         held=unended if holds else 0,
@@ -63,6 +64,42 @@ def answered_first(seen: Seen, marks: ItemMarks | Unseen, service: ServiceConfig
             ended=sum(m.means in (Means.DONE_ITEM, Means.SKIPPED_ITEM) for m in marks.marks),
         ),
     )
+
+
+def _answered_s(seen: Seen, marks: ItemMarks) -> float | None:
+    """How long pushes take to be acked, the median: by their latencies, or where these are long, for they hold the wait for a container,
+    by the time from the line that tells of an item's begin to the answer. None where nothing tells."""
+    acked = [r for r in seen.told.fine if r.by is By.APPLICATION]
+    whole = _median(r.latency_s for r in acked)
+    if whole is None or whole <= _AT_ONCE_S:
+        return whole
+    by_lines = [s for rows, begun in _in_containers(seen, acked, marks) for s in _taken_up_s(rows, begun)]
+    return _median(by_lines) if by_lines else whole
+
+
+def _in_containers(
+    seen: Seen, acked: Sequence[LogRow], marks: ItemMarks
+) -> Iterator[tuple[list[LogRow], list[datetime]]]:
+    """Of each container that acked all it had: its acks, and when it took items up."""
+    failed = {r.instance for r in seen.told.rows}
+    for instance in {r.instance for r in acked} - failed - {""}:
+        begun = [m.at for m in marks.marks if m.instance == instance and m.means is Means.STARTED_ITEM]
+        yield [r for r in acked if r.instance == instance], sorted(begun)
+
+
+def _taken_up_s(rows: Iterable[LogRow], begun: Sequence[datetime]) -> list[float]:
+    """From begin to answer, in seconds, the newest with the newest. An entry is stamped with the begin of its request or with its end: with
+    its end only where no answer then comes before what it answers."""
+    for ends in (sorted(r.at for r in rows), sorted(r.at + timedelta(seconds=r.latency_s) for r in rows)):
+        found = [(end - at).total_seconds() for end, at in zip(reversed(ends), reversed(begun), strict=False)]
+        if found and min(found) >= 0:
+            return found
+    return []
+
+
+def _median(of: Iterable[float]) -> float | None:
+    ordered = sorted(of)
+    return ordered[len(ordered) // 2] if ordered else None
 
 
 def _acked(seen: Seen) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 from diagnostics.evidence.model import (
     By,
@@ -17,7 +18,7 @@ from diagnostics.evidence.model import (
     SubscriptionConfig,
     Unseen,
 )
-from diagnostics.readings.answers import lately, tally
+from diagnostics.readings.answers import RECENT, lately, outlived, tally
 from diagnostics.readings.expired import EXPIRED, at_work, by_lines, work
 from diagnostics.readings.ledger.lives import attribute
 from diagnostics.steps import subjects
@@ -67,8 +68,8 @@ def timed_out(seen: Seen, service: ServiceConfig | Unseen) -> Iterator[Finding]:
 
 def _timed_out(seen: Seen, rows: Sequence[LogRow], service: ServiceConfig | Unseen) -> Finding:
     """Cloud Run ended them itself, when they had taken as long as a request may; what they took longer they waited for an instance."""
-    fails = seen.fails(rows)
     longest = max(r.latency_s for r in rows)
+    fails = seen.fails(rows) or _may_have_ended_lately(seen, rows, _limit_s(service))
     cut = seen.unended(longest) if seen.leg is Leg.REQUEST else 0
     holds = fails and (seen.holds(rows) or (cut > 0 and seen.least > 0 and not seen.recent.acks))
     return TIMED_OUT.says(
@@ -87,9 +88,30 @@ def _timed_out(seen: Seen, rows: Sequence[LogRow], service: ServiceConfig | Unse
     )
 
 
+def _may_have_ended_lately(seen: Seen, rows: Sequence[LogRow], limit_s: float | None) -> bool:
+    """Whether the last of these may have been cut off lately, though its entry is older: an entry may be stamped with the begin of its
+    request, and a request that is cut off has taken as long as one may. Not where more have been acked since than chance allows, nor
+    where requests may take longer by now."""
+    last = rows[-1]
+    if not seen.least or last.at + timedelta(seconds=last.latency_s) <= seen.now - RECENT:
+        return False
+    if limit_s is not None and limit_s > last.latency_s + _ROUNDED_S:
+        return False
+    later = seen.acks_since(last.at)
+    return not outlived(len(rows), max(tally(seen.pushes, rows[0].at).acks - later, 0), later)
+
+
+_ROUNDED_S = 1.0
+"""What a latency in the log may fall short of the timeout that it ran into."""
+
+
+def _limit_s(service: ServiceConfig | Unseen) -> float | None:
+    return None if isinstance(service, Unseen) or service.settings is None else service.settings.template.timeout_s
+
+
 def _limit_told(service: ServiceConfig | Unseen, longest_s: float) -> str:
     """The request timeout, by its own number where the longest request took another."""
-    limit_s = None if isinstance(service, Unseen) or service.settings is None else service.settings.template.timeout_s
+    limit_s = _limit_s(service)
     if limit_s is None or span(limit_s) == span(longest_s) or limit_s > longest_s:
         return "the request timeout"
     return f"over the request timeout of {span(limit_s)}"
