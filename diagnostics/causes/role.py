@@ -34,8 +34,11 @@ def roles(shares: Sequence[Share], stakes: Stakes) -> list[Role]:
 
 
 def held(share: Share) -> int:
-    """Items of the batch that it holds now, at least."""
-    return max((f.held for f in _now(share)), default=0)
+    """Items of the batch that it holds now, at least: by what it does itself, and only where that counts none by what the batch lacks for
+    whatever reason."""
+    now = _now(share)
+    direct = [f.held for f in now if f.kind is not Kind.CONSEQUENCE and f.held]
+    return max(direct or [f.held for f in now], default=0)
 
 
 def _role(share: Share, stakes: Stakes) -> Role:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from diagnostics.causes.model import BOTH, Cause, Confidence, Has, Role, ok
+from diagnostics.causes.model import BOTH, Cause, Confidence, Has, Role, all_of, ok
 from diagnostics.causes.verdict import Verdict, decide
 from diagnostics.evidence.model import Leg, PushCounts, Stage
 from diagnostics.readings.stakes import Stakes
@@ -288,6 +288,15 @@ def test_the_role_is_by_its_own_findings_not_by_what_others_hold() -> None:
         found(REFUSED, bears=Bears.HOLDS, minute=6),
     )
     assert {n: r for n, r, _ in named(v)} == {"revoked": Role.BLOCKS, "cold": Role.WORSENS}
+
+
+def test_what_a_cause_holds_is_what_it_does_not_all_that_the_batch_lacks() -> None:
+    few = replace(cause("few", REFUSED, True), requires=all_of(Has(closed.WAITS_FOR_UNPUBLISHED), Has(REFUSED)))
+    waits = found(closed.WAITS_FOR_UNPUBLISHED, bears=Bears.HOLDS, held=100, leg=None)
+    (only,) = verdict([few], waits, found(REFUSED, bears=Bears.HOLDS, held=7)).live
+    assert (only.role, only.held) == (Role.BLOCKS, 7)
+    (uncounted,) = verdict([few], waits, found(REFUSED, Status.WARNING, bears=Bears.SLOWS)).live
+    assert uncounted.held == 100, "nothing else counts any"
 
 
 def test_what_is_forgiven_does_not_block_by_itself() -> None:

@@ -67,13 +67,19 @@ CAUSES = (
         code="expects-what-nobody-sends",
         family="state",
         title="The batch expects items that nobody sends",
-        says="the coordinator expects {expected} and published {published}, and none failed: the rest is never sent, by its own count",
+        says="of what the coordinator expects it neither published {unsent} nor failed to, by its own count: nobody sends these",
         stage=Stage.CLOSED,
         requires=all_of(
-            any_of(Has(closed.WAITS_FOR_UNPUBLISHED), Has(closed.WILL_WAIT)),
+            any_of(Has(closed.WAITS_FOR_UNPUBLISHED), Has(closed.WILL_WAIT), Has(closed.HOLLOW), Has(closed.FORCED)),
             Over(published.FEWER, lambda told: told.unsent, 0, _ABNORMAL),
         ),
-        decisive=none_of(Has(topic.REFUSED), Has(topic.DEFERRED)),
+        # What the topic refused may be these, unless the coordinator counts what was refused as failed.
+        decisive=none_of(
+            all_of(
+                any_of(Has(topic.REFUSED), Has(topic.DEFERRED)),
+                none_of(Has(published.ERRORS), Has(published.GAVE_UP)),
+            )
+        ),
         overturned_by=(BatchStatus, BatchMarks),
         next=("pubsub-diag runbook show expects-what-nobody-sends", "pubsub-diag batch {batch} --items"),
     ),
