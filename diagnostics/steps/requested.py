@@ -155,11 +155,12 @@ def _answered(ledger: Ledger, about: Subject | None, call: StartCall, when: str)
         return ACCEPTED.says(Status.OK, says, subject=about, rests_on=rests)
     if status == 504:
         went_on = ledger.attempt is not None and ledger.attempt.published is not None
+        none_met_it = went_on or ledger.made is False  # nothing was to be published yet
         return TIMED_OUT.says(
             Status.OK if went_on else Status.WARNING,
             f"start call at {when} ended in 504 {took}: Cloud Run's request timeout"
             + ("; the program went on behind it and published" if went_on else ""),
-            bears=Bears.APART if went_on else Bears.SLOWS,
+            bears=Bears.APART if none_met_it else Bears.SLOWS,
             since=ledger.started,
             rests_on=rests,
             subject=about,

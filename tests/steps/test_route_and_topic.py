@@ -7,6 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from diagnostics.causes.catalogue import CATALOGUE
+from diagnostics.causes.model import Confidence, Role
+from diagnostics.causes.verdict import decide
 from diagnostics.evidence.model import (
     AckCounts,
     Change,
@@ -26,8 +29,8 @@ from diagnostics.evidence.model import (
     TopicSettings,
 )
 from diagnostics.pipeline.profile import LegProfile
-from diagnostics.steps import routed
-from diagnostics.steps.finding import Bears, Finding, Status
+from diagnostics.steps import published, routed
+from diagnostics.steps.finding import Bears, Code, Finding, Status
 from diagnostics.steps.limits import addressing
 from diagnostics.steps.published import topic
 from diagnostics.steps.routed import attachment, filters, push_endpoint
@@ -161,7 +164,7 @@ def test_a_name_that_a_deploy_lost_is_told_until_the_topic_takes_something() -> 
     assert len(named(took({39: 10, 26: 1}))) == 1, "that the older revision may have had at work"
 
 
-def taken(says: str, *more: Change, counted: dict[float, float] | None = None) -> list[Finding]:
+def taken(says: str, *more: Change, counted: dict[float, float] | None = None, refused: bool = False) -> list[Finding]:
     changes = (
         Change(at=ago(30), api="pubsub.googleapis.com", method="SetIamPolicy", resource="topics/t", by="x", says=says),
         *more,
@@ -169,10 +172,12 @@ def taken(says: str, *more: Change, counted: dict[float, float] | None = None) -
     audit = ChangeLog(source=SOURCE, since=ago(9999), changes=changes)
     policy = ProjectPolicy(source=SOURCE, resource="projects/p", bindings=())
     coordinator = runs(Leg.COMPLETION, ("c-1", 900, {}))
-    return of(
-        topic.TAKEN,
-        findings(topic.may_publish, batch(10), TO, audit, policy, took(counted or {39: 10}), *coordinator),
-    )
+    made, counts = batch(10), took(counted or {39: 10})
+    if refused:
+        made = batch(10, 0, *(mark(Means.PUBLISH_ERROR, BEGAN - 0.1, f"i{n}", reason="403") for n in range(10)))
+        answers = (series({38: 10}, response_class="invalid", response_code="permission_denied"),)
+        counts = counts[0], PublishCounts(source=SOURCE, messages=(), requests=answers)
+    return of(topic.TAKEN, findings(topic.may_publish, made, TO, audit, policy, counts, *coordinator))
 
 
 def test_a_right_to_publish_that_was_taken_is_told_until_something_is_published() -> None:
@@ -182,7 +187,40 @@ def test_a_right_to_publish_that_was_taken_is_told_until_something_is_published(
     )
     (found,) = taken(gone)
     assert (found.status, found.bears, found.since) == (Status.WARNING, Bears.APART, ago(30))
+    (met,) = taken(gone, refused=True)
+    assert (met.bears, met.held) == (Bears.HOLDS, 10), "this topic refused the batch's items"
     assert taken(gone, counted={20: 1}) == taken(gone, back) == taken(gone.replace("c@p", "d@p")) == []
+
+
+def two_locks(*known: tuple[Code, Bears, Status]) -> dict[str, tuple[Role, Confidence]]:
+    """The verdict on 10 items that were refused for want of a right, with what else was found."""
+    told = published.NotPublished(failed=10, answered=10, reason="403", code="permission_denied")
+    lost = published.ERRORS.says(
+        Status.FAULT, "publishing failed", leg=Leg.REQUEST, bears=Bears.HOLDS, held=10, tells=told
+    )
+    more = [
+        code.says(status, "", leg=Leg.REQUEST, bears=bears, held=10 if bears is Bears.HOLDS else 0)
+        for code, bears, status in known
+    ]
+    live = decide(CATALOGUE, [lost, *more], tuple(Leg)).live
+    return {x.match.cause.code: (x.role, x.confidence) for x in live}
+
+
+def test_a_role_that_was_taken_is_named_beside_what_else_refuses() -> None:
+    """Of each it takes more to publish again than to mend the other."""
+    denied, elsewhere = (
+        (topic.DENIED, Bears.APART, Status.WARNING),
+        (addressing.TOPIC_IN_FORCE, Bears.APART, Status.FAULT),
+    )
+    assert two_locks(denied, (topic.TAKEN, Bears.HOLDS, Status.WARNING)) == {
+        "publish-denied-by-policy": (Role.BLOCKS, Confidence.CONFIRMED),
+        "publisher-role-missing": (Role.BLOCKS, Confidence.PROBABLE),
+    }
+    assert two_locks(elsewhere, (topic.TAKEN, Bears.APART, Status.WARNING)) == {
+        "request-topic-name-wrong": (Role.BLOCKS, Confidence.CONFIRMED),
+        "publisher-role-missing": (Role.LATENT, Confidence.PROBABLE),
+    }
+    assert "publisher-role-missing" not in two_locks(denied) | two_locks(elsewhere)
 
 
 def given_back(minutes: float, *more: tuple[float, str], reason: str = "403 User not authorized") -> list[Finding]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from diagnostics.evidence.model import BatchMarks, Mark, Means, StartCall, StartCalls
+from diagnostics.causes.catalogue import CATALOGUE
+from diagnostics.causes.model import Confidence
+from diagnostics.causes.verdict import decide
+from diagnostics.evidence.model import BatchMarks, Leg, Mark, Means, StartCall, StartCalls
 from diagnostics.steps import created, published, requested
 from diagnostics.steps.created import created as created_step
 from diagnostics.steps.finding import Bears, Finding, Status
 from diagnostics.steps.published import published as published_step
 from diagnostics.steps.requested import requested as requested_step
-from tests.steps.built import BEGAN, BROKEN, SOURCE, TIMED_OUT, ago, findings, mark, of, one
+from tests.steps.built import BEGAN, BROKEN, PROFILE, SOURCE, TIMED_OUT, ago, findings, mark, of, one
 
 RECEIVED = mark(Means.RECEIVED, BEGAN, batch="")
 GATE = mark(Means.REFUSED, BEGAN - 0.1, batch="", reason="DATA COMPLETENESS GATE: Refusing (41.2% < 80%)")
@@ -69,7 +72,37 @@ def test_the_door_is_told_from_a_check_of_the_program(reached: bool, door: int) 
 
 def test_a_call_that_was_cut_off_without_a_batch_leaves_none() -> None:
     said = answered(504, RECEIVED, text=TIMED_OUT)
-    assert of(requested.TIMED_OUT, said) and one(created.MISSING, said).status is Status.FAULT
+    assert one(created.MISSING, said).status is Status.FAULT
+    cut = one(requested.TIMED_OUT, said)
+    assert (cut.status, cut.bears) == (Status.WARNING, Bears.APART), "no item came to be published"
+
+
+def test_a_gate_that_keeps_all_back_is_one_whether_the_batch_is_closed_or_waits() -> None:
+    def kept(passed: int, **reasons: int) -> set[str]:
+        gate = structs.replace(mark(Means.GATE, BEGAN), numbers={**reasons, "count": passed, "of": 9})
+        sent = mark(Means.PUBLISHED, BEGAN - 0.5, count=passed, of=9)
+        made = (mark(Means.RECEIVED, BEGAN, batch=""), mark(Means.CREATED, BEGAN, expected=9), gate, sent)
+        profile = structs.replace(PROFILE, empty_reasons=("existing",))
+        told = findings(published_step, BatchMarks(source=SOURCE, marks=made), profile=profile)
+        return {x.match.cause.code for x in decide(CATALOGUE, told, tuple(Leg)).live}
+
+    assert kept(0, low_quality=9) == kept(0, low_quality=5, existing=4) == {"gate-refuses-everything"}
+    assert kept(1, low_quality=8) == kept(0, low_quality=4, existing=5) == set()
+    assert kept(0) == set(), "why it kept them back its line does not tell"
+
+
+def test_where_no_line_would_tell_of_a_batch_the_call_may_have_been_cut_off_before_or_after_it_was_made() -> None:
+    short = published.CutShort(failed=0, limit_s=300)
+    cut = published.CUT_SHORT.says(Status.FAULT, "", leg=Leg.REQUEST, bears=Bears.HOLDS, held=9, tells=short)
+    late = requested.TIMED_OUT.says(Status.WARNING, "", bears=Bears.SLOWS, tells=requested.TimedOut(latency_s=300))
+    unseen = created.UNSEEN.says(Status.UNKNOWN, "")
+    live = {x.match.cause.code: x for x in decide(CATALOGUE, [cut, late, unseen], tuple(Leg)).live}
+    assert live.keys() == {"start-cut-off-while-loading", "start-timed-out-before-publish"}
+    assert {x.confidence for x in live.values()} == {Confidence.POSSIBLE}
+    exists = created.CREATED.says(Status.OK, "")
+    assert [x.match.cause.code for x in decide(CATALOGUE, [cut, late, exists], tuple(Leg)).live] == [
+        "start-timed-out-before-publish"
+    ]
 
 
 def gated(*days: float) -> Finding:

@@ -90,8 +90,14 @@ CAUSES = (
         title="The start call is cut off before a batch exists",
         says="the start call ran into the coordinator's request timeout before it had made a batch",
         stage=Stage.CREATED,
-        requires=all_of(Has(requested.TIMED_OUT), Has(created.MISSING)),
-        decisive=ALWAYS,
+        # Where no line would tell of a batch, and nothing came onto the topic, the call was cut off before there was one or after that.
+        requires=all_of(
+            Has(requested.TIMED_OUT),
+            any_of(
+                Has(created.MISSING), all_of(Has(created.UNSEEN, (Status.UNKNOWN,)), Has(published.CUT_SHORT, _NOW))
+            ),
+        ),
+        decisive=Has(created.MISSING),
         overturned_by=(BatchMarks, StartCalls),
         next=("pubsub-diag runbook show start-cut-off-while-loading", "pubsub-diag batches"),
     ),
@@ -101,7 +107,10 @@ CAUSES = (
         title="The gate keeps every item back",
         says="the gate let nothing through, and kept {unlisted} items back for a reason that the profile does not list",
         stage=Stage.PUBLISHED,
-        requires=all_of(Has(published.EMPTY), Over(published.EMPTY, published.mostly_unlisted, 0)),
+        requires=any_of(
+            all_of(Has(published.EMPTY), Over(published.EMPTY, published.mostly_unlisted, 0)),
+            Over(published.GATED, published.keeps_all_back, 0, _NOW),
+        ),
         decisive=ALWAYS,
         overturned_by=(BatchMarks,),
         next=("pubsub-diag runbook show gate-refuses-everything", "pubsub-diag changes --leg completion"),
@@ -152,8 +161,9 @@ CAUSES = (
         said="Pub/Sub refused what the coordinator published, until its right to publish came back at {back}; what was refused does not "
         "come by itself",
         stage=Stage.PUBLISHED,
-        requires=all_of(any_of(_DENIED, Has(topic.TAKEN)), none_of(Has(topic.DENIED), _ANOTHER)),
-        decisive=_DENIED,
+        # What a deny policy or another topic refuses tells nothing of the role; that it was taken is found all the same.
+        requires=any_of(all_of(_DENIED, none_of(Has(topic.DENIED), _ANOTHER)), Has(topic.TAKEN)),
+        decisive=all_of(_DENIED, none_of(Has(topic.DENIED), _ANOTHER)),
         # Nothing but a deny policy is answered in the same words.
         overturned_by=(DenyPolicies,),
         effects=EFFECTS,

@@ -18,7 +18,7 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.arrived import astray
 from diagnostics.readings.ledger import Attempt, Ledger
-from diagnostics.readings.ledger.empty import reasons_of
+from diagnostics.readings.ledger.empty import listed, reasons_of
 from diagnostics.readings.refusals import Lost, given_up, lost, overtaken
 from diagnostics.readings.stakes import forgiven
 from diagnostics.steps import subjects
@@ -34,8 +34,15 @@ class Gated(Tells, frozen=True, kw_only=True):
     """Kept back."""
     unlisted: int
     """Of those the ones whose reason the profile does not list as right."""
+    named: int
+    """Of these the ones whose reason the line tells."""
     passed: int
     of: int
+
+
+def keeps_all_back(told: Gated) -> float:
+    """Above 0 where it let nothing through, and kept at least half of it back for a reason that it tells and the profile does not list."""
+    return float(told.passed == 0 and 2 * told.named >= told.gated > 0)
 
 
 class Empty(Tells, frozen=True, kw_only=True):
@@ -352,6 +359,13 @@ def _gated(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, noun: str
     assert gate is not None and ledger.gated is not None
     lowered = ledger.expected is not None and ledger.expected <= gate.numbers["count"]
     harmless = lowered or _forgiven(ledger, profile, ledger.gated)
+    told = Gated(
+        gated=ledger.gated,
+        unlisted=ledger.unlisted,
+        named=sum(n for name, n in reasons_of(gate).items() if not listed(name, profile)),
+        passed=gate.numbers["count"],
+        of=gate.numbers["of"],
+    )
     return GATED.says(
         Status.OK if harmless else Status.WARNING,
         f"the gate let {gate.numbers['count']} of {gate.numbers['of']} {noun} through"
@@ -364,17 +378,12 @@ def _gated(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, noun: str
             else f"; the batch still expects {ledger.expected}" + (", and closes without those few" if harmless else "")
         ),
         leg=Leg.REQUEST,
-        bears=Bears.APART if harmless else Bears.SLOWS,
+        bears=Bears.APART if harmless else Bears.HOLDS if keeps_all_back(told) else Bears.SLOWS,
         held=0 if harmless else ledger.gated,
         since=gate.at,
         rests_on=("BatchMarks",),
         subject=subjects.batch(ledger.batch),
-        tells=Gated(
-            gated=ledger.gated,
-            unlisted=ledger.unlisted,
-            passed=gate.numbers["count"],
-            of=gate.numbers["of"],
-        ),
+        tells=told,
     )
 
 

@@ -164,10 +164,13 @@ def may_publish(
         return
     if isinstance(counts, Unseen) or total(counts.messages, at + timedelta(minutes=1)):
         return
+    met = 0 if given_up(ledger) else _denied_here(ledger, counts)
     yield TAKEN.says(
         Status.WARNING,
         f"{account} lost a role to publish to {short(config.name)} at {clock(at, now)}, and the topic has taken nothing since",
         leg=Leg.REQUEST,
+        bears=_bears(met),
+        held=met,
         subject=subjects.account(account),
         since=at,
         rests_on=("ChangeLog", "PublishCounts", "ProjectPolicy"),
@@ -191,6 +194,13 @@ def _denied(account: str, topic: str, deny: DenyPolicies | Unseen, now: datetime
             since=found.since,
             rests_on=("DenyPolicies",),
         )
+
+
+def _denied_here(ledger: Ledger, counts: PublishCounts) -> int:
+    """Items of the batch that this topic refused for want of a right, whatever took it."""
+    if not any(one.code == _DENIED for one in _refused(counts, ledger.started)):
+        return 0
+    return sum(each.items for each in lost(ledger.attempt) if each.code == _DENIED)
 
 
 def _last_denied(ledger: Ledger, counts: PublishCounts | Unseen) -> datetime | None:
