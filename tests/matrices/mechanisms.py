@@ -39,6 +39,8 @@ class Mechanism:
     """The worker nacks what it keeps from being reported, and what was never pushed waits behind that."""
     once_enough: bool = False
     """It holds what is left once enough is recorded for the batch to close."""
+    of_start_calls: bool = False
+    """What meets it are start calls, which belong to no leg, whichever leg its evidence is of."""
     unheard: bool = False
     """Its answers may come after Pub/Sub has hung up: a push that ran into the deadline met it, too."""
 
@@ -46,7 +48,9 @@ class Mechanism:
         """Whether this answer to a push is its doing."""
         return (
             bool(self.answers)
-            and (met.leg in self._legs(leg) or (met.leg == START and leg in ("", "completion")))
+            and (
+                met.leg in self._legs(leg) or (met.leg == START and (leg in ("", "completion") or self.of_start_calls))
+            )
             and self.bad in (None, met.bad)
             and re.fullmatch(self.answers, f"{met.by} {met.what}") is not None
         )
@@ -135,7 +139,9 @@ MECHANISMS: dict[str, Mechanism] = {
     "start-killed": Mechanism(
         frozenset({Place.NOT_STARTED, Place.UNTRIED}), r"application 50[03]", legs=COMPLETION, anywhere=True
     ),
-    "start-cut-off-while-loading": Mechanism(frozenset({Place.NOT_STARTED}), r"application 504", legs=REQUEST),
+    "start-cut-off-while-loading": Mechanism(
+        frozenset({Place.NOT_STARTED}), r"application 504", legs=REQUEST, of_start_calls=True
+    ),
     "gate-refuses-everything": Mechanism(frozenset({Place.GATED}), legs=REQUEST),
     "expects-what-nobody-sends": Mechanism(frozenset({Place.UNTRIED}), legs=REQUEST),
     "closing-rule-needs-an-event": Mechanism(frozenset(Place) - {Place.RECORDED}, anywhere=True, once_enough=True),
@@ -270,12 +276,17 @@ def mechanism(code: str, stage: str) -> Mechanism:
 
 def _row(truth: Truth, code: str, leg: str, stage: str) -> Mechanism:
     """The cause's row; of causes that turn pushes away at one door and all stand, each holds what either turns away. What the coordinator
-    never came to publish is its host's doing only where that ended the start call, and is awaited only where the batch expects it."""
+    never came to publish is its host's doing only where that ended the start call, its timeout's only where that did, and is awaited only
+    where the batch expects it."""
     of = mechanism(code, stage)
+    if code == "start-timed-out-before-publish" and truth.status in KILLED:
+        return replace(of, places=frozenset())
     if code == "start-killed" and truth.status not in KILLED:
         return replace(of, places=of.places - {Place.UNTRIED})
     if code == "expects-what-nobody-sends" and truth.expected <= sum(i.place not in _NEVER_CAME for i in truth.items):
         return replace(of, places=frozenset())
+    if code == "publisher-role-missing" and "request-topic-name-wrong" in truth.standing:
+        return replace(of, places=frozenset())  # it is another topic that refuses what is published
     standing = [one for one in AT_THE_DOOR if _stands(truth, one, leg)]
     if code in standing:
         return replace(of, answers="|".join(MECHANISMS[one].answers for one in standing))

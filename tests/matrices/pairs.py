@@ -23,6 +23,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec import structs
+
 from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.lab.scenario import Scenario
 from diagnostics.run.investigate import investigate
@@ -250,9 +252,15 @@ def wrongly_confirmed(causes: Sequence[Told], truth: Truth, of: Sequence[Single]
 
 
 def wrong_role(told: Told, truth: Truth) -> str:
-    """How the role of a cause differs from what the tallies say; empty: it does not. In a closed batch nothing is held any more."""
+    """How the role of a cause differs from what the tallies say; empty: it does not. In a closed batch nothing is held any more. Of several
+    that cannot be told apart one is the cause, and the role is that one's."""
     if told.benign:
         return ""
+    each = [_wrong_role(structs.replace(told, code=code, one_of=()), truth) for code in (told.code, *told.one_of)]
+    return each[0] if all(each) else ""
+
+
+def _wrong_role(told: Told, truth: Truth) -> str:
     holds = held(truth, told.code, told.leg, told.stage)
     if told.blocks:
         return "" if holds else f"{told}: it holds no item"

@@ -14,7 +14,7 @@ from tests.matrices import explained
 from tests.matrices.answers import Told
 from tests.matrices.mechanisms import MECHANISMS, borne_out, held, met
 from tests.matrices.pairs import wrong_role, wrongly_confirmed
-from tests.matrices.truth import Answered, Item, Place, Truth, truth_of
+from tests.matrices.truth import START, Answered, Item, Place, Truth, truth_of
 
 STORY = """
 name: judged
@@ -94,6 +94,25 @@ def test_what_is_behind_something_else_is_there_and_holds_nothing() -> None:
 )
 def test_a_role_that_the_tallies_do_not_bear_out_is_wrong(code: str, role: str, leg: str, says: str) -> None:
     assert wrong_role(told(code, role, leg), truth(f"{REVOKED}\n{UNSUBSCRIBED}")).partition(": ")[2] == says
+
+
+def test_of_several_that_cannot_be_told_apart_one_has_the_role() -> None:
+    cut = Item(name="", place=Place.NOT_STARTED, last=Answered(START, "application", "504"))
+    found = structs.replace(truth(), status=504, created=False, closed=False, items=(cut,))
+    published = told("start-timed-out-before-publish", "blocks", confidence="possible")
+    assert wrong_role(published, found)
+    assert not wrong_role(structs.replace(published, one_of=("start-cut-off-while-loading",)), found)
+    assert wrong_role(structs.replace(published, one_of=("publish-failing",)), found)
+
+
+@pytest.mark.parametrize(
+    ("status", "by"), [(504, "start-timed-out-before-publish"), (503, "start-killed"), (500, "start-killed")]
+)
+def test_what_was_never_published_is_the_doing_of_what_ended_the_start_call(status: int, by: str) -> None:
+    never = tuple(Item(name=name, place=Place.UNTRIED) for name in "abc")
+    found = structs.replace(truth(), status=status, closed=False, expected=3, items=never)
+    ways = ("start-timed-out-before-publish", "start-killed")
+    assert [code for code in ways if held(found, code, "", "")] == [by]
 
 
 def test_what_is_confirmed_and_is_not_there_is_wrong() -> None:
