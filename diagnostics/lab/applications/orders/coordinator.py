@@ -35,14 +35,32 @@ class OrderCoordinator(BatchStore):
         return "" if revision.env.get("GCP_PROJECT_ID") else MISSING_PROJECT
 
     def booted(self, instance: InstanceView) -> None:
-        instance.log("INFO", json={"event": "coordinator_ready"})
+        self.say(instance, "coordinator_ready", {})
+
+    # Words: another pipeline of this shape says the same otherwise
+
+    start_route, receipt_route = "/start", "/exported"
+    batch_field, item_field = "batch", "order"
+    """Names in its messages."""
+
+    def say(self, instance: InstanceView, event: str, more: dict[str, Any], severity: str = "INFO") -> None:
+        instance.log(severity, json={"event": event} | more)
+
+    def batch_name(self, date: str, number: int) -> str:
+        return f"EXP-{date}-{number}"
+
+    def item_names(self, count: int) -> list[str]:
+        return [f"ORD-{n:06d}" for n in self.setting.rng.sample(range(100000, 1000000), count)]
+
+    def request_data(self, payload: str, item: str, date: str, batch: str) -> tuple[bytes, dict[str, str]]:
+        return order_data(payload, item, date, batch, self.setting.rng)
 
     def handle(self, request: Request, instance: InstanceView, finish: Finish) -> None:
         path = request.path.partition("?")[0]
         match request.method, path:
-            case "POST", "/start":
+            case "POST", self.start_route:
                 self._start(request, instance, finish)
-            case "POST", "/exported":
+            case "POST", self.receipt_route:
                 self._exported(request, instance, finish)
             case "POST", "/sweep":
                 self._sweep(instance)
@@ -61,16 +79,14 @@ class OrderCoordinator(BatchStore):
         attempt, options = self.attempt(request), body(request)
         attempt.received = instance.now
         date = str(options.get("date") or datetime.fromtimestamp(instance.now, UTC).date().isoformat())
-        instance.log(
-            "INFO", json={"event": "start_received", "date": date, "mode": str(options.get("mode") or "nightly")}
-        )
+        self.say(instance, "start_received", {"date": date, "mode": str(options.get("mode") or "nightly")})
 
         def answer(status: int, says: dict[str, Any]) -> None:
             attempt.status = status
             finish(status, json.dumps(says).encode())
 
         def refuse(status: int, reason: str, **more: Any) -> None:
-            instance.log("WARNING", json={"event": "start_refused", "date": date, "reason": reason, **more})
+            self.say(instance, "start_refused", {"date": date, "reason": reason, **more}, "WARNING")
             answer(status, {"error": reason, **more})
 
         blocker = self.open_batch(date)
@@ -97,9 +113,9 @@ class OrderCoordinator(BatchStore):
     def _exported(self, request: Request, instance: InstanceView, finish: Finish) -> None:
         try:
             receipt = read(request)
-            batch, order = str(receipt["batch"]), str(receipt["order"])
+            batch, order = str(receipt[self.batch_field]), str(receipt[self.item_field])
         except (NoEnvelope, Undecodable, KeyError) as error:
-            instance.log("ERROR", json={"event": "receipt_rejected", "reason": f"{type(error).__name__}: {error}"})
+            self.say(instance, "receipt_rejected", {"reason": f"{type(error).__name__}: {error}"}, "ERROR")
             instance.after(0.02, lambda: finish(400, b""))
             return
         lines = int(receipt.get("lines", 0))
@@ -107,7 +123,7 @@ class OrderCoordinator(BatchStore):
         wait_s = downstream.stretch(self.service, instance.now, rng.uniform(0.02, 0.1))
         trouble = downstream.fails(self.service, instance.now, rng)
         refused = (trouble.error or "store_contention") if trouble else ""
-        instance.log("INFO", json={"event": "receipt_received", "batch": batch, "order": order})
+        self.say(instance, "receipt_received", {"batch": batch, "order": order})
         instance.after(wait_s, lambda: self._record(batch, order, lines, refused, instance, finish))
 
     def _record(self, batch: str, order: str, lines: int, refused: str, instance: InstanceView, finish: Finish) -> None:
@@ -117,21 +133,21 @@ class OrderCoordinator(BatchStore):
             finish(204, b"")
             return
         if refused:
-            entry = {"event": "export_record_failed", "batch": batch, "order": order, "reason": refused}
-            instance.log("ERROR", json=entry)
+            entry = {"batch": batch, "order": order, "reason": refused}
+            self.say(instance, "export_record_failed", entry, "ERROR")
             finish(500, b"")
             return
         if state is None:
-            instance.log("WARNING", json={"event": "receipt_unknown", "batch": batch, "order": order})
+            self.say(instance, "receipt_unknown", {"batch": batch, "order": order}, "WARNING")
             finish(204, b"")
             return
         state.completed[order] = lines
         state.updated = instance.now
-        instance.log("INFO", json={"event": "export_recorded", "batch": batch, "order": order, "lines": lines})
+        self.say(instance, "export_recorded", {"batch": batch, "order": order, "lines": lines})
         if not state.closed and len(state.completed) >= state.expected:
             state.close(instance.now)
-            done = {"event": "batch_closed", "batch": batch, "exported": len(state.completed), "of": state.expected}
-            instance.log("NOTICE", json=done)
+            done = {"batch": batch, "exported": len(state.completed), "of": state.expected}
+            self.say(instance, "batch_closed", done, "NOTICE")
         self._sweep(instance)
         finish(204, b"")
 
@@ -139,13 +155,8 @@ class OrderCoordinator(BatchStore):
         for state in self.batches.values():
             if not state.closed and state.deadline is not None and instance.now > state.deadline:
                 state.close(instance.now, forced="deadline")
-                done = {
-                    "event": "batch_expired",
-                    "batch": state.id,
-                    "exported": len(state.completed),
-                    "of": state.expected,
-                }
-                instance.log("ERROR", json=done)
+                done = {"batch": state.id, "exported": len(state.completed), "of": state.expected}
+                self.say(instance, "batch_expired", done, "ERROR")
 
     def _known(self, batch: str, instance: InstanceView) -> BatchState | None:
         if t.has(instance.revision, t.STATE_IN_MEMORY) and batch not in instance.memory:
@@ -188,7 +199,7 @@ class _Start:
         self._answer = answer
         self._failed = 0
         number = 1 + sum(b.date == date for b in coordinator.batches.values())
-        self._batch = attempt.plan.batch_id or f"EXP-{date}-{number}"
+        self._batch = attempt.plan.batch_id or coordinator.batch_name(date, number)
 
     def run(self) -> None:
         """Begin; every later step is scheduled by the one before it."""
@@ -198,11 +209,11 @@ class _Start:
         self._instance.after(stretch(self._coordinator.service, self._instance.now, loading_s), self._select)
 
     def _log(self, event: str, more: dict[str, Any], severity: str = "INFO") -> None:
-        self._instance.log(severity, json={"event": event, "batch": self._batch} | more)
+        self._coordinator.say(self._instance, event, {"batch": self._batch} | more, severity)
 
     def _select(self) -> None:
         plan = self._attempt.plan
-        names = [f"ORD-{n:06d}" for n in self._setting.rng.sample(range(100000, 1000000), plan.items)]
+        names = self._coordinator.item_names(plan.items)
         self._log("orders_loaded", {"count": plan.items, "date": self._date})
         self._orders = self._coordinator.select(self._attempt, self._batch, names)
         gated = {"alreadyExported": plan.gated.get("existing", 0), "onHold": plan.gated.get("low_quality", 0)}
@@ -232,7 +243,7 @@ class _Start:
             return
         order, setting = self._orders[number], self._setting
         payload = self._coordinator.casebook.of(self._batch, order)
-        data, attributes = order_data(payload, order, self._date, self._batch, setting.rng)
+        data, attributes = self._coordinator.request_data(payload, order, self._date, self._batch)
         revision = self._instance.revision
         try:
             message = setting.publish_as(revision, revision.env.get("QUEUE_TOPIC", ""), data, attributes)

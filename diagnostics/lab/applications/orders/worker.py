@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -66,13 +67,38 @@ class OrderWorker:
         return "" if revision.env.get("GCP_PROJECT_ID") else MISSING_PROJECT
 
     def booted(self, instance: InstanceView) -> None:
-        instance.log("INFO", json={"event": "worker_ready", "build": instance.revision.env.get("BUILD_COMMIT", "")})
+        self.say(instance, "worker_ready", {"build": instance.revision.env.get("BUILD_COMMIT", "")})
+
+    # Words: another pipeline of this shape says the same otherwise
+
+    route = ROUTE
+    batch_field, item_field = "batch", "order"
+    """Names in its messages."""
+    reasons: Mapping[str, str] = REASONS
+    panic = "panic: runtime error: invalid memory address or nil pointer dereference"
+    bug = "TypeError: unsupported operand type(s) for /: 'NoneType' and 'int'"
+    not_written = "ledger_write_failed"
+
+    def say(self, instance: InstanceView, event: str, more: dict[str, Any], severity: str = "INFO") -> None:
+        instance.log(severity, json={"event": event} | more)
+
+    def item_name(self) -> str:
+        return f"ORD-{self._setting.rng.randint(0, 999999):06d}"
+
+    def batch_name(self, date: str, number: int) -> str:
+        return f"EXP-{date}-{number}"
+
+    def request_data(self, payload: str, item: str, date: str, batch: str) -> tuple[bytes, dict[str, str]]:
+        return order_data(payload, item, date, batch, self._setting.rng)
+
+    def receipt(self, item: str, batch: str, state: str, lines: int) -> tuple[bytes, dict[str, str]]:
+        return receipt_data(item, batch, state, lines)
 
     def handle(self, request: Request, instance: InstanceView, finish: Finish) -> None:
         path = request.path.partition("?")[0]
-        if path == ROUTE and request.method == "POST":
+        if path == self.route and request.method == "POST":
             self._export(request, instance, finish)
-        elif path == ROUTE + "/":
+        elif path == self.route + "/":
             instance.after(0.01, lambda: finish(307, b""))
         elif path in ("/healthz", "/health", "/health/deep", "/"):
             instance.after(0.02, lambda: finish(200, b'{"ok":true}'))
@@ -81,34 +107,33 @@ class OrderWorker:
 
     def craft(self, payload: str, *, date: str = "", batch: str = "") -> tuple[bytes, dict[str, str]]:
         """Data and attributes of a hand-made request message of a payload class."""
-        rng = self._setting.rng
-        order = f"ORD-{rng.randint(0, 999999):06d}"
+        order = self.item_name()
         date = date or datetime.fromtimestamp(float(self._setting.env.now), UTC).date().isoformat()
-        batch = batch or f"EXP-{date}-0"
+        batch = batch or self.batch_name(date, 0)
         self._casebook.classes[batch, order] = payload
-        return order_data(payload, order, date, batch, rng)
+        return self.request_data(payload, order, date, batch)
 
     def craft_completion(self, fault: str, *, date: str = "", batch: str = "") -> tuple[bytes, dict[str, str]]:
         """Data and attributes of a hand-made receipt: fault is no_batch_id, unknown_batch, undecodable or ""."""
-        order = f"ORD-{self._setting.rng.randint(0, 999999):06d}"
+        order = self.item_name()
         if fault == "undecodable":
             return b"not json", {"kind": "receipt"}
-        named = {"no_batch_id": "", "unknown_batch": f"EXP-{date}-999"}
-        return receipt_data(order, named.get(fault, batch), "done", 3)
+        named = {"no_batch_id": "", "unknown_batch": self.batch_name(date, 999)}
+        return self.receipt(order, named.get(fault, batch), "done", 3)
 
     # One message
 
     def _export(self, request: Request, instance: InstanceView, finish: Finish) -> None:
         try:
             content = read(request)
-            batch, order = str(content["batch"]), str(content["order"])
+            batch, order = str(content[self.batch_field]), str(content[self.item_field])
         except (NoEnvelope, Undecodable, KeyError) as error:
             refuses = t.has(instance.revision, t.POISON_REFUSED)
             reason = f"missing field {error}" if isinstance(error, KeyError) else "unreadable"
-            instance.log("ERROR", json={"event": "message_rejected", "reason": reason, "acknowledged": not refuses})
+            self.say(instance, "message_rejected", {"reason": reason, "acknowledged": not refuses}, "ERROR")
             instance.after(0.02, lambda: finish(400 if refuses else 204, b""))
             return
-        instance.log("INFO", json={"event": "export_started", "batch": batch, "order": order})
+        self.say(instance, "export_started", {"batch": batch, "order": order})
         item = Item(batch, order, str(content.get("date", "")))
         case, work_s = decide(self._setting, self._casebook, self._service, batch, order, USUAL_S)
         if t.has(instance.revision, t.ACK_FIRST):
@@ -120,49 +145,41 @@ class OrderWorker:
         batch, order = item.batch, item.order
         build, reason, outcome = (
             t.traits_of(instance.revision.code),
-            REASONS.get(case.reason, case.reason),
+            self.reasons.get(case.reason, case.reason),
             case.outcome,
         )
         if outcome is Outcome.SKIPPED and case.reason == "injury" and t.INJURY_TRANSIENT in build:
             outcome = Outcome.FAILED
 
         def failed(status: int, why: str) -> None:
-            instance.log("ERROR", json={"event": "export_failed", "batch": batch, "order": order, "reason": why})
+            self.say(instance, "export_failed", {"batch": batch, "order": order, "reason": why}, "ERROR")
             finish(status, b"")
 
         match outcome:
             case Outcome.CRASHED:
-                instance.log("CRITICAL", text="panic: runtime error: invalid memory address or nil pointer dereference")
+                instance.log("CRITICAL", text=self.panic)
                 instance.exit(2)
             case Outcome.OUT_OF_MEMORY if instance.revision.memory_mib < BIG_MIB:
                 instance.out_of_memory()
             case Outcome.SCRIPTED if case.script is not None:
                 self._scripted(item, case.script, work_s, instance, finish)
             case _ if t.BROKEN in build:
-                failed(500, "TypeError: unsupported operand type(s) for /: 'NoneType' and 'int'")
+                failed(500, self.bug)
             case Outcome.SKIPPED:
-                instance.log(
-                    "WARNING", json={"event": "export_skipped", "batch": batch, "order": order, "reason": reason}
-                )
+                self.say(instance, "export_skipped", {"batch": batch, "order": order, "reason": reason}, "WARNING")
                 self._report(order, batch, "skipped", 0, instance, finish, silent=t.SKIP_WITHOUT_COMPLETION in build)
             case Outcome.FAILED:
                 failed(500, reason)
             case Outcome.LIMITED:
                 failed(429, reason)
             case Outcome.NOT_WRITTEN if t.COMPLETION_BEFORE_WRITE not in build:
-                failed(500, "ledger_write_failed")
+                failed(500, self.not_written)
             case _:
                 lines = self._setting.rng.randint(1, 12)
-                done = {
-                    "event": "export_done",
-                    "batch": batch,
-                    "order": order,
-                    "lines": lines,
-                    "ms": round(work_s * 1000),
-                }
+                done = {"batch": batch, "order": order, "lines": lines, "ms": round(work_s * 1000)}
                 if outcome is not Outcome.NOT_WRITTEN:
                     self._write(item, lines, instance)
-                    instance.log("INFO", json=done)
+                    self.say(instance, "export_done", done)
                 named = "" if outcome is Outcome.LOST_ID else batch
                 self._report(
                     order,
@@ -187,10 +204,9 @@ class OrderWorker:
         told = {"batch": batch, "order": order}
         if script.done:
             self._write(item, lines, instance)
-            done = {"event": "export_done", **told, "lines": lines, "ms": round(work_s * 1000)}
-            instance.log("INFO", json=done)
+            self.say(instance, "export_done", {**told, "lines": lines, "ms": round(work_s * 1000)})
         else:
-            instance.log("ERROR", json={"event": "export_failed", **told, "reason": script.reason})
+            self.say(instance, "export_failed", {**told, "reason": script.reason}, "ERROR")
 
         def answer(status: int, body: bytes) -> None:
             finish(script.status if status == 204 else status, body)
@@ -210,13 +226,13 @@ class OrderWorker:
         """Send the receipt, then acknowledge; without the receipt the message must come again, and the work is done again."""
         revision = instance.revision
         topic = revision.env.get("RECEIPT_TOPIC", "")
-        data, attributes = receipt_data(order, batch, state, lines)
+        data, attributes = self.receipt(order, batch, state, lines)
         try:
             if not silent:
                 self._setting.publish_as(revision, topic, data, attributes)
         except PublishError as error:
-            entry = {"event": "receipt_failed", "order": order, "topic": topic, "reason": client_error(error)}
-            instance.log("ERROR", json=entry | {"batch": batch})
+            entry = {"order": order, "topic": topic, "reason": client_error(error), "batch": batch}
+            self.say(instance, "receipt_failed", entry, "ERROR")
             if not t.has(revision, t.COMPLETION_SWALLOWED):
                 finish(500, b"")
                 return
