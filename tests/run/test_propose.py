@@ -56,6 +56,23 @@ def structured() -> Iterator[Line]:
         yield boss(event="jobClosed", job=job, done="20", of="20")
 
 
+def sentences(last: int = 20) -> Iterator[Line]:
+    """Parcels, two waves of twenty, in sentences with what they are about beside them, as Cloud Run's own guide has it; of the second
+    wave `last` parcels were ever worked on."""
+    for wave, parcels in (("W7-mon", TILES[:20]), ("W8-tue", TILES[20:])):
+        about = {"app.wave": wave, "level": "info", "app.host": "h-1"}
+        yield boss(message="wave opened", **about, **{"app.parcels": "20"})
+        yield boss(message="20 labels submitted", **about, **{"app.submitted": "20", "app.failed": "0"})
+        for parcel in parcels[: last if wave == "W8-tue" else 20]:
+            one = about | {"app.parcel": parcel}
+            yield hand(message=f"printing label of {parcel}", **one)
+            yield hand(message="label printed", **one, **{"app.ms": "812"})
+            yield boss(message="label confirmed", **one)
+        yield hand(message="could not parse the task", **{"app.err": "unexpected end", "level": "error"})
+        if wave == "W7-mon":
+            yield boss(message="wave finished", **about, **{"app.printed": "20", "app.of": "20"})
+
+
 def by_means(found: list[Proposal]) -> dict[Means, Proposal]:
     return {one.marker.means: one for one in found}
 
@@ -89,6 +106,45 @@ def test_a_pipeline_that_logs_events_is_read() -> None:
         "started_item": ("tileStarted", {"batch": "jsonPayload.job", "item": "jsonPayload.tile"}),
         "done_item": ("tileDone", {"batch": "jsonPayload.job", "item": "jsonPayload.tile"}),
     }
+
+
+def test_a_pipeline_that_logs_sentences_with_fields_beside_them_is_read() -> None:
+    lines = list(sentences())
+    found = by_means(propose(lines))
+    item = {"batch": "jsonPayload.app.wave", "item": "jsonPayload.app.parcel"}
+    assert {means.value: dict(one.marker.captures) for means, one in found.items()} == {
+        "created": {"batch": "jsonPayload.app.wave", "expected": "jsonPayload.app.parcels"},
+        "published": {
+            "batch": "jsonPayload.app.wave",
+            "count": "jsonPayload.app.submitted",
+            "failed": "jsonPayload.app.failed",
+        },
+        "returned_item": item,
+        "closed": {"batch": "jsonPayload.app.wave", "count": "jsonPayload.app.printed", "of": "jsonPayload.app.of"},
+        "started_item": item,
+        "done_item": item,
+        "bad_message": {"reason": "jsonPayload.app.err"},
+    }
+    assert all(one.matched == one.lines and not one.why_not for one in found.values())
+    profile = parse_profile(HEAD + toml.written(list(found.values()), 7), "written")
+    assert all(marker.field == "textPayload" for marker in profile.markers), "where Cloud Logging has a message"
+
+
+def test_a_batch_that_no_line_of_an_item_names_is_one_all_the_same() -> None:
+    """The newest stands still before its first item: that is when somebody runs init."""
+    created = by_means(propose(list(sentences(last=0))))[Means.CREATED]
+    assert created.marker.captures["batch"] == "jsonPayload.app.wave"
+    assert created.matched == 2 and not created.why_not
+
+
+def test_which_of_several_fields_is_the_count_is_not_guessed() -> None:
+    """Fields have no order: of a gate's numbers any may be how many passed."""
+    lines = [*sentences()]
+    for wave in ("W7-mon", "W8-tue"):
+        lines.append(boss(message="parcels filtered", **{"app.wave": wave, "app.a": "20", "app.b": "20", "app.c": "0"}))
+    gate = by_means(propose(lines))[Means.GATE]
+    assert gate.why_not == "nothing tells which of its numbers is how many passed"
+    assert "count" not in gate.captured
 
 
 def test_lines_that_tell_of_no_batch_are_left_alone() -> None:

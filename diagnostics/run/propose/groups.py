@@ -56,6 +56,11 @@ class Group:
         said = "".join("*" if part is None else part for part in self.parts)
         return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", said).replace("_", " ").replace("-", " ").lower()
 
+    @property
+    def structured(self) -> bool:
+        """Whether fields stand beside what the lines say."""
+        return any(line.fields for line in self.lines)
+
     def values(self, at: int) -> list[str]:
         return [row[at] for row in self.rows]
 

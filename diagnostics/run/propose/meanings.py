@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from diagnostics.evidence.model import Means
-from diagnostics.run.propose.names import Named
+from diagnostics.run.propose.names import NO_NAMES, Named
 
 
 class Rule(NamedTuple):
@@ -29,11 +30,13 @@ class Rule(NamedTuple):
 _FAILS = r"(?:fail|error|exception|could not|cannot|unable)"
 _SENDS = r"(?:publish|queue|dispatch|send)"
 _STORES = r"(?:writ|stor|insert|sav)"
-_REPORTS = r"(?:publish|report|complet|receipt|notif)"
-_COUNTS = r"(?:record|complet|receipt|store|update)"
-_BACK = r"(?:complet|receipt|result)"
+_REPORTS = r"(?:publish|report|complet|receipt|notif|confirm)"
+_COUNTS = r"(?:record|complet|receipt|store|update|count|tally|confirm)"
+_BACK = r"(?:complet|receipt|result|confirm)"
+_READS = r"(?:pars|decod|deseriali|unmarshal)"
 _MAKES = r"(?:created|persisted|initiali[sz]ed|opened|registered)"
-_BATCH = r"(?:batch|run|job|export)"
+_BATCH = r"(?:batch|run|job|export|OWN)"
+"""OWN: what this pipeline's own lines call it."""
 _STARTS = r"(?:start|request|trigger)"
 
 
@@ -46,12 +49,18 @@ C, W = "coordinator", "worker"
 RULES: tuple[Rule, ...] = (
     Rule(Means.WRITE_FAILED, W, _together(_FAILS, _STORES), of_item=True, several=True),
     Rule(Means.COMPLETION_ERROR, W, _together(_FAILS, _REPORTS), several=True),
-    Rule(Means.SKIPPED_ITEM, W, r"skip|ignor|permanent|giv\w+ up|discard|drop", of_item=True, several=True),
+    Rule(
+        Means.SKIPPED_ITEM,
+        W,
+        r"skip|ignor|permanent|giv\w+ up|discard|drop|left out|leav\w+ out|omit",
+        of_item=True,
+        several=True,
+    ),
     Rule(Means.FAILED_ITEM, W, rf"{_FAILS}|retry|transient|reject", of_item=True, several=True),
     Rule(
         Means.BAD_MESSAGE,
         W,
-        r"(?:invalid|malformed|bad|poison|unreadable|missing).*(?:message|payload|request|field|event)",
+        rf"(?:invalid|malformed|bad|poison|unreadable|missing).*(?:message|payload|request|field|event)|{_together(_FAILS, _READS)}",
         several=True,
     ),
     Rule(
@@ -73,23 +82,24 @@ RULES: tuple[Rule, ...] = (
     Rule(
         Means.RETURN_REJECTED,
         C,
-        _together(r"(?:unknown|unexpected|reject|duplicate)", _BACK),
+        _together(rf"(?:unknown|unexpected|reject|duplicate|malformed|invalid|{_READS})", _BACK),
         several=True,
     ),
     Rule(
         Means.REFUSED,
         C,
-        r"refus|already (?:active|running|in progress)|another batch|blocked by|conflict",
+        rf"refus|already (?:active|running|in progress)|another {_BATCH}|blocked by|conflict"
+        rf"|{_BATCH} (?:was )?not (?:started|opened|created)",
         several=True,
     ),
     Rule(Means.EMPTY, C, r"nothing to|no \w+ (?:to|found|due)|empty", several=True),
-    Rule(Means.FORCED, C, r"forced|stalled|expired|timed out|by hand|reset", several=True),
+    Rule(Means.FORCED, C, r"forced|stalled|expired|timed out|by hand|reset|giv\w+ up|abandon", several=True),
     Rule(Means.RECORDED_ITEM, C, r"record|stored|marked|counted|tallied|saved", _FAILS, of_item=True),
     Rule(Means.RETURNED_ITEM, C, rf"{_BACK}|receiv|returned|ack", _FAILS, of_item=True),
-    Rule(Means.PUBLISHED_ITEM, C, r"publish|queued|dispatch|sent|enqueue", _FAILS, of_item=True),
+    Rule(Means.PUBLISHED_ITEM, C, r"publish|queued|dispatch|sent|enqueue|handed|submitted", _FAILS, of_item=True),
     Rule(Means.EXPECTED, C, r"(?:correct|lower|adjust|chang|updat)\w*.*expect", numbers=1),
     Rule(Means.CREATED, C, rf"{_together(_MAKES, _BATCH)}|new {_BATCH}", r"found|loaded"),
-    Rule(Means.GATE, C, r"viable|eligible|selected|passed|qualif|filtered", numbers=2),
+    Rule(Means.GATE, C, r"viable|eligible|selected|chosen|passed|qualif|filtered", numbers=2),
     Rule(
         Means.CLOSED,
         C,
@@ -99,18 +109,23 @@ RULES: tuple[Rule, ...] = (
     Rule(
         Means.PUBLISHED,
         C,
-        r"publish|queued|dispatched|sent|enqueued",
+        r"publish|queued|dispatched|sent|enqueued|handed out|submitted",
         r"complet|heartbeat|publishing|history|phase",
         numbers=1,
     ),
     Rule(
         Means.RECEIVED,
         C,
-        rf"{_STARTS}.*(?:receiv|{_BATCH})|(?:receiv|begin)\w*.*{_STARTS}",
+        rf"{_STARTS}.*(?:receiv|{_BATCH})|(?:receiv|begin)\w*.*{_STARTS}|{_BATCH} (?:was )?{_STARTS}ed",
         rf"{_FAILS}|heartbeat|consolidat|creating",
     ),
 )
 """The more special come first."""
+_OF_FORM = (
+    Rule(Means.STARTED_ITEM, W, r"^\W*\w{2,}ing\b", _FAILS, of_item=True),
+    Rule(Means.DONE_ITEM, W, r"^(?:\W*[\w*]+){0,2}\W*\w{2,}ed\b", rf"{_FAILS}|writ|rows", of_item=True),
+)
+"""What no word tells: that something is being done to an item, or was done to it."""
 
 _COUNT_OF_FAILED = re.compile(r"\* ?fail\w*|fail\w*[ =:]+\*")
 """How many failed is no failure."""
@@ -124,7 +139,11 @@ class Guess(NamedTuple):
 
 def guesses(found: Sequence[Named]) -> list[Guess]:
     """What each group may mean, in the order in which a batch goes; of meanings that one kind of line has, the likeliest kind."""
-    matched = [(rule, one) for one in found if (rule := _rule(one)) is not None]
+    own = _own_word(found)
+    matched = [(rule, one) for one in found if (rule := _rule(one, own)) is not None]
+    known = {rule.means for rule, _ in matched}
+    rest = [one for one in found if all(one is not other for _, other in matched)]
+    matched += [(rule, one) for one in rest for rule in _OF_FORM if rule.means not in known and _fits(rule, one, own)]
     batches = max((len(set(one.batch.values)) for _, one in matched if one.batch), default=0)
     kept: list[Guess] = []
     for rule in {rule.means: rule for rule, _ in matched}.values():
@@ -133,19 +152,28 @@ def guesses(found: Sequence[Named]) -> list[Guess]:
     return sorted(kept, key=lambda guess: (guess.named.group.service != C, list(Means).index(guess.means)))
 
 
-def _rule(one: Named) -> Rule | None:
+def _own_word(found: Sequence[Named]) -> str:
+    """What the lines call the batch, as a pattern: the name of its field, or the word before it."""
+    labels = Counter(one.batch.label.lower() for one in found if one.batch)
+    word, often = next(iter(labels.most_common(1)), ("", 0))
+    word = re.sub(r"[_-]?(?:id|no|name|key)$", "", word)
+    return re.escape(word) if often > 1 and len(word) > 2 and word not in NO_NAMES else "batch"
+
+
+def _rule(one: Named, own: str) -> Rule | None:
+    return next((rule for rule in RULES if _fits(rule, one, own)), None)
+
+
+def _fits(rule: Rule, one: Named, own: str) -> bool:
     words = _COUNT_OF_FAILED.sub("", one.group.words)
-    for rule in RULES:
-        of_item = one.item is not None
-        if rule.service != one.group.service or (rule.of_item and not of_item):
-            continue
-        if not rule.of_item and of_item and not rule.several:
-            continue
-        if len(one.numbers) < rule.numbers or re.search(rule.unless, words):
-            continue
-        if re.search(rule.says, words):
-            return rule
-    return None
+    of_item = one.item is not None
+    if rule.service != one.group.service or (rule.of_item and not of_item):
+        return False
+    if not rule.of_item and of_item and not rule.several:
+        return False
+    if len(one.numbers) < rule.numbers or re.search(rule.unless, words):
+        return False
+    return re.search(rule.says.replace("OWN", own), words) is not None
 
 
 def _rank(rule: Rule, one: Named, batches: int) -> tuple[int, int, int]:

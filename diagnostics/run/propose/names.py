@@ -17,6 +17,9 @@ MOST_OF_MANY = 0.25
 """… and those of items at least such a share."""
 NEARLY_ALL = 0.8
 
+NO_NAMES = ("", "a", "an", "and", "at", "by", "for", "from", "in", "into", "of", "on", "the", "to", "with")
+"""Words before a value that are no name of it."""
+
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NUMBER = re.compile(r"\d+")
 _BATCH = re.compile(r"batch|run|job|export|import|campaign|backfill", re.IGNORECASE)
@@ -33,10 +36,17 @@ class Slot:
     """One part of a group's lines that differs: of a text by its place, of a structured line a field."""
 
     label: str
-    """The field's name, or the word before it."""
+    """The field's own name, or the word before it."""
     values: tuple[str, ...]
     at: int = -1
     """Its place among the parts of a text."""
+    path: str = ""
+    """The field, dotted; empty: it is a part of a text."""
+
+    @property
+    def called(self) -> str:
+        """By what it is known in other lines, too; empty where that is no name."""
+        return self.path or ("" if self.label.lower() in NO_NAMES else self.label)
 
     @property
     def is_number(self) -> bool:
@@ -78,19 +88,23 @@ def named(found: Sequence[Group]) -> list[Named]:
         for slot in of:
             if _may_be_item(slot, where, batches):
                 items.update(slot.values)
-    return [_named(group, of, batches, items) for group, of in zip(found, slots, strict=True)]
+    called = {slot.called for of in slots for slot in of if slot.called and _of(slot, batches)}
+    return [_named(group, of, batches, items, called) for group, of in zip(found, slots, strict=True)]
 
 
 def _slots(group: Group) -> Iterator[Slot]:
-    if group.field != "textPayload":
-        columns = Counter(name for line in group.lines for name in line.fields)
-        for name, lines in columns.items():
-            values = tuple(line.fields[name] for line in group.lines if line.fields.get(name))
-            if f"jsonPayload.{name}" != group.field and lines >= NEARLY_ALL * len(group.lines) and values:
-                yield Slot(name, values)
-        return
+    said = "message" if group.field == "textPayload" else group.field.removeprefix("jsonPayload.")
+    columns = Counter(name for line in group.lines for name in line.fields)
+    told = set[tuple[str, ...]]()
+    for name, lines in sorted(columns.items()):
+        values = tuple(line.fields[name] for line in group.lines if line.fields.get(name))
+        if name != said and lines >= NEARLY_ALL * len(group.lines) and values:
+            told.add(values)
+            yield Slot(name.rpartition(".")[2], values, path=name)
     for at in group.differing:
-        yield Slot(_before(group, at), tuple(group.values(at)), at)
+        values = tuple(group.values(at))
+        if values not in told:  # a sentence often repeats what stands beside it
+            yield Slot(_before(group, at), values, at)
 
 
 def _before(group: Group, at: int) -> str:
@@ -130,11 +144,16 @@ def _may_be_item(slot: Slot, where: dict[str, set[int]], batches: set[str]) -> b
     return many and _shared(slot, where) >= 0.5 and all(len(value) >= 2 for value in slot.values)
 
 
-def _named(group: Group, slots: Sequence[Slot], batches: set[str], items: set[str]) -> Named:
-    def first(values: set[str]) -> Slot | None:
-        return next((s for s in slots if sum(v in values for v in s.values) >= NEARLY_ALL * len(s.values)), None)
+def _of(slot: Slot, values: set[str]) -> bool:
+    return sum(v in values for v in slot.values) >= NEARLY_ALL * len(slot.values)
 
-    batch, item = first(batches), first(items - batches)
+
+def _named(group: Group, slots: Sequence[Slot], batches: set[str], items: set[str], called: set[str]) -> Named:
+    """`called`: what the batch is called. Of one that stands still no other line may tell, so that its name is known by that alone."""
+    item = next((s for s in slots if _of(s, items - batches)), None)
+    batch = next((s for s in slots if _of(s, batches)), None) or next(
+        (s for s in slots if s.called in called and s is not item and _is_id(s)), None
+    )
     correlation = next((s for s in slots if _CORRELATION.search(s.label) and s is not batch), None)
     date = next((s for s in slots if s.is_date), None)
     rest = [s for s in slots if s not in (batch, item, correlation, date)]

@@ -14,11 +14,12 @@ from diagnostics.run.propose.meanings import Guess, guesses
 from diagnostics.run.propose.names import Named, Slot, named
 
 _COUNT = re.compile(
-    r"publish|queued|sent|dispatch|export|done|complete|count|selected|viable|passed|of_?batch", re.IGNORECASE
+    r"publish|queued|sent|dispatch|export|done|complete|count|selected|chosen|eligible|viable|passed|of_?batch",
+    re.IGNORECASE,
 )
-_OF = re.compile(r"^of$|total|found|candidates|all", re.IGNORECASE)
+_OF = re.compile(r"^of$|total|found|candidates|all|\bdue\b", re.IGNORECASE)
 _FAILED = re.compile(r"fail", re.IGNORECASE)
-_REASON = re.compile(r"reason|error|why|cause|code|message", re.IGNORECASE)
+_REASON = re.compile(r"reason|error|\berr\b|why|cause|code|message", re.IGNORECASE)
 ENOUGH = 10
 """Letters of a literal that tell a kind of line from others."""
 _NEEDS_BATCH = (Means.CREATED, Means.CLOSED, Means.EXPECTED)
@@ -50,7 +51,7 @@ def propose(lines: Sequence[Line]) -> list[Proposal]:
 
 def _proposal(guess: Guess, lines: Sequence[Line]) -> Proposal:
     group, roles = guess.named.group, _roles(guess)
-    marker = _structured(guess, roles) if group.field != "textPayload" else _text(guess, roles)
+    marker = _marker(guess, roles)
     tried = [found for line in lines if (found := read(marker, line)) is not None]
     own = next((found for line in group.lines if (found := read(marker, line)) is not None), {})
     return Proposal(
@@ -58,7 +59,9 @@ def _proposal(guess: Guess, lines: Sequence[Line]) -> Proposal:
         lines=len(group.lines),
         matched=len(tried),
         captured=own,
-        example=group.lines[0].text.splitlines()[0] if group.lines[0].text else str(group.lines[0].fields),
+        example=group.lines[0].text.splitlines()[0]
+        if group.lines[0].text
+        else str(dict(sorted(group.lines[0].fields.items()))),
         why_not=_why_not(guess, marker, len(tried)),
     )
 
@@ -68,6 +71,8 @@ def _why_not(guess: Guess, marker: Marker, matched: int) -> str:
         return f"it matches {matched} of {len(guess.named.group.lines)} such lines"
     if matched > len(guess.named.group.lines) * 1.5:
         return f"it matches {matched - len(guess.named.group.lines)} lines of other kinds, too"
+    if guess.means is Means.GATE and not ("count" in marker.captures or "(?P<count>" in marker.pattern):
+        return "nothing tells which of its numbers is how many passed"
     if guess.means in _NEEDS_BATCH and guess.named.batch is None:
         return "no part of it seems to name the batch"
     return "" if len(marker.contains) >= 4 else "little of it is the same in all lines"
@@ -105,7 +110,8 @@ def _roles(guess: Guess) -> dict[str, Slot]:
 def _numbers(means: Means, one: Named) -> dict[str, Slot]:
     numbers = list(one.numbers)
     if means in (Means.CREATED, Means.EXPECTED):
-        hinted = [s for s in numbers if "expect" in s.label.lower()] or numbers[-1:]
+        hinted = [s for s in numbers if "expect" in s.label.lower()] or [s for s in numbers if not s.path][-1:]
+        hinted = hinted or (numbers if len(numbers) == 1 else [])
         return {"expected": hinted[0]} if hinted else {}
     if means not in (Means.GATE, Means.PUBLISHED, Means.CLOSED, Means.FORCED):
         return {}
@@ -114,8 +120,10 @@ def _numbers(means: Means, one: Named) -> dict[str, Slot]:
         if found := next((s for s in numbers if label.search(s.label) or _said_after(one.group, s, label)), None):
             roles[name] = found
             numbers.remove(found)
-    if "count" not in roles and numbers:
-        roles["count"] = numbers.pop(0)
+    told = [s for s in numbers if not s.path] or (numbers if len(numbers) == 1 else [])  # fields have no order
+    if "count" not in roles and told:
+        roles["count"] = told[0]
+        numbers.remove(told[0])
     if "of" not in roles and numbers and _divided(one.group, roles.get("count"), numbers[0]):
         roles["of"] = numbers.pop(0)
     if means is Means.GATE:
@@ -141,7 +149,7 @@ def _divided(group: Group, first: Slot | None, second: Slot) -> bool:
 def _reason(one: Named) -> Slot | None:
     hinted = [s for s in one.words if _REASON.search(s.label)]
     after = [s for s in one.words if one.item is None or s.at > one.item.at]
-    return next(iter(hinted or ([] if one.group.field != "textPayload" else after)), None)
+    return next(iter(hinted or ([] if one.group.structured else after)), None)
 
 
 def _snake(label: str) -> str:
@@ -151,28 +159,35 @@ def _snake(label: str) -> str:
 # --- markers --------------------------------------------------------------------------------------------------------------
 
 
-def _structured(guess: Guess, roles: dict[str, Slot]) -> Marker:
+def _marker(guess: Guess, roles: dict[str, Slot]) -> Marker:
+    """What stands in fields is taken from there, the rest from what the line says."""
     group = guess.named.group
-    event = "".join(part or "" for part in group.parts)
+    contains, pattern = _whole(group) if group.structured and not group.differing else _text(guess, roles)
     return Marker(
         means=guess.means,
         service=group.service,
         field=group.field,
-        contains=event,
-        pattern=f"^{re.escape(event)}$",
-        captures={name: f"jsonPayload.{slot.label}" for name, slot in roles.items()},
+        contains=contains,
+        pattern=pattern,
+        captures={name: f"jsonPayload.{slot.path}" for name, slot in roles.items() if slot.path},
     )
 
 
-def _text(guess: Guess, roles: dict[str, Slot]) -> Marker:
+def _whole(group: Group) -> tuple[str, str]:
+    """The name of an event, or a sentence that is always the same."""
+    said = "".join(part or "" for part in group.parts)
+    return said, f"^{re.escape(said)}$".replace("\\ ", " ")
+
+
+def _text(guess: Guess, roles: dict[str, Slot]) -> tuple[str, str]:
     group = guess.named.group
-    by_place = {slot.at: name for name, slot in roles.items()}
+    by_place = {slot.at: name for name, slot in roles.items() if not slot.path}
     last = max([*by_place, _first_text(group)], default=0)
     end = _end(group, last) if by_place.get(last) == "reason" else ""
-    if guess.means in _WITH_REASON and "reason" not in roles:
+    if guess.means in _WITH_REASON and "reason" not in roles and not group.structured:
         last, end = _constant_reason(group, max(by_place, default=-1), last)
     pattern = "".join(_piece(group, at, by_place) for at in range(last + 1)) + end
-    return Marker(means=guess.means, service=group.service, contains=_literal(group), pattern=pattern)
+    return _literal(group), pattern
 
 
 def _constant_reason(group: Group, named: int, last: int) -> tuple[int, str]:
