@@ -11,7 +11,7 @@ MOST ?= 32000
 SHARE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint types layers score conditions matrices pairs distractors blindness sameness secrets kill-matrix paste fuzz faults scaling remedies bench watch-range picture lock audit clean
+.PHONY: help demo test browser lint types layers score conditions matrices pairs distractors blindness sameness stranger secrets kill-matrix paste fuzz faults scaling remedies bench watch-range picture lock audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -70,6 +70,9 @@ sameness: .venv/tested ## the same told otherwise: names, times, order, clocks, 
 	@$(BIN)/python -m tests.matrices.sameness --jobs $(JOBS)
 
 matrices: blindness sameness distractors pairs ## all four of what holds the verdict
+
+stranger: .venv/tested ## a wheel in an empty environment, a pipeline that no profile knows: init, its proposals as they are, batch (minutes): STRANGER="scenario …"
+	@$(BIN)/python -m tests.stranger.stranger $(STRANGER)
 
 paste: .venv/tested ## every printed command of every scenario, with odd names, typed into real shells (a quarter of an hour)
 	@$(BIN)/python -m tests.shell.pasted

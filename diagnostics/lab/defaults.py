@@ -1,7 +1,8 @@
-"""The two pipelines as they are when nothing is wrong: settings and grants that leave nothing to complain about.
+"""The pipelines as they are when nothing is wrong: settings and grants that leave nothing to complain about.
 
 `predictions` is the shape of a real public pipeline (prop predictions for a night's players), `orders` a made-up one (a nightly
-export of invoices) that differs in names, log format, settings and in how its batches close.
+export of invoices) that differs in names, log format, settings and in how its batches close; `statements` is one that no profile that
+comes along knows.
 """
 
 from __future__ import annotations
@@ -183,7 +184,51 @@ ORDERS = Shape(
     person="lea.brandt@example.com",
 )
 
-SHAPES = {"predictions": PREDICTIONS, "orders": ORDERS}
+STATEMENTS = Shape(
+    project="larch-bank-docs",
+    number="902216640317",
+    region="europe-north1",
+    region_code="lz",
+    url_hash="m5w8tzc2ra",
+    coordinator=Revision(
+        "statement-planner",
+        0,
+        "",
+        min_instances=1,
+        max_instances=1,
+        concurrency=80,
+        timeout_s=900,
+        memory_mib=512,
+        startup_s=2,
+        env={"GCP_PROJECT_ID": "larch-bank-docs", "QUEUE_TOPIC": "render-tasks"},
+    ),
+    worker=Revision(
+        "statement-renderer",
+        0,
+        "",
+        min_instances=1,
+        max_instances=30,
+        concurrency=4,
+        timeout_s=300,
+        memory_mib=2048,
+        startup_s=5,
+        env={"GCP_PROJECT_ID": "larch-bank-docs", "RECEIPT_TOPIC": "statements-rendered"},
+    ),
+    coordinator_account="planner-run",
+    worker_account="renderer-run",
+    request=Leg("render-tasks", "render-tasks-push", "/tasks/render", 360, (10, 300), "render-tasks-parked", 8),
+    completion=Leg(
+        "statements-rendered", "statements-rendered-push", "/confirm", 60, (10, 60), "statements-rendered-parked", 8
+    ),
+    start_path="/cycles",
+    date_field="date",
+    mode_field="mode",
+    default_mode="monthly",
+    image_prefix="europe-north1-docker.pkg.dev/larch-bank-docs/services",
+    person="noor.haddad@example.com",
+)
+
+SHAPES = {"predictions": PREDICTIONS, "orders": ORDERS, "statements": STATEMENTS}
 
 
 def healthy(dialect: str, rng: random.Random, since: float) -> tuple[World, Cast]:

@@ -31,7 +31,7 @@ def set_scene(spec: PipelineSpec, rng: random.Random, since: float) -> tuple[Wor
     if spec.dialect == "predictions":
         world.tables = results.tables()
         describe_models(world, spec.models, since)
-    else:
+    elif spec.dialect == "orders":
         world.tables = orders.tables()
     for name, changes in spec.tables.items():
         change_table(world, name, changes)

@@ -16,7 +16,7 @@ import simpy
 
 from diagnostics.lab.applications.base import Setting
 from diagnostics.lab.applications.downstream import Downstream, Trouble
-from diagnostics.lab.applications.pair import build
+from diagnostics.lab.applications.pair import DIALECTS, build
 from diagnostics.lab.applications.plan import PAYLOADS, BatchPlan, BatchState, Scripted
 from diagnostics.lab.applications.traits import PRESETS, TRAITS, traits_of
 from diagnostics.lab.cloud_run import CloudRun
@@ -39,6 +39,7 @@ ORDERS = {
 PATHS = {
     "predictions": {"requests": "/predict", "completions": "/complete"},
     "orders": {"requests": "/export", "completions": "/exported"},
+    "statements": {"requests": "/tasks/render", "completions": "/confirm"},
 }
 
 
@@ -133,7 +134,8 @@ class Night:
         name = f"plan-{len(self.pair.coordinator.attempts)}"
         self.pair.coordinator.plan(name, plan)
         body.setdefault("game_date" if self.paths["requests"] == "/predict" else "date", TODAY)
-        request = self.request("coordinator", "POST", "/start", json.dumps(body).encode())
+        start = "/cycles" if self.paths["completions"] == "/confirm" else "/start"
+        request = self.request("coordinator", "POST", start, json.dumps(body).encode())
         request.headers["X-Lab-Plan"] = name
         answers: list[Response] = []
         self.cloud_run.submit(request, answers.append)
@@ -224,7 +226,7 @@ def test_programs_publish_with_their_own_accounts() -> None:
     }
 
 
-@pytest.mark.parametrize("dialect", ["predictions", "orders"])
+@pytest.mark.parametrize("dialect", DIALECTS)
 def test_the_payload_class_of_an_item_is_nowhere_in_what_can_be_seen(dialect: str) -> None:
     night = Night(dialect).begin()
     night.start(BatchPlan(items=60, payloads=dict.fromkeys(PAYLOADS, 1)), wait=3600)
@@ -662,6 +664,7 @@ def test_a_call_without_token_meets_the_programs_own_check(key: str, status: int
         ("predictions", "/nope", 404),
         ("orders", "/export/", 307),
         ("orders", "/x", 404),
+        ("statements", "/export", 404),
     ],
 )
 def test_a_wrong_path_reaches_the_program(dialect: str, path: str, status: int) -> None:
@@ -670,7 +673,7 @@ def test_a_wrong_path_reaches_the_program(dialect: str, path: str, status: int) 
     assert response.status == status and response.instance
 
 
-@pytest.mark.parametrize("dialect", ["predictions", "orders"])
+@pytest.mark.parametrize("dialect", DIALECTS)
 def test_without_its_project_a_worker_dies_at_start(dialect: str) -> None:
     night = Night(dialect)
     del night.env_of("worker")["GCP_PROJECT_ID"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from diagnostics.lab.applications.pair import DIALECTS
 from diagnostics.lab.changes import Changes
 from diagnostics.lab.events import TimelineEntry
 from diagnostics.lab.http import Token
@@ -331,7 +332,7 @@ def test_a_live_call_is_checked_like_any_other_and_seen_with_its_user_agent() ->
     assert len(agents) == 2
 
 
-@pytest.mark.parametrize("dialect", ["predictions", "orders"])
+@pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_healthy_batch_is_done_in_minutes_under_every_seed(dialect: str) -> None:
     for seed in range(3):
         lab, _ = run("{at: -15m, start_batch: {items: 120}}", f"{{dialect: {dialect}}}", seed)

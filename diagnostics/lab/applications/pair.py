@@ -11,9 +11,11 @@ from diagnostics.lab.applications.orders.worker import OrderWorker
 from diagnostics.lab.applications.plan import Attempt, BatchPlan, BatchState, Casebook
 from diagnostics.lab.applications.predictions.coordinator import PredictionCoordinator
 from diagnostics.lab.applications.predictions.worker import PredictionWorker
+from diagnostics.lab.applications.statements.planner import Planner
+from diagnostics.lab.applications.statements.renderer import Renderer
 from diagnostics.lab.model import Document
 
-DIALECTS = ("predictions", "orders")
+DIALECTS = ("predictions", "orders", "statements")
 
 
 class Coordinator(Application, Protocol):
@@ -61,12 +63,14 @@ def build(dialect: str, setting: Setting, coordinator: str, worker: str) -> Pair
     """The two programs of a dialect, sharing one casebook. The last two are the names of their Cloud Run services.
 
     Environment that they read: both GCP_PROJECT_ID (missing: they exit at start). predictions: PREDICTION_REQUEST_TOPIC,
-    COORDINATOR_API_KEY (coordinator), PUBSUB_READY_TOPIC, BUILD_COMMIT (worker). orders: QUEUE_TOPIC (coordinator), RECEIPT_TOPIC
-    (worker). Routes: /start, /complete and /predict; /start, /exported and /export.
+    COORDINATOR_API_KEY (coordinator), PUBSUB_READY_TOPIC, BUILD_COMMIT (worker). orders and statements: QUEUE_TOPIC (coordinator),
+    RECEIPT_TOPIC (worker). Routes: /start, /complete and /predict; /start, /exported and /export; /cycles, /confirm and /tasks/render.
     """
     casebook = Casebook()
     if dialect == "predictions":
         return Pair(PredictionCoordinator(setting, casebook, coordinator), PredictionWorker(setting, casebook, worker))
     if dialect == "orders":
         return Pair(OrderCoordinator(setting, casebook, coordinator), OrderWorker(setting, casebook, worker))
+    if dialect == "statements":
+        return Pair(Planner(setting, casebook, coordinator), Renderer(setting, casebook, worker))
     raise ValueError(f"unknown dialect {dialect!r}; known: {', '.join(DIALECTS)}")
