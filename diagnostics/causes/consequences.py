@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from datetime import timedelta
 
+from diagnostics.causes.model import pushes_of
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.steps import (
     changes,
@@ -206,6 +207,9 @@ def _can(finding: Finding, source: Finding) -> bool:
         return source.bears is not Bears.APART
     if finding.code in _LAST and source.since and finding.since and finding.since < source.since - SLACK:
         return False  # it had begun before, and what made it then is over
-    same_leg = finding.leg is source.leg or None in (finding.leg, source.leg)
+    if finding.code in _LAST and not CLASSES.get(source.code, _ANY):
+        return False  # it fails no push, so none runs out of attempts by it
+    leg = pushes_of(source)
+    same_leg = finding.leg is leg or None in (finding.leg, leg)
     started = finding.code == created.MISSING.name and source.leg is Leg.COMPLETION  # it takes start calls, too
     return same_leg or started

@@ -139,21 +139,30 @@ class Over(Predicate, Generic[T]):
         return frozenset({self.code.name})
 
 
+def pushes_of(finding: Finding) -> Leg | None:
+    """The leg whose pushes it is about, if it is about one: only completions are recorded, whoever counts them."""
+    return finding.leg or (Leg.COMPLETION if finding.stage is Stage.RECORDED else None)
+
+
 @dataclass(frozen=True)
 class NothingHolds(Predicate):
     """No mechanism and no effect of these stages holds items of the batch now: what is found there has no maker any more."""
 
     stages: frozenset[Stage]
+    but: tuple[AnyCode, ...] = ()
+    """What holds items by an ack: no attempt is used up by it."""
 
     def match(self, board: Board) -> tuple[Finding, ...] | None:
-        return None if any(self._holds(f) for f in board.findings) else ()
+        here = (f for f in board.findings if pushes_of(f) in (board.leg, None))
+        return None if any(self._holds(f) for f in here) else ()
 
     def codes(self) -> frozenset[str]:
         return frozenset()
 
     def _holds(self, finding: Finding) -> bool:
         makes = finding.kind in (Kind.MECHANISM, Kind.EFFECT) and finding.stage in self.stages
-        return makes and finding.abnormal and finding.until is None and finding.bears is Bears.HOLDS
+        acks = any(finding.code == code.name for code in self.but)
+        return makes and not acks and finding.abnormal and finding.until is None and finding.bears is Bears.HOLDS
 
 
 ALWAYS = AllOf(())

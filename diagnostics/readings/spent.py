@@ -1,7 +1,8 @@
 """Why messages of the batch used up their delivery attempts: they are bad themselves, or what they met was bad for all.
 
 The dead letters look the same. What others did meanwhile tells them apart:
-* a message is bad *itself* if others got through while it failed, and failed too seldom for chance to have failed it each time;
+* a message is bad *itself* if others got through while it failed, and failed too seldom for chance to have failed it each time; one
+  that the program did, be it too late for an ack or without a way to report it, is not;
 * it was *an outage* if nothing at all got through from the first of its failures to the last, for three items or more: that so few bad
   ones were all tried after the last good one would be chance. And what was turned away before it reached a program was read by none.
 What was at work already when an outage began may still end well: so only that got through meanwhile which was taken up after the first
@@ -54,7 +55,8 @@ def spent(ledger: Ledger, leg: Leg, marks: ItemMarks | Unseen, log: RequestLog |
     tries = _tries(marks.marks, leg, dead, ledger.started)
     good = _passes(marks.marks, leg, dead)
     bad = [m for m in marks.marks if m.means is _FAILS[leg] and m.item not in dead]
-    theirs = [name for name, times in tries.items() if _itself(times, good, bad, len(dead))]
+    well = {m.item for m in marks.marks if m.means in _GOOD[leg]}
+    theirs = [name for name, times in tries.items() if name not in well and _itself(times, good, bad, len(dead))]
     alike = [name for name, times in tries.items() if not _meanwhile(good, times[0], times[-1])]
     begin = min((tries[name][0] for name in alike), default=None)
     end = max((tries[name][-1] for name in alike), default=None)

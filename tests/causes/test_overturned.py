@@ -70,10 +70,10 @@ def absent(predicate: Predicate | None) -> set[str]:
     match predicate:
         case NoneOf():
             return set(predicate.codes())
-        case NothingHolds(stages):
+        case NothingHolds(stages, but):
             makes = (Kind.MECHANISM, Kind.EFFECT)
             held = {name for name, code in EVERY.items() if code.stage in stages and code.kind in makes}
-            return held - HOLD_NOTHING
+            return held - HOLD_NOTHING - {code.name for code in but}
         case AllOf(parts) | AnyOf(parts):
             return set[str]().union(*(absent(p) for p in parts))
     return set()

@@ -73,5 +73,15 @@ def test_what_others_did_meanwhile_tells_the_bad_from_the_unlucky(marks: list[Ma
     assert (found.theirs, found.outage) == (theirs, outage)
 
 
+def test_what_the_program_did_all_the_same_is_not_bad_itself() -> None:
+    """Done too late for an ack, or without a way to report it: nothing is wrong with the message."""
+    tries = [mark(Means.STARTED_ITEM, minutes, "x") for minutes in (30, 28, 26, 24, 22)]
+    tries.append(mark(Means.COMPLETION_ERROR, 22, "x"))
+    others = done("a", "b", "c", minutes=25)
+    never, did = (told(*tries, *more, *others, dead=1) for more in ((), (mark(Means.DONE_ITEM, 22, "x"),)))
+    assert never is not None and did is not None
+    assert (never.theirs, did.theirs) == (1, 0)
+
+
 def test_where_nothing_was_dead_lettered_nothing_is_told() -> None:
     assert told(*failing(*BAD), dead=0) is None

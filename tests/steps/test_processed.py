@@ -9,15 +9,19 @@ from diagnostics.evidence.model import (
     FINE_AT_MOST,
     Backlog,
     DeadLetterCounts,
+    DeadLetterPolicy,
     Leg,
     Mark,
     Means,
     PlatformLine,
     PlatformLines,
     PushCounts,
+    RetryPolicy,
     Revisions,
     RevisionSettings,
     ServiceConfig,
+    SubscriptionConfig,
+    SubscriptionSettings,
     Traffic,
 )
 from diagnostics.steps.finding import Bears, Finding, Status
@@ -153,6 +157,24 @@ def test_a_program_that_refuses_before_it_reads_turns_the_caller_away_and_one_th
     assert one(error_answers.ERRORS, read).numbers["status"] == 401 and not of(error_answers.TURNED_AWAY, read)
 
 
+@pytest.mark.parametrize(
+    ("acked", "elsewise", "dead", "left"),
+    [({}, 0, 2, 0), ({8: 1}, 0, 2, 1), ({}, 5, 2, 1), ({}, 0, 0, 1)],
+    ids=["all was dead-lettered", "one was acked since", "others failed otherwise", "something waits"],
+)
+def test_a_caller_who_was_turned_away_to_the_last_message_is_turned_away_still(
+    acked: dict[float, float], elsewise: int, dead: int, left: int
+) -> None:
+    """That no push is refused any more shows nothing where none was left to be pushed."""
+    refused = (row(m, 401, instance="i1") for m in range(12, 22))
+    others = (row(11 + n / 10, 500) for n in range(elsewise))
+    counted = pushes(remote_server_4xx={12: 10}, ack=acked)
+    found = said(log(*refused, *others), counted, platform(), *(dead_lettering(dead, 12) if dead else []))
+    away = one(error_answers.TURNED_AWAY, found)
+    assert away.numbers["left"] == left
+    assert (away.bears, away.held, away.until) == ((Bears.HOLDS, 2, None) if not left else (away.bears, 0, ago(12)))
+
+
 def test_the_last_that_fail_are_no_break_where_as_large_a_share_failed_before() -> None:
     """Each of them is tried again and again: that is still two items, and not as many proofs as tries."""
     last = [*failed("d", 20, 12, 8, 4, 1), *failed("e", 20, 12, 8, 4, 1)]
@@ -195,6 +217,29 @@ def test_items_that_meet_what_their_first_try_left_are_told_from_such_as_fail_fo
     whole = said(rows, pushes(remote_server_5xx={1: 2}, ack={24: 8}), items=lines(*EIGHT, *tripping(31, reason)[1:]))
     (ended,) = [*of(failing_items.REPEATS, whole), *of(failing_items.FAIL, whole)]
     assert ended.numbers["leftovers"] == 0, "each try came to its end"
+
+
+def refused_for(reason: str, *items: str) -> list[Mark]:
+    tries = [(means, m) for m in (20, 12, 1) for means in (Means.STARTED_ITEM, Means.FAILED_ITEM)]
+    return [mark(means, m, item, reason=reason) for item in items for means, m in tries]
+
+
+def repeating(*marks: Mark) -> list[tuple[float, float, str | None]]:
+    others = done(*(f"late{n}" for n in range(8)), minutes=5)
+    told = said(log(row(1, 500)), pushes(remote_server_5xx={1: 6}, ack={5: 8}), items=lines(*EIGHT, *others, *marks))
+    return [(f.held, f.numbers["steady"], f.words.get("reason")) for f in of(failing_items.REPEATS, told)]
+
+
+def test_items_that_fail_for_two_reasons_are_two_kinds_each_with_its_own() -> None:
+    injured, unwritten = refused_for("injured", "a", "b", "c"), refused_for("Staging write failed", "d", "e")
+    assert repeating(*injured, *unwritten) == [(3, 3, "injured"), (2, 2, "Staging write failed")]
+    assert repeating(*injured, *refused_for("KeyError: d", "d")) == [(4, 3, "injured")], "one alone is no kind"
+    each = [refused_for(f"KeyError: {item}", item) for item in "abcd"]
+    assert [held for held, *_ in repeating(*(m for marks in each for m in marks))] == [4]
+    several = [m for item in "fghi" for m in [*refused_for("x", item)[:2], *refused_for("y", item)[2:]]]
+    assert [held for held, *_ in repeating(*injured, *unwritten, *several)] == [9], (
+        "those of no one reason are too many"
+    )
 
 
 def test_results_that_could_not_be_stored_are_lost_once_their_item_came_back() -> None:
@@ -439,6 +484,14 @@ def test_containers_that_no_push_comes_to_hold_nothing() -> None:
     assert crash(unseen("RequestLog"), pushes(remote_server_5xx={1: 2})).bears is Bears.HOLDS
 
 
+@pytest.mark.parametrize(("dead_at", "bears"), [(25, Bears.APART), (2, Bears.HOLDS)], ids=["before", "by it"])
+def test_containers_that_die_once_all_is_dead_lettered_hold_nothing(dead_at: float, bears: Bears) -> None:
+    died = platform(*((m, "Container called exit(1).") for m in (12, 8, 3)))
+    met = pushes(remote_server_4xx={28: 10}, remote_server_5xx={4: 6})
+    dead = one(containers.CRASHING, said(log(), met, died, *dead_lettering(2, dead_at)))
+    assert (dead.bears, bool(dead.held)) == (bears, bears is Bears.HOLDS)
+
+
 def test_a_crash_is_not_over_while_all_pushes_since_are_turned_away_before_it() -> None:
     met, died = row(38, 503, BROKEN), platform((38, "Container called exit(1)."))
     shut = one(
@@ -623,6 +676,39 @@ def test_work_that_takes_longer_than_the_deadline_is_told_by_warm_containers() -
     assert long.numbers["deadline_s"] == 60
     short = said(log(row(2, 200, latency_s=20)), pushes(deadline_exceeded={2: 2}), platform(), capacity({38: 1}))
     assert of(duration.TOO_LONG, short) == []
+
+
+def test_more_time_would_not_have_done_what_the_program_failed_at_each_try() -> None:
+    """Two items that failed five times and were dead-lettered, on a subscription whose pushes ran into the deadline, too."""
+    rows = log(*(row(m, 200, latency_s=180) for m in (10, 8)), *(row(m, 500) for m in (30, 25, 20, 18, 15)))
+    tries = (30, 25, 20, 18, 15)
+    late = pushes(deadline_exceeded={20: 9}, remote_server_5xx={15: 10})
+    limits = dead_lettering(2, 14)
+    own = lines(*EIGHT, *failed("a", *tries), *failed("b", *tries))
+    long = one(duration.TOO_LONG, said(rows, late, platform(), capacity({38: 1}), *limits, items=own))
+    assert (long.bears, long.held) == (Bears.SLOWS, 0)
+    silent = lines(*EIGHT, *(mark(Means.STARTED_ITEM, m, item) for item in "ab" for m in tries))
+    long = one(duration.TOO_LONG, said(rows, late, platform(), capacity({38: 1}), *limits, items=silent))
+    assert (long.bears, long.held) == (Bears.HOLDS, 2), "of what has no line of its end the deadline is to blame"
+
+
+def dead_lettering(messages: float, minutes: float, leg: Leg = Leg.REQUEST) -> list[Legged]:
+    """So many messages went to the dead-letter topic at that time, after five attempts each, and none waits."""
+    settings = SubscriptionSettings(
+        name="projects/p/subscriptions/s",
+        topic="projects/p/topics/t",
+        push_endpoint="https://w.run.app/push",
+        ack_deadline_s=60,
+        retry=RetryPolicy(min_s=10, max_s=60),
+        dead_letter=DeadLetterPolicy(topic="d", max_attempts=5),
+    )
+    seen = DeadLetterCounts(source=SOURCE, series=(series({minutes: messages}),))
+    empty = Backlog(source=SOURCE, undelivered=(series({39: 0, 0: 0}),), oldest_age_s=(), outstanding=())
+    return [
+        (("SubscriptionConfig", leg), SubscriptionConfig(source=SOURCE, settings=settings)),
+        (("DeadLetterCounts", leg), seen),
+        (("Backlog", leg), empty),
+    ]
 
 
 @pytest.mark.parametrize(("latency_s", "found"), [(90, 1), (0.1, 0)], ids=["answered late", "answered first"])

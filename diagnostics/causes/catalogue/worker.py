@@ -280,8 +280,8 @@ CAUSES = (
         stage=Stage.PROCESSED,
         legs=BOTH,
         requires=Has(error_answers.TURNED_AWAY),
-        # Where it never says that it takes messages up, it may as well do so without a word.
-        decisive=Over(error_answers.TURNED_AWAY, lambda told: told.reads, 0),
+        # Where it never says that it takes messages up, it may as well do so without a word; and where no push was left, it may be mended.
+        decisive=Over(error_answers.TURNED_AWAY, lambda told: told.reads * told.left, 0),
         overturned_by=(ItemMarks, RequestLog),
         next=("pubsub-diag runbook show application-refuses-pushes", "pubsub-diag changes --leg {leg}"),
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from diagnostics.evidence.model import By, Death, PlatformLines, RequestLog, Revisions, ServiceConfig, Stage, Unseen
 from diagnostics.readings.answers import RECENT, outlived, tally
@@ -63,7 +64,7 @@ def crashes(
     untried = _untried(seen, dead, acks)
     past = seen.now - newest > seen.pause and not untried
     over = past or outlived(dead.number, tally(seen.pushes, first, newest).acks, acks)
-    meets = _meets(seen, log)
+    meets = _meets(seen, log) and not _none_left(seen, first)
     holds = not over and meets and not acks and not seen.recent.acks
     met = meets or any(r.at >= seen.told.since for r in dead.rows)
     why, how, now_how = _why_dead(dead, lines)
@@ -125,6 +126,12 @@ def _meets(seen: Seen, log: RequestLog | Unseen) -> bool:
 
 _BY_CONTAINERS = frozenset({"remote_server_5xx", EXPIRED, "unreachable"})
 """How pushes are counted that a container which died left without an answer."""
+
+
+def _none_left(seen: Seen, first: datetime) -> bool:
+    """Whether all that the batch is owed lay in the dead-letter topic before the first of them died."""
+    dead = seen.ledger.dead(seen.leg)
+    return dead.last is not None and dead.last < first and 0 < seen.least <= dead.ours
 
 
 def _untried(seen: Seen, dead: Deaths, acks: float) -> bool:

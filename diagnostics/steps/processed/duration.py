@@ -136,6 +136,13 @@ def took_s(seen: Seen, marks: ItemMarks | Unseen) -> list[float]:
     return by_lines(mine)
 
 
+def _failed_each_try(seen: Seen) -> int:
+    """Items in the dead-letter topic that the program failed each time it took them up: more time would not have done them."""
+    if seen.leg is not Leg.REQUEST:
+        return 0
+    return sum(1 for x in seen.ledger.lives if x.dead_lettered and x.failures and x.failures >= x.starts)
+
+
 _MANY = 0.1
 """So large a share of pushes over which the work outlasts the deadline is no exception: the next batch meets it, too."""
 
@@ -158,7 +165,8 @@ def too_long(
     if not took.over and not still:
         return
     expires = bool(seen.recent.classes.get(EXPIRED)) or not seen.recent.all
-    holds = expires and seen.least > 0 and not seen.recent.acks
+    owed = max(seen.least - _failed_each_try(seen), 0)
+    holds = expires and owed > 0 and not seen.recent.acks
     often = took.over > _MANY * took.all
     work_s = took.typical_s if took.over else still[0]
     whom = f"worked {span(work_s)} and longer on {at_least(seen.told.whole, count(took.over, 'push'))}"
@@ -169,7 +177,7 @@ def too_long(
         f"the receiver {whom}, against an ack deadline of {span(deadline_s)}: Pub/Sub hangs up and pushes them again",
         leg=seen.leg,
         bears=Bears.HOLDS if holds else Bears.SLOWS if seen.least else Bears.APART,
-        held=min(seen.least, max(took.over, len(still))) if holds else 0,
+        held=min(owed, max(took.over, len(still))) if holds else 0,
         rests_on=("RequestLog", "ReceiverCapacity", "SubscriptionConfig", "PushCounts", "ItemMarks"),
         subject=seen.service,
         tells=TooLong(over=took.over, at_work=len(still), work_s=work_s, deadline_s=deadline_s, expired=late),

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from diagnostics.evidence.model import By, ItemMarks, Leg, LogRow, Mark, Means, Stage, Unseen
-from diagnostics.readings.answers import Answer, lately
-from diagnostics.readings.owed import through
+from diagnostics.readings.answers import Answer, lately, tally
+from diagnostics.readings.owed import spent, through
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Telling
 from diagnostics.steps.processed.seen import Seen
@@ -35,6 +35,8 @@ class Errors(Tells, frozen=True, kw_only=True):
     status: int
     reads: int = 0
     """Messages of which its lines tell that it took them up, at other times: then the silence of its lines says something."""
+    left: int = 1
+    """0: pushes were answered so until nothing of the batch was left to be pushed."""
 
 
 UNREADABLE = Telling(
@@ -157,21 +159,40 @@ def _errors(seen: Seen, answer: Answer, code: Telling[Errors], reads: int) -> Fi
     holds = fails and seen.holds(seen.told.of(By.APPLICATION))
     acked = seen.acked_beside(rows)
     share = len(fresh) / max(len(fresh) + acked, 1)
-    broken = fails and not acked and not through(seen.ledger, seen.leg)
+    to_the_last = code is TURNED_AWAY and not fails and _to_the_last(seen, rows)
+    holds = holds or to_the_last
+    broken = (fails and not acked and not through(seen.ledger, seen.leg)) or to_the_last
     return code.says(
         Status.FAULT if broken else Status.WARNING if fails else Status.OK,
         f"{at_least(seen.told.whole, count(len(rows), 'push'))} answered {answer.status} by the application itself"
         + _AFTER.get(code.name, "")
-        + _lately(seen, rows, fresh, fails),
+        + _lately(seen, rows, fresh, fails)
+        + ("; nothing of this batch was left to be pushed after that" if to_the_last else ""),
         leg=seen.leg,
         bears=Bears.HOLDS if holds else Bears.SLOWS if seen.least else Bears.APART,
         held=seen.least if holds else 0,
         since=seen.told.begin(rows),
-        until=None if fails else rows[-1].at,
+        until=None if fails or to_the_last else rows[-1].at,
         rests_on=("RequestLog",),
         subject=subjects.answer(answer.status, By.APPLICATION),
-        tells=Errors(answers=len(rows), recent=len(fresh), share=share, status=answer.status, reads=reads),
+        tells=Errors(
+            answers=len(rows),
+            recent=len(fresh),
+            share=share,
+            status=answer.status,
+            reads=reads,
+            left=int(not to_the_last),
+        ),
     )
+
+
+def _to_the_last(seen: Seen, rows: Sequence[LogRow]) -> bool:
+    """Whether nearly all pushes were answered so and none was acked, until all that the leg owed was dead-lettered: that it has changed
+    since nothing shows, and that no push meets it any more only that none is left."""
+    first, last = rows[0].at, rows[-1].at
+    acked = isinstance(seen.pushes, Unseen) or tally(seen.pushes, first).acks
+    nearly_all = len(rows) >= _NEARLY_ALL * len(seen.told.rows)
+    return seen.least > 0 and not acked and nearly_all and spent(seen.ledger, seen.leg, seen.now, last)
 
 
 _AFTER = {

@@ -153,7 +153,8 @@ def of_items(seen: Seen, found: Failing, service: ServiceConfig | Unseen) -> Ite
         still = [i for i in rest if (i.name, ours) in come]
         yield from _past_items(seen, found, lettered, "they went to the dead-letter topic")
         yield from _past_items(seen, found, past, "nothing pushes them any more")
-        yield from _repeating(seen, found, [i for i in still if (i.name, ours) in repeats], service)
+        for alike in _by_reason([i for i in still if (i.name, ours) in repeats], ours):
+            yield from _repeating(seen, found, alike, service)
         if ours:
             unlucky = {i.name for i in found.unlucky}
             rest = [i for i in still if (i.name, ours) not in repeats | broken]
@@ -161,6 +162,23 @@ def of_items(seen: Seen, found: Failing, service: ServiceConfig | Unseen) -> Ite
             yield from _unsure(seen, found, [i for i in rest if i.name not in unlucky])
     if found.broken is not None:
         yield _all_fail(seen, found.broken)
+
+
+_A_FEW_KINDS = 3
+
+
+def _by_reason(items: Sequence[Item], ours: bool) -> list[Sequence[Item]]:
+    """Items of the batch by the reason that they give each time, where there are a few such reasons and nearly all have one; else all
+    together. Several of one reason are a kind: one item alone may word it in a way of its own."""
+    steady = Counter(i.reason for i in items if i.steady and i.failures >= _AGAIN)
+    kinds = [reason for reason, number in steady.most_common(_A_FEW_KINDS) if number > 1]
+    if not ours or len(kinds) < 2 or sum(steady[reason] for reason in kinds) < _NEARLY_ALL * len(items):
+        return [items]
+    others = kinds[1:]
+    return [
+        [i for i in items if i.reason not in others],
+        *([i for i in items if i.reason == reason] for reason in others),
+    ]
 
 
 def _come_round(seen: Seen, items: Sequence[Item]) -> set[tuple[str, bool]]:
