@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import BatchStatus, ItemMarks, Leg, Mark, Means, Stage, Unseen
 from diagnostics.readings.ledger import Ledger
@@ -64,18 +64,11 @@ def recorded(
     least, _ = ledger.gap(Stage.RECORDED)
     errors = [] if isinstance(marks, Unseen) else list(_errors(ledger, marks, now, least))
     yield from errors
-    silent = least - max(sum(f.held for f in errors), ledger.dead_at(Stage.RECORDED))
-    lost = max(silent, 0) if not isinstance(status, Unseen) and settled(ledger, now) else 0
+    silent = least - max(sum(f.held for f in errors), ledger.dead_at(Stage.RECORDED)) - _just_came(ledger, now)
+    told = not isinstance(status, Unseen) or here.exact is not None
+    lost = max(silent, 0) if told else 0
     if lost:
-        yield BEHIND.says(
-            Status.FAULT,
-            f"{count(lost, 'completion')} reached the coordinator and the batch state does not count them",
-            bears=Bears.HOLDS,
-            held=lost,
-            subject=subjects.batch(ledger.batch),
-            rests_on=("ItemMarks", "BatchStatus"),
-            tells=Uncounted(uncounted=lost, elsewhere=_elsewhere(ledger, marks)),
-        )
+        yield from _behind(ledger, lost, marks, status)
     elif here.known:
         yield RECORDED.says(
             Status.OK, f"{here.least} recorded", subject=subjects.batch(ledger.batch), rests_on=("BatchStatus",)
@@ -93,6 +86,38 @@ def recorded(
     )
 
 
+def _behind(ledger: Ledger, lost: int, marks: ItemMarks | Unseen, status: BatchStatus | Unseen) -> Iterator[Finding]:
+    """What came and is not counted: at another container than the one that made the batch, and at that one itself."""
+    away, at_home = _elsewhere(ledger, marks)
+    rest = min(lost - min(away, lost), at_home) if away else lost
+    by = (
+        "no line tells that they were recorded" if isinstance(status, Unseen) else "the batch state does not count them"
+    )
+    for number, elsewhere in ((lost - rest, away), (rest, 0)):
+        if number:
+            yield BEHIND.says(
+                Status.FAULT,
+                f"{count(number, 'completion')} reached the coordinator and {by}",
+                bears=Bears.HOLDS,
+                held=number,
+                subject=subjects.batch(ledger.batch),
+                rests_on=("ItemMarks",) if isinstance(status, Unseen) else ("ItemMarks", "BatchStatus"),
+                tells=Uncounted(uncounted=number, elsewhere=elsewhere),
+            )
+
+
+_READ_APART = timedelta(minutes=1)
+"""Completions and batch state are read at slightly different moments; so long settles the difference."""
+_AT_WORK = timedelta(minutes=5)
+"""While the batch moves, what came so lately may still be at work."""
+
+
+def _just_came(ledger: Ledger, now: datetime) -> int:
+    """Completions that came too lately to be missed."""
+    since = now - (_READ_APART if settled(ledger, now) else _AT_WORK)
+    return sum(1 for x in ledger.lives if x.stage is Stage.RETURNED and x.got_further and x.got_further > since)
+
+
 def _errors(ledger: Ledger, marks: ItemMarks, now: datetime, least: int) -> Iterator[Finding]:
     """The coordinator's own word on why completions could not be recorded: current while items of this batch wait for it. What used up
     its attempts waits for that no more: it lies in the dead-letter topic, and is not pushed again."""
@@ -107,18 +132,15 @@ def _errors(ledger: Ledger, marks: ItemMarks, now: datetime, least: int) -> Iter
     first, last = errors[0].at, errors[-1].at
     dead = ledger.dead(Leg.COMPLETION)
     put_aside = 0 < least <= ledger.dead_at(Stage.RECORDED) and now - last > dead.pause
-    over = put_aside or not least
-    ended = (
-        "none since, and what was not recorded is dead-lettered"
-        if put_aside
-        else "all that came back are recorded by now"
-    )
+    owed = 0 if least else _meets_it(ledger, marks, first, last, now)
+    over = put_aside or not (least or owed)
+    ended = _ended(ledger, put_aside)
     yield RECORD_ERRORS.says(
         Status.OK if over else Status.FAULT,
         f"{at_least(marks.source.complete, count(many, 'completion'))} could not be recorded {between(first, last, now)}{told}"
         + (f"; {ended}" if over else ""),
         bears=Bears.SLOWS if over else Bears.HOLDS,
-        held=0 if over else min(least, many),
+        held=0 if over else owed or min(least, many),
         since=first if marks.source.complete else None,
         until=last if over else None,
         rests_on=("ItemMarks",),
@@ -133,6 +155,20 @@ def _errors(ledger: Ledger, marks: ItemMarks, now: datetime, least: int) -> Iter
     )
 
 
+def _meets_it(ledger: Ledger, marks: ItemMarks, first: datetime, last: datetime, now: datetime) -> int:
+    """Items that are still to come back, where completions of the batch fail to be recorded until now and none was recorded since the first
+    that failed: that those were recorded once before tells nothing of the others."""
+    kept = any(m.means is Means.RECORDED_ITEM and m.at > first for m in marks.marks)
+    fails = now - last <= ledger.dead(Leg.COMPLETION).pause
+    return ledger.gap(Stage.RETURNED)[0] if fails and not kept and marks.source.complete else 0
+
+
+def _ended(ledger: Ledger, put_aside: bool) -> str:
+    if put_aside:
+        return "none since, and what was not recorded is dead-lettered"
+    return "all that came back are recorded by now" if ledger.gap(Stage.RECORDED)[1] == 0 else "none since"
+
+
 def mostly_contended(told: Unrecorded) -> float:
     """Above 0 where most lines tell of too many writes at once."""
     return 2 * told.contended - told.errors
@@ -143,19 +179,28 @@ def mostly_absent(told: Unrecorded) -> float:
     return 2 * told.absent - told.errors
 
 
-def _elsewhere(ledger: Ledger, marks: ItemMarks | Unseen) -> int:
-    """Completions that came to other containers than the one that made the batch, if none that came to it is lost and each ran the same
-    revision: whether they are counted then hangs on the container alone."""
+_CHANCE = 0.01
+"""Less than one batch in a hundred: that is not put down to chance."""
+
+
+def _elsewhere(ledger: Ledger, marks: ItemMarks | Unseen) -> tuple[int, int]:
+    """Completions that are not counted by where they came to at last: other containers than the one that made the batch, and that one. None
+    elsewhere unless whether they are counted hangs on the container: each ran the same revision, no other one counts any, and so many of
+    those that came to the first are counted that chance would not leave out all that came elsewhere."""
     made = ledger.attempt.created if ledger.attempt else None
     if made is None or not made.instance or isinstance(marks, Unseen):
-        return 0
+        return 0, 0
     lost = {x.name for x in ledger.lives if x.stage is Stage.RETURNED and not x.unrecorded and not x.dead_lettered}
-    took = [m for m in marks.marks if m.means is Means.RETURNED_ITEM and m.item in lost and m.batch == ledger.batch]
-    kept = [m for m in marks.marks if m.means is Means.RECORDED_ITEM and m.batch == ledger.batch]
-    at_home = any(m.instance == made.instance for m in took) or any(m.instance != made.instance for m in kept)
-    if at_home or any(m.revision != made.revision or not m.instance for m in took):
-        return 0
-    return len({m.item for m in took})
+    mine = [m for m in marks.marks if m.batch == ledger.batch]
+    took = {m.item: m for m in mine if m.means is Means.RETURNED_ITEM and m.item in lost}
+    kept = {m.item: m for m in mine if m.means is Means.RECORDED_ITEM}
+    home = sum(1 for m in took.values() if m.instance == made.instance)
+    away = len(took) - home
+    others_count = any(m.instance != made.instance for m in kept.values())
+    if others_count or any(m.revision != made.revision or not m.instance for m in took.values()):
+        return 0, home
+    by_chance = (home / (home + len(kept))) ** away if home else 0
+    return (away if by_chance < _CHANCE else 0), home
 
 
 def _of_this(mark: Mark, ledger: Ledger, ours: set[str]) -> bool:
@@ -185,4 +230,4 @@ def is_one(ledger: Ledger) -> bool:
 def settled(ledger: Ledger, now: datetime) -> bool:
     """Completions and batch state are read at slightly different moments; a minute without news settles the difference."""
     newest = ledger.last_progress
-    return newest is None or (now - newest).total_seconds() > 60
+    return newest is None or now - newest > _READ_APART

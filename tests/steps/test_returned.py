@@ -23,7 +23,7 @@ from diagnostics.pipeline.profile import LegProfile
 from diagnostics.steps import returned
 from diagnostics.steps.finding import Finding, Status
 from diagnostics.steps.returned import right
-from tests.steps.built import PROFILE, SOURCE, Legged, ago, batch, done, findings, lines, mark, of
+from tests.steps.built import PROFILE, SOURCE, Legged, ago, batch, done, findings, lines, mark, of, pushes
 
 OWN = "projects/p/topics/ready"
 BOTH = structs.replace(PROFILE, completion=LegProfile(subscription="c", topic="ready"))
@@ -77,6 +77,44 @@ def test_a_topic_that_is_there_again_was_missing() -> None:
 def test_of_two_topics_that_are_gone_the_one_that_the_worker_names_holds() -> None:
     both = of(returned.TOPIC_MISSING, said(gone("elsewhere"), config(False)))
     assert {f.numbers["own"]: bool(f.held) for f in both} == {1: False, 0: bool(both[0].held or both[1].held)}
+
+
+NONE_BACK = pushes(Leg.COMPLETION)
+DENIED_ONCE = "403 User not authorized to perform this action."
+
+
+def test_each_kind_of_refusal_has_its_own_number_and_time() -> None:
+    """The topic was gone until 13:40, and there again without a grant until 13:50: neither is said of the other's completions."""
+    lost = [
+        failed("404 Resource not found", "ready", item, minutes) for item, minutes in (("a", 30), ("b", 25), ("c", 20))
+    ]
+    refused = [failed(DENIED_ONCE, "ready", item, minutes) for item, minutes in (("c", 15), ("d", 10))]
+    found = of(
+        returned.ERRORS,
+        findings(
+            returned.returned,
+            batch(4),
+            lines(*done("a", "b", "c", "d"), *lost, *refused),
+            config(True),
+            NONE_BACK,
+            profile=BOTH,
+        ),
+    )
+    told = [(f.numbers["errors"], f.numbers["denied"], f.held, f.since, f.says[:60]) for f in found]
+    assert told == [
+        (3, 0, 2, ago(30), "3 completions could not be published between 13:30Z and 13:4"),
+        (2, 2, 2, ago(15), "2 completions could not be published between 13:45Z and 13:5"),
+    ], "the third item was refused for the second reason at last"
+
+
+def test_a_line_that_names_no_item_is_of_the_item_of_its_request() -> None:
+    """Once for each item: not once for the item, and once more for the line."""
+    nameless = [structs.replace(failed(DENIED_ONCE, item="", minutes=35), trace=item) for item in "ab"]
+    work = [structs.replace(m, trace=m.item) for m in done("a", "b", "c", "d")]
+    (found,) = of(
+        returned.ERRORS, findings(returned.returned, batch(4), lines(*work, *nameless), NONE_BACK, profile=BOTH)
+    )
+    assert (found.numbers["errors"], found.held) == (2, 2)
 
 
 WORKER = RevisionSettings(name="w-1", account="w@p.iam.gserviceaccount.com", created=ago(9000))

@@ -44,7 +44,9 @@ from tests.steps.built import (
     ago,
     backlog,
     batch,
+    done,
     findings,
+    lines,
     log,
     mark,
     of,
@@ -162,6 +164,28 @@ def test_a_name_that_a_deploy_lost_is_told_until_the_topic_takes_something() -> 
     assert (lost.status, lost.bears, lost.since) == (Status.WARNING, Bears.APART, ago(30))
     assert named(took({39: 10, 24: 1})) == []
     assert len(named(took({39: 10, 26: 1}))) == 1, "that the older revision may have had at work"
+
+
+def untried(deployed: float, *came: float, sent: dict[float, float]) -> list[tuple[str, Status, Bears]]:
+    """The worker's revisions: the newest names another topic. Items came back so many minutes ago, and were finished a minute before."""
+    profile = msgspec.structs.replace(PROFILE, completion=LegProfile(subscription="c", topic="t", topic_env="T"))
+    own = ("TopicConfig", Leg.COMPLETION), TopicConfig(source=SOURCE, name=TOPIC, settings=TopicSettings(name=TOPIC))
+    worker = runs(Leg.REQUEST, ("w-2", deployed, {"T": "another hash"}), ("w-1", 900, {"T": "a hash"}))
+    items = [(f"i{n}", at) for n, at in enumerate(came)]
+    marks = [m for name, at in items for m in (*done(name, minutes=at + 1), mark(Means.RETURNED_ITEM, at, name))]
+    took_up = ("PublishCounts", Leg.COMPLETION), PublishCounts(source=SOURCE, messages=(series(sent),), requests=())
+    told = findings(
+        addressing.topic_in_force, batch(10), lines(*marks), own, *worker, took_up, leg=Leg.COMPLETION, profile=profile
+    )
+    return [(f.code.rpartition("_")[2], f.status, f.bears) for f in told]
+
+
+def test_a_deploy_that_names_another_topic_waits_for_the_next_batch_where_nothing_was_published_since() -> None:
+    assert untried(20, 35, 34, sent={34: 2}) == [("untried", Status.WARNING, Bears.APART)]
+    assert untried(20, 35, 10, sent={34: 1, 9: 1}) == [], "it came out of the right topic after all"
+    assert untried(20, 35, sent={34: 1, 9: 1}) == [], "the topic took something since"
+    assert untried(4, 35, 34, sent={34: 2}) == [], "it is too young to tell"
+    assert untried(900, 35, 34, sent={34: 2}) == [], "what came back was published by it"
 
 
 def taken(says: str, *more: Change, counted: dict[float, float] | None = None, refused: bool = False) -> list[Finding]:

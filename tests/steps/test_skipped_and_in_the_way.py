@@ -66,6 +66,60 @@ def test_beside_completions_that_fail_what_was_given_up_has_no_line() -> None:
     assert missing(lines(*done("a", "b"), *skipped("c", "d"), *failed, failed[0]), *sent(0)) == [], "one may be of c"
 
 
+def test_what_was_given_up_and_what_was_only_acked_are_two_things() -> None:
+    told = missing(lines(*done("a", "b"), *skipped("c", "d"), *back("a")), *sent(1))
+    assert [(f.held, f.numbers["skipped"], f.numbers["unskipped"]) for f in told] == [(2, 2, 0), (1, 0, 1)]
+    assert "given up by the worker: c, d" in told[0].says and told[1].says.endswith("for them: b")
+
+
+def test_a_topic_that_takes_all_twice_hides_nothing_where_each_message_has_its_line() -> None:
+    """Two messages an item that came back, as where two subscriptions push the work: of the third none was among them."""
+    twice = lines(*done("a", "b", "c"), *back("a", "a", "b", "b"))
+    (never,) = missing(twice, *sent(4))
+    assert (never.held, never.numbers["unskipped"]) == (1, 1) and never.says.endswith(": c")
+    assert missing(lines(*done("a", "b", "c"), *back("a", "b")), *sent(4)) == [], "two messages may be its own"
+    assert missing(twice, *sent(4, waits=1)) == [], "it may wait"
+    refused = mark(Means.RECORD_ERROR, 33, "a")
+    assert missing(lines(*done("a", "b", "c"), *back("a", "a", "b", "b"), refused), *sent(4)) == [], "one came again"
+
+
+def test_while_the_batch_runs_what_was_finished_long_ago_and_never_came_is_told() -> None:
+    """Ten minutes long a client may still try to publish; of what was finished before, all that was published has come back."""
+    running = [*done("c", minutes=11), *done("d", minutes=9), *done("e", minutes=0)]
+    (never,) = missing(lines(*done("a", "b"), *running, *back("a", "b")), *sent(2))
+    assert (never.held, never.says.rpartition(": ")[2]) == (1, "c")
+    assert missing(lines(*done("a", "b"), *running[2:], *back("a", "b")), *sent(2)) == []
+
+
+def quiet(*marks: Mark, whole: bool = True) -> list[Finding]:
+    seen = lines(*marks, whole=whole)
+    return of(returned.SILENT, findings(returned_step, batch(4), seen, pushes(ack={34: 6}), *sent(0)))
+
+
+def test_beside_completions_that_fail_with_a_line_what_has_none_was_never_tried() -> None:
+    error = mark(Means.COMPLETION_ERROR, 35, "a", reason="404")
+    (never,) = quiet(*done("a", "b", "c"), error)
+    assert (never.held, never.bears, never.says.rpartition(": ")[2]) == (2, Bears.HOLDS, "b, c")
+    assert quiet(*done("a", "b", "c"), error, whole=False) == [], "its line may not have been read"
+    assert quiet(*done("a", "b", "c"), error, mark(Means.COMPLETION_ERROR, 35, reason="404")) == [], "one may be of b"
+    assert quiet(*done("a"), *done("b", minutes=9), error) == [], "its line may still come"
+    assert quiet(*done("a", "b", "c")) == []
+
+
+def none_published(*marks: Mark) -> Finding:
+    return one(returned.NONE_PUBLISHED, findings(returned_step, batch(4), lines(*marks), pushes(ack={34: 6}), *sent(0)))
+
+
+def test_acks_of_other_batches_tell_nothing_of_one_whose_items_all_fail() -> None:
+    """Six pushes were acked and nothing was published: none of them is of a batch of which nothing was done."""
+    old = done("x", minutes=38)
+    others = [structs.replace(m, batch="OLD") for m in old]
+    fail = [mark(m, n, item) for item in "abcd" for n in (35, 30) for m in (Means.STARTED_ITEM, Means.FAILED_ITEM)]
+    assert none_published(*others, *fail).bears is Bears.APART
+    assert none_published().bears is Bears.HOLDS, "no line tells of any item: they may be its own"
+    assert none_published(*others, *done("a")).bears is Bears.HOLDS
+
+
 def in_the_way(*found: Legged) -> Finding:
     other = [mark(Means.CREATED, 80, batch="A", expected=9), mark(Means.PUBLISHED, 79, batch="A", count=9, of=9)]
     asked = [mark(Means.RECEIVED, 40, batch=""), mark(Means.REFUSED, 40, batch="", blocker="A")]

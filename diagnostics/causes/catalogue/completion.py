@@ -62,7 +62,10 @@ CAUSES = (
         stage=Stage.RETURNED,
         legs=(Leg.COMPLETION,),
         requires=any_of(
-            Over(returned.TOPIC_MISSING, lambda told: told.other, 0), Has(addressing.TOPIC_IN_FORCE), _NAME_LOST
+            Over(returned.TOPIC_MISSING, lambda told: told.other, 0),
+            Has(addressing.TOPIC_IN_FORCE),
+            Has(addressing.TOPIC_UNTRIED),
+            _NAME_LOST,
         ),
         decisive=any_of(Over(returned.TOPIC_MISSING, lambda told: told.other, 0), _NAME_LOST),
         effects=(*_LOST, addressing.TOPIC_IN_FORCE),
@@ -85,7 +88,8 @@ CAUSES = (
         # To a topic that is another one's it may not publish, either, and need not.
         refutes=all_of(Has(addressing.TOPIC_IN_FORCE), none_of(Over(returned.ERRORS, lambda told: told.counted, 0))),
         settled_by=("pubsub-diag changes --leg request",),
-        effects=_LOST,
+        # Of the worker's lines those that say so are its doing, and no others.
+        effects=(returned.NONE_PUBLISHED, returned.MISSING),
         elsewhere=(error_answers.UNREPORTED,),
         next=("pubsub-diag runbook show completion-publisher-role-missing", "pubsub-diag changes --leg request"),
     ),
@@ -97,9 +101,13 @@ CAUSES = (
         "probably answers before its publish has left",
         stage=Stage.RETURNED,
         legs=(Leg.COMPLETION,),
-        requires=all_of(
-            Over(returned.MISSING, lambda told: told.unskipped, 0),
-            none_of(Has(returned.TOPIC_MISSING), Has(addressing.TOPIC_IN_FORCE)),
+        # To a topic that is not there they may be published without a word; where others have a line that says so, these would, too.
+        requires=any_of(
+            all_of(
+                Over(returned.MISSING, lambda told: told.unskipped, 0),
+                none_of(Has(returned.TOPIC_MISSING), Has(addressing.TOPIC_IN_FORCE)),
+            ),
+            Has(returned.SILENT),
         ),
         settled_by=("pubsub-diag runbook show completions-not-awaited",),
         next=("pubsub-diag runbook show completions-not-awaited",),
@@ -179,8 +187,8 @@ CAUSES = (
         stage=Stage.RECORDED,
         legs=(Leg.COMPLETION,),
         requires=all_of(
-            Has(recorded.BEHIND),
-            none_of(Over(recorded.BEHIND, lambda told: told.elsewhere, 0), Has(recorded.RECORD_ERRORS)),
+            Over(recorded.BEHIND, lambda told: told.uncounted if not told.elsewhere else 0, 0),
+            none_of(Has(recorded.RECORD_ERRORS)),
         ),
         settled_by=("pubsub-diag changes --leg completion",),
         next=("pubsub-diag runbook show completions-acked-uncounted",),

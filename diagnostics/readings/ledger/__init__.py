@@ -4,5 +4,6 @@ from diagnostics.readings.ledger.attempts import Attempt
 from diagnostics.readings.ledger.build import build
 from diagnostics.readings.ledger.dead_letters import missed_most
 from diagnostics.readings.ledger.ledger import Count, DeadLetters, Ledger, Life, Repeat
+from diagnostics.readings.ledger.lives import named
 
-__all__ = ["Attempt", "Count", "DeadLetters", "Ledger", "Life", "Repeat", "build", "missed_most"]
+__all__ = ["Attempt", "Count", "DeadLetters", "Ledger", "Life", "Repeat", "build", "missed_most", "named"]

@@ -21,7 +21,7 @@ def attribute(marks: Iterable[Mark], attempt: Attempt | None) -> tuple[list[Mark
     """
     mine: list[Mark] = []
     others: list[Mark] = []
-    marks = _named(list(marks))
+    marks = named(list(marks))
     if attempt is None:
         return mine, list(marks)
     begin = attempt.started - timedelta(seconds=5) if attempt.seen else None
@@ -36,7 +36,7 @@ def attribute(marks: Iterable[Mark], attempt: Attempt | None) -> tuple[list[Mark
     return mine, others
 
 
-def _named(marks: Sequence[Mark]) -> list[Mark]:
+def named(marks: Sequence[Mark]) -> list[Mark]:
     """The same lines, those of trouble with the item that their request is about."""
     about: dict[tuple[str, str], set[str]] = {}
     for mark in marks:

@@ -58,6 +58,13 @@ TOPIC_IN_FORCE = Code(
     "limits.topic_in_force", Stage.PUBLISHED, "the publisher at work names another topic", Kind.MECHANISM
 )
 
+TOPIC_UNTRIED = Code(
+    "limits.topic_untried",
+    Stage.PUBLISHED,
+    "a new revision of the publisher names another topic, and has published nothing yet",
+    Kind.MECHANISM,
+)
+
 
 def route(
     leg: Leg,
@@ -232,13 +239,16 @@ def topic_in_force(
     workers: Annotated[Revisions | Unseen, Leg.REQUEST],
 ) -> Iterator[Finding]:
     """What `topic_names` finds wrong for certain, unless messages of this batch came out of the topic all the same, or of those that
-    were finished since a deploy under way; and a name that a deploy lost, unless something was published to the topic since."""
+    were finished since a deploy under way, where any were; and a name that a deploy lost, unless something was published to the topic
+    since."""
     found = list(topic_names(leg, profile, topic, coordinator, worker, coordinators, workers))
     arrived = ledger.counts.get(Stage.DELIVERED if leg is Leg.REQUEST else Stage.RETURNED)
     publisher, revisions = (coordinator, coordinators) if leg is Leg.REQUEST else (worker, workers)
     deploy = _deployed_under_way(ledger, publisher, revisions) if leg is Leg.COMPLETION else None
     unheard = deploy and any(x.ended and x.ended > deploy for x in ledger.lives if x.stage is Stage.PROCESSED)
-    silent = deploy is not None and bool(unheard) and not _took_since(ledger, leg, published, deploy)
+    quiet = deploy is not None and not _took_since(ledger, leg, published, deploy)
+    silent = quiet and bool(unheard)
+    certain = [f for f in found if f.status is Status.FAULT]
     if arrived is None or not arrived.least or silent:
         yield from (
             TOPIC_IN_FORCE.says(
@@ -249,8 +259,19 @@ def topic_in_force(
                 since=deploy if silent else None,
                 rests_on=f.rests_on,
             )
-            for f in found
-            if f.status is Status.FAULT
+            for f in certain
+        )
+    elif quiet and deploy and not isinstance(published, Unseen) and published.source.as_of > deploy + _LATE:
+        yield from (
+            TOPIC_UNTRIED.says(
+                Status.WARNING,
+                f"{f.says}, and nothing was published since it was deployed",
+                leg=leg,
+                subject=f.subject,
+                since=deploy,
+                rests_on=(*f.rests_on, "Revisions", "PublishCounts"),
+            )
+            for f in certain
         )
     if found and not isinstance(publisher, Unseen) and not isinstance(revisions, Unseen):
         yield from _lost_name(leg, ledger, profile, publisher, revisions, published)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -21,8 +22,9 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.answers import RECENT, by_class, first_of
-from diagnostics.readings.ledger import Ledger, Life
+from diagnostics.readings.ledger import Ledger, Life, named
 from diagnostics.readings.reasons import denied
+from diagnostics.readings.unreported import silent
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Telling, Where
 from diagnostics.steps.places import may_wait, places
@@ -101,6 +103,15 @@ MISSING = Telling(
 )
 
 
+SILENT = Telling(
+    "returned.silent",
+    Stage.RETURNED,
+    "items are acked without a completion, and without the line that others have",
+    Kind.EFFECT,
+    tells=NeverPublished,
+)
+
+
 def returned(
     ledger: Ledger,
     profile: PipelineProfile,
@@ -154,7 +165,9 @@ def _where(
     """Where finished items are that have not come back: given up and never reported, never published, or on their way.
     Counters are the whole subscription's: they bound it."""
     open_ones = [x for x in ledger.lives if x.stage is Stage.PROCESSED]
-    never = max((f.held for f in found if f.status is Status.FAULT), default=0)
+    faults = [f for f in found if f.status is Status.FAULT]
+    apart = sum(f.held for f in faults if f.code in _APART)
+    never = max((apart, *(f.held for f in faults)))
     skipped = min(sum(1 for x in open_ones if x.skipped and not x.done), never)
     again = [x for x in open_ones if ledger.comes_again(x)]
     dead = ledger.dead_at(Stage.RETURNED) + sum(1 for x in again if x.dead_lettered)
@@ -172,6 +185,10 @@ def _where(
     )
 
 
+_APART = frozenset({ERRORS.name, MISSING.name, SILENT.name})
+"""What is said of these is said of different items each."""
+
+
 def _found(
     ledger: Ledger,
     marks: ItemMarks | Unseen,
@@ -182,12 +199,14 @@ def _found(
     now: datetime,
     least: int,
 ) -> Iterator[Finding]:
-    errors = [] if isinstance(marks, Unseen) else [m for m in marks.marks if m.means is Means.COMPLETION_ERROR]
+    told_by = [] if isinstance(marks, Unseen) else named(marks.marks)
+    errors = [m for m in told_by if m.means is Means.COMPLETION_ERROR]
     ours = [m for m in errors if ledger.started is None or m.at >= ledger.started]
     if ours:
         whole = not isinstance(marks, Unseen) and marks.source.complete
         refused = _refused(sent, ledger.started or ours[0].at)
-        yield from _errors(ledger, ours, whole, _unpublished(ledger, ours, least), refused, topic, profile, now)
+        for alike in _by_kind(ours, refused):
+            yield from _errors(ledger, alike, whole, _unpublished(ledger, alike, least), topic, profile, now)
     if not isinstance(topic, Unseen) and topic.settings is None:
         told = [m for m in ours if _not_found(m)]
         met = [m for m in told if _own(m, topic, profile) is not False]
@@ -204,22 +223,56 @@ def _found(
             tells=Topic(topic=short(topic.name), own=1),
         )
     if not isinstance(sent, Unseen) and not isinstance(work, Unseen):
-        yield from _unsent(ledger, profile, topic, sent, work, least, ours)
+        yield from _unsent(ledger, profile, topic, sent, work, least, ours, marks)
+
+
+@dataclass(frozen=True)
+class _Alike:
+    """Lines about completions that could not be published for one kind of reason."""
+
+    marks: list[Mark]
+    newest: dict[str, Mark]
+    """The newest line of whatever kind about each item that lines name."""
+    refused: float
+    """Requests that the topic itself counts as refused for that."""
+
+    @property
+    def open_ones(self) -> set[str]:
+        """Items whose newest line is of this kind."""
+        return {m.item for m in self.marks if m.item and self.newest[m.item] is m}
+
+
+def _by_kind(ours: Sequence[Mark], refused: float) -> list[_Alike]:
+    """By what Pub/Sub said, in order of time: each has its own numbers, and its own begin and end."""
+    kinds: dict[str, list[Mark]] = {}
+    for mark in ours:
+        kinds.setdefault(_kind(mark), []).append(mark)
+    newest = {m.item: m for m in ours if m.item}
+    return [
+        _Alike(marks, newest, refused if kind == _DENIED or _DENIED not in kinds else 0)
+        for kind, marks in kinds.items()
+    ]
+
+
+_DENIED, _GONE, _OTHERWISE = "denied", "gone", ""
+
+
+def _kind(mark: Mark) -> str:
+    return _DENIED if denied(_reason(mark)) else _GONE if _not_found(mark) else _OTHERWISE
 
 
 def _errors(
     ledger: Ledger,
-    ours: list[Mark],
+    alike: _Alike,
     whole: bool,
     held: int,
-    refused: float,
     topic: TopicConfig | Unseen,
     profile: PipelineProfile,
     now: datetime,
 ) -> Iterator[Finding]:
-    """The worker's own lines about completions that it could not publish, and the topic that they name, if there is none. `refused`: as
-    the topic itself counts it."""
-    named = next((m.words["topic"] for m in reversed(ours) if m.words.get("topic")), "")
+    """The worker's own lines about completions that it could not publish, and the topic that they name, if there is none."""
+    ours = alike.marks
+    topic_named = next((m.words["topic"] for m in reversed(ours) if m.words.get("topic")), "")
     many = _completions(ours)
     bears = Bears.HOLDS if held else Bears.APART
     yield ERRORS.says(
@@ -232,13 +285,13 @@ def _errors(
         since=ours[0].at if whole else None,
         until=None if held else ours[-1].at,
         rests_on=("ItemMarks",),
-        subject=subjects.topic(named) or subjects.receiving(profile, Leg.REQUEST),
+        subject=subjects.topic(topic_named) or subjects.receiving(profile, Leg.REQUEST),
         tells=Unpublished(
             errors=many,
-            topic=named,
+            topic=topic_named,
             reason=_reason(ours[-1]),
             denied=_completions([m for m in ours if denied(_reason(m))]),
-            counted=refused,
+            counted=alike.refused,
         ),
     )
     yield from _no_topic(ledger, [m for m in ours if _not_found(m)], held, topic, profile, now)
@@ -308,6 +361,7 @@ def _unsent(
     work: PushCounts,
     least: int,
     errors: list[Mark],
+    marks: ItemMarks | Unseen,
 ) -> Iterator[Finding]:
     """Work that was acked and of which the topic has nothing, or less than it should. `errors`: the worker's own lines that say why."""
     begin = ledger.started
@@ -317,17 +371,20 @@ def _unsent(
     until = sent.source.as_of - timedelta(minutes=1)
     acks = by_class(work.series, since, until).get("ack", 0)
     published = round(total(sent.messages, since))
-    given_up = [] if errors else list(_never_published(ledger, sent, published, least, profile))
-    if not given_up:
+    told = None if isinstance(marks, Unseen) else silent(ledger, sent, marks, errors, least)
+    never = list(_missing(told.open_ones, told.never, profile, len(errors))) if told else []
+    if not never:
         yield from _skipped_alone(ledger, sent, least, errors, profile)
-    if published or any(never.unskipped == 0 for never in MISSING.told(given_up)):
-        yield from given_up
-    elif acks and sent.source.as_of - begin > timedelta(minutes=3):
+    given_up = bool(told) and all(f.code == MISSING.name and not f.numbers["unskipped"] for f in never)
+    if published or errors or given_up:
+        yield from never
+    if not published and not given_up and acks and sent.source.as_of - begin > timedelta(minutes=3):
+        may_be_ours = not ledger.counts or ledger.counts[Stage.PROCESSED].most != 0
         yield NONE_PUBLISHED.says(
             Status.FAULT,
             f"{count(acks, 'push')} of work acked and no message on the completion topic",
             leg=Leg.COMPLETION,
-            bears=Bears.HOLDS if least or ledger.done == 0 else Bears.APART,
+            bears=Bears.HOLDS if least or (ledger.done == 0 and may_be_ours) else Bears.APART,
             held=least,
             since=first_of(work.series, since, response_class="ack"),
             rests_on=("PublishCounts", "PushCounts"),
@@ -336,30 +393,18 @@ def _unsent(
         )
 
 
-def _never_published(
-    ledger: Ledger, sent: PublishCounts, published: int, least: int, profile: PipelineProfile
-) -> Iterator[Finding]:
-    """The whole topic got fewer messages than this batch has finished items: the difference was never published."""
-    finished: list[Life] = [x for x in ledger.lives if x.done or x.skipped]
-    newest = max((x.ended for x in finished if x.ended), default=None)
-    never = min(least, len(finished) - published)
-    if never <= 0 or newest is None or sent.source.as_of <= newest:
-        return
-    yield _missing([x for x in finished if x.stage is Stage.PROCESSED], never, profile)
-
-
 def _skipped_alone(
     ledger: Ledger, sent: PublishCounts, least: int, errors: list[Mark], profile: PipelineProfile
 ) -> Iterator[Finding]:
     """Items that the worker gave up are all that is missing, or all of which it does not say that it could not report them. Where the way
     back is open and nothing waits on it, or nothing was published at all, they were never reported, however often others were."""
     open_ones = [x for x in ledger.lives if (x.done or x.skipped) and x.stage is Stage.PROCESSED]
-    silent = [x for x in open_ones if x.skipped and not x.done and not x.completion_failed]
-    ended = [x.ended for x in silent if x.ended]
+    quiet = [x for x in open_ones if x.skipped and not x.done and not x.completion_failed]
+    ended = [x.ended for x in quiet if x.ended]
     if not ended or sent.source.as_of < max(ended) + _SETTLED:
         return
-    failed = len(open_ones) - len(silent)
-    unnamed = sum(1 for x in open_ones if x not in silent and not x.completion_failed)
+    failed = len(open_ones) - len(quiet)
+    unnamed = sum(1 for x in open_ones if x not in quiet and not x.completion_failed)
     if unnamed != sum(1 for m in errors if not m.item):
         return  # a line that names no item may be of any; where there is one for each of the others, it adds up
     passed = (Stage.RETURNED, Stage.RECORDED)
@@ -369,7 +414,7 @@ def _skipped_alone(
     if not least:
         return
     if (failed and none_sent) or (came and back.could_wait == 0 and not back.most):
-        yield _missing(silent, min(len(silent), least), profile)
+        yield from _missing(quiet, min(len(quiet), least), profile)
 
 
 def unnamed(told: Topic) -> int:
@@ -381,34 +426,49 @@ _SETTLED = timedelta(minutes=3)
 """After so long a completion that was published would have come back, or be counted as waiting."""
 
 
-def _missing(open_ones: list[Life], never: int, profile: PipelineProfile) -> Finding:
-    """So many of these were acked and never reported."""
-    skipped = [x for x in open_ones if x.skipped]
-    why = Counter(x.reason for x in skipped if x.reason)
-    reasons = f" ({', '.join(f'{n} {reason}' for reason, n in why.most_common(3))})" if why else ""
-    told = f", {len(skipped)} of them given up by the worker{reasons}" if skipped else ""
-    return MISSING.says(
+def _missing(open_ones: Sequence[Life], never: int, profile: PipelineProfile, failed: int = 0) -> Iterator[Finding]:
+    """So many of these were acked and never reported: those that the worker says it gave up, and those of which it says nothing. `failed`:
+    lines about others that it could not report."""
+    given_up = [x for x in open_ones if x.skipped]
+    if skipped := min(len(given_up), never):
+        why = Counter(x.reason for x in given_up if x.reason)
+        reasons = f" ({', '.join(f'{n} {reason}' for reason, n in why.most_common(3))})" if why else ""
+        told = NeverPublished(
+            missing=skipped, skipped=skipped, unskipped=0, reason=why.most_common(1)[0][0] if why else None
+        )
+        yield _never(MISSING, given_up, f", given up by the worker{reasons}", profile, told)
+    if rest := never - skipped:
+        quiet = [x for x in open_ones if not x.skipped]
+        told = NeverPublished(missing=rest, skipped=0, unskipped=rest)
+        yield _never(
+            SILENT if failed else MISSING,
+            quiet,
+            ", and no line of an error, such as others have" if failed else "",
+            profile,
+            told,
+        )
+
+
+def _never(
+    code: Telling[NeverPublished], items: Sequence[Life], how: str, profile: PipelineProfile, told: NeverPublished
+) -> Finding:
+    return code.says(
         Status.FAULT,
-        f"{count(never, profile.item)} acked and no completion published for them{told}: {names(x.name for x in open_ones)}",
+        f"{count(told.missing, profile.item)} acked and no completion published for them{how}: {names(x.name for x in items)}",
         leg=Leg.COMPLETION,
         bears=Bears.HOLDS,
-        held=never,
-        since=min((x.ended for x in open_ones if x.ended), default=None),
+        held=told.missing,
+        since=min((x.ended for x in items if x.ended), default=None),
         rests_on=("ItemMarks", "PublishCounts"),
         subject=subjects.receiving(profile, Leg.REQUEST),
-        tells=NeverPublished(
-            missing=never,
-            skipped=min(len(skipped), never),
-            unskipped=max(never - len(skipped), 0),
-            reason=why.most_common(1)[0][0] if why else None,
-        ),
+        tells=told,
     )
 
 
-def _unpublished(ledger: Ledger, errors: list[Mark], least: int) -> int:
-    """How many of the items that have not come back are those whose completion could not be published."""
-    open_ones = {x.name for x in ledger.lives if x.completion_failed and x.stage is Stage.PROCESSED}
-    nameless = sum(1 for m in errors if not m.item)
+def _unpublished(ledger: Ledger, alike: _Alike, least: int) -> int:
+    """How many of the items that have not come back are those whose completion could not be published so."""
+    open_ones = {x.name for x in ledger.lives if x.completion_failed and x.stage is Stage.PROCESSED} & alike.open_ones
+    nameless = sum(1 for m in alike.marks if not m.item)
     return min(least, len(open_ones) + nameless)
 
 
