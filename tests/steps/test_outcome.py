@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -38,6 +39,7 @@ from diagnostics.steps.finding import AnyCode, Bears, Finding, Status
 from diagnostics.steps.outcome import claims, spoken
 from diagnostics.steps.outcome.lately import lately
 from diagnostics.steps.outcome.of_batch import UNREAD, of_batch
+from diagnostics.steps.outcome.pending import PENDING
 from diagnostics.steps.run import Step, run
 from tests.readings.ledger.test_ledger import NOW, PROFILE, SOURCE, START, evidence, items, mark
 
@@ -106,14 +108,14 @@ def made(*days: date) -> DownstreamRows:
 
 
 def findings(
-    *found: Evidence | Unseen, named: ResultsProfile = NAMED, step: Step = outcome.outcome
+    *found: Evidence | Unseen, named: ResultsProfile = NAMED, step: Step = outcome.outcome, ask: Ask | None = None
 ) -> tuple[Finding, ...]:
     gaps = {f.what: f for f in found if isinstance(f, Unseen)}
     seen = evidence(*(f for f in found if not isinstance(f, Unseen)))
     for what, gap in gaps.items():
         seen = seen.with_(type(what, (), {}), None, gap)
     profile = replace(PROFILE, results=named)
-    return run([step], seen, build(seen, profile, "B"), profile, []).findings
+    return run([step], seen, build(seen, profile, "B"), profile, [], ask or Ask(batch="B")).findings
 
 
 def stands(said: tuple[Finding, ...], code: AnyCode) -> Status | None:
@@ -467,6 +469,84 @@ def test_the_table_is_read_only_for_a_batch_that_is_closed_and_had_its_time() ->
     assert worth(*told(*done(4), closed=False)) == set()
     assert worth(*told(*done(4)), named=None) == set()
     assert worth(*told(*done(4)), now=START - timedelta(minutes=185)) == set(), "it may still be merging"
+
+
+# Batches of which nothing can be said yet
+
+
+def another(*more: Mark, of: date = DAY - timedelta(days=1)) -> list[Mark]:
+    """The lines of batch A, of the date before, which began earlier."""
+    lines = [replace(mark(Means.RECEIVED, -300, batch=""), date=of.isoformat(), trace="u")]
+    return [*lines, *(replace(m, trace="u") for m in (mark(Means.CREATED, -299, batch="A", expected=9), *more))]
+
+
+def beside(lines: list[Mark], **more: Any) -> tuple[Evidence, ...]:
+    """The lines of another batch before those of the one that was asked about, which is done."""
+    marks, status, of_items = told(*done(4), **more)
+    assert isinstance(marks, BatchMarks)
+    return replace(marks, marks=(*lines, *marks.marks)), status, of_items
+
+
+WEEK = Ask(days=(DAY - timedelta(days=7), DAY))
+CLOSED_A = mark(Means.CLOSED, -290, batch="A", count=9, of=9)
+BEFORE = DAY - timedelta(days=1)
+
+
+def test_fewer_rows_than_another_batch_counted_are_neither_well_nor_missing() -> None:
+    said = findings(*beside(another(CLOSED_A)), rows(day(7, of=BEFORE), day()), made(BEFORE, DAY), ask=WEEK)
+    (untold,) = (f for f in said if f.code == claims.UNTOLD.name)
+    assert untold.status is Status.UNKNOWN
+    assert "A ended with 9 items done for 2026-02-07, and 7 have a row: 2 are missing" in untold.says
+    assert untold.says.endswith("pubsub-diag outcome A")
+    enough = findings(*beside(another(CLOSED_A)), rows(day(9, of=BEFORE), day()), made(BEFORE, DAY), ask=WEEK)
+    assert {f.status for f in enough} == {Status.OK}
+
+
+def test_a_batch_that_is_open_leaves_open_what_came_of_it() -> None:
+    for there in (rows(day(2)), rows()):
+        (said,) = (f for f in findings(*told(*done(2), closed=False), there, made()) if f.code == PENDING.name)
+        assert (said.status, said.says.startswith("B is not known to be closed")) == (Status.UNKNOWN, True)
+    other = findings(*beside(another()), rows(day(9, of=BEFORE), day()), made(BEFORE, DAY), ask=WEEK)
+    assert [f.says.split(":")[0] for f in other if f.code == PENDING.name] == ["no line tells that A was closed"]
+    elsewhere = findings(*beside(another()), replace(rows(day()), since=DAY), made(DAY), ask=Ask(days=(DAY, DAY)))
+    assert stands(elsewhere, PENDING) is None, "that date was not asked about"
+
+
+def test_a_batch_that_was_replaced_or_turned_away_need_not_be_closed() -> None:
+    replaced = findings(*beside(another(of=DAY)), rows(day()), made(DAY), ask=WEEK)
+    assert stands(replaced, PENDING) is None, "a later one of that date is closed"
+    refused = [replace(mark(Means.REFUSED, -299, batch="A"), date=BEFORE.isoformat(), trace="u")]
+    assert stands(findings(*beside(refused), rows(day()), made(DAY), ask=WEEK), PENDING) is None
+
+
+def test_results_of_a_batch_that_was_closed_a_moment_ago_may_be_on_their_way() -> None:
+    marks, status, lines = told(*done(4))
+    assert isinstance(marks, BatchMarks)
+    late = replace(marks, marks=(*marks.marks[:-1], replace(marks.marks[-1], at=NOW - timedelta(minutes=2))))
+    said = findings(late, status, lines, rows(day(3)), made())
+    (found,) = (f for f in said if f.code == PENDING.name)
+    assert found.status is Status.UNKNOWN and "ask again after" in found.says
+    assert stands(said, claims.SHORT) is None
+
+
+def test_a_batch_of_no_date_is_compared_with_nothing() -> None:
+    marks, status, lines = told(*done(4))
+    assert isinstance(marks, BatchMarks)
+    undated = replace(marks, marks=tuple(replace(m, date="") for m in marks.marks))
+    (found,) = (f for f in findings(undated, status, lines, rows(day()), made(DAY)) if f.code == PENDING.name)
+    assert "no line tells of which date B is" in found.says
+    assert stands(findings(undated, status, lines, rows(day()), made(DAY), ask=WEEK), PENDING) is None
+
+
+def test_a_batch_of_which_no_line_tells_is_compared_with_nothing() -> None:
+    batches = BatchMarks(source=SOURCE, marks=tuple(another(CLOSED_A)))
+    said = findings(batches, items(), rows(day(9, of=BEFORE), day()), made(BEFORE, DAY))
+    assert [f.subject and f.subject.name for f in said if f.code == PENDING.name] == ["B"]
+
+
+def test_dates_without_a_row_are_named() -> None:
+    (said,) = (f for f in findings(*told(*done(4)), rows(day()), made(DAY)) if f.code == outcome.ROWS.name)
+    assert "none of 2026-02-01 to 2026-02-07" in said.says
 
 
 # What a health check says of it, which asks about no batch

@@ -13,10 +13,12 @@ from datetime import date, datetime, timedelta
 from diagnostics.evidence.model import DownstreamRows, ItemMarks, ResultDay, ResultRows, Stage, Unseen, Why
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.pipeline.results import ResultsProfile
+from diagnostics.question.ask import Ask
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.model_files import Days, base, parse
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Telling
 from diagnostics.steps.outcome.claims import claims_of, date_of, kept, redone, redone_by
+from diagnostics.steps.outcome.pending import pending
 from diagnostics.steps.processed.acked import unwritten
 from diagnostics.steps.tells import Hidden, Tells
 from diagnostics.steps.words import count, size
@@ -82,11 +84,13 @@ def outcome(
     results: ResultRows,
     downstream: DownstreamRows | Unseen,
     lines: ItemMarks | Unseen,
+    ask: Ask,
     now: datetime,
 ) -> Iterator[Finding]:
     if profile.results is None:
         return
     yield rows(results)
+    yield from pending(ledger, profile, results, ask, now)
     claims = [c for c in claims_of(ledger, lines) if results.since <= c.day <= results.until]
     own = date_of(ledger.attempt.date) if ledger.attempt else None
     for claim in claims:
@@ -116,12 +120,19 @@ def rows(results: ResultRows) -> Finding:
     days = [d for d in results.days if d.rows]
     total, active = sum(d.rows for d in days), sum(d.active for d in days)
     over = f"{results.since}" if results.since == results.until else f"{results.since} to {results.until}"
+    none = _none_of(results)
+    without = f", none of {spoken(none)}" if days and none else ""
     return ROWS.says(
         Status.OK if days else Status.IDLE,
-        f"{results.table}, {over}: {count(total, 'row')} on {count(len(days), 'date')}, {active} in force "
-        f"(the query read {size(results.read_bytes)})",
+        f"{results.table}, {over}: {count(total, 'row')} on {count(len(days), 'date')}, {active} in force"
+        f"{without} (the query read {size(results.read_bytes)})",
         rests_on=("ResultRows",),
     )
+
+
+def _none_of(results: ResultRows) -> list[date]:
+    span = (results.until - results.since).days + 1
+    return [day for day in (results.since + timedelta(days=n) for n in range(span)) if not results.of(day).rows]
 
 
 def _in_force(results: ResultRows, named: ResultsProfile, noun: str, own: date | None) -> Iterator[Finding]:

@@ -48,7 +48,7 @@ REDONE = Code("outcome.redone", Stage.CLOSED, "a later batch did the date again"
 LOST = (MISSING, OLDER, SHORT, NOT_STORED)
 """What a batch claims and the table does not have."""
 
-_LATE = timedelta(minutes=10)
+LATE = timedelta(minutes=10)
 """A batch that was closed this lately may still be merging its results."""
 
 
@@ -103,10 +103,10 @@ def claim_to_check(ledger: Ledger, lines: ItemMarks | Unseen, now: datetime) -> 
 def redone_by(ledger: Ledger, claim: Claim) -> Attempt | None:
     """A later batch of the same date, closed or not: what is in the table may be its doing, and what was there before may be gone."""
     later = [a for a in ledger.attempts if a.batch and a.batch != claim.batch and a.started > claim.started]
-    return next((a for a in reversed(later) if date_of(a.date) == claim.day and _made(a)), None)
+    return next((a for a in reversed(later) if date_of(a.date) == claim.day and had_work(a)), None)
 
 
-def _made(attempt: Attempt) -> bool:
+def had_work(attempt: Attempt) -> bool:
     """Whether there was anything for it to write: it was neither refused nor empty."""
     return attempt.created is not None or not (attempt.refused or attempt.empty)
 
@@ -123,7 +123,7 @@ def redone(claim: Claim, later: Attempt, table: str) -> Finding:
 def too_early(claim: Claim, now: datetime) -> bool:
     """Whether the batch may still be bringing its results together."""
     at = claim.closed or claim.moved
-    return at is not None and now - at < _LATE
+    return at is not None and now - at < LATE
 
 
 def _of_asked(ledger: Ledger, attempt: Attempt, lines: ItemMarks | Unseen) -> Claim | None:
@@ -184,7 +184,8 @@ def kept(claim: Claim, results: ResultRows, profile: PipelineProfile, now: datet
     lost, found, tail = _lack(claim, results, now)
     said = f"{claim.batch} ended with {count(claim.items, profile.item)} done for {claim.day}{_whose_word(claim)}"
     if lost is UNTOLD:
-        yield UNTOLD.says(Status.UNKNOWN, f"{said}, and {tail}{_GIVEN_UP}", subject=about, rests_on=_RESTS)
+        way_on = "" if claim.asked else f": pubsub-diag outcome {claim.batch}"
+        yield UNTOLD.says(Status.UNKNOWN, f"{said}, and {tail}{_GIVEN_UP}{way_on}", subject=about, rests_on=_RESTS)
     elif isinstance(lost, Telling):
         yield from _lacking(claim, lost, found or 0, f"{said}, and {tail}")
     else:
@@ -233,7 +234,7 @@ def _lack(claim: Claim, results: ResultRows, now: datetime) -> tuple[AnyCode | N
         return OLDER, 0, f"the newest row of that date was written at {newest}, before it began at {began}"
     counted = _counted(claim, results)
     found = day.written_items if counted else day.items
-    if claim.asked and found is not None and found < claim.items:
+    if found is not None and found < claim.items:
         since = " written since it began" if counted else ""
         lacks = f"{found} have a row{since}: {claim.items - found} are missing"
         return SHORT if claim.by_worker else UNTOLD, found, lacks
