@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
 from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.model import Cause
@@ -314,7 +313,6 @@ def _results(evidence: EvidenceSet) -> tuple[DayOfResults, ...]:
     found = seen(evidence.get(ResultRows))
     if found is None:
         return ()
-    days = (found.since + timedelta(days=n) for n in range((found.until - found.since).days + 1))
     return tuple(
         DayOfResults(
             day=day,
@@ -323,7 +321,7 @@ def _results(evidence: EvidenceSet) -> tuple[DayOfResults, ...]:
             versions=tuple(dict.fromkeys(m.version for m in of.made if m.version)),
             files=tuple(dict.fromkeys(m.file for m in of.made if m.file)),
         )
-        for day in days
+        for day in found.dates
     )
 
 

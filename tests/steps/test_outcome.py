@@ -36,10 +36,11 @@ from diagnostics.readings.ledger import Ledger, build
 from diagnostics.run.investigate import Case, worth_reading
 from diagnostics.steps import outcome
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Status
-from diagnostics.steps.outcome import claims, spoken
+from diagnostics.steps.outcome import claims
+from diagnostics.steps.outcome.dates import spoken
 from diagnostics.steps.outcome.lately import lately
 from diagnostics.steps.outcome.of_batch import UNREAD, of_batch
-from diagnostics.steps.outcome.pending import PENDING
+from diagnostics.steps.outcome.pending import PENDING, UNCOUNTED
 from diagnostics.steps.run import Step, run
 from tests.readings.ledger.test_ledger import NOW, PROFILE, SOURCE, START, evidence, items, mark
 
@@ -500,6 +501,26 @@ def test_fewer_rows_than_another_batch_counted_are_neither_well_nor_missing() ->
     assert untold.says.endswith("pubsub-diag outcome A")
     enough = findings(*beside(another(CLOSED_A)), rows(day(9, of=BEFORE), day()), made(BEFORE, DAY), ask=WEEK)
     assert {f.status for f in enough} == {Status.OK}
+
+
+def uncounted(batches: Evidence | Unseen, there: ResultRows) -> Status | None:
+    _, status, lines = told(*done(4))
+    return stands(findings(batches, status, lines, there, made(BEFORE, DAY), ask=WEEK), UNCOUNTED)
+
+
+def test_dates_of_which_no_batch_is_known_are_compared_with_nothing() -> None:
+    batches, _, _ = told(*done(4))
+    both = replace(rows(day(7, of=BEFORE), day()), since=BEFORE)
+    hidden = Unseen(what="BatchMarks", why=Why.PERMISSION_DENIED, says="no")
+    cut = replace(batches, source=replace(SOURCE, complete=False))
+    assert uncounted(hidden, both) is Status.UNKNOWN
+    assert uncounted(cut, both) is Status.UNKNOWN
+    assert uncounted(batches, both) is Status.IDLE, "it may be as old as no line is"
+    assert uncounted(cut, replace(both, since=DAY)) is None, "the batch of that date is known"
+    assert uncounted(batches, replace(rows(day()), since=BEFORE)) is None, "no batch and no row"
+    assert uncounted(replace(hidden, why=Why.NOT_CONFIGURED), replace(rows(), since=BEFORE)) is None, (
+        "none is described"
+    )
 
 
 def test_a_batch_that_is_open_leaves_open_what_came_of_it() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from msgspec import Struct
 
@@ -62,6 +62,11 @@ class ResultRows(Evidence, frozen=True, kw_only=True):
     """What the query reads, by BigQuery's own word before it ran."""
     written_since: datetime | None = None
     """Since when `written_items` counts."""
+
+    @property
+    def dates(self) -> tuple[date, ...]:
+        """All that were looked at, those without a row, too."""
+        return tuple(self.since + timedelta(days=n) for n in range((self.until - self.since).days + 1))
 
     def of(self, day: date) -> ResultDay:
         """The rows of a date within the window."""

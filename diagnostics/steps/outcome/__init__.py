@@ -7,10 +7,10 @@ table is a fault only where the worker said that it had made it; a coordinator's
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Container, Iterator
+from datetime import date, datetime
 
-from diagnostics.evidence.model import DownstreamRows, ItemMarks, ResultDay, ResultRows, Stage, Unseen, Why
+from diagnostics.evidence.model import BatchMarks, DownstreamRows, ItemMarks, ResultDay, ResultRows, Stage, Unseen, Why
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.pipeline.results import ResultsProfile
 from diagnostics.question.ask import Ask
@@ -18,7 +18,8 @@ from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.model_files import Days, base, parse
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Telling
 from diagnostics.steps.outcome.claims import claims_of, date_of, kept, redone, redone_by
-from diagnostics.steps.outcome.pending import pending
+from diagnostics.steps.outcome.dates import spoken
+from diagnostics.steps.outcome.pending import pending, uncounted
 from diagnostics.steps.processed.acked import unwritten
 from diagnostics.steps.tells import Hidden, Tells
 from diagnostics.steps.words import count, size
@@ -83,6 +84,7 @@ def outcome(
     profile: PipelineProfile,
     results: ResultRows,
     downstream: DownstreamRows | Unseen,
+    batches: BatchMarks | Unseen,
     lines: ItemMarks | Unseen,
     ask: Ask,
     now: datetime,
@@ -91,6 +93,7 @@ def outcome(
         return
     yield rows(results)
     yield from pending(ledger, profile, results, ask, now)
+    yield from uncounted(ledger, results, batches)
     claims = [c for c in claims_of(ledger, lines) if results.since <= c.day <= results.until]
     own = date_of(ledger.attempt.date) if ledger.attempt else None
     for claim in claims:
@@ -120,7 +123,7 @@ def rows(results: ResultRows) -> Finding:
     days = [d for d in results.days if d.rows]
     total, active = sum(d.rows for d in days), sum(d.active for d in days)
     over = f"{results.since}" if results.since == results.until else f"{results.since} to {results.until}"
-    none = _none_of(results)
+    none = [day for day in results.dates if not results.of(day).rows]
     without = f", none of {spoken(none)}" if days and none else ""
     return ROWS.says(
         Status.OK if days else Status.IDLE,
@@ -128,11 +131,6 @@ def rows(results: ResultRows) -> Finding:
         f"{without} (the query read {size(results.read_bytes)})",
         rests_on=("ResultRows",),
     )
-
-
-def _none_of(results: ResultRows) -> list[date]:
-    span = (results.until - results.since).days + 1
-    return [day for day in (results.since + timedelta(days=n) for n in range(span)) if not results.of(day).rows]
 
 
 def _in_force(results: ResultRows, named: ResultsProfile, noun: str, own: date | None) -> Iterator[Finding]:
@@ -278,18 +276,3 @@ def _due(day: ResultDay, within_s: float, now: datetime) -> bool:
 def _bears(days: Container[date], own: date | None) -> Bears:
     """Whether the batch that was asked about is among those that have it, by its date."""
     return Bears.SLOWS if own in days else Bears.APART
-
-
-def spoken(days: Iterable[date] | Mapping[date, object]) -> str:
-    """2026-02-01, 2026-02-03 to 2026-02-08."""
-    spans: list[list[date]] = []
-    for day in sorted(days):
-        if spans and day - spans[-1][1] == timedelta(days=1):
-            spans[-1][1] = day
-        else:
-            spans.append([day, day])
-    return _few([f"{a}" if a == b else f"{a} to {b}" for a, b in spans])
-
-
-def _few(said: Sequence[str], most: int = 4) -> str:
-    return ", ".join(said[:most]) + (f" and {len(said) - most} more spans" if len(said) > most else "")

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime
 
-from diagnostics.evidence.model import Means, ResultRows, Stage
+from diagnostics.evidence.model import BatchMarks, Means, ResultRows, Stage, Unseen, Why
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Code, Finding, Status
 from diagnostics.steps.outcome.claims import LATE, date_of, had_work
+from diagnostics.steps.outcome.dates import spoken
 from diagnostics.steps.words import clock
 
+UNCOUNTED = Code("outcome.uncounted", Stage.CLOSED, "what batches counted was not seen, or in part")
 PENDING = Code("outcome.pending", Stage.CLOSED, "what a batch left cannot be judged yet")
 
 
@@ -31,6 +33,25 @@ def pending(
             yield _says(why, attempt.batch)
     if own is None and ledger.asked and ask.days is None:
         yield _says(f"no line tells of {ledger.asked}: its results are compared with nothing", ledger.asked)
+
+
+def uncounted(ledger: Ledger, results: ResultRows, batches: BatchMarks | Unseen) -> Iterator[Finding]:
+    """Dates that no batch is known of: their rows are compared with nothing. Whether lines that tell of one were not read, or there
+    are none of that age, is not the same."""
+    if isinstance(batches, Unseen):
+        why = "" if batches.why in (Why.NOT_CONFIGURED, Why.NOT_ASKED) else batches.says
+    else:
+        why = "" if batches.source.complete else batches.source.note or "their lines were read in part"
+    known = {date_of(attempt.date) for attempt in ledger.attempts}
+    unknown = [day for day in results.dates if day not in known]
+    if why and unknown:
+        says = f"what batches counted for {spoken(unknown)} was not seen, so that results may be missing: {why}"
+        yield UNCOUNTED.says(Status.UNKNOWN, says, rests_on=("BatchMarks", "ResultRows"))
+    elif alone := [day for day in unknown if results.of(day).rows]:
+        says = (
+            f"no line that was read tells of a batch of {spoken(alone)}: what there is of it is compared with nothing"
+        )
+        yield UNCOUNTED.says(Status.IDLE, says, rests_on=("BatchMarks", "ResultRows"))
 
 
 def _says(why: str, batch: str) -> Finding:
