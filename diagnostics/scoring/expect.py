@@ -42,6 +42,8 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """outcome: first and last date."""
     max_bytes: int | None = None
     """outcome: how much a query may read."""
+    document: str = ""
+    """model drift: text of the Markdown file that describes the models; empty: none is named."""
     subscription_alone: bool = False
     """Ask with no profile but the name of the request subscription."""
     batch_state: tuple[BatchStateProfile, ...] | None = None

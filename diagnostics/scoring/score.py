@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -226,13 +227,26 @@ def diagnose(world: World, asked: Asked) -> Diagnosis:
 def observe(world: World, asked: Asked) -> Case:
     """What that command sees."""
     session = Session.open(Options(timeout_s=TIMEOUT_S), {LAB: world.running.endpoint})
-    return see(
-        session,
-        _profile(session, asked),
-        asked.command,
-        _ask(world, asked, session.now),
-        (asked.leg,) if asked.leg else None,
-    )
+    with _file(asked.document) as document:
+        return see(
+            session,
+            _profile(session, asked),
+            asked.command,
+            msgspec.structs.replace(_ask(world, asked, session.now), document=document),
+            (asked.leg,) if asked.leg else None,
+        )
+
+
+@contextmanager
+def _file(text: str) -> Iterator[str]:
+    """Where a file with this text is; empty: there is none."""
+    if not text:
+        yield ""
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "MODELS.md"
+        path.write_text(text, encoding="utf-8")
+        yield str(path)
 
 
 def _profile(session: Session, asked: Asked) -> PipelineProfile:

@@ -55,6 +55,8 @@ OLD_TOPIC_DEFAULT = "old-topic-default"
 
 MERGE_KEEPS_BOTH = "merge-keeps-both"
 """Merging results marks those that they replace, and leaves them in force (predictions)."""
+MERGE_CLEARS_LAST = "merge-clears-last"
+"""Merging takes the rows of its players out of force when it has added the new ones, and those with them (predictions)."""
 
 # Both
 SERVER_TIMEOUT = "server-timeout"
@@ -88,6 +90,7 @@ TRAITS = frozenset(
         RECORD_SWALLOWED,
         OLD_TOPIC_DEFAULT,
         MERGE_KEEPS_BOTH,
+        MERGE_CLEARS_LAST,
         SERVER_TIMEOUT,
         BUSY_FAILS_LIVENESS,
         OUTLIVES_TIMEOUT,

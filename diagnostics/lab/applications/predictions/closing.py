@@ -46,7 +46,8 @@ def consolidate(setting: Setting, state: BatchState, instance: InstanceView, for
     instance.log("INFO", f"Starting consolidation for batch {state.id}")
 
     def merged() -> None:
-        results.merge(setting.world, state.id, keeps_both=t.has(instance.revision, t.MERGE_KEEPS_BOTH))
+        how = {"keeps_both": t.MERGE_KEEPS_BOTH, "clears_last": t.MERGE_CLEARS_LAST}
+        results.merge(setting.world, state.id, **{name: t.has(instance.revision, trait) for name, trait in how.items()})
         instance.log("INFO", f"CONSOLIDATION_METRICS: {rows} rows merged in {merge_s * 1000:.0f} ms [batch={state.id}]")
         instance.log("INFO", f"Consolidation SUCCESS: batch {state.id}")
         _announce(setting, state, instance)

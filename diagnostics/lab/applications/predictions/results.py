@@ -66,8 +66,11 @@ def stage(world: World, revision: Revision, player: str, date: str, batch: str, 
         }
 
 
-def merge(world: World, batch: str, keeps_both: bool = False) -> int:
-    """Move a batch's rows from staging into the table; those that they replace are in force no more. Says how many came."""
+def merge(world: World, batch: str, keeps_both: bool = False, clears_last: bool = False) -> int:
+    """Move a batch's rows from staging into the table; those that they replace are in force no more. Says how many came.
+
+    `keeps_both`: they stay in force. `clears_last`: the new ones are taken out of force, too.
+    """
     table = world.tables.get(TABLE)
     new = world.staged.pop(batch, {})
     if table is None:
@@ -76,7 +79,7 @@ def merge(world: World, batch: str, keeps_both: bool = False) -> int:
     for row in table.rows:
         if row["is_active"] and (row["player_lookup"], row["game_date"], row["system_id"]) in taken:
             row["is_active"], row["superseded"] = keeps_both, True
-    table.rows.extend(new.values())
+    table.rows.extend({**row, "is_active": not clears_last} for row in new.values())
     return len(new)
 
 
