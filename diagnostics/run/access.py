@@ -22,13 +22,13 @@ from diagnostics.sources.iam import full_account
 from diagnostics.sources.project import out_of_sight
 from diagnostics.sources.pubsub import subscription_config
 from diagnostics.sources.route import (
-    Push,
     Receiver,
+    Signer,
     Topic,
     full_service,
     full_subscription,
-    push,
     receiver,
+    signed_by,
     stated,
     topic,
 )
@@ -362,6 +362,15 @@ def _of_leg(session: Session, pipeline: PipelineProfile, leg: Leg) -> list[_Plac
         except NotSeen as failed:
             return failed
 
+    def signed() -> Signer | NotSeen:
+        try:
+            settings = None if isinstance(config, NotSeen) else config.settings
+            return signed_by(
+                pipeline, leg, settings, str(config) if isinstance(config, NotSeen) else "it does not exist"
+            )
+        except NotSeen as failed:
+            return failed
+
     def place(kind: str, found: Any, name: Callable[[Any], str]) -> _Place:
         if isinstance(found, NotSeen):
             return _Place(kind, "", found.says)
@@ -378,5 +387,5 @@ def _of_leg(session: Session, pipeline: PipelineProfile, leg: Leg) -> list[_Plac
         *([_Place(HOME, f"projects/{service.home(pipeline)}")] if elsewhere else []),
         _Place(SUBSCRIPTION, full_subscription(pipeline, leg)),
         place(TOPIC, of(Topic, partial(topic, pipeline, leg)), lambda t: str(t.name)),
-        place(ACCOUNT, of(Push, partial(push, pipeline, leg)), lambda p: full_account(pipeline, p.account)),
+        place(ACCOUNT, signed(), lambda s: full_account(pipeline, s.account)),
     ]

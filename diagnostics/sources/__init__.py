@@ -33,6 +33,7 @@ PROVIDERS: tuple[Any, ...] = (
     route.topic,
     route.receiver,
     route.push,
+    route.signer,
     route.services,
     marks.batch_window,
     batch_state.coordinator_url,

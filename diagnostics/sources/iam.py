@@ -29,7 +29,7 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.shell.commands import advice, command
 from diagnostics.sources.collect import BY_THE_WAY
 from diagnostics.sources.pubsub import bindings
-from diagnostics.sources.route import Push
+from diagnostics.sources.route import Signer
 from diagnostics.transport.call import NotThere, call
 from diagnostics.transport.provenance import provenance
 from diagnostics.transport.rpcs import (
@@ -54,21 +54,21 @@ PEOPLE = ("user:", "deleted:")
 """Members that no account of the pipeline is one of."""
 
 
-def push_account(session: Session, pipeline: PipelineProfile, push: Push) -> PushAccount:
-    name = full_account(pipeline, push.account)
+def push_account(session: Session, pipeline: PipelineProfile, signer: Signer) -> PushAccount:
+    name = full_account(pipeline, signer.account)
     source = provenance(
-        session, "IAM", name, command("gcloud iam service-accounts describe {account}", account=push.account)
+        session, "IAM", name, command("gcloud iam service-accounts describe {account}", account=signer.account)
     )
     try:
         found = call(session, GET_ACCOUNT, {"name": name})
     except NotThere:
-        return PushAccount(source=source, email=push.account, exists=False)
-    return PushAccount(source=source, email=push.account, exists=True, disabled=found.disabled)
+        return PushAccount(source=source, email=signer.account, exists=False)
+    return PushAccount(source=source, email=signer.account, exists=True, disabled=found.disabled)
 
 
-def push_account_policy(session: Session, pipeline: PipelineProfile, push: Push) -> PushAccountPolicy:
-    name = full_account(pipeline, push.account)
-    by_hand = command("gcloud iam service-accounts get-iam-policy {account}", account=push.account)
+def push_account_policy(session: Session, pipeline: PipelineProfile, signer: Signer) -> PushAccountPolicy:
+    name = full_account(pipeline, signer.account)
+    by_hand = command("gcloud iam service-accounts get-iam-policy {account}", account=signer.account)
     return PushAccountPolicy(
         source=provenance(session, "IAM", name, by_hand),
         resource=name,

@@ -1,7 +1,7 @@
-"""Where a leg runs: its topic, the service that receives its pushes, the path and the account of the pushes.
+"""Where a leg runs: its topic, the service that receives its pushes, the path of the pushes and the account that signs them.
 
-What the profile states is taken from there (`stated`), so that nothing waits for Google to repeat it. The rest follows from the
-subscription's own configuration.
+What the profile states of places is taken from there (`stated`), so that nothing waits for Google to repeat it; steps compare it with
+what the subscription says. The rest follows from the subscription's own configuration.
 """
 
 from __future__ import annotations
@@ -52,8 +52,14 @@ class Push(Struct, frozen=True, kw_only=True):
 
     per_leg: ClassVar[bool] = True
     path: str
+
+
+class Signer(Struct, frozen=True, kw_only=True):
+    """Whose token the leg's pushes carry: what the subscription says, whatever account the profile names."""
+
+    per_leg: ClassVar[bool] = True
     account: str
-    """E-mail of the account in their token; empty: they carry none."""
+    """E-mail of the account; empty: they carry none."""
 
 
 class Services(Struct, frozen=True, kw_only=True):
@@ -76,8 +82,8 @@ def stated(pipeline: PipelineProfile) -> dict[tuple[type, Leg | None], Any]:
             known[Topic, leg] = Topic(name=full_topic(pipeline, named.topic))
         if service := _stated(pipeline, leg):
             known[Receiver, leg] = service
-        if named.push_path and named.push_account:
-            known[Push, leg] = Push(path=named.push_path, account=named.push_account)
+        if named.push_path:
+            known[Push, leg] = Push(path=named.push_path)
     coordinator, worker = (
         known.get((Receiver, leg)) or _stated(pipeline, leg) for leg in (Leg.COMPLETION, Leg.REQUEST)
     )
@@ -106,7 +112,27 @@ def receiver(session: Session, pipeline: PipelineProfile, leg: Leg, config: Subs
 
 def push(pipeline: PipelineProfile, leg: Leg, config: SubscriptionConfig) -> Push:
     settings = _settings(pipeline, leg, config)
-    return Push(path=urlsplit(settings.push_endpoint).path or "/", account=settings.push_account)
+    return Push(path=urlsplit(settings.push_endpoint).path or "/")
+
+
+def signer(pipeline: PipelineProfile, leg: Leg, config: SubscriptionConfig | Unseen) -> Signer:
+    """Raises NotSeen where neither the subscription nor the profile tells."""
+    if isinstance(config, Unseen):
+        return signed_by(pipeline, leg, None, config.says)
+    return signed_by(pipeline, leg, config.settings, f"{full_subscription(pipeline, leg)} does not exist")
+
+
+def signed_by(pipeline: PipelineProfile, leg: Leg, settings: SubscriptionSettings | None, why: str) -> Signer:
+    """The account that the profile names only stands in for a subscription that could not be asked (`why`), or that pushes nowhere.
+    Raises NotSeen."""
+    if settings is not None and settings.push_endpoint:
+        return Signer(account=settings.push_account)
+    named = pipeline.leg(leg)
+    if named is not None and named.push_account:
+        return Signer(account=named.push_account)
+    if settings is not None:
+        why = f"{settings.name} pushes nowhere"
+    raise NotSeen(Why.DEPENDS, f"{why}, and the profile names no push account")
 
 
 def services(

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from google.api_core import exceptions
 
-from diagnostics.evidence.model import Leg
+from diagnostics.evidence.model import Leg, Provenance, SubscriptionConfig, SubscriptionSettings, Unseen, Why
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.load import load_profile, profile_of
+from diagnostics.sources import route
 from diagnostics.sources.iam import full_account
 from diagnostics.sources.route import Push, Receiver, Services, Topic, of_endpoint, stated
 from diagnostics.transport.session import Session
 
 SessionOf = Callable[..., Session]
+NOW = datetime(2026, 2, 8, 22, 30, tzinfo=UTC)
 HASHED = "https://my-worker-f7p3g7f6ya-wl.a.run.app"
 
 
@@ -33,6 +37,37 @@ def test_a_full_profile_leaves_nothing_to_ask() -> None:
     for leg in Leg:
         assert {(Topic, leg), (Receiver, leg), (Push, leg)} <= known.keys()
     assert known[Services, None].coordinator.service == "prediction-coordinator"
+
+
+def config(**changes: Any) -> SubscriptionConfig:
+    """A subscription that pushes, but for these settings."""
+    settings = SubscriptionSettings(
+        name="projects/p/subscriptions/s", topic="projects/p/topics/t", push_endpoint=HASHED
+    )
+    return told(msgspec.structs.replace(settings, **changes))
+
+
+def told(settings: SubscriptionSettings | None) -> SubscriptionConfig:
+    return SubscriptionConfig(source=Provenance(source="test", fetched_at=NOW, as_of=NOW), settings=settings)
+
+
+def signs(seen: SubscriptionConfig | Unseen) -> str:
+    return route.signer(load_profile("nba-predictions"), Leg.REQUEST, seen).account
+
+
+def test_whose_token_pushes_carry_is_what_the_subscription_says_whatever_the_profile_names() -> None:
+    named = load_profile("nba-predictions").request.push_account
+    other = "somebody-else@nba-props-platform.iam.gserviceaccount.com"
+    assert signs(config(push_account=other)) == other != named
+    assert signs(config(push_account="")) == "", "they carry none"
+
+
+def test_the_profile_stands_in_for_a_subscription_that_could_not_be_asked() -> None:
+    named = load_profile("nba-predictions").request.push_account
+    refused = Unseen(what="SubscriptionConfig", why=Why.PERMISSION_DENIED, says="denied")
+    assert {signs(refused), signs(config(push_endpoint="")), signs(told(None))} == {named}
+    with pytest.raises(NotSeen, match="denied, and the profile names no push account"):
+        route.signer(profile_of("s", project="p"), Leg.REQUEST, refused)
 
 
 def test_the_smallest_profile_states_nothing() -> None:
