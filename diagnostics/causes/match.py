@@ -33,16 +33,25 @@ class Match:
         own = [f for f in self.because if f.kind is not Kind.CONSEQUENCE and f.since]
         return min((f.since for f in own or self.because if f.since), default=None)
 
+    @cached_property
+    def past(self) -> bool:
+        """Whether all that it rests on by itself has come to an end."""
+        own = [f for f in self.because if f.kind in (Kind.MECHANISM, Kind.EFFECT)]
+        return bool(own) and all(f.until for f in own)
+
     @property
     def names_leg(self) -> bool:
         return any(f.leg for f in self.because)
 
     def claims(self, finding: Finding) -> bool:
-        """Whether the finding is its own: what it rests on, or an effect that it has, on its leg, once it had begun."""
+        """Whether the finding is its own: what it rests on, or an effect that it has, on its leg, once it had begun and until it was
+        over."""
         if any(f is finding for f in self.because):
             return True
         here = finding.leg in (self.leg, None)
         if finding.code not in (self.cause.effect_codes if here else self.cause.elsewhere_codes):
+            return False
+        if self.past and finding.abnormal and finding.until is None:
             return False
         onset = self.onset
         return onset is None or finding.since is None or finding.since >= onset - SLACK

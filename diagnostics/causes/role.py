@@ -67,7 +67,16 @@ def acts(share: Share) -> bool:
 
 def _effect(share: Share) -> bool:
     """Whether what messages meet now is seen, and is its own doing."""
-    return any(f.kind is Kind.EFFECT and f.status is Status.FAULT and f.until is None for f in share.own)
+    return any(_acts_now(f) for f in share.own)
+
+
+def _acts_now(finding: Finding) -> bool:
+    return finding.kind is Kind.EFFECT and finding.status is Status.FAULT and finding.until is None
+
+
+def _meets(other: Share, first: Share) -> bool:
+    """Whether messages meet the other one, seen by an effect that the first could not have."""
+    return any(_acts_now(f) and not first.match.claims(f) for f in other.own)
 
 
 def _shields(first: Share, other: Share) -> bool:
@@ -76,12 +85,12 @@ def _shields(first: Share, other: Share) -> bool:
     What is set up wrong on the way of a push claims all that its leg owes; elsewhere each counts items of its own.
     """
     one, two = first.match, other.match
-    if one.leg != two.leg or _effect(other) or not held(first) >= held(other) > 0:
+    if one.leg != two.leg or not held(first) >= held(other) > 0:
         return False
     before, after = _place(first), _place(other)
     if before is not None and after is not None and before != after:
-        return one.settled and before < after
-    if two.cause.stage is not Stage.DELIVERED:
+        return before < after and (one.settled or _effect(first)) and not _meets(other, first)
+    if two.cause.stage is not Stage.DELIVERED or _effect(other):
         return False
     here, there = STAGES.index(one.cause.stage), STAGES.index(two.cause.stage)
     door, behind = one.cause.family == "auth", two.cause.family == "capacity"
@@ -91,13 +100,15 @@ def _shields(first: Share, other: Share) -> bool:
 
 ON_THE_WAY = (
     frozenset({may_mint.ACCOUNT.name, may_mint.MINTING.name}),
-    frozenset({push_endpoint.ENDPOINT.name, push_endpoint.SERVICE_GONE.name}),
+    frozenset({push_endpoint.ENDPOINT.name}),
+    frozenset({push_endpoint.SERVICE_GONE.name}),
     frozenset({entrance.INGRESS.name, entrance.DEFAULT_URL.name}),
     frozenset({entrance.IAP.name}),
     frozenset({tokens.NO_TOKEN.name, tokens.AUDIENCE.name, invoker.INVOKER.name, invoker.DENIED.name}),
     frozenset({cold_start.SWITCHED_OFF.name}),
 )
-"""What a push meets one after the other: no token, no push; then its address, the way in, the proxy, sign-in, and a container."""
+"""What a push meets one after the other: no token, no push; then its address, the service itself, the way in, the proxy,
+sign-in, and a container."""
 
 
 def _place(share: Share) -> int | None:

@@ -18,7 +18,7 @@ from diagnostics.readings.wholeness import Wholeness
 from diagnostics.steps import closed, push_auth, requested
 from diagnostics.steps.delivered import given_up, push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Code, Details, Finding, Kind, Status, Telling
-from diagnostics.steps.push_auth import tokens
+from diagnostics.steps.push_auth import entrance, may_mint, tokens
 from diagnostics.steps.tells import Mended, Tells
 
 T = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
@@ -343,6 +343,40 @@ def test_what_is_only_set_up_wrong_waits_behind_what_holds_all_that_it_would_hol
     assert as_(whole, seen, set_up, causes=beside) == {"up": Role.BLOCKS, "down": Role.LATENT}
     one_door = (beside[0], replace(down, family="auth"))
     assert as_(whole, seen, set_up, causes=one_door) == {"up": Role.BLOCKS, "down": Role.BLOCKS}
+
+
+@pytest.mark.parametrize(
+    ("seen_of_it", "first_is_sure", "first_is_met", "second"),
+    [
+        ((), True, False, Role.LATENT),
+        ((SLOW,), True, False, Role.LATENT),  # the first would bring that about as well
+        ((REFUSED,), True, False, Role.BLOCKS),  # only the second does
+        ((), False, False, Role.BLOCKS),
+        ((SLOW,), False, True, Role.LATENT),  # whatever it is, pushes end there
+    ],
+)
+def test_of_two_on_the_way_of_one_push_the_first_blocks_unless_the_second_is_seen_by_what_only_it_brings(
+    seen_of_it: tuple[Code, ...], first_is_sure: bool, first_is_met: bool, second: Role
+) -> None:
+    first = cause("no token", may_mint.MINTING, first_is_sure, (SLOW,) if first_is_sure or first_is_met else ())
+    then = cause("no way in", entrance.INGRESS, True, (SLOW, REFUSED) if not first_is_met else (REFUSED,))
+    v = verdict(
+        (first, then),
+        found(may_mint.MINTING, bears=Bears.HOLDS, held=9, tells=Mended()),
+        found(entrance.INGRESS, bears=Bears.HOLDS, held=9),
+        *(found(code, bears=Bears.HOLDS, held=9) for code in seen_of_it),
+    )
+    assert {n: role for n, role, _ in named(v)} == {"no token": Role.BLOCKS, "no way in": second}
+
+
+def test_what_still_goes_on_is_not_the_doing_of_a_cause_that_is_over() -> None:
+    killing = replace(cause("killed", SLOW, False, (REFUSED,)), requires=ok(SLOW), decisive=ok(SLOW))
+    ended = structs.replace(found(SLOW, Status.OK, minute=1), until=T + timedelta(minutes=9))
+    goes_on = found(REFUSED, bears=Bears.HOLDS, minute=2)
+    v = verdict([killing, cause("fails", REFUSED, True)], ended, goes_on)
+    assert {n: role for n, role, _ in named(v)} == {"fails": Role.BLOCKS, "killed": Role.LATENT}
+    v = verdict([killing], ended, structs.replace(goes_on, until=T + timedelta(minutes=8)))
+    assert v.unexplained == (), "what it did while it lasted is its own"
 
 
 def test_the_onset_is_the_causes_own() -> None:

@@ -87,7 +87,7 @@ KNOWN = (
     ),
     Known(
         r"^not named (attempts-used-up|attempts-spent-in-an-outage|failed-items-awaited)",
-        r"attempts-(spent|used-up)",
+        r"attempts-(spent|used-up)|taken-under-way-and-given-back",
         f"{COUNTED}: attempts were used up by two things, one of them live; the dead letters are printed, and the live one is named",
     ),
     Known(
@@ -160,9 +160,9 @@ KNOWN = (
     ),
     Known(
         r"^role .*@request latent",
-        r"sought-forward-in-mid-batch|made-anew-in-mid-batch|purged-while",
-        f"{COUNTED}: items that a seek or a new subscription took away had met the other fault before; it would not hold them any more",
-        answer="(messages-purged|subscription-made-anew)@request blocks",
+        r".",
+        f"{COUNTED}: items that a seek, a new subscription or their age took away had met the other fault before; it holds none any more",
+        answer="(messages-purged|subscription-made-anew|messages-outlived-retention)@request blocks",
     ),
     Known(
         r"^not named push-invoker-missing",
@@ -203,10 +203,52 @@ KNOWN = (
         answer="iap-in-front",
     ),
     Known(
-        r"^not named environment-lost-in-deploy",
-        r"worker-crashing",
-        f"{UNDECIDED}: a container exits once, for one reason",
-        answer="worker-crashing@request",
+        rf"^not named ({DIES})",
+        r".",
+        f"{UNDECIDED}: a container goes away once, for one reason: what takes it first is named",
+        answer=rf"({DIES})@request (blocks|worsens)",
+    ),
+    Known(
+        r"^latent not named (default-url-off|ingress-closed|iap-in-front)",
+        r".",
+        f"{UNDECIDED}: pushes go to another service, or to one that is not there: what stands at the right door no push meets",
+        answer="(push-endpoint-wrong|service-gone)@request blocks",
+    ),
+    Known(
+        r"^not named endpoint-answers-no-ack",
+        r".",
+        f"{UNDECIDED}: no push comes to the program that would answer so",
+        answer="push-endpoint-wrong@request blocks",
+    ),
+    Known(
+        r"^latent not named (no-subscription-on-topic|subscription-(expired|deleted))",
+        r"two-subscriptions-to-one-worker",
+        f"{COUNTED}: another subscription of the topic delivers all of it; that the named one is not there is printed, and holds nothing",
+        answer="done",
+    ),
+    Known(
+        r"^latent not named push-token-not-minted",
+        r".",
+        f"{COUNTED}: pushes carry no token either way; an account that is disabled comes before who may mint for it",
+        answer="push-account-gone@request blocks",
+    ),
+    Known(
+        rf"^(not named|latent not named) ({BAD})",
+        r".",
+        f"{UNDECIDED}: some messages fail, for reasons of more than one kind or of none that is told; the general cause is named",
+        answer="poison-retry-storm@request",
+    ),
+    Known(
+        rf"^not named ({BAD})",
+        r".",
+        f"{UNDECIDED}: most pushes find no place, and of the few that came to work two or three failed, once each",
+        answer="max-instances-saturated@request worsens",
+    ),
+    Known(
+        r"^role ingress-closed@request blocks",
+        r".",
+        f"{WEAK}: that none of the batch came onto the topic is probable only; pushes of older messages meet what stands at the door",
+        answer="published-elsewhere@request blocks probable",
     ),
     Known(
         r"^not named [a-z-]+(@request)?$",

@@ -60,6 +60,8 @@ class Mechanism:
         something else, waits for what others meet."""
         if item.place not in self.places or not self.also(item):
             return False
+        if self.bad and any(self.answered(met, leg) for met in item.met):
+            return True  # no worker can do it, whatever its latest push met
         if item.last is not None and self.answers and (item.last in failing or not self._waits_for(item, failing)):
             return self.answered(item.last, leg) or (item.last.what == "deadline" and self.came_late(item, leg))
         if item.place is Place.UNTRIED:
@@ -125,7 +127,7 @@ def _unreported(code: str) -> Mechanism:
     )
 
 
-def _failing(bad: bool) -> Mechanism:
+def _failing(bad: bool | None) -> Mechanism:
     """Work that the program answers with a failure, which may come after Pub/Sub has hung up."""
     return Mechanism(STUCK, REFUSED_BY_IT, legs=REQUEST, bad=bad, also=lambda i: not i.refused, unheard=True)
 
@@ -206,7 +208,7 @@ MECHANISMS: dict[str, Mechanism] = {
     "work-after-the-response": Mechanism(frozenset({Place.SILENT}), legs=REQUEST),
     "writes-fail-behind-acks": Mechanism(holds_nothing=True),
     "every-item-fails": _failing(bad=False),
-    "worker-lacks-a-right": _failing(bad=False),
+    "worker-lacks-a-right": _failing(bad=None),
     "downstream-limits-worker": _failing(bad=False),
     "downstream-fails": _failing(bad=False),
     "completion-topic-missing": _unreported("NOT_FOUND"),

@@ -6,6 +6,8 @@ import msgspec
 import pytest
 
 from diagnostics.evidence.model import (
+    AckCounts,
+    Backlog,
     BatchMarks,
     Change,
     ChangeLog,
@@ -28,7 +30,9 @@ from tests.steps.built import (
     log,
     mark,
     of,
+    pushes,
     row,
+    series,
     service,
     subscription,
     unseen,
@@ -97,3 +101,13 @@ def test_a_batch_of_which_every_item_came_through_is_no_question_to_a_filter() -
     names = tuple("abcdefghij")
     assert of(filters.FILTERED, told(log(), lines(*done(*names)))) == []
     assert Leg.REQUEST in {f.leg for f in told(log(), lines(*done(*names)))}
+
+
+def test_what_a_filter_dropped_before_the_subscription_was_made_anew_without_it_is_still_counted() -> None:
+    acks = AckCounts(source=SOURCE, series=(series({35: 10}, delivery_type="filter"),))
+    empty = Backlog(source=SOURCE, undelivered=(), oldest_age_s=(), outstanding=())
+    seen = ((("AckCounts", Leg.REQUEST), acks), (("Backlog", Leg.REQUEST), empty), pushes(), log())
+    began = batch(10)
+    (found,) = of(filters.FILTERED, findings(routed.routed, began, service(), filtered(""), *seen, lines()))
+    assert (found.status, found.held) == (Status.FAULT, 10)
+    assert found.says.startswith("a filter that s no longer has dropped 10 messages")

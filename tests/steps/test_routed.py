@@ -21,14 +21,16 @@ from diagnostics.evidence.model import (
     Means,
     ProjectSubscriptions,
     PushCounts,
+    ServiceConfig,
     SubscriptionConfig,
+    TopicConfig,
     TopicSubscriptions,
     Unseen,
 )
 from diagnostics.pipeline.profile import LegProfile
 from diagnostics.readings.ledger import build
 from diagnostics.steps.finding import Bears, Status, Where
-from diagnostics.steps.routed import missing, push_endpoint
+from diagnostics.steps.routed import attachment, missing, push_endpoint
 from diagnostics.steps.routed import routed as step
 from diagnostics.steps.run import run
 from tests.steps.built import (
@@ -45,6 +47,7 @@ from tests.steps.built import (
     mark,
     of,
     pushes,
+    row,
     series,
     service,
     subscription,
@@ -154,3 +157,72 @@ def test_a_path_that_the_profile_contradicts_is_latent_until_a_push_is_acked_the
     told = of(push_endpoint.ENDPOINT, found)
     assert [f.status for f in told] == ([said] if said else [])
     assert all(f.bears is Bears.APART for f in told)
+
+
+def at(path: str) -> SubscriptionConfig:
+    """The subscription, pushing to that path."""
+    _, config = subscription()
+    assert isinstance(config, SubscriptionConfig) and config.settings
+    return replace(config, settings=replace(config.settings, push_endpoint=f"https://w.run.app{path}"))
+
+
+@pytest.mark.parametrize(
+    ("came", "refused", "said"),
+    [("/push", "/other", True), ("/other", "/other", False), ("/push", "/push", False)],
+    ids=["by another subscription", "by this one, too", "none by this one"],
+)
+def test_a_wrong_path_is_said_where_all_items_came_by_another_subscriptions_right_one(
+    came: str, refused: str, said: bool
+) -> None:
+    rows = (replace(row(30, 204), path=came), replace(row(20, 404), path=refused))
+    found = findings(
+        step,
+        (("SubscriptionConfig", Leg.REQUEST), at("/other")),
+        batch(4),
+        lines(*done("a", "b", "c", "d")),
+        pushes(invalid={20: 3}),
+        log(*rows),
+        service(),
+        moved(100),
+        profile=AT_PUSH,
+    )
+    assert [f.status for f in of(push_endpoint.ENDPOINT, found)] == ([Status.WARNING] if said else [])
+
+
+def test_what_a_subscription_of_another_topic_pushes_is_none_of_the_batch() -> None:
+    """Its endpoint is wrong, too, and that holds nothing yet."""
+    topic = TopicConfig(source=SOURCE, name="projects/p/topics/ours", settings=None)
+    found = findings(
+        step,
+        (("SubscriptionConfig", Leg.REQUEST), replace_host(at("/push"), "other-f7p3g7f6ya-wl.a.run.app")),
+        (("TopicConfig", Leg.REQUEST), topic),
+        batch(4),
+        lines(),
+        pushes(invalid={20: 3}),
+        service(),
+    )
+    (other,), (endpoint,) = of(attachment.OTHER_TOPIC, found), of(push_endpoint.ENDPOINT, found)
+    assert (other.bears, endpoint.bears) == (Bears.HOLDS, Bears.APART)
+
+
+def replace_host(config: SubscriptionConfig, host: str) -> SubscriptionConfig:
+    assert config.settings
+    return replace(config, settings=replace(config.settings, push_endpoint=f"https://{host}/push"))
+
+
+@pytest.mark.parametrize(
+    ("host", "named"),
+    [("other-f7p3g7f6ya-wl.a.run.app", ["other"]), ("w-f7p3g7f6ya-wl.a.run.app", []), ("pushes.example.com", [])],
+)
+def test_an_endpoint_that_leads_to_another_service_is_said_beside_one_that_is_gone(host: str, named: list[str]) -> None:
+    gone = ServiceConfig(source=SOURCE, name="w", settings=None)
+    found = findings(
+        step,
+        (("SubscriptionConfig", Leg.REQUEST), replace_host(at("/push"), host)),
+        (("ServiceConfig", Leg.REQUEST), gone),
+        batch(4),
+        lines(),
+        pushes(invalid={20: 3}),
+    )
+    assert [f.says.rsplit(" ", 1)[-1] for f in of(push_endpoint.ENDPOINT, found)] == named
+    assert of(push_endpoint.SERVICE_GONE, found)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from diagnostics.evidence.model import DELETED_TOPIC, ChangeLog, RequestLog, Stage, SubscriptionSettings, Unseen
+from diagnostics.readings.addresses import host_of
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Code, Finding, Kind, Status, Telling
 from diagnostics.steps.routed.push_endpoint import (
     ENDPOINT,
+    another_service,
     no_service,
     other_place,
     perhaps_there,
@@ -53,6 +55,7 @@ def set_wrong(
         theirs, ours = apart(settings.topic, topic.name)
         says = f"subscription {name} belongs to topic {theirs}, not {ours}"
         yield seen.fault(OTHER_TOPIC, says, about, seen.dropped)
+        kept = 0 if seen.dropped else kept  # what it pushes is of that topic
     if settings.detached:
         says = f"subscription {name} is detached: its backlog is gone and nothing is pushed"
         yield seen.fault(DETACHED, says, about, seen.dropped)
@@ -65,6 +68,10 @@ def set_wrong(
     if place := other_place(seen, settings):
         yield perhaps_there(seen, settings, place, kept, changes)
     elif not isinstance(seen.service, Unseen) and seen.service.settings is None:
+        if other := another_service(settings, seen.service.name):
+            yield seen.fault(
+                ENDPOINT, f"push endpoint {host_of(settings.push_endpoint)} is service {other}", about, kept
+            )
         yield no_service(seen, seen.service.name, about, kept, changes)
     elif wrong := wrong_endpoint(seen, settings):
         yield seen.fault(ENDPOINT, wrong, about, 0 if turned_away(seen, settings, log) else kept)

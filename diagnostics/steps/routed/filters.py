@@ -51,9 +51,8 @@ def by_filter(
 def _dropped(
     leg: Leg, settings: SubscriptionSettings, acks: AckCounts, backlog: Backlog | Unseen, ledger: Ledger
 ) -> Iterator[Finding]:
-    """A filter that drops is doing its work, unless the batch misses more items than there are messages waiting."""
-    if not settings.filter:
-        return
+    """A filter that drops is doing its work, unless the batch misses more items than there are messages waiting. What was dropped is
+    counted by the subscription's name: one that was made anew since may have no filter any more."""
     since = ledger.started - timedelta(minutes=1) if ledger.started else None
     dropped = sum(s.total(since) for s in acks.series if s.labels.get("delivery_type") == "filter")
     if not dropped:
@@ -62,7 +61,7 @@ def _dropped(
     if missing and (isinstance(backlog, Unseen) or not backlog.source.complete):
         yield FILTERED.says(
             Status.UNKNOWN,
-            f"filter {settings.filter} dropped {count(dropped, 'message')}; whether the batch misses them could not be seen, "
+            f"{_named(settings)} dropped {count(dropped, 'message')}; whether the batch misses them could not be seen, "
             "for it could not be seen how many wait",
             leg=leg,
             subject=subjects.subscription(settings.name),
@@ -76,8 +75,7 @@ def _dropped(
     lost = min(max(missing - round(waits), 0), round(dropped))
     yield FILTERED.says(
         Status.FAULT if lost else Status.OK,
-        f"filter {settings.filter} dropped {count(dropped, 'message')}"
-        + ("" if lost else ", none that the batch misses"),
+        f"{_named(settings)} dropped {count(dropped, 'message')}" + ("" if lost else ", none that the batch misses"),
         leg=leg,
         bears=Bears.HOLDS if lost else Bears.APART,
         held=lost,
@@ -85,6 +83,10 @@ def _dropped(
         tells=Filtered(dropped=dropped),
         rests_on=("AckCounts", "SubscriptionConfig"),
     )
+
+
+def _named(settings: SubscriptionSettings) -> str:
+    return f"filter {settings.filter}" if settings.filter else f"a filter that {short(settings.name)} no longer has"
 
 
 def _unseen(

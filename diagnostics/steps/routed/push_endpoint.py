@@ -78,6 +78,12 @@ def perhaps_there(
     )
 
 
+def another_service(settings: SubscriptionSettings, name: str) -> str:
+    """The service that a run.app address names, where that is not the one of this name; a long name may stand there cut short."""
+    at = address(host_of(settings.push_endpoint))
+    return at.service if at is not None and at.service and not name.startswith(at.service) else ""
+
+
 def _set_lately(changes: ChangeLog | Unseen, settings: SubscriptionSettings) -> bool:
     """Whether the audit log has somebody set the push endpoint."""
     listed = () if isinstance(changes, Unseen) else changes.changes
@@ -123,10 +129,12 @@ def unmet_path(
     log: RequestLog | Unseen,
     changes: ChangeLog | Unseen,
 ) -> Iterator[Finding]:
-    """A path that the profile contradicts and that no item has met yet. One by which a push was acked is right, whatever the profile
+    """A path that the profile contradicts and by which no item has come. One by which a push was acked is right, whatever the profile
     says, and so is one that nobody has set since; where neither could be seen, nothing is said."""
     path = _wrong_path(settings, seen.profile, seen.leg)
-    if not path or acked(seen.ledger, seen.leg) or isinstance(pushes, Unseen) or isinstance(log, Unseen):
+    if not path or isinstance(pushes, Unseen) or isinstance(log, Unseen):
+        return
+    if acked(seen.ledger, seen.leg) and not _by_another_path(log, path, _takes(seen.profile, seen.leg)):
         return
     listed = () if isinstance(changes, Unseen) else changes.changes
     of_it = (c for c in listed if c.ok and c.method in _SETS_PATH and short(c.resource) == short(settings.name))
@@ -148,6 +156,15 @@ def unmet_path(
         since=set_at,
         subject=subjects.subscription(settings.name),
         rests_on=("SubscriptionConfig", "PushCounts", "RequestLog", "ChangeLog"),
+    )
+
+
+def _by_another_path(log: RequestLog, path: str, right: str) -> bool:
+    """Whether what was acked came by the right path, from another subscription: the log has pushes by either, and none by this one
+    that went well."""
+    went_well = [r for r in log.fine if r.pushed_to(right) or r.pushed_to(path)]
+    return (
+        any(r.pushed_to(path) for r in log.refused) and bool(went_well) and all(r.pushed_to(right) for r in went_well)
     )
 
 
