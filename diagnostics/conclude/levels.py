@@ -71,7 +71,7 @@ _TELLING = (
 """Findings that say best how a level stands, if nothing is wrong with it."""
 
 
-_ADVISES = frozenset({"orphans.not_checked", model_drift.LOADED_UNTOLD.name})
+_ADVISES = frozenset({"orphans.not_checked", model_drift.LOADED_UNTOLD.name, model_drift.ROWS_UNTOLD.name})
 """Gaps that could hide no more than advice: they are said among what was not seen, and leave no claim open."""
 
 
@@ -128,6 +128,8 @@ def advice(findings: Sequence[Finding]) -> tuple[str, ...]:
 
 def _level(claim: Claim, findings: Sequence[Finding], required: bool) -> Level:
     status = _worst(findings)
+    if claim is Claim.CONFIG and status is Status.IDLE and any(f.status is Status.OK for f in findings):
+        status = Status.OK  # that nothing was made since a change leaves no part of the configuration open
     same = [f for f in findings if f.status is status]
     same.sort(key=lambda f: _TELLING.index(f.code) if f.code in _TELLING else len(_TELLING))
     says = same[0].says if same else "nothing could be looked at"

@@ -114,6 +114,8 @@ IGNORED = Telling(
 LOADED_UNTOLD = Code("model_drift.loaded_untold", Stage.CLOSED, "what serves does not say what it loaded")
 ROWS = Code("model_drift.rows", Stage.CLOSED, "the newest results are of the model in production")
 ROWS_OLD = Code("model_drift.rows_old", Stage.CLOSED, "nothing was made since the model serves")
+ROWS_NONE = Code("model_drift.rows_none", Stage.CLOSED, "there are no newest results to look at")
+ROWS_UNTOLD = Code("model_drift.rows_untold", Stage.CLOSED, "of which model the newest results are cannot be told")
 ROWS_OF_ANOTHER = Telling(
     "model_drift.rows_of_another", Stage.CLOSED, "the newest results are of another model", Kind.EFFECT, tells=OfRows
 )
@@ -162,12 +164,14 @@ def model_drift(
         return
     yield MANIFEST.says(Status.OK, f"by the manifest {described(true)}", rests_on=("ModelManifest",))
     if not isinstance(registry, Unseen):
-        yield from _registry(registry, manifest)
+        yield from _registry(registry, manifest, places)
     if not isinstance(document, Unseen):
         yield from _document(document, manifest)
     here = _serving(service, revisions)
     if places.variable and here:
         yield from _variable(places, here, true)
+    elif places.variable and not isinstance(service, Unseen):
+        yield _untold(places, service, revisions)
     if not isinstance(loads, Unseen):
         yield from _loaded(places, loads, here, true, now)
     if not isinstance(results, Unseen) and profile.results is not None:
@@ -225,10 +229,10 @@ def _more(said: list[str]) -> str:
     return f"; and {len(said) - _FEW} more" if len(said) > _FEW else ""
 
 
-def _told(models: Iterable[KnownModel], production: Iterable[str], manifest: ModelManifest) -> Iterator[str]:
-    """What a record says otherwise than the manifest, the model in production first."""
-    models, production = list(models), tuple(production)
-    if production != manifest.production:
+def _told(models: Iterable[KnownModel], production: Iterable[str] | None, manifest: ModelManifest) -> Iterator[str]:
+    """What a record says otherwise than the manifest, the model in production first. `production` None: it cannot say which that is."""
+    models, production = list(models), None if production is None else tuple(production)
+    if production is not None and production != manifest.production:
         listed = ", ".join(production) or "none"
         yield f"it calls {listed} the one in production, the manifest {manifest.production[0]}"
     order = sorted(manifest.models, key=lambda m: m.name not in manifest.production)
@@ -253,8 +257,9 @@ def _record(code: Telling[OfPlace], right: Code, place: str, said: list[str], ev
     )
 
 
-def _registry(registry: ModelRegistry, manifest: ModelManifest) -> Iterator[Finding]:
-    said = list(_told(registry.models, registry.production, manifest))
+def _registry(registry: ModelRegistry, manifest: ModelManifest, places: ModelProfile) -> Iterator[Finding]:
+    tells = places.registry is not None and (places.registry.production or places.registry.status)
+    said = list(_told(registry.models, registry.production if tells else None, manifest))
     yield _record(REGISTRY_DIFFERS, REGISTRY, f"the registry {registry.table}", said, "ModelRegistry")
 
 
@@ -270,6 +275,21 @@ def _serving(service: ServiceConfig | Unseen, revisions: Revisions | Unseen) -> 
     settings = service.settings
     listed = None if isinstance(revisions, Unseen) else revisions.named(settings.serving)
     return listed or (settings.template if settings.template.name == settings.serving else None)
+
+
+def _untold(places: ModelProfile, service: ServiceConfig, revisions: Revisions | Unseen) -> Finding:
+    """The revision that serves is not among those that were seen."""
+    serving = service.settings.serving if service.settings else ""
+    why = revisions.says if isinstance(revisions, Unseen) else "it is not among the revisions that were listed"
+    return HIDDEN.says(
+        Status.UNKNOWN,
+        f"{places.variable} of {serving} was not seen: {why}"
+        if serving
+        else f"{places.variable} was not seen: the service {service.name} does not exist",
+        subject=subjects.revision(serving) if serving else None,
+        rests_on=("ServiceConfig", "Revisions"),
+        tells=Hidden.of(revisions) if isinstance(revisions, Unseen) and serving else Hidden(),
+    )
 
 
 def _variable(places: ModelProfile, here: RevisionSettings, true: KnownModel) -> Iterator[Finding]:
@@ -357,12 +377,16 @@ def _rows(
 ) -> Iterator[Finding]:
     """The newest date that has rows in force: older ones may rightly be of older models."""
     day = next((d for d in reversed(results.days) if d.active), None)
-    if day is None or not (named_.version or named_.file):
-        return
-    good, unnamed, others = _by_model(day, named_, true)
     rests = ("ResultRows", "ModelManifest")
+    if not (named_.version or named_.file):
+        return
+    if day is None:
+        says = f"{results.table} has no row in force of {results.since} to {results.until}: what results carry cannot be told"
+        yield ROWS_NONE.says(Status.IDLE, says, rests_on=rests)
+        return
+    good, unnamed, others, untold = _by_model(day, named_, true)
     if not good and (since := _before(day, true, here)):
-        carried = names([*others, *(version or "no version" for version in unnamed)])
+        carried = names([*others, *(version or "no version" for version in (*unnamed, *untold))])
         yield ROWS_OLD.says(
             Status.IDLE, f"the newest results, of {day.day}, carry {carried} and are older than {since}", rests_on=rests
         )
@@ -385,6 +409,13 @@ def _rows(
             rests_on=rests,
             tells=OfRows(model=true.name, dates=day.day.isoformat(), rows=rows, carries=carries),
         )
+    if untold:
+        yield ROWS_UNTOLD.says(
+            Status.UNKNOWN,
+            f"{count(sum(untold.values()), 'row')} in force of {day.day} carry {names(v or 'no version' for v in untold)}: whether "
+            f"they are of {true.name} cannot be told (names_model under [results] in the profile says what a version looks like)",
+            rests_on=rests,
+        )
     if good:
         yield ROWS.says(Status.OK, f"{count(good, 'row')} in force of {day.day} are of {true.name}", rests_on=rests)
 
@@ -399,9 +430,12 @@ def _before(day: ResultDay, true: KnownModel, here: RevisionSettings | None) -> 
     return f"{here.name}, which serves" if here is not None and day.last < here.created else ""
 
 
-def _by_model(day: ResultDay, named_: ResultsProfile, true: KnownModel) -> tuple[int, dict[str, int], dict[str, int]]:
-    """Rows in force of the model in production; those that name none, and those that name others, by what they carry."""
-    good, unnamed, others = 0, dict[str, int](), dict[str, int]()
+def _by_model(
+    day: ResultDay, named_: ResultsProfile, true: KnownModel
+) -> tuple[int, dict[str, int], dict[str, int], dict[str, int]]:
+    """Rows in force of the model in production; those that name none, those that name others, and those of which nothing tells, by
+    what they carry."""
+    good, unnamed, others, untold = 0, dict[str, int](), dict[str, int](), dict[str, int]()
     version = version_of(true)
     tells = re.compile(named_.names_model) if named_.names_model else None
     for made in day.made:
@@ -415,7 +449,9 @@ def _by_model(day: ResultDay, named_: ResultsProfile, true: KnownModel) -> tuple
             unnamed[made.version] = unnamed.get(made.version, 0) + made.active
         elif made.file or (made.version and made.version == version):
             good += made.active
-    return good, unnamed, others
+        else:
+            untold[made.version] = untold.get(made.version, 0) + made.active
+    return good, unnamed, others, untold
 
 
 def _of(carries: str, manifest: ModelManifest) -> str:

@@ -35,6 +35,12 @@ def test_what_could_hide_more_than_advice_leaves_its_claim_open(code: Telling[Hi
     assert status(code.says(Status.UNKNOWN, "was not seen", tells=HIDDEN)) is Status.UNKNOWN
 
 
-@pytest.mark.parametrize("code", [model_drift.LOADED_UNTOLD], ids=lambda c: c.name)
+@pytest.mark.parametrize("code", [model_drift.LOADED_UNTOLD, model_drift.ROWS_UNTOLD], ids=lambda c: c.name)
 def test_what_could_hide_only_advice_does_not(code: Code) -> None:
     assert status(code.says(Status.UNKNOWN, "the worker does not say it")) is Status.OK
+
+
+def test_that_nothing_was_made_since_a_promotion_leaves_the_configuration_well() -> None:
+    assert status(model_drift.ROWS_OLD.says(Status.IDLE, "the newest results are older")) is Status.OK
+    alone = levels((model_drift.ROWS_OLD.says(Status.IDLE, "older"), *WELL[1:]), REQUIRED)
+    assert status_of_levels(alone) is Status.UNKNOWN, "nothing else speaks of the configuration"

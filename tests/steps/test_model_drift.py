@@ -40,7 +40,7 @@ from tests.readings.test_models import NINE, OTHER, SOURCE, WHOLE, load, manifes
 NOW = datetime(2026, 2, 9, 12, tzinfo=UTC)
 PLACES = ModelProfile(
     manifest="gs://bucket/manifest.json",
-    registry=RegistryProfile(table="d.r", name="id"),
+    registry=RegistryProfile(table="d.r", name="id", status="status"),
     document="DOC.md",
     variable="MODEL",
     loaded=LoadedProfile(contains="loaded", pattern="(?P<file>.*)"),
@@ -216,6 +216,41 @@ def test_each_revision_with_traffic_is_looked_at() -> None:
 )
 def test_what_the_newest_results_carry(made: list[Made], code: AnyCode) -> None:
     assert loud(drift(rows(*made))) == [code.name]
+
+
+def test_a_version_is_told_from_another_only_where_the_profile_says_what_one_looks_like() -> None:
+    assert PROFILE.results is not None
+    bare = replace(PROFILE, results=replace(PROFILE.results, names_model=""))
+    for version in ("v9_20260202_000000", "anything", ""):
+        found = drift(rows(of(version, "")), profile=bare)
+        assert loud(found) == [model_drift.ROWS_UNTOLD.name], version
+        assert not [f for f in found if f.code == model_drift.ROWS.name]
+    assert loud(drift(rows(of(file="")), profile=bare)) == [], "it carries the very version of that model"
+
+
+def test_without_any_result_nothing_is_said_of_what_they_carry() -> None:
+    found = drift(rows(of(), last=None), replace(rows(), days=()))
+    assert told(found, model_drift.ROWS_NONE).status is Status.IDLE
+    assert not [f for f in found if f.code == model_drift.ROWS.name]
+
+
+def test_a_registry_that_cannot_say_which_is_in_production_differs_in_nothing_by_that() -> None:
+    places = replace(PLACES, registry=RegistryProfile(table="d.r", name="id", sha256="sha"))
+    found = drift(replace(REGISTRY, production=()), profile=replace(PROFILE, model=places))
+    assert told(found, model_drift.REGISTRY).status is Status.OK
+
+
+def test_a_serving_revision_that_was_not_seen_leaves_open_what_it_is_told() -> None:
+    older = replace(SETTINGS, traffic=(Traffic(revision="w-1", percent=100),))
+    hidden = Unseen(
+        what="Revisions", leg=Leg.REQUEST, why=Why.PERMISSION_DENIED, says="no", permission="run.revisions.list"
+    )
+    for listed in (hidden, Revisions(source=SOURCE, revisions=(MADE,))):
+        found = drift(replace(SERVICE, settings=older), listed, loads(load(FILE, WHOLE), revisions=("w-2",)))
+        assert told(found, model_drift.HIDDEN).says.startswith("MODEL of w-1 was not seen")
+        assert loud(found) == [model_drift.HIDDEN.name]
+    gone = drift(replace(SERVICE, settings=None))
+    assert "the service w does not exist" in told(gone, model_drift.HIDDEN).says
 
 
 def test_results_of_before_the_promotion_say_nothing_of_it() -> None:

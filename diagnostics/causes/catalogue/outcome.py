@@ -138,8 +138,8 @@ CAUSES = (
     Cause(
         code="wrong-model-configured",
         family="outcome",
-        title="The worker is told another model than the one in production",
-        says="{revision} is told another model than {model}, which is in production by the manifest",
+        title="The worker is not told to load the model in production",
+        says="{revision} is not told to load {model}, which is in production by the manifest",
         stage=Stage.CLOSED,
         outlasts=True,
         never_blocks=True,
