@@ -210,6 +210,8 @@ class Answers:
     """Whether all that were acked are among `fine`."""
     earlier: tuple[LogRow, ...] = ()
     """Pushes before that moment that were not acked."""
+    under_way: tuple[LogRow, ...] = ()
+    """Pushes before that moment, acked or not, that may have been answered since: an entry may be stamped with the begin of its request."""
 
     def of(self, *by: By, ended: Iterable[Ended] = ()) -> tuple[LogRow, ...]:
         """Those that were answered by one of these hands, and where told: in one of these ways."""
@@ -250,6 +252,7 @@ def answers(log: RequestLog | Unseen, since: datetime) -> Answers:
         whole=log.source.complete,
         fine_whole=log.has_all_fine(since),
         earlier=tuple(r for r in refused if r.at < since),
+        under_way=tuple(r for r in pushes if r.at < since < r.at + timedelta(seconds=r.latency_s)),
     )
 
 

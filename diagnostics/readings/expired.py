@@ -87,7 +87,9 @@ def work(told: Answers, capacity: ReceiverCapacity | Unseen, deadline_s: float, 
     """Work against the deadline. A request's latency in the log holds its wait for an instance: the longest wait and the longest start
     that were measured are taken off, so that this errs on the short side. Nothing where neither was seen. Of what the program's own
     lines tell of it (`lines_s`) as many count as requests took longer than the deadline: a program may work on behind its answer."""
-    rows = [r for r in (*told.rows, *told.fine) if r.by is By.APPLICATION or r.ended is Ended.TIMED_OUT]
+    rows = [
+        r for r in (*told.rows, *told.fine, *told.under_way) if r.by is By.APPLICATION or r.ended is Ended.TIMED_OUT
+    ]
     late = sum(1 for r in rows if r.latency_s > deadline_s)
     by_lines = sorted(s for s in lines_s if s > deadline_s)
     if not isinstance(capacity, Unseen):

@@ -21,7 +21,7 @@ from diagnostics.evidence.model import ItemMarks, Mark, Means, PushCounts, Stage
 from diagnostics.readings.answers import tally
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.ledger.lives import attribute
-from diagnostics.readings.reasons import left_behind
+from diagnostics.readings.reasons import left_behind, limited
 
 _GOOD = (Means.DONE_ITEM, Means.SKIPPED_ITEM)
 """Lines after which the message is acked."""
@@ -313,7 +313,8 @@ def _broken(
     tries: Sequence[_Try],
     items: Sequence[Item],
 ) -> Broken | None:
-    """Everything fails since the first failure after the last success, if nothing speaks against it."""
+    """Everything fails since the first failure after the last success, if nothing speaks against it. That others failed before, too, does
+    not where all give a rate or a quota as their reason: no message is to blame for that."""
     good = [t for t in tries if t.proves]
     newest = max((t.taken for t in good), default=None)
     if not marks.source.complete and (newest is not None or not _never(ledger, pushes)):
@@ -328,7 +329,7 @@ def _broken(
     since = min(i.first for i in fresh)
     if (
         _by_chance(tries, since)
-        or _as_before(tries, items, fresh)
+        or (_as_before(tries, items, fresh) and not all(limited(i.reason) for i in items))
         or not _nothing_acked(pushes, since, marks.source.complete)
     ):
         return None

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from diagnostics.evidence.model import LogRow, Point, Provenance, PushCounts, ReceiverCapacity, Series, Unseen, Why
-from diagnostics.readings.answers import Answers
+from msgspec import structs
+
+from diagnostics.evidence.model import (
+    LogRow,
+    Point,
+    Provenance,
+    PushCounts,
+    ReceiverCapacity,
+    RequestLog,
+    Series,
+    Unseen,
+    Why,
+)
+from diagnostics.readings.answers import Answers, answers
 from diagnostics.readings.expired import at_starts, work
 
 NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
@@ -71,6 +83,15 @@ def answered(*latencies: float, instance: str = "i", text: str = "") -> Answers:
 def test_work_that_takes_longer_than_the_deadline_is_told_without_the_wait() -> None:
     told = work(answered(60, 61, 62, 5), capacity({30: 1}, 4, pending=8), 10)
     assert (told.over, told.all, told.typical_s, told.most) == (3, 4, 53, True)
+
+
+def test_what_began_before_the_batch_and_ended_since_is_work_of_its_time() -> None:
+    """An entry may be stamped with the begin of its request, and work of twenty minutes begins before what it keeps waiting."""
+    before = LogRow(at=SINCE - timedelta(minutes=5), method="POST", path="/p", status=200, latency_s=1200, instance="i")
+    over = structs.replace(before, at=SINCE - timedelta(minutes=21))
+    log = RequestLog(source=SOURCE, push_path="/p", refused=(), fine=(over, before))
+    told = work(answers(log, SINCE), capacity({30: 1}, 1), 600)
+    assert (told.over, told.all) == (1, 1)
 
 
 def test_a_request_that_waited_for_its_instance_was_not_worked_on_all_that_time() -> None:

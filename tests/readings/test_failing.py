@@ -171,6 +171,23 @@ def test_others_of_another_batch_that_fail_do_not_make_a_broken_worker() -> None
     assert said.broken is None
 
 
+@pytest.mark.parametrize(
+    ("reason", "other", "broken"),
+    [
+        ("429 Quota exceeded", "429 Quota exceeded", True),
+        ("429 Quota exceeded", "400 no date", False),
+        ("x", "x", False),
+    ],
+)
+def test_what_fails_over_a_quota_fails_for_no_fault_of_a_message(reason: str, other: str, broken: bool) -> None:
+    """Those of another batch failed before, and two of this one as they came round."""
+    old = [line for item in "abcd" for line in why(tries(item, 1, 3, 8, batch="old"), other)]
+    ours = [line for item in "ef" for line in why(tries(item, 9), reason)]
+    said = found(old, ours)
+    assert (said.broken is not None) is broken
+    assert said.broken is None or len(said.broken.items) == 2, "those that came round since"
+
+
 def test_a_row_of_failures_that_a_storm_makes_likely_is_no_break() -> None:
     """Three hundred of others fail, eleven of ours get through: twenty failures in a row are nothing new."""
     storm = [line for n in range(300) for line in tries(f"p{n}", 1 + n / 20, batch="old")]
