@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from diagnostics.evidence.model import BalancedRow, BalancerLog, Leg, PushHistory
+from diagnostics.evidence.model import BalancedRow, BalancerLog, Leg, Means, PublishCounts, PushHistory
 from diagnostics.steps.delivered import at_balancer, push_answers, what_waits
 from diagnostics.steps.delivered import delivered as step
 from diagnostics.steps.finding import Bears, Finding, Status
@@ -20,6 +20,7 @@ from tests.steps.built import (
     findings,
     lines,
     log,
+    mark,
     of,
     one,
     pushes,
@@ -55,6 +56,20 @@ def test_pushes_that_expire_now_hold_what_is_owed() -> None:
     late = one(push_answers.DEADLINE, said(pushes(ack={35: 2}, deadline_exceeded={6: 2, 2: 2}), backlog(2, BEGAN)))
     assert (late.status, late.bears, late.held, late.until) == (Status.FAULT, Bears.HOLDS, 2, None)
     assert late.since == ago(7)
+
+
+def test_pushes_of_others_hold_nothing_of_a_batch_that_never_came_onto_the_topic() -> None:
+    def late(came: dict[float, float]) -> Finding:
+        counted = ("PublishCounts", Leg.REQUEST), PublishCounts(source=SOURCE, messages=(series(came),), requests=())
+        others = lines(*(mark(Means.STARTED_ITEM, 8, item, batch="A") for item in ("x", "y")))
+        told = findings(
+            step, FOUR, others, subscription(), pushes(deadline_exceeded={6: 2, 2: 2}), backlog(3, 900), counted
+        )
+        assert bool(of(what_waits.HELD_BACK, told)) is bool(came.get(39))
+        return one(push_answers.DEADLINE, told)
+
+    assert (late({90: 3}).bears, late({90: 3}).held) == (Bears.APART, 0)
+    assert (late({39: 4}).bears, late({39: 4}).held) == (Bears.HOLDS, 2)
 
 
 def test_expired_pushes_that_wait_for_their_next_try_are_not_over() -> None:

@@ -15,6 +15,7 @@ from diagnostics.evidence.model import (
     DeadLetterCounts,
     DeliveryHealth,
     Leg,
+    PublishCounts,
     PushCounts,
     PushHistory,
     RequestLog,
@@ -51,6 +52,7 @@ def delivered(
     log: RequestLog | Unseen,
     subscription: SubscriptionConfig | Unseen,
     balancer: BalancerLog | Unseen,
+    published: PublishCounts | Unseen,
 ) -> Iterator[Finding | Row]:
     """Reads push results by class, backlog and age; compares what is owed with what moves."""
     if leg is Leg.REQUEST:
@@ -61,7 +63,7 @@ def delivered(
     if isinstance(pushes, Unseen):
         yield blind(leg, ledger, pushes, now, about)
     else:
-        seen = as_seen(leg, ledger, now, pushes, backlog, log, subscription, about)
+        seen = as_seen(leg, ledger, now, pushes, backlog, log, subscription, published, about)
         yield from how_answered(seen)
     if seen and not isinstance(balancer, Unseen):
         yield from balanced(seen, balancer)

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from diagnostics.evidence.model import Backlog, Leg, PushCounts, RequestLog, SubscriptionConfig, Unseen
+from diagnostics.evidence.model import Backlog, Leg, PublishCounts, PushCounts, RequestLog, SubscriptionConfig, Unseen
 from diagnostics.readings.answers import (
     Answers,
     Failures,
@@ -18,6 +18,7 @@ from diagnostics.readings.answers import (
     recent,
     tally,
 )
+from diagnostics.readings.arrived import astray
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.owed import owed
 from diagnostics.readings.pace import LONGEST_DEADLINE_S, between_tries
@@ -48,19 +49,26 @@ class Seen:
     """Whether the backlog was not seen at all."""
     log: RequestLog | Unseen
     subscription: Subject | None
+    astray: bool = False
+    """Whether nothing of the batch came onto the topic, for all that its counter tells: what is pushed is of others."""
 
     @property
     def recent(self) -> Tally:
         return recent(self.pushes)
 
     @property
+    def owes(self) -> tuple[int, int | None]:
+        """Items of the batch that are owed and that pushes can be of: at least, at most (None: not known)."""
+        return (0, 0) if self.astray else owed(self.ledger, self.leg)
+
+    @property
     def least(self) -> int:
-        return owed(self.ledger, self.leg)[0]
+        return self.owes[0]
 
     @property
     def stuck(self) -> bool:
         """Whether something is left to deliver that fails or may fail: of the batch, or where that is not known, at all."""
-        least, most = owed(self.ledger, self.leg)
+        least, most = self.owes
         return least > 0 or (most is None and bool(self.waits))
 
     @property
@@ -97,6 +105,7 @@ def as_seen(
     backlog: Backlog | Unseen,
     log: RequestLog | Unseen,
     subscription: SubscriptionConfig | Unseen,
+    published: PublishCounts | Unseen,
     about: Subject | None,
 ) -> Seen:
     known = not isinstance(subscription, Unseen) and subscription.settings is not None
@@ -113,6 +122,7 @@ def as_seen(
         no_backlog=isinstance(backlog, Unseen),
         log=log,
         subscription=about,
+        astray=leg is Leg.REQUEST and astray(ledger, published) > 0,
     )
 
 

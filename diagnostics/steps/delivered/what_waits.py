@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from diagnostics.evidence.model import Backlog, BacklogHistory, DeliveryHealth, Leg, PushHistory, Stage, Unseen
 from diagnostics.readings.answers import RECENT, tally
 from diagnostics.readings.ledger import Ledger
-from diagnostics.readings.owed import owed
 from diagnostics.readings.pace import LONGEST_DEADLINE_S
 from diagnostics.steps.delivered.seen import SAMPLES, Seen, onset, unacked
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Subject, Telling
@@ -125,7 +124,7 @@ def waits(
 
 def _moves(seen: Seen, waits: float, since: datetime, in_flight: float) -> Iterator[Finding]:
     """Whether what waits is pushed, and gets through."""
-    least, most = owed(seen.ledger, seen.leg)
+    least, most = seen.owes
     if not tally(seen.pushes, since).all:
         yield from _still(seen, waits, since, in_flight)
         return
@@ -152,7 +151,7 @@ def _moves(seen: Seen, waits: float, since: datetime, in_flight: float) -> Itera
 
 def _still(seen: Seen, waits: float, since: datetime, in_flight: float) -> Iterator[Finding]:
     """No push was answered. Those that the receiver still works on are no silence."""
-    least, most = owed(seen.ledger, seen.leg)
+    least, most = seen.owes
     if in_flight >= waits:
         yield AT_WORK.says(
             Status.OK,
