@@ -165,6 +165,57 @@ KNOWN = (
         answer="(messages-purged|subscription-made-anew|messages-outlived-retention)@request blocks",
     ),
     Known(
+        r"^not named cannot-scale-fast-enough",
+        r"burst-below-the-maximum",
+        f"{COUNTED}: what the burst turned away was over in minutes, and is printed as drained; the tallies count the last answer of an "
+        "item that waits for a living container since, or the 500 of one that was killed for memory, as such a refusal",
+        answer=rf"({DIES})@request (blocks|worsens) confirmed",
+    ),
+    Known(
+        rf"^(not named|latent not named) ({BAD})",
+        r"half-done-record",
+        f"{UNDECIDED}: a request that is cut off at its timeout does not come to what would fail its item",
+        answer=r"request-timeout-cuts-work@request",
+    ),
+    Known(
+        r"^not named publish-denied-by-policy",
+        r".",
+        f"{WEAK}: deny policies are read where the pipeline's own topic or a push is refused, and here another topic refuses",
+        answer=r"request-topic-name-wrong@request blocks confirmed",
+    ),
+    Known(
+        r"^not named start-killed",
+        r".",
+        f"{UNDECIDED}: a coordinator that refuses to start at once does not come to the load over which its container would go away",
+        answer=r"HERE requested: upstream-data-incomplete blocks confirmed",
+    ),
+    Known(
+        r"^not named start-call-not-let-in",
+        r"start-refused-by-its-own-check",
+        f"{COUNTED}: everybody may call there, so that the front end lets in whom the grant was taken from, and the program itself answers "
+        "401; the tallies take every 401 for the front end's",
+    ),
+    Known(
+        r"^not named stuck-batch-blocks-start",
+        r"publish/|quota/",
+        f"{COUNTED}: the batch in the way met what keeps this one from being published, too: nothing of it is on its way, so that nothing "
+        "of it can be stuck",
+        answer=r"HERE created: stale-active-batch-blocks-start blocks confirmed",
+    ),
+    Known(
+        r"^not named closed-batch-blocks-start",
+        r"coordinator-internal",
+        f"{UNDECIDED}: that the batch in the way is closed only its state tells, and that cannot be asked from outside",
+        answer=r"HERE created: stale-active-batch-blocks-start blocks",
+    ),
+    Known(
+        r"^latent not named (subscription-(deleted|expired)|no-subscription-on-topic)@request",
+        r"two-subscriptions-to-one-worker",
+        f"{COUNTED}: nothing is lost, for the second subscription pushes the same to the service; both facts are printed, and the cause "
+        "would say that what is published is lost",
+        answer=r"^(warning|ok) done",
+    ),
+    Known(
         r"^not named push-invoker-missing",
         r"pushes-carry-no-token",
         f"{UNDECIDED}: a push without a token has no account whose right could be looked for",

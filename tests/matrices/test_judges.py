@@ -208,3 +208,31 @@ def test_a_kind_of_miss_is_explained_by_the_meeting_and_not_by_its_name_alone() 
     no_token = ("not named", "push-invoker-missing@request", "auth/grant-gone + auth/pushes-carry-no-token")
     assert explained.why(*no_token, "fault: push-token-missing@request blocks confirmed")
     assert not explained.why(*no_token, "fault: push-audience-mismatch@request blocks confirmed")
+
+
+@pytest.mark.parametrize(
+    ("what", "pair", "answer", "other"),
+    [
+        (
+            "stuck-batch-blocks-start",
+            "publish/topic-deleted + state/stuck",
+            "fault failed HERE created: stale-active-batch-blocks-start blocks confirmed",
+            "fault failed HERE created: closed-batch-blocks-start blocks confirmed",
+        ),
+        (
+            "cannot-scale-fast-enough@request",
+            "capacity/burst-below-the-maximum + worker/x",
+            "fault stalled HERE request.delivered: worker-crashing@request blocks confirmed",
+            "fault stalled HERE request.delivered: worker-crashing@request blocks probable",
+        ),
+        (
+            "start-killed@completion",
+            "publish/a + publish/b",
+            "fault failed HERE requested: upstream-data-incomplete blocks confirmed",
+            "fault failed HERE requested: upstream-data-incomplete blocks probable",
+        ),
+    ],
+)
+def test_a_miss_beside_another_answer_is_not_explained(what: str, pair: str, answer: str, other: str) -> None:
+    assert explained.why("not named", what, pair, answer)
+    assert not explained.why("not named", what, pair, other)
