@@ -105,6 +105,15 @@ def test_of_several_that_cannot_be_told_apart_one_has_the_role() -> None:
     assert wrong_role(structs.replace(published, one_of=("publish-failing",)), found)
 
 
+def test_what_another_topic_refuses_is_not_for_want_of_the_role_on_this_one() -> None:
+    refused = (Item(name="a", place=Place.UNPUBLISHED, refused="PERMISSION_DENIED"),)
+    here = structs.replace(truth(), closed=False, items=refused, standing=frozenset({"publisher-role-missing"}))
+    assert held(here, "publisher-role-missing", "request", "") == 1
+    away = structs.replace(here, standing=here.standing | {"request-topic-name-wrong"})
+    assert held(away, "publisher-role-missing", "request", "") == 0
+    assert borne_out(away, "publisher-role-missing", "request", ""), "it is taken all the same"
+
+
 @pytest.mark.parametrize(
     ("status", "by"), [(504, "start-timed-out-before-publish"), (503, "start-killed"), (500, "start-killed")]
 )
