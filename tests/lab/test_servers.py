@@ -758,10 +758,12 @@ def test_every_call_is_recorded(google: Google) -> None:
     subscriber = google.client(SubscriberClient)
     with pytest.raises(exceptions.NotFound):
         subscriber.get_subscription(subscription=f"{PROJECT}/subscriptions/gone", **ASK)
-    (call,) = google.running.rpcs
+    found = google.client(PublisherClient).get_topic(topic=f"{PROJECT}/topics/dead", **ASK)
+    call, answered = google.running.rpcs
     assert call.name == "google.pubsub.v1.Subscriber/GetSubscription"
-    assert (call.resource, call.status) == (f"{PROJECT}/subscriptions/gone", "NOT_FOUND")
+    assert (call.resource, call.status, call.size) == (f"{PROJECT}/subscriptions/gone", "NOT_FOUND", 0)
     assert call.ended >= call.started
+    assert answered.size == type(found).pb(found).ByteSize() > 0
 
 
 def test_a_call_that_is_not_served_is_unimplemented(google: Google) -> None:

@@ -44,6 +44,8 @@ class Rpc:
     ended: float
     status: str
     """gRPC status name, or the HTTP status of a call to a service URL."""
+    size: int = 0
+    """Bytes of the answer, without what carries it; 0: there was none."""
 
 
 class Record:
@@ -53,9 +55,9 @@ class Record:
         self._calls: list[Rpc] = []
         self._lock = threading.Lock()
 
-    def add(self, name: str, resource: str, started: float, status: str) -> None:
+    def add(self, name: str, resource: str, started: float, status: str, size: int) -> None:
         with self._lock:
-            self._calls.append(Rpc(name, resource, started, time.monotonic(), status))
+            self._calls.append(Rpc(name, resource, started, time.monotonic(), status, size))
 
     def calls(self) -> tuple[Rpc, ...]:
         with self._lock:
@@ -92,21 +94,20 @@ class Front:
     def _handler(self, method: Method) -> Any:
         def serve(request: Any, context: Any) -> Any:
             started = time.monotonic()
-            status = "UNKNOWN"
+            status, size = "UNKNOWN", 0
             try:
-                response = self._answer(method, request, _wait_in(context))
-                status = "OK"
+                answer = self._answer(method, request, _wait_in(context))
+                response = answer if isinstance(answer, bytes) else answer.SerializeToString()
+                status, size = "OK", len(response)
                 return response
             except RpcError as error:
                 status = error.code
                 _abort(context, error)
             finally:
-                self._record.add(method.name, method.resource(request), started, status)
+                self._record.add(method.name, method.resource(request), started, status, size)
 
         return grpc.unary_unary_rpc_method_handler(
-            serve,
-            request_deserializer=method.request.FromString,
-            response_serializer=lambda message: message if isinstance(message, bytes) else message.SerializeToString(),
+            serve, request_deserializer=method.request.FromString, response_serializer=bytes
         )
 
     def _answer(self, method: Method, request: Any, wait: Wait) -> Any:

@@ -110,14 +110,14 @@ class Web:
         self, asked: storage.Call, query: dict[str, list[str]], headers: dict[str, str], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
         """A call to Cloud Storage."""
-        started, status = time.monotonic(), 0
+        started, status, size = time.monotonic(), 0, 0
         try:
             lose = self._faults.meet(asked.rpc, 0, self._closing_wait).lose
             with self._cloud.lab.lock:
                 self._cloud.lab.now()
                 found = self._storage.answer(asked, query, headers, body)
             lose()
-            status = found.status
+            status, size = found.status, len(found.body)
             return found
         except RpcError as error:
             if error.code == "CANCELLED" or error.message == ERRORS["cut"][1]:
@@ -133,11 +133,12 @@ class Web:
             status = page[0]
             return page
         finally:
-            self._record.add(asked.rpc, "/".join(asked.parts), started, "OK" if status in (200, 206) else str(status))
+            said = "OK" if status in (200, 206) else str(status)
+            self._record.add(asked.rpc, "/".join(asked.parts), started, said, size)
 
     def _queried(self, asked: bigquery.Call, query: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
         """A call to BigQuery."""
-        started = time.monotonic()
+        started, size = time.monotonic(), 0
         status, headers = 0, {"Content-Type": "application/json; charset=UTF-8"}
         try:
             lose = self._faults.meet(asked.rpc, 0, self._closing_wait).lose
@@ -145,8 +146,9 @@ class Web:
                 self._cloud.lab.now()
                 answer = self._bigquery.answer(asked, query, body)
             lose()
-            status = 200
-            return status, headers, json.dumps(answer).encode()
+            content = json.dumps(answer).encode()
+            status, size = 200, len(content)
+            return status, headers, content
         except RpcError as error:
             if error.code == "CANCELLED" or error.message == ERRORS["cut"][1]:
                 return 0, {}, b""
@@ -161,21 +163,20 @@ class Web:
             status = page[0]
             return page
         finally:
-            self._record.add(asked.rpc, "/".join(asked.parts), started, "OK" if status == 200 else str(status))
+            self._record.add(asked.rpc, "/".join(asked.parts), started, "OK" if status == 200 else str(status), size)
 
     def call(
         self, host: str, method: str, target: str, headers: dict[str, str], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
         """Pass a request on to a service. Status 0: no answer."""
-        started = time.monotonic()
-        status = 0
+        started, status, size = time.monotonic(), 0, 0
         try:
             lose = self._faults.meet(HTTP, 0, self._closing_wait).lose
             with self._cloud.lab.lock:
                 token = self._bearer(headers)
                 answer = self._cloud.lab.http(host, method, target, headers, body, token)
             lose()
-            status = answer.status
+            status, size = answer.status, len(answer.body)
             return status, {**answer.headers, LATENCY: f"{answer.latency_s:.3f}"}, answer.body
         except RpcError as error:
             status = ERROR_STATUS.get(error.code, 0)
@@ -185,7 +186,7 @@ class Web:
             status = page[0]
             return page
         finally:
-            self._record.add(HTTP, f"{method} {host}{urlsplit(target).path}", started, str(status))
+            self._record.add(HTTP, f"{method} {host}{urlsplit(target).path}", started, str(status), size)
 
     def _about(self) -> dict[str, Any]:
         lab, world = self._cloud.lab, self._cloud.world
