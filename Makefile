@@ -11,7 +11,7 @@ MOST ?= 32000
 SHARE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint types layers score conditions matrices pairs distractors blindness sameness stranger secrets kill-matrix paste fuzz faults scaling remedies bench watch-range picture lock audit clean
+.PHONY: help demo test browser lint types layers score conditions matrices pairs distractors blindness sameness stranger secrets kill-matrix paste fuzz faults scaling remedies bench sizes watch-range picture lock audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -99,6 +99,9 @@ scaling: .venv/tested ## does anything take more than its share the more there i
 
 bench: .venv/tested ## how long things take; no pass or fail
 	@$(BIN)/python -m pytest tests/benchmarks -m "slow or not slow" -n 0 -s
+
+sizes: .venv/tested ## what a larger batch costs, by paging and by SQL, beside raw iteration; no pass or fail: SIZES="1000 20000" DIALECT=orders
+	@$(BIN)/python -m tests.benchmarks.sizes $(SIZES) $(if $(DIALECT),--dialect $(DIALECT))
 
 watch-range: .venv/tested ## how often a batch ends within the range that watch gave: SEEDS=n (minutes)
 	@$(BIN)/python -m tests.benchmarks.watch_range $(if $(filter 1,$(SEEDS)),10,$(SEEDS))
