@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -67,19 +67,37 @@ class Texts(NamedTuple):
     """Written through the Logging API: the entry may name another kind of resource and no service."""
 
 
+class Line(NamedTuple):
+    """What is kept of one line."""
+
+    key: int
+    """Of `key_of`."""
+    services: tuple[str, ...]
+    """Whose it may be."""
+    says: Any
+    """What it was read as."""
+
+
 class Lines(NamedTuple):
     """All lines of a span, oldest first."""
 
-    entries: list[Any]
+    lines: tuple[Line, ...]
     statement: Statement
     by_hand: str
     read_bytes: int
 
 
 def lines(
-    session: Session, pipeline: PipelineProfile, ask: Ask, asked: Sequence[Texts], since: datetime, until: datetime
+    session: Session,
+    pipeline: PipelineProfile,
+    ask: Ask,
+    asked: Sequence[Texts],
+    since: datetime,
+    until: datetime,
+    reads: Callable[[Any], Any],
 ) -> Lines:
-    """All of the lines, those of both ends among them. Raises NotSeen: then the log itself has to be read."""
+    """All of the lines, those of both ends among them, each as what `reads` makes of its entry; the entries are not kept, since they take
+    several times as much. Raises NotSeen: then the log itself has to be read."""
     name = view_of(pipeline)
     shape = _shape(session, name)
     statement = _statement(name, asked, since, until)
@@ -91,11 +109,17 @@ def lines(
         most_rows=MOST_LINES,
         correct=CORRECT,
         cheaper=MORE,
+        keep=_keeping(asked, reads),
     )
     answer, would = read(session, ask, query)
     if not answer.whole:
         raise NotSeen(Why.FAILED, f"{name} has more than {MOST_LINES:,} such lines")
-    return Lines(list(_entries(answer.rows)), statement, query.by_hand, would)
+    return Lines(answer.rows, statement, query.by_hand, would)
+
+
+def key_of(entry: Any) -> int:
+    """What tells an entry from all others of a run, to the microsecond: SQL knows no smaller part of a second."""
+    return hash((entry.log_name, entry.timestamp.seconds, entry.timestamp.nanos // 1000, entry.insert_id))
 
 
 def is_of(entry: Any, one: Texts) -> bool:
@@ -194,20 +218,31 @@ def _in_payload(path: str) -> str:
 # --- reading --------------------------------------------------------------------------------------------------------------
 
 
-def _entries(rows: Iterable[dict[str, Any]]) -> Iterator[Any]:
-    """Each row as the entry that it is of."""
+def _keeping(asked: Sequence[Texts], reads: Callable[[Any], Any]) -> Callable[[dict[str, Any]], Line]:
+    """What is kept of each row. Lines of the same services share one tuple of them."""
     message = load("google.cloud.logging_v2.types").LogEntry.pb()
-    for row in rows:
-        entry = message(log_name=row["log_name"] or "", insert_id=row["insert_id"] or "", trace=row["trace"] or "")
-        entry.timestamp.FromDatetime(row["timestamp"])
-        entry.resource.labels.update(_texts(row["resource_labels"]))
-        entry.labels.update(_texts(row["labels"]))
-        payload = json.loads(row["payload"]) if row["payload"] else None
-        if isinstance(payload, dict):
-            entry.json_payload.update(payload)
-        elif row["text_payload"] is not None:
-            entry.text_payload = row["text_payload"]
-        yield entry
+    known: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def keep(row: dict[str, Any]) -> Line:
+        entry = _entry(message, row)
+        services = tuple(one.receiver.service for one in asked if is_of(entry, one))
+        return Line(key_of(entry), known.setdefault(services, services), reads(entry))
+
+    return keep
+
+
+def _entry(message: Any, row: dict[str, Any]) -> Any:
+    """The entry that a row is of."""
+    entry = message(log_name=row["log_name"] or "", insert_id=row["insert_id"] or "", trace=row["trace"] or "")
+    entry.timestamp.FromDatetime(row["timestamp"])
+    entry.resource.labels.update(_texts(row["resource_labels"]))
+    entry.labels.update(_texts(row["labels"]))
+    payload = json.loads(row["payload"]) if row["payload"] else None
+    if isinstance(payload, dict):
+        entry.json_payload.update(payload)
+    elif row["text_payload"] is not None:
+        entry.text_payload = row["text_payload"]
+    return entry
 
 
 def _texts(labels: str | None) -> dict[str, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
+from sys import intern
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -50,7 +51,7 @@ from diagnostics.sources.log_analytics import Texts
 from diagnostics.sources.route import Receiver, Services, log_places
 from diagnostics.sources.search import PAGE_SIZE, WAY_ON, Found, Search, log_provenance, search, still_kept
 from diagnostics.steps.words import size
-from diagnostics.transport.log_reads import Leaves
+from diagnostics.transport.log_reads import USUAL_S, Leaves
 from diagnostics.transport.session import Session, together
 
 OF_BATCHES = frozenset(
@@ -208,15 +209,15 @@ def item_marks(session: Session, pipeline: PipelineProfile, services: Services, 
     }
     of = {r.service: own[role] for role, r in (("worker", services.worker), ("coordinator", services.coordinator)) if r}
     asked = _Asked(places, clause, since, window.until, {service: part for service, part in of.items() if part})
-    read, engine = _read(session, pipeline, ask, text_lines(markers, services), asked)
+    read, engine = _read(session, pipeline, ask, text_lines(markers, services), asked, _reading(markers, services))
     if read.gap is not None and window.batch:
         read = _with_own(session, places, read, _naming(markers, services, window.batch), window.batch)
-    found = still_kept(session, since, window.until, read.found)
+    found = still_kept(session, since, window.until, read.found, oldest=read.oldest)
     source = log_provenance(session, "application logs", places, clause, (since, window.until), found)
     return ItemMarks(
         source=replace(source, query=read.query, by_hand=read.by_hand) if read.query else source,
         since=since,
-        marks=marks_of(found.items, markers, services),
+        marks=(*read.by_sql, *marks_of(found.items, markers, services)),
         unread_until=read.gap.until if read.gap else None,
         engine=engine,
     )
@@ -235,8 +236,12 @@ class _Read(NamedTuple):
 
     found: Found
     gap: _Gap | None = None
+    by_sql: tuple[Mark, ...] = ()
+    """What lines say that were read by SQL: they are before those that were found."""
+    oldest: datetime | None = None
+    """When the oldest of these was written."""
     query: str = ""
-    """The SQL that most of it was read by; empty: none of it was."""
+    """The SQL; empty: none was asked."""
     by_hand: str = ""
 
 
@@ -252,26 +257,37 @@ class _Asked(NamedTuple):
 
 
 def _read(
-    session: Session, pipeline: PipelineProfile, ask: Ask, texts: Sequence[Texts], asked: _Asked
+    session: Session,
+    pipeline: PipelineProfile,
+    ask: Ask,
+    texts: Sequence[Texts],
+    asked: _Asked,
+    reads: Callable[[Any], tuple[Mark, ...]],
 ) -> tuple[_Read, str]:
     """The oldest lines, two pages of them, which hold the batch's beginning. If that is not all, the rest by SQL where the profile names a
-    dataset for it, else the newest page, which holds how it stands. And what is to be said of the way."""
-    oldest = search(
-        session, asked.places, asked.clause, asked.since, asked.until, most=2 * PAGE_SIZE, newest_first=False
-    )
+    dataset for it, else the newest page, which holds how it stands; more pages of both in a longer run. And what is to be said of the
+    way."""
+    most = 2 * PAGE_SIZE if pipeline.log_dataset else _most(session, 2)
+    oldest = search(session, asked.places, asked.clause, asked.since, asked.until, most=most, newest_first=False)
     if oldest.complete:
         return _Read(oldest), ""
     if not pipeline.log_dataset:
         return _both_ends(session, asked, oldest), ""
     try:
-        return _by_sql(session, pipeline, ask, texts, asked, oldest)
+        return _by_sql(session, pipeline, ask, texts, asked, oldest, reads)
     except NotSeen as failed:
         why = f"{failed.says} ({failed.mend})" if failed.mend else failed.says
         return _both_ends(session, asked, oldest), f"page by page, not by SQL: {why}"
 
 
 def _by_sql(
-    session: Session, pipeline: PipelineProfile, ask: Ask, texts: Sequence[Texts], asked: _Asked, oldest: Found
+    session: Session,
+    pipeline: PipelineProfile,
+    ask: Ask,
+    texts: Sequence[Texts],
+    asked: _Asked,
+    oldest: Found,
+    reads: Callable[[Any], tuple[Mark, ...]],
 ) -> tuple[_Read, str]:
     """All of the lines, the newest minutes of them from the log itself. Raises NotSeen where SQL cannot be asked, or does not have what
     the log has: another bucket may be linked, or it may have begun later."""
@@ -279,17 +295,21 @@ def _by_sql(
     if len(asked.places) > 1:
         raise NotSeen(Why.NOT_ASKED, f"lines are looked for in {len(asked.places)} places, and {view} is of one")
     edge = max(asked.since, min(asked.until, session.now - log_analytics.FRESH))
-    lines = log_analytics.lines(session, pipeline, ask, texts, asked.since, edge)
-    _prove(session, view, asked, texts, lines.entries, oldest.items, edge)
-    engine, sql = f"by SQL, {size(lines.read_bytes)} read", (lines.statement.sql, lines.by_hand)
+    lines = log_analytics.lines(session, pipeline, ask, texts, asked.since, edge, reads)
+    known = {line.key for line in lines.lines}
+    there = {service for line in lines.lines for service in line.services}
+    _prove(session, view, asked, known, there, oldest.items, edge)
+    engine = f"by SQL, {size(lines.read_bytes)} read"
+    marks = tuple(mark for line in lines.lines for mark in line.says)
+    first = min([*(moment(e.timestamp) for e in oldest.items), *(mark.at for mark in marks[:1])], default=None)
+    sql = (marks, first, lines.statement.sql, lines.by_hand)
     if edge == asked.until:
-        return _Read(Found(lines.entries, True, "", asked.until), None, *sql), engine
-    known = {_key(e) for e in lines.entries}
+        return _Read(Found([], True, "", asked.until), None, *sql), engine
     try:
         newest = search(session, asked.places, asked.clause, edge, asked.until)
     except NotSeen as failed:
         newest = Found([], False, failed.says, asked.until)
-    items = [*lines.entries, *(e for e in reversed(newest.items) if _key(e) not in known)]
+    items = [e for e in reversed(newest.items) if log_analytics.key_of(e) not in known]
     if newest.complete:
         return _Read(Found(items, True, "", asked.until), None, *sql), engine
     gap = _Gap(edge, newest.reached, newest.note)
@@ -300,19 +320,17 @@ def _prove(
     session: Session,
     view: str,
     asked: _Asked,
-    texts: Sequence[Texts],
-    lines: Sequence[Any],
+    known: Set[int],
+    there: Set[str],
     oldest: Sequence[Any],
     edge: datetime,
 ) -> None:
     """Raises NotSeen unless the view has what pages of the log have: the oldest lines, the newest that are old enough to be there, and
     where it has none of a service, that the log has none, either."""
-    known = {_key(e) for e in lines}
     newest = search(session, asked.places, asked.clause, asked.since, edge).items
     old = [*(e for e in oldest if moment(e.timestamp) < edge), *newest]
-    if lacking := sum(_key(e) not in known for e in old):
+    if lacking := sum(log_analytics.key_of(e) not in known for e in old):
         raise NotSeen(Why.FAILED, f"{view} lacks {lacking} of {len(old)} lines that the log has")
-    there = {one.receiver.service for one in texts if any(log_analytics.is_of(e, one) for e in lines)}
     for service, part in asked.parts.items():
         if service not in there:
             found = search(session, asked.places, part, asked.since, edge)
@@ -324,15 +342,17 @@ def _not_read(gap: _Gap) -> str:
     return f"lines between {gap.since:%H:%M:%SZ} and {gap.until:%H:%M:%SZ} were not read: {gap.why}"
 
 
-def _key(entry: Any) -> tuple[str, int, int, str]:
-    """What tells an entry from all others, to the microsecond: SQL knows no smaller part of a second."""
-    return entry.log_name, entry.timestamp.seconds, entry.timestamp.nanos // 1000, entry.insert_id
+def _most(session: Session, pages: int) -> int:
+    """The lines of so many pages in a run of the usual length, of so many more as it may take longer: reads are scarce, and who gives a
+    run ten minutes has them read."""
+    return PAGE_SIZE * round(pages * max(1.0, session.timeout_s / USUAL_S))
 
 
 def _both_ends(session: Session, asked: _Asked, oldest: Found) -> _Read:
     """The oldest lines, which are not all, and the newest page."""
     try:
-        newest = search(session, asked.places, asked.clause, oldest.reached, asked.until)
+        most = _most(session, 1)
+        newest = search(session, asked.places, asked.clause, oldest.reached, asked.until, most=most)
     except NotSeen:
         return _Read(oldest, _Gap(oldest.reached, asked.until, WAY_ON))
     known = {_order(e) for e in oldest.items}
@@ -341,7 +361,7 @@ def _both_ends(session: Session, asked: _Asked, oldest: Found) -> _Read:
         return _Read(Found([*oldest.items, *later], True, "", asked.until))
     if not later:
         return _Read(oldest, _Gap(oldest.reached, asked.until, WAY_ON))
-    many = "there are too many" if len(newest.items) >= PAGE_SIZE else WAY_ON
+    many = f"there are too many; {WAY_ON}" if len(newest.items) >= most else WAY_ON
     gap = _Gap(oldest.reached, newest.reached, many)
     return _Read(Found([*oldest.items, *later], False, _not_read(gap), oldest.reached), gap)
 
@@ -359,15 +379,16 @@ def _with_own(session: Session, places: Sequence[str], read: _Read, own: _Naming
     if gap is None or not own.query:
         return read
     try:
-        found = search(session, places, own.query, gap.since, gap.until, most=2 * PAGE_SIZE)
+        found = search(session, places, own.query, gap.since, gap.until, most=_most(session, 2))
     except NotSeen:
         return read
     known = {_order(e) for e in read.found.items}
-    items = sorted([*read.found.items, *(e for e in found.items if _order(e) not in known)], key=_order)
+    later = [e for e in found.items if not (read.by_sql and moment(e.timestamp) <= gap.since)]
+    items = sorted([*read.found.items, *(e for e in later if _order(e) not in known)], key=_order)
     if not (found.complete and own.all):
-        return _Read(read.found._replace(items=items), gap)
+        return read._replace(found=read.found._replace(items=items))
     note = f"lines between {gap.since:%H:%M:%SZ} and {gap.until:%H:%M:%SZ} that do not name {batch} were not read: {gap.why}"
-    return _Read(read.found._replace(items=items, note=note))
+    return read._replace(found=read.found._replace(items=items, note=note), gap=None)
 
 
 def _order(entry: Any) -> tuple[datetime, str]:
@@ -415,11 +436,16 @@ def text_lines(markers: Iterable[Marker], services: Services) -> list[Texts]:
 
 def marks_of(found: Iterable[Any], markers: Sequence[Marker], services: Services) -> tuple[Mark, ...]:
     """The marks in these entries, oldest first."""
+    reads = _reading(markers, services)
+    lines = sorted(found, key=lambda e: (e.timestamp.seconds, e.timestamp.nanos, e.insert_id))  # as Google does
+    return tuple(mark for entry in lines for mark in reads(entry))
+
+
+def _reading(markers: Sequence[Marker], services: Services) -> Callable[[Any], tuple[Mark, ...]]:
+    """What an entry says by these markers."""
     reading = [(marker, re.compile(marker.pattern)) for marker in markers]
     roles = {r.service: role for role, r in (("worker", services.worker), ("coordinator", services.coordinator)) if r}
-    lines = [entry for entry in found if not entry.HasField("http_request")]
-    lines.sort(key=lambda e: (e.timestamp.seconds, e.timestamp.nanos, e.insert_id))  # as Google does
-    return tuple(mark for entry in lines for mark in _marks(entry, reading, roles))
+    return lambda entry: () if entry.HasField("http_request") else tuple(_marks(entry, reading, roles))
 
 
 def may_hold(entry: Any, marker: Marker, roles: dict[str, str]) -> bool:
@@ -449,15 +475,16 @@ def _marks(entry: Any, reading: list[tuple[Marker, re.Pattern[str]]], roles: dic
 
 
 def _mark(means: Means, entry: Any, role: str, captured: dict[str, str]) -> Mark:
-    names = {name: captured.pop(name, "") for name in ("batch", "item", "correlation", "date")}
+    """Names that many lines share are kept once: of a million lines, that is most of what is kept."""
+    names = {name: intern(captured.pop(name, "")) for name in ("batch", "item", "correlation", "date")}
     whole = {name for name, value in captured.items() if name not in WORDS and _COUNT.fullmatch(value)}
     return Mark(
         means=means,
         at=moment(entry.timestamp),
         service=role,
-        revision=entry.resource.labels.get("revision_name", ""),
-        instance=entry.labels.get("instanceId", ""),
-        trace=trace_id(entry),
+        revision=intern(entry.resource.labels.get("revision_name", "")),
+        instance=intern(entry.labels.get("instanceId", "")),
+        trace=intern(trace_id(entry)),
         numbers={name: int(captured[name]) for name in sorted(whole)},
         words={name: redact(captured[name], 200) for name in sorted(captured.keys() - whole)},
         **names,

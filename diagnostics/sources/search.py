@@ -280,13 +280,22 @@ def search(
     return made.read(reads).found
 
 
-def still_kept(session: Session, since: datetime, until: datetime, found: Found, kept: timedelta = KEPT) -> Found:
-    """What was found, said to be partial where the window begins before the oldest entries that are kept for sure.
+def still_kept(
+    session: Session,
+    since: datetime,
+    until: datetime,
+    found: Found,
+    kept: timedelta = KEPT,
+    oldest: datetime | None = None,
+) -> Found:
+    """What was found, said to be partial where the window begins before the oldest entries that are kept for sure. `oldest`: when the
+    oldest was written of what was read otherwise.
 
     Raises NotSeen when the whole window lies there and nothing was found: absence then says nothing. A log bucket may keep longer.
     """
     limit = session.now - kept
-    if since >= limit or any(moment(entry.timestamp) < limit for entry in found.items):
+    older = (oldest is not None and oldest < limit) or any(moment(entry.timestamp) < limit for entry in found.items)
+    if since >= limit or older:
         return found
     if until < limit and not found.items:
         raise NotSeen(Why.EXPIRED, f"logs are kept {kept.days} days, and the window ended {until:%Y-%m-%d}")

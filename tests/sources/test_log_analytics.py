@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ from diagnostics.sources.log_analytics import Texts, _of, _Values
 from diagnostics.sources.results import query
 from diagnostics.sources.route import Receiver
 from diagnostics.sources.search import search
+from diagnostics.transport import tables
 from diagnostics.transport.call import NotThere, call
 from diagnostics.transport.rpcs import ESTIMATE, QUERY, Rpc
 from diagnostics.transport.session import LAB, Options, Session
@@ -158,6 +160,37 @@ def test_lines_that_are_too_many_for_pages_are_all_there_by_sql(
     assert not pages.source.complete and len(pages.marks) < len(paged.marks)
     by_sql = look(linked())
     assert by_sql.source.complete and by_sql.marks == paged.marks
+
+
+class _Seen:
+    """An entry of which it can be told whether anybody still has it."""
+
+    def __init__(self, entry: Any) -> None:
+        self._entry = entry
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._entry, name)
+
+
+def test_by_sql_no_line_is_kept_as_it_came_and_few_are_here_at_a_time(
+    world: World, paged: ItemMarks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row and its entry take ten times as much as what is kept of them."""
+    entries: list[weakref.ref[_Seen]] = []
+    made, most = log_analytics._entry, [0]
+
+    def entry(*given: Any) -> _Seen:
+        found = _Seen(made(*given))
+        entries.append(weakref.ref(found))
+        most[0] = max(most[0], sum(one() is not None for one in entries))
+        return found
+
+    monkeypatch.setattr(log_analytics, "_entry", entry)
+    monkeypatch.setattr(tables, "PAGE_ROWS", 9)
+    before = len(world.running.rpcs)
+    assert look(linked()).marks == paged.marks
+    assert reads(world, before).count("GetQueryResults") >= len(entries) // 9 > 5
+    assert most[0] <= 2
 
 
 def test_where_the_newest_minutes_are_too_many_for_a_page_that_is_said(

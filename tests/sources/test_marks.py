@@ -15,6 +15,7 @@ from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.load import load_profile
 from diagnostics.pipeline.profile import Marker
 from diagnostics.question.ask import Ask
+from diagnostics.sources import marks
 from diagnostics.sources.entries import began, field, quoted, text_of
 from diagnostics.sources.marks import batch_start, batch_window, item_marks, marker_filter, marks_of
 from diagnostics.sources.route import Receiver, Services, stated
@@ -209,6 +210,36 @@ def test_when_there_are_too_many_lines_both_ends_are_read_and_the_gap_is_said(
     assert not found.source.complete
     assert "between 14:03:00Z and 14:32:00Z" in found.source.note
     assert len(session.calls) <= 2 * READS, "each side is gone on with, not for ever"
+
+
+def long_log(request: dict[str, Any]) -> Any:
+    """A hundred lines, a second apart, as many a page as are asked for."""
+    lines = [
+        entry(f"Successfully generated {n} predictions for item{n}", service="prediction-worker") for n in range(100)
+    ]
+    for n, line in enumerate(lines):
+        line.timestamp.FromDatetime(AT + timedelta(seconds=n))
+    if request["order_by"] == "timestamp desc":
+        since = datetime.fromisoformat(request["filter"].partition('timestamp>="')[2].partition('"')[0])
+        lines = [line for line in reversed(lines) if line.timestamp.ToDatetime(UTC) >= since]
+    begin = int(request["page_token"] or 0)
+    end = begin + request["page_size"]
+    page = SimpleNamespace(entries=lines[begin:end], next_page_token=str(end) if end < len(lines) else "")
+    return SimpleNamespace(pages=iter([page]))
+
+
+@pytest.mark.parametrize(("timeout_s", "read"), [(5, 30), (20, 30), (40, 60), (60, 90), (80, 100)])
+def test_a_longer_run_reads_more_of_the_lines_from_both_ends(
+    timeout_s: float, read: int, session_of: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(marks, "PAGE_SIZE", 10)
+    session = session_of(timeout_s, logs={"list_log_entries": long_log})
+    window = batch_window(
+        session, Ask(since=AT), BatchMarks(source=SOURCE, marks=()), StartCalls(source=SOURCE, calls=())
+    )
+    found = item_marks(session, EXAMPLE, SERVICES, window, Ask())
+    assert len(found.marks) == read and found.source.complete is (read == 100)
+    assert ("there are too many; a longer --timeout" in found.source.note) is (read < 100)
 
 
 ORDERS = load_profile("orders-export")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -38,6 +39,8 @@ class Query(NamedTuple):
     """What to do where the table is not there."""
     cheaper: str
     """What to do where it would read too much."""
+    keep: Callable[[dict[str, Any]], Any] | None = None
+    """What is kept of each row; None: all of it. It may be called twice for a row, where the question had to be asked again."""
 
     @property
     def by_hand(self) -> str:
@@ -67,7 +70,7 @@ class Read(NamedTuple):
 def read(session: Session, ask: Ask, query: Query) -> Read:
     """Its rows, or the first of them, if they may be asked for. Raises NotSeen."""
     most = USUAL_BYTES if ask.max_bytes is None else ask.max_bytes
-    asked = {
+    asked: dict[str, Any] = {
         "project": query.project,
         "location": query.location,
         "sql": query.statement.sql,
@@ -80,7 +83,8 @@ def read(session: Session, ask: Ask, query: Query) -> Read:
             f"and --max-bytes allows {size(most)}"
         )
         raise NotSeen(Why.FAILED, says, mend=query.cheaper)
-    return Read(_asked(session, QUERY, {**asked, "most_bytes": most, "most_rows": query.most_rows}, query), would)
+    asked |= {"most_bytes": most, "most_rows": query.most_rows} | ({"keep": query.keep} if query.keep else {})
+    return Read(_asked(session, QUERY, asked, query), would)
 
 
 def _asked(session: Session, rpc: Rpc, asked: dict[str, Any], query: Query) -> Any:
