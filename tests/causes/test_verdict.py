@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.model import BOTH, Cause, Confidence, Has, Role, all_of, ok
 from diagnostics.causes.verdict import Verdict, decide
 from diagnostics.evidence.model import Leg, PushCounts, Stage
@@ -18,6 +19,8 @@ from diagnostics.readings.wholeness import Wholeness
 from diagnostics.steps import closed, push_auth, requested
 from diagnostics.steps.delivered import given_up, push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Code, Details, Finding, Kind, Status, Telling
+from diagnostics.steps.outcome import claims
+from diagnostics.steps.processed import acked
 from diagnostics.steps.push_auth import entrance, may_mint, tokens
 from diagnostics.steps.tells import Mended, Tells
 
@@ -443,3 +446,23 @@ def test_a_cause_that_only_notes_tell_of_is_past_when_they_are() -> None:
     note = replace(cause("blip", PROVEN), requires=ok(PROVEN), decisive=ok(PROVEN), benign=True)
     (live,) = verdict([note], past).live
     assert live.until == T + timedelta(minutes=5)
+
+
+def test_a_write_that_failed_and_left_all_its_rows_was_made_good() -> None:
+    said = found(acked.UNWRITTEN, Status.WARNING, tells=acked.Unwritten(unwritten=3, back=9))
+    of_it = [c for c in CATALOGUE if c.code == "writes-fail-behind-acks"]
+    assert [n for n, _, _ in named(verdict(of_it, said))] == ["writes-fail-behind-acks"]
+    assert (
+        named(
+            verdict(
+                of_it,
+                said,
+                found(
+                    claims.COMPLETE,
+                    Status.OK,
+                    tells=claims.Claimed(claimed=9, found=9, date_="2026-02-08", by_worker=9),
+                ),
+            )
+        )
+        == []
+    )

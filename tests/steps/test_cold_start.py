@@ -13,6 +13,8 @@ from diagnostics.evidence.model import (
     LiveCall,
     LiveStart,
     LogRow,
+    Mark,
+    Means,
     ReceiverCapacity,
     ServiceConfig,
     SubscriptionConfig,
@@ -20,7 +22,7 @@ from diagnostics.evidence.model import (
 from diagnostics.steps import cold_start
 from diagnostics.steps.cold_start import cold_start as step
 from diagnostics.steps.cold_start import instances, startup
-from diagnostics.steps.finding import Bears, Finding, Status
+from diagnostics.steps.finding import Bears, Finding, Status, Telling
 from tests.steps.built import (
     DENIED,
     SOURCE,
@@ -31,9 +33,11 @@ from tests.steps.built import (
     batch,
     capacity,
     done,
+    failed,
     findings,
     lines,
     log,
+    mark,
     of,
     one,
     pushes,
@@ -191,6 +195,25 @@ def test_too_slow_to_scale_and_nothing_gets_through_holds() -> None:
     told = said(COLD, pushes(remote_server_5xx={2: 3}), log(*away(500, 1, 2, 3)))
     slow = one(instances.CANNOT_SCALE, told)
     assert (slow.status, slow.bears, slow.held) == (Status.FAULT, Bears.HOLDS, 3)
+
+
+@pytest.mark.parametrize(("status", "code"), [(429, instances.SATURATED), (500, instances.CANNOT_SCALE)])
+@pytest.mark.parametrize(
+    ("marks", "goes_on"),
+    [
+        ([mark(Means.STARTED_ITEM, 0.2, "c")], True),
+        ([mark(Means.STARTED_ITEM, 3, "c")], False),
+        (failed("c", 0.2), False),
+    ],
+    ids=["at work", "longer than its push may take", "failed"],
+)
+def test_what_a_container_has_at_work_goes_on_though_none_can_have_come_back_yet(
+    status: int, code: Telling[instances.TurnedAway], marks: list[Mark], goes_on: bool
+) -> None:
+    counted = pushes(remote_server_4xx={2: 3}) if status == 429 else pushes(remote_server_5xx={2: 3})
+    rest = (COLD, subscription(ack_deadline_s=20), service(), counted, log(*away(status, 1, 2, 3)))
+    found = one(code, findings(step, batch(10), lines(*marks), *rest))
+    assert (found.bears is Bears.SLOWS, "others are at work" in found.says) == (goes_on, goes_on)
 
 
 def test_the_applications_own_429_is_not_cloud_runs() -> None:

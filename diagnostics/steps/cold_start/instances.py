@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import (
     By,
     Ended,
+    Leg,
     LogRow,
     ReceiverCapacity,
     ServiceSettings,
@@ -76,7 +77,7 @@ def for_want_of_instances(seen: Seen, subscription: SubscriptionConfig | Unseen)
         return
     full = [r for r in away if r.status != 500]
     burnt = _burnt(seen, away)
-    flowing = bool(recent(seen.pushes).acks) or _moves(seen, subscription)
+    flowing = bool(recent(seen.pushes).acks) or _moves(seen, subscription) or _at_work(seen, subscription)
     now = owed(seen.ledger, seen.leg) != (0, 0) and goes_on(away, seen.told, seen.pushes, seen.now, RECENT)
     if full and burnt and not (_has_room(seen) and not lately(full, seen.now)):
         yield _used_up(seen, away, full, burnt)
@@ -95,7 +96,7 @@ def out_of_quota(seen: Seen, subscription: SubscriptionConfig | Unseen) -> Itera
         return
     fresh = lately(away, seen.now)
     live = bool(fresh) and owed(seen.ledger, seen.leg) != (0, 0)
-    flowing = bool(recent(seen.pushes).acks) or _moves(seen, subscription)
+    flowing = bool(recent(seen.pushes).acks) or _moves(seen, subscription) or _at_work(seen, subscription)
     which = _QUOTA.search(away[-1].text)
     when = "in the last 5 min" if live else f"until {clock(away[-1].at, seen.now)}"
     holds = live and not flowing and bool(seen.least)
@@ -200,11 +201,7 @@ def _run_out(seen: Seen, full: Sequence[LogRow], subscription: SubscriptionConfi
 
 def _saturated(seen: Seen, full: Sequence[LogRow], flowing: bool, run_out: int) -> Finding:
     through = flowing and not run_out
-    rest = (
-        f"; each refusal is one of {run_out} attempts, and few get through before"
-        if run_out
-        else "; others get through"
-    )
+    rest = f"; each refusal is one of {run_out} attempts, and few get through before" if run_out else _others(seen)
     return SATURATED.says(
         Status.WARNING if through else Status.FAULT,
         f"{at_least(seen.told.whole, count(len(lately(full, seen.now)), 'push'))} turned away with 429 “{_SENTENCE}” in the last 5 min; "
@@ -225,7 +222,7 @@ def _cannot_scale(seen: Seen, slow: Sequence[LogRow], flowing: bool) -> Finding:
     return CANNOT_SCALE.says(
         Status.WARNING if flowing else Status.FAULT,
         f"{at_least(seen.told.whole, count(len(fresh), 'push'))} turned away with 500 “{_SENTENCE}” in the "
-        f"last 5 min although below {limit(seen.settings)} instances" + ("; others get through" if flowing else ""),
+        f"last 5 min although below {limit(seen.settings)} instances" + (_others(seen) if flowing else ""),
         leg=seen.leg,
         bears=Bears.SLOWS if flowing or not seen.least else Bears.HOLDS,
         held=0 if flowing else min(seen.least, len(fresh)),
@@ -240,6 +237,26 @@ def _moves(seen: Seen, subscription: SubscriptionConfig | Unseen) -> bool:
     """Whether an item of the batch came back within the time that one may take."""
     newest = seen.ledger.last_progress if seen.ledger.done else None
     return newest is not None and (seen.now - newest).total_seconds() <= patience_s(subscription, seen.capacity)
+
+
+def _at_work(seen: Seen, subscription: SubscriptionConfig | Unseen) -> bool:
+    """Whether a container has an item of the batch at work, at its first try and for no longer than its push may take: early in a batch
+    of long work none can have come back yet."""
+    settings = None if isinstance(subscription, Unseen) else subscription.settings
+    if settings is None or seen.leg is not Leg.REQUEST:
+        return False
+    may_last = timedelta(seconds=settings.ack_deadline_s)
+    return any(
+        x.stage is Stage.DELIVERED
+        and not (x.tried_before or x.dead_lettered)
+        and x.last
+        and seen.now - x.last <= may_last
+        for x in seen.ledger.lives
+    )
+
+
+def _others(seen: Seen) -> str:
+    return "; others get through" if recent(seen.pushes).acks or seen.ledger.done else "; others are at work"
 
 
 def limit(settings: ServiceSettings) -> int:
