@@ -253,6 +253,17 @@ def test_replaced_rows_in_force_and_items_with_none_are_told_apart() -> None:
     assert [told.rows for told in outcome.INACTIVE.told(none)] == [3]
 
 
+def test_items_of_which_no_row_is_in_force_may_have_been_withdrawn_where_others_are() -> None:
+    def settled(there: ResultDay) -> bool:
+        (cause,) = decide(CATALOGUE, findings(*told(*done(4)), rows(there), made(DAY)), list(Leg)).live
+        assert cause.match.cause.code == "superseded-results-in-force"
+        return cause.match.settled
+
+    assert not settled(day(8, 5, items=8, active_items=5))
+    assert settled(day(8, 0)), "nothing of that date is in force"
+    assert settled(day(8, 8, active_superseded=4))
+
+
 def test_a_constant_version_names_no_model_and_neither_does_none() -> None:
     def of(version: str, active: int = 4) -> tuple[Finding, ...]:
         made_by = (Made(version=version, file="", rows=4, active=active),)

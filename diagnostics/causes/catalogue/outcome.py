@@ -78,8 +78,9 @@ CAUSES = (
         outlasts=True,
         never_blocks=True,
         requires=any_of(Has(outcome.SUPERSEDED), Has(outcome.INACTIVE)),
-        decisive=ALWAYS,
+        decisive=any_of(Has(outcome.SUPERSEDED), Over(outcome.INACTIVE, lambda told: told.whole, 0)),
         overturned_by=(ResultRows,),
+        settled_by=("pubsub-diag changes --leg completion",),
         next=("pubsub-diag runbook show superseded-results-in-force",),
     ),
     Cause(

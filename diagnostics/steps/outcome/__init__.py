@@ -51,12 +51,19 @@ class Dated(Tells, frozen=True, kw_only=True):
     dates: str
 
 
+class Withdrawn(Dated, frozen=True, kw_only=True):
+    """Items of which no row is in force."""
+
+    whole: int
+    """1: nothing else is in force of one of those dates; 0: other items are, and these may have been withdrawn on purpose."""
+
+
 ROWS = Code("outcome.rows", Stage.CLOSED, "results by date")
 SUPERSEDED = Telling(
     "outcome.superseded_active", Stage.CLOSED, "superseded results are in force", Kind.EFFECT, tells=Dated
 )
 INACTIVE = Telling(
-    "outcome.none_active", Stage.CLOSED, "items have results and none is in force", Kind.EFFECT, tells=Dated
+    "outcome.none_active", Stage.CLOSED, "items have results and none is in force", Kind.EFFECT, tells=Withdrawn
 )
 UNNAMED = Telling(
     "outcome.unnamed_model", Stage.CLOSED, "results do not say which model made them", Kind.EFFECT, tells=OfVersion
@@ -155,7 +162,7 @@ def _in_force(results: ResultRows, named: ResultsProfile, noun: str, own: date |
             else f"none of {count(number, 'row')} of {of} is in force",
             rests_on=("ResultRows",),
             bears=_bears(none, own),
-            tells=Dated(rows=number, dates=of),
+            tells=Withdrawn(rows=number, dates=of, whole=int(any(not results.of(day).active for day in none))),
         )
 
 
