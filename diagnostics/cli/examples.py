@@ -36,7 +36,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "model list": ("pubsub-diag model list", "pubsub-diag model list -o json"),
     "model sync": ("pubsub-diag model sync --out sync.sql", "pubsub-diag model sync --write-doc MODELS.md"),
     "model doc": ("pubsub-diag model doc", "pubsub-diag model doc --out block.md"),
-    "model check-new": ("pubsub-diag model check-new", "pubsub-diag model check-new model.json"),
+    "model check-new": (
+        "pubsub-diag model check-new catboost_v9_33f_train20251102-20260108_20260208_170526.cbm --manifest manifest.json",
+        "pubsub-diag model check-new --family catboost_v9 --features 33 --train-start 2025-11-02 --train-end 2026-01-08",
+    ),
     "runbook list": ("pubsub-diag runbook list", "pubsub-diag runbook list --symptoms"),
     "runbook show": ("pubsub-diag runbook show push-invoker-missing", "pubsub-diag runbook show worker-crashing --leg completion"),
     "runbook find": ("pubsub-diag runbook find 403", 'pubsub-diag runbook find "was not authorized"'),

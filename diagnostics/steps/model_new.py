@@ -24,10 +24,9 @@ def model_new(manifest: ModelManifest | Unseen, ask: Ask, now: datetime) -> Iter
     named = parse(new.file) if new.file else None
     trained = _trained(new, named)
     features = new.features if new.features is not None else named.features if named else None
-    yield from _name(new, named, trained, features, now)
-    if trained is not None:
-        yield from _exists(manifest, trained, features)
-        yield from _evaluation(new, trained)
+    rest = [*_exists(manifest, trained, features), *_evaluation(new, trained)] if trained is not None else []
+    yield from _name(new, named, trained, features, now, alone=not rest)
+    yield from rest
 
 
 def _trained(new: NewModel, named: ModelFile | None) -> Days | None:
@@ -38,13 +37,15 @@ def _trained(new: NewModel, named: ModelFile | None) -> Days | None:
 
 
 def _name(
-    new: NewModel, named: ModelFile | None, trained: Days | None, features: int | None, now: datetime
+    new: NewModel, named: ModelFile | None, trained: Days | None, features: int | None, now: datetime, alone: bool
 ) -> Iterator[Finding]:
-    """Whether the name tells, and tells the same; else which would."""
-    would = _would_be(new, named, trained, features, now)
+    """Whether the name tells, and tells the same; else which would. `alone`: nothing else is looked at."""
+    would, why = _would_be(new, named, trained, features, now)
+    if not new.file and would:
+        yield NAME.says(Status.OK, f"its name would be {would}")
+    elif not new.file:
+        yield NAME.says(Status.UNKNOWN if alone else Status.ADVICE, f"which name it would have cannot be told: {why}")
     if not new.file:
-        if would:
-            yield NAME.says(Status.OK, f"its name would be {would}")
         return
     shown = base(new.file)
     if named is None or named.trained is None:
@@ -64,15 +65,18 @@ def _name(
         yield NAME.says(Status.OK, f"{shown} is named by the convention: {features} features, trained on {trained}")
 
 
-def _would_be(new: NewModel, named: ModelFile | None, trained: Days | None, features: int | None, now: datetime) -> str:
-    """The name by the convention, where enough is known for one."""
+def _would_be(
+    new: NewModel, named: ModelFile | None, trained: Days | None, features: int | None, now: datetime
+) -> tuple[str, str]:
+    """The name by the convention, or why there is none."""
     family = new.family or (named.family if named else "")
-    if not family or trained is None or features is None:
-        return ""
+    if trained is None or features is None or not family:
+        given = {"--family": family, "--features": features, "--train-start, --train-end": trained}
+        return "", f"{' and '.join(option for option, said in given.items() if not said)} would tell"
     try:
-        return make(family, features, trained, named.made if named else now).name
-    except ValueError:
-        return ""
+        return make(family, features, trained, named.made if named else now).name, ""
+    except ValueError as error:
+        return "", str(error)
 
 
 def _exists(manifest: ModelManifest | Unseen, trained: Days, features: int | None) -> Iterator[Finding]:

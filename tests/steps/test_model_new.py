@@ -53,6 +53,18 @@ def test_without_a_name_it_says_which(capsys: pytest.CaptureFixture[str]) -> Non
     assert says["name"].startswith("its name would be catboost_v9_33f_train20251102-20260108_20")
 
 
+def test_without_enough_for_a_name_it_says_what_lacks(manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--train-start=2025-11-03", "--train-end=2026-01-08")
+    code, found, says = asked(capsys, *words)
+    assert (code, found) == (3, {"name": "unknown"})
+    assert says["name"] == "which name it would have cannot be told: --family and --features would tell"
+    code, found, says = asked(capsys, *words, "--features=33", f"--manifest={manifest}")
+    assert (code, found) == (0, {"name": "advice", "exists": "ok"})
+    assert says["name"].endswith("told: --family would tell")
+    _, found, says = asked(capsys, *words, "--features=33", "--family=a b")
+    assert found == {"name": "unknown"} and "expected a family like catboost_v9" in says["name"]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
