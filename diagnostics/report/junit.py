@@ -1,7 +1,8 @@
 """The diagnosis as JUnit XML, for the test tab of a build: one suite a diagnosis, one case a statement.
 
 Cases fail only if the answer does: with exit code 0 there is neither failure nor error, with 1 or 2 there is a failure, with 3 an
-error. What could not be seen and what the profile accepts is skipped, with its reason.
+error. One trouble fails once: the cause or finding that the verdict names is skipped, and so is what a cause accounts for. What could
+not be seen and what the profile accepts is skipped, with its reason.
 """
 
 from __future__ import annotations
@@ -75,10 +76,11 @@ def _properties(said: Diagnosis) -> dict[str, str]:
 def _cases(said: Diagnosis) -> Iterator[TestCase]:
     failing = said.exit_code != Exit.OK
     yield _verdict(said)
+    told = _told(said) if failing else {}
     for cause in said.causes:
-        yield _cause(cause, failing)
+        yield _cause(cause, failing, told.get(id(cause), ""))
     for finding in said.findings:
-        yield _finding(finding, failing)
+        yield _finding(finding, failing, told.get(id(finding), ""))
     for gap in said.unknown:
         yield _gap(gap, said.exit_code == Exit.UNKNOWN)
     for suppressed in said.suppressed:
@@ -99,20 +101,38 @@ def _verdict(said: Diagnosis) -> TestCase:
     return case
 
 
-def _cause(cause: Named, failing: bool) -> TestCase:
+def _told(said: Diagnosis) -> dict[int, str]:
+    """Causes and findings that another case fails for, by their `id`, and where: of the first cause that is the verdict, of a finding the
+    verdict or a cause that accounts for it."""
+    told: dict[int, str] = {}
+    causes = [c for c in said.causes if c.role is not Role.BENIGN]
+    for cause in reversed(causes):
+        of = [f for f in said.findings if f.says in (*cause.because, *cause.hence) and f.leg in (cause.leg, None)]
+        told |= {id(f): f"accounted for by {cause.code}" for f in of}
+        named = any(says in said.headline for says in (cause.says, cause.code, *(f.says for f in of)))
+        if cause is causes[0] and (named or cause.role is Role.BLOCKS):  # what blocks is what a verdict is about
+            told[id(cause)] = "it is what the verdict says"
+    first = next((f for f in said.findings if f.abnormal and f.says in said.headline), None)
+    if first is not None and id(first) not in told:
+        told[id(first)] = "it is what the verdict says"
+    return told
+
+
+def _cause(cause: Named, failing: bool, told_by: str) -> TestCase:
     told = "\n".join(
         [f"{cause.does}, {cause.confidence.value}: {cause.says}", *cause.because, *cause.hence, *cause.next]
     )
     fails = failing and cause.role is not Role.BENIGN
-    return _case(_of(cause.code, cause.leg), "cause", Failure(cause.says, cause.does) if fails else None, told)
+    result = Skipped(told_by, cause.does) if told_by else Failure(cause.says, cause.does)
+    return _case(_of(cause.code, cause.leg), "cause", result if fails else None, told)
 
 
-def _finding(finding: Finding, failing: bool) -> TestCase:
+def _finding(finding: Finding, failing: bool, told_by: str) -> TestCase:
     result: Failure | Error | Skipped | None = None
     if finding.status is Status.UNKNOWN:
         result = (Error if failing else Skipped)(finding.says, finding.status.value)
     elif finding.abnormal and failing:
-        result = Failure(finding.says, finding.status.value)
+        result = (Skipped if told_by else Failure)(told_by or finding.says, finding.status.value)
     step = finding.code.partition(".")[0]
     return _case(_of(finding.code, finding.leg), step, result, f"{finding.status.value}: {finding.says}")
 

@@ -26,7 +26,7 @@ from diagnostics.conclude.gauges import Gauges
 from diagnostics.evidence.model import Leg
 from diagnostics.report import formats, github, markdown
 from diagnostics.report.layout import Layout
-from diagnostics.steps.finding import Status
+from diagnostics.steps.finding import Finding, Status
 from tests.report.consumers import perfdata, plugin_output, workflow_command
 
 PAGE = Layout(120)
@@ -98,11 +98,13 @@ def test_junit_is_what_its_schema_says_and_a_reader_finds_the_verdict(night: Dia
     verdict = cases["pubsub-diag.verdict/batch_2026-02-08_1770550000"]
     assert verdict.is_failure
     assert verdict.result[0].message == night.headline
-    assert cases["pubsub-diag.cause/gated-batch-never-closes (request)"].is_failure
+    named = cases["pubsub-diag.cause/gated-batch-never-closes (request)"]
+    assert named.is_skipped and named.result[0].message == "it is what the verdict says"
+    assert cases["pubsub-diag.cause/poison-retry-storm (request)"].is_failure, "another trouble"
     assert cases["pubsub-diag.delivered/delivered.acked (request)"].is_passed
     assert cases["pubsub-diag.not_seen/SubscriptionPolicy (request)"].is_skipped
     assert "known, ticket 77" in cases["pubsub-diag.accepted/poison-retry-storm (request)"].result[0].message
-    assert (suite.tests, suite.failures, suite.errors) == (len(cases), 4, 0)
+    assert (suite.tests, suite.failures, suite.errors) == (len(cases), 3, 0)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +139,24 @@ def test_a_schema_that_takes_anything_would_prove_nothing() -> None:
     ):
         with pytest.raises(xmlschema.XMLSchemaValidationError):
             SCHEMA.validate(wrong)
+
+
+def test_one_trouble_is_one_failure(night: Diagnosis) -> None:
+    """A lost setting is one thing to mend, whatever is seen of it; what no cause accounts for fails beside it."""
+    lost = replace(
+        night.causes[0], because=("the gate let 15 through",), hence=("pushes fail", "the batch stands still")
+    )
+    seen = [replace(night.findings[0], says=says, status=Status.FAULT) for says in (*lost.because, *lost.hence)]
+    seen = [replace(f, leg=lost.leg, code=f"a.b{n}") for n, f in enumerate(seen)]
+
+    def failing(*findings: Finding) -> list[str]:
+        said = replace(night, causes=(lost,), findings=findings, unknown=())
+        (suite,) = JUnitXml.fromstring(render("junit", said).encode())
+        return [f"{case.classname}/{case.name}" for case in suite if case.is_failure]
+
+    assert failing(*seen) == ["pubsub-diag.verdict/batch_2026-02-08_1770550000"]
+    beside = replace(seen[0], says="quite another thing", code="x.y")
+    assert failing(*seen, beside)[1:] == ["pubsub-diag.x/x.y (request)"]
 
 
 def test_cases_of_one_name_are_told_apart(night: Diagnosis) -> None:
