@@ -146,16 +146,22 @@ class Teller:
         if not ledger.told:
             return self._hidden(verdict, findings)
         if ledger.as_asked and state is State.UNKNOWN:
-            return f"{name} at {counts}, as far as the subscription's counters tell" + self._suspect(why, findings)
+            return f"{name} at {counts}, as far as the subscription's counters tell" + self._suspect(
+                why, verdict, findings
+            )
         if state is State.DONE:
             return self._done(name, counts, verdict)
         if state is State.FAILED:
             what = "was closed with none of its work done" if ledger.hollow else "made no batch"
             return f"{name} {what}: {why or self._harmless(verdict) or self._first_fault(findings)}"
         if state is State.STALLED and (every := creeping_s(findings)):
-            return f"{name} at {counts} hardly moves, one in {span(every)}: {why or _undetermined(findings)}"
+            return (
+                f"{name} at {counts} hardly moves, one in {span(every)}: {why or self._undetermined(verdict, findings)}"
+            )
         if state is State.STALLED:
-            return f"{name} stuck at {counts} for {self._idle(findings)}: {why or _undetermined(findings)}"
+            return (
+                f"{name} stuck at {counts} for {self._idle(findings)}: {why or self._undetermined(verdict, findings)}"
+            )
         if state is State.RUNNING:
             if why:
                 if top and top.match.cause.stage is Stage.CLOSED:
@@ -170,7 +176,7 @@ class Teller:
             return self._done(name, counts, verdict) + _left_open(findings)
         if not ledger.owes and not why:
             return f"{name} at {counts}: what is known of is done, and {ledger.size_doubted or 'nothing tells how many it expects'}"
-        return f"{name} at {counts}: could not tell whether it moves" + self._suspect(why, findings)
+        return f"{name} at {counts}: could not tell whether it moves" + self._suspect(why, verdict, findings)
 
     def _idle(self, findings: Sequence[Finding]) -> str:
         """How long nothing got further: by the newest progress, else by what counters tell."""
@@ -267,10 +273,39 @@ class Teller:
             f" (and {len(telling) - 1} more)" if status in _BAD and len(telling) > 1 else ""
         )
 
-    def _suspect(self, why: str, findings: Sequence[Finding]) -> str:
-        """What to say of a batch whose own progress is hidden: the cause, else the first fault."""
-        seen_wrong = why or next((f.says for f in findings if f.status is Status.FAULT), "")
+    def _suspect(self, why: str, verdict: Verdict, findings: Sequence[Finding]) -> str:
+        """What to say of a batch whose own progress is hidden: the cause, else the first fault, else what goes on and nothing accounts
+        for."""
+        first = next((f.says for f in findings if f.status is Status.FAULT), "")
+        seen_wrong = why or first or self._goes_on(verdict)
         return f"; {seen_wrong}" if seen_wrong else ""
+
+    def _undetermined(self, verdict: Verdict, findings: Sequence[Finding]) -> str:
+        """What is seen of messages that stay behind, where nothing says why."""
+        seen_now = [
+            f.says
+            for f in findings
+            if f.status is Status.FAULT
+            and f.bears is Bears.HOLDS
+            and f.until is None
+            and f.code != progress.STALLED.name
+        ]
+        says = seen_now[0] if seen_now else self._goes_on(verdict)
+        return f"cause undetermined; {says}" if says else "cause undetermined"
+
+    def _goes_on(self, verdict: Verdict) -> str:
+        """What goes on and no cause accounts for; of what nothing tells that items of the batch meet it, that it is the subscription's."""
+        found = [
+            f
+            for f in reasons(verdict.unexplained)
+            if f.abnormal and f.until is None and f.code != progress.STALLED.name
+        ]
+        if not found:
+            return ""
+        first = min(found, key=lambda f: f.bears is Bears.APART)
+        leg = self._profile.leg(first.leg) if first.leg else None
+        whose = f"subscription {leg.subscription}: " if leg and first.bears is Bears.APART else ""
+        return whose + first.says
 
     def _first_fault(self, findings: Sequence[Finding]) -> str:
         held = [f for f in findings if f.bears is Bears.HOLDS]
@@ -480,16 +515,6 @@ def _done(ledger: Ledger) -> str:
     if ledger.done or ledger.done_most == 0:
         return str(ledger.done)
     return f"0–{ledger.done_most}" if ledger.done_most else "?"
-
-
-def _undetermined(findings: Sequence[Finding]) -> str:
-    """What is seen of messages that stay behind, where nothing says why."""
-    seen_now = [
-        f
-        for f in findings
-        if f.status is Status.FAULT and f.bears is Bears.HOLDS and f.until is None and f.code != progress.STALLED.name
-    ]
-    return "cause undetermined" + (f"; {seen_now[0].says}" if seen_now else "")
 
 
 def _at_work(live: Live) -> bool:

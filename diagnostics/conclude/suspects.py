@@ -12,6 +12,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
+import msgspec
+
 from diagnostics.causes.model import Role
 from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude.diagnosis import Suspect
@@ -30,6 +32,7 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import progress
+from diagnostics.steps.changes import differences
 from diagnostics.steps.finding import Finding, Kind
 from diagnostics.steps.words import short
 
@@ -130,7 +133,24 @@ def suspects(evidence: EvidenceSet, profile: PipelineProfile, ledger: Ledger, ve
     kept: dict[tuple[datetime, str, str], Suspect] = {}
     for suspect in ranked:
         kept.setdefault((suspect.at, suspect.method, suspect.resource), suspect)
-    return tuple(kept.values())[:MOST]
+    return tuple(_with_difference(one, evidence) for one in list(kept.values())[:MOST])
+
+
+def _with_difference(suspect: Suspect, evidence: EvidenceSet) -> Suspect:
+    """Of a deploy, in what its revision differs from the one before: the log entry has the whole service, changed or not."""
+    if suspect.method in _OF_RIGHTS:
+        return suspect
+    for leg in Leg:
+        service, found = seen(evidence.get(ServiceConfig, leg)), seen(evidence.get(Revisions, leg))
+        if service is None or found is None or suspect.resource != f"services/{service.name}":
+            continue
+        by_age = sorted(found.revisions, key=lambda r: r.created)
+        made = [at for at, r in enumerate(by_age) if abs(r.created - suspect.at) <= _SLACK]
+        if len(made) == 1 and made[0]:
+            said = differences(by_age[made[0] - 1], by_age[made[0]])
+            said.sort(key=lambda one: one.startswith("image "))  # each deploy has another
+            return msgspec.structs.replace(suspect, says=", ".join(said) or suspect.says)
+    return suspect
 
 
 def _of(

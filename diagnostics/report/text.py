@@ -223,7 +223,7 @@ def _rest(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
     lines += _unexplained(said, layout)
     doubted = said.status is not Status.OK or verbose
     lines += [_said("not it", " · ".join(not_it), layout)] if not_it and doubted else []
-    lines += _not_seen(said.unknown, layout, verbose)
+    lines += _not_seen(said.unknown, layout, verbose, _blind(said))
     lines += [_said("" if at else "accepted", acceptance(s), layout, hang=2) for at, s in enumerate(said.suppressed)]
     for number, step in enumerate(said.next, 1):
         lines.append(_offered("do now" if number == 1 else "", step, layout, number=f"{number}  "))
@@ -273,11 +273,18 @@ def _not_it(ruled_out: Iterable[RuledOut]) -> list[str]:
     return there + ([f"the way back ({', '.join(back)})"] if back else [])
 
 
-def _not_seen(missing: Sequence[Missing], layout: Layout, verbose: bool) -> list[str]:
+def _blind(said: Diagnosis) -> bool:
+    """Whether nothing at all tells of the batch that was asked about: then whatever the profile does not describe might."""
+    return said.pipeline.command == "batch" and said.state is State.UNKNOWN and not (said.batch and said.batch.id)
+
+
+def _not_seen(missing: Sequence[Missing], layout: Layout, verbose: bool, blind: bool) -> list[str]:
     """One line a reason: what it hides, and what would show it. Gaps that change nothing are counted, with -v listed; but what has
-    expired is always said, since it will not come back, and what a kept run has and this version cannot read."""
+    expired is always said, since it will not come back, and what a kept run has and this version cannot read. `blind`: nothing tells of
+    the batch."""
     listed = [gap for gap in missing if gap.matters or verbose or gap.why in (Why.EXPIRED, Why.SET_APART)]
-    moot = len(missing) - len(listed)
+    undescribed = sum(gap.why == Why.NOT_CONFIGURED for gap in missing if gap not in listed) if blind else 0
+    moot = len(missing) - len(listed) - undescribed
     reasons: dict[str, list[Missing]] = {}
     for gap in listed:
         reasons.setdefault(gap.permission or gap.says.removeprefix("not asked because ").rstrip("."), []).append(gap)
@@ -292,9 +299,10 @@ def _not_seen(missing: Sequence[Missing], layout: Layout, verbose: bool) -> list
         lines += [layout.command(f"{'':{GUTTER}}  mend  ", mend)] if is_command(mend) else []
         if verbose and would_say:
             lines.append(_said("", f"  hides {', '.join(kinds)}", layout, hang=4))
-    if moot:
-        more = f"{moot} more, which would change nothing (-v lists them)"
-        lines.append(_said("" if lines else "not seen", more, layout))
+    more = [f"{undescribed} more, which the profile does not describe"] if undescribed else []
+    more += [f"{moot} more, which would change nothing"] if moot else []
+    if more:
+        lines.append(_said("" if lines else "not seen", f"{', and '.join(more)} (-v lists them)", layout))
     return lines
 
 

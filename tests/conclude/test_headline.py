@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from diagnostics.causes.attribute import Share
 from diagnostics.causes.match import Match
 from diagnostics.causes.model import Cause, Confidence, Has, Role
-from diagnostics.causes.verdict import Live
+from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude.clauses import Clauses
-from diagnostics.conclude.diagnosis import Diagnosis, Header, State
+from diagnostics.conclude.diagnosis import Diagnosis, Forecast, Header, State
 from diagnostics.conclude.say import Teller
 from diagnostics.evidence.model import (
     Backlog,
@@ -32,11 +32,11 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import LegProfile, Marker, PipelineProfile
 from diagnostics.question.ask import Ask
-from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.run.investigate import Case, investigate
 from diagnostics.steps import dead_letter
-from diagnostics.steps.delivered import what_waits
-from diagnostics.steps.finding import AnyCode, Finding, Status
+from diagnostics.steps.delivered import push_answers, what_waits
+from diagnostics.steps.finding import AnyCode, Bears, Finding, Status
 from diagnostics.steps.processed import failing_items
 
 NOW = datetime(2026, 2, 8, 14, 20, tzinfo=UTC)
@@ -116,3 +116,26 @@ def test_what_is_quoted_ends_in_no_full_stop_of_its_own() -> None:
     assert "You may not" in said
     assert ".;" not in said
     assert not said.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("bears", "told"), [(Bears.APART, "; subscription work: 78% of pushes fail"), (Bears.SLOWS, "; 78% of pushes fail")]
+)
+@pytest.mark.parametrize("state", [State.STALLED, State.UNKNOWN])
+def test_what_goes_on_and_nothing_accounts_for_stands_in_the_headline(state: State, bears: Bears, told: str) -> None:
+    """Of what nothing tells that the batch's items meet it, as the subscription's own trouble."""
+    evidence = EvidenceSet({}, NOW, timedelta(days=7), START)
+    marks = [Mark(means=Means.CREATED, at=START, service="s", batch="B", numbers={"expected": 4})]
+    ledger = Ledger(attempt=Attempt("B", marks), expected=4, told=True)
+    teller = Teller(
+        PROFILE, evidence, ledger, Header(pipeline="work", project="p", region=""), NOW, Clauses(PROFILE, evidence)
+    )
+    failing = replace(
+        finding(push_answers.FAILING), says="78% of pushes fail", status=Status.WARNING, bears=bears, leg=Leg.REQUEST
+    )
+    verdict = Verdict((), (), (failing,))
+    said = teller.headline("batch", Status.UNKNOWN, state, verdict, (failing,), Forecast())
+    assert said.endswith(told)
+    over = replace(failing, until=NOW)
+    after = teller.headline("batch", Status.UNKNOWN, state, Verdict((), (), (over,)), (over,), Forecast())
+    assert "78%" not in after

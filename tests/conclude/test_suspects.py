@@ -13,7 +13,21 @@ from diagnostics.causes.model import Confidence, Role
 from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude.diagnosis import Suspect
 from diagnostics.conclude.suspects import ABOUT, suspects
-from diagnostics.evidence.model import Change, ChangeLog, Evidence, EvidenceSet, Key, Leg, Provenance, Unseen, Why
+from diagnostics.evidence.model import (
+    Change,
+    ChangeLog,
+    Evidence,
+    EvidenceSet,
+    Key,
+    Leg,
+    Provenance,
+    Revisions,
+    RevisionSettings,
+    ServiceConfig,
+    ServiceSettings,
+    Unseen,
+    Why,
+)
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ServiceProfile
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.steps import progress, push_auth, returned
@@ -45,7 +59,12 @@ def change(
     return Change(at=at, api="run.googleapis.com", method=method, resource=resource, by="ci", ok=ok, says=says)
 
 
-def ranked(*changes: Change, log: ChangeLog | Unseen | None = None, role: Role = Role.BLOCKS) -> tuple[Suspect, ...]:
+def ranked(
+    *changes: Change,
+    log: ChangeLog | Unseen | None = None,
+    role: Role = Role.BLOCKS,
+    more: dict[Key, Evidence | Unseen] | None = None,
+) -> tuple[Suspect, ...]:
     cause = find("push-invoker-missing")
     assert cause is not None
     finding: Finding = invoker.INVOKER.says(Status.FAULT, "no invoker", leg=Leg.REQUEST, since=ONSET, tells=Mended())
@@ -53,7 +72,7 @@ def ranked(*changes: Change, log: ChangeLog | Unseen | None = None, role: Role =
     told = log or ChangeLog(
         source=SOURCE, since=NOW - timedelta(days=7), changes=tuple(sorted(changes, key=lambda c: c.at))
     )
-    seen: dict[Key, Evidence | Unseen] = {("ChangeLog", None): told}
+    seen: dict[Key, Evidence | Unseen] = {("ChangeLog", None): told, **(more or {})}
     evidence = EvidenceSet(seen, now=NOW, lookback=timedelta(days=7), since=NOW - timedelta(hours=6))
     return suspects(evidence, PROFILE, Ledger(), Verdict((live,), (), ()))
 
@@ -161,6 +180,30 @@ def test_a_stall_that_nothing_explains_is_for_what_was_changed_while_the_batch_w
     anew = change(3, "subscriptions/s", method="CreateSubscription")
     before = change(40, "subscriptions/s", method="UpdateSubscription")
     assert of_fault(stalled, anew, before, change(2), ledger=began) == ["CreateSubscription subscriptions/s"]
+
+
+def test_a_deploy_says_in_what_it_differs_from_the_one_before() -> None:
+    """The log entry has the whole service, and a lost minimum is not in it: what is not set is left out."""
+    deploy = change(3, method="ReplaceService", says="ingress=all, maxScale=50")
+    older = RevisionSettings(name="w-1", created=ONSET - timedelta(days=3), image="i@sha256:aa", min_instances=1)
+    newer = msgspec.structs.replace(older, name="w-2", created=deploy.at, image="i@sha256:bb", min_instances=0)
+    service = ServiceSettings(name="worker", region="r", uri="", urls=(), template=newer)
+
+    def told(*revisions: RevisionSettings, by: Change = deploy) -> list[str]:
+        more: dict[Key, Evidence | Unseen] = {
+            ("ServiceConfig", Leg.REQUEST): ServiceConfig(source=SOURCE, name="worker", settings=service),
+            ("Revisions", Leg.REQUEST): Revisions(source=SOURCE, revisions=revisions),
+        }
+        return [s.says for s in ranked(by, more=more)]
+
+    assert told(newer, older) == ["min-instances 1 → 0, image aa → bb"]
+    assert told(newer) == ["ingress=all, maxScale=50"], "the one before is not known"
+    again = msgspec.structs.replace(newer, name="w-3", created=deploy.at + timedelta(seconds=50))
+    assert told(again, newer, older) == ["ingress=all, maxScale=50"], "which of two it made is not told"
+    same = msgspec.structs.replace(older, name="w-2", created=deploy.at)
+    assert told(same, older) == ["ingress=all, maxScale=50"]
+    grant = change(3, says="remove roles/run.invoker")
+    assert told(newer, older, by=grant) == ["remove roles/run.invoker"]
 
 
 def test_every_family_of_causes_is_considered() -> None:

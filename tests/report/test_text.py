@@ -99,6 +99,17 @@ def test_causes_are_numbered_with_role_confidence_and_onset(night: Diagnosis) ->
     assert "    against  no line says that the count was corrected" in verbose
 
 
+def test_of_a_batch_that_nothing_tells_of_no_gap_of_the_profile_is_said_to_change_nothing(night: Diagnosis) -> None:
+    gaps = tuple(
+        Missing(what=what, leg=None, why=why, says="s", matters=False)
+        for what, why in (("BatchMarks", "not_configured"), ("ItemMarks", "not_configured"), ("PushAccount", "denied"))
+    )
+    blind = replace(night, state=State.UNKNOWN, batch=None, causes=(), unknown=gaps)
+    said = " ".join(text.render(blind, WIDE).split())
+    assert "2 more, which the profile does not describe, and 1 more, which would change nothing" in said
+    assert "3 more, which would change nothing" in text.render(replace(blind, batch=night.batch), WIDE)
+
+
 def test_gaps_that_matter_are_named_and_moot_ones_counted(night: Diagnosis) -> None:
     said = text.render(night, WIDE)
     assert (

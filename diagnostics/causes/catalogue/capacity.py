@@ -1,6 +1,6 @@
 """Services that are there too late, or not in sufficient number."""
 
-from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, all_of, any_of, none_of, ok
+from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, Over, all_of, any_of, none_of, ok
 from diagnostics.evidence.model import DeadLetterCounts, PushCounts, ReceiverCapacity, RequestLog, ServiceConfig, Stage
 from diagnostics.steps import cold_start
 from diagnostics.steps.cold_start import instances
@@ -13,6 +13,9 @@ CAUSES = (
         family="capacity",
         title="All instances are busy",
         says="the service runs at its maximum of instances and turns pushes away faster than work drains",
+        over=Over(instances.SATURATED, lambda told: not told.recent, 0),
+        said="the service ran at its maximum of instances and turned pushes away until {last}; what went to the dead-letter topic over it "
+        "does not come back by itself",
         stage=Stage.DELIVERED,
         legs=BOTH,
         requires=Has(instances.SATURATED),

@@ -38,6 +38,8 @@ class TurnedAway(Tells, frozen=True, kw_only=True):
     """Most that ran at once."""
     dead_lettered: int | None = None
     """Messages whose attempts were used up by it."""
+    last: str | None = None
+    """When the last one was, where none is recent."""
 
 
 SATURATED = Telling(
@@ -130,9 +132,11 @@ def _has_room(seen: Seen) -> bool:
 
 
 def _tells(seen: Seen, away: Sequence[LogRow], burnt: int | None = None) -> TurnedAway:
+    recently = len(lately(away, seen.now))
     return TurnedAway(
         turned_away=len(away),
-        recent=len(lately(away, seen.now)),
+        recent=recently,
+        last=None if recently else clock(away[-1].at, seen.now),
         limit=limit(seen.settings),
         instances=_busy(seen) or None,
         dead_lettered=burnt,
