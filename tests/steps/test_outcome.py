@@ -150,6 +150,18 @@ def test_items_without_a_row_are_missing_though_the_date_has_others() -> None:
     assert (lost.claimed, lost.found) == (4, 3)
 
 
+def test_fewer_rows_than_items_are_too_few_whatever_names_the_items() -> None:
+    bare = replace(NAMED, item="")
+
+    def of(there: int) -> tuple[Finding, ...]:
+        return findings(*told(*done(4)), rows(day(there, items=None, active_items=None)), made(DAY), named=bare)
+
+    (lost,) = claims.SHORT.told(of(3))
+    assert (lost.claimed, lost.found) == (4, 3)
+    assert stands(of(4), claims.SHORT) is None
+    assert stands(of(4), claims.COMPLETE) is None, "one item may have two rows, and another none"
+
+
 def test_rows_of_an_earlier_batch_of_the_date_are_not_this_ones() -> None:
     began = START + timedelta(minutes=-200)
     said = findings(*told(*done(4)), rows(day(9, written_items=3), since=began), made(DAY))

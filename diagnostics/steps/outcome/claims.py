@@ -238,6 +238,9 @@ def _lack(claim: Claim, results: ResultRows, now: datetime) -> tuple[AnyCode | N
         since = " written since it began" if counted else ""
         lacks = f"{found} have a row{since}: {claim.items - found} are missing"
         return SHORT if claim.by_worker else UNTOLD, found, lacks
+    if found is None and day.rows < claim.items:
+        lacks = f"there are {count(day.rows, 'row')} of that date: {claim.items - day.rows} are missing at least"
+        return SHORT if claim.by_worker else UNTOLD, day.rows, lacks
     return None, found, ""
 
 
