@@ -10,6 +10,7 @@ from diagnostics.causes.verdict import Live, Verdict, decide
 from diagnostics.evidence.model import Leg
 from diagnostics.readings.stakes import Stakes
 from diagnostics.steps import dead_letter, recorded
+from diagnostics.steps.cold_start import instances as instances_step
 from diagnostics.steps.delivered import given_up
 from diagnostics.steps.finding import Bears, Finding, Status
 
@@ -51,6 +52,21 @@ def test_completions_that_are_acked_and_not_counted_use_up_no_attempt() -> None:
         assert named("attempts-used-up", dead(leg), UNCOUNTED).confidence is Confidence.CONFIRMED
         lost = named("completions-acked-uncounted", dead(leg), UNCOUNTED)
         assert not [f for f in lost.share.explained if f.code == given_up.DEAD_LETTERED.name]
+
+
+def saturated(recent: int, instances: float | None) -> Confidence:
+    told = instances_step.TurnedAway(turned_away=170, recent=recent, limit=50, instances=instances, dead_lettered=10)
+    away = instances_step.SATURATED.says(
+        Status.FAULT, "turned away", leg=Leg.REQUEST, bears=Bears.HOLDS, held=10, since=NOW, tells=told
+    )
+    return named("max-instances-saturated", away).confidence
+
+
+def test_a_maximum_that_was_reached_is_one_at_which_instances_ran() -> None:
+    """Of a service in manual scaling with no instance, refusals that are past look the same."""
+    assert saturated(recent=0, instances=50) is Confidence.CONFIRMED
+    assert saturated(recent=0, instances=None) is Confidence.PROBABLE
+    assert saturated(recent=12, instances=None) is Confidence.CONFIRMED
 
 
 def test_completions_that_fail_to_be_recorded_use_up_attempts_of_completions_alone() -> None:

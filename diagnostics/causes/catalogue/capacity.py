@@ -20,7 +20,11 @@ CAUSES = (
         legs=BOTH,
         requires=Has(instances.SATURATED),
         # That work drains more slowly than it comes, items show that met it: of what is not the batch's nobody knows what is owed.
-        decisive=Has(instances.SATURATED, bears=(Bears.HOLDS, Bears.SLOWS)),
+        # Of refusals that are past it also has to be known that instances ran: where none is counted, it may have been none at all.
+        decisive=all_of(
+            Has(instances.SATURATED, bears=(Bears.HOLDS, Bears.SLOWS)),
+            Over(instances.SATURATED, instances.at_the_maximum, 0),
+        ),
         effects=(instances.CANNOT_SCALE,),
         overturned_by=(ReceiverCapacity,),
         next=("pubsub-diag runbook show max-instances-saturated",),

@@ -42,6 +42,11 @@ class TurnedAway(Tells, frozen=True, kw_only=True):
     """When the last one was, where none is recent."""
 
 
+def at_the_maximum(told: TurnedAway) -> float:
+    """Over 0: pushes are turned away now, or instances are known to have run when they were."""
+    return 1 if told.recent or told.dead_lettered is None else told.instances or 0
+
+
 SATURATED = Telling(
     "cold_start.saturated",
     Stage.DELIVERED,
