@@ -86,8 +86,15 @@ KNOWN = (
         "printed as expired and given to neither",
     ),
     Known(
+        r"^not named attempts-spent-in-an-outage",
+        r"attempts-were-spent",
+        f"{UNDECIDED}: no instance was counted since pushes were turned away for want of one, so that nothing tells whether they would "
+        "find one now; that it was the maximum is said to be probable",
+        answer=r"max-instances-saturated@request blocks probable",
+    ),
+    Known(
         r"^not named (attempts-used-up|attempts-spent-in-an-outage|failed-items-awaited)",
-        r"attempts-(spent|used-up)|taken-under-way-and-given-back",
+        r"attempts-(spent|used-up)|attempts-were-spent|taken-under-way-and-given-back",
         f"{COUNTED}: attempts were used up by two things, one of them live; the dead letters are printed, and the live one is named",
     ),
     Known(
@@ -344,6 +351,79 @@ KNOWN = (
         r".",
         f"{COUNTED}: what still keeps pushes out is to blame, as it was before; that the messages are gone follows from it, and is printed",
         answer=r"HERE request\.routed",
+    ),
+    Known(
+        r"^not named failed-items-awaited",
+        r".",
+        f"{UNDECIDED}: where all pushes are refused or fail for one thing, what would fail some of the items for reasons of their own does "
+        "not come to it, or does not show: they lie among all those that used up their attempts",
+        answer=rf"({FAILS}|{DIES}|max-instances-saturated)@request blocks",
+    ),
+    Known(
+        r"^not named attempts-used-up@completion",
+        r"coordinator-refuses-completions",
+        f"{WEAK}: completions are refused and pushed again until now; the refusals are printed as found without a cause, and what was "
+        "dead-lettered already as following from them",
+        answer=r"^fault (running|stalled HERE request\.published)",
+    ),
+    Known(
+        r"^not named attempts-spent-in-an-outage",
+        r".",
+        f"{UNDECIDED}: of one or two dead letters nothing tells an outage from a bad message, so that the general cause is named",
+        answer=r"attempts-used-up@\w+ blocks",
+    ),
+    Known(
+        r"^not named (completions-not-awaited|skip-acked-without-completion)",
+        r".",
+        f"{UNDECIDED}: no line tells that the work came to its end, and so none what would become of its completion",
+        answer=r"work-after-the-response@request blocks",
+    ),
+    Known(
+        r"^not named skip-acked-without-completion",
+        r".",
+        f"{UNDECIDED}: of the batch one item or two come to be skipped, the rest lies in the dead-letter topic; that they were given up is "
+        "printed, and whether their completion was among those of other batches nothing tells",
+        answer=r"attempts-spent-in-an-outage@request blocks",
+    ),
+    Known(
+        r"^not named batch-forgotten-at-restart",
+        r"restart-forgets-the-batch",
+        f"{WEAK}: nothing of the batch was recorded before its container went, and item lines are read since the batch began: a person "
+        "would see by those of the night before that each one that is counted has a line",
+        answer=r"^fault stalled(:| HERE completion\.requested)",
+    ),
+    Known(
+        r"^(not named|latent not named) reason-that-never-passes",
+        r"attempts-spent-by-chance",
+        f"{UNDECIDED}: by chance tries of these items fail for another reason, too, so that they do not give one reason each time; that "
+        "they fail again and again is named",
+        answer=r"poison-retry-storm@request",
+    ),
+    Known(
+        r"^not named cannot-scale-fast-enough",
+        r"burst-below-the-maximum",
+        f"{UNDECIDED}: the burst is some minutes past; what was turned away then rests until its next try, and what is cut off by now, and "
+        "how much waits, is printed",
+        answer=r"^fault running",
+    ),
+    Known(
+        r"^role (cold-start-exceeds-ack-deadline|work-longer-than-ack-deadline)@request latent",
+        r"completion-topic",
+        f"{COUNTED}: an item that was done after Pub/Sub had hung up, and could not be reported, is missing for want of the topic; the "
+        "tallies give it to what its last push met",
+        answer=r"completion-topic-\w+@completion blocks",
+    ),
+    Known(
+        rf"^role ({BAD})@request blocks probable",
+        r".",
+        f"{UNDECIDED}: of an item that fails after all others are through nothing tells whether they would still get through",
+        answer=rf"({BAD})@request blocks probable",
+    ),
+    Known(
+        rf"^role ({DIES})@request blocks",
+        r"crash",
+        f"{COUNTED}: some items crash their container at one try and are refused at another; the tallies give each to what it met last",
+        answer=rf"({BAD})@request blocks",
     ),
     Known(
         r"^role poison-retry-storm@request (worsens|blocks)|^role cold-start-exceeds-ack-deadline@request worsens",

@@ -41,6 +41,8 @@ class Mechanism:
     """It holds what is left once enough is recorded for the batch to close."""
     of_start_calls: bool = False
     """What meets it are start calls, which belong to no leg, whichever leg its evidence is of."""
+    refusal: str = ""
+    """Code with which Pub/Sub refuses completions by it."""
     unheard: bool = False
     """Its answers may come after Pub/Sub has hung up: a push that ran into the deadline met it, too."""
 
@@ -52,7 +54,7 @@ class Mechanism:
                 met.leg in self._legs(leg) or (met.leg == START and (leg in ("", "completion") or self.of_start_calls))
             )
             and self.bad in (None, met.bad)
-            and re.fullmatch(self.answers, f"{met.by} {met.what}") is not None
+            and re.fullmatch(self.answers, str(met)) is not None
         )
 
     def holds(self, item: Item, leg: str, failing: Iterable[Answered]) -> bool:
@@ -124,6 +126,7 @@ def _unreported(code: str) -> Mechanism:
         ),
         anywhere=True,
         keeps_waiting=True,
+        refusal=code,
     )
 
 
@@ -139,7 +142,7 @@ MECHANISMS: dict[str, Mechanism] = {
     "start-call-not-let-in": Mechanism(frozenset({Place.NOT_STARTED}), r"front end 40[13]", legs=REQUEST),
     "upstream-data-incomplete": Mechanism(frozenset({Place.NOT_STARTED}), r"application 503", legs=REQUEST),
     "start-killed": Mechanism(
-        frozenset({Place.NOT_STARTED, Place.UNTRIED}), r"application 50[03]", legs=COMPLETION, anywhere=True
+        frozenset({Place.NOT_STARTED, Place.UNTRIED}), r"application 50[03]", legs=(START,), of_start_calls=True
     ),
     "start-cut-off-while-loading": Mechanism(
         frozenset({Place.NOT_STARTED}), r"application 504", legs=REQUEST, of_start_calls=True
@@ -289,9 +292,31 @@ def _row(truth: Truth, code: str, leg: str, stage: str) -> Mechanism:
         return replace(of, places=frozenset())
     if code == "publisher-role-missing" and "request-topic-name-wrong" in truth.standing:
         return replace(of, places=frozenset())  # it is another topic that refuses what is published
+    if "completion-topic-misnamed@completion" in truth.standing:
+        of = _beside_another_topic(truth, code, of)
     standing = [one for one in AT_THE_DOOR if _stands(truth, one, leg)]
     if code in standing:
         return replace(of, answers="|".join(MECHANISMS[one].answers for one in standing))
+    return of
+
+
+_TO_ANOTHER_TOPIC = {
+    "completion-topic-deleted": "completion-topic-deleted@completion",
+    "completion-publisher-role-missing": "completion-publisher-role-missing@completion",
+}
+"""What would refuse completions if they went to the pipeline's own topic, and how the configuration has it."""
+
+
+def _beside_another_topic(truth: Truth, code: str, of: Mechanism) -> Mechanism:
+    """The row where the worker names another topic than the pipeline's: whatever refuses there is that topic's, and of the pipeline's own
+    what the configuration has not refused nothing."""
+    own = [standing for standing in _TO_ANOTHER_TOPIC.values() if standing in truth.standing]
+    if code in _TO_ANOTHER_TOPIC and _TO_ANOTHER_TOPIC[code] not in own:
+        return replace(of, places=frozenset(), keeps_waiting=False, refusal="")
+    if code == "completion-topic-misnamed" and not own:
+        return replace(
+            of, also=lambda i: (i.refused and i.at != "request unpublished") or i.at == "completion elsewhere"
+        )
     return of
 
 
@@ -311,9 +336,12 @@ def held(truth: Truth, code: str, leg: str, stage: str) -> int:
 
 
 def _waits_behind(truth: Truth, of: Mechanism, item: Item) -> bool:
-    """Whether the item was never pushed, and what other pushes meet instead is that their work cannot be reported."""
+    """Whether the item was never pushed, and what other pushes meet instead is that their work cannot be reported, for this reason if the
+    batch's own items tell it."""
     waits = item.at == f"request {Place.WAITING}" and item.last is None
-    return of.keeps_waiting and waits and bool(truth.unreported)
+    refused = [one for one in truth.items if one.refused and one.at != "request unpublished"]
+    its_own = not refused or any(of.also(one) for one in refused)
+    return of.keeps_waiting and waits and bool(truth.unreported) and its_own
 
 
 def met(truth: Truth, code: str, leg: str, stage: str) -> int:
@@ -325,6 +353,7 @@ def met(truth: Truth, code: str, leg: str, stage: str) -> int:
         (_missed(truth, item) and (of.holds(item, leg, truth.failing) or _waits_behind(truth, of, item)))
         or any(of.answered(a, leg) for a in item.met)
         or of.came_late(item, leg)
+        or (bool(of.refusal) and of.refusal in item.refusals)
         for item in truth.items
     )
 
@@ -334,6 +363,7 @@ def borne_out(truth: Truth, code: str, leg: str, stage: str) -> bool:
     of = mechanism(code, stage)
     return (
         live(truth, code, leg, stage)
+        or met(truth, code, leg, stage) > 0
         or any(of.answered(answer, leg) for answer in truth.ever)
         or _stands(truth, code, leg)
     )

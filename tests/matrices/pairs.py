@@ -49,6 +49,7 @@ UNMET = "latent not named"
 
 COULD_NOT_TELL = {
     "gated-batch-never-closes": "closed.open",
+    "expects-what-nobody-sends": "closed.open",
     "push-invoker-missing": "push_auth.unseen",
     "push-denied-by-policy": "push_auth.unseen",
     "iap-in-front": "push_auth.unseen",

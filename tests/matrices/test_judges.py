@@ -203,6 +203,61 @@ def test_what_was_never_pushed_waits_behind_work_that_cannot_be_reported() -> No
     assert held(broken, "completion-topic-misnamed", "completion", "") == sum(bool(i.refused) for i in found.items)
 
 
+def test_what_was_never_pushed_waits_for_the_reason_for_which_the_others_cannot_be_reported() -> None:
+    waits, refused = (Item(name=name, place=Place.WAITING) for name in "ab")
+    failed = Answered("request", "application", "500")
+    refused = structs.replace(refused, last=failed, refused="NOT_FOUND", refusals=("NOT_FOUND",))
+    both = frozenset({"completion-topic-misnamed@completion", "completion-publisher-role-missing@completion"})
+    found = structs.replace(
+        truth(), closed=False, items=(waits, refused), failing=(failed,), unreported=(failed,), standing=both
+    )
+    assert held(found, "completion-topic-misnamed", "completion", "") == 2
+    assert met(found, "completion-publisher-role-missing", "completion", "") == 0, "no item was refused for want of it"
+    old = structs.replace(found, items=(waits,))
+    assert met(old, "completion-publisher-role-missing", "completion", "") == 1, "of old messages nothing tells which"
+
+
+def unreported(*codes: str, standing: str = "") -> Truth:
+    """Two items whose completions Pub/Sub refused, each with all of these codes, the first of them first."""
+    item = Item(name="a", place=Place.UNPUBLISHED, leg="completion", refused=codes[0], refusals=codes)
+    items = (item, structs.replace(item, name="b"))
+    return structs.replace(truth(), closed=False, items=items, standing=frozenset({standing} - {""}))
+
+
+def test_completions_to_another_topic_are_refused_by_that_one_whatever_it_says() -> None:
+    misnamed, role, deleted = (
+        "completion-topic-misnamed",
+        "completion-publisher-role-missing",
+        "completion-topic-deleted",
+    )
+    for code, own in (("PERMISSION_DENIED", role), ("NOT_FOUND", deleted)):
+        astray, here = unreported(code, standing=f"{misnamed}@completion"), unreported(code)
+        assert (held(astray, misnamed, "completion", ""), held(astray, own, "completion", "")) == (2, 0)
+        assert held(here, own, "completion", "") == 2
+        both = structs.replace(astray, standing=astray.standing | {f"{own}@completion"})
+        assert held(both, own, "completion", "") == 2
+    assert held(unreported("PERMISSION_DENIED"), misnamed, "completion", "") == 0
+
+
+def test_completions_that_are_refused_for_one_reason_and_then_for_another_met_both() -> None:
+    """A topic that is made again has no grant; what is recorded in the end met both all the same."""
+    twice = unreported("NOT_FOUND", "PERMISSION_DENIED")
+    done = structs.replace(twice, items=tuple(structs.replace(i, place=Place.RECORDED) for i in twice.items))
+    for code in ("completion-topic-deleted", "completion-publisher-role-missing"):
+        assert (met(done, code, "completion", ""), held(done, code, "completion", "")) == (2, 0)
+        assert borne_out(structs.replace(done, closed=True), code, "completion", "")
+    assert not borne_out(unreported("NOT_FOUND"), "completion-publisher-role-missing", "completion", "")
+
+
+def test_a_start_that_was_killed_is_no_completion_that_fails() -> None:
+    failed = Answered("completion", "application", "500")
+    item = Item(name="a", place=Place.RECORDED, leg="completion", met=(failed,))
+    found = structs.replace(truth(), closed=False, status=200, items=(item,), ever=(failed,))
+    assert not borne_out(found, "start-killed", "completion", "")
+    killed = structs.replace(item, place=Place.NOT_STARTED, last=Answered(START, "application", "503"))
+    assert held(structs.replace(found, status=503, items=(killed,)), "start-killed", "completion", "") == 1
+
+
 @pytest.mark.parametrize("kind", ["wrong confirmed", "false ok", "no answer"])
 def test_what_is_plainly_wrong_is_never_explained(kind: str) -> None:
     for known in explained.KNOWN:

@@ -22,7 +22,7 @@ from diagnostics.lab.model import Revision, Service, Subscription
 from diagnostics.lab.telemetry.store import Telemetry
 from diagnostics.lab.timeline import BatchRecord
 
-VERSION = 7
+VERSION = 8
 """Of what is told here: plays are kept with it."""
 LEGS = ("request", "completion")
 START = "start"
@@ -97,6 +97,8 @@ class Item(Struct, frozen=True, kw_only=True):
     """The same of answers that came after Pub/Sub had hung up: what became of work whose push ran into the deadline."""
     refused: str = ""
     """Code with which Pub/Sub refused to take its completion, or if it never took the item, the item."""
+    refusals: tuple[str, ...] = ()
+    """All the codes with which it refused its completions, for one may be refused for one reason, and later for another."""
 
     @property
     def at(self) -> str:
@@ -193,10 +195,17 @@ class _Sent:
             for of in (self._met, self._late)
         )
         refused = next((p.refused for p in completions or _untaken(requests) if p.refused), "")
-        if recorded:
-            return Item(name=name, place=Place.RECORDED, leg="completion", met=met, late=late, refused=refused)
-        leg, place, last = self._where(requests, completions)
-        return Item(name=name, place=place, leg=leg, last=last, met=met, late=late, refused=refused)
+        leg, place, last = ("completion", Place.RECORDED, None) if recorded else self._where(requests, completions)
+        return Item(
+            name=name,
+            place=place,
+            leg=leg,
+            last=last,
+            met=met,
+            late=late,
+            refused=refused,
+            refusals=tuple(dict.fromkeys(p.refused for p in completions if p.refused)),
+        )
 
     def _nameless(self, name: str, requests: list[Published]) -> list[Published]:
         """Completions that lost the name of their batch: this item's, if they came after its request."""
