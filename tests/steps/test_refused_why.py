@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from diagnostics.evidence.model import (
+    BatchMarks,
     Change,
     ChangeLog,
     Evidence,
     Leg,
     Mark,
     Means,
+    PublishCounts,
     RevisionSettings,
     ServiceConfig,
     ServiceSettings,
@@ -20,7 +22,7 @@ from diagnostics.evidence.model import (
 from diagnostics.steps.finding import Bears, Finding, Status
 from diagnostics.steps.published import why
 from diagnostics.steps.published.why import why as step
-from tests.steps.built import BEGAN, SOURCE, Legged, ago, batch, findings, mark, of, one
+from tests.steps.built import BEGAN, SOURCE, Legged, ago, batch, findings, mark, of, one, series
 
 NOT_FOUND = "404 Resource not found (resource=t)."
 TOO_LARGE = "400 The value for 10159812 is too large. You passed request_size in the request, but the maximum value is 10000000."
@@ -79,6 +81,25 @@ def test_regions_refuse_only_what_is_published_elsewhere_and_only_where_that_is_
     settings = topic(regions=("us-east1",), enforce_in_transit=enforced)
     said = refused("400 The region is not allowed by the topic's policy.", settings, coordinator(region))
     assert bool(of(why.REGION, said)) is told
+
+
+@pytest.mark.parametrize(
+    ("published", "counted", "set_at", "told"),
+    [(0, {}, None, True), (4, {}, None, False), (0, {50: 3}, None, False), (0, {50: 3}, 45, True)],
+    ids=["nothing yet", "of this batch", "before", "before it was set so"],
+)
+def test_a_region_that_would_be_refused_waits_for_the_first_message(
+    published: int, counted: dict[float, float], set_at: float | None, told: bool
+) -> None:
+    settings = topic(regions=("us-east1",), enforce_in_transit=True)
+    counts = PublishCounts(source=SOURCE, messages=(series(counted),) if counted else (), requests=())
+    audit = changed("UpdateTopic", set_at) if set_at else ChangeLog(source=SOURCE, changes=(), since=ago(9999))
+    rest = (settings, coordinator(), (("PublishCounts", Leg.REQUEST), counts), audit)
+    begun = BatchMarks(
+        source=SOURCE, marks=(mark(Means.RECEIVED, BEGAN, batch=""), mark(Means.CREATED, BEGAN, expected=10))
+    )
+    found = of(why.REGION, findings(step, batch(10, published) if published else begun, *rest))
+    assert [(f.status, f.bears) for f in found] == ([(Status.WARNING, Bears.APART)] if told else [])
 
 
 @pytest.mark.parametrize(

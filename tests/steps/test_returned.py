@@ -10,9 +10,11 @@ from diagnostics.evidence.model import (
     ChangeLog,
     DenyPolicies,
     DenyRule,
+    Evidence,
     Leg,
     Mark,
     Means,
+    PublishCounts,
     RevisionSettings,
     ServiceConfig,
     ServiceSettings,
@@ -21,9 +23,23 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import LegProfile
 from diagnostics.steps import returned
-from diagnostics.steps.finding import Finding, Status
+from diagnostics.steps.finding import Bears, Finding, Status
 from diagnostics.steps.returned import right
-from tests.steps.built import PROFILE, SOURCE, Legged, ago, batch, done, findings, lines, mark, of, pushes
+from tests.steps.built import (
+    PROFILE,
+    SOURCE,
+    Legged,
+    ago,
+    batch,
+    done,
+    findings,
+    lines,
+    mark,
+    of,
+    pushes,
+    series,
+    unseen,
+)
 
 OWN = "projects/p/topics/ready"
 BOTH = structs.replace(PROFILE, completion=LegProfile(subscription="c", topic="ready"))
@@ -151,6 +167,15 @@ def grant(minutes: float, *says: str) -> Legged:
     return ("ChangeLog", None), ChangeLog(source=SOURCE, since=ago(9000), changes=made)
 
 
+def published(minutes: float) -> Legged:
+    counts = PublishCounts(source=SOURCE, messages=(series({minutes: 2}),), requests=())
+    return ("PublishCounts", Leg.COMPLETION), counts
+
+
+def back_at(item: str, minutes: float) -> list[Mark]:
+    return [mark(m, minutes, item) for m in (Means.STARTED_ITEM, Means.DONE_ITEM, Means.RETURNED_ITEM)]
+
+
 REFUSED = "403 User not authorized to perform this action."
 ADDED = f"add roles/pubsub.publisher for serviceAccount:{WORKER.account}"
 
@@ -166,3 +191,36 @@ def test_a_right_that_was_given_back_since_is_back() -> None:
     assert (back.code, back.status, back.words["back"]) == (right.BACK.name, Status.OK, "13:40Z")
     assert may(REFUSED, grant(39, ADDED)) == [], "refusals went on for longer than a change takes"
     assert may(REFUSED, grant(20, ADDED, ADDED.replace("add", "remove"))) == [], "it was taken again"
+
+
+NONE_PUBLISHED: Legged = (("PublishCounts", Leg.COMPLETION), PublishCounts(source=SOURCE, messages=(), requests=()))
+REMOVED = ADDED.replace("add", "remove")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "told"),
+    [
+        ((grant(60, REMOVED),), True),
+        ((grant(60, REMOVED, ADDED),), False),
+        ((grant(60, ADDED),), False),
+        ((grant(60, REMOVED), published(20)), False),
+        ((grant(60, REMOVED), published(55)), True),  # a change takes minutes until it is in force
+        ((grant(60, REMOVED), unseen("PublishCounts", Leg.COMPLETION), lines(*back_at("a", 20))), False),
+        ((grant(60, REMOVED), batch(4, 4, mark(Means.CLOSED, 1))), False),
+    ],
+    ids=[
+        "taken",
+        "given back",
+        "given",
+        "others published since",
+        "only before it was in force",
+        "one came back",
+        "closed",
+    ],
+)
+def test_a_right_that_was_taken_waits_for_the_first_completion(
+    evidence: tuple[Legged | Evidence, ...], told: bool
+) -> None:
+    rest = (batch(4), lines(), config(True), SERVICE, NONE_PUBLISHED, *evidence)
+    found = of(right.TAKEN, findings(right.may_report, *rest, profile=BOTH))
+    assert [(f.status, f.bears) for f in found] == ([(Status.WARNING, Bears.APART)] if told else [])

@@ -220,8 +220,9 @@ CAUSES = (
         title="The topic takes nothing that is published in this region",
         says="Pub/Sub refuses what the coordinator publishes: the topic's message storage policy does not allow its region",
         stage=Stage.PUBLISHED,
-        requires=all_of(_REJECTED, Has(why.REGION)),
-        decisive=ALWAYS,
+        # Without a refusal the region is only what the program would publish from by default.
+        requires=any_of(all_of(_REJECTED, Has(why.REGION)), Has(why.REGION, (Status.WARNING,))),
+        decisive=Has(why.REGION, (Status.FAULT,)),
         overturned_by=(TopicConfig,),
         effects=EFFECTS,
         next=("pubsub-diag runbook show region-not-allowed", "pubsub-diag changes --leg completion"),

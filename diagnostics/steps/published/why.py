@@ -16,6 +16,7 @@ from diagnostics.evidence.model import (
     TopicConfig,
     TopicSettings,
     Unseen,
+    total,
 )
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.refusals import Lost, given_up, lost
@@ -76,6 +77,8 @@ def why(
     counted = set() if isinstance(counts, Unseen) else refused_since(counts, ledger.started)
     rejected = [each for code, each in told.items() if code in REJECTED]
     if not rejected and not counted & set(REJECTED):
+        if ledger.started and not told and not counted and not _passed(ledger, config.name, counts, changes):
+            yield from _region(config.settings, coordinator, None, None)
         return
     codes = counted & set(REJECTED) or {each.code for each in rejected}
     held = 0 if given_up(ledger) else sum(each.items for each in rejected)
@@ -128,20 +131,36 @@ def _not_found(ledger: Ledger, missed: Lost, name: str, changes: ChangeLog | Uns
     )
 
 
+def _passed(ledger: Ledger, topic: str, counts: PublishCounts | Unseen, changes: ChangeLog | Unseen) -> bool:
+    """Whether the topic is known to have taken what was published to it as it is set up now, or that cannot be told."""
+    if isinstance(counts, Unseen) or isinstance(changes, Unseen):
+        return True
+    of_it = (c for c in changes.changes if c.ok and c.resource == f"topics/{short(topic)}")
+    set_at = max((c.at for c in of_it if c.method in ("CreateTopic", "UpdateTopic")), default=None)
+    good = ledger.last_good.started if ledger.last_good else None
+    published = ledger.counts.get(Stage.PUBLISHED)
+    if (published and published.least) or (good and not (set_at and set_at > good)):
+        return True
+    return bool(total(counts.messages, set_at))
+
+
 def _region(
-    topic: TopicSettings, coordinator: ServiceConfig | Unseen, held: int, since: datetime | None
+    topic: TopicSettings, coordinator: ServiceConfig | Unseen, held: int | None, since: datetime | None
 ) -> Iterator[Finding]:
-    """A message storage policy that is enforced in transit refuses what is published from elsewhere."""
+    """A message storage policy that is enforced in transit refuses what is published from elsewhere. `held` None: nothing was published
+    yet, and a program may publish through another region than its own."""
     if isinstance(coordinator, Unseen) or coordinator.settings is None:
         return
     region = coordinator.settings.region
     if topic.enforce_in_transit and topic.regions and region not in topic.regions:
+        met = Bears.HOLDS if held else Bears.SLOWS
         yield REGION.says(
-            Status.FAULT,
-            f"topic {short(topic.name)} takes only what is published in {names(topic.regions)}, and {coordinator.name} runs in {region}",
+            Status.WARNING if held is None else Status.FAULT,
+            f"topic {short(topic.name)} takes only what is published in {names(topic.regions)}, and {coordinator.name} runs in {region}"
+            + ("; nothing has been published to it yet" if held is None else ""),
             leg=Leg.REQUEST,
-            bears=Bears.HOLDS if held else Bears.SLOWS,
-            held=held,
+            bears=Bears.APART if held is None else met,
+            held=held or 0,
             since=since,
             subject=subjects.topic(topic.name),
             rests_on=("TopicConfig", "ServiceConfig"),

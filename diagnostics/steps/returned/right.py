@@ -7,15 +7,18 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from diagnostics.evidence.model import (
+    Change,
     ChangeLog,
     DenyPolicies,
     ItemMarks,
     Leg,
     Means,
+    PublishCounts,
     ServiceConfig,
     Stage,
     TopicConfig,
     Unseen,
+    total,
 )
 from diagnostics.readings.denials import denial
 from diagnostics.readings.grants import PUBLISH, given, revoked
@@ -32,6 +35,7 @@ class Back(Tells, frozen=True, kw_only=True):
     """When the worker was given a role to publish completions, in words."""
 
 
+TAKEN = Code("returned.right_taken", Stage.RETURNED, "the worker's right to publish was taken from it", Kind.MECHANISM)
 DENIED = Code("returned.denied", Stage.RETURNED, "a deny policy keeps the worker from publishing", Kind.MECHANISM)
 BACK = Telling("returned.right_back", Stage.RETURNED, "the worker may publish completions again", tells=Back)
 
@@ -47,13 +51,19 @@ def may_report(
     worker: Annotated[ServiceConfig | Unseen, Leg.REQUEST],
     deny: DenyPolicies | Unseen,
     changes: ChangeLog | Unseen,
+    counts: Annotated[PublishCounts | Unseen, Leg.COMPLETION],
 ) -> Iterator[Finding]:
-    """Reads the deny policies, and the audit log for a role to publish that was given back since the batch was refused for want of it."""
-    refused = _last_refused(ledger, marks)
-    if refused is None or isinstance(topic, Unseen) or isinstance(worker, Unseen) or worker.settings is None:
+    """Reads the deny policies, and the audit log for a role to publish that was given back since the batch was refused for want of it;
+    or that was taken, where nothing of the batch has come to be published yet."""
+    if isinstance(topic, Unseen) or isinstance(worker, Unseen) or worker.settings is None:
         return
     account, project = worker.settings.template.account, topic.name.split("/")[1]
     if not account:
+        return
+    refused = _last_refused(ledger, marks)
+    if refused is None:
+        if not isinstance(changes, Unseen):
+            yield from _taken(ledger, now, topic.name, account, changes, counts)
         return
     if not isinstance(deny, Unseen) and project in (deny.project.split("/")[1], deny.within[0].split("/")[1]):
         found = denial(account, PUBLISH.name, deny, now)
@@ -69,8 +79,7 @@ def may_report(
             return
     if isinstance(changes, Unseen):
         return
-    about = {f"topics/{short(topic.name)}", f"projects/{project}"}
-    member, made = f"serviceAccount:{account}", [c for c in changes.changes if c.ok and c.resource in about]
+    member, made = f"serviceAccount:{account}", _made(topic.name, changes)
     back = given(member, PUBLISH, made) if revoked(member, PUBLISH, made) is None else None
     if back and ledger.started and ledger.started < back >= refused - _IN_FORCE:
         yield BACK.says(
@@ -82,6 +91,36 @@ def may_report(
             rests_on=("ChangeLog", "ItemMarks"),
             tells=Back(back=clock(back, now)),
         )
+
+
+def _made(topic: str, changes: ChangeLog) -> list[Change]:
+    """Changes of who may do what with the topic, on itself or its project."""
+    about = {f"topics/{short(topic)}", f"projects/{topic.split('/')[1]}"}
+    return [c for c in changes.changes if c.ok and c.resource in about]
+
+
+def _taken(
+    ledger: Ledger, now: datetime, topic: str, account: str, changes: ChangeLog, counts: PublishCounts | Unseen
+) -> Iterator[Finding]:
+    """A role that was taken and not given back waits for the first completion of an open batch. Another role may carry the right, too,
+    and nobody looks for that before anything is refused: where something was published since, it does."""
+    at = revoked(f"serviceAccount:{account}", PUBLISH, _made(topic, changes))
+    attempt, good = ledger.attempt, ledger.last_good
+    if at is None or attempt is None or not ledger.started or attempt.closed or (good and good.started > at):
+        return
+    since = at + _IN_FORCE
+    back = any(x.stage in (Stage.RETURNED, Stage.RECORDED) and x.last and x.last > since for x in ledger.lives)
+    if back or (not isinstance(counts, Unseen) and total(counts.messages, since)):
+        return
+    yield TAKEN.says(
+        Status.WARNING,
+        f"a role to publish to {short(topic)} was taken from {account} at {clock(at, now)} and not given back; no completion was "
+        "published since",
+        leg=Leg.COMPLETION,
+        subject=subjects.account(account),
+        since=at,
+        rests_on=("ChangeLog", "ItemMarks", "PublishCounts"),
+    )
 
 
 def _last_refused(ledger: Ledger, marks: ItemMarks | Unseen) -> datetime | None:
