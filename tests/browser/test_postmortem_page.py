@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from diagnostics.cli import main
-from diagnostics.keep.bundle import load
+from diagnostics.keep.bundle import load, replay
 from diagnostics.report.postmortem.build import build
 from diagnostics.report.postmortem.model import Postmortem
 from diagnostics.scoring.world import find, opened
@@ -46,7 +47,8 @@ def captured(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def said(captured: Path) -> Postmortem:
-    return build([load(captured)])
+    bundle = load(captured)
+    return build([msgspec.structs.replace(bundle, diagnosis=replay(bundle))])
 
 
 @pytest.fixture(scope="session")
