@@ -38,6 +38,7 @@ from diagnostics.scoring.metrics import Judged, Noise, judge
 from diagnostics.scoring.smallest import says_more, smallest_of
 from diagnostics.scoring.world import World, opened
 from diagnostics.steps.finding import Status
+from diagnostics.transport.log_reads import USUAL_S
 from diagnostics.transport.session import LAB, Options, Session
 
 TIMEOUT_S = 60.0
@@ -227,6 +228,7 @@ def diagnose(world: World, asked: Asked) -> Diagnosis:
 def observe(world: World, asked: Asked) -> Case:
     """What that command sees."""
     session = Session.open(Options(timeout_s=TIMEOUT_S), {LAB: world.running.endpoint})
+    session.reads_as_s = USUAL_S
     with _file(asked.document) as document:
         return see(
             session,

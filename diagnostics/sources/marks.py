@@ -345,7 +345,7 @@ def _not_read(gap: _Gap) -> str:
 def _most(session: Session, pages: int) -> int:
     """The lines of so many pages in a run of the usual length, of so many more as it may take longer: reads are scarce, and who gives a
     run ten minutes has them read."""
-    return PAGE_SIZE * round(pages * max(1.0, session.timeout_s / USUAL_S))
+    return PAGE_SIZE * round(pages * max(1.0, session.reads_as_s / USUAL_S))
 
 
 def _both_ends(session: Session, asked: _Asked, oldest: Found) -> _Read:

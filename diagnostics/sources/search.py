@@ -103,7 +103,7 @@ class Search:
 
         Raises NotSeen where the first page fails: nothing is known then.
         """
-        most = self.reads + round(reads * max(1.0, self._session.timeout_s / USUAL_S))
+        most = self.reads + round(reads * max(1.0, self._session.reads_as_s / USUAL_S))
         while not (self.done or self.enough):
             if self.reads >= most:
                 self.stopped = self._slow or f"Cloud Logging answers in parts, of which {self.reads} were read"

@@ -100,6 +100,8 @@ class Session:
         self.now = now
         """The moment of the run, taken once: the lab's in the lab, else the wall clock's."""
         self.timeout_s = timeout_s
+        self.reads_as_s = timeout_s
+        """As much of a log is read as in a run of so long: less than `timeout_s` only for who shows, on a slow machine, what others see."""
         self.signed_in = signed_in
         self.project = project
         """What --project, the environment, the lab or the credentials name; empty: none does. A profile names its own."""
