@@ -7,6 +7,7 @@ from the terminal, from JSON, from rendered Markdown and HTML, from annotations 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import random
 import re
@@ -72,10 +73,14 @@ def odd_name(rng: random.Random, without: frozenset[str]) -> str:
 
 
 def told_again(case: Case, rng: random.Random) -> tuple[Case, list[str]]:
-    """The case with odd names for all that is named in it, and those names."""
+    """The case with odd names for all that is named in it, and those names. Tables and buckets keep theirs: a profile with odd ones is
+    refused before anything is asked."""
     batches = {name for name in names_in(case) if "batch" in name}
     names = {n: odd_name(rng, frozenset() if n in batches else NOT_IN_A_RESOURCE) for n in sorted(names_in(case))}
-    return renamed(case, lambda name, _: names[name]), list(names.values())
+    bare = dataclasses.replace(case, profile=replace(case.profile, results=None, model=None))
+    again = renamed(bare, lambda name, _: names[name])
+    kept = replace(again.profile, results=case.profile.results, model=case.profile.model)
+    return dataclasses.replace(again, profile=kept), list(names.values())
 
 
 # --- what is printed, as it is copied ---------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from diagnostics.evidence.model import ItemMarks, Means, ResultRows, Stage, Unseen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
+from diagnostics.shell.commands import command
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import AnyCode, Bears, Code, Finding, Kind, Status, Telling
 from diagnostics.steps.processed import acked
@@ -184,7 +185,7 @@ def kept(claim: Claim, results: ResultRows, profile: PipelineProfile, now: datet
     lost, found, tail = _lack(claim, results, now)
     said = f"{claim.batch} ended with {count(claim.items, profile.item)} done for {claim.day}{_whose_word(claim)}"
     if lost is UNTOLD:
-        way_on = "" if claim.asked else f": pubsub-diag outcome {claim.batch}"
+        way_on = "" if claim.asked else f": {command('pubsub-diag outcome {batch}', batch=claim.batch)}"
         yield UNTOLD.says(Status.UNKNOWN, f"{said}, and {tail}{_GIVEN_UP}{way_on}", subject=about, rests_on=_RESTS)
     elif isinstance(lost, Telling):
         yield from _lacking(claim, lost, found or 0, f"{said}, and {tail}")

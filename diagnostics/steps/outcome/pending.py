@@ -9,6 +9,7 @@ from diagnostics.evidence.model import BatchMarks, Means, ResultRows, Stage, Uns
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.readings.ledger import Attempt, Ledger
+from diagnostics.shell.commands import command
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Code, Finding, Status
 from diagnostics.steps.outcome.claims import LATE, date_of, had_work
@@ -76,7 +77,8 @@ def _own(ledger: Ledger, attempt: Attempt, now: datetime) -> str:
         at = f" at {clock(attempt.started, now)}" if attempt.seen else ""
         return f"no batch is known to have come of the start{at}: pubsub-diag batch says why"
     if not ledger.closed:
-        return f"{attempt.batch} is not known to be closed: what it leaves may not all be there yet (pubsub-diag batch {attempt.batch})"
+        way_on = command("pubsub-diag batch {batch}", batch=attempt.batch)
+        return f"{attempt.batch} is not known to be closed: what it leaves may not all be there yet ({way_on})"
     if date_of(attempt.date) is None:
         return f"no line tells of which date {attempt.batch} is: name it with --since and --until"
     return _just_closed(attempt.batch, ledger.closed_at or ledger.last_progress, now)
@@ -89,7 +91,7 @@ def _other(attempt: Attempt, profile: PipelineProfile, results: ResultRows, now:
     ends = [m for m in attempt.marks if m.means in (Means.CLOSED, Means.FORCED)]
     if not ends:
         says = f"no line tells that {attempt.batch} was closed: what there is of {attempt.date} may not be all"
-        return f"{says} (pubsub-diag batch {attempt.batch})"
+        return f"{says} ({command('pubsub-diag batch {batch}', batch=attempt.batch)})"
     day = date_of(attempt.date)
     if day and not results.of(day).rows and not any("count" in m.numbers for m in ends):
         return f"{attempt.batch} was closed, there is no row of {attempt.date}, and no line tells how many it had done"
