@@ -54,6 +54,9 @@ _AFTER: dict[AnyCode, frozenset[Stage]] = {
 
 AFTER = {code.name: stages for code, stages in _AFTER.items()}
 
+MET_NOW = frozenset({failing_items.ALL_FAIL.name, failing_items.REPEATS.name, push_answers.DEADLINE.name})
+"""What is met at each try until now: no doing of a cause that is over. What was lost while it lasted stays its doing."""
+
 _ANY = frozenset({"remote_server_4xx", "remote_server_5xx", "deadline_exceeded", "internal", "invalid", "unreachable"})
 _ANSWERED = frozenset({"remote_server_4xx", "remote_server_5xx", "invalid"})
 _4XX, _5XX, _LATE = frozenset({"remote_server_4xx"}), frozenset({"remote_server_5xx"}), frozenset({"deadline_exceeded"})

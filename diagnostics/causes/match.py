@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple
 
-from diagnostics.causes.consequences import SLACK
+from diagnostics.causes.consequences import MET_NOW, SLACK
 from diagnostics.causes.model import Board, Cause
 from diagnostics.evidence.model import Leg
 from diagnostics.steps.finding import Finding, Kind
@@ -44,14 +44,14 @@ class Match:
         return any(f.leg for f in self.because)
 
     def claims(self, finding: Finding) -> bool:
-        """Whether the finding is its own: what it rests on, or an effect that it has, on its leg, once it had begun and until it was
-        over."""
+        """Whether the finding is its own: what it rests on, or an effect that it has, on its leg, once it had begun; of what
+        is met now, only while it goes on."""
         if any(f is finding for f in self.because):
             return True
         here = finding.leg in (self.leg, None)
         if finding.code not in (self.cause.effect_codes if here else self.cause.elsewhere_codes):
             return False
-        if self.past and finding.abnormal and finding.until is None:
+        if self.past and finding.code in MET_NOW and finding.abnormal and finding.until is None:
             return False
         onset = self.onset
         return onset is None or finding.since is None or finding.since >= onset - SLACK

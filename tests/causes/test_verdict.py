@@ -20,7 +20,7 @@ from diagnostics.steps import closed, push_auth, requested
 from diagnostics.steps.delivered import given_up, push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Code, Details, Finding, Kind, Status, Telling
 from diagnostics.steps.outcome import claims
-from diagnostics.steps.processed import acked
+from diagnostics.steps.processed import acked, failing_items
 from diagnostics.steps.push_auth import entrance, may_mint, tokens
 from diagnostics.steps.tells import Mended, Tells
 
@@ -372,14 +372,18 @@ def test_of_two_on_the_way_of_one_push_the_first_blocks_unless_the_second_is_see
     assert {n: role for n, role, _ in named(v)} == {"no token": Role.BLOCKS, "no way in": second}
 
 
-def test_what_still_goes_on_is_not_the_doing_of_a_cause_that_is_over() -> None:
-    killing = replace(cause("killed", SLOW, False, (REFUSED,)), requires=ok(SLOW), decisive=ok(SLOW))
+def test_what_is_met_now_is_not_the_doing_of_a_cause_that_is_over_but_what_was_lost_is() -> None:
+    effects = (REFUSED, failing_items.ALL_FAIL)
+    killing = replace(cause("killed", SLOW, False, effects), requires=ok(SLOW), decisive=ok(SLOW))
     ended = structs.replace(found(SLOW, Status.OK, minute=1), until=T + timedelta(minutes=9))
-    goes_on = found(REFUSED, bears=Bears.HOLDS, minute=2)
-    v = verdict([killing, cause("fails", REFUSED, True)], ended, goes_on)
+    fails = found(
+        failing_items.ALL_FAIL, bears=Bears.HOLDS, minute=2, tells=failing_items.AllFail(failed=9, tried=9, before=0)
+    )
+    lost = found(REFUSED, bears=Bears.HOLDS, minute=2)
+    v = verdict([killing, cause("fails", failing_items.ALL_FAIL, True)], ended, fails)
     assert {n: role for n, role, _ in named(v)} == {"fails": Role.BLOCKS, "killed": Role.LATENT}
-    v = verdict([killing], ended, structs.replace(goes_on, until=T + timedelta(minutes=8)))
-    assert v.unexplained == (), "what it did while it lasted is its own"
+    v = verdict([killing], ended, lost)
+    assert v.unexplained == () and named(v)[0][:2] == ("killed", Role.BLOCKS), "nothing else brings it back"
 
 
 def test_the_onset_is_the_causes_own() -> None:
