@@ -206,7 +206,7 @@ def _words(mine: str, yours: str) -> str:
 
 def _start(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
     """One call with what both have; as many items as the one with special ones has, else as the larger one."""
-    special = [one["items"] for one in (a, b) if one.keys() & {"gated", "payloads"}]
+    special = [one["items"] for one in (a, b) if one.keys() & {"gated", "payloads", "outcomes"}]
     mine, yours = ({k: v for k, v in one.items() if k not in ("items", "caller", "mode")} for one in (a, b))
     whole = _both(mine, yours, "start")
     items = special[0] if len(special) == 1 else max(a["items"], b["items"])
