@@ -17,6 +17,7 @@ from diagnostics.evidence.model import Leg, PushCounts, Stage
 from diagnostics.readings.stakes import Stakes
 from diagnostics.readings.wholeness import Wholeness
 from diagnostics.steps import closed, push_auth, requested
+from diagnostics.steps.cold_start import instances
 from diagnostics.steps.delivered import given_up, push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Code, Details, Finding, Kind, Status, Telling
 from diagnostics.steps.outcome import claims
@@ -470,3 +471,23 @@ def test_a_write_that_failed_and_left_all_its_rows_was_made_good() -> None:
         )
         == []
     )
+
+
+@pytest.mark.parametrize(
+    ("recent", "ran", "bears", "how_sure"),
+    [
+        (9, None, Bears.HOLDS, Confidence.CONFIRMED),
+        (0, 1.0, Bears.HOLDS, Confidence.CONFIRMED),
+        (0, None, Bears.HOLDS, Confidence.PROBABLE),
+        (9, 1.0, Bears.APART, Confidence.PROBABLE),
+    ],
+    ids=["now", "earlier, and counted", "earlier, not counted", "no item met it"],
+)
+def test_a_maximum_of_instances_that_used_up_attempts_is_sure_where_it_is_seen_now_or_instances_ran_then(
+    recent: int, ran: float | None, bears: Bears, how_sure: Confidence
+) -> None:
+    told = instances.TurnedAway(turned_away=9, recent=recent, limit=1, instances=ran, dead_lettered=9)
+    of_it = [c for c in CATALOGUE if c.code == "max-instances-saturated"]
+    assert [sure for _, _, sure in named(verdict(of_it, found(instances.SATURATED, bears=bears, tells=told)))] == [
+        how_sure
+    ]

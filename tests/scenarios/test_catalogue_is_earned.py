@@ -162,6 +162,11 @@ DELIBERATE = {
     "completions-not-awaited: requires without returned.silent": "one of two witnesses: item by item, or by number",
     "batch-record-gone: requires without recorded.errors": "errors that are over; what holds the batch then is settled",
     "completions-acked-uncounted: requires without recorded.errors": "where lines tell of errors, what is settled accounts for it",
+    "region-not-allowed: requires without published.region": "before anything was published; tests/steps/test_refused_why.py has it",
+    "completion-publisher-role-missing: requires without returned.right_taken": "likewise; tests/steps/test_returned.py has it",
+    "completion-publisher-role-missing: refutes without": "another topic may refuse for want of a right, too; the pairs have it",
+    "completion-publisher-role-missing: no refutes": "likewise",
+    "max-instances-saturated: decisive without": "where nobody counted the instances; tests/causes/test_verdict.py has it",
     "results-missing: decisive without": "one of several witnesses: item by item, by number, or rows of an older try",
     "worker-crashing: decisive without processed.crashing": "what ends without a word may have been killed by what no log names",
 }
