@@ -282,7 +282,7 @@ def resources_of(leg: Leg, evidence: EvidenceSet, profile: PipelineProfile) -> d
     topic = named.topic if named and named.topic else settings.topic if settings else ""
     if topic:
         found[TOPIC] = f"topics/{short(topic)}"
-    account = named.push_account if named and named.push_account else settings.push_account if settings else ""
+    account = settings.push_account if settings and settings.push_endpoint else named.push_account if named else ""
     if account:
         found[ACCOUNT] = f"serviceAccounts/{account}"
     if settings and settings.dead_letter:

@@ -14,7 +14,8 @@ BEFORE = timedelta(minutes=5)
 
 
 def known_of(run: Bundle, leg: Leg) -> dict[str, str]:
-    """What the run's profile names, what its configuration says where the profile is silent, the batch, and since when to read logs."""
+    """What the run's profile names, what its configuration says where the profile is silent, the batch, and since when to read logs; whose
+    account signs pushes, the subscription alone tells."""
     case = run.case
     known = {name: worth for name, worth in known_from(case.profile, leg).items() if worth}
     marks = seen(case.evidence.get(BatchMarks))
@@ -22,7 +23,10 @@ def known_of(run: Bundle, leg: Leg) -> dict[str, str]:
     known["since"] = f"{(begun - BEFORE if begun else case.evidence.since):%Y-%m-%dT%H:%M:%SZ}"
     if run.batch:
         known["batch"] = run.batch
-    return _configured(run, leg) | known
+    configured = _configured(run, leg)
+    if account := configured.get("push_account"):
+        known["push_account"] = account
+    return configured | known
 
 
 def _configured(run: Bundle, leg: Leg) -> dict[str, str]:

@@ -25,6 +25,8 @@ from diagnostics.evidence.model import (
     RevisionSettings,
     ServiceConfig,
     ServiceSettings,
+    SubscriptionConfig,
+    SubscriptionSettings,
     Unseen,
     Why,
 )
@@ -96,6 +98,21 @@ def test_only_what_the_cause_is_about_fits() -> None:
         assert [s.resource for s in ranked(change(30, resource))] == [resource]
     for resource in ("services/coordinator", "topics/t", "subscriptions/other"):
         assert ranked(change(30, resource)) == ()
+
+
+def test_whose_account_is_meant_the_subscription_says_whatever_the_profile_names() -> None:
+    other = "serviceAccounts/other@proj.iam.gserviceaccount.com"
+    settings = SubscriptionSettings(
+        name="projects/proj/subscriptions/s",
+        topic="projects/proj/topics/t",
+        push_endpoint="https://w.run.app/push",
+        push_account="other@proj.iam.gserviceaccount.com",
+    )
+    more: dict[Key, Evidence | Unseen] = {
+        ("SubscriptionConfig", Leg.REQUEST): SubscriptionConfig(source=SOURCE, settings=settings)
+    }
+    made = (change(30, other), change(20, "serviceAccounts/w@proj.iam.gserviceaccount.com"))
+    assert [s.resource for s in ranked(*made, more=more)] == [other]
 
 
 def test_nothing_is_suspected_where_nothing_is_wrong_or_the_log_was_not_seen() -> None:

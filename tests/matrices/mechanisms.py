@@ -211,7 +211,11 @@ MECHANISMS: dict[str, Mechanism] = {
     "work-after-the-response": Mechanism(frozenset({Place.SILENT}), legs=REQUEST),
     "writes-fail-behind-acks": Mechanism(holds_nothing=True),
     "every-item-fails": _failing(bad=False),
-    "worker-lacks-a-right": _failing(bad=None),
+    # A 403 that the program is told to answer is its own lack of a right, whatever the message.
+    "worker-lacks-a-right": replace(
+        _failing(bad=None),
+        also=lambda i: not i.refused and (i.last is None or not i.last.bad or i.last.what == "403"),
+    ),
     "downstream-limits-worker": _failing(bad=False),
     "downstream-fails": _failing(bad=False),
     "completion-topic-missing": _unreported("NOT_FOUND"),

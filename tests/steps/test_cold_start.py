@@ -191,6 +191,15 @@ def test_refusals_that_are_over_are_outlived_only_where_something_was_acked_sinc
     assert one(instances.DRAINED, told).status is status
 
 
+def test_an_item_at_work_now_does_not_tell_that_what_was_turned_away_before_got_through() -> None:
+    rest = (COLD, subscription(ack_deadline_s=20), service(), pushes(remote_server_4xx={30: 9}))
+    found = one(
+        instances.DRAINED,
+        findings(step, batch(10), lines(mark(Means.STARTED_ITEM, 0.2, "c")), *rest, log(*away(429, 30.2, 30.1))),
+    )
+    assert found.status is Status.UNKNOWN and "none acked since" in found.says
+
+
 def test_too_slow_to_scale_and_nothing_gets_through_holds() -> None:
     told = said(COLD, pushes(remote_server_5xx={2: 3}), log(*away(500, 1, 2, 3)))
     slow = one(instances.CANNOT_SCALE, told)

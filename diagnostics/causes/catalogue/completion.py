@@ -77,7 +77,7 @@ CAUSES = (
         code="completion-publisher-role-missing",
         family="completion",
         title="The worker may not publish completions",
-        says="Pub/Sub refuses what the worker reports: its account has no right to publish to the completion topic",
+        says="the worker's account has no right to publish to the completion topic: Pub/Sub refuses what it reports",
         over=ok(right.BACK),
         said="Pub/Sub refused what the worker reported, until its right to publish came back at {back}; what was refused does not come by "
         "itself",

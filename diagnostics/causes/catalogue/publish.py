@@ -218,7 +218,7 @@ CAUSES = (
         refines="publish-failing",
         family="publish",
         title="The topic takes nothing that is published in this region",
-        says="Pub/Sub refuses what the coordinator publishes: the topic's message storage policy does not allow its region",
+        says="the topic's message storage policy does not allow the coordinator's region: Pub/Sub refuses what is published from there",
         stage=Stage.PUBLISHED,
         # Without a refusal the region is only what the program would publish from by default.
         requires=any_of(all_of(_REJECTED, Has(why.REGION)), Has(why.REGION, (Status.WARNING,))),

@@ -84,12 +84,13 @@ def for_want_of_instances(seen: Seen, subscription: SubscriptionConfig | Unseen)
         return
     full = [r for r in away if r.status != 500]
     burnt = _burnt(seen, away)
-    flowing = bool(recent(seen.pushes).acks) or _moves(seen, subscription) or _at_work(seen, subscription)
+    through = bool(recent(seen.pushes).acks) or _moves(seen, subscription)
+    flowing = through or _at_work(seen, subscription)
     now = owed(seen.ledger, seen.leg) != (0, 0) and goes_on(away, seen.told, seen.pushes, seen.now, RECENT)
     if full and burnt and not (_has_room(seen) and not lately(full, seen.now)):
         yield _used_up(seen, away, full, burnt)
     elif not now:
-        yield _drained(seen, away, flowing)
+        yield _drained(seen, away, through)
     elif lately(full, seen.now):
         yield _saturated(seen, full, flowing, _run_out(seen, full, subscription))
     else:
@@ -175,10 +176,10 @@ def _used_up(seen: Seen, away: Sequence[LogRow], full: Sequence[LogRow], burnt: 
     )
 
 
-def _drained(seen: Seen, away: Sequence[LogRow], flowing: bool) -> Finding:
+def _drained(seen: Seen, away: Sequence[LogRow], moves: bool) -> Finding:
     """Over. Whether it used up the attempts of some of the batch's messages is open where dead letters may be of this batch; whether
     messages went through in the end, where none is seen to."""
-    through = flowing or owed(seen.ledger, seen.leg) == (0, 0) or tally(seen.pushes, away[-1].at).acks > 0
+    through = moves or owed(seen.ledger, seen.leg) == (0, 0) or tally(seen.pushes, away[-1].at).acks > 0
     burnt = 2 * len(away) > len(seen.told.rows) and seen.ledger.dead(seen.leg).most > 0
     unknown = (
         "they used up the attempts of items of this batch" if burnt else "" if through else "those messages got through"
