@@ -68,6 +68,12 @@ def nothing_is_left_at_home(tmp_path_factory: pytest.TempPathFactory, monkeypatc
         monkeypatch.setenv(f"XDG_{home}_HOME", str(tmp_path_factory.mktemp(home.lower())))
 
 
+@pytest.fixture(autouse=True)
+def no_answer_is_cut_short_by_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command finds in time is not what most tests are about: those that are say --timeout."""
+    monkeypatch.setenv("PUBSUB_DIAG_TIMEOUT", "120")
+
+
 @pytest.fixture
 def night() -> Diagnosis:
     started = NOW - timedelta(minutes=19)

@@ -97,16 +97,17 @@ def test_each_command_ends_with_its_code(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PUBSUB_DIAG_ENDPOINT", lab.running.endpoint)
     monkeypatch.setattr("diagnostics.cli.do.watch.sleep", lab.lab.advance)
-    found = {}
+    found, headlines = {}, {}
     for line in TABLE[scenario]:
         command, *options = line.split()
         found[line] = main.run([command, "-q", *options, *([] if command in ("watch", "access") else ["-o", "json"])])
         said = capsys.readouterr().out
         if command not in NO_STATUS:
             answer = json.loads(said)
+            headlines[line] = answer["headline"]
             assert answer["exit_code"] == found[line]
             assert answer["status"] in STATUS[found[line]] or (options and answer["status"] == "warning")
-    assert found == TABLE[scenario]
+    assert found == TABLE[scenario], headlines
 
 
 def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
