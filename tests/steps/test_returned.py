@@ -147,8 +147,9 @@ def may(reason: str, *found: Legged) -> list[Finding]:
     return findings(right.may_report, batch(4), marks, config(True), SERVICE, *found, profile=BOTH)
 
 
-def policy(member: str = WORKER.account) -> Legged:
+def policy(member: str = WORKER.account, made: float | None = None) -> Legged:
     rule = DenyRule(
+        made=ago(made) if made else None,
         policy="guardrail",
         on="projects/p",
         principals=(f"principal://iam.googleapis.com/projects/-/serviceAccounts/{member}",),
@@ -223,4 +224,24 @@ def test_a_right_that_was_taken_waits_for_the_first_completion(
 ) -> None:
     rest = (batch(4), lines(), config(True), SERVICE, NONE_PUBLISHED, *evidence)
     found = of(right.TAKEN, findings(right.may_report, *rest, profile=BOTH))
+    assert [(f.status, f.bears) for f in found] == ([(Status.WARNING, Bears.APART)] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("evidence", "told"),
+    [
+        ((policy(made=60),), True),
+        ((policy(),), False),  # of one that was always there nothing tells whether batches were done under it
+        ((policy("another@p.iam.gserviceaccount.com", made=60),), False),
+        ((policy(made=60), published(20)), False),
+        ((policy(made=60), unseen("PublishCounts", Leg.COMPLETION), lines(*back_at("a", 20))), False),
+        ((policy(made=60), batch(4, 4, mark(Means.CLOSED, 1))), False),
+    ],
+    ids=["made", "no time", "another's", "others published since", "one came back", "closed"],
+)
+def test_a_policy_that_was_made_waits_for_the_first_completion(
+    evidence: tuple[Legged | Evidence, ...], told: bool
+) -> None:
+    rest = (batch(4), lines(), config(True), SERVICE, NONE_PUBLISHED, *evidence)
+    found = of(right.DENIED, findings(right.may_report, *rest, profile=BOTH))
     assert [(f.status, f.bears) for f in found] == ([(Status.WARNING, Bears.APART)] if told else [])

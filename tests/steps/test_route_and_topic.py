@@ -14,6 +14,8 @@ from diagnostics.evidence.model import (
     AckCounts,
     Change,
     ChangeLog,
+    DenyPolicies,
+    DenyRule,
     Evidence,
     Leg,
     Means,
@@ -214,6 +216,29 @@ def test_a_right_to_publish_that_was_taken_is_told_until_something_is_published(
     (met,) = taken(gone, refused=True)
     assert (met.bears, met.held) == (Bears.HOLDS, 10), "this topic refused the batch's items"
     assert taken(gone, counted={20: 1}) == taken(gone, back) == taken(gone.replace("c@p", "d@p")) == []
+
+
+def denied(made: float | None, counted: dict[float, float], member: str = "c@p") -> list[Finding]:
+    """What is said of a deny policy that was made so many minutes ago, while nothing of the batch was refused."""
+    rule = DenyRule(
+        policy="guardrail",
+        on="projects/p",
+        principals=(f"principal://iam.googleapis.com/projects/-/serviceAccounts/{member}",),
+        permissions=("pubsub.googleapis.com/topics.publish",),
+        made=ago(made) if made else None,
+    )
+    deny = DenyPolicies(source=SOURCE, project="projects/p", within=("projects/7",), rules=(rule,))
+    coordinator = runs(Leg.COMPLETION, ("c-1", 900, {}))
+    policy = ProjectPolicy(source=SOURCE, resource="projects/p", bindings=())
+    return of(topic.DENIED, findings(topic.may_publish, batch(10), TO, deny, policy, took(counted), *coordinator))
+
+
+def test_a_policy_that_takes_the_right_is_told_before_anything_is_refused() -> None:
+    (found,) = denied(30, {39: 10})
+    assert (found.status, found.bears, found.since) == (Status.WARNING, Bears.APART, ago(30))
+    assert denied(30, {39: 10}, "d@p") == [], "it takes another's"
+    assert denied(30, {39: 10, 20: 1}) == [], "the topic took something since"
+    assert denied(None, {39: 10}) == [], "of one without a time nothing tells whether it was published under it"
 
 
 def two_locks(*known: tuple[Code, Bears, Status]) -> dict[str, tuple[Role, Confidence]]:

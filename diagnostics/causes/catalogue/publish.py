@@ -156,7 +156,7 @@ CAUSES = (
         refines="publish-failing",
         family="publish",
         title="The coordinator may not publish to the topic",
-        says="Pub/Sub refuses what the coordinator publishes: its account lacks the right to publish to the topic",
+        says="the coordinator's account lacks the right to publish to the topic: Pub/Sub refuses what it publishes",
         over=ok(topic.BACK),
         said="Pub/Sub refused what the coordinator published, until its right to publish came back at {back}; what was refused does not "
         "come by itself",
@@ -175,7 +175,7 @@ CAUSES = (
         refines="publish-failing",
         family="publish",
         title="A deny policy keeps the coordinator from publishing",
-        says="Pub/Sub refuses what the coordinator publishes: a deny policy takes its right to publish, whatever is granted",
+        says="a deny policy takes the coordinator's right to publish, whatever is granted: Pub/Sub refuses what it publishes",
         stage=Stage.PUBLISHED,
         requires=Has(topic.DENIED),
         decisive=_DENIED,

@@ -142,14 +142,13 @@ def may_publish(
         return
     account = coordinator.settings.template.account
     member = f"serviceAccount:{account}"
-    if _last_denied(ledger, counts):
-        yield from _denied(account, config.name, deny, now)
+    refused = _last_denied(ledger, counts)
+    yield from _denied(account, config.name, deny, now, counts, refused)
     if isinstance(changes, Unseen):
         return
     about = {f"topics/{short(config.name)}", f"projects/{config.name.split('/')[1]}"}
     made = [c for c in changes.changes if c.ok and c.resource in about]
     at, back = revoked(member, PUBLISH, made), given(member, PUBLISH, made)
-    refused = _last_denied(ledger, counts)
     if back and at is None and refused and ledger.started and ledger.started < back >= refused - _IN_FORCE:
         yield BACK.says(
             Status.OK,
@@ -177,22 +176,32 @@ def may_publish(
     )
 
 
-def _denied(account: str, topic: str, deny: DenyPolicies | Unseen, now: datetime) -> Iterator[Finding]:
-    """What surely takes the right to publish: refusals for want of it were seen."""
+def _denied(
+    account: str,
+    topic: str,
+    deny: DenyPolicies | Unseen,
+    now: datetime,
+    counts: PublishCounts | Unseen,
+    refused: datetime | None,
+) -> Iterator[Finding]:
+    """What surely takes the right to publish: refusals for want of it were seen, or the topic has taken nothing since it was made."""
     if isinstance(deny, Unseen) or topic.split("/")[1] not in (
         deny.project.split("/")[1],
         deny.within[0].split("/")[1],
     ):
         return
     found = denial(account, PUBLISH.name, deny, now)
-    if found and found.certain:
+    if found is None or not found.certain:
+        return
+    untried = found.since and not isinstance(counts, Unseen) and not total(counts.messages, found.since + _IN_FORCE)
+    if refused or untried:
         yield DENIED.says(
             Status.WARNING,
             found.says,
             leg=Leg.REQUEST,
             subject=subjects.account(account),
             since=found.since,
-            rests_on=("DenyPolicies",),
+            rests_on=("DenyPolicies",) if refused else ("DenyPolicies", "PublishCounts"),
         )
 
 

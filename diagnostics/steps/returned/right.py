@@ -53,31 +53,32 @@ def may_report(
     changes: ChangeLog | Unseen,
     counts: Annotated[PublishCounts | Unseen, Leg.COMPLETION],
 ) -> Iterator[Finding]:
-    """Reads the deny policies, and the audit log for a role to publish that was given back since the batch was refused for want of it;
-    or that was taken, where nothing of the batch has come to be published yet."""
+    """Reads the deny policies, and the audit log for a role to publish that was given back since the batch was refused for want of it.
+    Where nothing of the batch has come to be published yet, what took the right waits for the first completion: a policy, or a role that
+    was taken."""
     if isinstance(topic, Unseen) or isinstance(worker, Unseen) or worker.settings is None:
         return
     account, project = worker.settings.template.account, topic.name.split("/")[1]
     if not account:
         return
     refused = _last_refused(ledger, marks)
-    if refused is None:
-        if not isinstance(changes, Unseen):
-            yield from _taken(ledger, now, topic.name, account, changes, counts)
-        return
     if not isinstance(deny, Unseen) and project in (deny.project.split("/")[1], deny.within[0].split("/")[1]):
         found = denial(account, PUBLISH.name, deny, now)
-        if found and found.certain:
+        met = refused is not None or (found and found.since and _untried(ledger, found.since, counts))
+        if found and found.certain and met:
             yield DENIED.says(
                 Status.WARNING,
                 found.says,
                 leg=Leg.COMPLETION,
                 subject=subjects.account(account),
                 since=found.since,
-                rests_on=("DenyPolicies",),
+                rests_on=("DenyPolicies",) if refused else ("DenyPolicies", "PublishCounts"),
             )
             return
     if isinstance(changes, Unseen):
+        return
+    if refused is None:
+        yield from _taken(ledger, now, topic.name, account, changes, counts)
         return
     member, made = f"serviceAccount:{account}", _made(topic.name, changes)
     back = given(member, PUBLISH, made) if revoked(member, PUBLISH, made) is None else None
@@ -105,12 +106,7 @@ def _taken(
     """A role that was taken and not given back waits for the first completion of an open batch. Another role may carry the right, too,
     and nobody looks for that before anything is refused: where something was published since, it does."""
     at = revoked(f"serviceAccount:{account}", PUBLISH, _made(topic, changes))
-    attempt, good = ledger.attempt, ledger.last_good
-    if at is None or attempt is None or not ledger.started or attempt.closed or (good and good.started > at):
-        return
-    since = at + _IN_FORCE
-    back = any(x.stage in (Stage.RETURNED, Stage.RECORDED) and x.last and x.last > since for x in ledger.lives)
-    if back or (not isinstance(counts, Unseen) and total(counts.messages, since)):
+    if at is None or not _untried(ledger, at, counts):
         return
     yield TAKEN.says(
         Status.WARNING,
@@ -121,6 +117,15 @@ def _taken(
         since=at,
         rests_on=("ChangeLog", "ItemMarks", "PublishCounts"),
     )
+
+
+def _untried(ledger: Ledger, at: datetime, counts: PublishCounts | Unseen) -> bool:
+    """Whether an open batch has yet to meet what was so made at that time: nothing was published since, and no batch was done."""
+    attempt, good, since = ledger.attempt, ledger.last_good, at + _IN_FORCE
+    if attempt is None or not ledger.started or attempt.closed or (good and good.started > at):
+        return False
+    back = any(x.stage in (Stage.RETURNED, Stage.RECORDED) and x.last and x.last > since for x in ledger.lives)
+    return not back and (isinstance(counts, Unseen) or not total(counts.messages, since))
 
 
 def _last_refused(ledger: Ledger, marks: ItemMarks | Unseen) -> datetime | None:
