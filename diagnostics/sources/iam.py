@@ -21,6 +21,7 @@ from diagnostics.evidence.model import (
     PushAccountPolicy,
     ServicePolicy,
     SubscriptionPolicy,
+    TopicPolicy,
     Unseen,
     Why,
 )
@@ -145,12 +146,15 @@ def custom_roles(
     completion_subscription: Annotated[SubscriptionPolicy | Unseen, Leg.COMPLETION, BY_THE_WAY],
     request_dead: Annotated[DeadLetterTopicPolicy | Unseen, Leg.REQUEST, BY_THE_WAY],
     completion_dead: Annotated[DeadLetterTopicPolicy | Unseen, Leg.COMPLETION, BY_THE_WAY],
+    request_topic: Annotated[TopicPolicy | Unseen, Leg.REQUEST, BY_THE_WAY],
+    completion_topic: Annotated[TopicPolicy | Unseen, Leg.COMPLETION, BY_THE_WAY],
 ) -> CustomRoles:
     """What the custom roles hold that these policies give to more than people; which policies, the question decides."""
     inherited = () if isinstance(above, Unseen) else above.places
     policies: tuple[Policy | Above | Unseen, ...] = (
         *(request_service, completion_service, request_account, completion_account),
-        *(request_subscription, completion_subscription, request_dead, completion_dead, project, *inherited),
+        *(request_subscription, completion_subscription, request_dead, completion_dead),
+        *(request_topic, completion_topic, project, *inherited),
     )
     if hidden := _all_unseen(policies):
         raise NotSeen(Why.DEPENDS, f"not asked because {hidden.says}", hidden.permission, hidden.mend)

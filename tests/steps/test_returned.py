@@ -6,19 +6,24 @@ import pytest
 from msgspec import structs
 
 from diagnostics.evidence.model import (
+    AncestorPolicies,
+    Binding,
     Change,
     ChangeLog,
+    CustomRoles,
     DenyPolicies,
     DenyRule,
     Evidence,
     Leg,
     Mark,
     Means,
+    ProjectPolicy,
     PublishCounts,
     RevisionSettings,
     ServiceConfig,
     ServiceSettings,
     TopicConfig,
+    TopicPolicy,
     TopicSettings,
 )
 from diagnostics.pipeline.profile import LegProfile
@@ -245,3 +250,54 @@ def test_a_policy_that_was_made_waits_for_the_first_completion(
     rest = (batch(4), lines(), config(True), SERVICE, NONE_PUBLISHED, *evidence)
     found = of(right.DENIED, findings(right.may_report, *rest, profile=BOTH))
     assert [(f.status, f.bears) for f in found] == ([(Status.WARNING, Bears.APART)] if told else [])
+
+
+def topic_policy(*members: str, role: str = "roles/pubsub.publisher") -> Legged:
+    bindings = (Binding(role=role, members=tuple(f"serviceAccount:{m}" for m in members)),) if members else ()
+    policy = TopicPolicy(source=SOURCE, resource="projects/p/topics/ready", bindings=bindings)
+    return ("TopicPolicy", Leg.COMPLETION), policy
+
+
+NO_GRANT = (
+    ProjectPolicy(source=SOURCE, resource="projects/p", bindings=()),
+    AncestorPolicies(source=SOURCE, project="projects/p", places=()),
+    CustomRoles(source=SOURCE, roles=()),
+)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "told"),
+    [
+        ((topic_policy(),), [right.LACKING.name]),
+        ((topic_policy(WORKER.account),), []),
+        ((topic_policy(WORKER.account, role="roles/pubsub.viewer"),), [right.LACKING.name]),
+        ((topic_policy("another@p.iam.gserviceaccount.com"),), [right.LACKING.name]),
+        ((unseen("TopicPolicy", Leg.COMPLETION),), []),
+        ((topic_policy(), unseen("ProjectPolicy", None)), []),
+        ((topic_policy(), published(50)), []),
+        ((topic_policy(), unseen("PublishCounts", Leg.COMPLETION)), []),
+        ((topic_policy(), batch(4, 4, mark(Means.CLOSED, 1))), []),
+        ((topic_policy(), lines(*back_at("a", 20))), []),
+        ((topic_policy(), grant(60, REMOVED)), [right.TAKEN.name]),
+        ((topic_policy(WORKER.account), grant(60, REMOVED)), []),
+    ],
+    ids=[
+        "none",
+        "granted",
+        "another role",
+        "another's",
+        "hidden",
+        "project hidden",
+        "somebody publishes",
+        "not counted",
+        "closed",
+        "one came back",
+        "it was taken",
+        "taken and granted otherwise",
+    ],
+)
+def test_a_right_that_nobody_gave_waits_for_the_first_completion(
+    evidence: tuple[Legged | Evidence, ...], told: list[str]
+) -> None:
+    rest = (batch(4), lines(), config(True), SERVICE, NONE_PUBLISHED, *NO_GRANT, *evidence)
+    assert [f.code for f in findings(right.may_report, *rest, profile=BOTH)] == told

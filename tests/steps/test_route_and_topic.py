@@ -12,8 +12,11 @@ from diagnostics.causes.model import Confidence, Role
 from diagnostics.causes.verdict import decide
 from diagnostics.evidence.model import (
     AckCounts,
+    AncestorPolicies,
+    Binding,
     Change,
     ChangeLog,
+    CustomRoles,
     DenyPolicies,
     DenyRule,
     Evidence,
@@ -28,6 +31,7 @@ from diagnostics.evidence.model import (
     ServiceSettings,
     SubscriptionConfig,
     TopicConfig,
+    TopicPolicy,
     TopicSettings,
 )
 from diagnostics.pipeline.profile import LegProfile
@@ -239,6 +243,28 @@ def test_a_policy_that_takes_the_right_is_told_before_anything_is_refused() -> N
     assert denied(30, {39: 10}, "d@p") == [], "it takes another's"
     assert denied(30, {39: 10, 20: 1}) == [], "the topic took something since"
     assert denied(None, {39: 10}) == [], "of one without a time nothing tells whether it was published under it"
+
+
+def lacking(counted: dict[float, float], *members: str, above: str = "") -> list[Finding]:
+    """What is said of a topic whose policy lets these publish, and of which so much is counted, before anything was refused."""
+    bindings = (Binding(role="roles/pubsub.publisher", members=tuple(f"serviceAccount:{m}" for m in members)),)
+    on_topic = ("TopicPolicy", Leg.REQUEST), TopicPolicy(source=SOURCE, resource=TOPIC, bindings=bindings)
+    on_project = ProjectPolicy(
+        source=SOURCE,
+        resource="projects/p",
+        bindings=(Binding(role=above, members=("serviceAccount:c@p",)),) if above else (),
+    )
+    rest = AncestorPolicies(source=SOURCE, project="projects/p", places=()), CustomRoles(source=SOURCE, roles=())
+    coordinator = runs(Leg.COMPLETION, ("c-1", 900, {}))
+    told = findings(topic.may_publish, batch(10), TO, on_topic, on_project, *rest, took(counted), *coordinator)
+    return of(topic.LACKING, told)
+
+
+def test_a_right_that_nobody_gave_is_told_before_anything_is_published() -> None:
+    (found,) = lacking({}, "d@p")
+    assert (found.status, found.bears) == (Status.WARNING, Bears.APART)
+    assert lacking({}, "c@p") == lacking({}, above="roles/editor") == [], "it is given, there or above"
+    assert lacking({39: 1}) == [], "something was published"
 
 
 def two_locks(*known: tuple[Code, Bears, Status]) -> dict[str, tuple[Role, Confidence]]:

@@ -83,7 +83,9 @@ CAUSES = (
         "itself",
         stage=Stage.RETURNED,
         legs=(Leg.COMPLETION,),
-        requires=any_of(Over(returned.ERRORS, lambda told: told.denied, 0), Has(right.DENIED), Has(right.TAKEN)),
+        requires=any_of(
+            Over(returned.ERRORS, lambda told: told.denied, 0), Has(right.DENIED), Has(right.TAKEN), Has(right.LACKING)
+        ),
         decisive=Over(returned.ERRORS, lambda told: told.counted, 0),
         # To a topic that is another one's it may not publish, either, and need not.
         refutes=all_of(Has(addressing.TOPIC_IN_FORCE), none_of(Over(returned.ERRORS, lambda told: told.counted, 0))),

@@ -162,7 +162,7 @@ CAUSES = (
         "come by itself",
         stage=Stage.PUBLISHED,
         # What a deny policy or another topic refuses tells nothing of the role; that it was taken is found all the same.
-        requires=any_of(all_of(_DENIED, none_of(Has(topic.DENIED), _ANOTHER)), Has(topic.TAKEN)),
+        requires=any_of(all_of(_DENIED, none_of(Has(topic.DENIED), _ANOTHER)), Has(topic.TAKEN), Has(topic.LACKING)),
         decisive=all_of(_DENIED, none_of(Has(topic.DENIED), _ANOTHER)),
         # Nothing but a deny policy is answered in the same words.
         overturned_by=(DenyPolicies,),

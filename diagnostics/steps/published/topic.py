@@ -19,6 +19,7 @@ from diagnostics.evidence.model import (
     ServiceConfig,
     Stage,
     TopicConfig,
+    TopicPolicy,
     Unseen,
     total,
 )
@@ -67,6 +68,7 @@ QUOTA = Telling("published.quota", Stage.PUBLISHED, "a Pub/Sub quota was exceede
 TAKEN = Code(
     "published.right_taken", Stage.PUBLISHED, "the coordinator's right to publish was taken away", Kind.MECHANISM
 )
+LACKING = Code("published.right_lacking", Stage.PUBLISHED, "the coordinator has no right to publish", Kind.MECHANISM)
 DENIED = Code(
     "published.denied", Stage.PUBLISHED, "a deny policy keeps the coordinator from publishing", Kind.MECHANISM
 )
@@ -127,15 +129,16 @@ def may_publish(
     config: Annotated[TopicConfig | Unseen, Leg.REQUEST],
     counts: Annotated[PublishCounts | Unseen, Leg.REQUEST],
     coordinator: Annotated[ServiceConfig | Unseen, Leg.COMPLETION],
+    policy: Annotated[TopicPolicy | Unseen, Leg.REQUEST],
     project: ProjectPolicy | Unseen,
     above: AncestorPolicies | Unseen,
     roles: CustomRoles | Unseen,
     deny: DenyPolicies | Unseen,
     changes: ChangeLog | Unseen,
 ) -> Iterator[Finding]:
-    """Reads which deny policy refuses what is published; and the audit log for a right to publish that was taken from the coordinator,
-    which nobody may have noticed yet: a topic that took a message since, and a grant on the project, show that it publishes all the
-    same. And for one that was given back since the batch was refused for want of it."""
+    """Reads which deny policy refuses what is published, or would; whether the policies give the right at all; and the audit log for a
+    right that was taken from the coordinator, which nobody may have noticed yet: a topic that took a message since, and another grant,
+    show that it publishes all the same. And for one that was given back since the batch was refused for want of it."""
     if isinstance(config, Unseen) or isinstance(coordinator, Unseen):
         return
     if coordinator.settings is None or not coordinator.settings.template.account:
@@ -144,6 +147,17 @@ def may_publish(
     member = f"serviceAccount:{account}"
     refused = _last_denied(ledger, counts)
     yield from _denied(account, config.name, deny, now, counts, refused)
+    granted = holds(member, PUBLISH, policy, project, above, roles=roles, now=now)
+    if granted.missing and refused is None and _first(ledger, counts):
+        yield LACKING.says(
+            Status.WARNING,
+            f"{account} has no {PUBLISH.role} on {short(config.name)} or on the project ({granted.why}), and nothing was published there "
+            "yet",
+            leg=Leg.REQUEST,
+            subject=subjects.account(account),
+            rests_on=("TopicPolicy", "ProjectPolicy", "PublishCounts"),
+        )
+        return
     if isinstance(changes, Unseen):
         return
     about = {f"topics/{short(config.name)}", f"projects/{config.name.split('/')[1]}"}
@@ -159,7 +173,7 @@ def may_publish(
             rests_on=("ChangeLog", "BatchMarks", "PublishCounts"),
             tells=Back(back=clock(back, now)),
         )
-    if at is None or holds(member, PUBLISH, project, above, roles=roles, now=now).granted:
+    if at is None or granted.granted:
         return
     if isinstance(counts, Unseen) or total(counts.messages, at + timedelta(minutes=1)):
         return
@@ -203,6 +217,13 @@ def _denied(
             since=found.since,
             rests_on=("DenyPolicies",) if refused else ("DenyPolicies", "PublishCounts"),
         )
+
+
+def _first(ledger: Ledger, counts: PublishCounts | Unseen) -> bool:
+    """Whether nothing was published yet, as far as is seen: by this batch, or by any before it."""
+    if ledger.last_good or isinstance(counts, Unseen):
+        return False
+    return counts.source.complete and not total(counts.messages)
 
 
 def _denied_here(ledger: Ledger, counts: PublishCounts) -> int:

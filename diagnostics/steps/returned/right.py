@@ -1,4 +1,5 @@
-"""May the worker publish completions? Asked where it was refused for want of the right: who takes it, and whether it is back."""
+"""May the worker publish completions? Where it was refused for want of the right: who takes it, and whether it is back. Where no
+completion was published yet: what would refuse it."""
 
 from __future__ import annotations
 
@@ -7,21 +8,25 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from diagnostics.evidence.model import (
+    AncestorPolicies,
     Change,
     ChangeLog,
+    CustomRoles,
     DenyPolicies,
     ItemMarks,
     Leg,
     Means,
+    ProjectPolicy,
     PublishCounts,
     ServiceConfig,
     Stage,
     TopicConfig,
+    TopicPolicy,
     Unseen,
     total,
 )
 from diagnostics.readings.denials import denial
-from diagnostics.readings.grants import PUBLISH, given, revoked
+from diagnostics.readings.grants import PUBLISH, Grant, given, holds, revoked
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.reasons import denied
 from diagnostics.steps import subjects
@@ -37,6 +42,7 @@ class Back(Tells, frozen=True, kw_only=True):
 
 TAKEN = Code("returned.right_taken", Stage.RETURNED, "the worker's right to publish was taken from it", Kind.MECHANISM)
 DENIED = Code("returned.denied", Stage.RETURNED, "a deny policy keeps the worker from publishing", Kind.MECHANISM)
+LACKING = Code("returned.right_lacking", Stage.RETURNED, "the worker has no right to publish", Kind.MECHANISM)
 BACK = Telling("returned.right_back", Stage.RETURNED, "the worker may publish completions again", tells=Back)
 
 _IN_FORCE = timedelta(minutes=7)
@@ -48,14 +54,18 @@ def may_report(
     now: datetime,
     marks: ItemMarks | Unseen,
     topic: Annotated[TopicConfig | Unseen, Leg.COMPLETION],
+    policy: Annotated[TopicPolicy | Unseen, Leg.COMPLETION],
     worker: Annotated[ServiceConfig | Unseen, Leg.REQUEST],
+    project_policy: ProjectPolicy | Unseen,
+    above: AncestorPolicies | Unseen,
+    roles: CustomRoles | Unseen,
     deny: DenyPolicies | Unseen,
     changes: ChangeLog | Unseen,
     counts: Annotated[PublishCounts | Unseen, Leg.COMPLETION],
 ) -> Iterator[Finding]:
-    """Reads the deny policies, and the audit log for a role to publish that was given back since the batch was refused for want of it.
-    Where nothing of the batch has come to be published yet, what took the right waits for the first completion: a policy, or a role that
-    was taken."""
+    """Reads the policies, and the audit log for a role to publish that was given back since the batch was refused for want of it. Where
+    nothing of the batch has come to be published yet, what lacks waits for the first completion: a deny policy takes the right, a role was
+    taken, or none was ever given."""
     if isinstance(topic, Unseen) or isinstance(worker, Unseen) or worker.settings is None:
         return
     account, project = worker.settings.template.account, topic.name.split("/")[1]
@@ -75,12 +85,14 @@ def may_report(
                 rests_on=("DenyPolicies",) if refused else ("DenyPolicies", "PublishCounts"),
             )
             return
+    member = f"serviceAccount:{account}"
+    if refused is None:
+        granted = holds(member, PUBLISH, policy, project_policy, above, roles=roles, now=now)
+        yield from _waits(ledger, now, topic.name, account, granted, changes, counts)
+        return
     if isinstance(changes, Unseen):
         return
-    if refused is None:
-        yield from _taken(ledger, now, topic.name, account, changes, counts)
-        return
-    member, made = f"serviceAccount:{account}", _made(topic.name, changes)
+    made = _made(topic.name, changes)
     back = given(member, PUBLISH, made) if revoked(member, PUBLISH, made) is None else None
     if back and ledger.started and ledger.started < back >= refused - _IN_FORCE:
         yield BACK.says(
@@ -100,23 +112,46 @@ def _made(topic: str, changes: ChangeLog) -> list[Change]:
     return [c for c in changes.changes if c.ok and c.resource in about]
 
 
-def _taken(
-    ledger: Ledger, now: datetime, topic: str, account: str, changes: ChangeLog, counts: PublishCounts | Unseen
+def _waits(
+    ledger: Ledger,
+    now: datetime,
+    topic: str,
+    account: str,
+    granted: Grant,
+    changes: ChangeLog | Unseen,
+    counts: PublishCounts | Unseen,
 ) -> Iterator[Finding]:
-    """A role that was taken and not given back waits for the first completion of an open batch. Another role may carry the right, too,
-    and nobody looks for that before anything is refused: where something was published since, it does."""
-    at = revoked(f"serviceAccount:{account}", PUBLISH, _made(topic, changes))
-    if at is None or not _untried(ledger, at, counts):
+    """A role that was taken and not given back, or that nobody ever gave, waits for the first completion of an open batch; unless another
+    role carries the right."""
+    if granted.granted:
         return
-    yield TAKEN.says(
-        Status.WARNING,
-        f"a role to publish to {short(topic)} was taken from {account} at {clock(at, now)} and not given back; no completion was "
-        "published since",
-        leg=Leg.COMPLETION,
-        subject=subjects.account(account),
-        since=at,
-        rests_on=("ChangeLog", "ItemMarks", "PublishCounts"),
-    )
+    at = None if isinstance(changes, Unseen) else revoked(f"serviceAccount:{account}", PUBLISH, _made(topic, changes))
+    if at and _untried(ledger, at, counts):
+        yield TAKEN.says(
+            Status.WARNING,
+            f"a role to publish to {short(topic)} was taken from {account} at {clock(at, now)} and not given back; no completion was "
+            "published since",
+            leg=Leg.COMPLETION,
+            subject=subjects.account(account),
+            since=at,
+            rests_on=("ChangeLog", "ItemMarks", "PublishCounts"),
+        )
+    elif at is None and granted.missing and _first(ledger, counts):
+        yield LACKING.says(
+            Status.WARNING,
+            f"{account} has no {PUBLISH.role} on {short(topic)} or on the project ({granted.why}), and nothing was published there yet",
+            leg=Leg.COMPLETION,
+            subject=subjects.account(account),
+            rests_on=("TopicPolicy", "ProjectPolicy", "PublishCounts"),
+        )
+
+
+def _first(ledger: Ledger, counts: PublishCounts | Unseen) -> bool:
+    """Whether an open batch is the first of which a completion would be published, as far as is seen."""
+    if ledger.attempt is None or ledger.attempt.closed or ledger.last_good or isinstance(counts, Unseen):
+        return False
+    back = any(x.stage in (Stage.RETURNED, Stage.RECORDED) and x.last for x in ledger.lives)
+    return not back and counts.source.complete and not total(counts.messages)
 
 
 def _untried(ledger: Ledger, at: datetime, counts: PublishCounts | Unseen) -> bool:
