@@ -22,7 +22,24 @@ def holds_at(condition: str, now: datetime | None) -> bool | None:
     return False if False in parts else None if None in parts else True
 
 
+def ended(condition: str, now: datetime | None) -> datetime | None:
+    """When the time of a condition was over, if it is; None: it asks for none, or it is not, or that cannot be told."""
+    if "||" in condition or now is None:
+        return None
+    times = [said for part in condition.split("&&") if (said := _time(part))]
+    return min((at for sign, at in times if sign in ("<", "<=") and at <= now), default=None)
+
+
 def _part(text: str, now: datetime) -> bool | None:
+    said = _time(text)
+    if said is None:
+        return None
+    sign, at = said
+    return {"<": now < at, "<=": now <= at, ">": now > at, ">=": now >= at}[sign]
+
+
+def _time(text: str) -> tuple[str, datetime] | None:
+    """What a part compares the time of the request with, and how. None: it does something else."""
     found = _TIME.fullmatch(_bare(text.strip()))
     if found is None:
         return None
@@ -30,9 +47,7 @@ def _part(text: str, now: datetime) -> bool | None:
         at = datetime.fromisoformat(found[2].replace("Z", "+00:00"))
     except ValueError:
         return None
-    if at.tzinfo is None:
-        return None
-    return {"<": now < at, "<=": now <= at, ">": now > at, ">=": now >= at}[found[1]]
+    return (found[1], at) if at.tzinfo is not None else None
 
 
 def _bare(text: str) -> str:

@@ -28,7 +28,7 @@ from diagnostics.evidence.model import (
     Unseen,
     Why,
 )
-from diagnostics.readings.conditions import holds_at
+from diagnostics.readings.conditions import ended, holds_at
 from diagnostics.readings.denials import Denial, denial
 from diagnostics.shell.commands import command
 
@@ -128,6 +128,8 @@ class Grant:
     """What takes away, or may, what is or may be granted."""
     denied_too: Denial | None = None
     """What would take it away once it is granted: nothing grants it yet."""
+    ended: datetime | None = None
+    """When the time of the last grant that carried it was over, where it is missing for that."""
 
     @property
     def granted(self) -> bool:
@@ -206,7 +208,7 @@ def _given(
     above = [doubt for p in places if isinstance(p, Unseen | AncestorPolicies) and (doubt := _not_read(p))]
     if above:
         return replace(above[0], settled_by=told)
-    return Grant(Held.MISSING, asked.nowhere(bound), settled_by=told)
+    return Grant(Held.MISSING, asked.nowhere(bound), settled_by=told, ended=asked.ended(bound))
 
 
 class _Bound(NamedTuple):
@@ -363,6 +365,11 @@ class _Asked:
         if custom is None or not custom.unseen:
             return Grant(Held.UNKNOWN, says, kind)
         return Grant(Held.UNKNOWN, f"{says}: {custom.unseen}", "CustomRoles", custom.permission)
+
+    def ended(self, bound: Iterable[_Bound]) -> datetime | None:
+        """When the time of the last binding that granted it was over."""
+        carrying = (b.binding for b in bound if self.carried_by(b.binding.role) and self.member in b.binding.members)
+        return max((at for binding in carrying if (at := ended(binding.condition, self.now))), default=None)
 
     def nowhere(self, bound: Iterable[_Bound]) -> str:
         """Why it is missing, where a binding looks as if it granted it."""

@@ -373,6 +373,17 @@ def test_a_grant_that_was_taken_after_the_last_push_will_bite_next() -> None:
     assert named(found)[INVOKER][0] is Role.LATENT
 
 
+def test_a_grant_whose_time_was_over_after_the_last_push_will_bite_next() -> None:
+    over = Binding(
+        role="roles/run.invoker", members=(ACCOUNT,), condition=f'request.time < timestamp("{ago(20).isoformat()}")'
+    )
+    found = findings(ledger=batch(60, 40, 40), policy=policy(over), log=log(answered(60, 40)))
+    assert (one(found, "invoker").status, one(found, "invoker").since) == (Status.FAULT, ago(20))
+    assert named(found)[INVOKER][0] is Role.LATENT
+    after = findings(ledger=batch(60, 40, 40), policy=policy(over), log=log(answered(60, 10)))
+    assert INVOKER not in named(after), "another grant lets them in"
+
+
 # --- each refusal apart, and when ----------------------------------------------------------------------------------------
 
 

@@ -54,7 +54,8 @@ def invoker_grant(
         about,
         subjects.service(target.name),
         (Way.FORBIDDEN, Way.UNAUTHORIZED, Way.UNLOGGED),
-        since=taken(member_of(account), INVOKE, case.made(about)) or case.first(Way.FORBIDDEN),
+        since=taken(member_of(account), INVOKE, case.made(about)) or case.first(Way.FORBIDDEN) or answer.ended,
+        ended=answer.ended,
         tells=answer.settled_by,
     )
     if answer.granted:

@@ -44,6 +44,8 @@ class Wrong:
     unsent: bool = False
     """Whether by it pushes may never be sent at all."""
     since: datetime | None = None
+    ended: datetime | None = None
+    """When it became so by itself, with no change: pushes that got in before that tell nothing of it."""
     mend: str = ""
     tells: str = ""
     """The command that tells whether it is so."""
@@ -51,8 +53,9 @@ class Wrong:
 
 def judged(case: Passage, wrong: Wrong) -> Iterator[Finding]:
     """A fault, unless pushes get in all the same."""
-    if case.refuted(wrong.about, wrong.keeps):
-        proven = case.door.proven
+    proven = case.door.proven
+    outdated = proven is not None and wrong.ended is not None and proven <= wrong.ended + wrong.keeps
+    if case.refuted(wrong.about, wrong.keeps) and not outdated:
         if not case.vouched and proven is not None:
             says = f"{wrong.says}; yet a push got in at {clock(proven, case.now)}, and no change since is known"
             unsettled = Grant(Held.UNKNOWN, settled_by=wrong.tells, what=wrong.rests_on[0])
