@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -45,6 +46,11 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]
 @functools.cache
 def _shares(file: str) -> bool:
     return 'scope="module"' in (Path(__file__).parents[1] / file).read_text()
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are cores: a fifth of the time tests wait for a server, a shell or a tool of Google's."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:

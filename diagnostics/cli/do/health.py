@@ -31,8 +31,9 @@ from diagnostics.transport.session import LabError, Session
 
 FOLDER = Path("pubsub-diag.d")
 HERE = Path("pubsub-diag.toml")
-AGAIN_S = 15.0
-"""Seconds between two looks while waiting: a quarter of the metrics' sampling period."""
+AGAIN_S = 30.0
+"""Seconds between two looks while waiting: half the metrics' sampling period, and each look takes of the sixty log reads a minute that a
+project has (Cloud Logging: quotas)."""
 WORST_FIRST = (Exit.FAULT, Exit.UNKNOWN, Exit.WARNING, Exit.OK)
 
 
