@@ -48,7 +48,7 @@ def _shares(file: str) -> bool:
     return 'scope="module"' in (Path(__file__).parents[1] / file).read_text()
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: a fifth of the time tests wait for a server, a shell or a tool of Google's."""
     return (os.cpu_count() or 1) + 1
 
