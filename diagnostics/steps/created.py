@@ -31,6 +31,9 @@ from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import clock, count, span
 
 
+GETS_ON = "is at work, and that one gets further"
+
+
 class InTheWay(Tells, frozen=True, kw_only=True):
     """The batch for whose sake a start was refused, and how it is getting on."""
 
@@ -44,6 +47,8 @@ class InTheWay(Tells, frozen=True, kw_only=True):
     """1: it was closed before the start was refused, and counts as active all the same."""
     owed: int = 0
     """Items of it that were published and are not done, at least, where it is open, will not get further, and would be closed by them."""
+    stands: str = GETS_ON
+    """How it is with it, where the refusal is right."""
 
 
 class Loading(Tells, frozen=True, kw_only=True):
@@ -273,7 +278,7 @@ class _Other:
     def idle_s(self) -> float:
         return (self.now - self.newest).total_seconds()
 
-    def tells(self, idle_s: float | None = None, closed: int = 0, owed: int = 0) -> InTheWay:
+    def tells(self, idle_s: float | None = None, closed: int = 0, owed: int = 0, stands: str = GETS_ON) -> InTheWay:
         """`idle_s`: seconds for which it can be said to do nothing."""
         return InTheWay(
             blocker=self.attempt.batch,
@@ -282,6 +287,7 @@ class _Other:
             age_s=(self.now - self.attempt.started).total_seconds(),
             closed=closed,
             owed=owed,
+            stands=stands,
         )
 
 
@@ -303,7 +309,7 @@ def _ended(other: _Other, at: datetime, refused: datetime) -> Finding:
             f"batch {name} was open then and was closed at {closed}: nothing is in the way any more",
             until=at,
             subject=subjects.batch(name),
-            tells=other.tells(),
+            tells=other.tells(stands=f"was at work; it was closed at {closed}, and the next start is free"),
         )
     return STALE_OPEN.says(
         Status.FAULT,
