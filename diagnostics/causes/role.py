@@ -11,7 +11,7 @@ from diagnostics.evidence.model import STAGES, Stage
 from diagnostics.readings.stakes import Stakes
 from diagnostics.readings.wholeness import Wholeness
 from diagnostics.steps import cold_start
-from diagnostics.steps.delivered import push_answers, what_waits
+from diagnostics.steps.delivered import given_up, push_answers, what_waits
 from diagnostics.steps.finding import Bears, Finding, Kind, Status
 from diagnostics.steps.push_auth import entrance, invoker, may_mint, tokens
 from diagnostics.steps.routed import push_endpoint
@@ -87,6 +87,8 @@ def _shields(first: Share, other: Share) -> bool:
     one, two = first.match, other.match
     if one.leg != two.leg or not held(first) >= held(other) > 0:
         return False
+    if any(f.code == given_up.DEAD_LETTERED.name for f in _now(other)):
+        return False  # these have got as far, and lie elsewhere
     before, after = _place(first), _place(other)
     if before is not None and after is not None and before != after:
         return before < after and (one.settled or _effect(first)) and not _meets(other, first)

@@ -158,7 +158,8 @@ def _of(
 ) -> Iterator[Suspect]:
     """The changes that fit one cause, the last one before it began first.
 
-    What blocks and does not tell its own begin began no later than when the batch got further for the last time.
+    What blocks and does not tell its own begin began no later than when the batch got further for the last time. Who may do what
+    brings about causes that are about rights, and no others.
     """
     match = live.match
     onset, resources = live.since, resources_of(match.leg, evidence, profile)
@@ -167,6 +168,8 @@ def _of(
     of |= _roles(evidence) if PROJECT in kinds else frozenset()
     latest = onset or (progress if live.role is Role.BLOCKS else None)
     fitting = [c for c in made if c.resource in of and (latest is None or c.at <= latest + _SLACK)]
+    if match.cause.family != "auth" and not {ACCOUNT, PROJECT} & set(kinds):
+        fitting = [c for c in fitting if c.method not in _OF_RIGHTS]
     if onset:
         fitting = [c for c in fitting if not _long_before(c, onset)]
     if match.cause.family != "drift":

@@ -349,6 +349,16 @@ def test_what_is_only_set_up_wrong_waits_behind_what_holds_all_that_it_would_hol
     assert as_(whole, seen, set_up, causes=one_door) == {"up": Role.BLOCKS, "down": Role.BLOCKS}
 
 
+def test_what_lies_in_the_dead_letter_topic_waits_behind_nothing() -> None:
+    """It has got as far as it ever will."""
+    up = replace(cause("up", CONFIG, True), stage=Stage.ROUTED)
+    spent = cause("spent", given_up.DEAD_LETTERED, True)
+    told = given_up.DeadLettered(dead_lettered=3, messages=3, last=0)
+    lie = found(given_up.DEAD_LETTERED, bears=Bears.HOLDS, held=3, tells=told)
+    v = verdict((up, spent), found(CONFIG, bears=Bears.HOLDS, held=6), lie)
+    assert {n: role for n, role, _ in named(v)} == {"up": Role.BLOCKS, "spent": Role.BLOCKS}
+
+
 @pytest.mark.parametrize(
     ("seen_of_it", "first_is_sure", "first_is_met", "second"),
     [

@@ -66,8 +66,9 @@ def ranked(
     log: ChangeLog | Unseen | None = None,
     role: Role = Role.BLOCKS,
     more: dict[Key, Evidence | Unseen] | None = None,
+    code: str = "push-invoker-missing",
 ) -> tuple[Suspect, ...]:
-    cause = find("push-invoker-missing")
+    cause = find(code)
     assert cause is not None
     finding: Finding = invoker.INVOKER.says(Status.FAULT, "no invoker", leg=Leg.REQUEST, since=ONSET, tells=Mended())
     live = Live(Share(Match(cause, Leg.REQUEST, (finding,), True), (finding,), ()), role, Confidence.CONFIRMED)
@@ -98,6 +99,15 @@ def test_only_what_the_cause_is_about_fits() -> None:
         assert [s.resource for s in ranked(change(30, resource))] == [resource]
     for resource in ("services/coordinator", "topics/t", "subscriptions/other"):
         assert ranked(change(30, resource)) == ()
+
+
+def test_who_may_call_a_service_brings_about_nothing_that_is_not_about_rights() -> None:
+    """A grant was taken a minute after the deploy that lost the environment: the deploy it was."""
+    made = (change(2, method="ReplaceService"), change(1))
+    for code in ("environment-lost-in-deploy", "every-item-fails", "max-instances-saturated"):
+        assert [s.method for s in ranked(*made, code=code)] == ["ReplaceService"]
+    for code in ("push-invoker-missing", "worker-lacks-a-right", "push-token-missing"):
+        assert [s.method for s in ranked(*made, code=code)] == ["SetIamPolicy", "ReplaceService"]
 
 
 def test_whose_account_is_meant_the_subscription_says_whatever_the_profile_names() -> None:

@@ -117,9 +117,9 @@ CAUSES = (
         code="attempts-spent-in-an-outage",
         refines="attempts-used-up",
         family="dead_letter",
-        title="Delivery attempts were used up in an outage that is over",
-        says="{dead_lettered} of {of} used up their delivery attempts in an outage in which nothing got through; it is over, and nothing "
-        "brings them back by itself",
+        title="Delivery attempts were used up in an outage",
+        says="{dead_lettered} of {of} used up their delivery attempts in an outage in which nothing got through; nothing fails there now, "
+        "and nothing brings them back by itself",
         stage=Stage.DELIVERED,
         legs=BOTH,
         requires=all_of(_HELD, any_of(_OUTAGE, _DOOR), none_of(_THEIRS, _PUSHES_FAIL)),

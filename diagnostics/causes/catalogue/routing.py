@@ -146,7 +146,7 @@ CAUSES = (
         code="messages-outlived-retention",
         family="routing",
         title="Messages waited longer than the subscription keeps them",
-        says="what kept pushes from being acked is over, and the messages that waited for it were not kept so long",
+        says="messages waited to be acked for longer than the subscription keeps them, and are gone",
         stage=Stage.ROUTED,
         requires=Has(vanished.OUTLIVED, (Status.FAULT,), (Bears.HOLDS,)),
         # As long as something still holds them it is to blame, and the loss follows from it.

@@ -99,7 +99,9 @@ def _published(ledger: Ledger, evidence: EvidenceSet) -> Count:
             sent = int(total(topic.messages, ledger.started - timedelta(minutes=1)))
             ours = sent if _alone(ledger, evidence, topic, ended) else 0
             return Count(max(ours, named), max(sent, named), "topic counter", "topic")
-    return Count(named, None, "application log" if named else "")
+    failed = attempt.failed_to_publish if attempt else 0
+    most = max(named, ledger.expected - failed) if failed and ledger.expected is not None else None
+    return Count(named, most, "application log" if named or failed else "")
 
 
 def _alone(ledger: Ledger, evidence: EvidenceSet, topic: PublishCounts, ended: datetime) -> bool:

@@ -96,6 +96,15 @@ def test_named_items_count_exactly_once_the_marker_has_matched() -> None:
     assert ledger.counts[Stage.PROCESSED].exact == 1
 
 
+def test_what_failed_to_be_published_bounds_what_was_while_the_start_call_is_at_work() -> None:
+    at_work = (mark(Means.RECEIVED, 0, batch=""), mark(Means.CREATED, 0.1, expected=4))
+    failed = [mark(Means.PUBLISH_ERROR, 0.4, item) for item in "ab"]
+    told = build(evidence(BatchMarks(source=SOURCE, marks=(*at_work, *failed)), items()), PROFILE)
+    silent = build(evidence(BatchMarks(source=SOURCE, marks=at_work), items()), PROFILE)
+    assert (told.counts[Stage.PUBLISHED].least, told.counts[Stage.PUBLISHED].most) == (0, 2)
+    assert silent.counts[Stage.PUBLISHED].most is None
+
+
 def test_a_marker_that_never_matched_leaves_the_count_open() -> None:
     ledger = build(evidence(BATCH, items()), PROFILE)
     delivered = ledger.counts[Stage.DELIVERED]
