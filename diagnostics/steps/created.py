@@ -30,7 +30,6 @@ from diagnostics.steps.published import start_limit_s
 from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import clock, count, span
 
-
 GETS_ON = "is at work, and that one gets further"
 
 
