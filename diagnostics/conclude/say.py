@@ -8,7 +8,7 @@ from datetime import datetime
 
 from diagnostics.causes.model import Confidence, Role
 from diagnostics.causes.verdict import Live, Verdict
-from diagnostics.conclude import hidden
+from diagnostics.conclude import hidden, part
 from diagnostics.conclude.clauses import Clauses
 from diagnostics.conclude.diagnosis import Forecast, Header, Item, Missing, Named, Recovery, State
 from diagnostics.conclude.standing import creeping_s, doubts, moot, reasons
@@ -134,7 +134,7 @@ class Teller:
         forecast: Forecast,
     ) -> str:
         if command != "batch":
-            return self._part(command, status, findings)
+            return part.headline(command, status, findings)
         ledger = self._ledger
         name = ledger.batch or self._attempt()
         counts = f"{_done(ledger)}/{ledger.expected if ledger.expected is not None else '?'}"
@@ -258,21 +258,6 @@ class Teller:
             return f"the batch of {clock(started, self._now)}, as asked,"
         return f"the start call of {clock(started, self._now)}" if started else "no batch"
 
-    def _part(self, command: str, status: Status, findings: Sequence[Finding]) -> str:
-        telling = [f for f in findings if f.status is status] or list(findings)
-        telling.sort(
-            key=lambda f: f.bears is Bears.APART
-        )  # what touched messages says more than what is as it should be
-        first = telling[0].says if telling else "nothing to look at"
-        advice = [f for f in findings if f.status is Status.ADVICE] if command == "lint" else []
-        if advice and status not in _BAD:
-            return f"{command}: nothing is wrong; advice: {advice[0].says}" + (
-                f" (and {len(advice) - 1} more)" if len(advice) > 1 else ""
-            )
-        return f"{command}: {first}" + (
-            f" (and {len(telling) - 1} more)" if status in _BAD and len(telling) > 1 else ""
-        )
-
     def _suspect(self, why: str, verdict: Verdict, findings: Sequence[Finding]) -> str:
         """What to say of a batch whose own progress is hidden: the cause, else the first fault, else what goes on and nothing accounts
         for."""
@@ -379,6 +364,7 @@ class Teller:
                 or u.what in would_overturn
                 or (u.what in left_open and state is not State.DONE)
                 or u.what in unread
+                or (u.what in stages and self._header.command in part.COMMANDS)
                 or (
                     not settled
                     and u.why is not Why.NOT_CONFIGURED
@@ -530,7 +516,6 @@ def _left_open(findings: Sequence[Finding]) -> str:
 
 PARTIAL = "partial"
 """Why something counts as missing that was seen in part."""
-_BAD = (Status.FAULT, Status.WARNING, Status.UNKNOWN)
 
 
 def _unkept(verdict: Verdict, rows: Sequence[Row]) -> int:

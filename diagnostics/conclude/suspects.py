@@ -32,7 +32,7 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import progress
-from diagnostics.steps.changes import differences
+from diagnostics.steps.changes import differences, in_words
 from diagnostics.steps.finding import Finding, Kind
 from diagnostics.steps.words import short
 
@@ -234,7 +234,7 @@ def _suspect(change: Change, cause: str, leg: Leg | None, before_s: float | None
         method=change.method,
         resource=change.resource,
         by=change.by,
-        says=change.says,
+        says=in_words(change),
         cause=cause,
         leg=leg,
         before_s=before_s,

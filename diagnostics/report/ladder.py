@@ -12,6 +12,8 @@ from diagnostics.report.layout import Layout
 from diagnostics.steps.finding import Row, Status, Where
 
 HERE = "◀ HERE"
+_WHOLE = HERE.replace(" ", "\N{NO-BREAK SPACE}")
+"""The same, divided by no line's end."""
 TOLD_BY_NUMBER = {Stage.CREATED, Stage.PUBLISHED, Stage.DELIVERED, Stage.PROCESSED, Stage.RETURNED, Stage.RECORDED}
 
 WORDS = {
@@ -37,7 +39,17 @@ def render(diagnosis: Diagnosis, layout: Layout, every_row: bool = False) -> str
         for label, row, told in _folded(in_order(diagnosis), here, every_row)
     ]
     head = ["stage", f"of {items}" if items is not None else "items", "where the rest is", "", "seen in"]
-    return layout.table(head, rows, right=[1], gives_way=2).replace(HERE, layout.paint(HERE, "fault"))
+    table = layout.table(head, rows, right=[1], gives_way=2)
+    if not layout.fits(table):  # long names: where it stopped stands below where the rest is
+        table = layout.table([*head[:3], head[4]], [_closer(row) for row in rows], right=[1], gives_way=2)
+        table = table.replace(_WHOLE, HERE)
+    return table.replace(HERE, layout.paint(HERE, "fault"))
+
+
+def _closer(row: Sequence[str]) -> list[str]:
+    """The row without a column for the mark alone."""
+    name, count, rest_, mark, told = row
+    return [name, count, f"{rest_} {_WHOLE if mark else ''}".strip(), told]
 
 
 def places(rows: Iterable[Row]) -> Counter[Where]:

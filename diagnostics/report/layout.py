@@ -62,10 +62,12 @@ class Layout:
         end = " \\" if is_command(said) else ""
         rows = [label]
         for at, word in enumerate(raw_words(said)):
-            if at and len(rows[-1]) + len(word) + len(end) > self.width:
+            fresh = rows[-1] in (label, hang)
+            if at and len(rows[-1]) + (0 if fresh else 1) + len(word) + len(end) > self.width:
                 rows[-1] += end
                 rows.append(hang)
-            rows[-1] += word if rows[-1] in (label, hang) else f" {word}"
+                fresh = True
+            rows[-1] += word if fresh else f" {word}"
         if told and len(rows[-1]) + len(told) + 5 <= self.width:
             rows[-1] += f"   # {told}"
         elif told:
@@ -82,11 +84,12 @@ class Layout:
         gives_way: int | None = None,
     ) -> str:
         """A plain table whose last column wraps; `right` names the columns that are aligned right. On a page that is too narrow for the
-        last column the one that `gives_way` wraps, too."""
+        last column, or for a name in it, the one that `gives_way` wraps, too."""
         # The head goes in as a row of its own: tabulate pads columns that have a real head.
         cells = [list(head), *([clean(cell) for cell in row] for row in rows)]
         widths = [max(len(row[column]) for row in cells) for column in range(len(head) - 1)]
-        lacking = _LEAST + sum(width + 2 for width in widths) - self.width
+        longest = max((len(word) for row in cells for word in row[-1].split()), default=0)
+        lacking = max(_LEAST, longest) + sum(width + 2 for width in widths) - self.width
         if gives_way is not None and lacking > 0:
             widths[gives_way] = max(_LEAST_GIVEN, widths[gives_way] - lacking)
             for row in cells:
@@ -96,6 +99,18 @@ class Layout:
         align = ["right" if column in right else "left" for column in range(len(head))]
         made = tabulate(cells, tablefmt="plain", disable_numparse=True, colalign=align)
         return "\n".join(line.rstrip() for line in made.splitlines())
+
+    def fits(self, text: str) -> bool:
+        """Whether no line is wider than the page."""
+        return all(len(line) <= self.width for line in text.splitlines())
+
+    def records(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+        """What is too wide for a table: of each row the first cell, and then the others with their heads, those that are empty left out."""
+        lines = []
+        for first, *cells in rows:
+            told = " · ".join(f"{name} {cell}" for name, cell in zip(head[1:], cells, strict=True) if cell)
+            lines.append(self.wrap(f"{clean(first)}  ", clean(told), indent=4))
+        return "\n".join(lines)
 
     @staticmethod
     def _wrapped(text: str, width: int) -> str:

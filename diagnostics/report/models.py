@@ -10,7 +10,7 @@ from diagnostics.report.layout import Layout, clock
 
 
 def render(models: Sequence[ModelRow], layout: Layout, now: datetime) -> str:
-    """Name, training range, features, the begin of the digest, status, and which revision serves it."""
+    """Name, training range, features, the begin of the digest, status, and which revision serves it; a table where the page has room."""
     rows = [
         [
             model.name,
@@ -23,7 +23,9 @@ def render(models: Sequence[ModelRow], layout: Layout, now: datetime) -> str:
         ]
         for model in models
     ]
-    return layout.table(["model", "trained on", "features", "SHA-256", "status", "serves", "known to"], rows, right=[2])
+    head = ["model", "trained on", "features", "SHA-256", "status", "serves", "known to"]
+    table = layout.table(head, rows, right=[2])
+    return table if layout.fits(table) else layout.records(head, rows)
 
 
 def _status(model: ModelRow) -> str:

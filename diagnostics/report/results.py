@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from diagnostics.conclude.diagnosis import DayOfResults
@@ -28,11 +29,22 @@ def render(days: Sequence[DayOfResults], layout: Layout) -> str:
         for day in shown
     ]
     head = ["date", "total", "active", "model version", *(["file"] if files else [])]
-    lines = [layout.table(head, rows, right=[1, 2])]
+    table = layout.table(head, rows, right=[1, 2])
+    lines = [table if layout.fits(table) else _apart(head, rows, layout)]
     if len(shown) < len(days):
         lines.append(f"and {len(days) - len(shown)} dates before (-o json has them)")
     if len(days) > 1 and any(day.rows for day in days):
         lines += ["", f"total   {spark([d.rows for d in days])}", f"active  {spark([d.active for d in days])}"]
+    return "\n".join(lines)
+
+
+def _apart(head: Sequence[str], rows: Sequence[Sequence[str]], layout: Layout) -> str:
+    """On a narrow page the last column, which holds the longest names, below the others: each name once, with the dates that have it."""
+    lines = [layout.table(head[:-1], [row[:-1] for row in rows], right=[1, 2])]
+    for names, those in groupby(rows, key=lambda row: row[-1]):
+        dates = [row[0] for row in those]
+        between = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+        lines += [layout.wrap(f"{head[-1]}  ", f"{between}: {names}", indent=4)] if names else []
     return "\n".join(lines)
 
 

@@ -13,7 +13,7 @@ ROLES = {
     "active": "messages of the subscription meet it now; whether this batch's are among them cannot be seen",
     Role.WORSENS.value: "items of the batch meet it and get past",
     Role.LATENT.value: "holds nothing of this batch now, and may hold the next one",
-    Role.BENIGN.value: "looks like trouble and is none",
+    Role.BENIGN.value: "is as it should be, or looks like trouble and is none",
 }
 """What a cause does, but for those that block."""
 PLACES = {

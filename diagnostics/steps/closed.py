@@ -351,4 +351,4 @@ def _told(attempt: Attempt, ledger: Ledger, now: datetime) -> bool:
 def _rule(profile: PipelineProfile) -> str:
     if profile.closing is None:
         return ""
-    return f", closes at {profile.closing.share:.0%}" if profile.closing.share < 1 else ", closes at all"
+    return f", closes at {profile.closing.share:.0%}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
 
-from diagnostics.conclude.diagnosis import Diagnosis, Forecast, Missing, State
+from diagnostics.conclude.diagnosis import DayOfResults, Diagnosis, Forecast, Missing, State
+from diagnostics.conclude.models import ModelRow
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.report import text
 from diagnostics.report.ladder import seen
@@ -196,6 +198,50 @@ def test_no_line_is_wider_than_the_page_and_no_name_is_cut(night: Diagnosis, wid
         assert name in said
 
 
+@pytest.mark.parametrize("letters", [20, 38, 42])
+def test_a_long_name_in_the_ladder_leaves_the_page_its_width(night: Diagnosis, letters: int) -> None:
+    name = "s" * letters
+    rows = tuple(replace(row, source=f"{name} → {name}") for row in night.ladder)
+    rows = tuple(replace(row, where={"gated": 83, "retrying": 83}) if row.where else row for row in rows)
+    said = text.render(replace(night, ladder=rows), Layout(80))
+    assert max(len(row) for row in said.splitlines()) <= 80
+    assert said.count(name) >= 2 and said.count("◀ HERE") == 1, "neither is cut"
+    column = re.search(r"rest is {8,}seen in", line(said, "stage"))
+    assert bool(column) == (letters == 20), "the mark gives its column only where it has to"
+
+
+def test_models_are_a_table_where_there_is_room_and_else_one_after_the_other(night: Diagnosis) -> None:
+    model = ModelRow(
+        name="catboost_v9_33features_20260201_011018", sha256="5b3a187b1b6d", features=33, production=True,
+        trained_from=date(2025, 11, 2), trained_to=date(2026, 1, 8), since=date(2026, 2, 1),
+        serves=("prediction-worker-00138-bgg",), told_by=("manifest", "registry", "log"),
+    )  # fmt: skip
+    narrow = text.render(replace(night, models=(model,)), Layout(80))
+    assert max(len(row) for row in narrow.splitlines()) <= 80
+    for told in (
+        "features 33",
+        "SHA-256 5b3a187b1b6d",
+        "status production since 2026-02-01",
+        "manifest, registry, log",
+    ):
+        assert told in " ".join(narrow.split())
+    small = replace(model, name="m", serves=(), told_by=("log",))
+    assert line(text.render(replace(night, models=(small,)), WIDE), "model ").split()[-2:] == ["known", "to"]
+
+
+def test_files_of_results_stand_below_the_dates_where_the_page_is_narrow(night: Diagnosis) -> None:
+    file, other = "catboost_v9_33features_20260201_011018.cbm", "catboost_v9_33features_20260301_011018.cbm"
+    days = tuple(
+        DayOfResults(day=date(2026, 2, n), rows=9, active=9, versions=("v9_current_season",), files=(name,))
+        for n, name in ((1, file), (2, file), (3, other))
+    )
+    narrow = text.render(replace(night, results=days), Layout(80))
+    assert max(len(row) for row in narrow.splitlines()) <= 80
+    assert f"file  2026-02-01 to 2026-02-02: {file}\nfile  2026-02-03: {other}\n" in narrow
+    assert narrow.count("v9_current_season") == 3
+    assert f"v9_current_season  {file}" in text.render(replace(night, results=days), WIDE)
+
+
 def test_items_are_listed_as_they_are_named(night: Diagnosis) -> None:
     said = text.render_items(night, WIDE)
     assert line(said, "1e5").split() == ["1e5", "created", "gated", "existing_prediction"]
@@ -207,8 +253,6 @@ def test_colour_only_where_the_terminal_wants_it_and_never_instead_of_the_word(n
     plain, coloured = text.render(night, WIDE), text.render(night, Layout(120, colour=True))
     assert "\x1b" not in plain
     assert coloured.startswith("\x1b[1;31mFAULT\x1b[0m  ")
-    import re
-
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
 
 
@@ -245,6 +289,15 @@ def test_a_command_goes_on_in_the_next_line_behind_a_backslash(night: Diagnosis)
         "              --min-retry-delay=10s --max-retry-delay=600s\n"
         f"              # {why}\n"
     ) in said
+
+
+@pytest.mark.parametrize("letters", range(30, 60))
+def test_no_line_of_a_command_is_wider_than_the_page(letters: int) -> None:
+    """Its backslash and the blank before it are of the line."""
+    said = Layout(80).command(
+        "do now     1  ", f"pubsub-diag init --subscription {'s' * letters} --region europe-west1", 14
+    )
+    assert max(len(row) for row in said.splitlines()) <= 80
 
 
 def test_every_query_of_a_source_has_its_own_line(night: Diagnosis) -> None:

@@ -193,6 +193,22 @@ def _digest(image: str) -> str:
 def _told(change: Change, now: datetime) -> str:
     return (
         f"{clock(change.at, now)} {change.method} {short(change.resource)} by {change.by}"
-        + (f" ({clip(change.says)})" if change.says else "")
+        + (f" ({clip(what)})" if (what := in_words(change)) else "")
         + (f", which failed: {clip(change.failed)}" if change.failed else "")
     )
+
+
+def in_words(change: Change) -> str:
+    """What a change changed, without the name of what it is of, which stands beside it. A request to push that holds no endpoint takes it
+    away."""
+    own = f"={change.resource}"
+    fields = [f for f in change.says.replace(" for serviceAccount:", " for ").split(", ") if not _names(f, own)]
+    if not fields and change.says and change.method == "ModifyPushConfig":
+        return "takes the push endpoint away"
+    return ", ".join(fields)
+
+
+def _names(field: str, own: str) -> bool:
+    """subscription=projects/P/subscriptions/S or subscription=subscriptions/S."""
+    name, _, value = field.partition("=")
+    return name.isidentifier() and f"={'/'.join(value.split('/')[-2:])}" == own

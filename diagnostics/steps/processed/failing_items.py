@@ -246,7 +246,7 @@ def _repeats_told(seen: Seen, found: Failing, items: Sequence[Item]) -> str:
     first, last = min(i.first for i in items), max(i.last for i in items)
     failed = sum(i.failures for i in items)
     return (
-        f"the same {count(len(items), seen.profile.item)} failed {at_least(found.whole, count(failed, 'time'))} "
+        f"the same {count(len(items), seen.profile.item).removeprefix('1 ')} failed {at_least(found.whole, count(failed, 'time'))} "
         f"{between(first, last, seen.now)}{reasons_told(i.reason for i in items)}: {names(i.name for i in items)}; "
         + _whose(seen, items[0].ours)
     )
@@ -261,6 +261,8 @@ def _whose(seen: Seen, ours: bool) -> str:
 def reasons_told(reasons: Iterable[str]) -> str:
     """The reasons given, most frequent first; with a count where there are several."""
     told = Counter(r for r in reasons if r)
+    if told.total() == 1:
+        return f" ({next(iter(told))})"
     return f" ({', '.join(f'{n} {reason}' for reason, n in told.most_common(3))})" if told else ""
 
 
