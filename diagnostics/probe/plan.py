@@ -100,7 +100,7 @@ def plan(reach: Reach, profile: PipelineProfile, order: Order, journal: Journal)
         does=tuple(_does(reach, order, entry, settings, measured)),
         costs=tuple(_costs(reach, order, settings)),
         undo=undo(entry),
-        notes=tuple(_notes(order, entry, logged, journal)),
+        notes=tuple(_notes(order, entry, settings, measured, logged, journal)),
         refusals=tuple(refusals),
         logged=logged,
     )
@@ -181,7 +181,11 @@ def _costs(reach: Reach, order: Order, settings: SubscriptionSettings) -> Iterat
         yield "no dead-letter policy: delivery attempts are not counted"
 
 
-def _notes(order: Order, entry: Entry, logged: bool, journal: Journal) -> Iterator[str]:
+def _notes(
+    order: Order, entry: Entry, settings: SubscriptionSettings, measured: Measured, logged: bool, journal: Journal
+) -> Iterator[str]:
+    if order.mode is Mode.SNAPSHOT and (against := next(of_switch(settings, measured), None)):
+        yield f"should none come, the subscription itself would not be asked either: {against.says}"
     if order.mode is Mode.SNAPSHOT or entry.push is None:
         return
     if logged:

@@ -24,6 +24,8 @@ from diagnostics.shell.commands import command
 from diagnostics.transport.call import NotThere
 
 Tell = Callable[[str], None]
+TELL_S = 15.0
+"""Whoever waits for messages is told so often how many came."""
 LONGEST_FLOW_S = 60.0
 """The longest pause of push flow control where no retry policy is set (push page)."""
 
@@ -105,6 +107,7 @@ class _Run:
         self._watchdog: Watchdog | None = None
         self._written = self._logged = self._sure = False
         self._guarded = Clock(math.inf)
+        self._told: Clock | None = None
         self._peek = Peek()
         self._counted: int | None = None
 
@@ -165,9 +168,18 @@ class _Run:
             return False
         return True
 
+    def _may_look(self) -> bool:
+        """Also tells from time to time whoever waits."""
+        if self._told is not None and not self._told.left:
+            waiting = self._plan.measured.waiting
+            of = f" of {waiting}" if waiting is not None else ""
+            self._tell(f"{len(self._peek.came)}{of} came so far; still looking")
+            self._told = Clock(TELL_S)
+        return self._may()
+
     def _may_pull(self) -> bool:
         """Also whether the subscription itself still is as this probe has set it."""
-        if not self._may():
+        if not self._may_look():
             return False
         if why := switch.lost(self._reach, self._entry):
             self._tell(f"no more is pulled: {why}")
@@ -177,6 +189,7 @@ class _Run:
     def _look_at_copy(self) -> None:
         measured, wanted = self._plan.measured, self._plan.order.peek
         self._tell(f"looking, for at most {self._reach.waits.peek_s:.0f} s")
+        self._told = Clock(TELL_S)
         snapshot.look(
             self._peek,
             self._reach,
@@ -185,7 +198,7 @@ class _Run:
             wanted,
             measured.waiting,
             measured.oldest_s,
-            self._may,
+            self._may_look,
         )
         self._counted = snapshot.counted(self._reach, self._entry)
         self._sure = True
@@ -208,6 +221,7 @@ class _Run:
         self._sure = True
         wait = f"looking, for at most {self._reach.waits.peek_s:.0f} s; the change-over to pull may take minutes"
         self._tell(f"switched to pull; {wait}")
+        self._told = Clock(TELL_S)
         settings, measured = self._plan.settings, self._plan.measured
         peek(
             self._peek,

@@ -38,12 +38,14 @@ class Answer(Struct, frozen=True, kw_only=True):
     candidates: tuple[Candidate, ...]
     probed: Probed
     as_of: datetime
+    next: str = ""
+    """The command that tells more; empty where none does."""
 
 
 EXITS = {Status.OK: 0, Status.WARNING: 1, Status.FAULT: 2, Status.UNKNOWN: 3}
 
 
-def answer(probed: Probed, now: datetime, restored: bool) -> Answer:
+def answer(probed: Probed, now: datetime, restored: bool, next: str = "") -> Answer:
     """The judgement on what came: a subscription that is not restored is a fault, nothing seen is unknown."""
     found = candidates(probed, now)
     if not restored:
@@ -55,7 +57,9 @@ def answer(probed: Probed, now: datetime, restored: bool) -> Answer:
         says = f"{count(len(probed.messages), 'message')} came; {len(found)} of them may never succeed"
     else:
         status, says = Status.OK, f"{count(len(probed.messages), 'message')} came, all readable, none tried for long"
-    return Answer(status=status, exit_code=EXITS[status], says=says, candidates=found, probed=probed, as_of=now)
+    return Answer(
+        status=status, exit_code=EXITS[status], says=says, candidates=found, probed=probed, as_of=now, next=next
+    )
 
 
 def candidates(probed: Probed, now: datetime) -> tuple[Candidate, ...]:
@@ -69,6 +73,7 @@ def render(said: Answer, layout: Layout) -> str:
     probed, now = said.probed, said.as_of
     lines = [layout.wrap(f"{layout.paint(said.status.value.upper())}  ", clean(said.says))]
     lines.append(layout.wrap("after   ", clean(probed.restored)))
+    lines += [layout.command("next    ", said.next)] if said.next else []
     if probed.messages:
         lines += ["", *_figures(probed, now, layout), "", _table(probed, now, layout)]
     if said.candidates:

@@ -109,11 +109,7 @@ def nothing_came(probed: Probed) -> str:
     counted = probed.snapshot if probed.snapshot is not None else probed.backlog
     if counted:
         where = "the snapshot holds" if probed.snapshot is not None else "the backlog metric counts"
-        older = (
-            " (messages older than a temporary subscription may not come: --mode switch)"
-            if probed.mode == "snapshot"
-            else ""
-        )
+        older = " (messages older than a temporary subscription may not come)" if probed.mode == "snapshot" else ""
         return f"{pulls}, although {where} {counted}: unknown, not empty{older}"
     metric = "no metric tells how many wait" if counted is None else "the metric, minutes old, counts 0"
     return f"{pulls}, and {metric}: an empty pull does not prove an empty backlog"

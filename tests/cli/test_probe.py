@@ -30,6 +30,7 @@ from tests.probe.killing import leftovers
 PROBED = Path(__file__).parent.parent / "probe" / "probed.yaml"
 NIGHT = places.scenarios() / "incidents" / "2026-02-08-backfill-stall.yaml"
 BRINGS = {"snapshot_brings_older": True, "seek_settles_s": 0, "short_pulls": 0.0}
+BRINGS_NOTHING = BRINGS | {"snapshot_brings_older": False}
 
 
 def _hurry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -47,9 +48,9 @@ def _hurry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RunningLab]:
     _hurry(monkeypatch, tmp_path)
-    path = getattr(request, "param", PROBED)
+    path, draw = request.param if isinstance(param := getattr(request, "param", PROBED), tuple) else (param, BRINGS)
     scenario = load(path, 2)
-    scenario = msgspec.structs.replace(scenario, draw={**scenario.draw, **BRINGS})
+    scenario = msgspec.structs.replace(scenario, draw={**scenario.draw, **draw})
     with start(Lab(scenario, 2, Telemetry()), pace=20) as running:
         monkeypatch.setenv(LAB, running.endpoint)
         yield running
@@ -120,6 +121,28 @@ def test_the_messages_of_the_night_are_named(capsys: pytest.CaptureFixture[str])
     assert len(reasons) == 17
     assert sum("lacks player_lookup, game_id" in why for why in reasons) == 2
     assert all(c["item"] for c in said["candidates"] if "lacks" not in c["why"])
+
+
+@pytest.mark.usefixtures("lab")
+@pytest.mark.parametrize(
+    ("lab", "refused", "then"),
+    [
+        ((NIGHT, BRINGS_NOTHING), True, "pubsub-diag worker --leg request"),
+        ((PROBED, BRINGS_NOTHING), False, "pubsub-diag probe run --mode switch --leg request"),
+    ],
+    indirect=["lab"],
+)
+def test_a_copy_that_brings_nothing_tells_how_it_gets_on_and_sends_nobody_to_where_he_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, refused: bool, then: str
+) -> None:
+    """The switch would send him back to the copy."""
+    monkeypatch.setattr("diagnostics.probe.run.TELL_S", 1.0)
+    code, out, err = run(capsys, "run", "--yes", "--max-seconds", "4")
+    assert code == 3 and "unknown, not empty" in out
+    assert out.splitlines()[-1] == f"next    {then}"
+    assert f"0 of {17 if refused else 5} came so far" in err
+    assert ("would not be asked either" in err) == refused
+    assert (run(capsys, "run", "--mode", "switch", "--dry-run")[0] == 3) == refused
 
 
 @pytest.mark.usefixtures("lab")

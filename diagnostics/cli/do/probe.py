@@ -18,6 +18,7 @@ from diagnostics.conclude.diagnosis import Exit
 from diagnostics.evidence.model import EvidenceSet, Leg, Probed, Unseen, Why
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.probe import recover
+from diagnostics.probe.against import of_switch
 from diagnostics.probe.journal import Journal, Mode
 from diagnostics.probe.plan import NoPlan, Order, Plan, plan
 from diagnostics.probe.push_config import shown
@@ -32,6 +33,7 @@ from diagnostics.report.json import pretty
 from diagnostics.run.freshness import our_clock
 from diagnostics.run.investigate import Case
 from diagnostics.run.look import header, kept
+from diagnostics.shell.commands import command
 from diagnostics.transport.session import Session
 
 CLOCK_S = 2.0
@@ -63,17 +65,17 @@ def run(asked: Access, wish: Wish) -> int:
         made, _ = _planned(session, profile, wish)
         _answer(_as_json(_shown(made)) if wish.json else _words(made), wish.out)
         return int(Exit.UNKNOWN if made.forbidden else Exit.OK)
-    probed, outcome = probe(session, profile, wish, asked.impersonate or "", asked.quiet)
+    probed, outcome, made = probe(session, profile, wish, asked.impersonate or "", asked.quiet)
     _keep(session, profile, probed, asked.quiet, Leg(wish.leg))
-    said = report.answer(probed, probed.source.as_of, outcome.over)
+    said = report.answer(probed, probed.source.as_of, outcome.over, _next(made, probed))
     _answer(_as_json(said) if wish.json else report.render(said, output.page(to_file=wish.out is not None)), wish.out)
     return said.exit_code
 
 
 def probe(
     session: Session, profile: PipelineProfile, wish: Wish, impersonate: str = "", quiet: bool = False
-) -> tuple[Probed, Outcome]:
-    """Plan, ask, do. Raises Trouble."""
+) -> tuple[Probed, Outcome, Plan]:
+    """Plan, ask, do; with the plan as it was. Raises Trouble."""
     made, source = _planned(session, profile, wish)
     for line in _words(made).splitlines():
         _tell(line, quiet=False)
@@ -83,7 +85,7 @@ def probe(
         raise Trouble(f"not done: {first.says}{how}", first.mend or "pubsub-diag probe run --dry-run")
     _consent(wish.yes)
     try:
-        return carry_out(
+        probed, outcome = carry_out(
             _reach(session, wish.max_seconds),
             profile,
             made,
@@ -96,13 +98,24 @@ def probe(
     except Failed as failed:
         mend = "" if failed.outcome.over else "pubsub-diag probe restore"
         raise Trouble(f"{failed.says}; {failed.outcome.says}", mend or "pubsub-diag probe status") from failed
+    return probed, outcome, made
+
+
+def _next(made: Plan, probed: Probed) -> str:
+    """What tells more, where a copy brought nothing of what is there: the subscription itself, or where that is refused the log."""
+    if probed.messages or made.order.mode is not Mode.SNAPSHOT or not probed.backlog:
+        return ""
+    leg = made.order.leg.value
+    if next(of_switch(made.settings, made.measured), None):
+        return command("pubsub-diag worker --leg {leg}", leg=leg)
+    return command("pubsub-diag probe run --mode switch --leg {leg}", leg=leg)
 
 
 def beside(asked: Access, yes: bool) -> Probed | Unseen:
     """A look at a copy of the request leg's backlog, for an investigation. What keeps it from looking is evidence, too."""
     session, profile = opening.opened(asked)
     try:
-        probed, _ = probe(session, profile, Wish(yes=yes, peek=MOST_BESIDE), asked.impersonate or "", asked.quiet)
+        probed, _, _ = probe(session, profile, Wish(yes=yes, peek=MOST_BESIDE), asked.impersonate or "", asked.quiet)
     except Trouble as trouble:
         _tell(f"without the probe: {trouble.says}", quiet=False)
         return Unseen(what=Probed.__name__, leg=Leg.REQUEST, why=Why.FAILED, says=trouble.says, mend=trouble.mend)
@@ -204,19 +217,19 @@ def _shown(made: Plan) -> Plan:
 
 
 def _words(made: Plan) -> str:
-    """The plan for a person."""
+    """The plan for a person: what it says is laid out, what can be copied stands in one line."""
+    layout = output.page()
     where = made.settings.name if not made.entry.world else f"{made.settings.name} (lab, not Google)"
     lines = [f"probe {made.entry.run}, {made.order.mode.value} mode, of {where}"]
-    lines += [f"  will  {says}" for says in made.does]
-    lines += [f"  cost  {says}" for says in made.costs]
-    lines += [f"  note  {says}" for says in made.notes]
-    lines += [f"  undo  {line}" for line in made.undo]
+    told = {"will": made.does, "cost": made.costs, "note": made.notes}
+    lines += [layout.wrap(f"  {word}  ", clean(says)) for word, those in told.items() for says in those]
+    lines += [f"  undo  {clean(line)}" for line in made.undo]
     anywhere = made.logged or made.entry.push is None
     lines.append(f"        or, from {'any' if anywhere else 'this'} machine: pubsub-diag probe restore")
     for refusal in made.refusals:
         against = "against it" if refusal in made.forbidden else "against it, overridden by --force"
-        lines.append(f"  {against}: {refusal.says}")
-    return "".join(f"{clean(line)}\n" for line in lines)
+        lines.append(layout.wrap(f"  {against}: ", clean(refusal.says), indent=8))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _listed(left: Traces) -> str:
