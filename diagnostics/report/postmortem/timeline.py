@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from diagnostics.conclude.diagnosis import Diagnosis
@@ -116,14 +116,19 @@ def _says(mark: Mark) -> str:
             return f"the gate let {n.get('count', '?')} of {n.get('of', '?')} through{_because(reasons)}"
         case Means.PUBLISHED:
             failed = f", {n['failed']} failed" if n.get("failed") else ""
-            return f"the coordinator counts {n.get('count', '?')} of {n.get('of', '?')} published{failed}"
+            return f"the coordinator counts {n.get('count', '?')}{_of(n)} published{failed}"
         case Means.EMPTY:
             return f"empty by design{_because(words.get('reason', ''))}"
         case Means.CLOSED:
-            return "batch closed" + (f" at {n['count']} of {n.get('of', '?')}" if "count" in n else "")
+            return "batch closed" + (f" at {n['count']}{_of(n)}" if "count" in n else "")
         case Means.FORCED:
             return f"batch closed by hand or by age, with work missing{_because(words.get('reason', ''))}"
     return ""
+
+
+def _of(numbers: Mapping[str, object]) -> str:
+    """Of how many, where the line says so."""
+    return f" of {numbers['of']}" if "of" in numbers else ""
 
 
 def _because(reason: str) -> str:
