@@ -134,7 +134,9 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line and give its exit code. Only what the command promises goes to stdout."""
     after.forget()
     try:
-        defaults = {} if HELP & set(arguments) else configuration.default_map(COMMANDS)
+        defaults = (
+            {} if HELP & set(arguments) else configuration.default_map(COMMANDS, configuration.profile_of(arguments))
+        )
         code = app(args=list(arguments), prog_name="pubsub-diag", standalone_mode=False, default_map=defaults)
         sys.stdout.flush()
         after.do()

@@ -60,6 +60,25 @@ def test_each_source_beats_those_below_it(
     assert found["fail_on"] == ("fault", str(home)), "a setting that no stronger file states stays"
 
 
+@pytest.mark.parametrize("way", ["--profile", "=", "environment"])
+def test_settings_of_the_profile_that_is_asked_for_are_used_and_checked(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], way: str
+) -> None:
+    home.write_text("[settings]\ntimeout = 31\n")
+    Path("pubsub-diag.toml").write_text("[settings]\ntimeout = 33\nfail_on = 'fault'\n")
+    Path("other.toml").write_text(PIPELINE.format("other") + "[settings]\ntimeout = 34\n")
+    words = {"--profile": ["--profile", "other.toml"], "=": ["--profile=other.toml"]}.get(way, [])
+    if not words:
+        monkeypatch.setenv("PUBSUB_DIAG_PROFILE", "other.toml")
+    found = in_force(capsys, *words)
+    assert found["timeout"] == (34, "other.toml")
+    assert found["fail_on"] == ("fault", "pubsub-diag.toml"), "a setting that it does not state stays"
+    assert in_force(capsys, *words, "--timeout", "35")["timeout"] == (35, "--timeout")
+    Path("other.toml").write_text(PIPELINE.format("other") + "[settings]\ntimeot = 34\n")
+    assert main.run(["config", "show", *words]) == 3
+    assert "other.toml: settings.timeot: expected one of" in capsys.readouterr().err
+
+
 def test_a_pipeline_comes_whole_from_the_strongest_file_that_has_one(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

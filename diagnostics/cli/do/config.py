@@ -87,7 +87,7 @@ def _origin(context: Context, name: str) -> str:
         case "ENVIRONMENT":
             return str(parameter.envvar)
         case "DEFAULT_MAP":
-            return str(configuration.stated()[name][1])
+            return str(configuration.stated(context.params.get("profile") or "")[name][1])
     return DEFAULT
 
 

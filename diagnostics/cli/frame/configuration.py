@@ -1,6 +1,7 @@
 """Where defaults come from. Flags win, then the environment (PUBSUB_DIAG_…), then these files, the first that says it:
 
-    ./pubsub-diag.toml                     a profile; its table [settings] holds defaults of options
+    FILE of --profile FILE                 a profile; its table [settings] holds defaults of options
+    ./pubsub-diag.toml                     the same
     ./pyproject.toml                       the same under [tool.pubsub-diag]
     ~/.config/pubsub-diag/config.toml      the same, for all of a user's folders (XDG_CONFIG_HOME is respected)
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,19 +74,41 @@ def pipeline() -> str:
     return next((file.pipeline for file in files() if file.pipeline), "")
 
 
-def stated() -> dict[str, tuple[Any, Path]]:
-    """Each setting that a file states: its value and the file that won."""
-    found: dict[str, tuple[Any, Path]] = {}
+def stated(profile: str = "") -> dict[str, tuple[Any, Path]]:
+    """Each setting that a file states: its value and the file that won. A `profile` that is a file is asked before all others."""
+    named = Path(profile)
+    found = {name: (value, named) for name, value in _settings_of(named).items()} if profile else {}
     for file in files():
         for name, value in file.settings.items():
             found.setdefault(name, (value, file.path))
     return found
 
 
-def default_map(app: typer.Typer) -> dict[str, Any]:
-    """The settings as Click's default map: for each command that takes the common options, what it should assume."""
-    options = {name: value for name, (value, _) in stated().items() if name != PROFILE}
+def default_map(app: typer.Typer, profile: str = "") -> dict[str, Any]:
+    """The settings as Click's default map: for each command that takes the common options, what it should assume. `profile`: the one
+    that is asked for."""
+    options = {name: value for name, (value, _) in stated(profile).items() if name != PROFILE}
     return _of(app, options) if options else {}
+
+
+def profile_of(arguments: Sequence[str]) -> str:
+    """What `--profile` says on a command line, else in the environment; empty: nothing."""
+    for word, after in zip(arguments, (*arguments[1:], ""), strict=True):
+        if word == "--profile":
+            return after
+        if word.startswith("--profile="):
+            return word.partition("=")[2]
+    return os.environ.get("PUBSUB_DIAG_PROFILE", "")
+
+
+def _settings_of(path: Path) -> dict[str, Any]:
+    """The settings in a file that describes a pipeline. What else may be wrong with the file is told by whoever reads the pipeline."""
+    try:
+        settings = tomllib.loads(read_text(path)).get(SETTINGS, {})
+    except (OSError, ValueError, RecursionError):
+        return {}
+    _check(path, settings)
+    return dict(settings)
 
 
 def _of(app: typer.Typer, options: Mapping[str, Any]) -> dict[str, Any]:
