@@ -69,7 +69,12 @@ def test_what_is_lacking_says_what_is_not_seen_without_it(lab: Lab, capsys: pyte
     assert main.run(["access"]) == 1
     lines = " ".join(capsys.readouterr().out.split())
     assert "lacking pubsub.subscriptions.getIamPolicy for batch, capture, delivery, health, lint" in lines
-    assert "not seen without it: whether Google's agent may forward dead letters" in lines
+    assert (
+        "not seen without it: whether Google's agent may forward dead letters; roles/iam.securityReviewer has it"
+        in lines
+    )
+    subscription = lines.partition("/subscriptions/")[2].partition("/topics/")[0]
+    assert subscription.index("lacking ") < subscription.index("held "), "what lacks stands first"
 
 
 def test_only_the_commands_that_are_named_count(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:

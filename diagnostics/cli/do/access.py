@@ -55,6 +55,20 @@ LATE = "DeadlineExceeded"
 ASKS = (TEST_TOPIC, TEST_SUBSCRIPTION, TEST_SERVICE, TEST_ACCOUNT, TEST_PROJECT, LOG_ENTRIES, TIME_SERIES)
 """What it asks."""
 HELD = {True: "held", False: "lacking", None: "unknown"}
+PREDEFINED = {
+    ".getIamPolicy": "roles/iam.securityReviewer",
+    "pubsub.": "roles/pubsub.viewer",
+    "run.routes.invoke": "roles/run.invoker",
+    "run.": "roles/run.viewer",
+    "logging.logEntries.": "roles/logging.viewer",
+    "monitoring.": "roles/monitoring.viewer",
+    "getOpenIdToken": "roles/iam.serviceAccountOpenIdTokenCreator",
+    "bigquery.jobs.": "roles/bigquery.jobUser",
+    "bigquery.tables.": "roles/bigquery.dataViewer",
+    "storage.objects.": "roles/storage.objectViewer",
+    "datastore.entities.": "roles/datastore.viewer",
+}
+"""What is in the name of a permission to read, and the predefined role of Google's that has it; the first that fits."""
 MINTS = "iamcredentials.googleapis.com"
 """Answers nothing but requests for a token, and none is minted to find out."""
 DOCUMENTS = "firestore.googleapis.com"
@@ -200,7 +214,8 @@ def _places(found: Sequence[Permission]) -> list[str]:
 
 
 def _of_place(on: str, found: Sequence[Permission], commands: Iterable[str], layout: Layout) -> str:
-    rows = [[HELD[p.held], p.name, _for(p, set(commands))] for p in found if p.on == on]
+    there = sorted((p for p in found if p.on == on), key=lambda p: p.held is True)  # what lacks first
+    rows = [[HELD[p.held], p.name, _for(p, set(commands))] for p in there]
     return f"{clean(on)}\n{layout.table(rows[0], rows[1:])}"
 
 
@@ -212,7 +227,9 @@ def _for(permission: Permission, commands: set[str]) -> str:
         return f"for {needed}"
     hidden = list(dict.fromkeys(WOULD_SAY.get(kind, kind) for kind in permission.evidence))
     why = f"; {permission.says}" if permission.says else ""
-    return f"for {needed}{why}; not seen without it: {'; '.join(hidden)}"
+    role = next((role for part, role in PREDEFINED.items() if part in permission.name), "")
+    has = f"; {role} has it" if role and permission.held is False else ""
+    return f"for {needed}{why}; not seen without it: {'; '.join(hidden)}{has}"
 
 
 def _changing(found: Sequence[Permission], layout: Layout) -> str:

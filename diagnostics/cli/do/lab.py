@@ -15,6 +15,7 @@ from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Exit
 from diagnostics.lab.scenario import ScenarioError, load
 from diagnostics.pipeline import places
+from diagnostics.report.escape import clean
 from diagnostics.report.json import pretty
 from diagnostics.scoring import show
 from diagnostics.scoring.schema import schema_text
@@ -31,6 +32,8 @@ def up(scenario: str, seed: int, pace: bool, port: int) -> int:
         with opened(find(scenario), seed, port, pace) as world:
             output.answer(f"export PUBSUB_DIAG_ENDPOINT={world.running.endpoint}\n")
             output.tell(f"{world.scenario.name}, seed {seed}, in project {world.lab.world.project}; Ctrl-C ends it")
+            output.tell(f"subscriptions: {clean(', '.join(sorted(world.lab.world.subscriptions)))}")
+            output.tell("in another terminal: the line above, then pubsub-diag batch")
             threading.Event().wait()
     except ScenarioError as error:
         raise Trouble(str(error), NO_SCENARIO) from error
