@@ -90,6 +90,16 @@ class Grouped(typer.core.TyperGroup):
                 formatter.write_dl(rest)  # type: ignore[attr-defined]
 
 
+class Whole(typer.core.TyperGroup):
+    """Lists its commands with their first sentences, none of them cut short."""
+
+    def format_commands(self, ctx: typer.Context, formatter: object) -> None:  # type: ignore[override]
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, _first(command.help)) for name, command in commands if command and not command.hidden]
+        with formatter.section("Commands"):  # type: ignore[attr-defined]
+            formatter.write_dl(rows)  # type: ignore[attr-defined]
+
+
 def _first(help_text: str | None) -> str:
     """The first sentence."""
     return re.split(r"(?<=[.?])\s", (help_text or "").strip(), maxsplit=1)[0]
@@ -103,4 +113,5 @@ def add_to(app: typer.Typer, before: str = "") -> None:
             command.epilog = "\b\nFor example:\n" + "\n".join(f"  {line}" for line in lines)
     for group in app.registered_groups:
         if group.typer_instance:
+            group.typer_instance.info.cls = Whole
             add_to(group.typer_instance, f"{before}{group.name} ")

@@ -53,8 +53,12 @@ def test_help_is_a_command_too(words: tuple[str, ...], says: str, capsys: pytest
     assert capsys.readouterr().out == first
 
 
-def test_the_list_of_commands_cuts_no_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.run(["--help"]) == 0
+@pytest.mark.parametrize(
+    "group",
+    ["", *(name for name, inner in COMMAND.commands.items() if hasattr(inner, "commands"))],  # type: ignore[attr-defined]
+)
+def test_a_list_of_commands_cuts_no_sentence(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run([*group.split(), "--help"]) == 0
     assert "..." not in capsys.readouterr().out.replace("[ARGS]...", "")
 
 
