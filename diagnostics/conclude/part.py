@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from diagnostics.evidence.model import Leg
 from diagnostics.steps.delivered.push_answers import FAILING
-from diagnostics.steps.finding import Bears, Finding, Status
+from diagnostics.steps.finding import Bears, Finding, Kind, Status
 
 _BAD = (Status.FAULT, Status.WARNING, Status.UNKNOWN)
 _NAMED = 2
@@ -27,7 +27,8 @@ COMMANDS = frozenset(_ANSWERS)
 def headline(command: str, status: Status, findings: Sequence[Finding]) -> str:
     """What is wrong, and by their titles what else is; where nothing is, the answer of each leg. `status` is the answer's own."""
     telling = [f for f in findings if f.status is status] or list(findings)
-    telling.sort(key=lambda f: f.bears is Bears.APART)  # what touched messages says more than what is as it should be
+    # What touched messages says more than what is as it should be, and what is set up wrong more than what came of it.
+    telling.sort(key=lambda f: (f.bears is Bears.APART, f.kind is not Kind.MECHANISM))
     if not telling:
         return f"{command}: nothing to look at"
     if status in _BAD:

@@ -13,6 +13,7 @@ from diagnostics.steps import changes, routed
 from diagnostics.steps.changes import builds, in_words
 from diagnostics.steps.delivered import push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Finding, Status
+from diagnostics.steps.routed import attachment
 
 NOW = datetime(2026, 2, 8, 14, 20, tzinfo=UTC)
 
@@ -40,6 +41,13 @@ def test_where_all_is_well_each_leg_gives_its_answer_and_not_its_first_finding()
 def test_what_is_wrong_beside_the_first_is_named() -> None:
     assert headline("delivery", Status.FAULT, (YES, FAILING, WAITS)) == (
         f"delivery: {push_answers.FAILING.title}: 78% remote_server_4xx of pushes; also: {what_waits.OLD_BACKLOG.title}"
+    )
+
+
+def test_what_is_set_up_wrong_comes_before_what_came_of_it() -> None:
+    pulled = finding(attachment.NOT_PUSH, "s has no push endpoint", Status.FAULT)
+    assert headline("delivery", Status.FAULT, (WAITS, pulled)) == (
+        f"delivery: s has no push endpoint; also: {what_waits.OLD_BACKLOG.title}"
     )
 
 
