@@ -47,9 +47,23 @@ def _findings(expected: Expected, found: Diagnosis) -> Iterator[str]:
     stated = {f.code for f in told} | {f"{f.code}@{f.leg}" for f in told if f.leg}
     yield from (f"finding {code}: expected, not found" for code in expected.findings if code not in stated)
     yield from (f"finding {code}: must not be found" for code in expected.not_findings if code in stated)
+    yield from _told(expected, found)
     if expected.unexplained is not None:
         left = {_like(f, expected.unexplained) for f in found.unexplained}
         yield from differs("unexplained", sorted(expected.unexplained), sorted(left))
+
+
+def _told(expected: Expected, found: Diagnosis) -> Iterator[str]:
+    """How findings of whatever status were told."""
+    how: dict[str, set[str]] = {}
+    for f in found.findings:
+        for code in (f.code, f"{f.code}@{f.leg}"):
+            how.setdefault(code, set()).add(f.status.value)
+    for code, status in expected.told.items():
+        if status.value not in how.get(code, ()):
+            told = " and ".join(sorted(how.get(code, ()))) or "nowhere"
+            yield f"finding {code}: expected as {status.value}, found {told}"
+    yield from (f"finding {code}: must not be told" for code in expected.not_told if code in how)
 
 
 def _like(finding: Finding, expected: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from diagnostics.lab.document import Document
 from diagnostics.lab.durations import When
 from diagnostics.lab.scenario import Scenario, ScenarioError
 from diagnostics.pipeline.profile import BatchStateProfile
+from diagnostics.pipeline.results import ResultsProfile
 from diagnostics.scoring import known
 from diagnostics.shell.files import read_text
 from diagnostics.steps.finding import Status
@@ -48,6 +49,8 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Ask with no profile but the name of the request subscription."""
     batch_state: tuple[BatchStateProfile, ...] | None = None
     """Where batch state is read, as a profile has it under [[batch_state]], instead of what the built-in profile says; []: nowhere."""
+    results: ResultsProfile | None = None
+    """Where results are and what their columns mean, as a profile has it under [results], instead of what the built-in profile says."""
     smallest: bool = False
     """Ask with the smallest profile of both legs: the names of the two subscriptions."""
 
@@ -117,6 +120,10 @@ class Expected(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Codes that must be found abnormal, or be stated as advice."""
     not_findings: tuple[str, ...] = ()
     """Codes that must not be."""
+    told: dict[str, Status] = {}
+    """Code of a finding to how it must be found, where that is neither wrong nor advice: ok, idle or unknown."""
+    not_told: tuple[str, ...] = ()
+    """Codes that must not be found, in whatever way."""
     unexplained: tuple[str, ...] | None = None
     """Codes of all findings that must be left unexplained; []: none may be."""
     suspect: str | UnsetType | None = UNSET

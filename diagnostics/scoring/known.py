@@ -122,7 +122,7 @@ def _no_expression(pattern: str) -> str:
 
 _CHECKS: dict[tuple[str, ...], Callable[[str], str]] = {
     ("blocks", "worsens", "latent", "benign", "allow", "never", "one_of", "not_confirmed", "confidence"): _no_cause,
-    ("findings", "not_findings", "unexplained"): _no_finding,
+    ("findings", "not_findings", "told", "not_told", "unexplained"): _no_finding,
     ("over",): _neither,
     ("ladder", "where", "here"): _no_place,
     ("offers", "not_offers", "says", "not_says"): _no_expression,

@@ -180,10 +180,11 @@ def _scored(path: Path, seed: int, program: Program | None) -> _Scored:
 
 def _follow(world: World, asked: Asked, case: Case, found: Diagnosis, program: Program) -> tuple[follow.Followed, ...]:
     """What the offered commands come to for somebody who has the profile that the answer was given with."""
-    if not (asked.subscription_alone or asked.smallest or asked.batch_state is not None):
+    whole = asked.batch_state is not None or asked.results is not None
+    if not (asked.subscription_alone or asked.smallest or whole):
         return follow.follow(world, found, program)
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
-        file.write(_whole(case.profile) if asked.batch_state is not None else _named(case.profile))
+        file.write(_whole(case.profile) if whole else _named(case.profile))
         file.flush()
         return follow.follow(world, found, program, {"PUBSUB_DIAG_PROFILE": file.name})
 
@@ -257,6 +258,8 @@ def _profile(session: Session, asked: Asked) -> PipelineProfile:
         raise LookupError(f"no built-in profile fits the lab's project {session.project}")
     if asked.subscription_alone:
         return profile_of(profile.request.subscription, project=profile.project)
+    if asked.results is not None:
+        profile = msgspec.structs.replace(profile, results=asked.results)
     if asked.batch_state is not None:
         return check_states(msgspec.structs.replace(profile, batch_state=asked.batch_state), "ask")
     return smallest_of(profile) if asked.smallest else profile

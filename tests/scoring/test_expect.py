@@ -86,6 +86,8 @@ def test_a_typo_is_an_error_with_its_line(file: Path, old: str, new: str, line: 
         ("findings: [push-invoker-missing]", "it is a cause"),
         ("findings: [delivered.failing@back]", 'no leg "back"'),
         ("not_findings: [delivered.fialing]", "delivered.failing"),
+        ("told: {delivered.fialing: ok}", "delivered.failing"),
+        ("not_told: [delivered.fialing]", "delivered.failing"),
         ("unexplained: [delivered.fialing]", "delivered.failing"),
         ("ladder: {eaten: 1}", 'no stage "eaten"'),
         ("ladder: {back.delivered: 1}", 'no stage "back.delivered"'),
