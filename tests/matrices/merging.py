@@ -91,7 +91,7 @@ def settings(one: Single) -> Iterator[tuple[tuple[str, str], Any]]:
         elif name in ("topics", "subscriptions"):
             for new in spec:
                 yield (f"{name.removesuffix('s')} {new['name']}", "there"), new
-        elif name in ("above", "groups", "denied", "tags", "balancers"):
+        elif name in ("above", "groups", "denied", "tags", "balancers", "models", "tables"):
             yield ("project", name), spec
         elif name == "roles":
             for new in spec:

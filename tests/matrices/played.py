@@ -24,7 +24,9 @@ from diagnostics.run.investigate import Case
 from diagnostics.scoring.expect import Asked
 from diagnostics.scoring.score import observe
 from diagnostics.scoring.world import served
+from tests.matrices import left
 from tests.matrices.captured import fetching, kinds_read
+from tests.matrices.left import Left, left_of
 from tests.matrices.singles import ASKED, said
 from tests.matrices.tables import HOME
 from tests.matrices.truth import VERSION, Truth, truth_of
@@ -45,12 +47,18 @@ class Played(Struct, frozen=True, kw_only=True):
     truth: Truth | None = None
     bundle: bytes = b""
     """What the command saw."""
+    left: Left | None = None
+    """What batches left and what the places say, where a command asks after that."""
     error: str = ""
     """Set instead: it cannot be played."""
 
     @property
     def case(self) -> Case:
         return parse(self.bundle, ours=True).case
+
+
+def asks_after_results(ask: Asked) -> bool:
+    return ask.command in ("outcome", "model drift")
 
 
 def play_all(plays: Sequence[Play], jobs: int, kept: bool = False) -> Iterator[Path]:
@@ -85,7 +93,8 @@ def read(file: Path) -> Played:
 def _played(one: Play) -> Played:
     try:
         with served(one.scenario, one.seed) as world:
-            return Played(truth=truth_of(world.lab, ASKED), bundle=dump(observe(world, one.ask), None))
+            found = left_of(world.lab, ASKED) if asks_after_results(one.ask) else None
+            return Played(truth=truth_of(world.lab, ASKED), bundle=dump(observe(world, one.ask), None), left=found)
     except ScenarioError as error:
         return Played(error=str(error))
     except Exception as error:  # one pair that the lab cannot play must not take the others along
@@ -99,5 +108,6 @@ def _plan(one: Play) -> str:
 
 
 def _makers(one: Play) -> str:
-    """A sum over what plays and fetches."""
-    return hashlib.sha256(kinds_read(one.ask.command) + fetching() + bytes([VERSION])).hexdigest()[:12]
+    """A sum over what plays and fetches, and what is told of it."""
+    told = bytes([VERSION, left.VERSION] if asks_after_results(one.ask) else [VERSION])
+    return hashlib.sha256(kinds_read(one.ask.command) + fetching() + told).hexdigest()[:12]

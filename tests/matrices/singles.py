@@ -78,10 +78,15 @@ def single(path: Path, seed: int) -> Single:
     _asks_a_batch(want.ask)
     if scenario.caller.lacks or scenario.caller.holds or scenario.faults:
         raise Unfit("not all may be seen")
-    fault = _fault(want)
+    fault = fault_of(want)
     entries = [said(entry) for entry in scenario.timeline]
     if any(not entry[key].startswith("-") for entry in entries for key in ("at", "until") if key in entry):
         raise Unfit("it has moments of the calendar")
+    return around(scenario, want, fault, entries, f"{path.parent.name}/{path.stem}")
+
+
+def around(scenario: Scenario, want: Wanted, fault: Fault, entries: list[dict[str, Any]], name: str) -> Single:
+    """The scenario around the start call that is asked about. Raises Unfit where there is none."""
     asked = _asked(entries, want.ask)
     pointed = {entry["clear_batch"]["batch"] for entry in entries if "clear_batch" in entry}
     starts = seconds(asked["at"])
@@ -92,7 +97,7 @@ def single(path: Path, seed: int) -> Single:
     pipeline = said(scenario.pipeline)
     dialect = pipeline.pop("dialect", "predictions")
     return Single(
-        name=f"{path.parent.name}/{path.stem}",
+        name=name,
         dialect=dialect,
         fault=fault,
         allow=want.expect.allow,
@@ -198,11 +203,11 @@ def _asks_a_batch(ask: Asked) -> None:
         raise Unfit("it asks another command")
     if ask.since or ask.until or ask.leg or ask.expect or ask.live or ask.subscription_alone:
         raise Unfit("it asks with options")
-    if ask.batch_state is not None:
-        raise Unfit("its profile reads batch state elsewhere, and a pair has the profile of its dialect")
+    if ask.batch_state is not None or ask.results is not None:
+        raise Unfit("its profile reads batch state or results elsewhere, and a pair has the profile of its dialect")
 
 
-def _fault(want: Wanted) -> Fault:
+def fault_of(want: Wanted) -> Fault:
     expect = want.expect
     causes = (*expect.blocks, *expect.worsens, *expect.latent)
     if len(causes) > 1 or expect.one_of:

@@ -321,7 +321,7 @@ def _standing(lab: Lab) -> Iterable[str]:
             yield from (f"{code}@{leg}" for code in _of_subscription(lab, subscription, receiver, leg))
         if receiver is not None:
             yield from (f"{code}@{leg}" for code in _of_builds(lab, receiver))
-    serving = _serving(lab, worker) if worker is not None else None
+    serving = serves(lab, worker) if worker is not None else None
     names = (
         [] if serving is None else [serving.env[k] for k in ("PUBSUB_READY_TOPIC", "RECEIPT_TOPIC") if k in serving.env]
     )
@@ -418,7 +418,7 @@ def _paths(leg: str) -> tuple[str, ...]:
 
 
 def _of_builds(lab: Lab, service: Service) -> Iterable[str]:
-    serving = _serving(lab, service)
+    serving = serves(lab, service)
     if serving is None:
         return
     before = [r for r in service.revisions if r.created < serving.created]
@@ -428,7 +428,7 @@ def _of_builds(lab: Lab, service: Service) -> Iterable[str]:
         yield "newest-build-not-served"
 
 
-def _serving(lab: Lab, service: Service) -> Revision | None:
+def serves(lab: Lab, service: Service) -> Revision | None:
     latest = lab.cloud_run.latest_ready(service.name)
     split = service.traffic or [("", 100, "")]
     return service.revision(max(split, key=lambda part: part[1])[0] or latest)
@@ -442,7 +442,7 @@ def _published_to(lab: Lab, serving: Revision) -> str:
 
 def _of_publishing(lab: Lab, coordinator: Service) -> Iterable[str]:
     """What keeps the coordinator from publishing to the request topic."""
-    serving, name = _serving(lab, coordinator), lab.cast.topics["request"]
+    serving, name = serves(lab, coordinator), lab.cast.topics["request"]
     topic = lab.world.topics.get(name)
     if topic is None:
         yield "request-topic-missing"
