@@ -60,11 +60,11 @@ conditions: .venv/tested ## does any scenario need each condition of each cause?
 blindness: .venv/tested ## who sees less says less: each kind of evidence taken away, each log cut (minutes)
 	@$(BIN)/python -m tests.matrices.blindness --jobs $(JOBS)
 
-pairs: .venv/tested ## every two faults in one pipeline, judged by the lab's tallies (an hour the first time): LIMIT=n, EVERY=1 each two scenarios
-	@$(BIN)/python -m tests.matrices.pairs --jobs $(JOBS) --limit $(LIMIT) --most $(if $(EVERY),0,2)
+pairs: .venv/tested ## every two faults in one pipeline, of results too, judged by the lab's tallies (an hour the first time): LIMIT=n, EVERY=1 each two scenarios
+	@$(BIN)/python -m tests.matrices.pairs --jobs $(JOBS) --limit $(LIMIT) --most $(if $(EVERY),0,2); first=$$?; $(BIN)/python -m tests.matrices.outcomes pairs --jobs $(JOBS) --limit $(LIMIT) && exit $$first
 
-distractors: .venv/tested ## each fault beside each thing that is not it (a quarter of an hour the first time)
-	@$(BIN)/python -m tests.matrices.distractors --jobs $(JOBS)
+distractors: .venv/tested ## each fault, of results too, beside each thing that is not it (a quarter of an hour the first time)
+	@$(BIN)/python -m tests.matrices.distractors --jobs $(JOBS); first=$$?; $(BIN)/python -m tests.matrices.outcomes distractors --jobs $(JOBS) && exit $$first
 
 sameness: .venv/tested ## the same told otherwise: names, times, order, clocks, pages, counts (minutes)
 	@$(BIN)/python -m tests.matrices.sameness --jobs $(JOBS)

@@ -36,7 +36,7 @@ from tests.matrices.pairs import seed_of, singles, wrongly_confirmed
 from tests.matrices.played import Play, Played, play_all, read
 from tests.matrices.singles import Single, Unfit, alone
 from tests.matrices.stories import LOST, Story, of_results, story
-from tests.matrices.wanting import OF_FINDING, Window, plainly, stands
+from tests.matrices.wanting import COULD_NOT_TELL, OF_FINDING, Window, plainly, stands
 
 NOT_TOLD, FALSE, WRONG, NO_ANSWER = "not told", "told falsely", "wrong confirmed", "no answer"
 
@@ -143,7 +143,8 @@ def judge(case: Case, file: Path) -> Judged:
     wanted = tuple(plainly(own, case.story.ask.command == "model drift", played.left, window)) if window else ()
     named = {code for told in answer.causes if not told.benign for code in (told.code, *told.one_of)}
     missing = [code for code in wanted if not named & ({code, LOST} if code == "results-missing" else {code})]
-    unsure = [code for code in missing if any(f.status is Status.UNKNOWN for f in diagnosis.findings)]
+    unknown = {f.code for f in diagnosis.findings if f.status is Status.UNKNOWN}
+    unsure = [code for code in missing if COULD_NOT_TELL.get(code, frozenset()) & unknown]
     nothing = [] if window is None else [code for code in said(diagnosis) if not stands(code, own, played.left, window)]
     beside = [case.story.one, *([case.beside] if case.beside else [])]
     others = [told for told in answer.causes if not of_results(told.code)]

@@ -186,6 +186,18 @@ OF_FINDING = {
 """Finding to the cause that it is of."""
 
 
+_NOT_COUNTED = frozenset({"outcome.pending", "outcome.untold", "outcome.uncounted", "outcome.unread"})
+COULD_NOT_TELL = {
+    "results-missing": _NOT_COUNTED,
+    "writes-fail-behind-acks": _NOT_COUNTED,
+    "downstream-not-made": frozenset({"outcome.downstream_hidden"}),
+    "wrong-model-configured": frozenset({"model_drift.hidden"}),
+    "model-variable-ignored": frozenset({"model_drift.hidden", "model_drift.loaded_untold"}),
+    "results-of-another-model": frozenset({"model_drift.hidden", "model_drift.rows_untold"}),
+}
+"""Where the evidence does not tell of a cause: the findings that say so, as unknown."""
+
+
 def stands(code: str, own: tuple[str, ...], left: Left, window: Window) -> bool:
     """Whether the cause is there. `own`: those of the scenario, which nothing that happens to a batch takes away."""
     return STANDS[code](left, window) if code in STANDS else code in own
