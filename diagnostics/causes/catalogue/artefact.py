@@ -10,8 +10,8 @@ CAUSES = (
     Cause(
         code="foreign-refusals",
         family="artefact",
-        title="Refusals in the log that are no pushes",
-        says="the 401 and 403 entries come from other callers; they are no pushes",
+        title="Refusals in the log that are no pushes of this subscription",
+        says="the 401 and 403 entries come from other callers; they are no pushes of this subscription",
         stage=Stage.DELIVERED,
         legs=BOTH,
         requires=ok(push_auth.FOREIGN),

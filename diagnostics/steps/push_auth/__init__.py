@@ -169,7 +169,7 @@ def _foreign(case: Passage, about: Subject | None) -> Finding:
     paths = names({r.path.partition("?")[0] for r in foreign})
     return FOREIGN.says(
         Status.OK,
-        f"{len(foreign)} × {', '.join(sorted({str(r.status) for r in foreign}))} are no pushes: {agents} on {paths}",
+        f"{len(foreign)} × {', '.join(sorted({str(r.status) for r in foreign}))} are no pushes of this subscription: {agents} on {paths}",
         leg=case.leg,
         since=foreign[0].at,
         rests_on=("RequestLog",),
