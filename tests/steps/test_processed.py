@@ -442,6 +442,24 @@ def test_others_keep_nothing_away_that_comes_round_itself() -> None:
     assert (storm.status, storm.bears, storm.held) == (Status.WARNING, Bears.APART, 0)
 
 
+def test_others_keep_nothing_away_that_lies_in_the_dead_letter_topic() -> None:
+    told = said(
+        log(row(1, 500), row(2, 500)),
+        pushes(remote_server_5xx={27: 10, 1: 2}, ack={24: 8}),
+        platform(),
+        *dead_lettering(2, 24),
+        items=lines(
+            *EIGHT,
+            *(f for item in "ab" for f in failed(item, 28.5, 28, 27, 26, 25)),
+            *failed("x", 29, 26, 20, 1, batch="old"),
+            *failed("y", 28, 24, 19, 2, batch="old"),
+        ),
+    )
+    spent, others = of(failing_items.REPEATS, told)
+    assert (spent.until is not None, spent.held) == (True, 0)
+    assert (others.status, others.bears, others.held) == (Status.WARNING, Bears.APART, 0)
+
+
 def test_others_hold_nothing_where_another_hand_refuses_the_pushes() -> None:
     refused = [row(m / 10, 403, DENIED, instance="") for m in range(1, 40)]
     told = said(

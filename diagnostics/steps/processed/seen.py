@@ -58,9 +58,10 @@ class Seen:
 
     @property
     def kept_away(self) -> int:
-        """Of those, the items that no line tells of having come round within the longest pause."""
-        lately = sum(1 for x in self.ledger.lives if x.stage is Stage.DELIVERED and within(x, self.now, self.pause))
-        return max(self.least - lately, 0)
+        """Of those, the items that wait in the subscription, and that no line tells of having come round within the longest pause."""
+        came = (x for x in self.ledger.lives if x.stage is Stage.DELIVERED and not x.dead_lettered)
+        lately = sum(1 for x in came if within(x, self.now, self.pause))
+        return max(self.least - self.ledger.dead(self.leg).ours - lately, 0)
 
     def acks_since(self, at: datetime) -> float:
         """Pushes that were acked after the minute that holds this moment, by the counters."""
