@@ -244,7 +244,7 @@ class Teller:
             more -= len(top.share.rivals)
         else:
             says = f"{self._clauses.alone(top.match)} ({top.confidence})"
-        return says + (f", and {more} more" if more > 0 else "")
+        return says + (f", and {more} more that {'holds' if more == 1 else 'hold'} it" if more > 0 else "")
 
     def _harmless(self, verdict: Verdict) -> str:
         """Why a start that made no batch is nothing to worry about; empty if it is."""
