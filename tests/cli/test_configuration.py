@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from diagnostics.cli import main
+from diagnostics.cli.frame import configuration
 
 PIPELINE = 'name = "{0}"\nproject = "p-{0}"\n[request]\nsubscription = "s-{0}"\n'
 VARIABLES = (
@@ -177,3 +178,19 @@ def test_settings_reach_the_commands_in_groups(capsys: pytest.CaptureFixture[str
     Path("pubsub-diag.toml").write_text("[settings]\noutput = 'json'\n")
     assert main.run(["config", "show"]) == 0
     assert json.loads(capsys.readouterr().out)["output"] == {"value": "json", "origin": "pubsub-diag.toml"}
+
+
+def test_no_word_at_all_gets_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run([]) == 3
+    assert "Usage: pubsub-diag" in capsys.readouterr().err
+
+
+def test_a_profile_is_named_by_the_line_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUBSUB_DIAG_PROFILE", "env.toml")
+    lines: tuple[list[str], ...] = (
+        [],
+        ["batch", "--profile", "a.toml"],
+        ["batch", "--profile=b.toml"],
+        ["batch", "--profile"],
+    )
+    assert [configuration.profile_of(line) for line in lines] == ["env.toml", "a.toml", "b.toml", ""]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -93,7 +94,7 @@ def default_map(app: typer.Typer, profile: str = "") -> dict[str, Any]:
 
 def profile_of(arguments: Sequence[str]) -> str:
     """What `--profile` says on a command line, else in the environment; empty: nothing."""
-    for word, after in zip(arguments, (*arguments[1:], ""), strict=True):
+    for word, after in pairwise((*arguments, "")):
         if word == "--profile":
             return after
         if word.startswith("--profile="):
