@@ -138,6 +138,7 @@ DELIBERATE = {
     "poison-retry-storm: requires without peeked": "a probe needs consent, which no scenario gives; tests/cli/test_probe.py has it",
     "poison-retry-storm: requires without delivered.acked, peeked": "likewise",
     "poison-retry-storm: decisive without peeked": "likewise",
+    "poison-retry-storm: requires without processed.repeats": "one of several witnesses: item by item, or by what comes back and waits",
     "every-item-fails: requires without processed.crashing": "a crash that also leaves error lines is one fault, not two",
     "downstream-fails: requires without processed.crashing": "likewise",
     "reason-that-never-passes: requires without": "a few that fail last; tests/steps/test_processed.py has it",
