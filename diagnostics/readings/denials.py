@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from diagnostics.evidence.model import DenyPolicies, DenyRule
+from diagnostics.evidence.model import DenyPolicies, DenyRule, Unseen
 
 EVERYBODY = "principalSet://goog/public:all"
 _ACCOUNTS = "principal://iam.googleapis.com/projects/"
@@ -45,6 +45,20 @@ def denial(email: str, permission: str, policies: DenyPolicies, now: datetime | 
     may. None: none of those that were read. An empty e-mail stands for callers without a token."""
     found = [_by(rule, email, permission, policies, now) for rule in policies.rules]
     return min((d for d in found if d), key=lambda d: not d.certain, default=None)
+
+
+def sure_denial(
+    email: str, permission: str, resource: str, policies: DenyPolicies | Unseen, now: datetime
+) -> Denial | None:
+    """The rule that surely takes it there. None: none of those that were read, or they are of another project than `resource`, a full
+    name: deny policies hold in their own."""
+    if isinstance(policies, Unseen) or resource.split("/")[1] not in (
+        policies.project.split("/")[1],
+        policies.within[0].split("/")[1],
+    ):
+        return None
+    found = denial(email, permission, policies, now)
+    return found if found and found.certain else None
 
 
 def _by(rule: DenyRule, email: str, permission: str, policies: DenyPolicies, now: datetime | None) -> Denial | None:

@@ -242,11 +242,13 @@ def test_a_policy_that_takes_the_right_is_told_before_anything_is_refused() -> N
     assert (found.status, found.bears, found.since) == (Status.WARNING, Bears.APART, ago(30))
     assert denied(30, {39: 10}, "d@p") == [], "it takes another's"
     assert denied(30, {39: 10, 20: 1}) == [], "the topic took something since"
+    assert denied(60, {}) == [], "the batch's lines say that it was published since, and the counter is minutes late"
     assert denied(None, {39: 10}) == [], "of one without a time nothing tells whether it was published under it"
 
 
-def lacking(counted: dict[float, float], *members: str, above: str = "") -> list[Finding]:
-    """What is said of a topic whose policy lets these publish, and of which so much is counted, before anything was refused."""
+def lacking(counted: dict[float, float], *members: str, above: str = "", sent: int = 0) -> list[Finding]:
+    """What is said of a topic whose policy lets these publish, and of which so much is counted, before anything was refused. `sent`: how
+    many the batch's own lines say were published."""
     bindings = (Binding(role="roles/pubsub.publisher", members=tuple(f"serviceAccount:{m}" for m in members)),)
     on_topic = ("TopicPolicy", Leg.REQUEST), TopicPolicy(source=SOURCE, resource=TOPIC, bindings=bindings)
     on_project = ProjectPolicy(
@@ -256,7 +258,7 @@ def lacking(counted: dict[float, float], *members: str, above: str = "") -> list
     )
     rest = AncestorPolicies(source=SOURCE, project="projects/p", places=()), CustomRoles(source=SOURCE, roles=())
     coordinator = runs(Leg.COMPLETION, ("c-1", 900, {}))
-    told = findings(topic.may_publish, batch(10), TO, on_topic, on_project, *rest, took(counted), *coordinator)
+    told = findings(topic.may_publish, batch(10, sent), TO, on_topic, on_project, *rest, took(counted), *coordinator)
     return of(topic.LACKING, told)
 
 
@@ -265,6 +267,7 @@ def test_a_right_that_nobody_gave_is_told_before_anything_is_published() -> None
     assert (found.status, found.bears) == (Status.WARNING, Bears.APART)
     assert lacking({}, "c@p") == lacking({}, above="roles/editor") == [], "it is given, there or above"
     assert lacking({39: 1}) == [], "something was published"
+    assert lacking({}, sent=10) == [], "its lines say so, and the counter is minutes late"
 
 
 def two_locks(*known: tuple[Code, Bears, Status]) -> dict[str, tuple[Role, Confidence]]:

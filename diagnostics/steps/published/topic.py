@@ -25,7 +25,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.readings.answers import RECENT
 from diagnostics.readings.arrived import astray
-from diagnostics.readings.denials import denial
+from diagnostics.readings.denials import Denial, sure_denial
 from diagnostics.readings.grants import PUBLISH, given, holds, revoked
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.refusals import PUT_OFF, given_up, lost, overtaken
@@ -146,7 +146,8 @@ def may_publish(
     account = coordinator.settings.template.account
     member = f"serviceAccount:{account}"
     refused = _last_denied(ledger, counts)
-    yield from _denied(account, config.name, deny, now, counts, refused)
+    denies = sure_denial(account, PUBLISH.name, config.name, deny, now)
+    yield from _denied(ledger, account, denies, counts, refused)
     granted = holds(member, PUBLISH, policy, project, above, roles=roles, now=now)
     if granted.missing and refused is None and _first(ledger, counts):
         yield LACKING.says(
@@ -191,37 +192,33 @@ def may_publish(
 
 
 def _denied(
-    account: str,
-    topic: str,
-    deny: DenyPolicies | Unseen,
-    now: datetime,
-    counts: PublishCounts | Unseen,
-    refused: datetime | None,
+    ledger: Ledger, account: str, denies: Denial | None, counts: PublishCounts | Unseen, refused: datetime | None
 ) -> Iterator[Finding]:
-    """What surely takes the right to publish: refusals for want of it were seen, or the topic has taken nothing since it was made."""
-    if isinstance(deny, Unseen) or topic.split("/")[1] not in (
-        deny.project.split("/")[1],
-        deny.within[0].split("/")[1],
-    ):
-        return
-    found = denial(account, PUBLISH.name, deny, now)
-    if found is None or not found.certain:
-        return
-    untried = found.since and not isinstance(counts, Unseen) and not total(counts.messages, found.since + _IN_FORCE)
-    if refused or untried:
+    """What surely takes the right to publish: refusals for want of it were seen, or nothing was published since it was made."""
+    if denies and (refused or (denies.since and _untried(ledger, denies.since + _IN_FORCE, counts))):
         yield DENIED.says(
             Status.WARNING,
-            found.says,
+            denies.says,
             leg=Leg.REQUEST,
             subject=subjects.account(account),
-            since=found.since,
+            since=denies.since,
             rests_on=("DenyPolicies",) if refused else ("DenyPolicies", "PublishCounts"),
         )
 
 
+def _untried(ledger: Ledger, since: datetime, counts: PublishCounts | Unseen) -> bool:
+    """Whether nothing was published since, as far as is seen: by the counter, which is minutes late, by lines of this batch, or by a
+    batch that was done."""
+    good, here = ledger.last_good, ledger.counts.get(Stage.PUBLISHED)
+    if isinstance(counts, Unseen) or total(counts.messages, since) or (good and good.started > since):
+        return False
+    return not (ledger.started and ledger.started > since and here and here.least)
+
+
 def _first(ledger: Ledger, counts: PublishCounts | Unseen) -> bool:
-    """Whether nothing was published yet, as far as is seen: by this batch, or by any before it."""
-    if ledger.last_good or isinstance(counts, Unseen):
+    """Whether nothing was published yet, as far as is seen: by this batch, or by any before it. The counter is minutes late."""
+    here = ledger.counts.get(Stage.PUBLISHED)
+    if ledger.last_good or (here and here.least) or isinstance(counts, Unseen):
         return False
     return counts.source.complete and not total(counts.messages)
 

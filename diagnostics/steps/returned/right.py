@@ -25,7 +25,7 @@ from diagnostics.evidence.model import (
     Unseen,
     total,
 )
-from diagnostics.readings.denials import denial
+from diagnostics.readings.denials import sure_denial
 from diagnostics.readings.grants import PUBLISH, Grant, given, holds, revoked
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.reasons import denied
@@ -68,23 +68,21 @@ def may_report(
     taken, or none was ever given."""
     if isinstance(topic, Unseen) or isinstance(worker, Unseen) or worker.settings is None:
         return
-    account, project = worker.settings.template.account, topic.name.split("/")[1]
+    account = worker.settings.template.account
     if not account:
         return
     refused = _last_refused(ledger, marks)
-    if not isinstance(deny, Unseen) and project in (deny.project.split("/")[1], deny.within[0].split("/")[1]):
-        found = denial(account, PUBLISH.name, deny, now)
-        met = refused is not None or (found and found.since and _untried(ledger, found.since, counts))
-        if found and found.certain and met:
-            yield DENIED.says(
-                Status.WARNING,
-                found.says,
-                leg=Leg.COMPLETION,
-                subject=subjects.account(account),
-                since=found.since,
-                rests_on=("DenyPolicies",) if refused else ("DenyPolicies", "PublishCounts"),
-            )
-            return
+    denies = sure_denial(account, PUBLISH.name, topic.name, deny, now)
+    if denies and (refused or (denies.since and _untried(ledger, denies.since, counts))):
+        yield DENIED.says(
+            Status.WARNING,
+            denies.says,
+            leg=Leg.COMPLETION,
+            subject=subjects.account(account),
+            since=denies.since,
+            rests_on=("DenyPolicies",) if refused else ("DenyPolicies", "PublishCounts"),
+        )
+        return
     member = f"serviceAccount:{account}"
     if refused is None:
         granted = holds(member, PUBLISH, policy, project_policy, above, roles=roles, now=now)
