@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import gc
+import itertools
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,6 +32,9 @@ from diagnostics.conclude.diagnosis import (
 )
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.steps.finding import Bears, Finding, Row, Status
+
+gc.set_threshold(100_000, 20, 100)
+"""A tenth of the time went into looking for garbage among what a lab holds."""
 
 settings.register_profile("any pace", parent=settings.default, deadline=None)
 settings.load_profile("any pace")
@@ -67,11 +72,20 @@ def row(stage: Stage, count: int | None = None, leg: Leg | None = Leg.REQUEST, *
     return Row(stage=stage, leg=leg, **fields)  # type: ignore[arg-type]
 
 
+_ONE_MORE = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("homes")
+
+
 @pytest.fixture(autouse=True)
-def nothing_is_left_at_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_is_left_at_home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs, notes and names that a test keeps are its own, and nobody's configuration is read."""
-    for home in ("STATE", "CACHE", "CONFIG"):
-        monkeypatch.setenv(f"XDG_{home}_HOME", str(tmp_path_factory.mktemp(home.lower())))
+    home = homes / str(next(_ONE_MORE))  # not made by mktemp, which looks through all those of before for a free number
+    for of in ("STATE", "CACHE", "CONFIG"):
+        monkeypatch.setenv(f"XDG_{of}_HOME", str(home / of.lower()))
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,8 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from functools import cache
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -95,7 +96,6 @@ def help_(words: Annotated[list[str] | None, typer.Argument(metavar="COMMAND…"
 
 
 examples.add_to(app)
-COMMANDS = app
 HELP = {"-h", "--help", "--version"}
 """Whoever asks for these gets them, however broken a configuration file is."""
 
@@ -130,14 +130,18 @@ def root(
         raise typer.Exit(UNKNOWN)
 
 
+@cache
+def command() -> Any:
+    """All commands as Click's own, made once: that takes as long as a short command does."""
+    return typer.main.get_command(app)
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and give its exit code. Only what the command promises goes to stdout."""
     after.forget()
     try:
-        defaults = (
-            {} if HELP & set(arguments) else configuration.default_map(COMMANDS, configuration.profile_of(arguments))
-        )
-        code = app(args=list(arguments), prog_name="pubsub-diag", standalone_mode=False, default_map=defaults)
+        defaults = {} if HELP & set(arguments) else configuration.default_map(app, configuration.profile_of(arguments))
+        code = command()(args=list(arguments), prog_name="pubsub-diag", standalone_mode=False, default_map=defaults)
         sys.stdout.flush()
         after.do()
         return code if isinstance(code, int) else OK

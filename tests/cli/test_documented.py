@@ -6,12 +6,12 @@ import contextlib
 import re
 import shlex
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer
 
-from diagnostics.cli.main import UsageError, app
+from diagnostics.cli.frame.inside import parse
+from diagnostics.cli.main import UsageError
 from diagnostics.pipeline import places
 
 ROOT = Path(__file__).parents[2]
@@ -29,16 +29,6 @@ def lines_of(text: str) -> list[str]:
     return [re.split(r"\s#\s|\s{3,}|\s[|>]", line)[0].strip() for line in found]
 
 
-def parse(line: str) -> None:
-    """Parse as the program would, without running anything. Raises a usage error."""
-    arguments = shlex.split(line)[1:]
-    command: Any = typer.main.get_command(app)
-    context = command.make_context("pubsub-diag", arguments)
-    while hasattr(command, "resolve_command") and (rest := [*context._protected_args, *context.args]):
-        _, command, rest = command.resolve_command(context, rest)
-        context = command.make_context(command.name, rest, parent=context)
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
 def test_every_line_parses(page: Path) -> None:
     for line in lines_of(page.read_text(encoding="utf-8")):
@@ -46,7 +36,7 @@ def test_every_line_parses(page: Path) -> None:
             continue  # a pattern of lines, not a line
         try:
             with contextlib.suppress(typer.Exit):  # --help and --version end there
-                parse(line)
+                parse(shlex.split(line)[1:])
         except UsageError as error:
             pytest.fail(f"{page.name}: {line}: {error}")
 
@@ -60,7 +50,7 @@ def test_the_readme_has_lines_to_check() -> None:
 )
 def test_a_wrong_line_does_not_parse(line: str) -> None:
     with pytest.raises(UsageError):
-        parse(line)
+        parse(shlex.split(line)[1:])
 
 
 def test_lines_are_found_where_they_stand() -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from diagnostics.cli import main
 from diagnostics.scoring.world import World, find, opened
@@ -119,7 +118,7 @@ def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]
         yield from leaves(sub, (*path, name))
 
 
-COMMANDS = list(leaves(typer.main.get_command(main.app)))
+COMMANDS = list(leaves(main.command()))
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

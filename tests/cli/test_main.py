@@ -99,10 +99,10 @@ def test_help_and_mistakes_import_nothing_heavy(arguments: list[str]) -> None:
 
 def test_trouble_and_crashes_are_exit_3(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def fail(error: BaseException) -> None:
-        def app(**_: object) -> None:
+        def command(**_: object) -> None:
             raise error
 
-        monkeypatch.setattr(entry, "app", app)
+        monkeypatch.setattr(entry, "command", lambda: command)
 
     fail(Trouble("no \x1b[31mcredentials\n", "gcloud auth login"))
     assert entry.run(["batch"]) == 3

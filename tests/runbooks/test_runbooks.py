@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Any
 
 import pytest
-import typer
 
 from diagnostics.causes.catalogue import CATALOGUE, find
 from diagnostics.causes.consequences import AFTER
 from diagnostics.causes.model import Cause
-from diagnostics.cli import main
+from diagnostics.cli.frame.inside import parse
+from diagnostics.cli.main import UsageError
 from diagnostics.lab.query import logging as lql
 from diagnostics.lab.telemetry.metrics import METRICS
 from diagnostics.runbook import pages as runbook
@@ -67,13 +66,13 @@ def test_the_file_is_named_for_what_it_is_about(page: Page) -> None:
 @pytest.mark.parametrize("page", ALL, ids=str)
 def test_every_pubsub_diag_line_parses(page: Page) -> None:
     for arguments in diag_lines(page.text):
-        _parse(arguments)
+        parse(arguments)
 
 
 def test_a_line_that_the_command_line_does_not_know_fails() -> None:
     for bad in (["batch", "b", "--nonsense"], ["nonsense"], ["runbook", "show"], ["batch", "--leg"]):
-        with pytest.raises(main.UsageError):
-            _parse(bad)
+        with pytest.raises(UsageError):
+            parse(bad)
 
 
 @pytest.mark.parametrize("cause", CATALOGUE, ids=lambda c: c.code)
@@ -81,7 +80,7 @@ def test_what_a_cause_advises_parses(cause: Cause) -> None:
     for command in (*cause.next, *cause.settled_by):
         command = command.format(batch="b", leg="request", blocker="b", project="p", subscription="s", account="a")
         arguments = shlex.split(command)[1:]
-        _parse(arguments)
+        parse(arguments)
         if arguments[:2] == ["runbook", "show"]:
             assert arguments[2] == cause.code
 
@@ -233,17 +232,6 @@ def _cause(page: Page) -> Cause:
     cause = find(str(page))
     assert cause is not None
     return cause
-
-
-def _parse(arguments: list[str]) -> None:
-    """Parse as the command line does, and run nothing. Raises UsageError."""
-    command: Any = typer.main.get_command(main.app)
-    context = command.make_context("pubsub-diag", list(arguments))
-    while hasattr(command, "resolve_command"):
-        rest = [*getattr(context, "_protected_args", []), *context.args]
-        assert rest, f"no command in {arguments}"
-        name, command, rest = command.resolve_command(context, rest)
-        context = command.make_context(name, rest, parent=context)
 
 
 def _resource_labels(resource: str) -> tuple[str, ...]:

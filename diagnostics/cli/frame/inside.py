@@ -51,9 +51,9 @@ class CommandLine:
 
 def parse(arguments: Sequence[str]) -> Mapping[str, Any]:
     """Parse as the program would, without running anything; what the command would be given. Raises a usage error."""
-    from diagnostics.cli.main import app
+    from diagnostics.cli import main
 
-    command: Any = typer.main.get_command(app)
+    command = main.command()
     context = command.make_context("pubsub-diag", list(arguments))
     while hasattr(command, "resolve_command") and (rest := [*context._protected_args, *context.args]):
         _, command, rest = command.resolve_command(context, rest)
