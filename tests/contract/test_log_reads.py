@@ -32,6 +32,7 @@ def night() -> Iterator[Google]:
 def test_a_log_without_end_costs_a_command_no_more_than_its_budget(night: Google, line: tuple[str, ...]) -> None:
     def from_the_start(request: Any) -> None:
         request.page_token = ""
+        request.page_size = 1  # what is found is thrown away
 
     def never(_: Any, reply: Any) -> None:
         del reply.entries[:]
