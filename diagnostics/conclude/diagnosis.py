@@ -65,6 +65,9 @@ class Named(Struct, frozen=True, kw_only=True):
     tells."""
     runbook: str = ""
     next: tuple[str, ...] = ()
+    fix: str = ""
+    """The one command that mends it, as its page has it; it changes the pipeline. Empty: no single one does, or it is not sure that it
+    blocks."""
 
     @property
     def does(self) -> str:

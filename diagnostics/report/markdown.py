@@ -117,6 +117,8 @@ def _blocks(said: Diagnosis) -> Iterator[str]:
         yield _table(("status", "unexplained" if said.pipeline.command == "batch" else "finding", "says"), rows)
     if said.next:
         yield "**Do now**\n\n" + "\n".join(f"{n}. {code(step)}" for n, step in enumerate(said.next, 1))
+    if fixes := text.fixes(said):
+        yield "**Fix**\n\n" + "\n".join(f"- {code(fix)}" for fix in fixes)
     gaps = [gap for gap in said.unknown if gap.matters]
     if gaps:
         rows = [

@@ -12,7 +12,7 @@ from diagnostics.evidence.model import Leg, Why
 from diagnostics.report import ladder, levels, models, results, words
 from diagnostics.report.escape import clean, clean_all
 from diagnostics.report.layout import Layout, clock
-from diagnostics.shell.commands import command, is_command
+from diagnostics.shell.commands import command, is_command, noted
 from diagnostics.steps.finding import Finding, Kind, Status, Where
 from diagnostics.steps.words import clip, span
 
@@ -227,7 +227,17 @@ def _rest(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
     lines += [_said("" if at else "accepted", acceptance(s), layout, hang=2) for at, s in enumerate(said.suppressed)]
     for number, step in enumerate(said.next, 1):
         lines.append(_offered("do now" if number == 1 else "", step, layout, number=f"{number}  "))
+    lines += [_offered("" if at else "fix", fix, layout) for at, fix in enumerate(fixes(said))]
     return lines
+
+
+def fixes(said: Diagnosis) -> list[str]:
+    """The commands that mend by themselves what surely blocks: they change the pipeline, which is said behind them."""
+    of = {cause.fix: cause.code for cause in said.causes if cause.fix}
+    return [
+        noted(fix, f"{f'mends {code}; ' if len(of) > 1 else ''}changes the pipeline: read the page first")
+        for fix, code in of.items()
+    ]
 
 
 def _then(said: Diagnosis, layout: Layout) -> list[str]:

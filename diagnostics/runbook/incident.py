@@ -4,33 +4,50 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from msgspec import structs
+
+from diagnostics.causes.model import Confidence, Role
+from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import BatchMarks, Leg, ProjectInfo, ServiceConfig, SubscriptionConfig, seen
-from diagnostics.keep.bundle import Bundle
-from diagnostics.runbook.pages import known_from
+from diagnostics.run.investigate import Case
+from diagnostics.runbook.pages import fix, known_from
 from diagnostics.steps.words import short
 
 BEFORE = timedelta(minutes=5)
 """Logs are worth reading from so long before the batch began."""
 
 
-def known_of(run: Bundle, leg: Leg) -> dict[str, str]:
-    """What the run's profile names, what its configuration says where the profile is silent, the batch, and since when to read logs; whose
+def with_fixes(said: Diagnosis, case: Case) -> Diagnosis:
+    """The answer with the one command that mends it beside each cause that surely blocks, where its page has such a one."""
+    batch = said.batch.id if said.batch else ""
+    return structs.replace(
+        said,
+        causes=tuple(
+            structs.replace(cause, fix=fix(cause.code, known_of(case, batch, cause.leg or Leg.REQUEST)))
+            if cause.role is Role.BLOCKS and cause.confidence is Confidence.CONFIRMED and cause.until is None
+            else cause
+            for cause in said.causes
+        ),
+    )
+
+
+def known_of(case: Case, batch: str, leg: Leg) -> dict[str, str]:
+    """What the profile of a run names, what its configuration says where the profile is silent, the batch, and since when to read logs; whose
     account signs pushes, the subscription alone tells."""
-    case = run.case
     known = {name: worth for name, worth in known_from(case.profile, leg).items() if worth}
     marks = seen(case.evidence.get(BatchMarks))
-    begun = min((m.at for m in marks.marks if run.batch and m.batch == run.batch), default=None) if marks else None
+    begun = min((m.at for m in marks.marks if batch and m.batch == batch), default=None) if marks else None
     known["since"] = f"{(begun - BEFORE if begun else case.evidence.since):%Y-%m-%dT%H:%M:%SZ}"
-    if run.batch:
-        known["batch"] = run.batch
-    configured = _configured(run, leg)
+    if batch:
+        known["batch"] = batch
+    configured = _configured(case, leg)
     if account := configured.get("push_account"):
         known["push_account"] = account
     return configured | known
 
 
-def _configured(run: Bundle, leg: Leg) -> dict[str, str]:
-    evidence = run.case.evidence
+def _configured(case: Case, leg: Leg) -> dict[str, str]:
+    evidence = case.evidence
     subscription = seen(evidence.get(SubscriptionConfig, leg))
     service = seen(evidence.get(ServiceConfig, leg))
     project = seen(evidence.get(ProjectInfo))

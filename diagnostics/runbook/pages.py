@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
@@ -34,6 +35,8 @@ class Front(Struct, frozen=True, kw_only=True):
     """Of a step; exactly one of the two."""
     stage: str = ""
     symptoms: tuple[str, ...] = ()
+    one_line: bool = False
+    """The one command of the first step of its mitigation mends it alone, and nobody has to be asked before."""
 
     @property
     def name(self) -> str:
@@ -58,6 +61,20 @@ def prevent(code: str, profile: PipelineProfile, leg: Leg, batch: str) -> str:
     _, _, section = body.partition("\n## Prevent\n")
     section = section.partition("\n## ")[0]
     return " ".join(fill(section, {**known_from(profile, leg), "batch": batch}).split())
+
+
+def fix(code: str, known: Mapping[str, str]) -> str:
+    """The command that mends a cause alone, filled in, in one line; empty where no single one does, or a name of it is not known."""
+    book = next((page for page in every() if page.front.name == code and page.front.one_line), None)
+    if book is None:
+        return ""
+    section = book.body.partition("\n## Mitigation\n")[2].partition("\n## ")[0]
+    block = _BLOCK.search(section)
+    names = {hole[1] for hole in _HOLE.finditer(block[0])} if block else set()
+    if block is None or any(not _fits(known.get(name) or "") for name in names):
+        return ""
+    filled = fill(textwrap.dedent(block[0]), known)
+    return re.sub(r"\\\n\s*", "", "".join(filled.splitlines(keepends=True)[1:-1])).strip()
 
 
 def fill(body: str, known: Mapping[str, str]) -> str:
@@ -135,6 +152,7 @@ def _in_string(worth: str) -> str:
 
 
 _HOLE = re.compile(rf"\{{({'|'.join(PLACEHOLDERS)})\}}")
+_BLOCK = re.compile(r"^ *```sh\n.*?^ *```$", re.M | re.S)
 _ADDRESS = re.compile(r"(?:https?:/|\))/[^\s\"']*$")
 """Where an address goes on: one that is written out, or that a command in $( … ) tells."""
 

@@ -59,11 +59,12 @@ def test_a_run_of_another_pipeline_names_nothing(tmp_path: Path, capsys: pytest.
 
 
 def test_logs_are_read_from_shortly_before_the_batch() -> None:
-    assert known_of(load(NIGHT, ours=True), Leg.REQUEST)["since"].startswith("2026-02-08T21:57:")
+    run = load(NIGHT, ours=True)
+    assert known_of(run.case, run.batch, Leg.REQUEST)["since"].startswith("2026-02-08T21:57:")
 
 
 def test_the_account_of_the_pushes_is_the_subscriptions_whatever_the_profile_names() -> None:
     run = load(NIGHT, ours=True)
     request = structs.replace(run.case.profile.request, push_account="old@nba-props-platform.iam.gserviceaccount.com")
     case = replace(run.case, profile=structs.replace(run.case.profile, request=request))
-    assert known_of(structs.replace(run, case=case), Leg.REQUEST)["push_account"].startswith("prediction-worker@")
+    assert known_of(case, run.batch, Leg.REQUEST)["push_account"].startswith("prediction-worker@")

@@ -19,6 +19,7 @@ from diagnostics.question.ask import Ask
 from diagnostics.report import formats, json, markdown, text
 from diagnostics.run.investigate import Case, investigate
 from diagnostics.run.look import see
+from diagnostics.runbook import incident
 
 
 class Form(Enum):
@@ -32,15 +33,16 @@ class Form(Enum):
 def answer(question: Question, asked: Asked, form: Form = Form.ANSWER) -> int:
     """Diagnose, print, and give the exit code."""
     if asked.bundle:
-        replayed = replaying.diagnosis(question, asked)
-        return _answer(replayed, asked, form)
+        case, replayed = replaying.answered(question, asked)
+        return _answer(incident.with_fixes(replayed, case), asked, form)
     times_of(asked)  # what is mistyped is said before anything is looked at
     probed = probing.beside(asked, question.yes) if question.probe else None
     case = look(question, asked)
     if probed is not None:
         case = dataclasses.replace(case, evidence=case.evidence.with_(Probed, Leg.REQUEST, probed))
     diagnosis = investigate(case)
-    return _answer(diagnosis, asked, form, keeping.keep(case, diagnosis, asked.quiet))
+    run = keeping.keep(case, diagnosis, asked.quiet)
+    return _answer(incident.with_fixes(diagnosis, case), asked, form, run)
 
 
 def times_of(asked: Asked) -> tuple[datetime | timedelta | None, datetime | timedelta | None]:

@@ -87,7 +87,7 @@ def _of_last_run(named: PipelineProfile | None, leg: Leg) -> dict[str, str]:
         return {}
     if run is None or not _same(named, run.case.profile):
         return {}
-    known = incident.known_of(run, leg)
+    known = incident.known_of(run.case, run.batch, leg)
     batch = f" of {clean(run.batch)}" if run.batch else ""
     output.tell(f"names are those of the run{batch} at {run.made_at:%Y-%m-%d %H:%M}Z; options name others")
     return known

@@ -51,10 +51,15 @@ def reading_kept() -> Iterator[None]:
 
 def diagnosis(question: Question, asked: Asked) -> Diagnosis:
     """The answer to the question, from the bundle that `asked` names."""
+    return answered(question, asked)[1]
+
+
+def answered(question: Question, asked: Asked) -> tuple[Case, Diagnosis]:
+    """Likewise, with what it is the answer to."""
     bundle = opened(asked.bundle or "", Others(asked.profile, asked.quiet))
     case = _case(bundle, question, asked)
     tell(bundle, asked.quiet)
-    return concluded(bundle, case)
+    return case, concluded(bundle, case)
 
 
 def tell(bundle: Bundle, quiet: bool) -> None:

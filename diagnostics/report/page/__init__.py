@@ -47,6 +47,7 @@ def _of(diagnosis: Diagnosis) -> dict[str, Any]:
         "accepted": [text.acceptance(one) for one in said.suppressed],
         "undone": [item for item in said.items if item.where],
         "next": [(step, is_command(step)) for step in said.next],
+        "fixes": text.fixes(said),
         "words": list(words.explained(said)),
     }
 

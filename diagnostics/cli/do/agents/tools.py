@@ -26,6 +26,7 @@ from diagnostics.report import json, text
 from diagnostics.report.layout import Layout
 from diagnostics.report.postmortem import markdown
 from diagnostics.run.investigate import investigate
+from diagnostics.runbook import incident
 
 When = Annotated[str, Meta(description="An age such as 90m, 2h or 3d, or RFC 3339.", max_length=40)]
 Day = Annotated[str, Meta(description="A date such as 2026-02-08, or an age such as 7d.", max_length=40)]
@@ -143,7 +144,7 @@ def _looked(question: Question, given: OfBatch | OfPart | OfWindow, asked: Asked
     case = investigation.look(question, asked)
     said = investigate(case)
     keeping.keep(case, said, asked.quiet)
-    return _said(said)
+    return _said(incident.with_fixes(said, case))
 
 
 def _said(said: Diagnosis) -> Answer:
