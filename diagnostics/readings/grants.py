@@ -10,9 +10,9 @@ roles from time to time; a role of the same product that is not listed either wa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -20,11 +20,13 @@ from diagnostics.evidence.model import (
     AncestorPolicies,
     Binding,
     Change,
+    ChangeLog,
     CustomRole,
     CustomRoles,
     DenyPolicies,
     Policy,
     ProjectInfo,
+    Revisions,
     Unseen,
     Why,
 )
@@ -291,6 +293,27 @@ def revoked(member: str, permission: Permission, changes: Iterable[Change]) -> d
     made = list(changes)
     at, back = taken(member, permission, made), given(member, permission, made)
     return at if at and not (back and back > at) else None
+
+
+IN_FORCE = timedelta(minutes=7)
+"""So long a change of IAM may take until it is in force (IAM: access change propagation)."""
+
+
+def held_all_along(
+    grant: Grant, member: str, permission: Permission, log: ChangeLog, about: Container[str], since: datetime
+) -> bool:
+    """Whether the member is granted it now and was not given it lately: not since `since`, nor so shortly before that it may not have
+    been in force. `about`: resources of changes that count. What refused the member since then was nothing that a role gives."""
+    begin = since - IN_FORCE
+    if not grant.granted or not log.source.complete or log.since > begin:
+        return False
+    back = given(member, permission, [c for c in log.changes if c.resource in about])
+    return not (back and back >= begin)
+
+
+def ran_as(revisions: Revisions | Unseen) -> set[str]:
+    """The accounts that a service ran as, one revision or another; none where that is not seen."""
+    return set() if isinstance(revisions, Unseen) else {revision.account for revision in revisions.revisions}
 
 
 def hidden(unseen: Unseen) -> Grant:

@@ -32,8 +32,8 @@ def with_fixes(said: Diagnosis, case: Case) -> Diagnosis:
 
 
 def known_of(case: Case, batch: str, leg: Leg) -> dict[str, str]:
-    """What the profile of a run names, what its configuration says where the profile is silent, the batch, and since when to read logs; whose
-    account signs pushes, the subscription alone tells."""
+    """What the profile of a run names, what its configuration says where the profile is silent, the batch, and since when to read logs;
+    whose account signs pushes, the subscription alone tells."""
     known = {name: worth for name, worth in known_from(case.profile, leg).items() if worth}
     marks = seen(case.evidence.get(BatchMarks))
     begun = min((m.at for m in marks.marks if batch and m.batch == batch), default=None) if marks else None

@@ -111,3 +111,19 @@ def test_what_a_filter_dropped_before_the_subscription_was_made_anew_without_it_
     (found,) = of(filters.FILTERED, findings(routed.routed, began, service(), filtered(""), *seen, lines()))
     assert (found.status, found.held) == (Status.FAULT, 10)
     assert found.says.startswith("a filter that s no longer has dropped 10 messages")
+
+
+@pytest.mark.parametrize(
+    ("filter", "made", "gone"),
+    [("", None, 1), ("attributes.a", None, 0), ("attributes.a", 20, 1), ("attributes.a", 38, 0)],
+)
+def test_a_filter_that_dropped_is_gone_where_the_subscription_has_none_or_was_made_anew_since(
+    filter: str, made: float | None, gone: int
+) -> None:
+    acks = AckCounts(source=SOURCE, series=(series({35: 10}, delivery_type="filter"),))
+    empty = Backlog(source=SOURCE, undelivered=(), oldest_age_s=(), outstanding=())
+    seen = ((("AckCounts", Leg.REQUEST), acks), (("Backlog", Leg.REQUEST), empty), pushes(), log())
+    changes = audit(made) if made else audit()
+    all_ = findings(routed.routed, batch(10), service(), filtered(filter), *seen, lines(), changes)
+    found = filters.FILTERED.of(of(filters.FILTERED, all_)[0])
+    assert found is not None and found.gone == gone

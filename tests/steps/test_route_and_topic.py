@@ -33,7 +33,9 @@ from diagnostics.evidence.model import (
     TopicConfig,
     TopicPolicy,
     TopicSettings,
+    Traffic,
 )
+from diagnostics.evidence.redact import hashed
 from diagnostics.pipeline.profile import LegProfile
 from diagnostics.steps import published, routed
 from diagnostics.steps.finding import Bears, Code, Finding, Status
@@ -194,6 +196,47 @@ def test_a_deploy_that_names_another_topic_waits_for_the_next_batch_where_nothin
     assert untried(900, 35, 34, sent={34: 2}) == [], "what came back was published by it"
 
 
+WRONG, RIGHT = {"T": "another hash"}, {"T": hashed("t", "services/c")}
+
+
+def put_right(
+    *revisions: tuple[str, float, dict[str, str]], serves: str = "", refused: float = 35, moved: float = 0
+) -> list[Finding]:
+    """What is told of a coordinator with these revisions whose messages were refused so many minutes ago, and whose traffic was moved."""
+    profile = msgspec.structs.replace(PROFILE, request=LegProfile(subscription="s", topic="t", topic_env="T"))
+    (place, config), rest = runs(Leg.COMPLETION, *revisions)
+    assert isinstance(config, ServiceConfig) and config.settings is not None
+    settings = msgspec.structs.replace(
+        config.settings, traffic=(Traffic(revision=serves or revisions[0][0], percent=100),)
+    )
+    source = msgspec.structs.replace(SOURCE, query="services/c")
+    config = msgspec.structs.replace(config, settings=settings, source=source)
+    gone = (mark(Means.PUBLISH_ERROR, refused, f"i{n}", reason="404 not found") for n in range(10))
+    moves = (
+        [Change(at=ago(moved), api="run", method="ReplaceService", resource="services/c", by="x", says="traffic")]
+        if moved
+        else []
+    )
+    audit = ChangeLog(source=SOURCE, since=ago(9999), changes=tuple(moves))
+    told = findings(
+        addressing.topic_in_force, batch(10, 0, *gone), TO, (place, config), rest, lines(), audit, profile=profile
+    )
+    return of(addressing.TOPIC_NAME_BACK, told)
+
+
+def test_a_name_that_is_right_again_since_the_batch_began_is_told() -> None:
+    (back,) = put_right(("c-2", 20, RIGHT), ("c-1", 900, WRONG))
+    assert (back.status, back.since) == (Status.OK, ago(20))
+    assert len(put_right(("c-2", 20, RIGHT), ("c-1", 900, {}))) == 1
+    (moved,) = put_right(("c-2", 50, WRONG), ("c-1", 900, RIGHT), serves="c-1", moved=15)
+    assert moved.since == ago(15), "the traffic was sent back to a revision that has it"
+    assert put_right(("c-2", 50, WRONG), ("c-1", 900, RIGHT), serves="c-1") == [], "nothing tells since when"
+    assert put_right(("c-2", 20, RIGHT), ("c-1", 900, RIGHT)) == [], "it was right all along"
+    assert put_right(("c-2", 800, RIGHT), ("c-1", 900, WRONG)) == [], "it was right before the batch began"
+    assert put_right(("c-2", 20, WRONG), ("c-1", 900, {})) == []
+    assert put_right(("c-2", 20, RIGHT), ("c-1", 900, WRONG), refused=10) == [], "it is refused all the same"
+
+
 def taken(says: str, *more: Change, counted: dict[float, float] | None = None, refused: bool = False) -> list[Finding]:
     changes = (
         Change(at=ago(30), api="pubsub.googleapis.com", method="SetIamPolicy", resource="topics/t", by="x", says=says),
@@ -220,6 +263,43 @@ def test_a_right_to_publish_that_was_taken_is_told_until_something_is_published(
     (met,) = taken(gone, refused=True)
     assert (met.bears, met.held) == (Bears.HOLDS, 10), "this topic refused the batch's items"
     assert taken(gone, counted={20: 1}) == taken(gone, back) == taken(gone.replace("c@p", "d@p")) == []
+
+
+def held(
+    *members: str, given: float | None = None, refused: bool = True, accounts: tuple[str, ...] = ("c@p",)
+) -> list[Finding]:
+    """What is told of a coordinator whose messages were refused with 403 while these may publish; a role was given so many minutes ago."""
+    audit = ChangeLog(
+        source=SOURCE,
+        since=ago(9999),
+        changes=()
+        if given is None
+        else (
+            Change(
+                at=ago(given), api="", method="SetIamPolicy", resource="topics/t", by="x",
+                says="add roles/pubsub.publisher for serviceAccount:c@p",
+            ),
+        ),
+    )  # fmt: skip
+    bindings = (Binding(role="roles/pubsub.publisher", members=tuple(f"serviceAccount:{m}" for m in members)),)
+    on_topic = ("TopicPolicy", Leg.REQUEST), TopicPolicy(source=SOURCE, resource=TOPIC, bindings=bindings)
+    lines_of = (mark(Means.PUBLISH_ERROR, BEGAN - 0.1, f"i{n}", reason="403") for n in range(10)) if refused else ()
+    (place, config), _ = runs(Leg.COMPLETION, ("c-1", 900, {}))
+    made = tuple(
+        RevisionSettings(name=f"c-{n}", created=ago(900), account=account) for n, account in enumerate(accounts)
+    )
+    ran = ("Revisions", Leg.COMPLETION), Revisions(source=SOURCE, revisions=made)
+    told = findings(topic.may_publish, batch(10, 0, *lines_of), TO, on_topic, audit, (place, config), ran)
+    return of(topic.HELD, told)
+
+
+def test_who_held_the_role_all_along_was_refused_by_something_else() -> None:
+    assert [f.status for f in held("c@p")] == [Status.OK]
+    assert held("d@p") == [], "it does not hold it"
+    assert held("c@p", given=20) == held("c@p", given=BEGAN + 3) == [], "it got it since, or too short before"
+    assert len(held("c@p", given=BEGAN + 30)) == 1
+    assert held("c@p", refused=False) == []
+    assert held("c@p", accounts=("c@p", "d@p")) == [], "a revision of before ran as another"
 
 
 def denied(made: float | None, counted: dict[float, float], member: str = "c@p") -> list[Finding]:

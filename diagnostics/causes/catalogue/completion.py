@@ -28,6 +28,9 @@ CAUSES = (
         family="completion",
         title="Completions go to a topic that does not exist",
         says="the worker publishes completions to a topic that does not exist, so none comes back; no line tells which topic that is",
+        over=ok(addressing.TOPIC_NAME_BACK),
+        said="the worker published completions to a topic that did not exist, until it had the right name again at {back}; what was lost "
+        "does not come by itself",
         stage=Stage.RETURNED,
         legs=(Leg.COMPLETION,),
         requires=all_of(Over(returned.TOPIC_MISSING, returned.unnamed, 0), none_of(Has(addressing.TOPIC_IN_FORCE))),
@@ -59,6 +62,9 @@ CAUSES = (
         family="completion",
         title="The worker publishes completions to another topic",
         says="the worker publishes completions to a topic that is not the pipeline's, so none comes back",
+        over=ok(addressing.TOPIC_NAME_BACK),
+        said="the worker published completions to a topic that is not the pipeline's, until it had the right name again at {back}; what "
+        "was lost does not come by itself",
         stage=Stage.RETURNED,
         legs=(Leg.COMPLETION,),
         requires=any_of(
@@ -88,7 +94,10 @@ CAUSES = (
         ),
         decisive=Over(returned.ERRORS, lambda told: told.counted, 0),
         # To a topic that is another one's it may not publish, either, and need not.
-        refutes=all_of(Has(addressing.TOPIC_IN_FORCE), none_of(Over(returned.ERRORS, lambda told: told.counted, 0))),
+        refutes=any_of(
+            all_of(Has(addressing.TOPIC_IN_FORCE), none_of(Over(returned.ERRORS, lambda told: told.counted, 0))),
+            ok(right.HELD),
+        ),
         settled_by=("pubsub-diag changes --leg request",),
         # Of the worker's lines those that say so are its doing, and no others.
         effects=(returned.NONE_PUBLISHED, returned.MISSING),

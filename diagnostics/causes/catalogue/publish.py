@@ -52,7 +52,8 @@ CAUSES = (
         code="start-call-not-let-in",
         family="publish",
         title="The start call is not let in",
-        says="Google's front end refused the start call, for its caller may not call the coordinator or its token is not accepted",
+        says="Google's front end refused the start call: its caller was not allowed to call the coordinator, or its token was not "
+        "accepted",
         stage=Stage.REQUESTED,
         requires=Over(requested.SIGN_IN, lambda told: told.at_the_door, 0),
         decisive=ALWAYS,
@@ -137,11 +138,12 @@ CAUSES = (
         code="publish-failing",
         family="publish",
         title="Publishing fails",
-        says="Pub/Sub refuses what the coordinator publishes",
+        says="Pub/Sub refused what the coordinator published",
         stage=Stage.PUBLISHED,
         requires=any_of(
             Over(published.ERRORS, lambda told: float(told.code not in _NAMED), 0, _NOW),
             Over(topic.REFUSED, lambda told: float(told.code not in _NAMED), 0, _NOW),
+            all_of(_DENIED, ok(topic.HELD), none_of(_ANOTHER)),
             all_of(_NOT_FOUND, none_of(Has(topic.MISSING), Has(why.OTHER_NAME), ok(why.REMADE))),
             all_of(_REJECTED, none_of(Has(why.REGION), Has(why.SCHEMA), Has(why.SIZE))),
             all_of(any_of(Has(published.GAVE_UP), Has(topic.DEFERRED)), none_of(Has(topic.QUOTA))),
@@ -165,6 +167,7 @@ CAUSES = (
         requires=any_of(all_of(_DENIED, none_of(Has(topic.DENIED), _ANOTHER)), Has(topic.TAKEN), Has(topic.LACKING)),
         decisive=all_of(_DENIED, none_of(Has(topic.DENIED), _ANOTHER)),
         # Nothing but a deny policy is answered in the same words.
+        refutes=ok(topic.HELD),
         overturned_by=(DenyPolicies,),
         effects=EFFECTS,
         settled_by=("pubsub-diag published",),
@@ -205,6 +208,9 @@ CAUSES = (
         family="publish",
         title="The coordinator publishes to a topic of another name",
         says="the coordinator publishes to another topic than the pipeline's, and is refused there",
+        over=ok(addressing.TOPIC_NAME_BACK),
+        said="the coordinator published to another topic than the pipeline's, until it had the right name again at {back}; what was "
+        "refused does not come by itself",
         stage=Stage.PUBLISHED,
         requires=any_of(all_of(_NOT_FOUND, Has(why.OTHER_NAME)), _ANOTHER),
         decisive=ALWAYS,
@@ -259,6 +265,9 @@ CAUSES = (
         family="publish",
         title="Published to another topic",
         says="what the coordinator publishes does not arrive on the pipeline's topic",
+        over=ok(addressing.TOPIC_NAME_BACK),
+        said="what the coordinator published did not arrive on the pipeline's topic, until it had the right name again at {back}; what "
+        "went elsewhere does not come by itself",
         stage=Stage.PUBLISHED,
         requires=any_of(Has(topic.ELSEWHERE), Has(addressing.TOPIC_IN_FORCE)),
         effects=(topic.ELSEWHERE, addressing.TOPIC_IN_FORCE),

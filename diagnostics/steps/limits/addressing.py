@@ -11,10 +11,13 @@ from typing import Annotated
 
 from diagnostics.evidence.model import (
     AncestorPolicies,
+    ChangeLog,
     CustomRoles,
     DeadLetterTopic,
     DeadLetterTopicPolicy,
+    ItemMarks,
     Leg,
+    Means,
     ProjectInfo,
     ProjectPolicy,
     ProjectSubscriptions,
@@ -42,12 +45,13 @@ from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.refusals import lost
 from diagnostics.steps import dead_letter as dead_letters
 from diagnostics.steps import subjects
-from diagnostics.steps.finding import Code, Finding, Kind, Row, Status
+from diagnostics.steps.finding import Code, Finding, Kind, Row, Status, Telling
 from diagnostics.steps.limits import serving
 from diagnostics.steps.push_auth.may_call import may_call
 from diagnostics.steps.push_auth.may_mint import may_mint
 from diagnostics.steps.routed import routed
-from diagnostics.steps.words import names, short
+from diagnostics.steps.tells import Tells
+from diagnostics.steps.words import clock, names, short
 
 PUSH_PATH = Code("limits.push_path", Stage.ROUTED, "pushes go to another path than the profile's")
 TAG_URL = Code("limits.tag_url", Stage.ROUTED, "pushes go to a traffic tag")
@@ -63,6 +67,16 @@ TOPIC_UNTRIED = Code(
     Stage.PUBLISHED,
     "a new revision of the publisher names another topic, and has published nothing yet",
     Kind.MECHANISM,
+)
+
+
+class NameBack(Tells, frozen=True, kw_only=True):
+    back: str
+    """When the publisher got the name of its topic back, in words."""
+
+
+TOPIC_NAME_BACK = Telling(
+    "limits.topic_name_back", Stage.PUBLISHED, "the publisher names its topic again", tells=NameBack
 )
 
 
@@ -206,9 +220,7 @@ def topic_names(
         return
     name = named.topic if isinstance(topic, Unseen) else topic.name
     env = serving(publisher.settings, revisions).env
-    salt = publisher.source.query  # the service's full name
-    full = name if name.startswith("projects/") else f"projects/{profile.project}/topics/{name}"
-    right = {hashed(form, salt) for form in (full, short(name))}
+    right = _right_names(name, profile, publisher)
     if named.topic_env not in env:
         yield TOPIC_ENV.says(
             Status.WARNING,
@@ -227,20 +239,31 @@ def topic_names(
         )
 
 
+def _right_names(topic: str, profile: PipelineProfile, publisher: ServiceConfig) -> set[str]:
+    """The forms of the topic's name as they stand in the publisher's environment: by their hash."""
+    full = topic if topic.startswith("projects/") else f"projects/{profile.project}/topics/{topic}"
+    return {
+        hashed(form, publisher.source.query) for form in (full, short(topic))
+    }  # salted with the service's full name
+
+
 def topic_in_force(
     leg: Leg,
     ledger: Ledger,
+    now: datetime,
     profile: PipelineProfile,
+    marks: ItemMarks | Unseen,
     topic: TopicConfig | Unseen,
     published: PublishCounts | Unseen,
     coordinator: Annotated[ServiceConfig | Unseen, Leg.COMPLETION],
     worker: Annotated[ServiceConfig | Unseen, Leg.REQUEST],
     coordinators: Annotated[Revisions | Unseen, Leg.COMPLETION],
     workers: Annotated[Revisions | Unseen, Leg.REQUEST],
+    changes: ChangeLog | Unseen,
 ) -> Iterator[Finding]:
     """What `topic_names` finds wrong for certain, unless messages of this batch came out of the topic all the same, or of those that
-    were finished since a deploy under way, where any were; and a name that a deploy lost, unless something was published to the topic
-    since."""
+    were finished since a deploy under way, where any were; a name that a deploy lost, unless something was published to the topic since;
+    and one that a deploy brought back since the batch began."""
     found = list(topic_names(leg, profile, topic, coordinator, worker, coordinators, workers))
     arrived = ledger.counts.get(Stage.DELIVERED if leg is Leg.REQUEST else Stage.RETURNED)
     publisher, revisions = (coordinator, coordinators) if leg is Leg.REQUEST else (worker, workers)
@@ -275,6 +298,8 @@ def topic_in_force(
         )
     if found and not isinstance(publisher, Unseen) and not isinstance(revisions, Unseen):
         yield from _lost_name(leg, ledger, profile, publisher, revisions, published)
+    if not found and not any(isinstance(seen, Unseen) for seen in (topic, publisher, revisions)):
+        yield from _name_back(leg, ledger, now, profile, marks, topic, publisher, revisions, changes)  # type: ignore[arg-type]
 
 
 def _deployed_under_way(
@@ -317,6 +342,54 @@ def _lost_name(
             since=new.created,
             rests_on=("ServiceConfig", "Revisions", "PublishCounts"),
         )
+
+
+def _name_back(
+    leg: Leg,
+    ledger: Ledger,
+    now: datetime,
+    profile: PipelineProfile,
+    marks: ItemMarks | Unseen,
+    topic: TopicConfig,
+    publisher: ServiceConfig,
+    revisions: Revisions,
+    changes: ChangeLog | Unseen,
+) -> Iterator[Finding]:
+    """The name of the topic that the revision at work has, and the one that the batch began with had not: since nothing more was refused,
+    it is put right, and what was lost by then does not come by itself."""
+    named = profile.leg(leg)
+    if named is None or not named.topic_env or publisher.settings is None or ledger.started is None:
+        return
+    right, runs = _right_names(topic.name, profile, publisher), serving(publisher.settings, revisions)
+    wrong = [r.created for r in revisions.revisions if r.env.get(named.topic_env) not in right]
+    if not wrong:
+        return
+    # A deploy of the right name, or the traffic sent back to a revision that had it.
+    back = min((r.created for r in revisions.revisions if max(wrong) < r.created <= runs.created), default=None)
+    back = back or max((at for at in _changed_at(publisher.name, changes) if at > max(wrong)), default=None)
+    if back and back > ledger.started and not any(at > back + _LATE for at in _refused_at(leg, ledger, marks)):
+        yield TOPIC_NAME_BACK.says(
+            Status.OK,
+            f"{publisher.name} names {short(topic.name)} again since {clock(back, now)}, and nothing more was refused",
+            leg=leg,
+            subject=subjects.service(publisher.name),
+            since=back,
+            rests_on=("ServiceConfig", "Revisions", "BatchMarks" if leg is Leg.REQUEST else "ItemMarks"),
+            tells=NameBack(back=clock(back, now)),
+        )
+
+
+def _changed_at(service: str, changes: ChangeLog | Unseen) -> list[datetime]:
+    """When somebody changed the service, of which sending its traffic elsewhere is one way."""
+    listed = () if isinstance(changes, Unseen) else changes.changes
+    return [c.at for c in listed if c.ok and c.resource == f"services/{service}"]
+
+
+def _refused_at(leg: Leg, ledger: Ledger, marks: ItemMarks | Unseen) -> list[datetime]:
+    """When what the leg's publisher published was refused, as its own lines say."""
+    if leg is Leg.REQUEST:
+        return [mark.at for each in lost(ledger.attempt) for mark in each.marks]
+    return [] if isinstance(marks, Unseen) else [m.at for m in marks.marks if m.means is Means.COMPLETION_ERROR]
 
 
 _LATE = timedelta(minutes=5)

@@ -16,6 +16,7 @@ from diagnostics.evidence.model import (
     ProjectPolicy,
     PublishCounts,
     QuotaExceeded,
+    Revisions,
     ServiceConfig,
     Stage,
     TopicConfig,
@@ -26,7 +27,7 @@ from diagnostics.evidence.model import (
 from diagnostics.readings.answers import RECENT
 from diagnostics.readings.arrived import astray
 from diagnostics.readings.denials import Denial, sure_denial
-from diagnostics.readings.grants import PUBLISH, given, holds, revoked
+from diagnostics.readings.grants import IN_FORCE, PUBLISH, given, held_all_along, holds, ran_as, revoked
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.refusals import PUT_OFF, given_up, lost, overtaken
 from diagnostics.steps import subjects
@@ -72,6 +73,7 @@ LACKING = Code("published.right_lacking", Stage.PUBLISHED, "the coordinator has 
 DENIED = Code(
     "published.denied", Stage.PUBLISHED, "a deny policy keeps the coordinator from publishing", Kind.MECHANISM
 )
+HELD = Code("published.right_held", Stage.PUBLISHED, "the coordinator had the role to publish all along")
 BACK = Telling("published.right_back", Stage.PUBLISHED, "the coordinator may publish again", tells=Back)
 MISSING = Code("published.topic_missing", Stage.PUBLISHED, "the request topic does not exist", Kind.MECHANISM)
 ELSEWHERE = Telling(
@@ -84,8 +86,6 @@ ELSEWHERE = Telling(
 QUIET = Code("published.quiet", Stage.PUBLISHED, "nothing was published lately")
 
 _DENIED = "permission_denied"
-_IN_FORCE = timedelta(minutes=7)
-"""So long a change of IAM may take until it is in force (IAM: access change propagation)."""
 _HOUR = timedelta(hours=1)
 """What the command that looks at publishing alone calls lately."""
 
@@ -135,6 +135,7 @@ def may_publish(
     roles: CustomRoles | Unseen,
     deny: DenyPolicies | Unseen,
     changes: ChangeLog | Unseen,
+    revisions: Annotated[Revisions | Unseen, Leg.COMPLETION],
 ) -> Iterator[Finding]:
     """Reads which deny policy refuses what is published, or would; whether the policies give the right at all; and the audit log for a
     right that was taken from the coordinator, which nobody may have noticed yet: a topic that took a message since, and another grant,
@@ -162,9 +163,19 @@ def may_publish(
     if isinstance(changes, Unseen):
         return
     about = {f"topics/{short(config.name)}", f"projects/{config.name.split('/')[1]}"}
+    alone = refused is not None and denies is None and ran_as(revisions) == {account}
+    if alone and ledger.started and held_all_along(granted, member, PUBLISH, changes, about, ledger.started):
+        yield HELD.says(
+            Status.OK,
+            f"{account} holds a role to publish and was given it before the batch began: what refused it is something "
+            "else, or was (a deny policy, VPC Service Controls)",
+            leg=Leg.REQUEST,
+            subject=subjects.account(account),
+            rests_on=("TopicPolicy", "ProjectPolicy", "ChangeLog", "Revisions"),
+        )
     made = [c for c in changes.changes if c.ok and c.resource in about]
     at, back = revoked(member, PUBLISH, made), given(member, PUBLISH, made)
-    if back and at is None and refused and ledger.started and ledger.started < back >= refused - _IN_FORCE:
+    if back and at is None and refused and ledger.started and ledger.started < back >= refused - IN_FORCE:
         yield BACK.says(
             Status.OK,
             f"{account} was given a role to publish at {clock(back, now)}, and nothing of this batch was refused for want of it since",
@@ -195,7 +206,7 @@ def _denied(
     ledger: Ledger, account: str, denies: Denial | None, counts: PublishCounts | Unseen, refused: datetime | None
 ) -> Iterator[Finding]:
     """What surely takes the right to publish: refusals for want of it were seen, or nothing was published since it was made."""
-    if denies and (refused or (denies.since and _untried(ledger, denies.since + _IN_FORCE, counts))):
+    if denies and (refused or (denies.since and _untried(ledger, denies.since + IN_FORCE, counts))):
         yield DENIED.says(
             Status.WARNING,
             denies.says,

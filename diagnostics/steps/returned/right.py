@@ -4,7 +4,7 @@ completion was published yet: what would refuse it."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 from diagnostics.evidence.model import (
@@ -18,6 +18,7 @@ from diagnostics.evidence.model import (
     Means,
     ProjectPolicy,
     PublishCounts,
+    Revisions,
     ServiceConfig,
     Stage,
     TopicConfig,
@@ -26,7 +27,7 @@ from diagnostics.evidence.model import (
     total,
 )
 from diagnostics.readings.denials import sure_denial
-from diagnostics.readings.grants import PUBLISH, Grant, given, holds, revoked
+from diagnostics.readings.grants import IN_FORCE, PUBLISH, Grant, given, held_all_along, holds, ran_as, revoked
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.reasons import denied
 from diagnostics.steps import subjects
@@ -43,10 +44,8 @@ class Back(Tells, frozen=True, kw_only=True):
 TAKEN = Code("returned.right_taken", Stage.RETURNED, "the worker's right to publish was taken from it", Kind.MECHANISM)
 DENIED = Code("returned.denied", Stage.RETURNED, "a deny policy keeps the worker from publishing", Kind.MECHANISM)
 LACKING = Code("returned.right_lacking", Stage.RETURNED, "the worker has no right to publish", Kind.MECHANISM)
+HELD = Code("returned.right_held", Stage.RETURNED, "the worker had the role to publish all along")
 BACK = Telling("returned.right_back", Stage.RETURNED, "the worker may publish completions again", tells=Back)
-
-_IN_FORCE = timedelta(minutes=7)
-"""So long a change of IAM may take until it is in force (IAM: access change propagation)."""
 
 
 def may_report(
@@ -62,6 +61,7 @@ def may_report(
     deny: DenyPolicies | Unseen,
     changes: ChangeLog | Unseen,
     counts: Annotated[PublishCounts | Unseen, Leg.COMPLETION],
+    revisions: Annotated[Revisions | Unseen, Leg.REQUEST],
 ) -> Iterator[Finding]:
     """Reads the policies, and the audit log for a role to publish that was given back since the batch was refused for want of it. Where
     nothing of the batch has come to be published yet, what lacks waits for the first completion: a deny policy takes the right, a role was
@@ -84,15 +84,29 @@ def may_report(
         )
         return
     member = f"serviceAccount:{account}"
+    granted = holds(member, PUBLISH, policy, project_policy, above, roles=roles, now=now)
     if refused is None:
-        granted = holds(member, PUBLISH, policy, project_policy, above, roles=roles, now=now)
         yield from _waits(ledger, now, topic.name, account, granted, changes, counts)
         return
     if isinstance(changes, Unseen):
         return
+    alone = denies is None and ran_as(revisions) == {account}
+    if (
+        alone
+        and ledger.started
+        and held_all_along(granted, member, PUBLISH, changes, _about(topic.name), ledger.started)
+    ):
+        yield HELD.says(
+            Status.OK,
+            f"{account} holds a role to publish and was given it before the batch began: what refused it is something "
+            "else, or was (a deny policy, VPC Service Controls)",
+            leg=Leg.COMPLETION,
+            subject=subjects.account(account),
+            rests_on=("TopicPolicy", "ProjectPolicy", "ChangeLog", "Revisions"),
+        )
     made = _made(topic.name, changes)
     back = given(member, PUBLISH, made) if revoked(member, PUBLISH, made) is None else None
-    if back and ledger.started and ledger.started < back >= refused - _IN_FORCE:
+    if back and ledger.started and ledger.started < back >= refused - IN_FORCE:
         yield BACK.says(
             Status.OK,
             f"{account} was given a role to publish at {clock(back, now)}, and no completion was refused for want of it since",
@@ -106,8 +120,11 @@ def may_report(
 
 def _made(topic: str, changes: ChangeLog) -> list[Change]:
     """Changes of who may do what with the topic, on itself or its project."""
-    about = {f"topics/{short(topic)}", f"projects/{topic.split('/')[1]}"}
-    return [c for c in changes.changes if c.ok and c.resource in about]
+    return [c for c in changes.changes if c.ok and c.resource in _about(topic)]
+
+
+def _about(topic: str) -> set[str]:
+    return {f"topics/{short(topic)}", f"projects/{topic.split('/')[1]}"}
 
 
 def _waits(
@@ -154,7 +171,7 @@ def _first(ledger: Ledger, counts: PublishCounts | Unseen) -> bool:
 
 def _untried(ledger: Ledger, at: datetime, counts: PublishCounts | Unseen) -> bool:
     """Whether an open batch has yet to meet what was so made at that time: nothing was published since, and no batch was done."""
-    attempt, good, since = ledger.attempt, ledger.last_good, at + _IN_FORCE
+    attempt, good, since = ledger.attempt, ledger.last_good, at + IN_FORCE
     if attempt is None or not ledger.started or attempt.closed or (good and good.started > at):
         return False
     back = any(x.stage in (Stage.RETURNED, Stage.RECORDED) and x.last and x.last > since for x in ledger.lives)

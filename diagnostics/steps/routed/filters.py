@@ -28,6 +28,8 @@ from diagnostics.steps.words import count, short
 class Filtered(Tells, frozen=True, kw_only=True):
     dropped: float | None = None
     """Messages that the filter dropped since the batch began; None: whether they are missed could not be seen."""
+    gone: int = 0
+    """1: that filter is no more."""
 
 
 FILTERED = Telling(
@@ -45,11 +47,16 @@ def by_filter(
 ) -> Iterator[Finding]:
     if isinstance(acks, Unseen):
         return _unseen(seen, settings, acks, changes, log)
-    return _dropped(seen.leg, settings, acks, backlog, seen.ledger)
+    return _dropped(seen.leg, settings, acks, backlog, changes, seen.ledger)
 
 
 def _dropped(
-    leg: Leg, settings: SubscriptionSettings, acks: AckCounts, backlog: Backlog | Unseen, ledger: Ledger
+    leg: Leg,
+    settings: SubscriptionSettings,
+    acks: AckCounts,
+    backlog: Backlog | Unseen,
+    changes: ChangeLog | Unseen,
+    ledger: Ledger,
 ) -> Iterator[Finding]:
     """A filter that drops is doing its work, unless the batch misses more items than there are messages waiting. What was dropped is
     counted by the subscription's name: one that was made anew since may have no filter any more."""
@@ -80,9 +87,22 @@ def _dropped(
         bears=Bears.HOLDS if lost else Bears.APART,
         held=lost,
         subject=subjects.subscription(settings.name),
-        tells=Filtered(dropped=dropped),
+        tells=Filtered(dropped=dropped, gone=int(_is_gone(settings, acks, changes))),
         rests_on=("AckCounts", "SubscriptionConfig"),
     )
+
+
+def _is_gone(settings: SubscriptionSettings, acks: AckCounts, changes: ChangeLog | Unseen) -> bool:
+    """Whether it was another filter that dropped: the subscription has none, or was made anew since the last was dropped."""
+    drops = (s for s in acks.series if s.labels.get("delivery_type") == "filter")
+    last = max((p.start for s in drops for p in s.points if p.value), default=None)
+    made = [] if isinstance(changes, Unseen) else _made(changes, settings)
+    return not settings.filter or (last is not None and any(at > last for at in made))
+
+
+def _made(changes: ChangeLog, settings: SubscriptionSettings) -> list[datetime]:
+    mine = (c for c in changes.changes if c.ok and short(c.resource) == short(settings.name))
+    return [c.at for c in mine if c.method == "CreateSubscription"]
 
 
 def _named(settings: SubscriptionSettings) -> str:
@@ -122,8 +142,7 @@ def _made_since(changes: ChangeLog | Unseen, settings: SubscriptionSettings, mom
     """Whether the subscription may have been made anew since then: a filter cannot be changed, only made."""
     if isinstance(changes, Unseen) or changes.since > moment or not changes.source.complete:
         return True
-    mine = (c for c in changes.changes if c.ok and c.at >= moment and short(c.resource) == short(settings.name))
-    return any(c.method == "CreateSubscription" for c in mine)
+    return any(at >= moment for at in _made(changes, settings))
 
 
 def _never_pushed(ledger: Ledger, leg: Leg, settings: SubscriptionSettings, log: RequestLog | Unseen) -> bool:
