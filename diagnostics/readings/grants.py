@@ -300,12 +300,19 @@ IN_FORCE = timedelta(minutes=7)
 
 
 def held_all_along(
-    grant: Grant, member: str, permission: Permission, log: ChangeLog, about: Container[str], since: datetime
+    member: str,
+    permission: Permission,
+    *places: Policy | Unseen,
+    log: ChangeLog,
+    about: Container[str],
+    since: datetime,
+    refused: datetime,
 ) -> bool:
-    """Whether the member is granted it now and was not given it lately: not since `since`, nor so shortly before that it may not have
-    been in force. `about`: resources of changes that count. What refused the member since then was nothing that a role gives."""
+    """Whether one of these policies grants it, and granted it when the member was refused: no role was given to it since `since`, nor so
+    shortly before that it may not have been in force. `about`: resources of changes that count. Roles of the project's own and what
+    stands above it count for nothing: whether they were changed since, nothing tells."""
     begin = since - IN_FORCE
-    if not grant.granted or not log.source.complete or log.since > begin:
+    if not holds(member, permission, *places, now=refused).granted or not log.source.complete or log.since > begin:
         return False
     back = given(member, permission, [c for c in log.changes if c.resource in about])
     return not (back and back >= begin)

@@ -6,17 +6,17 @@ import re
 import shlex
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from diagnostics.causes.catalogue import is_kind_of
-from diagnostics.causes.model import Role
+from diagnostics.causes.model import Confidence, Role
 from diagnostics.conclude.diagnosis import Diagnosis, Named, State
 from diagnostics.evidence.model import Leg
 from diagnostics.lab.durations import seconds
 from tests.contract.google_tools import Gcloud
 from tests.remedies.incident import Incident, opened, yours
 from tests.remedies.mitigation import Step, filled, steps
-from tests.remedies.rows import Hand, Row, Take
+from tests.remedies.rows import AGAIN, Hand, Row, Take
 from tests.remedies.shell import Refused, type_in
 
 HOLDING = (Role.BLOCKS, Role.WORSENS)
@@ -65,6 +65,31 @@ def prove(row: Row, gcloud: Gcloud, seed: int = 1) -> Proof:
             incident.lab.advance(seconds(row.wait))
             proof.after = incident.ask()
             proof.misses += judged(row, incident.before, proof.after)
+    proof.seconds = time.monotonic() - began
+    return proof
+
+
+def halfway(row: Row, gcloud: Gcloud, seed: int = 1) -> Proof | None:
+    """What is said once the cause is mended and before anything is sent again: the answer must not read as if nobody had done anything,
+    nor put it down to another cause. None: there is nothing to send again."""
+    less = tuple(step for step in row.steps if step not in AGAIN)
+    if not less or less == row.steps:
+        return None
+    began = time.monotonic()
+    proof = Proof(row)
+    with opened(row.scenario, row.leg, gcloud, seed, row.goes_on) as incident:
+        before = {cause.code: cause.says for cause in incident.before.causes}
+        _apply(incident, replace(row, steps=less))
+        incident.lab.advance(seconds(row.wait))
+        proof.done, proof.after = incident.done, incident.ask()
+    for cause in proof.after.causes:
+        if cause.role not in HOLDING or cause.until is not None:
+            continue
+        if _is(cause, row) and cause.says == before.get(cause.code) and not row.stays:
+            proof.misses.append(f"reads as before: {cause.says}")
+        known = _is(cause, row) or _left(cause.code, row) or cause.code in row.halfway
+        if cause.confidence is Confidence.CONFIRMED and not known:
+            proof.misses.append(f"now claims {cause.code} ({cause.role.value}): {cause.says}")
     proof.seconds = time.monotonic() - began
     return proof
 

@@ -44,6 +44,10 @@ class Row:
     """What the answer still gets wrong after this remedy. The row is no proof, and once it misses nothing the note has to go."""
     goes_on: bool = False
     """What fails downstream in the scenario goes on until it is mended, and does not end by itself at its now."""
+    halfway: tuple[str, ...] = ()
+    """What surely holds the batch once the cause is mended and nothing was sent again, beside the cause itself: codes."""
+    stays: bool = False
+    """What it says of the cause is as true then as before: it tells of what was, or of what only sending again mends."""
     residue: tuple[str, ...] = ()
     """What stays to be done and has to be named: codes of causes or findings, "to send again", "dead letters to replay"."""
 
@@ -64,6 +68,8 @@ ANEW = (Take(2, page="stale-active-batch-blocks-start"), Take(3, page="stale-act
 """Close the batch and start it again, as many pages say where items cannot be named."""
 OWN = (Hand(Incident.close), START)
 """The same by the way of a pipeline that is not the example's."""
+AGAIN = (RESEND, *ANEW, *OWN)
+"""By these, what was lost comes again."""
 
 
 FIXED = hand("deploy what answers 204 to what can never succeed", deploy={"service": "worker", "code": "head"})

@@ -6,9 +6,8 @@ A condition that no scenario needs is either superfluous or untested; both are w
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
+import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ import pytest
 
 from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.match import fitting
-from diagnostics.causes.model import AllOf, AnyOf, Cause, Predicate
+from diagnostics.causes.model import AllOf, AnyOf, Cause, NoneOf, Predicate
 from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import Leg
 from diagnostics.lab.scenario import load
@@ -24,8 +23,8 @@ from diagnostics.pipeline import places
 from diagnostics.run.investigate import Case, investigate
 from diagnostics.scoring.compare import disagreements
 from diagnostics.scoring.expect import Expected, wanted
-from diagnostics.scoring.score import observe
-from diagnostics.scoring.world import files, opened
+from diagnostics.scoring.world import files
+from tests.matrices.captured import capture_all, case_of
 
 SCENARIOS = files([places.scenarios()])
 SEED = 1
@@ -57,12 +56,6 @@ def _codes(names: tuple[str, ...]) -> set[str]:
 # --- conditions -------------------------------------------------------------------------------------------------------
 
 
-def _observe(path: Path) -> tuple[Expected, Case]:
-    with opened(path, SEED) as world:
-        want = wanted(world.scenario, path)
-        return want.expect, observe(world, want.ask)
-
-
 class Answered(NamedTuple):
     """A scenario that passes: what it expects, what its command sees, and the answer."""
 
@@ -74,8 +67,7 @@ class Answered(NamedTuple):
 @pytest.fixture(scope="module")
 def cases() -> list[Answered]:
     """What each scenario's command sees; only those that pass as they are."""
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        seen = list(pool.map(_observe, SCENARIOS))
+    seen = [(expected(path), case_of(bundle)) for path, bundle in capture_all(SCENARIOS, os.cpu_count() or 1)]
     answered = (Answered(want, case, investigate(case)) for want, case in seen)
     return [one for one in answered if not disagreements(one.want, one.answer)]
 
@@ -112,10 +104,20 @@ def without_one(cause: Cause) -> Iterator[tuple[str, Cause]]:
 
 
 def _less(predicate: Predicate) -> Iterator[tuple[str, Predicate]]:
-    if isinstance(predicate, AllOf | AnyOf) and len(predicate.parts) > 1:
-        for part in predicate.parts:
-            rest = tuple(p for p in predicate.parts if p is not part)
-            yield ", ".join(sorted(part.codes())), type(predicate)(rest)
+    """The predicate without one of its parts, or without one part of a part, however deep."""
+    if not isinstance(predicate, AllOf | AnyOf | NoneOf):
+        return
+    for part in predicate.parts:
+        rest = tuple(p for p in predicate.parts if p is not part)
+        if rest:
+            yield f"{'' if isinstance(predicate, AllOf | AnyOf) else 'none of '}{_named(part)}", type(predicate)(rest)
+        for what, less in _less(part):
+            inner = tuple(less if p is part else p for p in predicate.parts)
+            yield f"{what} in {_named(part)}", type(predicate)(inner)
+
+
+def _named(part: Predicate) -> str:
+    return ", ".join(sorted(part.codes())) or type(part).__name__
 
 
 DELIBERATE = {
@@ -173,17 +175,18 @@ DELIBERATE = {
     "results-missing: decisive without": "one of several witnesses: item by item, by number, or rows of an older try",
     "worker-crashing: decisive without processed.crashing": "what ends without a word may have been killed by what no log names",
 }
-"""Conditions that no scenario needs, by the begin of their description, and why they stay."""
+"""Conditions that no scenario needs, and why they stay."""
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_each_condition_of_each_cause_is_needed_by_some_scenario(cases: list[Answered]) -> None:
-    idle = []
-    for cause in CATALOGUE:
-        for what, less in without_one(cause):
-            if not any(needs(one, cause, less) for one in cases):
-                name = f"{cause.code}: {what}"
-                if not any(name.startswith(known) for known in DELIBERATE):
-                    idle.append(name)
-    assert not idle, "no scenario needs these conditions:\n" + "\n".join(idle)
+    idle = {
+        f"{cause.code}: {what}"
+        for cause in CATALOGUE
+        for what, less in without_one(cause)
+        if not any(needs(one, cause, less) for one in cases)
+    }
+    more, gone = sorted(idle - DELIBERATE.keys()), sorted(DELIBERATE.keys() - idle)
+    assert not more, "no scenario needs these conditions:\n" + "\n".join(more)
+    assert not gone, "these are needed by now, or are there no more:\n" + "\n".join(gone)

@@ -266,7 +266,11 @@ def test_a_right_to_publish_that_was_taken_is_told_until_something_is_published(
 
 
 def held(
-    *members: str, given: float | None = None, refused: bool = True, accounts: tuple[str, ...] = ("c@p",)
+    *members: str,
+    given: float | None = None,
+    refused: bool = True,
+    accounts: tuple[str, ...] = ("c@p",),
+    condition: str = "",
 ) -> list[Finding]:
     """What is told of a coordinator whose messages were refused with 403 while these may publish; a role was given so many minutes ago."""
     audit = ChangeLog(
@@ -281,7 +285,11 @@ def held(
             ),
         ),
     )  # fmt: skip
-    bindings = (Binding(role="roles/pubsub.publisher", members=tuple(f"serviceAccount:{m}" for m in members)),)
+    bindings = (
+        Binding(
+            role="roles/pubsub.publisher", members=tuple(f"serviceAccount:{m}" for m in members), condition=condition
+        ),
+    )
     on_topic = ("TopicPolicy", Leg.REQUEST), TopicPolicy(source=SOURCE, resource=TOPIC, bindings=bindings)
     lines_of = (mark(Means.PUBLISH_ERROR, BEGAN - 0.1, f"i{n}", reason="403") for n in range(10)) if refused else ()
     (place, config), _ = runs(Leg.COMPLETION, ("c-1", 900, {}))
@@ -300,6 +308,8 @@ def test_who_held_the_role_all_along_was_refused_by_something_else() -> None:
     assert len(held("c@p", given=BEGAN + 30)) == 1
     assert held("c@p", refused=False) == []
     assert held("c@p", accounts=("c@p", "d@p")) == [], "a revision of before ran as another"
+    later = f'request.time >= timestamp("{ago(BEGAN - 5):%Y-%m-%dT%H:%M:%SZ}")'
+    assert held("c@p", condition=later) == [], "it was not in force when it was refused"
 
 
 def denied(made: float | None, counted: dict[float, float], member: str = "c@p") -> list[Finding]:

@@ -163,8 +163,13 @@ def may_publish(
     if isinstance(changes, Unseen):
         return
     about = {f"topics/{short(config.name)}", f"projects/{config.name.split('/')[1]}"}
-    alone = refused is not None and denies is None and ran_as(revisions) == {account}
-    if alone and ledger.started and held_all_along(granted, member, PUBLISH, changes, about, ledger.started):
+    alone, since = denies is None and ran_as(revisions) == {account}, ledger.started
+    if (
+        refused
+        and since
+        and alone
+        and held_all_along(member, PUBLISH, policy, project, log=changes, about=about, since=since, refused=refused)
+    ):
         yield HELD.says(
             Status.OK,
             f"{account} holds a role to publish and was given it before the batch began: what refused it is something "

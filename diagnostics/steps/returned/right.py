@@ -84,17 +84,19 @@ def may_report(
         )
         return
     member = f"serviceAccount:{account}"
-    granted = holds(member, PUBLISH, policy, project_policy, above, roles=roles, now=now)
     if refused is None:
+        granted = holds(member, PUBLISH, policy, project_policy, above, roles=roles, now=now)
         yield from _waits(ledger, now, topic.name, account, granted, changes, counts)
         return
     if isinstance(changes, Unseen):
         return
-    alone = denies is None and ran_as(revisions) == {account}
+    alone, since, about = denies is None and ran_as(revisions) == {account}, ledger.started, _about(topic.name)
     if (
-        alone
-        and ledger.started
-        and held_all_along(granted, member, PUBLISH, changes, _about(topic.name), ledger.started)
+        since
+        and alone
+        and held_all_along(
+            member, PUBLISH, policy, project_policy, log=changes, about=about, since=since, refused=refused
+        )
     ):
         yield HELD.says(
             Status.OK,
