@@ -91,8 +91,8 @@ secrets: .venv/tested ## planted secrets that are left, and look-alikes that are
 	@$(BIN)/python -m tests.evidence.test_corpus $(SEEDS)
 	@$(BIN)/python -m pytest -n 0 tests/evidence
 
-remedies: .venv/tested ## each cause mended by its own page in a running lab; needs gcloud (minutes): CODES="…"
-	@$(BIN)/python -m tests.remedies $(CODES)
+remedies: .venv/tested ## each cause mended by its own page in a running lab, whole and half-way; needs gcloud (minutes): CODES="…"
+	@$(BIN)/python -m tests.remedies $(CODES); first=$$?; $(BIN)/python -m tests.remedies --halfway $(CODES) && exit $$first
 
 scaling: .venv/tested ## does anything take more than its share the more there is? (minutes): MOST=n
 	@$(BIN)/python -m tests.scaling --most $(MOST)

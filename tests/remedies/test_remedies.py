@@ -12,7 +12,7 @@ from tests.contract import google_tools
 from tests.contract.google_tools import REQUIRE, Absent, Gcloud
 from tests.remedies.incident import Incident, opened
 from tests.remedies.mitigation import filled
-from tests.remedies.prove import prove
+from tests.remedies.prove import halfway, prove
 from tests.remedies.rows import ROWS, Row
 from tests.remedies.shell import Refused, type_in
 
@@ -55,6 +55,15 @@ def test_the_remedy_on_the_page_mends_it(code: str, scenario: str, gcloud: Gclou
 def test_a_step_that_mends_nothing_is_found(gcloud: Gcloud) -> None:
     idle = Row("left-in-pull-mode", "left-in-pull-mode", ())
     assert "still claims left-in-pull-mode (blocks)" in prove(idle, gcloud).misses
+
+
+@pytest.mark.google_tools
+@pytest.mark.parametrize("code", ["publish-denied-by-policy", "request-topic-name-wrong"])
+def test_what_is_mended_does_not_read_as_before_while_nothing_was_sent_again(code: str, gcloud: Gcloud) -> None:
+    (row,) = (row for row in ROWS if row.code == code)
+    proof = halfway(row, gcloud)
+    assert proof is not None
+    assert proof.misses == [], proof.says
 
 
 def test_each_cause_that_is_no_benign_one_has_a_row() -> None:
