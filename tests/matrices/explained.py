@@ -50,6 +50,43 @@ PUBLISHES = (
 
 KNOWN = (
     Known(
+        r"^role (skip-acked-without-completion|completions-not-awaited)@completion (blocks|worsens)",
+        r"late-work-done-again|work-goes-on-past-the-deadline",
+        f"{COUNTED}: the worker answered after Pub/Sub had hung up, so that the message waits to be pushed again; what became of its "
+        "completion is the same each time",
+        answer=r"work-longer-than-ack-deadline@request blocks",
+    ),
+    Known(
+        r"^role push-account-gone@request blocks",
+        r"worker-service-deleted",
+        f"{COUNTED}: without its account no push has a token, and without the service none has a receiver: either would hold them all",
+        answer=r"service-gone@request latent",
+    ),
+    Known(
+        r"^role completion-publisher-role-missing@completion blocks probable",
+        r"answers-first-and-sleeps",
+        f"{UNDECIDED}: that nothing was ever published fits a worker that stands still and one that may not publish; both are probable",
+        answer=r"work-after-the-response@request blocks probable",
+    ),
+    Known(
+        r"^role cold-start-exceeds-ack-deadline@request latent",
+        rf"{KILLS}",
+        f"{COUNTED}: a push expires while the container starts, and the work is killed after that; either would hold the item",
+        answer=rf"({KILLS})@request blocks confirmed",
+    ),
+    Known(
+        r"^(not named|latent not named) worker-lacks-a-right",
+        r"passes-the-ledgers-403-on",
+        f"{UNDECIDED}: where some items get through, a right that is denied for the others is printed as their reason that never passes",
+        answer=r"reason-that-never-passes@request",
+    ),
+    Known(
+        r"^not named worker-lacks-a-right",
+        r"work-longer-than-the-longest-deadline",
+        f"{UNDECIDED}: no item comes to the end of its work, where it would be denied something",
+        answer=r"work-longer-than-any-deadline@request blocks",
+    ),
+    Known(
         r"^latent not named completion-publisher-role-missing",
         r"",
         f"{WEAK}: the right to publish is looked into where something was refused for want of it, and no completion of this batch came to "

@@ -26,6 +26,7 @@ from typing import NamedTuple
 from msgspec import structs
 
 from diagnostics.conclude.diagnosis import Diagnosis
+from diagnostics.evidence.model import ResultRows, seen
 from diagnostics.lab.scenario import Scenario
 from diagnostics.run.investigate import investigate
 from diagnostics.scoring.expect import Asked
@@ -35,9 +36,9 @@ from tests.matrices.answers import Answer, Told
 from tests.matrices.captured import scenarios
 from tests.matrices.mechanisms import FINDINGS, MECHANISMS, OVER, borne_out, covered, held, live, mechanism, met
 from tests.matrices.merging import merged
-from tests.matrices.played import Play, play_all, read
+from tests.matrices.played import Play, Played, play_all, read
 from tests.matrices.singles import Fault, Single, Unfit, alone, in_other_dialect, single
-from tests.matrices.truth import Truth
+from tests.matrices.truth import Place, Truth
 
 SEEDS = 5
 """Pairs are spread over so many seeds, so that what is not verified differs."""
@@ -55,8 +56,9 @@ COULD_NOT_TELL = {
     "iap-in-front": "push_auth.unseen",
 }
 """Where the evidence does not tell of a fault: the finding that says so, as unknown."""
-LEFT_OVER_SEEN = "delivered.dead_lettered"
-"""What an answer has to tell all the same where another cause covers the one that accounts for what is left over."""
+LEFT_OVER_SEEN = {"messages-outlived-retention": "routed.outlived"}
+"""What an answer has to tell all the same where another cause covers the one that accounts for what is left over; by default, the dead
+letters."""
 
 
 class Pair(NamedTuple):
@@ -209,13 +211,17 @@ def judge(pair: Pair, file: Path) -> Judged:
             or (
                 covered(truth, fault.code, fault.leg, other.code or other.finding, other.leg)
                 and other not in missing
-                and _tells(diagnosis, LEFT_OVER_SEEN)
+                and _tells(diagnosis, LEFT_OVER_SEEN.get(fault.code, "delivered.dead_lettered"))
             )
         )
     ]
     wrong = [
         *((NOT_NAMED if touched(truth, fault) else UNMET, str(fault)) for fault in missing if fault not in unmet),
-        *((WRONG, str(told)) for told in wrongly_confirmed(answer.causes, truth, (pair.a, pair.b))),
+        *(
+            (WRONG, str(told))
+            for told in wrongly_confirmed(answer.causes, truth, (pair.a, pair.b))
+            if not _lacks(told, played)
+        ),
         *((ROLE, says) for told in answer.causes if (says := wrong_role(told, truth))),
         *((FALSE_OK, f"{answer.status}, exit {answer.exit_code}") for _ in range(_false_ok(answer, truth))),
     ]
@@ -250,6 +256,15 @@ def wrongly_confirmed(causes: Sequence[Told], truth: Truth, of: Sequence[Single]
         unproven = told.confirmed and not expected and not borne_out(truth, told.code, told.leg, told.stage)
         if unproven or (told.code == "done" and not truth.closed):
             yield told
+
+
+def _lacks(told: Told, played: Played) -> bool:
+    """Whether the cause is that results are missing, and the lab's table has them of fewer items than were recorded."""
+    rows = seen(played.case.evidence.get(ResultRows))
+    if told.code != "results-missing" or rows is None or played.truth is None:
+        return False
+    recorded = sum(item.place is Place.RECORDED for item in played.truth.items)
+    return any(day.written_items is not None and day.written_items < recorded for day in rows.days)
 
 
 def wrong_role(told: Told, truth: Truth) -> str:

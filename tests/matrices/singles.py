@@ -228,7 +228,13 @@ def _asked(entries: list[dict[str, Any]], ask: Asked) -> dict[str, Any]:
         raise Unfit("its batch is not started in the timeline")
     if any("every" in entry for entry in starts):
         raise Unfit("it starts batches again and again")
-    return max(starts, key=lambda entry: seconds(entry["at"]))
+    asked = max(starts, key=lambda entry: seconds(entry["at"]))
+    if asked["start_batch"].get("date") and seconds(asked["at"]) < -_TODAY_S:
+        raise Unfit("its batch is of a day that is past, whose failures the worker gives up")
+    return asked
+
+
+_TODAY_S = 20 * 3600.0
 
 
 def _pointing_at(entry: dict[str, Any], asked: str) -> dict[str, Any]:

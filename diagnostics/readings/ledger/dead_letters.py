@@ -1,7 +1,7 @@
 """Which items of the batch lie in a dead-letter topic: by Pub/Sub's own count, bounded by what can still wait, named by their tries.
 
 The counter belongs to the whole subscription. Of what it counts since the batch began, as much is this batch's as cannot wait any
-more, or as cannot have been waiting before it began; never more than the batch misses.
+more, or as cannot have been waiting before it began; never more than the batch misses, or than messages of other batches leave.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from diagnostics.evidence.model import (
     Backlog,
     DeadLetterCounts,
     EvidenceSet,
+    ItemMarks,
     Leg,
+    Means,
     PublishCounts,
     Stage,
     SubscriptionConfig,
@@ -51,9 +53,11 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
         owed = max(owed, _by_balance(ledger, messages, waited_before, came))
     spent = _spent(ledger, evidence.now, leg, limits, could_wait, still)
     again = sum(life.again for life in ledger.lives) if leg is Leg.REQUEST else 0  # done, and yet they may be what went
+    theirs = _of_others(ledger, evidence, leg)
     certain = max(
-        owed - could_wait if could_wait is not None else 0,
-        messages - waited_before - again if waited_before is not None else 0,
+        # Those of others that cannot wait any more either are among what is counted.
+        min(owed - could_wait, messages - max(theirs - could_wait, 0)) if could_wait is not None else 0,
+        messages - waited_before - again - theirs if waited_before is not None else 0,
         len(spent),
     )
     ours = max(min(certain, messages, owed - _given_up(ledger, leg), *([came] if came is not None else [])), 0)
@@ -69,6 +73,20 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
         pause=still,
         counted=True,
     )
+
+
+def _of_others(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> int:
+    """Messages of other batches that failed since this one began and were not done, by their lines."""
+    marks = seen(evidence.get(ItemMarks))
+    if marks is None or leg is Leg.COMPLETION or ledger.started is None:
+        return 0
+    newest = {
+        (m.batch, m.item): m for m in marks.marks if m.item and m.batch and m.means in _ENDS and m.at >= ledger.started
+    }
+    return sum(1 for (batch, _), m in newest.items() if batch != ledger.batch and m.means is Means.FAILED_ITEM)
+
+
+_ENDS = (Means.FAILED_ITEM, Means.DONE_ITEM, Means.SKIPPED_ITEM)
 
 
 def _given_up(ledger: Ledger, leg: Leg) -> int:

@@ -71,6 +71,19 @@ def test_an_item_whose_tries_are_used_up_is_dead_lettered_and_its_neighbour_is_n
     assert [r.dead_lettered for r in ledger.repeats] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("counted", "still_waiting", "others_done", "ours"),
+    [(2, 0, False, 0), (4, 0, False, 2), (2, 2, False, 1), (2, 0, True, 2)],
+)
+def test_what_lines_show_to_be_of_other_batches_is_not_put_down_to_this_one(
+    counted: int, still_waiting: int, others_done: bool, ours: int
+) -> None:
+    """Two messages of another batch fail; nothing of this one's three came to the worker, for whatever reason."""
+    theirs = [replace(m, batch="another") for item in "xy" for m in tried(item, 5, others_done)]
+    seen = evidence(BATCH, items(*theirs), subscription(), dead(counted), waiting(still_waiting))
+    assert build(seen, PROFILE).dead(Leg.REQUEST).ours == ours
+
+
 def test_no_more_are_dead_lettered_than_pubsub_counted() -> None:
     marks = items(*tried("a", 5), *tried("b", 5), *tried("c", 0, done=True))
     ledger = build(evidence(BATCH, marks, subscription(), dead(1), waiting(1)), PROFILE)
