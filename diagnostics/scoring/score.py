@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import tempfile
@@ -97,8 +98,15 @@ def score_all(
         yield from (one(path, seed) for path, seed in tasks)
         return
     # Spawned, never forked: gRPC does not survive a fork.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_seldom_collect
+    ) as pool:
         yield from pool.map(one, *zip(*tasks, strict=True))
+
+
+def _seldom_collect() -> None:
+    """A lab holds a great many objects for as long as it runs: up to a tenth of the time would go into looking for garbage among them."""
+    gc.set_threshold(100_000, 20, 100)
 
 
 def score(path: Path, seed: int, program: Program | None = None) -> Score:

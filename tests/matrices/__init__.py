@@ -4,3 +4,9 @@ Each is a module that runs by itself (`python -m tests.matrices.blindness`) and 
 `outcomes` has distractors and pairs for what came of batches.
 What is missed goes into `.matrices/`, with both answers.
 """
+
+from __future__ import annotations
+
+import gc
+
+gc.set_threshold(100_000, 20, 100)  # a tenth of the time went into looking for garbage among what a lab holds
