@@ -100,6 +100,8 @@ def test_a_region_that_would_be_refused_waits_for_the_first_message(
     )
     found = of(why.REGION, findings(step, batch(10, published) if published else begun, *rest))
     assert [(f.status, f.bears) for f in found] == ([(Status.WARNING, Bears.APART)] if told else [])
+    refused_start = BatchMarks(source=SOURCE, marks=())
+    assert published or found == of(why.REGION, findings(step, refused_start, *rest)), "likewise where no batch began"
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def why(
     counted = set() if isinstance(counts, Unseen) else refused_since(counts, ledger.started)
     rejected = [each for code, each in told.items() if code in REJECTED]
     if not rejected and not counted & set(REJECTED):
-        if ledger.started and not told and not counted and not _passed(ledger, config.name, counts, changes):
+        if not told and not counted and not _passed(ledger, config.name, counts, changes):
             yield from _region(config.settings, coordinator, None, None)
         return
     codes = counted & set(REJECTED) or {each.code for each in rejected}
