@@ -76,14 +76,16 @@ _ONE_MORE = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def all_homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("homes")
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left_at_home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_is_left_at_home(all_homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs, notes and names that a test keeps are its own, and nobody's configuration is read."""
-    home = homes / str(next(_ONE_MORE))  # not made by mktemp, which looks through all those of before for a free number
+    home = all_homes / str(
+        next(_ONE_MORE)
+    )  # not made by mktemp, which looks through all those of before for a free number
     for of in ("STATE", "CACHE", "CONFIG"):
         monkeypatch.setenv(f"XDG_{of}_HOME", str(home / of.lower()))
 

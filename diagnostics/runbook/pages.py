@@ -65,8 +65,11 @@ def prevent(code: str, profile: PipelineProfile, leg: Leg, batch: str) -> str:
 
 def fix(code: str, known: Mapping[str, str]) -> str:
     """The command that mends a cause alone, filled in, in one line; empty where no single one does, or a name of it is not known."""
-    book = next((page for page in every() if page.front.name == code and page.front.one_line), None)
-    if book is None:
+    try:
+        book = next((read(path) for path in places.runbooks().rglob(f"{code}.md")), None)
+    except (OSError, ValueError, msgspec.MsgspecError):  # a page that cannot be read must not cost the answer
+        return ""
+    if book is None or not book.front.one_line:
         return ""
     section = book.body.partition("\n## Mitigation\n")[2].partition("\n## ")[0]
     block = _BLOCK.search(section)

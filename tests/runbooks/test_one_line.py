@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from diagnostics.cli.frame.inside import CommandLine
+from diagnostics.pipeline import places
 from diagnostics.runbook import pages as runbook
 from diagnostics.scoring.world import find, opened
 from diagnostics.shell.commands import is_command, parted
@@ -43,6 +45,15 @@ def test_without_a_name_that_it_needs_there_is_none() -> None:
         assert runbook.fix("push-invoker-missing", {**KNOWN, name: ""}) == ""
     assert runbook.fix("push-invoker-missing", {**KNOWN, "push_account": "two\nlines"}) == ""
     assert runbook.fix("ingress-closed", KNOWN) == "", "nobody can tell how far it was open"
+
+
+def test_a_page_that_cannot_be_read_costs_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "runbooks", lambda: tmp_path)
+    assert runbook.fix("push-invoker-missing", KNOWN) == ""
+    (tmp_path / "push-invoker-missing.md").write_bytes(b"---\n\xff\n---\n")
+    assert runbook.fix("push-invoker-missing", KNOWN) == ""
+    (tmp_path / "push-invoker-missing.md").write_text("---\ntitle: [\n---\n")
+    assert runbook.fix("push-invoker-missing", KNOWN) == ""
 
 
 def test_it_stands_beside_what_surely_blocks_and_nowhere_else() -> None:
