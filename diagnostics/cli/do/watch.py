@@ -23,6 +23,7 @@ from diagnostics.report.escape import clean, clean_all
 from diagnostics.run.investigate import Case, investigate
 from diagnostics.run.look import see
 from diagnostics.run.watch import Glance, Sample, glance
+from diagnostics.runbook import incident
 from diagnostics.shell.commands import command
 from diagnostics.steps.requested import UNKNOWN_BATCH
 from diagnostics.transport.rpcs import LOG_ENTRIES
@@ -104,7 +105,7 @@ class _Watch:
         case = see(self._session.again(self._asked.timeout), self._profile, "batch", self._ask)
         diagnosis = investigate(case)
         keeping.keep(case, diagnosis, self._asked.quiet)
-        return diagnosis
+        return incident.with_fixes(diagnosis, case)
 
     def _show(self, now: Glance) -> None:
         self._bar.show(now)
