@@ -66,12 +66,13 @@ def prevent(code: str, profile: PipelineProfile, leg: Leg, batch: str) -> str:
 def fix(code: str, known: Mapping[str, str]) -> str:
     """The command that mends a cause alone, filled in, in one line; empty where no single one does, or a name of it is not known."""
     try:
-        book = next((read(path) for path in places.runbooks().rglob(f"{code}.md")), None)
-    except (OSError, ValueError, msgspec.MsgspecError):  # a page that cannot be read must not cost the answer
+        text = next((path.read_text(encoding="utf-8") for path in places.runbooks().rglob(f"{code}.md")), "")
+    except (OSError, ValueError):  # a page that cannot be read must not cost the answer
         return ""
-    if book is None or not book.front.one_line:
+    front, _, body = text.partition("\n---\n")  # a line of the front matter tells, whatever else stands there
+    if "one_line: true" not in front.splitlines():
         return ""
-    section = book.body.partition("\n## Mitigation\n")[2].partition("\n## ")[0]
+    section = body.partition("\n## Mitigation\n")[2].partition("\n## ")[0]
     block = _BLOCK.search(section)
     names = {hole[1] for hole in _HOLE.finditer(block[0])} if block else set()
     if block is None or any(not _fits(known.get(name) or "") for name in names):

@@ -82,7 +82,10 @@ def single(path: Path, seed: int) -> Single:
     entries = [said(entry) for entry in scenario.timeline]
     if any(not entry[key].startswith("-") for entry in entries for key in ("at", "until") if key in entry):
         raise Unfit("it has moments of the calendar")
-    return around(scenario, want, fault, entries, f"{path.parent.name}/{path.stem}")
+    found = around(scenario, want, fault, entries, f"{path.parent.name}/{path.stem}")
+    if found.starts < -_TODAY_S:
+        raise Unfit("its batch is of a day that is past, whose failures the worker gives up")
+    return found
 
 
 def around(scenario: Scenario, want: Wanted, fault: Fault, entries: list[dict[str, Any]], name: str) -> Single:
@@ -228,13 +231,11 @@ def _asked(entries: list[dict[str, Any]], ask: Asked) -> dict[str, Any]:
         raise Unfit("its batch is not started in the timeline")
     if any("every" in entry for entry in starts):
         raise Unfit("it starts batches again and again")
-    asked = max(starts, key=lambda entry: seconds(entry["at"]))
-    if asked["start_batch"].get("date") and seconds(asked["at"]) < -_TODAY_S:
-        raise Unfit("its batch is of a day that is past, whose failures the worker gives up")
-    return asked
+    return max(starts, key=lambda entry: seconds(entry["at"]))
 
 
 _TODAY_S = 20 * 3600.0
+"""A batch that was started before that is of another day."""
 
 
 def _pointing_at(entry: dict[str, Any], asked: str) -> dict[str, Any]:
