@@ -696,6 +696,15 @@ def test_work_that_takes_longer_than_the_deadline_is_told_by_warm_containers() -
     assert of(duration.TOO_LONG, short) == []
 
 
+@pytest.mark.parametrize(("long", "expired", "told"), [(1, 9, False), (1, 2, True), (3, 9, True)])
+def test_a_long_one_among_many_is_not_what_made_most_pushes_expire(long: int, expired: int, told: bool) -> None:
+    rows = log(
+        *(row(9 - n, 200, latency_s=180) for n in range(long)), *(row(5 - n / 10, 200, latency_s=20) for n in range(20))
+    )
+    seen = said(rows, pushes(deadline_exceeded={8: expired}), platform(), capacity({38: 1}))
+    assert bool(of(duration.TOO_LONG, seen)) is told, "three of 23 are many; one of two that expired is half"
+
+
 def test_more_time_would_not_have_done_what_the_program_failed_at_each_try() -> None:
     """Two items that failed five times and were dead-lettered, on a subscription whose pushes ran into the deadline, too."""
     rows = log(*(row(m, 200, latency_s=180) for m in (10, 8)), *(row(m, 500) for m in (30, 25, 20, 18, 15)))

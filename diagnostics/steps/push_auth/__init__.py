@@ -31,7 +31,7 @@ from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Subject, Telling
 from diagnostics.steps.push_auth.judged import lacks_the_right, pushed_here
 from diagnostics.steps.tells import Tells
-from diagnostics.steps.words import at_least, clock, count, names
+from diagnostics.steps.words import at_least, clock, count, names, so_many
 
 
 class TurnedAway(Tells, frozen=True, kw_only=True):
@@ -169,7 +169,8 @@ def _foreign(case: Passage, about: Subject | None) -> Finding:
     paths = names({r.path.partition("?")[0] for r in foreign})
     return FOREIGN.says(
         Status.OK,
-        f"{len(foreign)} × {', '.join(sorted({str(r.status) for r in foreign}))} are no pushes of this subscription: {agents} on {paths}",
+        f"{so_many(len(foreign), case.door.whole)} × {', '.join(sorted({str(r.status) for r in foreign}))} are no pushes of this "
+        f"subscription: {agents} on {paths}",
         leg=case.leg,
         since=foreign[0].at,
         rests_on=("RequestLog",),
