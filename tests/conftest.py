@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import itertools
 import os
 from datetime import UTC, datetime, timedelta
@@ -31,10 +30,10 @@ from diagnostics.conclude.diagnosis import (
     Window,
 )
 from diagnostics.evidence.model import Leg, Stage
+from diagnostics.scoring.world import seldom_collect
 from diagnostics.steps.finding import Bears, Finding, Row, Status
 
-gc.set_threshold(100_000, 20, 100)
-"""A tenth of the time went into looking for garbage among what a lab holds."""
+seldom_collect()
 
 settings.register_profile("any pace", parent=settings.default, deadline=None)
 settings.load_profile("any pace")

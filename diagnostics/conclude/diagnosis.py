@@ -65,9 +65,11 @@ class Named(Struct, frozen=True, kw_only=True):
     tells."""
     runbook: str = ""
     next: tuple[str, ...] = ()
+    over: bool = False
+    """It is mended by now, and what it held stays behind."""
     fix: str = ""
-    """The one command that mends it, as its page has it; it changes the pipeline. Empty: no single one does, or it is not sure that it
-    blocks."""
+    """The one command that mends it, as its page has it; it changes the pipeline. Empty: no single one does, it is mended by now, or it is
+    not sure that it blocks."""
 
     @property
     def does(self) -> str:

@@ -318,6 +318,7 @@ class Teller:
             active=hidden.active(live, self._ledger),
             runbook=match.cause.runbook,
             next=remedy,
+            over=match.over,
         )
 
     def _against(self, leg: Leg, stage: Stage) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ roles from time to time; a role of the same product that is not listed either wa
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -304,17 +304,17 @@ def held_all_along(
     permission: Permission,
     *places: Policy | Unseen,
     log: ChangeLog,
-    about: Container[str],
+    changes: Iterable[Change],
     since: datetime,
     refused: datetime,
 ) -> bool:
     """Whether one of these policies grants it, and granted it when the member was refused: no role was given to it since `since`, nor so
-    shortly before that it may not have been in force. `about`: resources of changes that count. Roles of the project's own and what
+    shortly before that it may not have been in force. `changes`: those of the log that count. Roles of the project's own and what
     stands above it count for nothing: whether they were changed since, nothing tells."""
     begin = since - IN_FORCE
     if not holds(member, permission, *places, now=refused).granted or not log.source.complete or log.since > begin:
         return False
-    back = given(member, permission, [c for c in log.changes if c.resource in about])
+    back = given(member, permission, changes)
     return not (back and back >= begin)
 
 

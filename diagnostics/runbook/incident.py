@@ -18,13 +18,18 @@ BEFORE = timedelta(minutes=5)
 
 
 def with_fixes(said: Diagnosis, case: Case) -> Diagnosis:
-    """The answer with the one command that mends it beside each cause that surely blocks, where its page has such a one."""
+    """The answer with the one command that mends it beside each cause that surely blocks now, where its page has such a one. A look at the
+    past has none: what it found may be mended."""
+    if case.ask.past(case.evidence.now):
+        return said
     batch = said.batch.id if said.batch else ""
     return structs.replace(
         said,
         causes=tuple(
             structs.replace(cause, fix=fix(cause.code, known_of(case, batch, cause.leg or Leg.REQUEST)))
-            if cause.role is Role.BLOCKS and cause.confidence is Confidence.CONFIRMED and cause.until is None
+            if cause.role is Role.BLOCKS
+            and cause.confidence is Confidence.CONFIRMED
+            and not (cause.over or cause.until)
             else cause
             for cause in said.causes
         ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import tempfile
@@ -37,7 +36,7 @@ from diagnostics.scoring.expect import LATEST, Asked, wanted
 from diagnostics.scoring.follow import Program
 from diagnostics.scoring.metrics import Judged, Noise, judge
 from diagnostics.scoring.smallest import says_more, smallest_of
-from diagnostics.scoring.world import World, opened
+from diagnostics.scoring.world import World, opened, seldom_collect
 from diagnostics.steps.finding import Status
 from diagnostics.transport.log_reads import USUAL_S
 from diagnostics.transport.session import LAB, Options, Session
@@ -99,14 +98,9 @@ def score_all(
         return
     # Spawned, never forked: gRPC does not survive a fork.
     with ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_seldom_collect
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=seldom_collect
     ) as pool:
         yield from pool.map(one, *zip(*tasks, strict=True))
-
-
-def _seldom_collect() -> None:
-    """A lab holds a great many objects for as long as it runs: up to a tenth of the time would go into looking for garbage among them."""
-    gc.set_threshold(100_000, 20, 100)
 
 
 def score(path: Path, seed: int, program: Program | None = None) -> Score:

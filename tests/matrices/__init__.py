@@ -5,8 +5,6 @@ Each is a module that runs by itself (`python -m tests.matrices.blindness`) and 
 What is missed goes into `.matrices/`, with both answers.
 """
 
-from __future__ import annotations
+from diagnostics.scoring.world import seldom_collect
 
-import gc
-
-gc.set_threshold(100_000, 20, 100)  # a tenth of the time went into looking for garbage among what a lab holds
+seldom_collect()

@@ -77,7 +77,7 @@ KNOWN = (
     Known(
         r"^(not named|latent not named) worker-lacks-a-right",
         r"passes-the-ledgers-403-on",
-        f"{UNDECIDED}: where some items get through, a right that is denied for the others is printed as their reason that never passes",
+        f"{WEAK}: where some items get through, a right that is denied for the others is printed as their reason that never passes",
         answer=r"reason-that-never-passes@request",
     ),
     Known(

@@ -26,7 +26,7 @@ from typing import NamedTuple
 from msgspec import structs
 
 from diagnostics.conclude.diagnosis import Diagnosis
-from diagnostics.evidence.model import ResultRows, seen
+from diagnostics.evidence.model import ItemMarks, Means, ResultRows, seen
 from diagnostics.lab.scenario import Scenario
 from diagnostics.run.investigate import investigate
 from diagnostics.scoring.expect import Asked
@@ -259,12 +259,14 @@ def wrongly_confirmed(causes: Sequence[Told], truth: Truth, of: Sequence[Single]
 
 
 def _lacks(told: Told, played: Played) -> bool:
-    """Whether the cause is that results are missing, and the lab's table has them of fewer items than were recorded."""
+    """Whether the cause is that results are missing, and the lab's table has them of fewer items than were recorded and not given up."""
     rows = seen(played.case.evidence.get(ResultRows))
     if told.code != "results-missing" or rows is None or played.truth is None:
         return False
-    recorded = sum(item.place is Place.RECORDED for item in played.truth.items)
-    return any(day.written_items is not None and day.written_items < recorded for day in rows.days)
+    marks = seen(played.case.evidence.get(ItemMarks))
+    given_up = {m.item for m in marks.marks if m.means is Means.SKIPPED_ITEM} if marks else set()
+    brought = sum(item.place is Place.RECORDED and item.name not in given_up for item in played.truth.items)
+    return any(day.written_items is not None and day.written_items < brought for day in rows.days)
 
 
 def wrong_role(told: Told, truth: Truth) -> str:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from diagnostics.cli.frame.inside import CommandLine
 from diagnostics.pipeline import places
+from diagnostics.run.investigate import investigate
 from diagnostics.runbook import pages as runbook
+from diagnostics.runbook.incident import with_fixes
+from diagnostics.scoring.expect import wanted
+from diagnostics.scoring.score import observe
 from diagnostics.scoring.world import find, opened
 from diagnostics.shell.commands import is_command, parted
 from diagnostics.transport.session import LAB
@@ -74,3 +81,21 @@ def test_what_is_not_sure_has_none() -> None:
         environ = {LAB: world.running.endpoint, "PUBSUB_DIAG_TIMEOUT": "120"}
         (cause,) = json.loads(CommandLine().run(["batch", "-o", "json"], environ).out)["causes"]
     assert (cause["code"], cause["confidence"], cause["fix"]) == ("work-longer-than-ack-deadline", "probable", "")
+
+
+def test_what_is_mended_by_now_has_none() -> None:
+    with opened(find("right-name-since-and-not-started-again"), seed=1) as world:
+        environ = {LAB: world.running.endpoint, "PUBSUB_DIAG_TIMEOUT": "120"}
+        (cause,) = json.loads(CommandLine().run(["batch", "-o", "json"], environ).out)["causes"]
+    told = ("request-topic-name-wrong", "blocks", "confirmed", True, "")
+    assert (cause["code"], cause["role"], cause["confidence"], cause["over"], cause["fix"]) == told
+
+
+def test_a_look_at_the_past_has_none() -> None:
+    with opened(find("push-invoker-missing"), seed=1) as world:
+        case = observe(world, wanted(world.scenario, find("push-invoker-missing")).ask)
+        now = case.evidence.now
+    said = investigate(case)
+    assert [cause.fix for cause in with_fixes(said, case).causes] == [GRANT]
+    long_ago = replace(case, ask=structs.replace(case.ask, until=now - timedelta(hours=3)))
+    assert with_fixes(said, long_ago) == said

@@ -60,8 +60,8 @@ CAUSES = (
         title="The subscription's filter drops messages",
         says="the subscription's filter acknowledges messages of the pipeline without pushing them",
         over=Over(filters.FILTERED, lambda told: told.gone, 0),
-        said="the subscription's filter of before acknowledged messages of the pipeline without pushing them; they do not come by "
-        "themselves",
+        said="the subscription's filter of before acknowledged messages of the pipeline without pushing them, and they do not come by "
+        "themselves; it has {now}",
         stage=Stage.ROUTED,
         legs=BOTH,
         requires=Has(filters.FILTERED),

@@ -13,9 +13,11 @@ from diagnostics.lab.scenario import ScenarioError
 from diagnostics.report import ladder, text
 from diagnostics.report.escape import clean
 from diagnostics.report.layout import Layout
+from diagnostics.run.investigate import investigate
+from diagnostics.runbook import incident
 from diagnostics.scoring.compare import disagreements
 from diagnostics.scoring.expect import wanted
-from diagnostics.scoring.score import diagnose
+from diagnostics.scoring.score import observe
 from diagnostics.scoring.world import find, opened
 
 NIGHT = "2026-02-08-backfill-stall"
@@ -57,7 +59,8 @@ def show(scenario: str, seed: int, verbose: bool) -> int:
         with opened(path, seed) as world:
             want = wanted(world.scenario, path)
             output.tell(f"its APIs answer on {world.running.endpoint}; running: pubsub-diag {want.ask.command}\n")
-            diagnosis = diagnose(world, want.ask)
+            case = observe(world, want.ask)
+            diagnosis = incident.with_fixes(investigate(case), case)
     except ScenarioError as error:
         raise Trouble(str(error), "pubsub-diag lab list") from error
     layout = output.page()

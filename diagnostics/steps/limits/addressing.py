@@ -242,9 +242,8 @@ def topic_names(
 def _right_names(topic: str, profile: PipelineProfile, publisher: ServiceConfig) -> set[str]:
     """The forms of the topic's name as they stand in the publisher's environment: by their hash."""
     full = topic if topic.startswith("projects/") else f"projects/{profile.project}/topics/{topic}"
-    return {
-        hashed(form, publisher.source.query) for form in (full, short(topic))
-    }  # salted with the service's full name
+    salt = publisher.source.query  # the service's full name
+    return {hashed(form, salt) for form in (full, short(topic))}
 
 
 def topic_in_force(
@@ -298,8 +297,9 @@ def topic_in_force(
         )
     if found and not isinstance(publisher, Unseen) and not isinstance(revisions, Unseen):
         yield from _lost_name(leg, ledger, profile, publisher, revisions, published)
-    if not found and not any(isinstance(seen, Unseen) for seen in (topic, publisher, revisions)):
-        yield from _name_back(leg, ledger, now, profile, marks, topic, publisher, revisions, changes)  # type: ignore[arg-type]
+    if found or isinstance(topic, Unseen) or isinstance(publisher, Unseen) or isinstance(revisions, Unseen):
+        return
+    yield from _name_back(leg, ledger, now, profile, marks, topic, publisher, revisions, changes)
 
 
 def _deployed_under_way(

@@ -168,7 +168,7 @@ def too_long(
     owed = max(seen.least - _failed_each_try(seen), 0)
     holds = expires and owed > 0 and not seen.recent.acks
     often = took.over > _MANY * took.all
-    if not often and not still and 2 * took.over < late:  # most of what expired was not at work yet
+    if seen.told.whole and not often and not still and 2 * took.over < late:  # most of what expired was not at work yet
         return
     work_s = took.typical_s if took.over else still[0]
     whom = f"worked {span(work_s)} and longer on {at_least(seen.told.whole, count(took.over, 'push'))}"

@@ -27,10 +27,10 @@ from diagnostics.evidence.model import (
 from diagnostics.readings.answers import RECENT
 from diagnostics.readings.arrived import astray
 from diagnostics.readings.denials import Denial, sure_denial
-from diagnostics.readings.grants import IN_FORCE, PUBLISH, given, held_all_along, holds, ran_as, revoked
+from diagnostics.readings.grants import IN_FORCE, PUBLISH, given, holds, revoked
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.refusals import PUT_OFF, given_up, lost, overtaken
-from diagnostics.steps import subjects
+from diagnostics.steps import rights, subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Subject, Telling
 from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import clock, count, short
@@ -162,23 +162,10 @@ def may_publish(
         return
     if isinstance(changes, Unseen):
         return
-    about = {f"topics/{short(config.name)}", f"projects/{config.name.split('/')[1]}"}
-    alone, since = denies is None and ran_as(revisions) == {account}, ledger.started
-    if (
-        refused
-        and since
-        and alone
-        and held_all_along(member, PUBLISH, policy, project, log=changes, about=about, since=since, refused=refused)
-    ):
-        yield HELD.says(
-            Status.OK,
-            f"{account} holds a role to publish and was given it before the batch began: what refused it is something "
-            "else, or was (a deny policy, VPC Service Controls)",
-            leg=Leg.REQUEST,
-            subject=subjects.account(account),
-            rests_on=("TopicPolicy", "ProjectPolicy", "ChangeLog", "Revisions"),
-        )
-    made = [c for c in changes.changes if c.ok and c.resource in about]
+    if denies is None:
+        policies, since = (policy, project), ledger.started
+        yield from rights.held(HELD, Leg.REQUEST, account, config.name, policies, revisions, changes, since, refused)
+    made = rights.of_topic(config.name, changes)
     at, back = revoked(member, PUBLISH, made), given(member, PUBLISH, made)
     if back and at is None and refused and ledger.started and ledger.started < back >= refused - IN_FORCE:
         yield BACK.says(

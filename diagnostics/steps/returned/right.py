@@ -9,7 +9,6 @@ from typing import Annotated
 
 from diagnostics.evidence.model import (
     AncestorPolicies,
-    Change,
     ChangeLog,
     CustomRoles,
     DenyPolicies,
@@ -27,10 +26,10 @@ from diagnostics.evidence.model import (
     total,
 )
 from diagnostics.readings.denials import sure_denial
-from diagnostics.readings.grants import IN_FORCE, PUBLISH, Grant, given, held_all_along, holds, ran_as, revoked
+from diagnostics.readings.grants import IN_FORCE, PUBLISH, Grant, given, holds, revoked
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.reasons import denied
-from diagnostics.steps import subjects
+from diagnostics.steps import rights, subjects
 from diagnostics.steps.finding import Code, Finding, Kind, Status, Telling
 from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import clock, short
@@ -90,23 +89,10 @@ def may_report(
         return
     if isinstance(changes, Unseen):
         return
-    alone, since, about = denies is None and ran_as(revisions) == {account}, ledger.started, _about(topic.name)
-    if (
-        since
-        and alone
-        and held_all_along(
-            member, PUBLISH, policy, project_policy, log=changes, about=about, since=since, refused=refused
-        )
-    ):
-        yield HELD.says(
-            Status.OK,
-            f"{account} holds a role to publish and was given it before the batch began: what refused it is something "
-            "else, or was (a deny policy, VPC Service Controls)",
-            leg=Leg.COMPLETION,
-            subject=subjects.account(account),
-            rests_on=("TopicPolicy", "ProjectPolicy", "ChangeLog", "Revisions"),
-        )
-    made = _made(topic.name, changes)
+    if denies is None:
+        policies, since = (policy, project_policy), ledger.started
+        yield from rights.held(HELD, Leg.COMPLETION, account, topic.name, policies, revisions, changes, since, refused)
+    made = rights.of_topic(topic.name, changes)
     back = given(member, PUBLISH, made) if revoked(member, PUBLISH, made) is None else None
     if back and ledger.started and ledger.started < back >= refused - IN_FORCE:
         yield BACK.says(
@@ -118,15 +104,6 @@ def may_report(
             rests_on=("ChangeLog", "ItemMarks"),
             tells=Back(back=clock(back, now)),
         )
-
-
-def _made(topic: str, changes: ChangeLog) -> list[Change]:
-    """Changes of who may do what with the topic, on itself or its project."""
-    return [c for c in changes.changes if c.ok and c.resource in _about(topic)]
-
-
-def _about(topic: str) -> set[str]:
-    return {f"topics/{short(topic)}", f"projects/{topic.split('/')[1]}"}
 
 
 def _waits(
@@ -142,7 +119,11 @@ def _waits(
     role carries the right."""
     if granted.granted:
         return
-    at = None if isinstance(changes, Unseen) else revoked(f"serviceAccount:{account}", PUBLISH, _made(topic, changes))
+    at = (
+        None
+        if isinstance(changes, Unseen)
+        else revoked(f"serviceAccount:{account}", PUBLISH, rights.of_topic(topic, changes))
+    )
     if at and _untried(ledger, at, counts):
         yield TAKEN.says(
             Status.WARNING,

@@ -30,6 +30,8 @@ class Filtered(Tells, frozen=True, kw_only=True):
     """Messages that the filter dropped since the batch began; None: whether they are missed could not be seen."""
     gone: int = 0
     """1: that filter is no more."""
+    now: str = ""
+    """Which one the subscription has now, in words."""
 
 
 FILTERED = Telling(
@@ -87,7 +89,7 @@ def _dropped(
         bears=Bears.HOLDS if lost else Bears.APART,
         held=lost,
         subject=subjects.subscription(settings.name),
-        tells=Filtered(dropped=dropped, gone=int(_is_gone(settings, acks, changes))),
+        tells=Filtered(dropped=dropped, gone=int(_is_gone(settings, acks, changes)), now=_now(settings)),
         rests_on=("AckCounts", "SubscriptionConfig"),
     )
 
@@ -98,6 +100,14 @@ def _is_gone(settings: SubscriptionSettings, acks: AckCounts, changes: ChangeLog
     last = max((p.start for s in drops for p in s.points if p.value), default=None)
     made = [] if isinstance(changes, Unseen) else _made(changes, settings)
     return not settings.filter or (last is not None and any(at > last for at in made))
+
+
+def _now(settings: SubscriptionSettings) -> str:
+    return (
+        f"the filter {settings.filter} now, which nothing has shown to let them through"
+        if settings.filter
+        else "none now"
+    )
 
 
 def _made(changes: ChangeLog, settings: SubscriptionSettings) -> list[datetime]:
