@@ -176,7 +176,9 @@ DELIBERATE = {
     r"capacity-blip-drained: requires without delivered\.acked, delivered\.recovered": "turned away, then silence, is no drain",
     r"push-invoker-missing: no refutes": "a grant through a group is not seen, and may be what lets pushes in",
     r"push-audience-mismatch: no refutes": "acks can outlive a wrong audience for a while",
-    r"(poison-retry-storm|reason-that-never-passes|retries-meet-leftovers): no refutes": "beside a worker that is broken; the pairs have it",
+    r"(poison-retry-storm|reason-that-never-passes|retries-meet-leftovers): no refutes": (
+        "beside a worker that is broken; the pairs have it"
+    ),
     r"poison-retry-storm: requires without delivered\.old_backlog, processed\.unreadable": "where no item is named and no hour counted",
     r"writes-fail-behind-acks: no refutes": "lines of a failure beside all rows; tests/causes/test_verdict.py has it",
     r"completion-publisher-role-missing: no refutes": "another topic that refuses, too; the pairs have it",
@@ -185,7 +187,9 @@ DELIBERATE = {
         "a crash that does more than one thing is one fault, not two"
     ),
     r"worker-crashing: decisive without processed\.crashing": "what ends without a word was killed by what no log names",
-    r"(batch-record-gone|completions-acked-uncounted): requires without recorded\.errors": "where lines tell of errors, what is settled holds",
+    r"(batch-record-gone|completions-acked-uncounted): requires without recorded\.errors": (
+        "where lines tell of errors, what is settled holds"
+    ),
     r"schema-refuses-messages: requires without published\.schema": "of three reasons for one code the settled one accounts for it",
     r"other-batch-running: requires without requested\.refused": "what it accounts for, as no benign cause has effects",
     # one fault, not two: what is settled accounts for the other's finding
