@@ -167,7 +167,7 @@ class Teller:
                 if top and top.match.cause.stage is Stage.CLOSED:
                     return f"{name} at {counts} still moves, and cannot close: {why}"
                 pace = f" at {forecast.rate_per_min:.1f} a minute" if forecast.rate_per_min else ""
-                return f"{name} at {counts} hardly moves{pace}: {why}"
+                return f"{name} at {counts} still moves{pace}, and is held: {why}"
             if not ledger.done:
                 again = f"; ask again at {forecast.ask_again_at:%H:%M:%S}Z" if forecast.ask_again_at else ""
                 return f"{name} at {counts}: too early to judge{again}" + _left_open(findings)

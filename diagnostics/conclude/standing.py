@@ -88,10 +88,20 @@ def status_of(command: str, state: State, ledger: Ledger, findings: Sequence[Fin
     if state is not State.DONE and any(f.status is Status.FAULT and f.bears is Bears.HOLDS for f in findings):
         return Status.FAULT
     if state is State.UNKNOWN:
-        return Status.FAULT if any(f.status is Status.FAULT and f.until is None for f in findings) else Status.UNKNOWN
+        mild = _slower(verdict)
+        now = [f for f in findings if f.status is Status.FAULT and f.until is None and f not in mild]
+        return Status.FAULT if now else Status.UNKNOWN
     if doubts(findings):
         return Status.UNKNOWN
     return Status.WARNING if any(f.abnormal for f in findings) else Status.OK
+
+
+def _slower(verdict: Verdict) -> list[Finding]:
+    """Failing pushes beside others that get through, where the cause of it is no fault by itself: whether half of them fail or more, what
+    is sent again gets there."""
+    mild = [x for x in verdict.live if x.share.own and all(f.status is not Status.FAULT for f in x.share.own)]
+    follows = (f for x in mild for f in x.share.follows)
+    return [f for f in follows if (told := push_answers.FAILING.of(f)) and told.acks]
 
 
 def _may_be_right(findings: Sequence[Finding], verdict: Verdict) -> bool:

@@ -27,6 +27,8 @@ _GOOD = (Means.DONE_ITEM, Means.SKIPPED_ITEM)
 """Lines after which the message is acked."""
 _CHANCE = 0.01
 """Less than one item in a hundred batches: that is not put down to chance."""
+_RARE = 0.001
+"""That everything fails since a moment is asked at each look, and a wrong yes stops work that gets on: one look in a thousand."""
 _ENOUGH = 10
 """Items that got through: of fewer, no share is told."""
 _SAMPLE = timedelta(minutes=1)
@@ -286,7 +288,7 @@ def _unlucky(tries: Sequence[_Try], items: Sequence[Item]) -> tuple[float, tuple
         return 0.0, ()
     share = sum(1 for t in closed if not t.good) / len(closed)
     newest = max(t.at for t in ours if t.proves)
-    if share ** sum(1 for t in ours if t.at > newest) < _CHANCE:
+    if share ** sum(1 for t in ours if t.at > newest) < _RARE:
         return share, ()
     tried = len({t.name for t in ours})
     return share, tuple(i for i in items if i.ours and tried * share**i.failures >= _CHANCE)
@@ -360,7 +362,7 @@ def _by_chance(tries: Sequence[_Try], since: datetime) -> bool:
     good = sum(1 for t in before if t.good)
     if not good:
         return False
-    return (1 - good / len(before)) ** sum(1 for t in tries if t.at >= since) >= _CHANCE
+    return (1 - good / len(before)) ** sum(1 for t in tries if t.at >= since) >= _RARE
 
 
 def _as_before(tries: Sequence[_Try], items: Sequence[Item], fresh: Sequence[Item]) -> bool:

@@ -34,6 +34,7 @@ from diagnostics.report.layout import Layout
 from diagnostics.report.text import render
 from diagnostics.run.investigate import Case, investigate
 from diagnostics.steps.finding import Bears, Status
+from tests.steps.built import UNAVAILABLE, service
 
 NOW = datetime(2026, 2, 8, 14, 20, tzinfo=UTC)
 SOURCE = Provenance(source="test", fetched_at=NOW, as_of=NOW)
@@ -109,6 +110,28 @@ def test_nothing_wrong_is_no_all_clear() -> None:
     assert found.ruled_out == ()
     assert found.batch is not None
     assert found.batch.done is None
+
+
+@pytest.mark.parametrize("refused", [3, 5])
+def test_whether_more_or_fewer_than_half_are_turned_away_is_no_fault_where_others_get_through(refused: int) -> None:
+    """What is turned away comes again and gets there: that alone tells nothing of a batch."""
+    rows = tuple(
+        LogRow(
+            at=NOW - timedelta(seconds=s),
+            status=429,
+            latency_s=0,
+            instance="",
+            method="POST",
+            path="/push",
+            text=UNAVAILABLE,
+        )
+        for s in range(295, 5, -10)
+    )
+    log = RequestLog(source=SOURCE, push_path="/push", refused=rows, fine=())
+    _, runs = service(most=2)
+    found = asked(pushes(ack=4, remote_server_4xx=refused), waiting(17, 300), log, runs)
+    assert found.status is Status.UNKNOWN
+    assert [c.code for c in found.causes if c.role is Role.LATENT] == ["max-instances-saturated"]
 
 
 @pytest.mark.parametrize("seen", [STORM, (pushes(ack=20), waiting(0, 0)), ()])

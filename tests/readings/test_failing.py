@@ -196,6 +196,16 @@ def test_a_row_of_failures_that_a_storm_makes_likely_is_no_break() -> None:
     assert found(storm, ours, late, pushes=pushed(ack={8: 6, 12: 5})).broken is None
 
 
+@pytest.mark.parametrize(("row", "broken"), [(6, False), (14, True)])
+def test_a_few_in_a_row_are_what_a_share_of_half_brings_now_and_then(row: int, broken: bool) -> None:
+    """Of 30 tries half failed. Six in a row come of it at one look in sixty, fourteen at one in sixteen thousand."""
+    half = [line for n in range(15) for line in tries(f"h{n}", 1 + n / 4, 1.1 + n / 4, good=True, takes=0.02)]
+    late = [line for n in range(row) for line in tries(f"n{n}", 8 + n / 10)]
+    said = found(half, late, pushes=pushed(ack={4: 15}, remote_server_5xx={17: 3}))
+    assert (said.broken is not None) is broken
+    assert bool(said.unlucky) is not broken
+
+
 def test_poison_of_before_stays_poison_when_the_worker_breaks() -> None:
     good = [line for n in range(26) for line in tries(f"ok{n}", 2 + n / 20, good=True)]
     bad = [line for item in "bc" for line in tries(item, 8, 10)]
