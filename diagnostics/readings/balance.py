@@ -1,4 +1,4 @@
-"""The balance of the request route: what came onto the topic was acked, waits, was dead-lettered or filtered. The rest is lost on the way.
+"""The balance of a route: what came onto the topic was acked, waits, was dead-lettered or filtered. The rest is lost on the way.
 
 Counters are the whole subscription's, so each of these is taken at most, and the rest is at least so many of the batch's items. All
 must have been seen whole, and late enough to hold what was published last.
@@ -18,6 +18,7 @@ _LAG = timedelta(minutes=5)
 
 def residue(
     ledger: Ledger,
+    leg: Leg,
     now: datetime,
     published: PublishCounts | Unseen,
     pushes: PushCounts | Unseen,
@@ -29,13 +30,14 @@ def residue(
     Nothing is said while items get further, or while one may rest between two pushes.
     """
     told = ledger.attempt.published if ledger.attempt else None
-    newest, dead = ledger.last_progress, ledger.dead(Leg.REQUEST)
+    newest, dead = ledger.last_progress, ledger.dead(leg)
     if told is None or newest is None or ledger.started is None or ledger.closed or now - newest <= dead.pause:
         return 0
+    last = told.at if leg is Leg.REQUEST else newest
     counters = (pushes, acks, backlog)
-    if any(isinstance(c, Unseen) or not c.source.complete or c.source.as_of < told.at + _LAG for c in counters):
+    if any(isinstance(c, Unseen) or not c.source.complete or c.source.as_of < last + _LAG for c in counters):
         return 0
-    came, done = arrived(ledger, Leg.REQUEST, published), ledger.counts[Stage.PROCESSED].most
+    came, done = arrived(ledger, leg, published), _done(ledger, leg)
     if came is None or done is None or dead.could_wait is None or not dead.counted:
         return 0
     assert isinstance(pushes, PushCounts) and isinstance(acks, AckCounts) and isinstance(backlog, Backlog)
@@ -44,8 +46,15 @@ def residue(
         max(total(pushes.series, begin, response_class="ack"), total(acks.series, begin, delivery_type="push"))
     )
     otherwise = round(total(acks.series, begin)) - round(total(acks.series, begin, delivery_type="push"))
-    sent = min(ledger.counts[Stage.PUBLISHED].least, came)
+    sent = min(ledger.counts[Stage.PUBLISHED if leg is Leg.REQUEST else Stage.PROCESSED].least, came)
     return max(sent - max(done, pushed) - otherwise - max(dead.could_wait, _just_waited(backlog)) - dead.most, 0)
+
+
+def _done(ledger: Ledger, leg: Leg) -> int | None:
+    """Items that the leg's receiver may have acked, at most. A completion that came back and was not recorded was refused, or is among the
+    acks that are counted."""
+    stages = (Stage.PROCESSED,) if leg is Leg.REQUEST else (Stage.RETURNED, Stage.RECORDED)
+    return min((most for stage in stages if (most := ledger.counts[stage].most) is not None), default=None)
 
 
 def _just_waited(backlog: Backlog) -> int:

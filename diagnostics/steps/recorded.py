@@ -5,9 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Annotated
 
-from diagnostics.evidence.model import BatchStatus, ItemMarks, Leg, Mark, Means, Stage, Unseen
+from diagnostics.evidence.model import (
+    AckCounts,
+    Backlog,
+    BatchStatus,
+    ItemMarks,
+    Leg,
+    Mark,
+    Means,
+    PublishCounts,
+    PushCounts,
+    Stage,
+    Unseen,
+)
+from diagnostics.readings.balance import residue
 from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.owed import nowhere
 from diagnostics.readings.reasons import absent, contended
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Telling, Where
@@ -53,18 +68,29 @@ RECORD_ERRORS = Telling(
 
 
 def recorded(
-    ledger: Ledger, now: datetime, status: BatchStatus | Unseen, marks: ItemMarks | Unseen
+    ledger: Ledger,
+    now: datetime,
+    status: BatchStatus | Unseen,
+    marks: ItemMarks | Unseen,
+    published: Annotated[PublishCounts | Unseen, Leg.COMPLETION],
+    pushes: Annotated[PushCounts | Unseen, Leg.COMPLETION],
+    acks: Annotated[AckCounts | Unseen, Leg.COMPLETION],
+    backlog: Annotated[Backlog | Unseen, Leg.COMPLETION],
 ) -> Iterator[Finding | Row]:
-    """Compares completions that came back with what the batch state counts."""
+    """Compares completions that came back with what the batch state counts. What was refused and then taken out of the subscription does
+    not come again: that is said of the route."""
     here = ledger.counts.get(Stage.RECORDED)
     before = ledger.before(Stage.RECORDED) if ledger.counts else None
     if here is None or before is None or ledger.attempt is None or not is_one(ledger):
         yield Row(stage=Stage.RECORDED, not_reached=True)
         return
     least, _ = ledger.gap(Stage.RECORDED)
-    errors = [] if isinstance(marks, Unseen) else list(_errors(ledger, marks, now, least))
+    left = residue(ledger, Leg.COMPLETION, now, published, pushes, acks, backlog)
+    gone = min(max(left - nowhere(ledger, Leg.COMPLETION), 0), least)
+    errors = [] if isinstance(marks, Unseen) else list(_errors(ledger, marks, now, least, gone))
     yield from errors
-    silent = least - max(sum(f.held for f in errors), ledger.dead_at(Stage.RECORDED)) - _just_came(ledger, now)
+    put_aside = ledger.dead_at(Stage.RECORDED) + gone
+    silent = least - max(sum(f.held for f in errors), put_aside) - _just_came(ledger, now)
     told = not isinstance(status, Unseen) or here.exact is not None
     lost = max(silent, 0) if told else 0
     if lost:
@@ -78,7 +104,7 @@ def recorded(
         expected=before.most,
         seen_min=here.least,
         seen_max=here.most,
-        where=_where(ledger, least, lost, now),
+        where=_where(ledger, least, lost + gone, now),
         basis=here.basis,
         status=Status.WARNING if least else Status.OK if here.known else Status.UNKNOWN,
         source=here.source,
@@ -118,9 +144,10 @@ def _just_came(ledger: Ledger, now: datetime) -> int:
     return sum(1 for x in ledger.lives if x.stage is Stage.RETURNED and x.got_further and x.got_further > since)
 
 
-def _errors(ledger: Ledger, marks: ItemMarks, now: datetime, least: int) -> Iterator[Finding]:
+def _errors(ledger: Ledger, marks: ItemMarks, now: datetime, least: int, gone: int) -> Iterator[Finding]:
     """The coordinator's own word on why completions could not be recorded: current while items of this batch wait for it. What used up
-    its attempts waits for that no more: it lies in the dead-letter topic, and is not pushed again."""
+    its attempts waits for that no more: it lies in the dead-letter topic, and is not pushed again. Nor is what is `gone` from the
+    subscription."""
     ours = {x.name for x in ledger.lives}
     errors = [m for m in marks.marks if m.means is Means.RECORD_ERROR and _of_this(m, ledger, ours)]
     if not errors:
@@ -131,10 +158,10 @@ def _errors(ledger: Ledger, marks: ItemMarks, now: datetime, least: int) -> Iter
     told = f": {', '.join(clip(reason) for reason, _ in reasons.most_common(2))}" if reasons else ""
     first, last = errors[0].at, errors[-1].at
     dead = ledger.dead(Leg.COMPLETION)
-    put_aside = 0 < least <= ledger.dead_at(Stage.RECORDED) and now - last > dead.pause
+    put_aside = 0 < least <= ledger.dead_at(Stage.RECORDED) + gone and now - last > dead.pause
     owed = 0 if least else _meets_it(ledger, marks, first, last, now)
     over = put_aside or not (least or owed)
-    ended = _ended(ledger, put_aside)
+    ended = _ended(ledger, put_aside, gone)
     yield RECORD_ERRORS.says(
         Status.OK if over else Status.FAULT,
         f"{at_least(marks.source.complete, count(many, 'completion'))} could not be recorded {between(first, last, now)}{told}"
@@ -163,9 +190,10 @@ def _meets_it(ledger: Ledger, marks: ItemMarks, first: datetime, last: datetime,
     return ledger.gap(Stage.RETURNED)[0] if fails and not kept and marks.source.complete else 0
 
 
-def _ended(ledger: Ledger, put_aside: bool) -> str:
+def _ended(ledger: Ledger, put_aside: bool, gone: int) -> str:
     if put_aside:
-        return "none since, and what was not recorded is dead-lettered"
+        where = "gone from its subscription" if gone else "dead-lettered"
+        return f"none since, and what was not recorded is {where}"
     return "all that came back are recorded by now" if ledger.gap(Stage.RECORDED)[1] == 0 else "none since"
 
 

@@ -5,24 +5,28 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from diagnostics.evidence.model import (
     AckCounts,
     Backlog,
+    BatchStatus,
     DeadLetterCounts,
     Evidence,
     EvidenceSet,
     Key,
     Leg,
+    Means,
     Provenance,
     PublishCounts,
     PushCounts,
     Unseen,
     Why,
 )
+from diagnostics.pipeline.profile import LegProfile
 from diagnostics.readings.balance import residue
 from diagnostics.readings.ledger import build
-from tests.steps.built import BEGAN, CUT, NOW, PROFILE, SOURCE, ago, batch, done, lines, series, subscription
+from tests.steps.built import BEGAN, CUT, NOW, PROFILE, SOURCE, ago, batch, done, lines, mark, series, subscription
 
 EARLY = Provenance(source="test", fetched_at=NOW, as_of=ago(BEGAN - 2))
 HIDDEN = Unseen(what="x", why=Why.PERMISSION_DENIED, says="hidden")
@@ -58,7 +62,7 @@ def lost(
     }
     evidence = EvidenceSet(seen, NOW, timedelta(days=7), ago(BEGAN + 20))
     read = (evidence.get(kind, Leg.REQUEST) for kind in (PublishCounts, PushCounts, AckCounts, Backlog))
-    return residue(build(evidence, PROFILE), NOW, *read)  # type: ignore[arg-type]
+    return residue(build(evidence, PROFILE), Leg.REQUEST, NOW, *read)  # type: ignore[arg-type]
 
 
 def test_what_is_in_no_place_is_lost() -> None:
@@ -93,3 +97,33 @@ def test_nothing_is_lost_where_a_counter_was_cut_or_lags(source: Provenance) -> 
 
 def test_nothing_is_lost_while_items_get_further() -> None:
     assert lost(minutes=1) == 0
+
+
+def lost_back(recorded: int | None = 2, acked: float = 3, came: float = 6) -> int:
+    """Of six items that are done so many completions came onto the topic, three came back, and so many of those are recorded."""
+    back = Leg.COMPLETION
+    counted = BatchStatus(
+        source=SOURCE, batch="B", exists=True, expected=10, completed=recorded, items=(), closed=False
+    )
+    seen: dict[Key, Evidence | Unseen] = {
+        ("BatchMarks", None): batch(10),
+        ("BatchStatus", None): HIDDEN if recorded is None else counted,
+        ("ItemMarks", None): lines(*done(*"abcdef"), *(mark(Means.RETURNED_ITEM, 34, item) for item in "abc")),
+        ("PublishCounts", back): PublishCounts(source=SOURCE, messages=(series({34: came}),), requests=()),
+        ("PushCounts", back): PushCounts(source=SOURCE, series=(series({33: acked}, response_class="ack"),)),
+        ("AckCounts", back): AckCounts(source=SOURCE, series=(series({33: acked}, delivery_type="push"),)),
+        ("Backlog", back): Backlog(source=SOURCE, undelivered=(series({0: 0}),), oldest_age_s=(), outstanding=()),
+        ("DeadLetterCounts", back): DeadLetterCounts(source=SOURCE, series=(series({30: 0}),)),
+        **dict([subscription(leg=back)]),
+    }
+    evidence = EvidenceSet(seen, NOW, timedelta(days=7), ago(BEGAN + 20))
+    read = (evidence.get(kind, back) for kind in (PublishCounts, PushCounts, AckCounts, Backlog))
+    both = structs.replace(PROFILE, completion=LegProfile(subscription="c"))
+    return residue(build(evidence, both), back, NOW, *read)  # type: ignore[arg-type]
+
+
+def test_on_the_way_back_what_was_done_and_sent_is_weighed_against_what_was_acked() -> None:
+    assert lost_back() == 3
+    assert lost_back(acked=2) == 4, "one came back and was refused before it was taken away"
+    assert lost_back(recorded=None, acked=2) == 3, "what came back may have been recorded"
+    assert lost_back(came=4) == 1, "the others were never sent"

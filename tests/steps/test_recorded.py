@@ -7,11 +7,39 @@ from datetime import timedelta
 import pytest
 from msgspec import structs
 
-from diagnostics.evidence.model import BatchMarks, BatchStatus, Mark, Means
+from diagnostics.evidence.model import (
+    AckCounts,
+    Backlog,
+    BatchMarks,
+    BatchStatus,
+    DeadLetterCounts,
+    Evidence,
+    Key,
+    Leg,
+    Mark,
+    Means,
+    PublishCounts,
+    PushCounts,
+    Unseen,
+)
 from diagnostics.pipeline.profile import LegProfile
 from diagnostics.steps import recorded
 from diagnostics.steps.finding import Finding, Status
-from tests.steps.built import PROFILE, SOURCE, Legged, ago, batch, done, findings, lines, mark, of, one
+from tests.steps.built import (
+    PROFILE,
+    SOURCE,
+    Legged,
+    ago,
+    batch,
+    done,
+    findings,
+    lines,
+    mark,
+    of,
+    one,
+    series,
+    subscription,
+)
 
 BOTH = structs.replace(PROFILE, completion=LegProfile(subscription="c"))
 ITEMS = ("a", "b", "c", "d", "e", "f")
@@ -133,6 +161,36 @@ def test_what_was_recorded_once_and_is_refused_when_it_comes_again_tells_of_thos
     flows = refusals(*again, *came(20, "b"), mark(Means.RECORDED_ITEM, 20, "b"))
     assert (flows.status, flows.held) == (Status.OK, 0)
     assert refusals(*(structs.replace(m, at=m.at - timedelta(minutes=30)) for m in again)).status is Status.OK
+
+
+def taken_away(acked: float, waits: float = 0) -> list[Finding]:
+    """Of six completions four came back, of which a is recorded and three were refused; so many were acked and wait."""
+    refused = [mark(Means.RECORD_ERROR, 29, item, reason="403 denied") for item in "bcd"]
+    back = Leg.COMPLETION
+    counters: dict[Key, Evidence | Unseen] = {
+        ("PublishCounts", back): PublishCounts(source=SOURCE, messages=(series({34: 6}),), requests=()),
+        ("PushCounts", back): PushCounts(source=SOURCE, series=(series({29: acked}, response_class="ack"),)),
+        ("AckCounts", back): AckCounts(source=SOURCE, series=(series({29: acked}, delivery_type="push"),)),
+        ("Backlog", back): Backlog(
+            source=SOURCE, undelivered=(series({0: waits}),), oldest_age_s=(), outstanding=(series({0: 0}),)
+        ),
+        ("DeadLetterCounts", back): DeadLetterCounts(source=SOURCE, series=(series({28: 0}),)),
+    }
+    seen = lines(*done(*ITEMS), *came(30, "a", "b", "c", "d"), mark(Means.RECORDED_ITEM, 30, "a"), *refused)
+    return findings(
+        recorded.recorded, batch(6), seen, counted("a"), *counters.items(), subscription(leg=back), profile=BOTH
+    )
+
+
+def test_what_was_refused_and_is_gone_from_the_subscription_waits_for_the_coordinator_no_more() -> None:
+    gone = taken_away(acked=1)
+    why = one(recorded.RECORD_ERRORS, gone)
+    assert (why.status, why.held, why.until) == (Status.OK, 0, ago(29))
+    assert why.says.endswith("what was not recorded is gone from its subscription")
+    assert of(recorded.BEHIND, gone) == [], "the route tells of it"
+    for others in (taken_away(acked=4), taken_away(acked=1, waits=5)):
+        kept = one(recorded.RECORD_ERRORS, others)
+        assert (kept.status, kept.held) == (Status.FAULT, 3), "acked for all that, or still there"
 
 
 def test_another_container_that_counts_tells_that_it_is_not_its_memory() -> None:

@@ -77,7 +77,7 @@ def routed(
     else:
         filtered = list(by_filter(seen, settings, acks, backlog, changes, log))
         came = max(seen.lost, _only_pulled(seen, settings, changes, published))
-        gone = residue(ledger, now, published, pushes, acks, backlog) if leg is Leg.REQUEST else 0
+        gone = residue(ledger, leg, now, published, pushes, acks, backlog)
         # what a filter drops is never pushed, and what was taken out of the subscription is pushed no more
         kept = max(came - sum(f.held for f in filtered) - gone, 0)
         found = [*set_wrong(seen, settings, kept, log, changes), *filtered]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from diagnostics.evidence.model import Change, ChangeLog, DeliveryHealth, Stage, SubscriptionSettings, Unseen
+from diagnostics.evidence.model import Change, ChangeLog, DeliveryHealth, Leg, Stage, SubscriptionSettings, Unseen
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status
 from diagnostics.steps.routed.seen import Seen
@@ -46,7 +46,7 @@ def left_unacked(
         if c.ok and c.method in _TAKES_AWAY and short(c.resource) == short(settings.name) and begin and c.at >= begin
     ]
     code, why, since = _taken_by(settings, made, _sought(health, begin), begin, seen.now)
-    noun = seen.profile.item + "s"
+    noun = seen.profile.item + "s" if seen.leg is Leg.REQUEST else "completions"
     yield code.says(
         Status.FAULT,
         f"at least {gone} {noun} came to the topic and are gone from {short(settings.name)}: neither acked nor filtered nor "
