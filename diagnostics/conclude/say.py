@@ -477,7 +477,7 @@ class Teller:
                 places.update(row.where)
         unpublished = sum(r.where.get(Where.UNATTRIBUTED, 0) for r in rows if r.stage is Stage.PUBLISHED)
         dead, unkept = places[Where.DEAD_LETTERED], _unkept(verdict, rows)
-        if not verdict.blocking:
+        if not verdict.held:
             return Recovery(replay_dead_letters=dead - unkept)
         gone = (Where.DROPPED, Where.GATED, Where.UNKNOWN, Where.SKIPPED)
         lost = sum(places[w] for w in gone) + unpublished + unkept

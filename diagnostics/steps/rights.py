@@ -37,8 +37,8 @@ def held(
     if held_all_along(member, PUBLISH, *policies, log=log, changes=changes, since=since, refused=refused):
         yield code.says(
             Status.OK,
-            f"{account} holds a role to publish and was given it before the batch began: what refused it is something else, or was (a deny "
-            "policy, VPC Service Controls)",
+            f"{account} holds a role to publish, and the audit log has none given to it since the batch began: what refused it is "
+            "something else, or was (a deny policy, VPC Service Controls)",
             leg=leg,
             subject=subjects.account(account),
             rests_on=("TopicPolicy", "ProjectPolicy", "ChangeLog", "Revisions"),

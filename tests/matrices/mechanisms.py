@@ -41,8 +41,8 @@ class Mechanism:
     """It holds what is left once enough is recorded for the batch to close."""
     of_start_calls: bool = False
     """What meets it are start calls, which belong to no leg, whichever leg its evidence is of."""
-    refusal: str = ""
-    """Code with which Pub/Sub refuses completions by it."""
+    refusals: tuple[str, ...] = ()
+    """Codes with which Pub/Sub refuses completions by it."""
     unheard: bool = False
     """Its answers may come after Pub/Sub has hung up: a push that ran into the deadline met it, too."""
 
@@ -116,17 +116,18 @@ def _refused(*codes: str, must_stand: bool = False) -> Mechanism:
     )
 
 
-def _unreported(code: str) -> Mechanism:
-    """Completions that Pub/Sub refuses with this code; those that went to another topic, where that is what it says of a missing one."""
+def _unreported(*codes: str) -> Mechanism:
+    """Completions that Pub/Sub refuses with one of these codes; those that went to another topic, where that is what it says of a missing
+    one."""
     return Mechanism(
         frozenset({Place.WAITING, Place.DEAD_LETTERED, Place.UNPUBLISHED, Place.ELSEWHERE}),
         also=lambda i: (
-            (i.refused == code and i.at != "request unpublished")
-            or (code == "NOT_FOUND" and i.at == "completion elsewhere")
+            (i.refused in codes and i.at != "request unpublished")
+            or ("NOT_FOUND" in codes and i.at == "completion elsewhere")
         ),
         anywhere=True,
         keeps_waiting=True,
-        refusal=code,
+        refusals=codes,
     )
 
 
@@ -172,9 +173,9 @@ MECHANISMS: dict[str, Mechanism] = {
     "subscription-expired": Mechanism(LOST, must_stand=True),
     "subscription-deleted": Mechanism(LOST, must_stand=True),
     "subscription-of-another-topic": Mechanism(LOST, must_stand=True),
-    "subscription-made-anew": Mechanism(LOST, legs=REQUEST),
-    "messages-purged": Mechanism(frozenset({Place.DROPPED}), legs=REQUEST),
-    "messages-outlived-retention": Mechanism(frozenset({Place.DROPPED}), legs=REQUEST),
+    "subscription-made-anew": Mechanism(LOST),
+    "messages-purged": Mechanism(frozenset({Place.DROPPED})),
+    "messages-outlived-retention": Mechanism(frozenset({Place.DROPPED})),
     "service-gone": Mechanism(STUCK, r"nobody unreachable|front end 404", must_stand=True),
     "second-push-subscription": Mechanism(holds_nothing=True),
     "scaled-to-zero-by-hand": Mechanism(STUCK, r"Cloud Run \d\d\d", must_stand=True),
@@ -222,6 +223,7 @@ MECHANISMS: dict[str, Mechanism] = {
     "completion-topic-deleted": _unreported("NOT_FOUND"),
     "completion-topic-misnamed": _unreported("NOT_FOUND"),
     "completion-publisher-role-missing": _unreported("PERMISSION_DENIED"),
+    "completion-publish-failing": _unreported("INVALID_ARGUMENT", "FAILED_PRECONDITION"),
     "completions-not-awaited": Mechanism(frozenset({Place.SILENT}), legs=REQUEST, also=lambda i: not i.refused),
     "skip-acked-without-completion": Mechanism(frozenset({Place.SILENT}), legs=REQUEST),
     "completions-not-recorded": Mechanism(STUCK, r"application [45]\d\d", legs=COMPLETION),
@@ -316,7 +318,7 @@ def _beside_another_topic(truth: Truth, code: str, of: Mechanism) -> Mechanism:
     what the configuration has not refused nothing."""
     own = [standing for standing in _TO_ANOTHER_TOPIC.values() if standing in truth.standing]
     if code in _TO_ANOTHER_TOPIC and _TO_ANOTHER_TOPIC[code] not in own:
-        return replace(of, places=frozenset(), keeps_waiting=False, refusal="")
+        return replace(of, places=frozenset(), keeps_waiting=False, refusals=())
     if code == "completion-topic-misnamed" and not own:
         return replace(
             of, also=lambda i: (i.refused and i.at != "request unpublished") or i.at == "completion elsewhere"
@@ -357,7 +359,7 @@ def met(truth: Truth, code: str, leg: str, stage: str) -> int:
         (_missed(truth, item) and (of.holds(item, leg, truth.failing) or _waits_behind(truth, of, item)))
         or any(of.answered(a, leg) for a in item.met)
         or of.came_late(item, leg)
-        or (bool(of.refusal) and of.refusal in item.refusals)
+        or bool(set(of.refusals) & set(item.refusals))
         for item in truth.items
     )
 

@@ -18,7 +18,7 @@ from diagnostics.lab.cloud_run import front_end
 from diagnostics.lab.fates import APPLICATION, CLOUD_RUN, FRONT_END, Fate, Met, Published
 from diagnostics.lab.http import Token
 from diagnostics.lab.lab import Lab
-from diagnostics.lab.model import Revision, Service, Subscription
+from diagnostics.lab.model import Revision, Service, Subscription, Topic, World
 from diagnostics.lab.telemetry.store import Telemetry
 from diagnostics.lab.timeline import BatchRecord
 
@@ -333,8 +333,19 @@ def _standing(lab: Lab) -> Iterable[str]:
         cast.topics["completion"], front_end._member(serving.account)
     ):
         yield "completion-publisher-role-missing@completion"
+    elif _refuses_some(world, world.topics[cast.topics["completion"]]):
+        yield "completion-publish-failing@completion"
     if coordinator is not None:
         yield from _of_publishing(lab, coordinator)
+
+
+def _refuses_some(world: World, topic: Topic) -> bool:
+    """Whether the topic asks for what not every message has."""
+    return bool(topic.schema_fields) or _not_from_here(world, topic)
+
+
+def _not_from_here(world: World, topic: Topic) -> bool:
+    return topic.enforce_in_transit and bool(topic.regions) and world.region not in topic.regions
 
 
 def _went(lab: Lab, name: str) -> str:
@@ -458,7 +469,7 @@ def _of_publishing(lab: Lab, coordinator: Service) -> Iterable[str]:
         yield "publisher-role-missing"
     elif rights.denied(lab.world, member, rights.PUBLISH):
         yield "publish-denied-by-policy"
-    if topic.enforce_in_transit and topic.regions and lab.world.region not in topic.regions:
+    if _not_from_here(lab.world, topic):
         yield "region-not-allowed"
     if topic.schema_fields:
         yield "schema-refuses-messages"

@@ -238,7 +238,6 @@ ROWS = (
         "completion-subscription-deleted",
         (1, 2, 3, 4, wait(10), Take(5, otherwise=True), RESEND),
         leg=Leg.COMPLETION,
-        open="completions that were lost before the subscription was there again are counted as unattributed, by no cause",
     ),
     Row(
         "subscription-of-another-topic",
@@ -365,6 +364,9 @@ ROWS = (
         (1, 2, 3, RESEND),
         leg=Leg.COMPLETION,
         yours={"WORKER_ACCOUNT": _account("worker")},
+    ),
+    Row(
+        "completion-publish-failing", "results-from-a-region-that-is-not-allowed", (1, 3, 4, RESEND), leg=Leg.COMPLETION
     ),
     Row(
         "completion-topic-deleted",

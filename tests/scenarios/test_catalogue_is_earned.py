@@ -167,6 +167,7 @@ DELIBERATE = {
     r"completion-publisher-role-missing: requires without returned\.right_taken": "of who lacks the right; tests/steps/test_returned.py",
     r"completion-topic-misnamed: requires without limits\.topic_in_force, returned\.topic_missing": "one of several witnesses",
     r"completion-topic-misnamed: requires without limits\.topic_untried": "likewise; tests/steps/test_route_and_topic.py",
+    r"completion-publish-failing: (requires|decisive) without returned\.(errors|topic_asks).*": "the topic's own word, or its counter's",
     r"completions-not-awaited: requires without returned\.silent": "item by item, or by number",
     r"gate-refuses-everything: requires without published\.gated": "lines item by item, or one that counts",
     r"poison-retry-storm: requires without processed\.repeats": "item by item, or by what comes back and waits",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec import structs
 
@@ -126,6 +128,50 @@ def test_each_kind_of_refusal_has_its_own_number_and_time() -> None:
         (3, 0, 2, ago(30), "3 completions could not be published between 13:30Z and 13:4"),
         (2, 2, 2, ago(15), "2 completions could not be published between 13:45Z and 13:5"),
     ], "the third item was refused for the second reason at last"
+
+
+SCHEMA = "400 Invalid data in message: Message failed schema validation."
+REGION = "400 The region us-west2 is not allowed by the topic's message storage policy."
+
+
+@pytest.mark.parametrize(
+    ("reason", "settings", "asks"),
+    [
+        (SCHEMA, {"schema": "projects/p/schemas/v2"}, "that match the schema v2"),
+        (SCHEMA, {}, None),
+        (REGION, {"regions": ("us-east1",), "enforce_in_transit": True}, "that are published in us-east1"),
+        (REGION, {"regions": ("us-east1", "us-west2"), "enforce_in_transit": True}, None),
+        (REGION, {"regions": ("us-east1",)}, None),
+        ("503 unavailable", {"schema": "projects/p/schemas/v2"}, ""),
+        (DENIED_ONCE, {"schema": "projects/p/schemas/v2"}, ""),
+    ],
+    ids=["schema", "schema gone", "region", "region allowed", "not enforced", "another reason", "of another kind"],
+)
+def test_what_the_topic_asks_is_told_where_it_is_why_a_completion_was_refused(
+    reason: str, settings: dict[str, Any], asks: str | None
+) -> None:
+    topic = TopicConfig(source=SOURCE, name=OWN, settings=TopicSettings(name=OWN, **settings))
+    found = said(failed(reason), (("TopicConfig", Leg.COMPLETION), topic), NONE_BACK)
+    told = of(returned.ASKS, found)
+    assert [(f.status, f.held, f.words["asks"]) for f in told] == ([(Status.FAULT, 1, asks)] if asks else [])
+    assert bool(of(returned.ASKS_NO_MORE, found)) is (asks is None)
+    (errors,) = returned.ERRORS.told(of(returned.ERRORS, found))
+    assert errors.otherwise == int(reason != DENIED_ONCE)
+
+
+def test_refused_requests_are_counted_by_the_kind_of_reason() -> None:
+    codes = {"permission_denied": 3, "invalid_argument": 2, "not_found": 5, "ok": 50}
+    counts = PublishCounts(
+        source=SOURCE,
+        messages=(),
+        requests=tuple(
+            series({29: n}, response_class="success" if code == "ok" else "invalid", response_code=code)
+            for code, n in codes.items()
+        ),
+    )
+    found = said(failed(SCHEMA), (("PublishCounts", Leg.COMPLETION), counts), NONE_BACK)
+    (errors,) = returned.ERRORS.told(of(returned.ERRORS, found))
+    assert (errors.counted, errors.rejected) == (3, 2)
 
 
 def test_a_line_that_names_no_item_is_of_the_item_of_its_request() -> None:

@@ -1,7 +1,7 @@
 """Work that is done and of which the coordinator never hears."""
 
 from diagnostics.causes.model import ALWAYS, Cause, Has, Over, all_of, any_of, none_of, ok
-from diagnostics.evidence.model import BatchMarks, DeadLetterCounts, ItemMarks, Leg, Stage
+from diagnostics.evidence.model import BatchMarks, DeadLetterCounts, ItemMarks, Leg, PublishCounts, Stage
 from diagnostics.steps import recorded, returned
 from diagnostics.steps.finding import Status
 from diagnostics.steps.limits import addressing
@@ -103,6 +103,27 @@ CAUSES = (
         effects=(returned.NONE_PUBLISHED, returned.MISSING),
         elsewhere=(error_answers.UNREPORTED,),
         next=("pubsub-diag runbook show completion-publisher-role-missing", "pubsub-diag changes --leg request"),
+    ),
+    Cause(
+        code="completion-publish-failing",
+        family="completion",
+        title="Pub/Sub does not take what the worker reports",
+        says="the worker cannot publish what it reports: {reason}",
+        over=ok(returned.ASKS_NO_MORE),
+        said="the worker could not publish what it reported until {last}, for what its topic does not ask any more, and what was lost does "
+        "not come by itself: {reason}",
+        stage=Stage.RETURNED,
+        legs=(Leg.COMPLETION,),
+        requires=any_of(
+            all_of(Over(returned.ERRORS, lambda told: told.otherwise, 0), Has(returned.ASKS)),
+            Over(returned.ERRORS, lambda told: told.otherwise, 0),
+        ),
+        # A line alone is the program's word; that it was refused, the topic's counter tells, or the topic itself.
+        decisive=any_of(Over(returned.ERRORS, lambda told: told.rejected, 0), Has(returned.ASKS)),
+        overturned_by=(PublishCounts,),
+        effects=(returned.NONE_PUBLISHED, returned.MISSING),
+        elsewhere=(error_answers.UNREPORTED,),
+        next=("pubsub-diag runbook show completion-publish-failing", "pubsub-diag changes --leg completion"),
     ),
     Cause(
         code="completions-not-awaited",

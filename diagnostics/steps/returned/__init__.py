@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -44,6 +45,21 @@ class Unpublished(Tells, frozen=True, kw_only=True):
     """Of those the ones that were refused for want of a right."""
     counted: float = 0
     """Publish requests that the pipeline's own topic counts as refused for that."""
+    otherwise: int = 0
+    """Of those the ones that failed for another reason than a right or a topic that is missing."""
+    rejected: float = 0
+    """Publish requests that the pipeline's own topic counts as refused for another reason."""
+
+
+class Asks(Tells, frozen=True, kw_only=True):
+    """What the completion topic asks of a message."""
+
+    asks: str
+
+
+class AsksNoMore(Tells, frozen=True, kw_only=True):
+    last: str
+    """When a completion was last refused, in words."""
 
 
 class Topic(Tells, frozen=True, kw_only=True):
@@ -92,6 +108,20 @@ TOPIC_BACK = Telling(
 )
 NONE_PUBLISHED = Telling(
     "returned.none_published", Stage.RETURNED, "work is acked and no completion is published", Kind.EFFECT, tells=Acks
+)
+ASKS = Telling(
+    "returned.topic_asks",
+    Stage.RETURNED,
+    "the completion topic does not take what the worker reports",
+    Kind.MECHANISM,
+    tells=Asks,
+)
+ASKS_NO_MORE = Telling(
+    "returned.asks_no_more",
+    Stage.RETURNED,
+    "the completion topic does not ask any more for what it refused completions for",
+    Kind.NOTE,
+    tells=AsksNoMore,
 )
 NOT_CONFIGURED = Code("returned.not_configured", Stage.RETURNED, "the profile names no completion leg")
 MISSING = Telling(
@@ -206,7 +236,10 @@ def _found(
         whole = not isinstance(marks, Unseen) and marks.source.complete
         refused = _refused(sent, ledger.started or ours[0].at)
         for alike in _by_kind(ours, refused):
-            yield from _errors(ledger, alike, whole, _unpublished(ledger, alike, least), topic, profile, now)
+            held = _unpublished(ledger, alike, least)
+            yield from _errors(ledger, alike, whole, held, topic, profile, now)
+            if alike.kind == _OTHERWISE:
+                yield from _asks(alike, held, topic, now)
     if not isinstance(topic, Unseen) and topic.settings is None:
         told = [m for m in ours if _not_found(m)]
         met = [m for m in told if _own(m, topic, profile) is not False]
@@ -230,11 +263,14 @@ def _found(
 class _Alike:
     """Lines about completions that could not be published for one kind of reason."""
 
+    kind: str
     marks: list[Mark]
     newest: dict[str, Mark]
     """The newest line of whatever kind about each item that lines name."""
     refused: float
-    """Requests that the topic itself counts as refused for that."""
+    """Requests that the topic itself counts as refused for want of a right."""
+    rejected: float
+    """Requests that it counts as refused for neither that nor a topic that is missing."""
 
     @property
     def open_ones(self) -> set[str]:
@@ -242,14 +278,20 @@ class _Alike:
         return {m.item for m in self.marks if m.item and self.newest[m.item] is m}
 
 
-def _by_kind(ours: Sequence[Mark], refused: float) -> list[_Alike]:
+def _by_kind(ours: Sequence[Mark], refused: Mapping[str, float]) -> list[_Alike]:
     """By what Pub/Sub said, in order of time: each has its own numbers, and its own begin and end."""
     kinds: dict[str, list[Mark]] = {}
     for mark in ours:
         kinds.setdefault(_kind(mark), []).append(mark)
     newest = {m.item: m for m in ours if m.item}
     return [
-        _Alike(marks, newest, refused if kind == _DENIED or _DENIED not in kinds else 0)
+        _Alike(
+            kind,
+            marks,
+            newest,
+            refused[_DENIED] if kind == _DENIED or _DENIED not in kinds else 0,
+            refused[_OTHERWISE] if kind == _OTHERWISE else 0,
+        )
         for kind, marks in kinds.items()
     ]
 
@@ -292,17 +334,68 @@ def _errors(
             reason=_reason(ours[-1]),
             denied=_completions([m for m in ours if denied(_reason(m))]),
             counted=alike.refused,
+            otherwise=_completions([m for m in ours if _reason(m)]) if alike.kind == _OTHERWISE else 0,
+            rejected=alike.rejected,
         ),
     )
     yield from _no_topic(ledger, [m for m in ours if _not_found(m)], held, topic, profile, now)
 
 
-def _refused(sent: PublishCounts | Unseen, since: datetime) -> float:
-    """Requests that the topic refused for want of a right."""
-    if isinstance(sent, Unseen):
-        return 0
-    codes = (s for s in sent.requests if s.labels.get("response_code") == "permission_denied")
-    return sum(one.total(since - timedelta(minutes=1)) for one in codes)
+_KINDS = {"permission_denied": _DENIED, "not_found": _GONE}
+
+
+def _refused(sent: PublishCounts | Unseen, since: datetime) -> dict[str, float]:
+    """Requests that the topic refused, by the kind of reason."""
+    found = dict.fromkeys((_DENIED, _GONE, _OTHERWISE), 0.0)
+    for one in () if isinstance(sent, Unseen) else sent.requests:
+        if one.labels.get("response_class") != "success":
+            code = one.labels.get("response_code", "")
+            found[_KINDS.get(code, _OTHERWISE)] += one.total(since - timedelta(minutes=1))
+    return found
+
+
+def _asks(alike: _Alike, held: int, topic: TopicConfig | Unseen, now: datetime) -> Iterator[Finding]:
+    """What the topic asks of a message, where what was refused says that this is the reason; or that it asks for that no more."""
+    settings = None if isinstance(topic, Unseen) else topic.settings
+    said = " ".join(sorted({_reason(m) for m in alike.marks}))
+    of_schema, of_region = _OF_SCHEMA.search(said), _OF_REGION.search(said)
+    if settings is None or not (of_schema or of_region):
+        return
+    asks = []
+    if settings.schema and of_schema:
+        asks.append(f"that match the schema {short(settings.schema)}")
+    here = any(re.search(rf"\b{re.escape(each)}\b", said) for each in settings.regions)
+    if settings.enforce_in_transit and settings.regions and of_region and not here:
+        asks.append(f"that are published in {names(settings.regions)}")
+    until = None if held and asks else alike.marks[-1].at
+    where = subjects.topic(settings.name)
+    for each in asks:
+        yield ASKS.says(
+            Status.OK if until else Status.FAULT,
+            f"topic {short(settings.name)} takes only messages {each}",
+            leg=Leg.COMPLETION,
+            bears=Bears.APART if until else Bears.HOLDS,
+            held=0 if until else held,
+            since=alike.marks[0].at,
+            until=until,
+            subject=where,
+            rests_on=("TopicConfig", "ItemMarks"),
+            tells=Asks(asks=each),
+        )
+    if not asks:
+        last = clock(alike.marks[-1].at, now)
+        yield ASKS_NO_MORE.says(
+            Status.OK,
+            f"topic {short(settings.name)} does not ask any more for what refused completions until {last}",
+            leg=Leg.COMPLETION,
+            subject=where,
+            rests_on=("TopicConfig", "ItemMarks"),
+            tells=AsksNoMore(last=last),
+        )
+
+
+_OF_SCHEMA = re.compile(r"schema", re.I)
+_OF_REGION = re.compile(r"region|storage.?policy", re.I)
 
 
 def _no_topic(
