@@ -136,10 +136,25 @@ LAST = "last"
 def find(name: str) -> Path | None:
     """A kept run by its name or by how it begins: the newest of these."""
     if name == LAST:
-        return next(reversed(runs()), None)
+        kept = runs()
+        newest = [
+            path for path in kept if in_order(path.name)[0][:_MOMENT_LONG] == in_order(kept[-1].name)[0][:_MOMENT_LONG]
+        ]
+        return max(newest, default=None, key=lambda path: (_written_at(path), in_order(path.name)))
     begin_so = [path for path in runs() if name and path.name.startswith(name)]
     exact = [path for path in begin_so if path.name == f"{name}.gz"]
     return max(exact or begin_so, default=None, key=lambda path: in_order(path.name))
+
+
+_MOMENT_LONG = len("20260101T000000Z")
+
+
+def _written_at(path: Path) -> int:
+    """When it was written, in nanoseconds: of runs that looked in one second, about several batches, that tells the last."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def runs() -> list[Path]:

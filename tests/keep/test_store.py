@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -49,6 +50,20 @@ def test_two_runs_of_one_second_are_both_kept(night: Bundle) -> None:
     names = {store.keep(night.case, SAID) for _ in range(3)}
     assert len(names) == len(store.runs()) == 3
     assert all(store.find(name) for name in names)
+
+
+def test_of_runs_that_looked_in_one_second_the_last_is_the_one_that_was_written_last(night: Bundle) -> None:
+    of_projects = [
+        replace(night.case, profile=msgspec.structs.replace(night.case.profile, project=f"project-{n}"))
+        for n in range(6)
+    ]
+    began = time.time_ns()
+    for turn, one in enumerate((*of_projects, of_projects[2])):
+        path = store.find(store.keep(one, SAID))
+        assert path is not None
+        os.utime(path, ns=(began + turn, began + turn))
+        assert store.find(store.LAST) == path
+    assert len(store.runs()) == 7
 
 
 def test_what_is_kept_is_for_its_owner_alone(night: Bundle) -> None:
