@@ -390,10 +390,15 @@ def live(truth: Truth, code: str, leg: str, stage: str) -> bool:
 
 
 def covered(truth: Truth, code: str, leg: str, by: str, by_leg: str) -> bool:
-    """Whether a cause that accounts for what is left over has nothing left: the other one holds each of its items."""
+    """Whether a cause that accounts for what is left over has nothing left: the other one holds each of its items, or stands yet and
+    refused until they were too old what of them was pushed at all."""
     mine, yours = mechanism(code, ""), mechanism(by, "")
     own = [item for item in truth.items if mine.holds(item, leg, truth.failing)]
-    return code in LEFT_OVER and all(yours.holds(item, by_leg, truth.failing) for item in own)
+    aged = [item for item in own if item.place is Place.DROPPED] if _stands(truth, by, by_leg) else []
+    met_by_all = all(item.last is None or yours.answered(item.last, by_leg) for item in aged)
+    if not (met_by_all and any(item.last for item in aged)):
+        aged = []
+    return code in LEFT_OVER and all(item in aged or yours.holds(item, by_leg, truth.failing) for item in own)
 
 
 def _stands(truth: Truth, code: str, leg: str) -> bool:

@@ -12,7 +12,7 @@ from diagnostics.lab.scenario import parse
 from diagnostics.lab.telemetry.store import Telemetry
 from tests.matrices import explained
 from tests.matrices.answers import Told
-from tests.matrices.mechanisms import MECHANISMS, borne_out, held, met
+from tests.matrices.mechanisms import MECHANISMS, borne_out, covered, held, met
 from tests.matrices.pairs import wrong_role, wrongly_confirmed
 from tests.matrices.truth import START, Answered, Item, Place, Truth, truth_of
 
@@ -247,6 +247,19 @@ def test_completions_that_are_refused_for_one_reason_and_then_for_another_met_bo
         assert (met(done, code, "completion", ""), held(done, code, "completion", "")) == (2, 0)
         assert borne_out(structs.replace(done, closed=True), code, "completion", "")
     assert not borne_out(unreported("NOT_FOUND"), "completion-publisher-role-missing", "completion", "")
+
+
+def test_what_still_refuses_pushes_is_why_messages_grew_too_old() -> None:
+    refused = Answered("request", "front end", "401")
+    old = Item(name="a", place=Place.DROPPED, last=refused, met=(refused,))
+    items = (old, structs.replace(old, name="b", last=None, met=()))
+    found = structs.replace(truth(), closed=False, items=items, standing=frozenset({"iap-in-front@request"}))
+    outlived = ("messages-outlived-retention", "request", "iap-in-front", "request")
+    assert covered(found, *outlived)
+    mended = structs.replace(found, standing=frozenset())
+    never_pushed = structs.replace(found, items=items[1:])
+    otherwise = structs.replace(found, items=(structs.replace(old, last=Answered("request", "Cloud Run", "500")),))
+    assert not any(covered(one, *outlived) for one in (mended, never_pushed, otherwise))
 
 
 def test_a_start_that_was_killed_is_no_completion_that_fails() -> None:
