@@ -203,10 +203,10 @@ KNOWN = (
         f"{COUNTED}: the items are held by both in turn; the tallies count the one that each met last",
     ),
     Known(
-        r"^role .*@request latent",
+        r"^role .*@(request|completion) latent",
         r".",
         f"{COUNTED}: items that a seek, a new subscription or their age took away had met the other fault before; it holds none any more",
-        answer="(messages-purged|subscription-made-anew|messages-outlived-retention)@request blocks",
+        answer="(messages-purged|subscription-made-anew|messages-outlived-retention)@(request|completion) blocks",
     ),
     Known(
         r"^not named cannot-scale-fast-enough",
@@ -350,6 +350,29 @@ KNOWN = (
         r"sought-forward-in-mid-batch|made-anew-in-mid-batch",
         f"{UNDECIDED}: nothing of the batch is pushed any more, and what pushes met until then may have been over",
         answer="(messages-purged|subscription-made-anew)@request",
+    ),
+    Known(
+        r"^not named [a-z-]+(@completion)?$",
+        r"receipts-put-away-by-a-seek|receipts-subscription-made-anew",
+        f"{UNDECIDED}: no completion is pushed any more, and what pushes met until then may have been over",
+        answer="(messages-purged|subscription-made-anew)@completion",
+    ),
+    Known(
+        r"^not named (messages-purged|subscription-made-anew)@completion",
+        r"receipts-put-away-by-a-seek|receipts-subscription-made-anew",
+        f"{UNDECIDED}: the balance of the way back is drawn from counters of the whole subscription, which also count what comes twice, "
+        "and not while items get further",
+    ),
+    Known(
+        r"^not named completions-not-awaited",
+        r"results-from-a-region|do-not-match-a-schema",
+        f"{WEAK}: of most items a line tells that their completion was refused, and some have none",
+        answer=r"completion-publish-failing@completion blocks",
+    ),
+    Known(
+        r"^latent not named completion-publish-failing",
+        r"results-from-a-region|do-not-match-a-schema",
+        f"{WEAK}: what Pub/Sub would refuse shows where the change of the topic is in the log, and nothing was published since",
     ),
     Known(
         r"^(not named (cold-start|work-longer)|role scaled-to-zero-by-hand@request blocks probable)",

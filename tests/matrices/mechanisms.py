@@ -100,8 +100,8 @@ LEFT_OVER = (
     "messages-outlived-retention",
 )
 """Causes that account for what no other one does."""
-SHOWN_BY_ITEMS = ("filter-drops-messages",)
-"""Causes whose configuration alone says nothing: there are filters that do their work."""
+SHOWN_BY_ITEMS = ("filter-drops-messages", "schema-refuses-messages")
+"""Causes whose configuration alone says nothing: there are filters that do their work, and schemas that messages match."""
 _NEVER_CAME = (Place.UNTRIED, Place.GATED)
 KILLED = (500, 503)
 """What Cloud Run answers for a container that went away at work."""

@@ -333,18 +333,14 @@ def _standing(lab: Lab) -> Iterable[str]:
         cast.topics["completion"], front_end._member(serving.account)
     ):
         yield "completion-publisher-role-missing@completion"
-    elif _refuses_some(world, world.topics[cast.topics["completion"]]):
+    elif _not_from_here(world, world.topics[cast.topics["completion"]]):
         yield "completion-publish-failing@completion"
     if coordinator is not None:
         yield from _of_publishing(lab, coordinator)
 
 
-def _refuses_some(world: World, topic: Topic) -> bool:
-    """Whether the topic asks for what not every message has."""
-    return bool(topic.schema_fields) or _not_from_here(world, topic)
-
-
 def _not_from_here(world: World, topic: Topic) -> bool:
+    """Whether the topic refuses what is published in the project's region."""
     return topic.enforce_in_transit and bool(topic.regions) and world.region not in topic.regions
 
 

@@ -31,6 +31,7 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import LegProfile
 from diagnostics.steps import returned
 from diagnostics.steps.finding import Bears, Finding, Status
+from diagnostics.steps.returned import asks as refusing
 from diagnostics.steps.returned import right
 from tests.steps.built import (
     PROFILE,
@@ -144,19 +145,21 @@ REGION = "400 The region us-west2 is not allowed by the topic's message storage 
         (REGION, {"regions": ("us-east1",)}, None),
         ("503 unavailable", {"schema": "projects/p/schemas/v2"}, ""),
         (DENIED_ONCE, {"schema": "projects/p/schemas/v2"}, ""),
+        ("429 You have exceeded your regional publisher throughput quota.", {}, ""),
     ],
-    ids=["schema", "schema gone", "region", "region allowed", "not enforced", "another reason", "of another kind"],
+    ids=["schema", "schema gone", "region", "region allowed", "not enforced", "another reason", "a right", "a quota"],
 )
 def test_what_the_topic_asks_is_told_where_it_is_why_a_completion_was_refused(
     reason: str, settings: dict[str, Any], asks: str | None
 ) -> None:
     topic = TopicConfig(source=SOURCE, name=OWN, settings=TopicSettings(name=OWN, **settings))
     found = said(failed(reason), (("TopicConfig", Leg.COMPLETION), topic), NONE_BACK)
-    told = of(returned.ASKS, found)
-    assert [(f.status, f.held, f.words["asks"]) for f in told] == ([(Status.FAULT, 1, asks)] if asks else [])
-    assert bool(of(returned.ASKS_NO_MORE, found)) is (asks is None)
+    told = of(refusing.ASKS, found)
+    assert [(f.status, f.held) for f in told] == ([(Status.FAULT, 1)] if asks else [])
+    assert not asks or told[0].says.endswith(asks)
+    assert bool(of(refusing.ASKS_NO_MORE, found)) is (asks is None)
     (errors,) = returned.ERRORS.told(of(returned.ERRORS, found))
-    assert errors.otherwise == int(reason != DENIED_ONCE)
+    assert errors.otherwise == int(reason[:3] not in ("403", "429"))
 
 
 def test_refused_requests_are_counted_by_the_kind_of_reason() -> None:
@@ -347,3 +350,36 @@ def test_a_right_that_nobody_gave_waits_for_the_first_completion(
 ) -> None:
     rest = (batch(4), lines(), config(True), SERVICE, NONE_PUBLISHED, *NO_GRANT, *evidence)
     assert [f.code for f in findings(right.may_report, *rest, profile=BOTH)] == told
+
+
+def limited_to(*regions: str, enforced: bool = True) -> Legged:
+    settings = TopicSettings(name=OWN, regions=regions, enforce_in_transit=enforced)
+    return ("TopicConfig", Leg.COMPLETION), TopicConfig(source=SOURCE, name=OWN, settings=settings)
+
+
+def topic_set(minutes: float) -> Evidence:
+    made = Change(
+        at=ago(minutes), api="pubsub.googleapis.com", method="UpdateTopic", resource="topics/ready", by="person"
+    )
+    return ChangeLog(source=SOURCE, since=ago(9000), changes=(made,))
+
+
+@pytest.mark.parametrize(
+    ("evidence", "told"),
+    [
+        ((limited_to("us-east1"), topic_set(60)), True),
+        ((limited_to("us-east1", "r"), topic_set(60)), False),
+        ((limited_to("us-east1", enforced=False), topic_set(60)), False),
+        ((limited_to("us-east1"), topic_set(60), published(20)), False),
+        ((limited_to("us-east1"), topic_set(60), lines(*back_at("a", 20))), False),
+        ((limited_to("us-east1"), topic_set(60), lines(failed(REGION))), False),
+        ((limited_to("us-east1"),), False),
+    ],
+    ids=["waits", "allowed", "not enforced", "others published since", "one came back", "one was refused", "no time"],
+)
+def test_regions_that_were_set_wait_for_the_first_completion(
+    evidence: tuple[Legged | Evidence, ...], told: bool
+) -> None:
+    rest = (batch(4), lines(), SERVICE, NONE_PUBLISHED, *evidence)
+    found = of(refusing.ASKS, findings(right.may_report, *rest, profile=BOTH))
+    assert [(f.status, f.bears) for f in found] == ([(Status.WARNING, Bears.APART)] if told else [])

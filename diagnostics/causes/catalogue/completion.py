@@ -6,7 +6,7 @@ from diagnostics.steps import recorded, returned
 from diagnostics.steps.finding import Status
 from diagnostics.steps.limits import addressing
 from diagnostics.steps.processed import acked, error_answers
-from diagnostics.steps.returned import right
+from diagnostics.steps.returned import asks, right
 
 _LOST = (returned.ERRORS, returned.NONE_PUBLISHED, returned.MISSING)
 """What becomes of completions that Pub/Sub does not take, or that go to where nobody looks for them."""
@@ -109,17 +109,18 @@ CAUSES = (
         family="completion",
         title="Pub/Sub does not take what the worker reports",
         says="the worker cannot publish what it reports: {reason}",
-        over=ok(returned.ASKS_NO_MORE),
+        over=ok(asks.ASKS_NO_MORE),
         said="the worker could not publish what it reported until {last}, for what its topic does not ask any more, and what was lost does "
         "not come by itself: {reason}",
         stage=Stage.RETURNED,
         legs=(Leg.COMPLETION,),
         requires=any_of(
-            all_of(Over(returned.ERRORS, lambda told: told.otherwise, 0), Has(returned.ASKS)),
+            all_of(Over(returned.ERRORS, lambda told: told.otherwise, 0), Has(asks.ASKS)),
             Over(returned.ERRORS, lambda told: told.otherwise, 0),
+            Has(asks.ASKS, (Status.WARNING,)),
         ),
         # A line alone is the program's word; that it was refused, the topic's counter tells, or the topic itself.
-        decisive=any_of(Over(returned.ERRORS, lambda told: told.rejected, 0), Has(returned.ASKS)),
+        decisive=any_of(Over(returned.ERRORS, lambda told: told.rejected, 0), Has(asks.ASKS, (Status.FAULT,))),
         overturned_by=(PublishCounts,),
         effects=(returned.NONE_PUBLISHED, returned.MISSING),
         elsewhere=(error_answers.UNREPORTED,),

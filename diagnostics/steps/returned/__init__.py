@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,11 +23,12 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.answers import RECENT, by_class, first_of
 from diagnostics.readings.ledger import Ledger, Life, named
-from diagnostics.readings.reasons import denied
+from diagnostics.readings.reasons import denied, limited
 from diagnostics.readings.unreported import silent
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Telling, Where
 from diagnostics.steps.places import may_wait, places
+from diagnostics.steps.returned.asks import what_refused
 from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import at_least, between, clock, count, names, short
 
@@ -46,20 +46,9 @@ class Unpublished(Tells, frozen=True, kw_only=True):
     counted: float = 0
     """Publish requests that the pipeline's own topic counts as refused for that."""
     otherwise: int = 0
-    """Of those the ones that failed for another reason than a right or a topic that is missing."""
+    """Of those the ones that failed for another reason than a right or a topic that is missing, or a quota."""
     rejected: float = 0
     """Publish requests that the pipeline's own topic counts as refused for another reason."""
-
-
-class Asks(Tells, frozen=True, kw_only=True):
-    """What the completion topic asks of a message."""
-
-    asks: str
-
-
-class AsksNoMore(Tells, frozen=True, kw_only=True):
-    last: str
-    """When a completion was last refused, in words."""
 
 
 class Topic(Tells, frozen=True, kw_only=True):
@@ -109,20 +98,6 @@ TOPIC_BACK = Telling(
 NONE_PUBLISHED = Telling(
     "returned.none_published", Stage.RETURNED, "work is acked and no completion is published", Kind.EFFECT, tells=Acks
 )
-ASKS = Telling(
-    "returned.topic_asks",
-    Stage.RETURNED,
-    "the completion topic does not take what the worker reports",
-    Kind.MECHANISM,
-    tells=Asks,
-)
-ASKS_NO_MORE = Telling(
-    "returned.asks_no_more",
-    Stage.RETURNED,
-    "the completion topic does not ask any more for what it refused completions for",
-    Kind.NOTE,
-    tells=AsksNoMore,
-)
 NOT_CONFIGURED = Code("returned.not_configured", Stage.RETURNED, "the profile names no completion leg")
 MISSING = Telling(
     "returned.missing",
@@ -160,7 +135,7 @@ def returned(
             "the profile names no completion subscription, so the way back is not looked at",
             leg=Leg.COMPLETION,
         )
-    found = list(_found(ledger, marks, topic, sent, work, profile, now, least))
+    found = list(_found(ledger, marks, topic, sent, work, back, profile, now, least))
     yield from found
     here = ledger.counts.get(Stage.RETURNED)
     before = ledger.before(Stage.RETURNED) if ledger.counts else None
@@ -225,6 +200,7 @@ def _found(
     topic: TopicConfig | Unseen,
     sent: PublishCounts | Unseen,
     work: PushCounts | Unseen,
+    back: PushCounts | Unseen,
     profile: PipelineProfile,
     now: datetime,
     least: int,
@@ -239,7 +215,7 @@ def _found(
             held = _unpublished(ledger, alike, least)
             yield from _errors(ledger, alike, whole, held, topic, profile, now)
             if alike.kind == _OTHERWISE:
-                yield from _asks(alike, held, topic, now)
+                yield from what_refused(alike.marks, held, topic, now)
     if not isinstance(topic, Unseen) and topic.settings is None:
         told = [m for m in ours if _not_found(m)]
         met = [m for m in told if _own(m, topic, profile) is not False]
@@ -256,7 +232,7 @@ def _found(
             tells=Topic(topic=short(topic.name), own=1),
         )
     if not isinstance(sent, Unseen) and not isinstance(work, Unseen):
-        yield from _unsent(ledger, profile, topic, sent, work, least, ours, marks)
+        yield from _unsent(ledger, profile, topic, sent, work, back, least, ours, marks)
 
 
 @dataclass(frozen=True)
@@ -296,11 +272,12 @@ def _by_kind(ours: Sequence[Mark], refused: Mapping[str, float]) -> list[_Alike]
     ]
 
 
-_DENIED, _GONE, _OTHERWISE = "denied", "gone", ""
+_DENIED, _GONE, _LIMITED, _OTHERWISE = "denied", "gone", "limited", ""
 
 
 def _kind(mark: Mark) -> str:
-    return _DENIED if denied(_reason(mark)) else _GONE if _not_found(mark) else _OTHERWISE
+    reason = _reason(mark)
+    return _DENIED if denied(reason) else _LIMITED if limited(reason) else _GONE if _not_found(mark) else _OTHERWISE
 
 
 def _errors(
@@ -341,61 +318,17 @@ def _errors(
     yield from _no_topic(ledger, [m for m in ours if _not_found(m)], held, topic, profile, now)
 
 
-_KINDS = {"permission_denied": _DENIED, "not_found": _GONE}
+_KINDS = {"permission_denied": _DENIED, "not_found": _GONE, "resource_exhausted": _LIMITED}
 
 
 def _refused(sent: PublishCounts | Unseen, since: datetime) -> dict[str, float]:
     """Requests that the topic refused, by the kind of reason."""
-    found = dict.fromkeys((_DENIED, _GONE, _OTHERWISE), 0.0)
+    found = dict.fromkeys((_DENIED, _GONE, _LIMITED, _OTHERWISE), 0.0)
     for one in () if isinstance(sent, Unseen) else sent.requests:
         if one.labels.get("response_class") != "success":
             code = one.labels.get("response_code", "")
             found[_KINDS.get(code, _OTHERWISE)] += one.total(since - timedelta(minutes=1))
     return found
-
-
-def _asks(alike: _Alike, held: int, topic: TopicConfig | Unseen, now: datetime) -> Iterator[Finding]:
-    """What the topic asks of a message, where what was refused says that this is the reason; or that it asks for that no more."""
-    settings = None if isinstance(topic, Unseen) else topic.settings
-    said = " ".join(sorted({_reason(m) for m in alike.marks}))
-    of_schema, of_region = _OF_SCHEMA.search(said), _OF_REGION.search(said)
-    if settings is None or not (of_schema or of_region):
-        return
-    asks = []
-    if settings.schema and of_schema:
-        asks.append(f"that match the schema {short(settings.schema)}")
-    here = any(re.search(rf"\b{re.escape(each)}\b", said) for each in settings.regions)
-    if settings.enforce_in_transit and settings.regions and of_region and not here:
-        asks.append(f"that are published in {names(settings.regions)}")
-    until = None if held and asks else alike.marks[-1].at
-    where = subjects.topic(settings.name)
-    for each in asks:
-        yield ASKS.says(
-            Status.OK if until else Status.FAULT,
-            f"topic {short(settings.name)} takes only messages {each}",
-            leg=Leg.COMPLETION,
-            bears=Bears.APART if until else Bears.HOLDS,
-            held=0 if until else held,
-            since=alike.marks[0].at,
-            until=until,
-            subject=where,
-            rests_on=("TopicConfig", "ItemMarks"),
-            tells=Asks(asks=each),
-        )
-    if not asks:
-        last = clock(alike.marks[-1].at, now)
-        yield ASKS_NO_MORE.says(
-            Status.OK,
-            f"topic {short(settings.name)} does not ask any more for what refused completions until {last}",
-            leg=Leg.COMPLETION,
-            subject=where,
-            rests_on=("TopicConfig", "ItemMarks"),
-            tells=AsksNoMore(last=last),
-        )
-
-
-_OF_SCHEMA = re.compile(r"schema", re.I)
-_OF_REGION = re.compile(r"region|storage.?policy", re.I)
 
 
 def _no_topic(
@@ -452,6 +385,7 @@ def _unsent(
     topic: TopicConfig | Unseen,
     sent: PublishCounts,
     work: PushCounts,
+    back: PushCounts | Unseen,
     least: int,
     errors: list[Mark],
     marks: ItemMarks | Unseen,
@@ -467,7 +401,7 @@ def _unsent(
     told = None if isinstance(marks, Unseen) else silent(ledger, sent, marks, errors, least)
     never = list(_missing(told.open_ones, told.never, profile, len(errors))) if told else []
     if not never:
-        yield from _skipped_alone(ledger, sent, least, errors, profile)
+        yield from _skipped_alone(ledger, sent, back, least, errors, profile)
     given_up = bool(told) and all(f.code == MISSING.name and not f.numbers["unskipped"] for f in never)
     if published or errors or given_up:
         yield from never
@@ -487,7 +421,12 @@ def _unsent(
 
 
 def _skipped_alone(
-    ledger: Ledger, sent: PublishCounts, least: int, errors: list[Mark], profile: PipelineProfile
+    ledger: Ledger,
+    sent: PublishCounts,
+    taken: PushCounts | Unseen,
+    least: int,
+    errors: list[Mark],
+    profile: PipelineProfile,
 ) -> Iterator[Finding]:
     """Items that the worker gave up are all that is missing, or all of which it does not say that it could not report them. Where the way
     back is open and nothing waits on it, or nothing was published at all, they were never reported, however often others were."""
@@ -503,9 +442,11 @@ def _skipped_alone(
     passed = (Stage.RETURNED, Stage.RECORDED)
     came = any(x.got_further and x.got_further > min(ended) for x in ledger.lives if x.stage in passed)
     back = ledger.dead(Leg.COMPLETION)
-    none_sent = ledger.started and not total(sent.messages, ledger.started - timedelta(minutes=1))
-    if not least:
-        return
+    published = total(sent.messages, ledger.started - timedelta(minutes=1)) if ledger.started else 0
+    none_sent = ledger.started and not published
+    acked = published if isinstance(taken, Unseen) else total(taken.series, ledger.started, response_class="ack")
+    if not least or (came and published > acked):
+        return  # what was published and is neither acked nor waits was taken away: that may be theirs
     if (failed and none_sent) or (came and back.could_wait == 0 and not back.most):
         yield from _missing(quiet, min(len(quiet), least), profile)
 

@@ -31,6 +31,7 @@ from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.reasons import denied
 from diagnostics.steps import rights, subjects
 from diagnostics.steps.finding import Code, Finding, Kind, Status, Telling
+from diagnostics.steps.returned import asks
 from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import clock, short
 
@@ -84,6 +85,9 @@ def may_report(
         return
     member = f"serviceAccount:{account}"
     if refused is None:
+        set_at, ended = _set_at(topic.name, changes), ledger.counts[Stage.PROCESSED].least if ledger.counts else 0
+        if set_at and not ended and not _failed(ledger, marks) and _untried(ledger, set_at, counts):
+            yield from asks.what_would_refuse(topic, worker.settings.region, set_at, now)
         granted = holds(member, PUBLISH, policy, project_policy, above, roles=roles, now=now)
         yield from _waits(ledger, now, topic.name, account, granted, changes, counts)
         return
@@ -104,6 +108,21 @@ def may_report(
             rests_on=("ChangeLog", "ItemMarks"),
             tells=Back(back=clock(back, now)),
         )
+
+
+def _set_at(topic: str, changes: ChangeLog | Unseen) -> datetime | None:
+    """When the topic was last made or changed, as far as the log tells."""
+    made = () if isinstance(changes, Unseen) else changes.changes
+    of_it = (c for c in made if c.ok and c.resource == f"topics/{short(topic)}")
+    return max((c.at for c in of_it if c.method in ("CreateTopic", "UpdateTopic")), default=None)
+
+
+def _failed(ledger: Ledger, marks: ItemMarks | Unseen) -> bool:
+    """Whether a completion failed to be published since the batch began, or nobody sees."""
+    if isinstance(marks, Unseen):
+        return True
+    errors = (m for m in marks.marks if m.means is Means.COMPLETION_ERROR)
+    return any(not ledger.started or m.at >= ledger.started for m in errors)
 
 
 def _waits(

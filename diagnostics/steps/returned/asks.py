@@ -1,0 +1,114 @@
+"""What the completion topic asks of a message: the schema or the region for which it refused completions, or would refuse them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from diagnostics.evidence.model import Leg, Mark, Stage, TopicConfig, TopicSettings, Unseen
+from diagnostics.steps import subjects
+from diagnostics.steps.finding import Bears, Finding, Kind, Status, Telling
+from diagnostics.steps.tells import Tells
+from diagnostics.steps.words import clock, names, short
+
+
+class Asks(Tells, frozen=True, kw_only=True):
+    """What it asks for."""
+
+    reason: str
+    """In the words of what was refused, or of what would be."""
+
+
+class AsksNoMore(Tells, frozen=True, kw_only=True):
+    last: str
+    """When a completion was last refused, in words."""
+
+
+ASKS = Telling(
+    "returned.topic_asks",
+    Stage.RETURNED,
+    "the completion topic does not take what the worker reports",
+    Kind.MECHANISM,
+    tells=Asks,
+)
+ASKS_NO_MORE = Telling(
+    "returned.asks_no_more",
+    Stage.RETURNED,
+    "the completion topic does not ask any more for what it refused completions for",
+    Kind.NOTE,
+    tells=AsksNoMore,
+)
+
+_OF_SCHEMA = re.compile(r"schema", re.I)
+_OF_REGION = re.compile(r"storage.?policy|\bregion\b.{0,60}\bnot allowed", re.I)
+"""What Pub/Sub says of a message that does not match, and of one from a region that is not allowed."""
+
+
+def what_refused(refused: Sequence[Mark], held: int, topic: TopicConfig | Unseen, now: datetime) -> Iterator[Finding]:
+    """What the topic asks for, where completions were refused for that; or that it asks for that no more."""
+    settings = None if isinstance(topic, Unseen) else topic.settings
+    reasons = [m.words.get("reason", "") for m in refused]
+    said = " ".join(sorted(set(reasons)))
+    of_schema, of_region = _OF_SCHEMA.search(said), _OF_REGION.search(said)
+    if settings is None or not (of_schema or of_region):
+        return
+    now_asked = []
+    if settings.schema and of_schema:
+        now_asked.append(f"that match the schema {short(settings.schema)}")
+    if (
+        of_region
+        and _restricts(settings)
+        and not any(re.search(rf"\b{re.escape(r)}\b", said) for r in settings.regions)
+    ):
+        now_asked.append(_from(settings))
+    until = None if held else refused[-1].at
+    for each in now_asked:
+        yield ASKS.says(
+            Status.OK if until else Status.FAULT,
+            f"topic {short(settings.name)} takes only messages {each}",
+            leg=Leg.COMPLETION,
+            bears=Bears.APART if until else Bears.HOLDS,
+            held=held,
+            since=refused[0].at,
+            until=until,
+            subject=subjects.topic(settings.name),
+            rests_on=("TopicConfig", "ItemMarks"),
+            tells=Asks(reason=reasons[-1]),
+        )
+    if not now_asked:
+        last = clock(refused[-1].at, now)
+        yield ASKS_NO_MORE.says(
+            Status.OK,
+            f"topic {short(settings.name)} does not ask any more for what refused completions until {last}",
+            leg=Leg.COMPLETION,
+            subject=subjects.topic(settings.name),
+            rests_on=("TopicConfig", "ItemMarks"),
+            tells=AsksNoMore(last=last),
+        )
+
+
+def what_would_refuse(topic: TopicConfig, region: str, set_at: datetime, now: datetime) -> Iterator[Finding]:
+    """Regions that are enforced in transit, and do not have the worker's among them, wait for the first completion. A schema says nothing
+    by itself: there are messages that match."""
+    settings = topic.settings
+    if settings is None or not _restricts(settings) or region in settings.regions:
+        return
+    yield ASKS.says(
+        Status.WARNING,
+        f"topic {short(settings.name)} takes only messages {_from(settings)}, as set at {clock(set_at, now)}, and the worker runs in "
+        f"{region}; no completion was published since",
+        leg=Leg.COMPLETION,
+        subject=subjects.topic(settings.name),
+        since=set_at,
+        rests_on=("TopicConfig", "ServiceConfig", "ChangeLog", "PublishCounts"),
+        tells=Asks(reason=f"its topic takes only messages {_from(settings)}"),
+    )
+
+
+def _restricts(settings: TopicSettings) -> bool:
+    return settings.enforce_in_transit and bool(settings.regions)
+
+
+def _from(settings: TopicSettings) -> str:
+    return f"that are published in {names(settings.regions)}"
