@@ -212,6 +212,8 @@ class Answers:
     """Pushes before that moment that were not acked."""
     under_way: tuple[LogRow, ...] = ()
     """Pushes before that moment, acked or not, that may have been answered since: an entry may be stamped with the begin of its request."""
+    of_others: tuple[LogRow, ...] = ()
+    """What is known to be no push, and was refused: somebody's calls of the same program."""
 
     def of(self, *by: By, ended: Iterable[Ended] = ()) -> tuple[LogRow, ...]:
         """Those that were answered by one of these hands, and where told: in one of these ways."""
@@ -245,6 +247,7 @@ def answers(log: RequestLog | Unseen, since: datetime) -> Answers:
         return NOTHING
     pushes = sorted(log.pushes(), key=lambda r: r.at)
     refused = [r for r in pushes if r.status not in ACKED]
+    own = {id(r) for r in refused}
     return Answers(
         since=since,
         rows=tuple(r for r in refused if r.at >= since),
@@ -253,6 +256,7 @@ def answers(log: RequestLog | Unseen, since: datetime) -> Answers:
         fine_whole=log.has_all_fine(since),
         earlier=tuple(r for r in refused if r.at < since),
         under_way=tuple(r for r in pushes if r.at < since < r.at + timedelta(seconds=r.latency_s)),
+        of_others=tuple(r for r in log.refused if r.at >= since and id(r) not in own),
     )
 
 

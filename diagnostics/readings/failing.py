@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from diagnostics.evidence.model import ItemMarks, Mark, Means, PushCounts, Stage, Unseen
+from diagnostics.evidence.model import ItemMarks, Leg, Mark, Means, PushCounts, Stage, Unseen
 from diagnostics.readings.answers import tally
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.ledger.lives import attribute
@@ -29,6 +29,8 @@ _CHANCE = 0.01
 """Less than one item in a hundred batches: that is not put down to chance."""
 _RARE = 0.001
 """That everything fails since a moment is asked at each look, and a wrong yes stops work that gets on: one look in a thousand."""
+_BAD = 0.1
+"""Share of messages that are bad where nothing tells: more than a good pipeline has."""
 _ENOUGH = 10
 """Items that got through: of fewer, no share is told."""
 _SAMPLE = timedelta(minutes=1)
@@ -323,14 +325,18 @@ def _broken(
         return (
             None  # what was not read may be a success in between, or the first tries of items that have failed for days
         )
-    fresh = [
-        i for i in items if i.ours and (newest is None or i.tried > newest)
-    ]  # others may have failed before any line here
-    if len(fresh) < 2:
+    fresh = [i for i in items if newest is None or i.tried > newest]
+    ours = [i for i in fresh if i.ours]
+    known = (
+        marks.since + ledger.dead(Leg.REQUEST).pause
+    )  # others may have failed before any line here; then they came again by now
+    fresh = [*ours, *(i for i in fresh if not i.ours and i.tried > known)]
+    if len(ours) < 2 and (good or _BAD ** len(fresh) >= _RARE):
         return None
+    fresh = ours if len(ours) > 1 else fresh
     since = min(i.first for i in fresh)
     if (
-        _by_chance(tries, since)
+        _by_chance(tries)
         or (_as_before(tries, items, fresh) and not all(limited(i.reason) for i in items))
         or not _nothing_acked(pushes, since, marks.source.complete)
     ):
@@ -356,13 +362,14 @@ def _never(ledger: Ledger, pushes: PushCounts | Unseen) -> bool:
     return ledger.counts[Stage.PROCESSED].least == 0 and not tally(pushes, ledger.started).acks
 
 
-def _by_chance(tries: Sequence[_Try], since: datetime) -> bool:
-    """Whether so many failures in a row are to be expected where so few tries got through before."""
-    before = [t for t in tries if t.at < since]
-    good = sum(1 for t in before if t.good)
+def _by_chance(tries: Sequence[_Try]) -> bool:
+    """Whether as many failures in a row as there were since something last got through, of whatever items, are to be expected where so few
+    tries got through until then."""
+    good = [t.at for t in tries if t.good]
     if not good:
         return False
-    return (1 - good / len(before)) ** sum(1 for t in tries if t.at >= since) >= _RARE
+    before = sum(1 for t in tries if t.at <= good[-1])
+    return (1 - len(good) / before) ** (len(tries) - before) >= _RARE
 
 
 def _as_before(tries: Sequence[_Try], items: Sequence[Item], fresh: Sequence[Item]) -> bool:
@@ -371,6 +378,8 @@ def _as_before(tries: Sequence[_Try], items: Sequence[Item], fresh: Sequence[Ite
     last = {(i.name, i.ours) for i in fresh}
     before = {t.who for t in tries} - last
     failing = {(i.name, i.ours) for i in items} - last
+    if before and not any(t.proves for t in tries):  # which share of those before was bad nothing tells
+        return _BAD ** len(fresh) >= _RARE
     return bool(before) and (len(failing & before) / len(before)) ** len(fresh) >= _CHANCE
 
 

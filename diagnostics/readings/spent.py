@@ -6,7 +6,8 @@ The dead letters look the same. What others did meanwhile tells them apart:
 * it was *an outage* if nothing at all got through from the first of its failures to the last, for three items or more: that so few bad
   ones were all tried after the last good one would be chance. And what was turned away before it reached a program was read by none.
 What was at work already when an outage began may still end well: so only that got through meanwhile which was taken up after the first
-failure. Of what has no lines of its own, neither is said.
+failure; unless as many as failed were taken up side by side with them and ended well, as where all comes at once. Of what has no lines of
+its own, neither is said.
 """
 
 from __future__ import annotations
@@ -56,11 +57,15 @@ def spent(ledger: Ledger, leg: Leg, marks: ItemMarks | Unseen, log: RequestLog |
     good = _passes(marks.marks, leg, dead)
     bad = [m for m in marks.marks if m.means is _FAILS[leg] and m.item not in dead]
     well = {m.item for m in marks.marks if m.means in _GOOD[leg]}
-    theirs = [name for name, times in tries.items() if name not in well and _itself(times, good, bad, len(dead))]
-    alike = [name for name, times in tries.items() if not _meanwhile(good, times[0], times[-1])]
+    begun = _begun(marks.marks, leg, tries) if _side_by_side(marks.marks, leg, tries, good) else {}
+    passed = {name: _meanwhile(good, begun.get(name, times[0]), times[0], times[-1]) for name, times in tries.items()}
+    theirs = [
+        name for name, times in tries.items() if name not in well and _itself(times, passed[name], bad, len(dead))
+    ]
+    alike = [name for name in tries if not passed[name]]
     begin = min((tries[name][0] for name in alike), default=None)
     end = max((tries[name][-1] for name in alike), default=None)
-    all_alike = begin and end and len(alike) >= _MANY and not _meanwhile(good, begin, end)
+    all_alike = begin and end and len(alike) >= _MANY and not _meanwhile(good, begin, begin, end)
     times = [at for found in tries.values() for at in found]
     first, last = min(times, default=None), max(times, default=None)
     return Spent(
@@ -68,7 +73,9 @@ def spent(ledger: Ledger, leg: Leg, marks: ItemMarks | Unseen, log: RequestLog |
         theirs=len(theirs),
         outage=len(alike) if all_alike else 0,
         door=_turned_away(ledger, leg, log),
-        through=len({p.item for p in _meanwhile(good, first, last)}) if first and last else 0,
+        through=len({p.item for p in _meanwhile(good, min(begun.values(), default=first), first, last)})
+        if first and last
+        else 0,
         since=first,
         last=last,
     )
@@ -119,13 +126,34 @@ def _passes(marks: Sequence[Mark], leg: Leg, dead: set[str]) -> list[_Pass]:
     return passes
 
 
-def _meanwhile(passes: Sequence[_Pass], begin: datetime, end: datetime) -> list[_Pass]:
-    return [p for p in passes if begin < p.taken and p.ended < end]
+def _begun(marks: Sequence[Mark], leg: Leg, tries: Mapping[str, Sequence[datetime]]) -> dict[str, datetime]:
+    """When each of these was taken up for the first of its failures, where a line tells."""
+    found: dict[str, datetime] = {}
+    for mark in sorted(marks, key=lambda m: m.at):
+        if mark.means is _TAKEN[leg] and mark.item in tries and mark.at <= tries[mark.item][0]:
+            found[mark.item] = mark.at
+    return found
 
 
-def _itself(times: Sequence[datetime], good: Sequence[_Pass], bad: Sequence[Mark], dead: int) -> bool:
+def _side_by_side(
+    marks: Sequence[Mark], leg: Leg, tries: Mapping[str, Sequence[datetime]], good: Sequence[_Pass]
+) -> bool:
+    """Whether at least as many were taken up after the first that was to fail, and ended well after it had failed, as failed."""
+    begun = _begun(marks, leg, tries)
+    first = min((times[0] for times in tries.values()), default=None)
+    if not begun or first is None or len(tries) < _MANY:
+        return False
+    end = max(times[-1] for times in tries.values())
+    return len({p.item for p in _meanwhile(good, min(begun.values()), first, end)}) >= len(tries)
+
+
+def _meanwhile(passes: Sequence[_Pass], taken: datetime, begin: datetime, end: datetime) -> list[_Pass]:
+    """What was taken up after one moment and ended well between two others."""
+    return [p for p in passes if taken < p.taken and begin < p.ended < end]
+
+
+def _itself(times: Sequence[datetime], passed: Sequence[_Pass], bad: Sequence[Mark], dead: int) -> bool:
     """Whether others got through while it failed, and too few of them failed for chance to have failed it each time."""
-    passed = _meanwhile(good, times[0], times[-1])
     failed = [m for m in bad if times[0] < m.at < times[-1]]
     if not passed:
         return False

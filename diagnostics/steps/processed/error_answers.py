@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import By, ItemMarks, Leg, LogRow, Mark, Means, Stage, Unseen
 from diagnostics.readings.answers import Answer, lately, tally
@@ -130,7 +130,17 @@ def _never_taken_up(seen: Seen, answer: Answer, marks: ItemMarks | Unseen) -> bo
     if isinstance(marks, Unseen) or not any(m.means in _TAKEN_UP[seen.leg] for m in seen.profile.markers):
         return False
     first, last = answer.rows[0].at - _MARGIN, answer.rows[-1].at + _MARGIN
-    return not any(first <= m.at <= last for m in _taken_up(seen, marks))
+    own = (r for r in seen.told.of(By.APPLICATION) if r.status != answer.status)
+    others = [r.at for r in (*own, *seen.told.of_others)]
+    return all(_of_another(m.at, others) for m in _taken_up(seen, marks) if first <= m.at <= last)
+
+
+def _of_another(at: datetime, others: list[datetime]) -> bool:
+    """Whether a line is of a call that was answered otherwise. Each such call is the reason of one line."""
+    near = next((one for one in others if abs(one - at) <= _BESIDE), None)
+    if near is not None:
+        others.remove(near)
+    return near is not None
 
 
 def _taken_up(seen: Seen, marks: ItemMarks | Unseen) -> list[Mark]:
@@ -149,6 +159,8 @@ def _unreported(seen: Seen, answer: Answer, marks: ItemMarks | Unseen) -> bool:
     return len(failed) >= _NEARLY_ALL * len(answer.rows)
 
 
+_BESIDE = timedelta(seconds=5)
+"""So far apart a line of a call and the call's own entry may be: it takes no longer to refuse one."""
 _MARGIN = timedelta(minutes=1)
 """A request's time in the log may be its begin or its end."""
 
