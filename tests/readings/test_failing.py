@@ -165,6 +165,25 @@ def test_an_item_that_failed_and_was_done_is_no_storm() -> None:
     assert names(found(tries("a", 1, 3, 5, good=True), others, pushes=pushed(ack={6: 6}))) == []
 
 
+@pytest.mark.parametrize(
+    ("others", "first", "ours", "broken"),
+    [
+        (12, 1, 4, True),  # nothing tells that those were bad, and four of ours are
+        (12, 1, 3, False),
+        (4, 40, 0, True),  # taken up for the first time in the window
+        (3, 40, 0, False),
+        (12, 1, 0, False),  # they may have failed before it
+    ],
+)
+def test_where_nothing_at_all_gets_through_many_that_fail_are_no_bad_messages(
+    others: int, first: float, ours: int, broken: bool
+) -> None:
+    of_others = [line for n in range(others) for line in tries(f"o{n}", first, first + 3, batch="old")]
+    of_ours = [line for n in range(ours) for line in tries(f"i{n}", first + 2)]
+    counted = pushed(until=first + 12, remote_server_5xx={first + 1: 3})
+    assert (found(of_others, of_ours, pushes=counted, since=0).broken is not None) is broken
+
+
 def test_others_of_another_batch_that_fail_do_not_make_a_broken_worker() -> None:
     """Old poison of other batches, and nothing of this one came through: whether it fails since today no line tells."""
     said = found(*(tries(item, 1, 3, 8, batch="old") for item in "abcd"))

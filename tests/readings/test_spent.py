@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from diagnostics.evidence.model import (
     DeadLetterCounts,
@@ -32,6 +33,11 @@ TRIES = 5
 def failing(*items: str, since: float = 30, apart: float = 2) -> list[Mark]:
     means = (Means.STARTED_ITEM, Means.FAILED_ITEM)
     return [mark(m, since - n * apart, item) for item in items for n in range(TRIES) for m in means]
+
+
+def taken_first(*items: str) -> list[Mark]:
+    """The same, taken up a minute before the first failure."""
+    return [replace(m, at=ago(31)) if m.means is Means.STARTED_ITEM and m.at == ago(30) else m for m in failing(*items)]
 
 
 def at_work(*items: str, since: float, until: float) -> list[Mark]:
@@ -65,6 +71,10 @@ def told(*marks: Mark, dead: int = 3) -> Spent | None:
         ([*failing("x"), *done("a", "b", "c", minutes=25)], 1, 0),
         ([*failing(*BAD), *at_work("a", "b", "c", since=31, until=29.5)], 0, 3),
         ([*failing(*BAD), *at_work("a", "b", "c", since=29.5, until=29)], 3, 0),
+        ([*taken_first(*BAD), *at_work("a", "b", "c", since=30.9, until=29.5)], 3, 0),
+        ([*taken_first(*BAD), *at_work("a", "b", since=30.9, until=29.5)], 0, 3),
+        ([*taken_first(*BAD), *at_work("a", "b", "c", since=31.5, until=29.5)], 0, 3),
+        ([*taken_first(*BAD), *at_work("a", "b", "c", since=30.9, until=30.2)], 0, 3),
     ],
 )  # fmt: skip
 def test_what_others_did_meanwhile_tells_the_bad_from_the_unlucky(marks: list[Mark], theirs: int, outage: int) -> None:

@@ -157,6 +157,18 @@ def test_a_program_that_refuses_before_it_reads_turns_the_caller_away_and_one_th
     assert one(error_answers.ERRORS, read).numbers["status"] == 401 and not of(error_answers.TURNED_AWAY, read)
 
 
+def test_a_line_of_somebodys_own_call_does_not_show_that_pushes_are_read() -> None:
+    google = "APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)"
+    refused = [structs.replace(row(m, 401), user_agent=google) for m in (3, 2, 1)]
+    scanner = structs.replace(row(2.2, 400), user_agent="curl/8")
+    counted = (pushes(remote_server_4xx={2: 3}), platform())
+    of_a_call = lines(*EIGHT, mark(Means.FAILED_ITEM, 2.2, "?"))
+    assert of(error_answers.TURNED_AWAY, said(log(*refused, scanner), *counted, items=of_a_call))
+    assert not of(error_answers.TURNED_AWAY, said(log(*refused), *counted, items=of_a_call)), "nobody else called"
+    two = lines(*EIGHT, *(mark(Means.FAILED_ITEM, m, "?") for m in (2.2, 1.5)))
+    assert not of(error_answers.TURNED_AWAY, said(log(*refused, scanner), *counted, items=two)), "one call, two lines"
+
+
 @pytest.mark.parametrize(
     ("acked", "elsewise", "dead", "left"),
     [({}, 0, 2, 0), ({8: 1}, 0, 2, 1), ({}, 5, 2, 1), ({}, 0, 0, 1)],
