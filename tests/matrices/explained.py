@@ -370,6 +370,12 @@ KNOWN = (
         answer=r"completion-publish-failing@completion blocks",
     ),
     Known(
+        r"^role completion-publish-failing@completion blocks probable",
+        r"results-from-a-region",
+        f"{UNDECIDED}: work is acked and nothing at all was published; a worker that never came to it and a topic that takes nothing look alike",
+        answer=r"work-after-the-response@request blocks probable",
+    ),
+    Known(
         r"^latent not named completion-publish-failing",
         r"results-from-a-region|do-not-match-a-schema",
         f"{WEAK}: what Pub/Sub would refuse shows where the change of the topic is in the log, and nothing was published since",
