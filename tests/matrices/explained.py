@@ -372,7 +372,8 @@ KNOWN = (
     Known(
         r"^role completion-publish-failing@completion blocks probable",
         r"results-from-a-region",
-        f"{UNDECIDED}: work is acked and nothing at all was published; a worker that never came to it and a topic that takes nothing look alike",
+        f"{UNDECIDED}: work is acked and nothing at all was published; a worker that never came to it and a topic that takes nothing look "
+        "alike",
         answer=r"work-after-the-response@request blocks probable",
     ),
     Known(
