@@ -289,8 +289,7 @@ def _unlucky(tries: Sequence[_Try], items: Sequence[Item]) -> tuple[float, tuple
     if len(through) < _ENOUGH:
         return 0.0, ()
     share = sum(1 for t in closed if not t.good) / len(closed)
-    newest = max(t.at for t in ours if t.proves)
-    if share ** sum(1 for t in ours if t.at > newest) < _RARE:
+    if not _by_chance(ours):
         return share, ()
     tried = len({t.name for t in ours})
     return share, tuple(i for i in items if i.ours and tried * share**i.failures >= _CHANCE)
