@@ -345,7 +345,7 @@ class Teller:
             for what in f.rests_on
         }
         would_overturn = {
-            kind.__name__
+            (kind[0] if isinstance(kind, tuple) else kind).__name__
             for x in verdict.blocking
             if x.match.settled and x.confidence is not Confidence.CONFIRMED
             for kind in x.match.cause.overturned_by

@@ -271,6 +271,7 @@ def held(
     refused: bool = True,
     accounts: tuple[str, ...] = ("c@p",),
     condition: str = "",
+    policies_seen: bool = True,
 ) -> list[Finding]:
     """What is told of a coordinator whose messages were refused with 403 while these may publish; a role was given so many minutes ago."""
     audit = ChangeLog(
@@ -297,13 +298,17 @@ def held(
         RevisionSettings(name=f"c-{n}", created=ago(900), account=account) for n, account in enumerate(accounts)
     )
     ran = ("Revisions", Leg.COMPLETION), Revisions(source=SOURCE, revisions=made)
-    told = findings(topic.may_publish, batch(10, 0, *lines_of), TO, on_topic, audit, (place, config), ran)
+    deny: tuple[Evidence, ...] = ()
+    if policies_seen:
+        deny = (DenyPolicies(source=SOURCE, project="projects/p", within=("projects/7",), rules=()),)
+    told = findings(topic.may_publish, batch(10, 0, *lines_of), TO, on_topic, audit, (place, config), ran, *deny)
     return of(topic.HELD, told)
 
 
 def test_who_held_the_role_all_along_was_refused_by_something_else() -> None:
     assert [f.status for f in held("c@p")] == [Status.OK]
     assert held("d@p") == [], "it does not hold it"
+    assert held("c@p", policies_seen=False) == [], "a deny policy may take it, which is told under the same cause"
     assert held("c@p", given=20) == held("c@p", given=BEGAN + 3) == [], "it got it since, or too short before"
     assert len(held("c@p", given=BEGAN + 30)) == 1
     assert held("c@p", refused=False) == []

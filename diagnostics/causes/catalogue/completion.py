@@ -1,7 +1,19 @@
 """Work that is done and of which the coordinator never hears."""
 
 from diagnostics.causes.model import ALWAYS, Cause, Has, Over, all_of, any_of, none_of, ok
-from diagnostics.evidence.model import BatchMarks, DeadLetterCounts, ItemMarks, Leg, PublishCounts, Stage
+from diagnostics.evidence.model import (
+    AckCounts,
+    Backlog,
+    BatchMarks,
+    DeadLetterCounts,
+    ItemMarks,
+    Leg,
+    PublishCounts,
+    PushCounts,
+    Revisions,
+    ServiceConfig,
+    Stage,
+)
 from diagnostics.steps import recorded, returned
 from diagnostics.steps.finding import Status
 from diagnostics.steps.limits import addressing
@@ -16,8 +28,15 @@ _NAME_LOST = all_of(Has(addressing.TOPIC_IN_FORCE), Over(returned.TOPIC_MISSING,
 _UNRECORDED = Has(recorded.RECORD_ERRORS, (Status.FAULT,))
 _CONTENDED = Over(recorded.RECORD_ERRORS, recorded.mostly_contended, 0)
 _ABSENT = Over(recorded.RECORD_ERRORS, recorded.mostly_absent, 0)
-_PUT_ASIDE = (BatchMarks, DeadLetterCounts)
-"""Where what could not be recorded was dead-lettered, the refusals are past: attempts are used up, and nothing fails any more."""
+_PUT_ASIDE = (
+    BatchMarks,
+    DeadLetterCounts,
+    (PublishCounts, Leg.COMPLETION),
+    (PushCounts, Leg.COMPLETION),
+    (AckCounts, Leg.COMPLETION),
+    (Backlog, Leg.COMPLETION),
+)
+"""Where what could not be recorded was dead-lettered or taken away, the refusals are past: nothing is pushed any more."""
 _OF_THE_RECORD = (recorded.BEHIND, error_answers.ERRORS)
 _A_FEW = 2
 """Completions of one container that are lost may be chance; three are not."""
@@ -35,6 +54,8 @@ CAUSES = (
         legs=(Leg.COMPLETION,),
         requires=all_of(Over(returned.TOPIC_MISSING, returned.unnamed, 0), none_of(Has(addressing.TOPIC_IN_FORCE))),
         decisive=ALWAYS,
+        # Which topic it is, the worker's environment tells.
+        overturned_by=((Revisions, Leg.REQUEST), (ServiceConfig, Leg.REQUEST)),
         effects=_LOST,
         elsewhere=(error_answers.UNREPORTED,),
         settled_by=("pubsub-diag changes --leg request",),

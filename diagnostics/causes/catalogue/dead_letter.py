@@ -3,10 +3,12 @@
 from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, NothingHolds, Over, all_of, any_of, none_of
 from diagnostics.evidence.model import (
     Backlog,
+    BatchMarks,
     DeadLetterTopicPolicy,
     ItemMarks,
     PlatformLines,
     ProjectPolicy,
+    PublishCounts,
     PushCounts,
     ReceiverCapacity,
     RequestLog,
@@ -34,8 +36,10 @@ _NOTHING_FAILS = all_of(
 )
 _FAILING = (
     Backlog,
+    BatchMarks,
     ItemMarks,
     PlatformLines,
+    PublishCounts,
     PushCounts,
     ReceiverCapacity,
     RequestLog,

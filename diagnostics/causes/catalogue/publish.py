@@ -7,6 +7,8 @@ from diagnostics.evidence.model import (
     DenyPolicies,
     Leg,
     PlatformLines,
+    QuotaExceeded,
+    ServiceConfig,
     Stage,
     StartCalls,
     TopicConfig,
@@ -149,6 +151,8 @@ CAUSES = (
             all_of(any_of(Has(published.GAVE_UP), Has(topic.DEFERRED)), none_of(Has(topic.QUOTA))),
         ),
         decisive=any_of(Over(published.ERRORS, lambda told: told.answered, 0), Has(topic.REFUSED)),
+        # These tell why, where anything does; then the cause has a name of its own.
+        overturned_by=(BatchMarks, QuotaExceeded, TopicConfig, (ServiceConfig, Leg.COMPLETION)),
         effects=EFFECTS,
         settled_by=("pubsub-diag published",),
         next=("pubsub-diag runbook show publish-failing", "pubsub-diag changes --leg completion"),
@@ -168,7 +172,7 @@ CAUSES = (
         decisive=all_of(_DENIED, none_of(Has(topic.DENIED), _ANOTHER)),
         # Nothing but a deny policy is answered in the same words.
         refutes=ok(topic.HELD),
-        overturned_by=(DenyPolicies,),
+        overturned_by=(DenyPolicies, TopicConfig, (ServiceConfig, Leg.COMPLETION)),
         effects=EFFECTS,
         settled_by=("pubsub-diag published",),
         next=("pubsub-diag runbook show publisher-role-missing", "pubsub-diag changes --leg completion"),

@@ -162,7 +162,7 @@ def may_publish(
         return
     if isinstance(changes, Unseen):
         return
-    if denies is None:
+    if denies is None and not isinstance(deny, Unseen):
         policies, since = (policy, project), ledger.started
         yield from rights.held(HELD, Leg.REQUEST, account, config.name, policies, revisions, changes, since, refused)
     made = rights.of_topic(config.name, changes)

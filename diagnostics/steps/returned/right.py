@@ -93,7 +93,7 @@ def may_report(
         return
     if isinstance(changes, Unseen):
         return
-    if denies is None:
+    if denies is None and not isinstance(deny, Unseen):
         policies, since = (policy, project_policy), ledger.started
         yield from rights.held(HELD, Leg.COMPLETION, account, topic.name, policies, revisions, changes, since, refused)
     made = rights.of_topic(topic.name, changes)
