@@ -53,7 +53,7 @@ _DELIVERY = _Clearance("delivery", (PushCounts, Backlog, ItemMarks, DeadLetterCo
 _SIGN_IN = _Clearance("sign-in", (RequestLog, PushCounts, SubscriptionConfig))
 _CLEARS = {
     published.ALL.name: _Clearance("publishing", (BatchMarks, PublishCounts, QuotaExceeded)),
-    routed.ROUTED.name: _Clearance("routing", (*_SET_UP, *_BALANCE)),
+    routed.ROUTED.name: _Clearance("routing", (*_SET_UP, *_BALANCE, BatchMarks, ItemMarks)),
     delivered.OURS.name: _DELIVERY,
     push_answers.ACKED.name: _DELIVERY,
     push_auth.PROVEN.name: _SIGN_IN,
