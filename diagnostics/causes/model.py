@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Generic
 
 from diagnostics.evidence.model import Leg, Stage
-from diagnostics.readings.wholeness import Seen
+from diagnostics.readings.wholeness import Needed
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Status, Telling
 from diagnostics.steps.tells import T
 
@@ -212,7 +212,7 @@ class Cause:
     """The same on the other leg: what the worker does to its pushes shows on the request leg, what it then fails to report on the
     way back."""
     refutes: Predicate | None = None
-    overturned_by: tuple[Seen, ...] = ()
+    overturned_by: tuple[Needed, ...] = ()
     """Evidence that could overturn it: unless all of it was seen whole, the cause is probable at most."""
     settled_by: tuple[str, ...] = ()
     """Commands that would settle it, cheapest first."""

@@ -28,6 +28,7 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger, Life
 from diagnostics.readings.nearest import nearest_batch
 from diagnostics.readings.stakes import cut_short
+from diagnostics.readings.wholeness import kind_of
 from diagnostics.shell.commands import is_harmless
 from diagnostics.steps import closed, dead_letter, progress
 from diagnostics.steps.finding import Bears, Finding, Kind, Row, Status, Where
@@ -345,7 +346,7 @@ class Teller:
             for what in f.rests_on
         }
         would_overturn = {
-            (kind[0] if isinstance(kind, tuple) else kind).__name__
+            kind_of(kind).__name__
             for x in verdict.blocking
             if x.match.settled and x.confidence is not Confidence.CONFIRMED
             for kind in x.match.cause.overturned_by

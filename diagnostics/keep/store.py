@@ -136,17 +136,10 @@ LAST = "last"
 def find(name: str) -> Path | None:
     """A kept run by its name or by how it begins: the newest of these."""
     if name == LAST:
-        kept = runs()
-        newest = [
-            path for path in kept if in_order(path.name)[0][:_MOMENT_LONG] == in_order(kept[-1].name)[0][:_MOMENT_LONG]
-        ]
-        return max(newest, default=None, key=lambda path: (_written_at(path), in_order(path.name)))
+        return max(runs(), default=None, key=lambda path: (path.name.partition("-")[0], _written_at(path)))
     begin_so = [path for path in runs() if name and path.name.startswith(name)]
     exact = [path for path in begin_so if path.name == f"{name}.gz"]
     return max(exact or begin_so, default=None, key=lambda path: in_order(path.name))
-
-
-_MOMENT_LONG = len("20260101T000000Z")
 
 
 def _written_at(path: Path) -> int:

@@ -4,7 +4,7 @@ Two things look alike where only the oldest few messages come round. They are to
 * an item fails *again and again* if others that were taken up after it got through, and it failed once more after that, and more often
   than the share of tries that fail would make likely; so do the few that fail for the same reason as those, if nobody overcame it;
 * the receiver is *broken since T* if, from T on, every item that came round failed, two or more of them were first tried then, and
-  nothing else was acked.
+  nothing else was acked. Of other batches' items it takes more, and that nothing at all got through.
 Neither is said where the evidence for it was not seen. A third kind is no fault of an item's own: where a share of all tries fails, some
 items are *unlucky* a few times in a row.
 """
@@ -326,13 +326,13 @@ def _broken(
         )
     fresh = [i for i in items if newest is None or i.tried > newest]
     ours = [i for i in fresh if i.ours]
-    known = (
-        marks.since + ledger.dead(Leg.REQUEST).pause
-    )  # others may have failed before any line here; then they came again by now
-    fresh = [*ours, *(i for i in fresh if not i.ours and i.tried > known)]
-    if len(ours) < 2 and (good or _BAD ** len(fresh) >= _RARE):
-        return None
-    fresh = ours if len(ours) > 1 else fresh
+    if len(ours) > 1:
+        fresh = ours
+    else:
+        # others may have failed before any line here; then they came again within a pause
+        fresh = [i for i in fresh if i.ours or i.tried > marks.since + ledger.dead(Leg.REQUEST).pause]
+        if good or _BAD ** len(fresh) >= _RARE:
+            return None
     since = min(i.first for i in fresh)
     if (
         _by_chance(tries)

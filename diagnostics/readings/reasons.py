@@ -37,6 +37,19 @@ _ABSENT = re.compile(
     re.I,
 )
 
+_OF_SCHEMA = re.compile(r"schema", re.I)
+_OF_REGION = re.compile(r"storage.?policy|\bregion\b.{0,60}\bnot allowed", re.I)
+
+
+def of_schema(reason: str) -> bool:
+    """Whether Pub/Sub did not take a message because it does not match the topic's schema, by these words."""
+    return bool(_OF_SCHEMA.search(reason))
+
+
+def of_region(reason: str) -> bool:
+    """Whether it did not because of where it was published, by these words."""
+    return bool(_OF_REGION.search(reason))
+
 
 def contended(reason: str) -> bool:
     """Whether a write failed because others wrote the same at the same time, by these words."""

@@ -57,7 +57,7 @@ def spent(ledger: Ledger, leg: Leg, marks: ItemMarks | Unseen, log: RequestLog |
     good = _passes(marks.marks, leg, dead)
     bad = [m for m in marks.marks if m.means is _FAILS[leg] and m.item not in dead]
     well = {m.item for m in marks.marks if m.means in _GOOD[leg]}
-    begun = _begun(marks.marks, leg, tries) if _side_by_side(marks.marks, leg, tries, good) else {}
+    begun = _side_by_side(_begun(marks.marks, leg, tries), tries, good)
     passed = {name: _meanwhile(good, begun.get(name, times[0]), times[0], times[-1]) for name, times in tries.items()}
     theirs = [
         name for name, times in tries.items() if name not in well and _itself(times, passed[name], bad, len(dead))
@@ -136,15 +136,15 @@ def _begun(marks: Sequence[Mark], leg: Leg, tries: Mapping[str, Sequence[datetim
 
 
 def _side_by_side(
-    marks: Sequence[Mark], leg: Leg, tries: Mapping[str, Sequence[datetime]], good: Sequence[_Pass]
-) -> bool:
-    """Whether at least as many were taken up after the first that was to fail, and ended well after it had failed, as failed."""
-    begun = _begun(marks, leg, tries)
-    first = min((times[0] for times in tries.values()), default=None)
-    if not begun or first is None or len(tries) < _MANY:
-        return False
-    end = max(times[-1] for times in tries.values())
-    return len({p.item for p in _meanwhile(good, min(begun.values()), first, end)}) >= len(tries)
+    begun: Mapping[str, datetime], tries: Mapping[str, Sequence[datetime]], good: Sequence[_Pass]
+) -> Mapping[str, datetime]:
+    """When these were taken up, if at least as many as failed were taken up after the first of them, and ended well after it had failed;
+    else nothing: only what was taken up after a failure tells of it."""
+    if not begun or len(tries) < _MANY:
+        return {}
+    first, end = min(times[0] for times in tries.values()), max(times[-1] for times in tries.values())
+    beside = {p.item for p in _meanwhile(good, min(begun.values()), first, end)}
+    return begun if len(beside) >= len(tries) else {}
 
 
 def _meanwhile(passes: Sequence[_Pass], taken: datetime, begin: datetime, end: datetime) -> list[_Pass]:

@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 
 from diagnostics.evidence.model import Evidence, EvidenceSet, Leg, Unseen, Why
 
-Seen = type[Evidence] | tuple[type[Evidence], Leg]
+Needed = type[Evidence] | tuple[type[Evidence], Leg]
 """A kind of evidence, on the leg in question or on one that is named."""
+
+
+def kind_of(needed: Needed) -> type[Evidence]:
+    return needed[0] if isinstance(needed, tuple) else needed
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class Wholeness:
     cut: frozenset[tuple[str, Leg | None]] = field(default_factory=frozenset)
     """Those of which a part was seen: what rests on that part may rest on what is no longer so."""
 
-    def missing(self, kinds: Iterable[Seen], leg: Leg) -> tuple[str, ...]:
+    def missing(self, kinds: Iterable[Needed], leg: Leg) -> tuple[str, ...]:
         """Names of those kinds that were not seen whole on this leg or on the one that is named, or, belonging to none, at all."""
         asked = [k if isinstance(k, tuple) else (k, leg) for k in kinds]
         return tuple(k.__name__ for k, at in asked if {(k.__name__, at), (k.__name__, None)} & self.gaps)

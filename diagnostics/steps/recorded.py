@@ -192,7 +192,8 @@ def _meets_it(ledger: Ledger, marks: ItemMarks, first: datetime, last: datetime,
 
 def _ended(ledger: Ledger, put_aside: bool, gone: int) -> str:
     if put_aside:
-        where = "gone from its subscription" if gone else "dead-lettered"
+        here = {"dead-lettered": ledger.dead_at(Stage.RECORDED), "gone from its subscription": gone}
+        where = " or ".join(place for place, many in here.items() if many)
         return f"none since, and what was not recorded is {where}"
     return "all that came back are recorded by now" if ledger.gap(Stage.RECORDED)[1] == 0 else "none since"
 

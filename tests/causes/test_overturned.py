@@ -15,6 +15,7 @@ from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.model import AllOf, AnyOf, Cause, NoneOf, NothingHolds, Predicate
 from diagnostics.conclude.cleared import _CLEARS
 from diagnostics.evidence.model import Evidence, Unseen
+from diagnostics.readings.wholeness import kind_of
 from diagnostics.run.investigate import COMMANDS, LEDGER_READS
 from diagnostics.steps.finding import AnyCode, Kind
 from diagnostics.steps.run import Step
@@ -85,7 +86,7 @@ def looked_at(cause: Cause) -> set[str]:
 
 
 def overturning(cause: Cause) -> set[type[Evidence]]:
-    return {kind[0] if isinstance(kind, tuple) else kind for kind in cause.overturned_by}
+    return {kind_of(kind) for kind in cause.overturned_by}
 
 
 @pytest.mark.parametrize("cause", [c for c in SURE if c.overturned_by], ids=lambda c: c.code)

@@ -162,6 +162,17 @@ def test_what_the_topic_asks_is_told_where_it_is_why_a_completion_was_refused(
     assert errors.otherwise == int(reason[:3] not in ("403", "429"))
 
 
+def test_what_fails_for_another_reason_as_well_is_not_over_once_the_topic_asks_no_more() -> None:
+    """The schema is gone, and since then publishing fails otherwise."""
+    later = [failed(SCHEMA), failed("503 unavailable", item="b", minutes=2)]
+    found = findings(returned.returned, batch(4), lines(*done("a", "b"), *later), config(True), NONE_BACK, profile=BOTH)
+    assert of(refusing.ASKS_NO_MORE, found) == []
+    alone = findings(
+        returned.returned, batch(4), lines(*done("a", "b"), later[0]), config(True), NONE_BACK, profile=BOTH
+    )
+    assert len(of(refusing.ASKS_NO_MORE, alone)) == 1
+
+
 def test_refused_requests_are_counted_by_the_kind_of_reason() -> None:
     codes = {"permission_denied": 3, "invalid_argument": 2, "not_found": 5, "ok": 50}
     counts = PublishCounts(

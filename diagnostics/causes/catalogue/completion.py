@@ -135,11 +135,7 @@ CAUSES = (
         "not come by itself: {reason}",
         stage=Stage.RETURNED,
         legs=(Leg.COMPLETION,),
-        requires=any_of(
-            all_of(Over(returned.ERRORS, lambda told: told.otherwise, 0), Has(asks.ASKS)),
-            Over(returned.ERRORS, lambda told: told.otherwise, 0),
-            Has(asks.ASKS, (Status.WARNING,)),
-        ),
+        requires=any_of(Over(returned.ERRORS, lambda told: told.otherwise, 0), Has(asks.ASKS)),
         # A line alone is the program's word; that it was refused, the topic's counter tells, or the topic itself.
         decisive=any_of(Over(returned.ERRORS, lambda told: told.rejected, 0), Has(asks.ASKS, (Status.FAULT,))),
         overturned_by=(PublishCounts,),

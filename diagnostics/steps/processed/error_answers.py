@@ -131,16 +131,19 @@ def _never_taken_up(seen: Seen, answer: Answer, marks: ItemMarks | Unseen) -> bo
         return False
     first, last = answer.rows[0].at - _MARGIN, answer.rows[-1].at + _MARGIN
     own = (r for r in seen.told.of(By.APPLICATION) if r.status != answer.status)
-    others = [r.at for r in (*own, *seen.told.of_others)]
-    return all(_of_another(m.at, others) for m in _taken_up(seen, marks) if first <= m.at <= last)
+    lines = [m.at for m in _taken_up(seen, marks) if first <= m.at <= last]
+    return _each_of_another(lines, [r.at for r in (*own, *seen.told.of_others)])
 
 
-def _of_another(at: datetime, others: list[datetime]) -> bool:
-    """Whether a line is of a call that was answered otherwise. Each such call is the reason of one line."""
-    near = next((one for one in others if abs(one - at) <= _BESIDE), None)
-    if near is not None:
-        others.remove(near)
-    return near is not None
+def _each_of_another(lines: Sequence[datetime], calls: Sequence[datetime]) -> bool:
+    """Whether each line is of a call of its own that was answered otherwise, by their times."""
+    left = list(calls)
+    for at in lines:
+        near = next((one for one in left if abs(one - at) <= _BESIDE), None)
+        if near is None:
+            return False
+        left.remove(near)
+    return True
 
 
 def _taken_up(seen: Seen, marks: ItemMarks | Unseen) -> list[Mark]:

@@ -19,7 +19,9 @@ from diagnostics.evidence.model import (
     total,
 )
 from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.reasons import of_schema
 from diagnostics.readings.refusals import Lost, given_up, lost
+from diagnostics.readings.topics import restricts, topic_set_at
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Telling
 from diagnostics.steps.published.topic import refused_since
@@ -51,7 +53,6 @@ SIZE = Code("published.too_large", Stage.PUBLISHED, "messages are larger than a 
 
 REJECTED = ("invalid_argument", "failed_precondition")
 """Codes with one HTTP status, 400: an error of a client library does not tell them apart."""
-_OF_SCHEMA = re.compile(r"schema", re.I)
 _OF_SIZE = re.compile(r"too large|request payload size exceeds", re.I)
 _OF_FORM = re.compile(r"is empty|attribute|ordering key", re.I)
 """Other reasons for which a message is refused: what Pub/Sub and its clients say of a request beyond its limits, and of a message
@@ -135,8 +136,7 @@ def _passed(ledger: Ledger, topic: str, counts: PublishCounts | Unseen, changes:
     """Whether the topic is known to have taken what was published to it as it is set up now, or that cannot be told."""
     if isinstance(counts, Unseen) or isinstance(changes, Unseen):
         return True
-    of_it = (c for c in changes.changes if c.ok and c.resource == f"topics/{short(topic)}")
-    set_at = max((c.at for c in of_it if c.method in ("CreateTopic", "UpdateTopic")), default=None)
+    set_at = topic_set_at(topic, changes)
     good = ledger.last_good.started if ledger.last_good else None
     published = ledger.counts.get(Stage.PUBLISHED)
     if (published and published.least) or (good and not (set_at and set_at > good)):
@@ -152,7 +152,7 @@ def _region(
     if isinstance(coordinator, Unseen) or coordinator.settings is None:
         return
     region = coordinator.settings.region
-    if topic.enforce_in_transit and topic.regions and region not in topic.regions:
+    if restricts(topic) and region not in topic.regions:
         met = Bears.HOLDS if held else Bears.SLOWS
         yield REGION.says(
             Status.WARNING if held is None else Status.FAULT,
@@ -169,7 +169,7 @@ def _region(
 
 def _schema(topic: TopicSettings, said: str, held: int, since: datetime | None) -> Iterator[Finding]:
     """A topic with a schema refuses each message that does not match it."""
-    named = bool(_OF_SCHEMA.search(said))
+    named = of_schema(said)
     if topic.schema and (named or not _OF_FORM.search(said)):
         yield SCHEMA.says(
             Status.FAULT,

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from diagnostics.evidence.model import Leg, Mark, Stage, TopicConfig, TopicSettings, Unseen
+from diagnostics.readings.reasons import of_region, of_schema
+from diagnostics.readings.topics import restricts
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Finding, Kind, Status, Telling
 from diagnostics.steps.tells import Tells
@@ -40,25 +42,21 @@ ASKS_NO_MORE = Telling(
     tells=AsksNoMore,
 )
 
-_OF_SCHEMA = re.compile(r"schema", re.I)
-_OF_REGION = re.compile(r"storage.?policy|\bregion\b.{0,60}\bnot allowed", re.I)
-"""What Pub/Sub says of a message that does not match, and of one from a region that is not allowed."""
-
 
 def what_refused(refused: Sequence[Mark], held: int, topic: TopicConfig | Unseen, now: datetime) -> Iterator[Finding]:
-    """What the topic asks for, where completions were refused for that; or that it asks for that no more."""
+    """What the topic asks for, where completions were refused for that; or, where none failed for any other reason, that it asks for that
+    no more."""
     settings = None if isinstance(topic, Unseen) else topic.settings
     reasons = [m.words.get("reason", "") for m in refused]
     said = " ".join(sorted(set(reasons)))
-    of_schema, of_region = _OF_SCHEMA.search(said), _OF_REGION.search(said)
-    if settings is None or not (of_schema or of_region):
+    if settings is None or not (of_schema(said) or of_region(said)):
         return
     now_asked = []
-    if settings.schema and of_schema:
+    if settings.schema and of_schema(said):
         now_asked.append(f"that match the schema {short(settings.schema)}")
     if (
-        of_region
-        and _restricts(settings)
+        of_region(said)
+        and restricts(settings)
         and not any(re.search(rf"\b{re.escape(r)}\b", said) for r in settings.regions)
     ):
         now_asked.append(_from(settings))
@@ -76,7 +74,7 @@ def what_refused(refused: Sequence[Mark], held: int, topic: TopicConfig | Unseen
             rests_on=("TopicConfig", "ItemMarks"),
             tells=Asks(reason=reasons[-1]),
         )
-    if not now_asked:
+    if not now_asked and all(of_schema(reason) or of_region(reason) for reason in reasons):
         last = clock(refused[-1].at, now)
         yield ASKS_NO_MORE.says(
             Status.OK,
@@ -92,7 +90,7 @@ def what_would_refuse(topic: TopicConfig, region: str, set_at: datetime, now: da
     """Regions that are enforced in transit, and do not have the worker's among them, wait for the first completion. A schema says nothing
     by itself: there are messages that match."""
     settings = topic.settings
-    if settings is None or not _restricts(settings) or region in settings.regions:
+    if settings is None or not restricts(settings) or region in settings.regions:
         return
     yield ASKS.says(
         Status.WARNING,
@@ -104,10 +102,6 @@ def what_would_refuse(topic: TopicConfig, region: str, set_at: datetime, now: da
         rests_on=("TopicConfig", "ServiceConfig", "ChangeLog", "PublishCounts"),
         tells=Asks(reason=f"its topic takes only messages {_from(settings)}"),
     )
-
-
-def _restricts(settings: TopicSettings) -> bool:
-    return settings.enforce_in_transit and bool(settings.regions)
 
 
 def _from(settings: TopicSettings) -> str:

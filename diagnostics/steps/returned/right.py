@@ -29,6 +29,7 @@ from diagnostics.readings.denials import sure_denial
 from diagnostics.readings.grants import IN_FORCE, PUBLISH, Grant, given, holds, revoked
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.reasons import denied
+from diagnostics.readings.topics import topic_set_at
 from diagnostics.steps import rights, subjects
 from diagnostics.steps.finding import Code, Finding, Kind, Status, Telling
 from diagnostics.steps.returned import asks
@@ -85,7 +86,8 @@ def may_report(
         return
     member = f"serviceAccount:{account}"
     if refused is None:
-        set_at, ended = _set_at(topic.name, changes), ledger.counts[Stage.PROCESSED].least if ledger.counts else 0
+        set_at = None if isinstance(changes, Unseen) else topic_set_at(topic.name, changes)
+        ended = ledger.counts[Stage.PROCESSED].least if ledger.counts else 0
         if set_at and not ended and not _failed(ledger, marks) and _untried(ledger, set_at, counts):
             yield from asks.what_would_refuse(topic, worker.settings.region, set_at, now)
         granted = holds(member, PUBLISH, policy, project_policy, above, roles=roles, now=now)
@@ -108,13 +110,6 @@ def may_report(
             rests_on=("ChangeLog", "ItemMarks"),
             tells=Back(back=clock(back, now)),
         )
-
-
-def _set_at(topic: str, changes: ChangeLog | Unseen) -> datetime | None:
-    """When the topic was last made or changed, as far as the log tells."""
-    made = () if isinstance(changes, Unseen) else changes.changes
-    of_it = (c for c in made if c.ok and c.resource == f"topics/{short(topic)}")
-    return max((c.at for c in of_it if c.method in ("CreateTopic", "UpdateTopic")), default=None)
 
 
 def _failed(ledger: Ledger, marks: ItemMarks | Unseen) -> bool:
