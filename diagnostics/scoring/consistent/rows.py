@@ -124,7 +124,8 @@ def recovery(answer: Answer) -> Iterator[str]:
     """What has to be sent again is what the ladder says will not come."""
     said = answer.said
     if not answer.of_batch or said.recovery == Recovery():
-        if answer.blocking and (lost := sum(answer.places[w] for w in (*AWAY, Where.DEAD_LETTERED))):
+        nameless = any(f.status is Status.FAULT and f.bears is Bears.HOLDS and not f.until for f in said.unexplained)
+        if (answer.blocking or nameless) and (lost := sum(answer.places[w] for w in (*AWAY, Where.DEAD_LETTERED))):
             yield f"{lost} will not come by themselves, and nothing is said to be sent again"
         return
     dead, again = answer.places[Where.DEAD_LETTERED], said.recovery.resubmit_count
