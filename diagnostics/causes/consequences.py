@@ -111,6 +111,7 @@ _CLASSES: dict[AnyCode, frozenset[str]] = {
     instances.SATURATED: _4XX | _5XX | _LATE,
     instances.CANNOT_SCALE: _5XX | _LATE,
     instances.QUOTA: _4XX | _5XX | _LATE,
+    cold_start.TURNED_AWAY: _4XX | _5XX | _LATE,
     cold_start.SWITCHED_OFF: _4XX | _5XX,
     error_answers.UNREADABLE: _4XX,
     error_answers.ERRORS: _ANSWERED,

@@ -141,7 +141,12 @@ def confidence(
         return Confidence.POSSIBLE if share.rivals else Confidence.PROBABLE
     if whole.missing(match.cause.overturned_by, match.leg):
         return Confidence.PROBABLE
-    if role is Role.BLOCKS and any(_disturbs(f, share) for f in unexplained):
+    loose = list(unexplained)
+    if role is Role.BLOCKS and any(_disturbs(f, share) for f in loose):
+        return Confidence.PROBABLE
+    if role is Role.LATENT and any(_is_before(f, share) for f in loose):
+        return Confidence.PROBABLE
+    if role in (Role.BLOCKS, Role.LATENT) and any(_is_beside(f, share) for f in loose):
         return Confidence.PROBABLE
     if role in (Role.BENIGN, Role.LATENT) and not latest:
         return Confidence.PROBABLE
@@ -150,6 +155,22 @@ def confidence(
 
 def _disturbs(finding: Finding, share: Share) -> bool:
     """An unexplained fault that holds items at or upstream of this cause's stage, on its leg, keeps it from being confirmed."""
-    upstream = STAGES.index(finding.stage) <= STAGES.index(share.match.cause.stage)
-    same_leg = finding.leg in (share.match.leg, None)
-    return finding.bears is Bears.HOLDS and finding.kind is not Kind.CONSEQUENCE and upstream and same_leg
+    return finding.bears is Bears.HOLDS and _upstream(finding, share)
+
+
+def _is_before(finding: Finding, share: Share) -> bool:
+    """Of a batch of which nothing is seen to be held: an unexplained fault at or upstream of what messages meet by this cause."""
+    met = any(f.abnormal and f.kind is Kind.EFFECT for f in share.own)
+    return met and finding.status is Status.FAULT and finding.until is None and _upstream(finding, share)
+
+
+def _upstream(finding: Finding, share: Share) -> bool:
+    before = STAGES.index(finding.stage) <= STAGES.index(share.match.cause.stage)
+    return before and finding.leg in (share.match.leg, None) and finding.kind is not Kind.CONSEQUENCE
+
+
+def _is_beside(finding: Finding, share: Share) -> bool:
+    """Pushes of its leg fail in ways that it can have brought about in part only, and nothing accounts for the others: those may be what
+    every message meets first."""
+    failing = finding.code == push_answers.FAILING.name and finding.leg is share.match.leg
+    return failing and finding.until is None and any(f.code == finding.code for f in share.follows)

@@ -19,6 +19,7 @@ from diagnostics.evidence.model import (
     Leg,
     ProjectSubscriptions,
     PublishCounts,
+    PushAccount,
     PushCounts,
     QuotaExceeded,
     ReceiverCapacity,
@@ -44,6 +45,8 @@ class _Clearance(NamedTuple):
     """What to call the part of the pipeline that is cleared."""
     whole: tuple[type[Evidence], ...]
     """Where something would be seen that speaks against it: unless all of it was seen whole, nothing is cleared."""
+    if_there: tuple[type[Evidence], ...] = ()
+    """What not every pipeline has, where it is hidden."""
 
 
 _SET_UP = (SubscriptionConfig, TopicConfig, TopicSubscriptions, ProjectSubscriptions)
@@ -57,7 +60,7 @@ _CLEARS = {
     delivered.OURS.name: _DELIVERY,
     push_answers.ACKED.name: _DELIVERY,
     push_auth.PROVEN.name: _SIGN_IN,
-    invoker.GRANTED.name: _SIGN_IN,
+    invoker.GRANTED.name: _SIGN_IN._replace(if_there=(PushAccount,)),
     startup.FINE.name: _Clearance(
         "cold start", (ReceiverCapacity, RequestLog, PushCounts, Backlog, DeadLetterCounts, BatchMarks, ItemMarks)
     ),
@@ -89,6 +92,7 @@ def ruled_out(ledger: Ledger, findings: Sequence[Finding], verdict: Verdict, who
         and not _accused(f, against)
         and _proven(f, ledger)
         and not whole.missing(_CLEARS[f.code].whole, f.leg or Leg.REQUEST)
+        and not whole.hidden & {kind.__name__ for kind in _CLEARS[f.code].if_there}
     )
     refuted = (
         RuledOut(code=r.cause.code, leg=r.leg, because=r.against[0].says)

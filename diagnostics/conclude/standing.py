@@ -36,12 +36,13 @@ _NO_BATCH = (
 )
 
 
-_DOUBTS = (requested.LATER, closed.OPEN, closed.CLOSED)
+_DOUBTS = (requested.LATER, published.IN_PROGRESS, push_answers.UNTOLD, closed.OPEN, closed.CLOSED)
 """What, unknown, leaves it open whether all is well, however well the batch that is seen gets on."""
 
 
 def doubts(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """What leaves it open whether all is well, by name: a later start attempt, what the batch waits for, whether it did its work."""
+    """What leaves it open whether all is well, by name: a later start attempt, whether the rest is being
+    published, how pushes were answered, what the batch waits for, whether it did its work."""
     names = {code.name for code in _DOUBTS}
     return tuple(f for f in findings if f.code in names and f.status is Status.UNKNOWN)
 

@@ -3,8 +3,9 @@
 The dead letters look the same. What others did meanwhile tells them apart:
 * a message is bad *itself* if others got through while it failed, and failed too seldom for chance to have failed it each time; one
   that the program did, be it too late for an ack or without a way to report it, is not;
-* it was *an outage* if nothing at all got through from the first of its failures to the last, for three items or more: that so few bad
-  ones were all tried after the last good one would be chance. And what was turned away before it reached a program was read by none.
+* it was *an outage* if nothing at all got through from the first of its failures to the last, while three items or more failed, whether
+  some of these got through afterwards or not: that so few bad ones were all tried after the last good one would be chance. And what was
+  turned away before it reached a program was read by none.
 What was at work already when an outage began may still end well: so only that got through meanwhile which was taken up after the first
 failure; unless as many as failed were taken up side by side with them and ended well, as where all comes at once. Of what has no lines of
 its own, neither is said.
@@ -59,13 +60,15 @@ def spent(ledger: Ledger, leg: Leg, marks: ItemMarks | Unseen, log: RequestLog |
     well = {m.item for m in marks.marks if m.means in _GOOD[leg]}
     begun = _side_by_side(_begun(marks.marks, leg, tries), tries, good)
     passed = {name: _meanwhile(good, begun.get(name, times[0]), times[0], times[-1]) for name, times in tries.items()}
-    theirs = [
-        name for name, times in tries.items() if name not in well and _itself(times, passed[name], bad, len(dead))
-    ]
-    alike = [name for name in tries if not passed[name]]
+    theirs = _with_their_reason(
+        {n for n, times in tries.items() if n not in well and _itself(times, passed[n], bad, len(dead))},
+        _reasons(marks.marks, leg, tries),
+        well,
+    )
+    alike = [name for name in tries if not passed[name] and name not in theirs]
     begin = min((tries[name][0] for name in alike), default=None)
     end = max((tries[name][-1] for name in alike), default=None)
-    all_alike = begin and end and len(alike) >= _MANY and not _meanwhile(good, begin, begin, end)
+    all_alike = begin and end and not _meanwhile(good, begin, begin, end) and _many(alike, bad, begin, end)
     times = [at for found in tries.values() for at in found]
     first, last = min(times, default=None), max(times, default=None)
     return Spent(
@@ -79,6 +82,30 @@ def spent(ledger: Ledger, leg: Leg, marks: ItemMarks | Unseen, log: RequestLog |
         since=first,
         last=last,
     )
+
+
+def _reasons(marks: Sequence[Mark], leg: Leg, tries: Mapping[str, object]) -> Mapping[str, set[str]]:
+    """Why each of these failed, as often as a line tells."""
+    found = defaultdict[str, set[str]](set)
+    for mark in marks:
+        if mark.means is _FAILS[leg] and mark.item in tries:
+            found[mark.item].add(mark.words.get("reason", ""))
+    return found
+
+
+def _with_their_reason(bad: set[str], reasons: Mapping[str, set[str]], well: set[str]) -> set[str]:
+    """Those that are bad themselves, and all that gave no other reason than one of these gave each time; whatever failed, where none of
+    them gave one: then nothing tells another kind from theirs."""
+    told = [why for name in bad if len(why := reasons.get(name, set())) == 1 and "" not in why]
+    known = set[str]().union(*told)
+    if not bad or (not known and any(not reasons.get(name, set()) - {""} for name in bad)):
+        return bad | {name for name in reasons if bad and name not in well}
+    return bad | {name for name, why in reasons.items() if why <= known and name not in well}
+
+
+def _many(alike: Sequence[str], bad: Sequence[Mark], begin: datetime, end: datetime) -> bool:
+    """Whether as many failed meanwhile, those included that got through later, as no few bad ones do that came last."""
+    return len(alike) + len({m.item for m in bad if begin < m.at < end}) >= _MANY
 
 
 def _on(life: Life, leg: Leg) -> bool:

@@ -36,8 +36,8 @@ def _outcome(expected: Expected, found: Diagnosis) -> Iterator[str]:
     yield from differs("status", expected.status.value, found.status.value)
     if expected.exit_code is not None:
         yield from differs("exit_code", expected.exit_code, int(found.exit_code))
-    if expected.state is not None:
-        yield from differs("state", expected.state.value, found.state.value)
+    if expected.states and found.state not in expected.states:
+        yield from differs("state", " or ".join(expected.states), found.state.value)
     if expected.finishes_alone is not UNSET:
         yield from differs("finishes_alone", expected.finishes_alone, found.finishes_alone)
 

@@ -83,8 +83,8 @@ class Expected(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The word that the answer begins with, in small letters."""
     exit_code: int | None = None
     """Of the command."""
-    state: State | None = None
-    """State of the batch."""
+    state: State | tuple[State, ...] | None = None
+    """State of the batch; one of several, where what a seed draws decides which."""
     blocks: tuple[str, ...] = ()
     """Causes that must be named with this role; any other cause that blocks fails the scenario. "code@completion" says the leg."""
     worsens: tuple[str, ...] = ()
@@ -140,6 +140,13 @@ class Expected(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Texts that the printed answer must hold, wherever its lines break, or regular expressions between slashes."""
     not_says: tuple[Pattern, ...] = ()
     """Texts that it must not hold, likewise."""
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """Those that are right; empty: any is."""
+        if self.state is None:
+            return ()
+        return self.state if isinstance(self.state, tuple) else (self.state,)
 
 
 class Wanted(Struct, frozen=True, kw_only=True):

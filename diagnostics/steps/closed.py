@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from math import ceil
 
-from diagnostics.evidence.model import Means, Stage, StartCalls, Unseen, Why
+from diagnostics.evidence.model import Means, Stage, StartCalls, Unseen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.pace import LONGEST_BACKOFF_S, LONGEST_DEADLINE_S
 from diagnostics.readings.stakes import cut_short
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Telling
+from diagnostics.steps.published import end_hidden
 from diagnostics.steps.recorded import is_one, settled
 from diagnostics.steps.tells import Tells
 from diagnostics.steps.words import clock, span
@@ -127,7 +128,7 @@ def closed(
             )
         yield Row(stage=Stage.CLOSED, reached=True, status=Status.OK, source=ledger.closed_from)
         return
-    yield from _open(ledger, profile, attempt, now, _hidden(calls))
+    yield from _open(ledger, profile, attempt, now, end_hidden(calls))
     rule = _rule(profile)
     expects = f"expects {ledger.expected}" if ledger.expected is not None else "open"
     told = "no line closes it, " if ledger.by_silence else ""
@@ -334,13 +335,6 @@ def _may_wait(ledger: Ledger, few: str, hidden: str) -> Finding:
         subject=subjects.batch(ledger.batch),
         rests_on=("BatchStatus", "StartCalls"),
     )
-
-
-def _hidden(calls: StartCalls | Unseen) -> str:
-    """Why the end of the start call may not have been seen; empty where it would have been, or where the profile names no call."""
-    if isinstance(calls, Unseen):
-        return "" if calls.why in (Why.NOT_CONFIGURED, Why.NOT_ASKED) else calls.says
-    return "" if calls.source.complete else calls.source.note
 
 
 def _told(attempt: Attempt, ledger: Ledger, now: datetime) -> bool:

@@ -63,6 +63,8 @@ class Tried(Tells, frozen=True, kw_only=True):
     """Those that failed while nothing got through."""
     door: int
     """Those that were turned away before any program took them."""
+    unlucky: int
+    """Those that met what was bad for all, either of these."""
     through: int
     """Others that got through meanwhile."""
 
@@ -200,15 +202,15 @@ def attempts(leg: Leg, ledger: Ledger, marks: ItemMarks | Unseen, log: RequestLo
     told = spent(ledger, leg, marks, log)
     if told is None or not (told.theirs or told.outage or told.door):
         return
-    if told.theirs:
-        says = f"{told.theirs} failed at each try while {told.through} others got through: they fail for reasons of their own"
-    elif told.outage:
-        says = f"{told.outage} failed at each try, and nothing at all got through meanwhile"
-    else:
-        says = f"{told.door} were turned away at each try before any program took them"
+    says = [
+        f"{told.theirs} failed at each try while {told.through} others got through: they fail for reasons of their own",
+        f"{told.outage} failed at each try, and nothing at all got through meanwhile",
+        f"{told.door} were turned away at each try before any program took them",
+    ]
+    kinds = (told.theirs, told.outage, told.door if not told.outage else 0)
     yield SPENT.says(
         Status.OK,
-        f"of those that used up their attempts, {says}",
+        f"of those that used up their attempts, {'; '.join(s for s, number in zip(says, kinds, strict=True) if number)}",
         leg=leg,
         since=told.since,
         until=told.last,
@@ -218,6 +220,7 @@ def attempts(leg: Leg, ledger: Ledger, marks: ItemMarks | Unseen, log: RequestLo
             theirs=told.theirs,
             outage=told.outage,
             door=told.door,
+            unlucky=told.outage or told.door,
             through=told.through,
         ),
     )

@@ -29,7 +29,7 @@ from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Telling
 from diagnostics.steps.published import start_limit_s
 from diagnostics.steps.tells import Hidden, Tells
-from diagnostics.steps.words import clock, span
+from diagnostics.steps.words import clock, count, span
 
 
 class Moved(Tells, frozen=True, kw_only=True):
@@ -145,6 +145,18 @@ def _moved(
             f"{ledger.done} of {ledger.expected or '?'} {profile.item}s done; {last}",
             subject=about,
             tells=tells,
+        )
+    if late := [
+        x for x in ledger.lives if x.stage is Stage.PROCESSED and x.ended and (now - x.ended).total_seconds() > patience
+    ]:
+        first = min(x.ended for x in late if x.ended)
+        return UNSEEN.says(
+            Status.UNKNOWN,
+            f"{count(len(late), profile.item)} done by the worker longer ago than one may take, the first at {clock(first, now)}, and "
+            "nothing tells that any came back",
+            subject=about,
+            rests_on=("BatchStatus", "ItemMarks"),
+            tells=Hidden(),
         )
     why = "the start call is still at work" if at_work and now < at_work else f"one item may take {span(patience)}"
     return TOO_EARLY.says(Status.OK, f"nothing has come back yet; {last}, and {why}", subject=about, tells=tells)

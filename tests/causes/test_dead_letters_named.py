@@ -25,7 +25,7 @@ def dead(leg: Leg) -> Finding:
 
 
 def of_their_own(leg: Leg) -> Finding:
-    told = dead_letter.Tried(theirs=10, outage=0, door=0, through=50)
+    told = dead_letter.Tried(theirs=10, outage=0, door=0, unlucky=0, through=50)
     return dead_letter.SPENT.says(Status.OK, "ten failed at each try", leg=leg, tells=told)
 
 

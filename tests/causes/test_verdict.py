@@ -21,7 +21,7 @@ from diagnostics.steps.cold_start import instances
 from diagnostics.steps.delivered import given_up, push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Code, Details, Finding, Kind, Status, Telling
 from diagnostics.steps.outcome import claims
-from diagnostics.steps.processed import acked, failing_items
+from diagnostics.steps.processed import acked, containers, failing_items
 from diagnostics.steps.push_auth import entrance, may_mint, tokens
 from diagnostics.steps.tells import Mended, Tells
 
@@ -167,6 +167,29 @@ def test_a_confirmed_cause_is_only_probable_beside_an_unexplained_hold_at_its_st
     )
     assert named(v) == [("wrong", Role.BLOCKS, Confidence.PROBABLE)]
     assert [f.code for f in v.unexplained] == [OTHER.name]
+
+
+def test_what_messages_meet_first_may_be_another_thing_where_the_batch_is_not_seen() -> None:
+    """Nothing is known to be held: then only what comes after the unexplained one is not sure."""
+    met, before = found(REFUSED), found(OTHER)
+    latent = verdict([cause("wrong", CONFIG, True, (REFUSED,))], found(CONFIG), met, before)
+    assert named(latent) == [("wrong", Role.LATENT, Confidence.PROBABLE)]
+    assert named(verdict([cause("wrong", CONFIG, True)], found(CONFIG), before)) == [
+        ("wrong", Role.LATENT, Confidence.CONFIRMED)
+    ], "how it is set up is known, whatever messages meet"
+
+
+def test_a_cause_that_accounts_for_a_part_of_what_fails_is_probable() -> None:
+    crashed = found(
+        containers.CRASHING, bears=Bears.HOLDS, tells=containers.Crashing(exits=3, refused=3, why="", how="")
+    )
+    confidence = {}
+    for classes in ({"remote_server_5xx": 0.9}, {"remote_server_4xx": 0.8, "remote_server_5xx": 0.1}):
+        ((_, _, sure),) = named(
+            verdict([cause("crash", containers.CRASHING, True, (containers.CRASHING,))], crashed, failing(**classes))
+        )
+        confidence[len(classes)] = sure
+    assert confidence == {1: Confidence.CONFIRMED, 2: Confidence.PROBABLE}
 
 
 def test_nothing_found_names_nothing() -> None:

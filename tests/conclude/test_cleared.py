@@ -63,6 +63,12 @@ def test_where_the_accuser_could_not_speak_nothing_is_cleared(kind: str) -> None
     assert cleared(NO_START, gaps=frozenset({(kind, Leg.REQUEST)})) == set()
 
 
+def test_that_an_account_may_call_clears_nothing_where_nobody_saw_whether_it_is_there() -> None:
+    for hidden, codes in (("PushAccount", set()), ("Revisions", {"sign-in"})):
+        found = ruled_out(ledger(120), [GRANTED], NOTHING, Wholeness(hidden=frozenset({hidden})))
+        assert {r.code for r in found} == codes
+
+
 def test_nothing_is_cleared_while_it_is_open_which_attempt_is_the_latest() -> None:
     later = requested.LATER.says(Status.UNKNOWN, "a later one may be hidden")
     assert cleared(ROUTED, GRANTED) == {"routing", "sign-in"}

@@ -24,7 +24,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.readings.ledger import build
 from diagnostics.readings.spent import Spent, spent
-from tests.steps.built import BEGAN, NOW, PROFILE, SOURCE, ago, batch, done, lines, log, mark, row, series
+from tests.steps.built import BEGAN, NOW, PROFILE, SOURCE, ago, batch, done, failed, lines, log, mark, row, series
 
 BAD = ("x", "y", "z")
 TRIES = 5
@@ -69,6 +69,8 @@ def told(*marks: Mark, dead: int = 3) -> Spent | None:
         ([*failing(*BAD), *done("a", minutes=25), *failing("b", "c", since=26, apart=0.2), *done("b", "c", minutes=15)], 0, 0),
         ([*failing("x"), *done("a", "b", "c", minutes=35)], 0, 0),
         ([*failing("x"), *done("a", "b", "c", minutes=25)], 1, 0),
+        ([*failing("x"), *failed("a", 27), *failed("b", 26), *done("a", "b", minutes=10)], 0, 1),
+        ([*failing("x"), *failed("a", 27), *done("a", minutes=10)], 0, 0),
         ([*failing(*BAD), *at_work("a", "b", "c", since=31, until=29.5)], 0, 3),
         ([*failing(*BAD), *at_work("a", "b", "c", since=29.5, until=29)], 3, 0),
         ([*taken_first(*BAD), *at_work("a", "b", "c", since=30.9, until=29.5)], 3, 0),
@@ -78,7 +80,7 @@ def told(*marks: Mark, dead: int = 3) -> Spent | None:
     ],
 )  # fmt: skip
 def test_what_others_did_meanwhile_tells_the_bad_from_the_unlucky(marks: list[Mark], theirs: int, outage: int) -> None:
-    found = told(*marks, dead=3 if len(marks) > 20 else 1)
+    found = told(*marks, dead=len({m.item for m in marks} & {*BAD}))
     assert found is not None
     assert (found.theirs, found.outage) == (theirs, outage)
 
@@ -91,6 +93,30 @@ def test_what_the_program_did_all_the_same_is_not_bad_itself() -> None:
     never, did = (told(*tries, *more, *others, dead=1) for more in ((), (mark(Means.DONE_ITEM, 22, "x"),)))
     assert never is not None and did is not None
     assert (never.theirs, did.theirs) == (1, 0)
+
+
+def because(reason: str, marks: list[Mark]) -> list[Mark]:
+    return [replace(m, words={"reason": reason}) if m.means is Means.FAILED_ITEM else m for m in marks]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "theirs", "outage"),
+    [
+        (("injured", "timeout"), 3, 3),  # two kinds
+        (("injured", "injured"), 6, 0),  # bad ones that came last
+        (("", ""), 6, 0),  # nothing tells them apart
+    ],
+)
+def test_bad_ones_and_those_that_met_an_outage_later_are_told_apart_by_their_reasons(
+    reasons: tuple[str, str], theirs: int, outage: int
+) -> None:
+    first, later = (
+        because(why, marks)
+        for why, marks in zip(reasons, (failing(*BAD), failing("u", "v", "w", since=12, apart=1)), strict=True)
+    )
+    found = told(*first, *done("a", "b", "c", minutes=25), *later, dead=6)
+    assert found is not None
+    assert (found.theirs, found.outage) == (theirs, outage)
 
 
 def test_where_nothing_was_dead_lettered_nothing_is_told() -> None:

@@ -278,3 +278,25 @@ def test_a_live_call_that_did_not_get_in_tells_nothing_of_a_start(
     live = ("LiveStart", Leg.REQUEST), LiveStart(source=SOURCE, calls=calls, minting=minting)
     found = one(cold_start.LIVE, said(capacity({}), pushes(ack={37: 2}), live))
     assert found.status is told and says in found.says
+
+
+@pytest.mark.parametrize(
+    ("rows", "acks", "status"),
+    [
+        ((), 0, None),
+        ((row(30, 500, UNAVAILABLE, ""),), 0, None),
+        ((row(1, 500, UNAVAILABLE, ""), row(2, 429, UNAVAILABLE, "")), 0, Status.FAULT),
+        ((row(1, 500, UNAVAILABLE, ""),), 3, Status.WARNING),
+    ],
+    ids=["none turned away", "long ago", "and nothing gets through", "and something does"],
+)
+def test_what_is_turned_away_is_said_though_nobody_may_see_how_many_instances_may_run(
+    rows: tuple[LogRow, ...], acks: int, status: Status | None
+) -> None:
+    answered = pushes(ack={2: acks}) if acks else pushes()
+    told = findings(
+        step, batch(10), lines(*done("a", "b")), subscription(), unseen("ServiceConfig"), log(*rows), answered
+    )
+    assert one(cold_start.UNSEEN, told).status is Status.UNKNOWN
+    assert [f.status for f in of(cold_start.TURNED_AWAY, told)] == ([status] if status else [])
+    assert all((f.bears is Bears.HOLDS) is (status is Status.FAULT) for f in of(cold_start.TURNED_AWAY, told))

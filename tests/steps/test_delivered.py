@@ -181,3 +181,28 @@ def test_whether_what_waits_is_older_than_a_batch_that_is_hidden_is_not_known() 
     assert hidden.status is Status.UNKNOWN and "could not be seen: BatchMarks may not be read" in hidden.says
     unnamed = one(what_waits.OLD_BACKLOG, findings(step, *waits))
     assert unnamed.status is Status.WARNING, "no batch is known of, and nothing is hidden"
+
+
+@pytest.mark.parametrize(
+    ("counted", "read", "hidden"),
+    [
+        (pushes(), unseen("RequestLog"), True),
+        (unseen("PushCounts"), unseen("RequestLog"), True),
+        (pushes(), log(row(9, 200), whole=False), True),
+        (pushes(), log(), False),
+        (pushes(ack={30: 2}), unseen("RequestLog"), False),
+    ],
+)
+def test_where_neither_counters_nor_the_log_tell_of_the_time_since_the_batch_began_that_is_said(
+    counted: Legged, read: Legged, hidden: bool
+) -> None:
+    """What is owed may be turned away, and nothing would show it."""
+    assert {f.status for f in of(push_answers.UNTOLD, said(counted, read))} == ({Status.UNKNOWN} if hidden else set())
+    assert not of(push_answers.UNTOLD, said(counted, read, got=("a", "b", "c", "d"))), "nothing is owed"
+
+
+@pytest.mark.parametrize(("whole", "later"), [(True, True), (False, False)])
+def test_of_a_log_that_was_cut_the_last_refusal_is_not_taken_for_the_last_of_all(whole: bool, later: bool) -> None:
+    met = pushes(remote_server_4xx={30: 5}, ack={30: 5})
+    told = said(met, log(row(30.9, 429, UNAVAILABLE), row(30.5, 200), whole=whole), backlog(0, 0))
+    assert bool(of(push_answers.ACKED, told)) is later

@@ -66,12 +66,14 @@ def said(*found: Legged, items: object = None) -> list[Finding]:
     return findings(step, TEN, marks, subscription(), service(), backlog(2, 40), *found)  # type: ignore[arg-type]
 
 
-def platform(*told: tuple[float, str], whole: bool = True) -> Legged:
+def platform(*told: tuple[float, str], whole: bool = True, read_to: float = 0) -> Legged:
     kept = tuple(
         PlatformLine(at=ago(m), log="varlog/system", severity="ERROR", text=text, instance=f"i{n}")
         for n, (m, text) in enumerate(sorted(told, reverse=True))
     )
-    return ("PlatformLines", Leg.REQUEST), PlatformLines(source=SOURCE if whole else CUT, lines=kept)
+    return ("PlatformLines", Leg.REQUEST), PlatformLines(
+        source=structs.replace(SOURCE if whole else CUT, as_of=ago(read_to)), lines=kept
+    )
 
 
 @pytest.mark.parametrize(("status", "text"), [(503, UNREADY), (503, BROKEN), (504, TIMED_OUT), (403, DENIED)])
@@ -866,3 +868,31 @@ def test_of_what_a_gate_picked_out_all_that_fail_are_no_fair_sample() -> None:
         broken(half).numbers["picked_from"],
         broken().numbers["picked_from"],
     ) == (20, 0, 0)
+
+
+@pytest.mark.parametrize(("whole", "read_to", "explained"), [(True, 0, 3), (False, 0, 3), (False, 20, 0)])
+def test_why_containers_die_is_not_known_where_their_newest_lines_were_not_read(
+    whole: bool, read_to: float, explained: int
+) -> None:
+    """The oldest may be missing: what was said last is known all the same."""
+    rows = [row(m, 503, BROKEN) for m in (31, 30, 29)]
+    key, died = platform(*((m, EXITED) for m in (31, 30, 29)), whole=whole, read_to=read_to)
+    assert isinstance(died, PlatformLines)
+    last = PlatformLine(at=ago(29.1), log="stderr", severity="DEFAULT", text="panic: no such table", instance="i2")
+    lately = [row(m, 503, BROKEN) for m in (2, 1)]
+    dead = one(
+        containers.CRASHING,
+        said(
+            log(*rows, *lately),
+            pushes(remote_server_5xx={2: 2}),
+            (key, structs.replace(died, lines=(*died.lines, last))),
+        ),
+    )
+    assert dead.words["why"] and dead.numbers["explained"] == explained
+
+
+def test_a_reason_of_which_others_used_up_their_attempts_does_not_pass_however_few_tries_these_have_had() -> None:
+    twice = [m for m in refused_for("blocked", "a", "b", "c") if m.at != ago(20)]
+    assert repeating(*twice) == [(3, 0, None)]
+    assert repeating(*twice, *refused_for("blocked", "d")) == [(4, 4, "blocked")]
+    assert repeating(*twice, *refused_for("another", "d")) == [(4, 1, "another")]

@@ -26,3 +26,12 @@ def test_a_stall_needs_the_lines_of_the_time_that_one_item_may_take(
     seen = (batch(4), replace(read, unread_until=unread_until), subscription(), service(leg=Leg.COMPLETION))
     (found,) = findings(progress.progress, *seen)
     assert found.status is said
+
+
+@pytest.mark.parametrize(("done_at", "said"), [(1, Status.OK), (30, Status.UNKNOWN)])
+def test_work_that_is_done_for_long_and_of_which_nothing_came_back_is_not_too_early_to_judge(
+    done_at: float, said: Status
+) -> None:
+    read = lines(*done("a", "b", minutes=done_at), *done("c", minutes=1))
+    (found,) = findings(progress.progress, batch(4), read, subscription(), service(leg=Leg.COMPLETION))
+    assert (found.status, found.code == progress.TOO_EARLY.name) == (said, said is Status.OK)

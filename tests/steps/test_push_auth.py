@@ -663,6 +663,18 @@ def test_minting_is_unknown_where_a_policy_is_hidden() -> None:
     assert statuses(found) == {"granted": Status.OK, "unseen": Status.UNKNOWN}
 
 
+@pytest.mark.parametrize(("last_in", "found_wrong"), [(58, True), (4, False)])
+def test_where_no_change_can_be_seen_a_push_that_got_in_long_ago_does_not_speak_for_the_account(
+    last_in: float, found_wrong: bool
+) -> None:
+    """It may have been disabled since: nothing was pushed for longer than a message waits for its next try."""
+    disabled = PushAccount(source=SOURCE, email=EMAIL, exists=True, disabled=True)
+    found = findings(
+        account=disabled, changes=unseen("ChangeLog"), log=log(answered(60, last_in)), pushes=pushes([60], ack=3)
+    )
+    assert ("account" in statuses(found)) is found_wrong
+
+
 def test_a_disabled_account_is_said_and_not_what_may_mint_for_it() -> None:
     disabled = PushAccount(source=SOURCE, email=EMAIL, exists=True, disabled=True)
     switched = (50.0, f"serviceAccounts/{EMAIL}", "DisableServiceAccount", "")

@@ -8,13 +8,13 @@ from msgspec import structs
 from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.model import Confidence
 from diagnostics.causes.verdict import decide
-from diagnostics.evidence.model import BatchMarks, Leg, Mark, Means, StartCall, StartCalls
+from diagnostics.evidence.model import BatchMarks, Leg, Mark, Means, StartCall, StartCalls, Unseen, Why
 from diagnostics.steps import created, published, requested
 from diagnostics.steps.created import created as created_step
 from diagnostics.steps.finding import Bears, Finding, Status
 from diagnostics.steps.published import published as published_step
 from diagnostics.steps.requested import requested as requested_step
-from tests.steps.built import BEGAN, BROKEN, PROFILE, SOURCE, TIMED_OUT, ago, findings, mark, of, one
+from tests.steps.built import BEGAN, BROKEN, CUT, PROFILE, SOURCE, TIMED_OUT, ago, findings, mark, of, one
 
 RECEIVED = mark(Means.RECEIVED, BEGAN, batch="")
 GATE = mark(Means.REFUSED, BEGAN - 0.1, batch="", reason="DATA COMPLETENESS GATE: Refusing (41.2% < 80%)")
@@ -26,6 +26,10 @@ OLDER = tuple(
         mark(Means.CLOSED, BEGAN + 1430, batch="A"),
     )
 )
+
+
+def hidden(why: Why) -> Unseen:
+    return Unseen(what="StartCalls", why=why, says="not to be seen")
 
 
 def answered(status: int, *marks: Mark, text: str = "", reached: bool = True) -> list[Finding]:
@@ -123,3 +127,21 @@ def test_how_often_a_gate_let_nothing_through_is_told_with_its_first_day() -> No
     found = gated(3, 2, 1)
     assert "3 batches before" in found.says and found.since == ago(3 * 1440)
     assert "before" not in gated().says
+
+
+@pytest.mark.parametrize(
+    ("calls", "status"),
+    [
+        (StartCalls(source=SOURCE, calls=()), Status.OK),
+        (StartCalls(source=CUT, calls=()), Status.UNKNOWN),
+        (hidden(Why.PERMISSION_DENIED), Status.UNKNOWN),
+        (hidden(Why.NOT_CONFIGURED), Status.OK),
+    ],
+)
+def test_that_a_start_call_is_at_work_is_known_only_where_its_end_would_have_been_seen(
+    calls: StartCalls | Unseen, status: Status
+) -> None:
+    began = (mark(Means.RECEIVED, 5, batch=""), mark(Means.CREATED, 5, expected=4))
+    seen = BatchMarks(source=SOURCE, marks=(*OLDER, *began))
+    told = findings(published_step, seen, (("StartCalls", None), calls))
+    assert one(published.IN_PROGRESS, told).status is status

@@ -107,7 +107,7 @@ CAUSES = (
         refines="attempts-used-up",
         family="dead_letter",
         title="The batch waits for items that fail for reasons of their own",
-        says="{dead_lettered} of {of} used up their delivery attempts while {through} others got through; sent again as they are, they "
+        says="{theirs} of {of} used up their delivery attempts while {through} others got through; sent again as they are, they "
         "fail again",
         stage=Stage.DELIVERED,
         legs=BOTH,
@@ -122,11 +122,11 @@ CAUSES = (
         refines="attempts-used-up",
         family="dead_letter",
         title="Delivery attempts were used up in an outage",
-        says="{dead_lettered} of {of} used up their delivery attempts in an outage in which nothing got through; nothing fails there now, "
+        says="{unlucky} of {of} used up their delivery attempts in an outage in which nothing got through; nothing fails there now, "
         "and nothing brings them back by itself",
         stage=Stage.DELIVERED,
         legs=BOTH,
-        requires=all_of(_HELD, any_of(_OUTAGE, _DOOR), none_of(_THEIRS, _PUSHES_FAIL)),
+        requires=all_of(_HELD, any_of(_OUTAGE, _DOOR), none_of(_PUSHES_FAIL)),
         decisive=_NOTHING_FAILS,
         overturned_by=_FAILING,
         settled_by=("pubsub-diag delivery --leg {leg}",),

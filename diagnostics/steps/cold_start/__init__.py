@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import (
     By,
+    Ended,
     Leg,
     LiveStart,
     PushCounts,
@@ -18,18 +19,25 @@ from diagnostics.evidence.model import (
     Unseen,
     Why,
 )
-from diagnostics.readings.answers import answers
+from diagnostics.readings.answers import RECENT, Answers, answers, lately, recent
 from diagnostics.readings.ledger import Ledger
-from diagnostics.readings.owed import alive
+from diagnostics.readings.owed import alive, owed
 from diagnostics.steps.cold_start.instances import for_want_of_instances, out_of_quota
 from diagnostics.steps.cold_start.seen import Seen
 from diagnostics.steps.cold_start.startup import in_time
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Telling
 from diagnostics.steps.tells import Hidden
-from diagnostics.steps.words import latency
+from diagnostics.steps.words import at_least, count, latency
 
 SWITCHED_OFF = Code("cold_start.switched_off", Stage.DELIVERED, "the service is scaled to zero by hand", Kind.MECHANISM)
 UNSEEN = Telling("cold_start.unseen", Stage.DELIVERED, "start-up could not be seen", tells=Hidden)
+TURNED_AWAY = Telling(
+    "cold_start.turned_away",
+    Stage.DELIVERED,
+    "Cloud Run turns pushes away for want of an instance, and how many may run is not known",
+    Kind.EFFECT,
+    tells=Hidden,
+)
 LIVE = Code("cold_start.live", Stage.DELIVERED, "a live first call")
 
 
@@ -37,7 +45,7 @@ def cold_start(
     leg: Leg,
     ledger: Ledger,
     now: datetime,
-    service: ServiceConfig,
+    service: ServiceConfig | Unseen,
     subscription: SubscriptionConfig | Unseen,
     capacity: ReceiverCapacity | Unseen,
     pushes: PushCounts | Unseen,
@@ -45,10 +53,13 @@ def cold_start(
     live: LiveStart | Unseen,
 ) -> Iterator[Finding]:
     """Reads start-up, pending latency, instances and limits; the log says whom Cloud Run itself turned away, and when."""
+    told = answers(log, ledger.started or now - timedelta(hours=1))
+    if isinstance(service, Unseen):
+        yield from _whatever_its_settings(leg, ledger, now, service, pushes, told)
+        return
     settings = service.settings
     if settings is None:
         return
-    told = answers(log, ledger.started or now - timedelta(hours=1))
     seen = Seen(leg, ledger, now, settings, pushes, capacity, told)
     if settings.manual_instances == 0:
         yield _switched_off(
@@ -77,6 +88,32 @@ def cold_start(
             subject=seen.service,
             tells=Hidden.of(live),
         )
+
+
+def _whatever_its_settings(
+    leg: Leg, ledger: Ledger, now: datetime, service: Unseen, pushes: PushCounts | Unseen, told: Answers
+) -> Iterator[Finding]:
+    """What the log says of pushes that Cloud Run turned away, where nobody knows how many instances may run."""
+    yield UNSEEN.says(
+        Status.UNKNOWN, f"start-up and instances could not be seen: {service.says}", leg=leg, tells=Hidden.of(service)
+    )
+    away = lately(told.of(By.CLOUD_RUN, ended=(Ended.NO_INSTANCE, Ended.QUOTA)), now)
+    least, _ = owed(ledger, leg)
+    if not away or not least:
+        return
+    newest = ledger.last_progress if ledger.done else None
+    flowing = bool(recent(pushes).acks) or (newest is not None and now - newest <= RECENT)
+    yield TURNED_AWAY.says(
+        Status.WARNING if flowing else Status.FAULT,
+        f"{at_least(told.whole, count(len(away), 'push'))} turned away by Cloud Run for want of an instance in the last 5 min; how many "
+        f"may run could not be seen: {service.says}",
+        leg=leg,
+        bears=Bears.SLOWS if flowing else Bears.HOLDS,
+        held=0 if flowing else min(least, len(away)),
+        since=told.begin(away),
+        rests_on=("RequestLog", "ServiceConfig"),
+        tells=Hidden.of(service),
+    )
 
 
 def _switched_off(seen: Seen, log: RequestLog | Unseen) -> Finding:

@@ -29,7 +29,7 @@ from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import subjects
 from diagnostics.steps.delivered.at_balancer import balanced
 from diagnostics.steps.delivered.given_up import gone_to_dead_letters
-from diagnostics.steps.delivered.push_answers import blind, how_answered
+from diagnostics.steps.delivered.push_answers import blind, how_answered, untold
 from diagnostics.steps.delivered.seen import as_seen
 from diagnostics.steps.delivered.what_waits import latency_health, waits
 from diagnostics.steps.finding import Code, Finding, Row, Status, Where
@@ -65,6 +65,7 @@ def delivered(
     else:
         seen = as_seen(leg, ledger, now, pushes, backlog, log, subscription, published, about)
         yield from how_answered(seen)
+    yield from untold(leg, ledger, pushes, log, now, about)
     if seen and not isinstance(balancer, Unseen):
         yield from balanced(seen, balancer)
     if not isinstance(backlog, Unseen):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from diagnostics.evidence.model import Leg, Stage, Unseen
+from diagnostics.evidence.model import Leg, PushCounts, RequestLog, Stage, Unseen
 from diagnostics.readings.answers import RECENT, Failures, last_of, refusals, tally
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.owed import owed, through
@@ -66,6 +66,9 @@ DEADLINE = Telling("delivered.deadline", Stage.DELIVERED, "pushes run into the a
 UNREACHABLE = Code("delivered.unreachable", Stage.DELIVERED, "the push endpoint cannot be reached", Kind.EFFECT)
 IDLE = Code("delivered.idle", Stage.DELIVERED, "nothing waits and nothing is pushed")
 UNSEEN = Telling("delivered.unseen", Stage.DELIVERED, "push results could not be seen", tells=Hidden)
+UNTOLD = Telling(
+    "delivered.untold", Stage.DELIVERED, "nothing tells how pushes were answered since the batch began", tells=Hidden
+)
 
 
 def blind(leg: Leg, ledger: Ledger, unseen: Unseen, now: datetime, about: Subject | None) -> Finding:
@@ -80,6 +83,32 @@ def blind(leg: Leg, ledger: Ledger, unseen: Unseen, now: datetime, about: Subjec
         leg=leg,
         subject=about,
         tells=Hidden.of(unseen),
+    )
+
+
+def untold(
+    leg: Leg,
+    ledger: Ledger,
+    pushes: PushCounts | Unseen,
+    log: RequestLog | Unseen,
+    now: datetime,
+    about: Subject | None,
+) -> Iterator[Finding]:
+    """What is owed may be turned away, and neither counters nor the log would show it: younger than those, and this was not read."""
+    least, _ = owed(ledger, leg)
+    counted = not isinstance(pushes, Unseen) and (ledger.started is None or tally(pushes, ledger.started).all)
+    in_part = not isinstance(log, Unseen) and not log.source.complete
+    why = log.says if isinstance(log, Unseen) else (log.source.note or "the log was read in part") if in_part else ""
+    if not least or counted or not why:
+        return
+    counters = pushes.says if isinstance(pushes, Unseen) else f"counters are of {clock(pushes.source.as_of, now)}"
+    yield UNTOLD.says(
+        Status.UNKNOWN,
+        f"how pushes were answered since the batch began could not be seen: {counters}, and {why}",
+        leg=leg,
+        subject=about,
+        rests_on=("PushCounts", "RequestLog"),
+        tells=Hidden.of(log) if isinstance(log, Unseen) else Hidden(),
     )
 
 

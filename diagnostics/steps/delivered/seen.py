@@ -82,7 +82,7 @@ class Seen:
 
     def acks_after(self, ended: datetime) -> float:
         """Acks since the sample with the last failure; where the log tells the moment of that failure, since then."""
-        rows = self.told.rows
+        rows = self.told.rows if self.told.whole else ()  # of a log read in part the last failure may not be the last
         in_log = sum(1 for r in self.told.fine if r.at > rows[-1].at) if rows and rows[-1].at > ended - SAMPLES else 0
         return max(tally(self.pushes, ended).acks, in_log)
 

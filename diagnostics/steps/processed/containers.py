@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import By, Death, PlatformLines, RequestLog, Revisions, ServiceConfig, Stage, Unseen
 from diagnostics.readings.answers import RECENT, outlived, tally
@@ -35,7 +35,8 @@ class Crashing(Tells, frozen=True, kw_only=True):
     other: int = 0
     """Those that exited or never started, for another reason or for none that was told."""
     explained: int = 0
-    """Of those, where last words of one are known, the ones that a line of Cloud Run calls exited or not started."""
+    """Of those, where last words of one are known and the newest lines were read, the ones that a line of Cloud Run calls exited or not
+    started."""
     variable: str | None = None
     """The variable that they lack."""
     revision: str | None = None
@@ -84,7 +85,7 @@ def crashes(
         until=newest if over else None,
         rests_on=("PlatformLines", "RequestLog") + (("ServiceConfig", "Revisions") if lost else ()),
         subject=seen.service,
-        tells=_told(dead, why, now_how, lost),
+        tells=_told(dead, why, now_how, lost, _to_the_end(lines, seen.now)),
     )
 
 
@@ -93,7 +94,16 @@ def _whose(dead: Deaths) -> str:
     return f" of {whose}" if whose else ""
 
 
-def _told(dead: Deaths, why: str, how: str, lost: LostVariable | None) -> Crashing:
+def _to_the_end(lines: PlatformLines | Unseen, now: datetime) -> bool:
+    """Whether the newest lines were read: what came after may name another reason."""
+    return not isinstance(lines, Unseen) and (lines.source.complete or lines.source.as_of >= now - _FRESH)
+
+
+_FRESH = timedelta(minutes=2)
+"""Log entries can be read seconds after they are written; so much later, what was read ends before the end."""
+
+
+def _told(dead: Deaths, why: str, how: str, lost: LostVariable | None, to_the_end: bool) -> Crashing:
     """How many died of what; those that exited lack the variable that was lost, if one was."""
     exited = dead.by_kind[Death.EXITED]
     return Crashing(
@@ -105,7 +115,7 @@ def _told(dead: Deaths, why: str, how: str, lost: LostVariable | None) -> Crashi
         hung=dead.by_kind[Death.HUNG],
         unhealthy=dead.by_kind[Death.UNHEALTHY],
         other=0 if lost else exited,
-        explained=dead.exited if why and not lost else 0,
+        explained=dead.exited if why and not lost and to_the_end else 0,
         lacking=exited if lost else 0,
         variable=lost.name if lost else None,
         revision=lost.revision if lost else None,

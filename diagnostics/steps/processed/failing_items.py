@@ -34,7 +34,7 @@ class Repeated(Tells, frozen=True, kw_only=True):
     over: int = 0
     """1: they come round no more."""
     steady: int = 0
-    """Items that give one and the same reason at each try, some of them three times or more."""
+    """Items that give one and the same reason at each try, some of them, or others, three times or more."""
     leftovers: int = 0
     """Of those, items of which a first try never came to its end, and whose reason is about what such a try leaves behind."""
     reason: str | None = None
@@ -215,7 +215,7 @@ def _repeating(seen: Seen, found: Failing, items: Sequence[Item], service: Servi
             failures=sum(i.failures for i in items),
             others=min(i.others for i in items),
             recent=fail_now,
-            **_reasoned(items),
+            **_reasoned(items, found),
         ),
     )
     if seen.ledger.told and not holds:
@@ -228,10 +228,12 @@ class _Reasoned(TypedDict):
     reason: str | None
 
 
-def _reasoned(items: Sequence[Item]) -> _Reasoned:
-    """Of how many of them the reason is the same at each try, of how many it is about what a first try left behind, and which it is."""
+def _reasoned(items: Sequence[Item], found: Failing) -> _Reasoned:
+    """Of how many of them the reason is the same at each try, of how many it is about what a first try left behind, and which it is.
+    What others failed of until they were dead-lettered does not pass, however few tries these have had."""
+    lasting = {i.reason for i in found.items if i.steady and i.failures >= _AGAIN}
     reason = next(
-        (r for r, _ in Counter(i.reason for i in items if i.steady and i.failures >= _AGAIN).most_common(1)), None
+        (r for r, _ in Counter(i.reason for i in items if i.steady and i.reason in lasting).most_common(1)), None
     )
     alike = [i for i in items if i.steady and i.reason == reason]
     return {
@@ -301,7 +303,7 @@ def _unsure(seen: Seen, found: Failing, items: Sequence[Item]) -> Iterator[Findi
             failures=sum(i.failures for i in items),
             through=min(i.through for i in items),
             beside=max(seen.least - len(items), 0),
-            **_reasoned(items),
+            **_reasoned(items, found),
         ),
     )
 

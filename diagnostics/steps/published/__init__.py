@@ -13,7 +13,9 @@ from diagnostics.evidence.model import (
     PublishCounts,
     ServiceConfig,
     Stage,
+    StartCalls,
     Unseen,
+    Why,
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.arrived import astray
@@ -134,6 +136,7 @@ def published(
     now: datetime,
     coordinator: Annotated[ServiceConfig | Unseen, Leg.COMPLETION],
     counts: Annotated[PublishCounts | Unseen, Leg.REQUEST],
+    calls: StartCalls | Unseen,
 ) -> Iterator[Finding | Row]:
     """Reads the coordinator's own count first; the topic's counter bounds it, for other batches publish there, too. Of what the topic
     never had `topic` tells; this row is where it stays behind."""
@@ -142,7 +145,7 @@ def published(
     if attempt is None or here is None or attempt.turned_away or (ledger.made is False and attempt.empty is None):
         yield Row(stage=Stage.PUBLISHED, leg=Leg.REQUEST, not_reached=True)
         return
-    found = list(_why_fewer(ledger, profile, attempt, now, coordinator))
+    found = list(_why_fewer(ledger, profile, attempt, now, coordinator, end_hidden(calls)))
     yield from found
     lacks = ledger.gap(Stage.PUBLISHED)[0]
     failed = min(attempt.failed_to_publish, lacks)
@@ -192,8 +195,14 @@ def _reasons(gate: Mark) -> str:
 
 
 def _why_fewer(
-    ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: datetime, coordinator: ServiceConfig | Unseen
+    ledger: Ledger,
+    profile: PipelineProfile,
+    attempt: Attempt,
+    now: datetime,
+    coordinator: ServiceConfig | Unseen,
+    hidden: str,
 ) -> Iterator[Finding]:
+    """`hidden`: why the end of the start call may not have been seen."""
     here = ledger.counts[Stage.PUBLISHED]
     least, _ = ledger.gap(Stage.PUBLISHED)
     noun = profile.item + "s"
@@ -209,7 +218,7 @@ def _why_fewer(
     if ledger.as_asked:
         yield from _as_asked(ledger, now, coordinator, noun)
     elif (attempt.published is None and here.exact is None) or (attempt.published is None and here.basis == "topic"):
-        yield from _no_count(ledger, attempt, now, coordinator, failed)
+        yield from _no_count(ledger, attempt, now, coordinator, failed, hidden)
     elif least > (ledger.gated or 0) + failed:
         yield FEWER.says(
             Status.FAULT,
@@ -263,6 +272,13 @@ def _as_asked(ledger: Ledger, now: datetime, coordinator: ServiceConfig | Unseen
 def _starting(ledger: Ledger, now: datetime, coordinator: ServiceConfig | Unseen) -> bool:
     """Whether the start call can still be at work."""
     return ledger.started is not None and (now - ledger.started).total_seconds() < start_limit_s(coordinator)
+
+
+def end_hidden(calls: StartCalls | Unseen) -> str:
+    """Why the end of the start call may not have been seen; empty where it would have been, or where the profile names no call."""
+    if isinstance(calls, Unseen):
+        return "" if calls.why in (Why.NOT_CONFIGURED, Why.NOT_ASKED) else calls.says
+    return "" if calls.source.complete else calls.source.note or "only part of it was read"
 
 
 def start_limit_s(coordinator: ServiceConfig | Unseen) -> float:
@@ -396,7 +412,7 @@ def _forgiven(ledger: Ledger, profile: PipelineProfile, gated: int) -> bool:
 
 
 def _no_count(
-    ledger: Ledger, attempt: Attempt, now: datetime, coordinator: ServiceConfig | Unseen, failed: int
+    ledger: Ledger, attempt: Attempt, now: datetime, coordinator: ServiceConfig | Unseen, failed: int, hidden: str
 ) -> Iterator[Finding]:
     """The coordinator never told how many it published."""
     call = attempt.call
@@ -404,12 +420,16 @@ def _no_count(
     limit = start_limit_s(coordinator)
     age = (now - ledger.started).total_seconds() if ledger.started else limit
     if call is None and age < limit:
+        since = f"it began {span(age)} ago and has not told yet how many it published"
         yield IN_PROGRESS.says(
-            Status.OK,
-            f"the start call has been at work for {span(age)} and has not told yet how many it published",
+            Status.UNKNOWN if hidden else Status.OK,
+            f"whether the start call is still at work could not be seen: {hidden}; {since}"
+            if hidden
+            else f"the start call has been at work for {span(age)} and has not told yet how many it published",
             leg=Leg.REQUEST,
             bears=Bears.SLOWS,
             subject=subjects.batch(ledger.batch),
+            rests_on=("StartCalls",),
             tells=StartAtWork(age_s=age, limit_s=limit),
         )
         return

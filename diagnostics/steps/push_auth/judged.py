@@ -55,14 +55,17 @@ def judged(case: Passage, wrong: Wrong) -> Iterator[Finding]:
     """A fault, unless pushes get in all the same."""
     proven = case.door.proven
     outdated = proven is not None and wrong.ended is not None and proven <= wrong.ended + wrong.keeps
-    if case.refuted(wrong.about, wrong.keeps) and not outdated:
+    hidden = isinstance(case.changes, Unseen)
+    since = wrong.since or (proven if hidden else None)
+    never = wrong.unsent and (case.nothing_sent or (since is not None and case.ceased(since)))
+    stops = case.stops(*wrong.seen_as) or never
+    since_then = hidden and stops  # it may have become so since the last push that got in
+    if case.refuted(wrong.about, wrong.keeps) and not (outdated or since_then):
         if not case.vouched and proven is not None:
             says = f"{wrong.says}; yet a push got in at {clock(proven, case.now)}, and no change since is known"
             unsettled = Grant(Held.UNKNOWN, settled_by=wrong.tells, what=wrong.rests_on[0])
             yield cannot_tell(case, wrong.subject, says, unsettled)
         return
-    never = wrong.unsent and (case.nothing_sent or (wrong.since is not None and case.ceased(wrong.since)))
-    stops = case.stops(*wrong.seen_as) or never
     bears = Bears.HOLDS if stops and case.least else Bears.APART
     yield wrong.code.says(
         Status.FAULT,
