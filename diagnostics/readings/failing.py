@@ -329,8 +329,11 @@ def _broken(
     if len(ours) > 1:
         fresh = ours
     else:
-        # others may have failed before any line here; then they came again within a pause
-        fresh = [i for i in fresh if i.ours or i.tried > marks.since + ledger.dead(Leg.REQUEST).pause]
+        # Others may have failed before any line here; then they came again within a pause. Not so those with as many tries as any has.
+        dead = ledger.dead(Leg.REQUEST)
+        whole = [i for i in fresh if i.failures == dead.attempts]
+        begun = {i.name for i in whole} if len(whole) <= 2 * dead.messages else set[str]()
+        fresh = [i for i in fresh if i.ours or i.tried > marks.since + dead.pause or i.name in begun]
         if good or _BAD ** len(fresh) >= _RARE:
             return None
     since = min(i.first for i in fresh)

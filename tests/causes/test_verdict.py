@@ -16,7 +16,7 @@ from diagnostics.causes.verdict import Verdict, decide
 from diagnostics.evidence.model import Leg, PushCounts, Stage
 from diagnostics.readings.stakes import Stakes
 from diagnostics.readings.wholeness import Wholeness
-from diagnostics.steps import closed, push_auth, requested
+from diagnostics.steps import closed, published, push_auth, requested
 from diagnostics.steps.cold_start import instances
 from diagnostics.steps.delivered import given_up, push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Code, Details, Finding, Kind, Status, Telling
@@ -190,6 +190,18 @@ def test_a_cause_that_accounts_for_a_part_of_what_fails_is_probable() -> None:
         )
         confidence[len(classes)] = sure
     assert confidence == {1: Confidence.CONFIRMED, 2: Confidence.PROBABLE}
+
+
+@pytest.mark.parametrize(("answered", "sure"), [(5, Confidence.CONFIRMED), (0, Confidence.PROBABLE)])
+def test_that_publishing_fails_for_what_has_no_name_is_sure_where_google_answered(
+    answered: int, sure: Confidence
+) -> None:
+    """Else only the program says so."""
+    told = published.NotPublished(
+        failed=5, answered=answered, reason="500 Internal", code="internal" if answered else ""
+    )
+    failed = found(published.ERRORS, bears=Bears.HOLDS, tells=told)
+    assert ("publish-failing", sure) in [(code, how) for code, _, how in named(verdict(CATALOGUE, failed))]
 
 
 def test_nothing_found_names_nothing() -> None:

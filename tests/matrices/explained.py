@@ -475,7 +475,7 @@ KNOWN = (
     ),
     Known(
         r"^role (cold-start-exceeds-ack-deadline|work-longer-than-ack-deadline)@request latent",
-        r"completion-topic",
+        r"completion-topic|topic-env-missing",
         f"{COUNTED}: an item that was done after Pub/Sub had hung up, and could not be reported, is missing for want of the topic; the "
         "tallies give it to what its last push met",
         answer=r"completion-topic-\w+@completion blocks",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 from diagnostics.evidence.model import ItemMarks, Leg, Mark, Means, Point, PushCounts, Series, Unseen, Why
 from diagnostics.readings.failing import Failing, _others, _Try, failing
 from diagnostics.readings.ledger import build
+from diagnostics.readings.ledger.ledger import DeadLetters
 from tests.readings.ledger.test_ledger import BATCH, PROFILE, SOURCE, START, evidence, items, mark
 
 UNSEEN = Unseen(what="PushCounts", why=Why.PERMISSION_DENIED, says="may not be read")
@@ -205,6 +207,32 @@ def test_what_fails_over_a_quota_fails_for_no_fault_of_a_message(reason: str, ot
     said = found(old, ours)
     assert (said.broken is not None) is broken
     assert said.broken is None or len(said.broken.items) == 2, "those that came round since"
+
+
+@pytest.mark.parametrize(
+    ("tries_each", "attempts", "went", "broken"),
+    [(5, 5, 4, True), (4, 5, 4, False), (6, 5, 4, False), (5, 5, 0, False), (5, None, 4, False)],
+    ids=["all of its tries", "fewer", "more, so that none is dead-lettered", "none goes there", "there is no limit"],
+)
+def test_what_had_all_its_tries_in_the_window_did_not_fail_before_it(
+    tries_each: int, attempts: int | None, went: int, broken: bool
+) -> None:
+    """Of others, whose begin no line tells: each came right at the begin of what was read, and nothing got through since."""
+    marks = ItemMarks(
+        source=SOURCE,
+        since=START - timedelta(minutes=5),
+        marks=tuple(
+            sorted(
+                (m for item in "abcd" for m in tries(item, *range(-4, tries_each - 4), batch="other")),
+                key=lambda m: m.at,
+            )
+        ),
+    )
+    seen = pushed(remote_server_5xx={-2: 8, 1: 4})
+    ledger = build(evidence(BATCH, marks, (("PushCounts", Leg.REQUEST), seen)), PROFILE)
+    dead = DeadLetters(messages=went, attempts=attempts, pause=timedelta(minutes=20))
+    said = failing(dataclasses.replace(ledger, dead_letters={Leg.REQUEST: dead}), marks, seen)
+    assert (said.broken is not None) is broken
 
 
 def test_a_row_of_failures_that_a_storm_makes_likely_is_no_break() -> None:

@@ -7,7 +7,6 @@ here; `make score SEEDS=20` tries more, and `FOLLOW=1` takes the commands of all
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from diagnostics.scoring import show
 from diagnostics.scoring.expect import wanted
 from diagnostics.scoring.score import Score, score
 from diagnostics.scoring.world import files
+from tests.sampling import a_third
 
 SCENARIOS = files([places.scenarios()])
 
@@ -40,11 +40,7 @@ FOLLOWED = {
 """Family, and the scenario of it whose offered commands are taken."""
 
 
-TRIED = [
-    path
-    for number, path in enumerate(SCENARIOS)
-    if "CI" in os.environ or not number % 3 or FOLLOWED.get(path.parent.name) == path.stem
-]
+TRIED = a_third(SCENARIOS, always=lambda path: FOLLOWED.get(path.parent.name) == path.stem)
 
 
 @pytest.mark.parametrize("path", TRIED, ids=lambda p: f"{p.parent.name}/{p.stem}")

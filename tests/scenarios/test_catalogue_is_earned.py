@@ -161,6 +161,7 @@ DELIBERATE = {
     r"publisher-role-missing: (no refutes|.*published\.right_held.*)": "a deny policy that is lifted; tests/steps/test_route_and_topic.py",
     r"completion-publisher-role-missing: refutes without .*": "likewise, and another topic that refuses; the pairs have it",
     r"publish-failing: requires without .*(published\.deferred|published\.gave_up).*": "Pub/Sub that is down; tests/steps/test_topic.py",
+    r"publish-failing: no decisive": "refused for what has no name of its own; tests/causes/test_verdict.py",
     r"publish-failing: requires without .*published\.(region|right_held).*": "likewise; tests/steps/test_refused_why.py",
     r"region-not-allowed: requires without published\.region in .*": "before anything was published; tests/steps/test_refused_why.py",
     r"max-instances-saturated: decisive without cold_start\.saturated": "where nobody counted the instances; tests/causes/test_verdict.py",

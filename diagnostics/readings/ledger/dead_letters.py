@@ -72,6 +72,7 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
         waited=waited_before,
         pause=still,
         counted=True,
+        attempts=limits.dead_letter.max_attempts if limits and limits.dead_letter else None,
     )
 
 

@@ -150,6 +150,8 @@ class DeadLetters:
     """So many messages waited there when the batch began; None: not seen."""
     pause: timedelta = timedelta(minutes=25)
     """The longest time between two tries of a message that is still pushed."""
+    attempts: int | None = None
+    """After so many tries a message goes there; None: not seen, or never."""
 
 
 @dataclass(frozen=True)
