@@ -96,11 +96,12 @@ def _reasons(marks: Sequence[Mark], leg: Leg, tries: Mapping[str, object]) -> Ma
 def _with_their_reason(bad: set[str], reasons: Mapping[str, set[str]], well: set[str]) -> set[str]:
     """Those that are bad themselves, and all that gave no other reason than one of these gave each time; whatever failed, where none of
     them gave one: then nothing tells another kind from theirs."""
-    told = [why for name in bad if len(why := reasons.get(name, set())) == 1 and "" not in why]
-    known = set[str]().union(*told)
-    if not bad or (not known and any(not reasons.get(name, set()) - {""} for name in bad)):
-        return bad | {name for name in reasons if bad and name not in well}
-    return bad | {name for name, why in reasons.items() if why <= known and name not in well}
+    if not bad:
+        return bad
+    own = [reasons.get(name, set()) for name in bad]
+    known = set[str]().union(*(why for why in own if len(why) == 1 and "" not in why))
+    untold = not known and any(not why - {""} for why in own)
+    return bad | {name for name, why in reasons.items() if (untold or why <= known) and name not in well}
 
 
 def _many(alike: Sequence[str], bad: Sequence[Mark], begin: datetime, end: datetime) -> bool:

@@ -12,7 +12,7 @@ from diagnostics.readings.expired import EXPIRED
 from diagnostics.steps.finding import Bears, Finding, Kind, Status, Telling
 from diagnostics.steps.processed.seen import Seen
 from diagnostics.steps.tells import Tells
-from diagnostics.steps.words import at_least, clock, count, names
+from diagnostics.steps.words import at_least, clip, clock, count, names
 
 
 class Crashing(Tells, frozen=True, kw_only=True):
@@ -85,13 +85,19 @@ def crashes(
         until=newest if over else None,
         rests_on=("PlatformLines", "RequestLog") + (("ServiceConfig", "Revisions") if lost else ()),
         subject=seen.service,
-        tells=_told(dead, why, now_how, lost, _to_the_end(lines, seen.now)),
+        tells=_told(dead, why, now_how + _over(dead, why), lost, _to_the_end(lines, seen.now)),
     )
 
 
 def _whose(dead: Deaths) -> str:
     whose = names({x.revision for x in dead.lines if x.revision})
     return f" of {whose}" if whose else ""
+
+
+def _over(dead: Deaths, why: str) -> str:
+    """The last words of a program that exited, for the one sentence that stands alone."""
+    exited = dead.by_kind[Death.EXITED] == max(dead.by_kind.values())
+    return f" over “{clip(why)}”" if exited and why else ""
 
 
 def _to_the_end(lines: PlatformLines | Unseen, now: datetime) -> bool:
