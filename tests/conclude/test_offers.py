@@ -34,12 +34,13 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ServiceProfile
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.ledger.attempts import Attempt
-from diagnostics.steps import processed, push_auth, requested, returned
+from diagnostics.steps import processed, push_auth, requested
 from diagnostics.steps.cold_start import startup
 from diagnostics.steps.delivered import push_answers
 from diagnostics.steps.finding import Bears, Finding, Status
 from diagnostics.steps.processed import error_answers
 from diagnostics.steps.push_auth import entrance, judged
+from diagnostics.steps.returned import refused
 from diagnostics.steps.routed.vanished import OUTLIVED
 from diagnostics.steps.tells import Hidden, Mended
 
@@ -196,8 +197,8 @@ def test_past_what_nothing_names_is_looked_at_what_changed_where_it_happened() -
     assert offered(unexplained=[errors], seen=worker) == ["runbook show processed", "changes --leg request"]
     start = requested.FAILED.says(Status.FAULT, "504", bears=Bears.HOLDS, tells=requested.Failed(killed=0))
     assert offered(unexplained=[start], seen=worker) == ["runbook show requested"]
-    told = returned.Unpublished(errors=1, topic="", reason="")
-    silent = returned.ERRORS.says(Status.FAULT, "not published", leg=Leg.COMPLETION, bears=Bears.HOLDS, tells=told)
+    told = refused.Unpublished(errors=1, topic="", reason="")
+    silent = refused.ERRORS.says(Status.FAULT, "not published", leg=Leg.COMPLETION, bears=Bears.HOLDS, tells=told)
     assert offered(unexplained=[silent], seen=worker)[-1] == "changes --leg request"
     assert offered(unexplained=[start], seen=evidence("services/coordinator")) == [
         "runbook show requested",

@@ -32,9 +32,10 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ServiceProfile
 from diagnostics.readings.ledger import Attempt, Ledger
-from diagnostics.steps import progress, push_auth, returned
+from diagnostics.steps import progress, push_auth
 from diagnostics.steps.finding import Bears, Finding, ResourceKind, Status, Subject
 from diagnostics.steps.push_auth import entrance, invoker, may_mint
+from diagnostics.steps.returned import refused
 from diagnostics.steps.tells import Mended
 
 NOW = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
@@ -170,15 +171,13 @@ WAY_BACK = msgspec.structs.replace(PROFILE, completion=LegProfile(subscription="
 
 
 def test_what_no_cause_accounts_for_was_changed_by_somebody_too() -> None:
-    told = returned.Unpublished(errors=9, topic="done", reason="403")
-    refused = returned.ERRORS.says(Status.FAULT, "refused", bears=Bears.HOLDS, held=9, since=ONSET, tells=told)
+    told = refused.Unpublished(errors=9, topic="done", reason="403")
+    lost = refused.ERRORS.says(Status.FAULT, "refused", bears=Bears.HOLDS, held=9, since=ONSET, tells=told)
     taken = change(30, "topics/done", says="remove roles/pubsub.publisher for serviceAccount:w")
     given = change(5, "topics/done", says="add roles/pubsub.publisher for serviceAccount:other")
     others = (change(20), change(20, "topics/t"), change(-10, "topics/done"))
-    assert of_fault(refused, taken, given, *others) == ["SetIamPolicy topics/done"]
-    assert of_fault(refused, given, *others) == [], (
-        "what gives a right, or is about another resource, breaks nothing here"
-    )
+    assert of_fault(lost, taken, given, *others) == ["SetIamPolicy topics/done"]
+    assert of_fault(lost, given, *others) == [], "what gives a right, or is about another resource, breaks nothing here"
 
 
 def test_where_a_setting_is_the_reason_nobody_is_suspected_of_what_it_does() -> None:

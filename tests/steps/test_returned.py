@@ -32,7 +32,7 @@ from diagnostics.pipeline.profile import LegProfile
 from diagnostics.steps import returned
 from diagnostics.steps.finding import Bears, Finding, Status
 from diagnostics.steps.returned import asks as refusing
-from diagnostics.steps.returned import right
+from diagnostics.steps.returned import refused, right
 from tests.steps.built import (
     PROFILE,
     SOURCE,
@@ -87,19 +87,19 @@ def test_a_topic_that_is_not_there_is_the_pipelines_own_or_another_or_nothing_te
     named: str, exists: bool | None, own: int, other: int
 ) -> None:
     found = said(gone(named), *([] if exists is None else [config(exists)]))
-    (told,) = returned.TOPIC_MISSING.told(of(returned.TOPIC_MISSING, found))
-    assert (told.own, told.other, returned.unnamed(told)) == (own, other, int(not own and not other))
+    (told,) = refused.TOPIC_MISSING.told(of(refused.TOPIC_MISSING, found))
+    assert (told.own, told.other, refused.unnamed(told)) == (own, other, int(not own and not other))
 
 
 def test_a_topic_that_is_there_again_was_missing() -> None:
     found = said(gone("ready"), config(True))
-    (missing,), (back,) = of(returned.TOPIC_MISSING, found), of(returned.TOPIC_BACK, found)
+    (missing,), (back,) = of(refused.TOPIC_MISSING, found), of(refused.TOPIC_BACK, found)
     assert "did not exist" in missing.says and back.words["gone"] == "13:30Z"
-    assert not of(returned.TOPIC_BACK, said(gone("elsewhere"), config(True)))
+    assert not of(refused.TOPIC_BACK, said(gone("elsewhere"), config(True)))
 
 
 def test_of_two_topics_that_are_gone_the_one_that_the_worker_names_holds() -> None:
-    both = of(returned.TOPIC_MISSING, said(gone("elsewhere"), config(False)))
+    both = of(refused.TOPIC_MISSING, said(gone("elsewhere"), config(False)))
     assert {f.numbers["own"]: bool(f.held) for f in both} == {1: False, 0: bool(both[0].held or both[1].held)}
 
 
@@ -112,13 +112,13 @@ def test_each_kind_of_refusal_has_its_own_number_and_time() -> None:
     lost = [
         failed("404 Resource not found", "ready", item, minutes) for item, minutes in (("a", 30), ("b", 25), ("c", 20))
     ]
-    refused = [failed(DENIED_ONCE, "ready", item, minutes) for item, minutes in (("c", 15), ("d", 10))]
+    denied = [failed(DENIED_ONCE, "ready", item, minutes) for item, minutes in (("c", 15), ("d", 10))]
     found = of(
-        returned.ERRORS,
+        refused.ERRORS,
         findings(
             returned.returned,
             batch(4),
-            lines(*done("a", "b", "c", "d"), *lost, *refused),
+            lines(*done("a", "b", "c", "d"), *lost, *denied),
             config(True),
             NONE_BACK,
             profile=BOTH,
@@ -158,7 +158,7 @@ def test_what_the_topic_asks_is_told_where_it_is_why_a_completion_was_refused(
     assert [(f.status, f.held) for f in told] == ([(Status.FAULT, 1)] if asks else [])
     assert not asks or told[0].says.endswith(asks)
     assert bool(of(refusing.ASKS_NO_MORE, found)) is (asks is None)
-    (errors,) = returned.ERRORS.told(of(returned.ERRORS, found))
+    (errors,) = refused.ERRORS.told(of(refused.ERRORS, found))
     assert errors.otherwise == int(reason[:3] not in ("403", "429"))
 
 
@@ -184,7 +184,7 @@ def test_refused_requests_are_counted_by_the_kind_of_reason() -> None:
         ),
     )
     found = said(failed(SCHEMA), (("PublishCounts", Leg.COMPLETION), counts), NONE_BACK)
-    (errors,) = returned.ERRORS.told(of(returned.ERRORS, found))
+    (errors,) = refused.ERRORS.told(of(refused.ERRORS, found))
     assert (errors.counted, errors.rejected) == (3, 2)
 
 
@@ -193,7 +193,7 @@ def test_a_line_that_names_no_item_is_of_the_item_of_its_request() -> None:
     nameless = [structs.replace(failed(DENIED_ONCE, item="", minutes=35), trace=item) for item in "ab"]
     work = [structs.replace(m, trace=m.item) for m in done("a", "b", "c", "d")]
     (found,) = of(
-        returned.ERRORS, findings(returned.returned, batch(4), lines(*work, *nameless), NONE_BACK, profile=BOTH)
+        refused.ERRORS, findings(returned.returned, batch(4), lines(*work, *nameless), NONE_BACK, profile=BOTH)
     )
     assert (found.numbers["errors"], found.held) == (2, 2)
 

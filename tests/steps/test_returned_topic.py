@@ -5,6 +5,7 @@ from __future__ import annotations
 from diagnostics.evidence.model import Leg, Means
 from diagnostics.steps import returned
 from diagnostics.steps.finding import Finding
+from diagnostics.steps.returned import refused
 from tests.steps.built import ago, batch, done, findings, lines, mark, of
 
 LOST = [
@@ -18,7 +19,7 @@ def missing(*names: str) -> Finding:
     came = (Means.RETURNED_ITEM, Means.RECORDED_ITEM)
     later = [m for name in names for m in (*done(name, minutes=10), *(mark(means, 9, name) for means in came))]
     (found,) = of(
-        returned.TOPIC_MISSING, findings(returned.returned, batch(2), lines(*LOST, *later), leg=Leg.COMPLETION)
+        refused.TOPIC_MISSING, findings(returned.returned, batch(2), lines(*LOST, *later), leg=Leg.COMPLETION)
     )
     return found
 

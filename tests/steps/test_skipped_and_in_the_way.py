@@ -16,9 +16,10 @@ from diagnostics.evidence.model import (
     Means,
     PublishCounts,
 )
-from diagnostics.steps import created, returned
+from diagnostics.steps import created
 from diagnostics.steps.created import created as created_step
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Status
+from diagnostics.steps.returned import never_sent
 from diagnostics.steps.returned import returned as returned_step
 from tests.steps.built import PROFILE, SOURCE, Legged, ago, batch, done, findings, lines, mark, of, one, pushes, series
 
@@ -48,7 +49,7 @@ def back(*items: str) -> list[Mark]:
 
 
 def missing(marks: ItemMarks | Evidence, *found: Legged) -> list[Finding]:
-    return of(returned.MISSING, findings(returned_step, batch(4), marks, pushes(ack={34: 6}), *found))
+    return of(never_sent.MISSING, findings(returned_step, batch(4), marks, pushes(ack={34: 6}), *found))
 
 
 def test_what_was_given_up_and_alone_stays_out_was_never_reported() -> None:
@@ -93,7 +94,7 @@ def test_while_the_batch_runs_what_was_finished_long_ago_and_never_came_is_told(
 
 def quiet(*marks: Mark, whole: bool = True) -> list[Finding]:
     seen = lines(*marks, whole=whole)
-    return of(returned.SILENT, findings(returned_step, batch(4), seen, pushes(ack={34: 6}), *sent(0)))
+    return of(never_sent.SILENT, findings(returned_step, batch(4), seen, pushes(ack={34: 6}), *sent(0)))
 
 
 def test_beside_completions_that_fail_with_a_line_what_has_none_was_never_tried() -> None:
@@ -107,7 +108,9 @@ def test_beside_completions_that_fail_with_a_line_what_has_none_was_never_tried(
 
 
 def none_published(*marks: Mark) -> Finding:
-    return one(returned.NONE_PUBLISHED, findings(returned_step, batch(4), lines(*marks), pushes(ack={34: 6}), *sent(0)))
+    return one(
+        never_sent.NONE_PUBLISHED, findings(returned_step, batch(4), lines(*marks), pushes(ack={34: 6}), *sent(0))
+    )
 
 
 def test_acks_of_other_batches_tell_nothing_of_one_whose_items_all_fail() -> None:

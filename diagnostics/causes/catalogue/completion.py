@@ -14,15 +14,15 @@ from diagnostics.evidence.model import (
     ServiceConfig,
     Stage,
 )
-from diagnostics.steps import recorded, returned
+from diagnostics.steps import recorded
 from diagnostics.steps.finding import Status
 from diagnostics.steps.limits import addressing
 from diagnostics.steps.processed import acked, error_answers
-from diagnostics.steps.returned import asks, right
+from diagnostics.steps.returned import asks, never_sent, refused, right
 
-_LOST = (returned.ERRORS, returned.NONE_PUBLISHED, returned.MISSING)
+_LOST = (refused.ERRORS, never_sent.NONE_PUBLISHED, never_sent.MISSING)
 """What becomes of completions that Pub/Sub does not take, or that go to where nobody looks for them."""
-_NAME_LOST = all_of(Has(addressing.TOPIC_IN_FORCE), Over(returned.TOPIC_MISSING, returned.unnamed, 0))
+_NAME_LOST = all_of(Has(addressing.TOPIC_IN_FORCE), Over(refused.TOPIC_MISSING, refused.unnamed, 0))
 """The revision that serves has another topic set, or none, and Pub/Sub knows no topic of the name that it gets."""
 
 _UNRECORDED = Has(recorded.RECORD_ERRORS, (Status.FAULT,))
@@ -52,7 +52,7 @@ CAUSES = (
         "does not come by itself",
         stage=Stage.RETURNED,
         legs=(Leg.COMPLETION,),
-        requires=all_of(Over(returned.TOPIC_MISSING, returned.unnamed, 0), none_of(Has(addressing.TOPIC_IN_FORCE))),
+        requires=all_of(Over(refused.TOPIC_MISSING, refused.unnamed, 0), none_of(Has(addressing.TOPIC_IN_FORCE))),
         decisive=ALWAYS,
         # Which topic it is, the worker's environment tells.
         overturned_by=((Revisions, Leg.REQUEST), (ServiceConfig, Leg.REQUEST)),
@@ -67,11 +67,11 @@ CAUSES = (
         family="completion",
         title="The completion topic is gone",
         says="the completion topic does not exist, so what the worker publishes to it is lost and none comes back",
-        over=ok(returned.TOPIC_BACK),
+        over=ok(refused.TOPIC_BACK),
         said="the completion topic did not exist until {gone}; it exists now, and what was lost meanwhile does not come by itself",
         stage=Stage.RETURNED,
         legs=(Leg.COMPLETION,),
-        requires=Over(returned.TOPIC_MISSING, lambda told: told.own, 0),
+        requires=Over(refused.TOPIC_MISSING, lambda told: told.own, 0),
         decisive=ALWAYS,
         effects=_LOST,
         elsewhere=(error_answers.UNREPORTED,),
@@ -89,12 +89,12 @@ CAUSES = (
         stage=Stage.RETURNED,
         legs=(Leg.COMPLETION,),
         requires=any_of(
-            Over(returned.TOPIC_MISSING, lambda told: told.other, 0),
+            Over(refused.TOPIC_MISSING, lambda told: told.other, 0),
             Has(addressing.TOPIC_IN_FORCE),
             Has(addressing.TOPIC_UNTRIED),
             _NAME_LOST,
         ),
-        decisive=any_of(Over(returned.TOPIC_MISSING, lambda told: told.other, 0), _NAME_LOST),
+        decisive=any_of(Over(refused.TOPIC_MISSING, lambda told: told.other, 0), _NAME_LOST),
         effects=(*_LOST, addressing.TOPIC_IN_FORCE),
         elsewhere=(error_answers.UNREPORTED,),
         settled_by=("pubsub-diag changes --leg request",),
@@ -111,17 +111,17 @@ CAUSES = (
         stage=Stage.RETURNED,
         legs=(Leg.COMPLETION,),
         requires=any_of(
-            Over(returned.ERRORS, lambda told: told.denied, 0), Has(right.DENIED), Has(right.TAKEN), Has(right.LACKING)
+            Over(refused.ERRORS, lambda told: told.denied, 0), Has(right.DENIED), Has(right.TAKEN), Has(right.LACKING)
         ),
-        decisive=Over(returned.ERRORS, lambda told: told.counted, 0),
+        decisive=Over(refused.ERRORS, lambda told: told.counted, 0),
         # To a topic that is another one's it may not publish, either, and need not.
         refutes=any_of(
-            all_of(Has(addressing.TOPIC_IN_FORCE), none_of(Over(returned.ERRORS, lambda told: told.counted, 0))),
+            all_of(Has(addressing.TOPIC_IN_FORCE), none_of(Over(refused.ERRORS, lambda told: told.counted, 0))),
             ok(right.HELD),
         ),
         settled_by=("pubsub-diag changes --leg request",),
         # Of the worker's lines those that say so are its doing, and no others.
-        effects=(returned.NONE_PUBLISHED, returned.MISSING),
+        effects=(never_sent.NONE_PUBLISHED, never_sent.MISSING),
         elsewhere=(error_answers.UNREPORTED,),
         next=("pubsub-diag runbook show completion-publisher-role-missing", "pubsub-diag changes --leg request"),
     ),
@@ -135,11 +135,11 @@ CAUSES = (
         "not come by itself: {reason}",
         stage=Stage.RETURNED,
         legs=(Leg.COMPLETION,),
-        requires=any_of(Over(returned.ERRORS, lambda told: told.otherwise, 0), Has(asks.ASKS)),
+        requires=any_of(Over(refused.ERRORS, lambda told: told.otherwise, 0), Has(asks.ASKS)),
         # A line alone is the program's word; that it was refused, the topic's counter tells, or the topic itself.
-        decisive=any_of(Over(returned.ERRORS, lambda told: told.rejected, 0), Has(asks.ASKS, (Status.FAULT,))),
+        decisive=any_of(Over(refused.ERRORS, lambda told: told.rejected, 0), Has(asks.ASKS, (Status.FAULT,))),
         overturned_by=(PublishCounts,),
-        effects=(returned.NONE_PUBLISHED, returned.MISSING),
+        effects=(never_sent.NONE_PUBLISHED, never_sent.MISSING),
         elsewhere=(error_answers.UNREPORTED,),
         next=("pubsub-diag runbook show completion-publish-failing", "pubsub-diag changes --leg completion"),
     ),
@@ -154,10 +154,10 @@ CAUSES = (
         # To a topic that is not there they may be published without a word; where others have a line that says so, these would, too.
         requires=any_of(
             all_of(
-                Over(returned.MISSING, lambda told: told.unskipped, 0),
-                none_of(Has(returned.TOPIC_MISSING), Has(addressing.TOPIC_IN_FORCE)),
+                Over(never_sent.MISSING, lambda told: told.unskipped, 0),
+                none_of(Has(refused.TOPIC_MISSING), Has(addressing.TOPIC_IN_FORCE)),
             ),
-            Has(returned.SILENT),
+            Has(never_sent.SILENT),
         ),
         settled_by=("pubsub-diag runbook show completions-not-awaited",),
         next=("pubsub-diag runbook show completions-not-awaited",),
@@ -169,8 +169,8 @@ CAUSES = (
         says="the worker gave {skipped} items up, acked them and published no completion, so the batch waits for them for ever",
         stage=Stage.RETURNED,
         legs=(Leg.COMPLETION,),
-        requires=Over(returned.MISSING, lambda told: told.skipped, 0),
-        decisive=none_of(Over(returned.MISSING, lambda told: told.unskipped, 0)),
+        requires=Over(never_sent.MISSING, lambda told: told.skipped, 0),
+        decisive=none_of(Over(never_sent.MISSING, lambda told: told.unskipped, 0)),
         elsewhere=(acked.SKIPPED,),
         next=("pubsub-diag runbook show skip-acked-without-completion", "pubsub-diag batch {batch} --items"),
     ),

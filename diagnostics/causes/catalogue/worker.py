@@ -11,10 +11,11 @@ from diagnostics.evidence.model import (
     Stage,
     SubscriptionConfig,
 )
-from diagnostics.steps import peeked, requested, returned
+from diagnostics.steps import peeked, requested
 from diagnostics.steps.delivered import push_answers, what_waits
 from diagnostics.steps.outcome import claims
 from diagnostics.steps.processed import acked, after_answer, containers, error_answers, failing_items
+from diagnostics.steps.returned import never_sent
 from diagnostics.steps.routed import push_endpoint
 
 _RARE = 9
@@ -295,7 +296,7 @@ CAUSES = (
         requires=all_of(Has(after_answer.AFTERWARDS), none_of(Has(containers.CRASHING))),
         decisive=Over(after_answer.AFTERWARDS, lambda told: told.ended, 0),
         overturned_by=(ItemMarks, PushCounts, RequestLog, ServiceConfig),
-        elsewhere=(returned.NONE_PUBLISHED,),
+        elsewhere=(never_sent.NONE_PUBLISHED,),
         settled_by=("pubsub-diag batch {batch} --items",),
         next=("pubsub-diag runbook show work-after-the-response", "pubsub-diag changes --leg {leg}"),
     ),
