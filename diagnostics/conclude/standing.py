@@ -14,7 +14,7 @@ from diagnostics.conclude.drain import drain
 from diagnostics.evidence.model import STAGES, Leg, Stage
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import closed, created, progress, published, requested
-from diagnostics.steps.delivered import given_up, push_answers
+from diagnostics.steps.delivered import given_up, push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Row, Status, Where
 
 EXITS = {
@@ -86,10 +86,11 @@ def status_of(command: str, state: State, ledger: Ledger, findings: Sequence[Fin
         return Status.UNKNOWN
     if verdict.held or state in (State.STALLED, State.FAILED):
         return Status.FAULT
-    if state is not State.DONE and any(f.status is Status.FAULT and f.bears is Bears.HOLDS for f in findings):
+    mild = _slower(verdict)
+    holding = (f for f in findings if f.status is Status.FAULT and f.bears is Bears.HOLDS and f not in mild)
+    if state is not State.DONE and any(holding):
         return Status.FAULT
     if state is State.UNKNOWN:
-        mild = _slower(verdict)
         now = [f for f in findings if f.status is Status.FAULT and f.until is None and f not in mild]
         return Status.FAULT if now else Status.UNKNOWN
     if doubts(findings):
@@ -98,11 +99,12 @@ def status_of(command: str, state: State, ledger: Ledger, findings: Sequence[Fin
 
 
 def _slower(verdict: Verdict) -> list[Finding]:
-    """Failing pushes beside others that get through, where the cause of it is no fault by itself: whether half of them fail or more, what
-    is sent again gets there."""
+    """Failing pushes beside others that get through, and what waits behind them, where the cause of it is no fault by itself: whether
+    half of them fail or more, what is sent again gets there."""
     mild = [x for x in verdict.live if x.share.own and all(f.status is not Status.FAULT for f in x.share.own)]
-    follows = (f for x in mild for f in x.share.follows)
-    return [f for f in follows if (told := push_answers.FAILING.of(f)) and told.acks]
+    follows = [f for x in mild for f in x.share.follows]
+    failing = [f for f in follows if (told := push_answers.FAILING.of(f)) and told.acks]
+    return failing + [f for f in follows if (held := what_waits.HELD_BACK.of(f)) and held.acks_per_min]
 
 
 def _may_be_right(findings: Sequence[Finding], verdict: Verdict) -> bool:

@@ -300,3 +300,27 @@ def test_what_is_turned_away_is_said_though_nobody_may_see_how_many_instances_ma
     assert one(cold_start.UNSEEN, told).status is Status.UNKNOWN
     assert [f.status for f in of(cold_start.TURNED_AWAY, told)] == ([status] if status else [])
     assert all((f.bears is Bears.HOLDS) is (status is Status.FAULT) for f in of(cold_start.TURNED_AWAY, told))
+
+
+@pytest.mark.parametrize(("ran", "most", "goes_on"), [(2, 2, True), (1, 2, False), (2, 10, False)])
+def test_a_silence_of_a_minute_is_no_end_of_refusals_where_all_places_are_taken_and_more_is_owed(
+    ran: float, most: int, goes_on: bool
+) -> None:
+    """What was turned away rests until its next try, longer each time."""
+    away = [row(10 - n / 10, 429, UNAVAILABLE, "") for n in range(70)]
+    fine = [row(2.9 - n / 50, 200) for n in range(80)]
+    (key, room) = capacity({})
+    assert isinstance(room, ReceiverCapacity)
+    full = (key, replace(room, instances=(series(dict.fromkeys(range(30), ran), state="active"),)))
+    told = findings(
+        step,
+        batch(10),
+        lines(*done("a", "b")),
+        subscription(),
+        service(most, concurrency=1),
+        full,
+        log(*away, *fine),
+        pushes(),
+    )
+    assert bool(of(instances.SATURATED, told)) is goes_on
+    assert bool(of(instances.DRAINED, told)) is not goes_on

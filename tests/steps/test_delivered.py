@@ -206,3 +206,11 @@ def test_of_a_log_that_was_cut_the_last_refusal_is_not_taken_for_the_last_of_all
     met = pushes(remote_server_4xx={30: 5}, ack={30: 5})
     told = said(met, log(row(30.9, 429, UNAVAILABLE), row(30.5, 200), whole=whole), backlog(0, 0))
     assert bool(of(push_answers.ACKED, told)) is later
+
+
+def test_pushes_that_expire_beside_such_as_go_well_by_the_log_hold_nothing() -> None:
+    """Counters lag by minutes; a young batch is in the log first."""
+    met = pushes(deadline_exceeded={4: 2, 2: 2})
+    held = one(push_answers.DEADLINE, said(met, backlog(2, BEGAN), log()))
+    slow = one(push_answers.DEADLINE, said(met, backlog(2, BEGAN), log(row(1, 200))))
+    assert (held.status, slow.status, slow.held) == (Status.FAULT, Status.WARNING, 0)

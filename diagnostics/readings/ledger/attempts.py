@@ -276,6 +276,11 @@ class _Call(NamedTuple):
     def ends(self) -> datetime:
         return self.at + timedelta(seconds=self.call.latency_s) + _SLACK
 
+    @property
+    def begins(self) -> datetime:
+        """A request's time in the log may be its begin or its end."""
+        return self.at - timedelta(seconds=self.call.latency_s) - _SLACK
+
 
 class _Calls:
     """Start calls, to be taken by lines in order of time."""
@@ -284,6 +289,7 @@ class _Calls:
         self._calls = [_Call(call.at, number, call) for number, call in enumerate(calls)]
         self._taken: set[int] = set()
         self._all = sorted(self._calls, key=lambda c: c.at)
+        self._longest = timedelta(seconds=max((call.latency_s for call in calls), default=0)) + _SLACK
         self._by_trace: dict[str, list[_Call]] = {}
         for one in self._all:
             self._by_trace.setdefault(one.call.trace, []).append(one)
@@ -326,6 +332,15 @@ class _Calls:
                 found.append(calls[first])
         while after < len(calls) and calls[after].number in self._taken:
             del calls[after]
-        if after < len(calls) and (not timed or calls[after].at - _SLACK <= at):
-            found.append(calls[after])
-        return found
+        later = calls[after : after + 1] if not timed else self._that_end_later(calls, after, at)
+        return [*found, *later]
+
+    def _that_end_later(self, calls: list[_Call], after: int, at: datetime) -> list[_Call]:
+        """The first of those whose time is later and that had begun by then."""
+        for number in range(after, len(calls)):
+            one = calls[number]
+            if one.at - self._longest > at:
+                break
+            if one.number not in self._taken and one.begins <= at:
+                return [one]
+        return []

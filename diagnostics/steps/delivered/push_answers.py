@@ -186,10 +186,11 @@ def _late(seen: Seen, failed: Failures) -> Finding:
             subject=subjects.response_class(failed.name),
             tells=Late(expired=failed.count, recent=0.0),
         )
-    holds = seen.least > 0 and not seen.recent.acks
+    gets_in = bool(seen.recent.acks) or seen.log_has_acks
+    holds = seen.least > 0 and not gets_in
     at_once = tally(seen.pushes, failed.until - timedelta(seconds=seen.window_s), failed.until)
     return DEADLINE.says(
-        Status.FAULT if not seen.recent.acks else Status.WARNING,
+        Status.WARNING if gets_in else Status.FAULT,
         f"{told} since {clock(failed.since, seen.now)}, "
         + (f"{round(failed.recent)} of them in the last 5 min" if failed.recent else "and nothing was answered since"),
         leg=seen.leg,

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import Backlog, Leg, PublishCounts, PushCounts, RequestLog, SubscriptionConfig, Unseen
 from diagnostics.readings.answers import (
+    RECENT,
     Answers,
     Failures,
     Tally,
@@ -74,6 +75,11 @@ class Seen:
     @property
     def told(self) -> Answers:
         return answers(self.log, self.since)
+
+    @property
+    def log_has_acks(self) -> bool:
+        """Whether the log, which does not lag as the counters do, has pushes of the last five minutes that went well."""
+        return any(r.at > self.now - RECENT for r in self.told.fine)
 
     @property
     def healed(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -128,6 +129,13 @@ def test_a_new_start_is_not_taken_for_work_behind_an_older_504() -> None:
     assert (old.batch, new.batch) == ("", "B")
 
 
+@pytest.mark.parametrize("stamp", [0, 5.1], ids=["its begin", "its end"])
+def test_a_calls_time_in_the_log_may_be_its_begin_or_its_end(stamp: float) -> None:
+    marks = [mark(Means.RECEIVED, 0), mark(Means.GATE, 5, count=0, of=10), mark(Means.EMPTY, 5.1)]
+    (found,) = attempts(marks, [call(stamp, 5.1)])
+    assert found.empty is not None and found.call is not None
+
+
 def test_a_refusal_of_the_same_moment_belongs_to_the_call_that_it_refuses() -> None:
     (found,) = attempts([mark(Means.REFUSED, 0), mark(Means.RECEIVED, 0)], [call(0, 0.4, 409)])
     assert found.refused is not None and found.turned_away
@@ -193,8 +201,8 @@ def plain_home(mark: Mark, found: list[Attempt]) -> Attempt | None:
 def of_call(call: StartCall, mark: Mark) -> bool:
     if mark.trace and call.trace:
         return mark.trace == call.trace
-    slack = timedelta(seconds=2)
-    return call.at - slack <= mark.at <= call.at + timedelta(seconds=call.latency_s) + slack
+    span = timedelta(seconds=call.latency_s) + timedelta(seconds=2)
+    return call.at - span <= mark.at <= call.at + span
 
 
 FEW = st.integers(0, 40)
