@@ -320,7 +320,7 @@ def test_a_silence_of_a_minute_is_no_end_of_refusals_where_all_places_are_taken_
         service(most, concurrency=1),
         full,
         log(*away, *fine),
-        pushes(),
+        pushes(ack={1: 3}),
     )
     assert bool(of(instances.SATURATED, told)) is goes_on
     assert bool(of(instances.DRAINED, told)) is not goes_on

@@ -86,7 +86,7 @@ def for_want_of_instances(seen: Seen, subscription: SubscriptionConfig | Unseen)
     burnt = _burnt(seen, away)
     through = bool(recent(seen.pushes).acks) or _moves(seen, subscription)
     flowing = through or _at_work(seen, subscription)
-    meets = goes_on(away, seen.told, seen.pushes, seen.now, RECENT) or _stays_full(seen, full)
+    meets = goes_on(away, seen.told, seen.pushes, seen.now, RECENT) or (through and _stays_full(seen, full))
     now = owed(seen.ledger, seen.leg) != (0, 0) and meets
     if full and burnt and not (_has_room(seen) and not lately(full, seen.now)):
         yield _used_up(seen, away, full, burnt)
@@ -100,7 +100,8 @@ def for_want_of_instances(seen: Seen, subscription: SubscriptionConfig | Unseen)
 
 def _stays_full(seen: Seen, full: Sequence[LogRow]) -> bool:
     """Whether it turned pushes away of late, ran at its maximum, and more is owed than it has places: what was turned away rests until
-    its next try, longer each time, and a silence in between is no end of it."""
+    its next try, longer each time, and a silence in between is no end of it. Asked where some get through: else something else may be
+    in the way now."""
     busy, most = _busy(seen), limit(seen.settings)
     places = most * seen.settings.template.concurrency
     return bool(lately(full, seen.now)) and busy is not None and busy >= most and seen.least > places
