@@ -21,7 +21,7 @@ from diagnostics.evidence.model import ItemMarks, Leg, Mark, Means, PushCounts, 
 from diagnostics.readings.answers import tally
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.ledger.lives import attribute
-from diagnostics.readings.reasons import denied, left_behind, limited
+from diagnostics.readings.reasons import left_behind, limited
 
 _GOOD = (Means.DONE_ITEM, Means.SKIPPED_ITEM)
 """Lines after which the message is acked."""
@@ -329,12 +329,10 @@ def _broken(
     if len(ours) > 1:
         fresh = ours
     else:
-        # Others may have failed before any line here; then they came again within a pause. Not so those with as many tries as any has;
-        # and what fails for want of a right or over a quota fails for no fault of a message, however long it has.
+        # Others may have failed before any line here; then they came again within a pause. Not so those with as many tries as any has.
         dead = ledger.dead(Leg.REQUEST)
         whole = [i for i in fresh if i.failures == dead.attempts]
         begun = {i.name for i in whole} if len(whole) <= 2 * dead.messages else set[str]()
-        begun |= {i.name for i in fresh if denied(i.reason) or limited(i.reason)}
         fresh = [i for i in fresh if i.ours or i.tried > marks.since + dead.pause or i.name in begun]
         if good or _BAD ** len(fresh) >= _RARE:
             return None

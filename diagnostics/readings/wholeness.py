@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import Evidence, EvidenceSet, Leg, Unseen, Why
 
@@ -43,3 +44,19 @@ _NOTHING_THERE = (Why.NOT_CONFIGURED, Why.NOT_ASKED, Why.DEPENDS)
 
 def _gap(found: Evidence | Unseen) -> bool:
     return isinstance(found, Unseen) or not found.source.complete
+
+
+_FRESH = timedelta(minutes=2)
+"""Log entries can be read seconds after they are written; what was read up to longer ago ends before the end."""
+
+
+def to_the_end(found: Evidence, now: datetime) -> bool:
+    """Whether the newest of it was read."""
+    return found.source.complete or found.source.as_of >= now - _FRESH
+
+
+def why_not_whole(found: Evidence | Unseen, but: Collection[Why] = ()) -> str:
+    """Why it was not seen, or not whole; empty where it was, or where it is not there for one of the reasons `but`."""
+    if isinstance(found, Unseen):
+        return "" if found.why in but else found.says
+    return "" if found.source.complete else found.source.note or "only part of it was read"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from diagnostics.evidence.model import BatchMarks, Leg, Means, Stage, StartCall, StartCalls, Unseen, Why
 from diagnostics.evidence.model.answered import Ended, ended
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Attempt, Ledger
+from diagnostics.readings.wholeness import to_the_end, why_not_whole
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Subject, Telling
 from diagnostics.steps.tells import Tells
@@ -72,10 +73,6 @@ LATER = Code("requested.later", Stage.REQUESTED, "whether there was a later star
 UNKNOWN_BATCH = Code("requested.unknown_batch", Stage.REQUESTED, "no such batch")
 
 
-_FRESH = timedelta(minutes=2)
-"""Log entries can be read within seconds; what ends before that was cut short."""
-
-
 def requested(
     ledger: Ledger,
     profile: PipelineProfile,
@@ -137,11 +134,9 @@ def _taken(ledger: Ledger, attempt: Attempt, about: Subject | None, when: str) -
 def _hidden_lately(calls: StartCalls | Unseen, marks: BatchMarks | Unseen, now: datetime) -> str:
     """Why a start attempt of late would not have been seen, whichever log tells of the latest one that was; empty where it would."""
     for found in (calls, marks):
-        if isinstance(found, Unseen):
-            if found.why not in (Why.NOT_CONFIGURED, Why.NOT_ASKED, Why.DEPENDS):
-                return found.says
-        elif not found.source.complete and found.source.as_of < now - _FRESH:
-            return found.source.note
+        late = isinstance(found, Unseen) or not to_the_end(found, now)
+        if late and (why := why_not_whole(found, but=(Why.NOT_CONFIGURED, Why.NOT_ASKED, Why.DEPENDS))):
+            return why
     return ""
 
 

@@ -235,14 +235,6 @@ def test_what_had_all_its_tries_in_the_window_did_not_fail_before_it(
     assert (said.broken is not None) is broken
 
 
-@pytest.mark.parametrize(("reason", "broken"), [("403 PERMISSION_DENIED", True), ("400 no date", False)])
-def test_what_a_right_is_lacking_for_is_no_message_s_fault_however_long_it_fails(reason: str, broken: bool) -> None:
-    """Of others that came right at the begin of what was read: they may have failed for days."""
-    lines = [m for item in "abcd" for m in tries(item, -4, 2, 9, batch="old")]
-    told = [replace(m, words={"reason": reason}) if m.means is Means.FAILED_ITEM else m for m in lines]
-    assert (found(told).broken is not None) is broken
-
-
 def test_a_row_of_failures_that_a_storm_makes_likely_is_no_break() -> None:
     """Three hundred of others fail, eleven of ours get through: twenty failures in a row are nothing new."""
     storm = [line for n in range(300) for line in tries(f"p{n}", 1 + n / 20, batch="old")]

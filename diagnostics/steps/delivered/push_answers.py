@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from diagnostics.evidence.model import Leg, PushCounts, RequestLog, Stage, Unseen
+from diagnostics.evidence.model import Leg, PushCounts, RequestLog, Stage, Unseen, Why
 from diagnostics.readings.answers import RECENT, Failures, last_of, refusals, tally
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.owed import owed, through
+from diagnostics.readings.wholeness import why_not_whole
 from diagnostics.steps import subjects
 from diagnostics.steps.delivered.seen import Seen, onset
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Subject, Telling
@@ -97,8 +98,7 @@ def untold(
     """What is owed may be turned away, and neither counters nor the log would show it: younger than those, and this was not read."""
     least, _ = owed(ledger, leg)
     counted = not isinstance(pushes, Unseen) and (ledger.started is None or tally(pushes, ledger.started).all)
-    in_part = not isinstance(log, Unseen) and not log.source.complete
-    why = log.says if isinstance(log, Unseen) else (log.source.note or "the log was read in part") if in_part else ""
+    why = why_not_whole(log, but=(Why.NOT_ASKED,))
     if not least or counted or not why:
         return
     counters = pushes.says if isinstance(pushes, Unseen) else f"counters are of {clock(pushes.source.as_of, now)}"

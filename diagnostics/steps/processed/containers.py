@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from diagnostics.evidence.model import By, Death, PlatformLines, RequestLog, Revisions, ServiceConfig, Stage, Unseen
 from diagnostics.readings.answers import RECENT, outlived, tally
 from diagnostics.readings.deaths import Deaths, LostVariable, deaths, last_said, lost_variable
 from diagnostics.readings.expired import EXPIRED
+from diagnostics.readings.wholeness import to_the_end
 from diagnostics.steps.finding import Bears, Finding, Kind, Status, Telling
 from diagnostics.steps.processed.seen import Seen
 from diagnostics.steps.tells import Tells
@@ -85,7 +86,9 @@ def crashes(
         until=newest if over else None,
         rests_on=("PlatformLines", "RequestLog") + (("ServiceConfig", "Revisions") if lost else ()),
         subject=seen.service,
-        tells=_told(dead, why, now_how + _over(dead, why), lost, _to_the_end(lines, seen.now)),
+        tells=_told(
+            dead, why, now_how + _over(dead, why), lost, not isinstance(lines, Unseen) and to_the_end(lines, seen.now)
+        ),
     )
 
 
@@ -100,16 +103,7 @@ def _over(dead: Deaths, why: str) -> str:
     return f" over “{clip(why)}”" if exited and why else ""
 
 
-def _to_the_end(lines: PlatformLines | Unseen, now: datetime) -> bool:
-    """Whether the newest lines were read: what came after may name another reason."""
-    return not isinstance(lines, Unseen) and (lines.source.complete or lines.source.as_of >= now - _FRESH)
-
-
-_FRESH = timedelta(minutes=2)
-"""Log entries can be read seconds after they are written; so much later, what was read ends before the end."""
-
-
-def _told(dead: Deaths, why: str, how: str, lost: LostVariable | None, to_the_end: bool) -> Crashing:
+def _told(dead: Deaths, why: str, how: str, lost: LostVariable | None, whole: bool) -> Crashing:
     """How many died of what; those that exited lack the variable that was lost, if one was."""
     exited = dead.by_kind[Death.EXITED]
     return Crashing(
@@ -121,7 +115,7 @@ def _told(dead: Deaths, why: str, how: str, lost: LostVariable | None, to_the_en
         hung=dead.by_kind[Death.HUNG],
         unhealthy=dead.by_kind[Death.UNHEALTHY],
         other=0 if lost else exited,
-        explained=dead.exited if why and not lost and to_the_end else 0,
+        explained=dead.exited if why and not lost and whole else 0,
         lacking=exited if lost else 0,
         variable=lost.name if lost else None,
         revision=lost.revision if lost else None,

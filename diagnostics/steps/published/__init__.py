@@ -23,6 +23,7 @@ from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.ledger.empty import listed, reasons_of
 from diagnostics.readings.refusals import Lost, given_up, lost, overtaken
 from diagnostics.readings.stakes import forgiven
+from diagnostics.readings.wholeness import why_not_whole
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Telling, Where
 from diagnostics.steps.tells import Tells
@@ -276,9 +277,7 @@ def _starting(ledger: Ledger, now: datetime, coordinator: ServiceConfig | Unseen
 
 def end_hidden(calls: StartCalls | Unseen) -> str:
     """Why the end of the start call may not have been seen; empty where it would have been, or where the profile names no call."""
-    if isinstance(calls, Unseen):
-        return "" if calls.why in (Why.NOT_CONFIGURED, Why.NOT_ASKED) else calls.says
-    return "" if calls.source.complete else calls.source.note or "only part of it was read"
+    return why_not_whole(calls, but=(Why.NOT_CONFIGURED, Why.NOT_ASKED))
 
 
 def start_limit_s(coordinator: ServiceConfig | Unseen) -> float:
