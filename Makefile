@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SCENARIOS ?= scenarios
 SEEDS ?= 1
+SEED_BASE ?= 0
 JOBS ?= 0
 FUZZ_SECONDS ?= 60
 TARGET ?= bundles
@@ -11,7 +12,7 @@ MOST ?= 32000
 SHARE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint types layers score conditions matrices pairs distractors blindness sameness stranger secrets kill-matrix paste fuzz faults scaling remedies bench sizes watch-range picture lock audit clean
+.PHONY: help demo test browser lint types layers score conditions matrices pairs distractors seeds blindness sameness stranger secrets kill-matrix paste fuzz faults scaling remedies bench sizes watch-range picture lock audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -56,6 +57,9 @@ score: .venv/installed ## diagnose every scenario: SCENARIOS=dir SEEDS=n JOBS=n;
 
 conditions: .venv/tested ## does any scenario need each condition of each cause? (minutes)
 	@$(BIN)/python -m pytest tests/scenarios -m slow -n 0
+
+seeds: .venv/tested ## the score over seeds that nobody chose, each play kept (an hour the first time): SEEDS=n SEED_BASE=b
+	@$(BIN)/python -m tests.matrices.seeds --seeds $(SEEDS) --seed-base $(SEED_BASE) --jobs $(JOBS)
 
 blindness: .venv/tested ## who sees less says less: each kind of evidence taken away, each log cut (minutes)
 	@$(BIN)/python -m tests.matrices.blindness --jobs $(JOBS)

@@ -32,7 +32,7 @@ from diagnostics.run.look import lab_profile, see
 from diagnostics.scoring import follow
 from diagnostics.scoring.compare import disagreements
 from diagnostics.scoring.consistent.check import contradictions, read_in_part
-from diagnostics.scoring.expect import LATEST, Asked, wanted
+from diagnostics.scoring.expect import LATEST, Asked, Wanted, wanted
 from diagnostics.scoring.follow import Program
 from diagnostics.scoring.metrics import Judged, Noise, judge
 from diagnostics.scoring.smallest import says_more, smallest_of
@@ -108,6 +108,11 @@ def score(path: Path, seed: int, program: Program | None = None) -> Score:
     return _guarded(path, seed, partial(_scored, program=program))
 
 
+def score_kept(path: Path, seed: int, kept: Callable[[], tuple[Case, Noise]]) -> Score:
+    """The same of what was seen of the scenario before. Never raises, likewise."""
+    return _guarded(path, seed, partial(_scored_kept, kept=kept))
+
+
 def score_smallest(path: Path, seed: int) -> Score:
     """Diagnose one scenario with the smallest profile and compare with what the full one says. Never raises, likewise."""
     return _guarded(path, seed, _scored_smallest)
@@ -168,9 +173,18 @@ def _scored(path: Path, seed: int, program: Program | None) -> _Scored:
         case = observe(world, want.ask)
         found = investigate(case)
         followed = _follow(world, want.ask, case, found, program) if program else ()
-        noise = Noise.of(
-            world.lab.unverified, max((a.plan.items for a in world.lab.coordinator.attempts.values()), default=0)
-        )
+        noise = noise_of(world)
+    return _compared(want, case, found, noise, followed)
+
+
+def _scored_kept(path: Path, seed: int, kept: Callable[[], tuple[Case, Noise]]) -> _Scored:
+    case, noise = kept()
+    return _compared(wanted(load(path, seed), path), case, investigate(case), noise)
+
+
+def _compared(
+    want: Wanted, case: Case, found: Diagnosis, noise: Noise, followed: tuple[follow.Followed, ...] = ()
+) -> _Scored:
     wrong = (
         *disagreements(want.expect, found),
         *contradictions(found, read_in_part(case.evidence)),
@@ -221,6 +235,12 @@ def unlike_replayed(case: Case, found: Diagnosis) -> tuple[str, ...]:
 
 def _json(value: object) -> bytes:
     return msgspec.json.encode(value, order="deterministic")
+
+
+def noise_of(world: World) -> Noise:
+    return Noise.of(
+        world.lab.unverified, max((a.plan.items for a in world.lab.coordinator.attempts.values()), default=0)
+    )
 
 
 def diagnose(world: World, asked: Asked) -> Diagnosis:

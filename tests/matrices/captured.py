@@ -1,4 +1,4 @@
-"""What the command of each scenario sees, captured once: the pure matrices ask it again and again, in milliseconds.
+"""What the command of each scenario sees, captured once a seed: the matrices ask it again and again, in milliseconds.
 
 A capture is good for as long as the scenario, what the command reads, and everything that plays or fetches it stay as they are. What
 concludes from evidence is free to change.
@@ -14,13 +14,16 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
 
+import msgspec
+
 import diagnostics
 from diagnostics.keep.bundle import BundleError, dump, load
 from diagnostics.lab.scenario import load as load_scenario
 from diagnostics.pipeline import places
 from diagnostics.run.investigate import Case, kinds_for
 from diagnostics.scoring.expect import Wanted, wanted
-from diagnostics.scoring.score import observe
+from diagnostics.scoring.metrics import Noise
+from diagnostics.scoring.score import noise_of, observe
 from diagnostics.scoring.world import files, opened
 from tests.matrices.tables import HOME
 
@@ -46,32 +49,48 @@ def capture_all(paths: Sequence[Path], jobs: int) -> Iterator[tuple[Path, Path]]
         yield from zip(paths, pool.map(capture, paths), strict=True)
 
 
-def capture(path: Path) -> Path:
-    """The bundle of what the scenario's command sees."""
-    want = expected(path)
-    bundle = HOME / "cases" / f"{path.parent.name}-{path.stem}-{_key(path, want)}.gz"
+def capture(path: Path, seed: int = SEED, otherwise: str = "") -> Path:
+    """The bundle of what the scenario's command sees; `otherwise` names how the lab is other than it is at home."""
+    want = expected(path, seed)
+    told = "".join(f".{how}" for how in ("" if seed == SEED else str(seed), otherwise) if how)
+    name = f"{path.parent.name}-{path.stem}{told}"
+    bundle = HOME / "cases" / f"{name}-{_key(path, want)}.gz"
     if not _readable(bundle):
         bundle.parent.mkdir(parents=True, exist_ok=True)
-        for old in bundle.parent.glob(f"{path.parent.name}-{path.stem}-????????????.gz"):
+        for old in bundle.parent.glob(f"{name}-????????????.*"):
             old.unlink(missing_ok=True)
-        with opened(path, SEED) as world:
-            made = bundle.with_suffix(f".{os.getpid()}")
-            made.write_bytes(dump(observe(world, want.ask), None))
-            made.replace(bundle)
+        with opened(path, seed) as world:
+            _write(_noise(bundle), msgspec.json.encode(noise_of(world)))
+            _write(bundle, dump(observe(world, want.ask), None))
     return bundle
 
 
-def expected(path: Path) -> Wanted:
-    return wanted(load_scenario(path, SEED), path)
+def _write(file: Path, content: bytes) -> None:
+    made = file.with_suffix(f".{os.getpid()}")
+    made.write_bytes(content)
+    made.replace(file)
+
+
+def expected(path: Path, seed: int = SEED) -> Wanted:
+    return wanted(load_scenario(path, seed), path)
 
 
 def case_of(bundle: Path) -> Case:
     return load(bundle, ours=True).case
 
 
+def noise_beside(bundle: Path) -> Noise:
+    """What the draw kept from view or put in the way of what was captured."""
+    return msgspec.json.decode(_noise(bundle).read_bytes(), type=Noise)
+
+
+def _noise(bundle: Path) -> Path:
+    return bundle.with_suffix(".json")
+
+
 def _readable(bundle: Path) -> bool:
     try:
-        return bundle.is_file() and case_of(bundle) is not None
+        return bundle.is_file() and _noise(bundle).is_file() and case_of(bundle) is not None
     except BundleError:
         return False
 
