@@ -28,7 +28,10 @@ _GOOD = (Means.DONE_ITEM, Means.SKIPPED_ITEM)
 _CHANCE = 0.01
 """Less than one item in a hundred batches: that is not put down to chance."""
 _RARE = 0.001
-"""That everything fails since a moment is asked at each look, and a wrong yes stops work that gets on: one look in a thousand."""
+"""That everything fails is asked at each look, and a wrong yes stops work that gets on: one look in a thousand."""
+_ROW = 0.0001
+"""As many failures in a row where others got through before: a batch of which a share fails has many moments at which to look, and in one
+of them it has a bad run."""
 _BAD = 0.1
 """Share of messages that are bad where nothing tells: more than a good pipeline has."""
 _ENOUGH = 10
@@ -371,7 +374,7 @@ def _by_chance(tries: Sequence[_Try]) -> bool:
     if not good:
         return False
     before = sum(1 for t in tries if t.at <= good[-1])
-    return (1 - len(good) / before) ** (len(tries) - before) >= _RARE
+    return (1 - len(good) / before) ** (len(tries) - before) >= _ROW
 
 
 def _as_before(tries: Sequence[_Try], items: Sequence[Item], fresh: Sequence[Item]) -> bool:

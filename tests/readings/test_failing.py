@@ -93,7 +93,7 @@ def test_what_was_given_up_is_no_share_of_luck_and_no_proof_of_this_revision() -
 def test_what_ended_without_a_start_began_before_all_that_was_read() -> None:
     """Work of twenty minutes that ended well does not tell how what is taken up now would fare."""
     long = [mark(Means.DONE_ITEM, 5 + n / 4, f"long{n}") for n in range(8)]
-    since = [line for n in range(4) for line in tries(f"a{n}", 2 + n, 9 + n, 13 + n)]
+    since = [line for n in range(4) for line in tries(f"a{n}", 2 + n, 9 + n, 13 + n, 13.5 + n)]
     said = found(long, since, pushes=pushed(remote_server_5xx={17: 3}))
     assert names(said) == [] and said.broken is not None
 

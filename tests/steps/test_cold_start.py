@@ -225,6 +225,18 @@ def test_what_a_container_has_at_work_goes_on_though_none_can_have_come_back_yet
     assert (found.bears is Bears.SLOWS, "others are at work" in found.says) == (goes_on, goes_on)
 
 
+@pytest.mark.parametrize(("status", "code"), [(429, instances.SATURATED), (500, instances.CANNOT_SCALE)])
+@pytest.mark.parametrize(("failing", "slows"), [(3, False), (4, True)])
+def test_where_more_reach_a_container_than_are_turned_away_it_slows_whatever_comes_of_these(
+    status: int, code: Telling[instances.TurnedAway], failing: int, slows: bool
+) -> None:
+    counted = pushes(remote_server_4xx={2: 3}) if status == 429 else pushes(remote_server_5xx={2: 3})
+    answers = [row(3 + n / 10, 500, "", "an-instance") for n in range(failing)]
+    rest = (COLD, subscription(ack_deadline_s=20), service(), counted, log(*away(status, 1, 2, 3), *answers))
+    found = one(code, findings(step, batch(10), lines(), *rest))
+    assert (found.bears is Bears.SLOWS, "more reach a container" in found.says) == (slows, slows)
+
+
 def test_the_applications_own_429_is_not_cloud_runs() -> None:
     told = said(COLD, pushes(remote_server_4xx={2: 3}), log(*(row(m, 429) for m in (1, 2, 3))))
     assert of(instances.SATURATED, told) == []

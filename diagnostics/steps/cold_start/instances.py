@@ -71,6 +71,7 @@ QUOTA = Telling(
     Kind.EFFECT,
     tells=TurnedAway,
 )
+_WHILE_AT_WORK = (Ended.BROKEN, Ended.MEMORY, Ended.TIMED_OUT)
 _SENTENCE = "no available instance"
 """How Cloud Run says it in its log."""
 
@@ -85,7 +86,7 @@ def for_want_of_instances(seen: Seen, subscription: SubscriptionConfig | Unseen)
     full = [r for r in away if r.status != 500]
     burnt = _burnt(seen, away)
     through = bool(recent(seen.pushes).acks) or _moves(seen, subscription)
-    flowing = through or _at_work(seen, subscription)
+    others = _others(seen, subscription, away)
     meets = goes_on(away, seen.told, seen.pushes, seen.now, RECENT) or (through and _stays_full(seen, full))
     now = owed(seen.ledger, seen.leg) != (0, 0) and meets
     if full and burnt and not (_has_room(seen) and not lately(full, seen.now)):
@@ -93,9 +94,9 @@ def for_want_of_instances(seen: Seen, subscription: SubscriptionConfig | Unseen)
     elif not now:
         yield _drained(seen, away, through)
     elif lately(full, seen.now):
-        yield _saturated(seen, full, flowing, _run_out(seen, full, subscription))
+        yield _saturated(seen, full, others, _run_out(seen, full, subscription))
     else:
-        yield _cannot_scale(seen, [r for r in away if r.status == 500], flowing)
+        yield _cannot_scale(seen, [r for r in away if r.status == 500], others)
 
 
 def _stays_full(seen: Seen, full: Sequence[LogRow]) -> bool:
@@ -107,6 +108,12 @@ def _stays_full(seen: Seen, full: Sequence[LogRow]) -> bool:
     return bool(lately(full, seen.now)) and busy is not None and busy >= most and seen.least > places
 
 
+def _lets_in(seen: Seen, away: Sequence[LogRow]) -> bool:
+    """Whether of late more pushes reached a container than were turned away: what comes of these is another matter."""
+    reached = [r for r in seen.told.rows if r.by is By.APPLICATION or r.ended in _WHILE_AT_WORK]
+    return len(lately(reached, seen.now)) > len(lately(away, seen.now))
+
+
 def out_of_quota(seen: Seen, subscription: SubscriptionConfig | Unseen) -> Iterator[Finding]:
     """Turned away because the project has no more CPU, memory or GPU of Cloud Run in the region, whoever in it uses them."""
     away = seen.told.of(By.CLOUD_RUN, ended=(Ended.QUOTA,))
@@ -114,7 +121,7 @@ def out_of_quota(seen: Seen, subscription: SubscriptionConfig | Unseen) -> Itera
         return
     fresh = lately(away, seen.now)
     live = bool(fresh) and owed(seen.ledger, seen.leg) != (0, 0)
-    flowing = bool(recent(seen.pushes).acks) or _moves(seen, subscription) or _at_work(seen, subscription)
+    flowing = bool(_others(seen, subscription, away))
     which = _QUOTA.search(away[-1].text)
     when = "in the last 5 min" if live else f"until {clock(away[-1].at, seen.now)}"
     holds = live and not flowing and bool(seen.least)
@@ -216,17 +223,19 @@ def _run_out(seen: Seen, full: Sequence[LogRow], subscription: SubscriptionConfi
     if settings is None or settings.dead_letter is None or not seen.ledger.dead(seen.leg).messages:
         return 0
     attempts = settings.dead_letter.max_attempts
-    return attempts if len(lately(full, seen.now)) > attempts * recent(seen.pushes).acks else 0
+    more = len(lately(full, seen.now)) > attempts * recent(seen.pushes).acks
+    return attempts if more and not _lets_in(seen, full) else 0
 
 
-def _saturated(seen: Seen, full: Sequence[LogRow], flowing: bool, run_out: int) -> Finding:
-    through = flowing and not run_out
-    rest = f"; each refusal is one of {run_out} attempts, and few get through before" if run_out else _others(seen)
+def _saturated(seen: Seen, full: Sequence[LogRow], others: str, run_out: int) -> Finding:
+    """`others`: what becomes of other pushes meanwhile; nothing: they fare no better."""
+    through = bool(others) and not run_out
+    rest = f"each refusal is one of {run_out} attempts, and few get through before" if run_out else others
     return SATURATED.says(
         Status.WARNING if through else Status.FAULT,
         f"{at_least(seen.told.whole, count(len(lately(full, seen.now)), 'push'))} turned away with 429 “{_SENTENCE}” in the last 5 min; "
         + _running(seen)
-        + (rest if flowing else ""),
+        + (f"; {rest}" if others else ""),
         leg=seen.leg,
         bears=Bears.SLOWS if through or not seen.least else Bears.HOLDS,
         held=0 if through else seen.least,
@@ -237,15 +246,15 @@ def _saturated(seen: Seen, full: Sequence[LogRow], flowing: bool, run_out: int) 
     )
 
 
-def _cannot_scale(seen: Seen, slow: Sequence[LogRow], flowing: bool) -> Finding:
+def _cannot_scale(seen: Seen, slow: Sequence[LogRow], others: str) -> Finding:
     fresh = lately(slow, seen.now)
     return CANNOT_SCALE.says(
-        Status.WARNING if flowing else Status.FAULT,
+        Status.WARNING if others else Status.FAULT,
         f"{at_least(seen.told.whole, count(len(fresh), 'push'))} turned away with 500 “{_SENTENCE}” in the "
-        f"last 5 min although below {limit(seen.settings)} instances" + (_others(seen) if flowing else ""),
+        f"last 5 min although below {limit(seen.settings)} instances" + (f"; {others}" if others else ""),
         leg=seen.leg,
-        bears=Bears.SLOWS if flowing or not seen.least else Bears.HOLDS,
-        held=0 if flowing else min(seen.least, len(fresh)),
+        bears=Bears.SLOWS if others or not seen.least else Bears.HOLDS,
+        held=0 if others else min(seen.least, len(fresh)),
         since=seen.told.begin(slow),
         rests_on=("RequestLog",),
         subject=seen.service,
@@ -275,8 +284,13 @@ def _at_work(seen: Seen, subscription: SubscriptionConfig | Unseen) -> bool:
     )
 
 
-def _others(seen: Seen) -> str:
-    return "; others get through" if recent(seen.pushes).acks or seen.ledger.done else "; others are at work"
+def _others(seen: Seen, subscription: SubscriptionConfig | Unseen, away: Sequence[LogRow]) -> str:
+    """What becomes of other pushes while some are turned away; empty where they fare no better, as far as was seen."""
+    if recent(seen.pushes).acks or _moves(seen, subscription):
+        return "others get through"
+    if _at_work(seen, subscription):
+        return "others are at work"
+    return "more reach a container" if _lets_in(seen, away) else ""
 
 
 def limit(settings: ServiceSettings) -> int:
