@@ -11,6 +11,9 @@ LIMIT ?= 0
 MOST ?= 32000
 SHARE ?= 1
 
+# Each of the many processes that tests start would compile all of the package anew.
+export PYTHONDONTWRITEBYTECODE =
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test browser lint types layers score conditions matrices pairs distractors seeds blindness sameness stranger secrets kill-matrix paste fuzz faults scaling remedies bench sizes watch-range picture lock audit clean
 

@@ -41,15 +41,24 @@ settings.load_profile("any pace")
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]
-    """Tests of a file that makes something for all of them run in one process: no two make it twice."""
+    """Tests of a file that makes something for all of them run in one process: no two make it twice. Those that start Google's tools,
+    too, whichever their file."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return file if _shares(file := nodeid.split("::")[0]) else nodeid
+        file = nodeid.split("::")[0]
+        text = _text(file)
+        if GOOGLE in text:
+            return GOOGLE
+        return file if 'scope="module"' in text else nodeid
+
+
+GOOGLE = "google_tools"
+"""The mark of tests that start one of Google's own tools, each of which takes longer to start than a test."""
 
 
 @functools.cache
-def _shares(file: str) -> bool:
-    return 'scope="module"' in (Path(__file__).parents[1] / file).read_text()
+def _text(file: str) -> str:
+    return (Path(__file__).parents[1] / file).read_text()
 
 
 def pytest_xdist_auto_num_workers() -> int:

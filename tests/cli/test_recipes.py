@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from diagnostics.scoring.world import World, find, opened
+from tests.sampling import a_share
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -77,7 +78,7 @@ def worlds() -> Iterator[dict[str, World]]:
             context.__exit__(None, None, None)
 
 
-@pytest.fixture(params=["idle-since-deploy", "drops-invoker"])
+@pytest.fixture(params=a_share(["drops-invoker", "idle-since-deploy"], of=2))
 def machine(request: pytest.FixtureRequest, worlds: dict[str, World], tmp_path: Path) -> Machine:
     return Machine(tmp_path, worlds[request.param])
 

@@ -12,7 +12,7 @@ import pytest
 
 from diagnostics.transport.log_reads import BUDGET
 from tests.contract.front.google import Google, answering
-from tests.sampling import a_third
+from tests.sampling import a_share
 
 READING: tuple[tuple[str, ...], ...] = (
     ("batch",), ("batch", "--until", "2026-02-08T22:10:00Z"), ("health",), ("health", "--since-deploy"), ("worker",), ("delivery",),
@@ -29,7 +29,7 @@ def night() -> Iterator[Google]:
         yield front
 
 
-@pytest.mark.parametrize("line", a_third([*READING, ("selftest",), ("capture", "--out", "night.bundle")]), ids=" ".join)
+@pytest.mark.parametrize("line", a_share([*READING, ("selftest",), ("capture", "--out", "night.bundle")]), ids=" ".join)
 def test_a_log_without_end_costs_a_command_no_more_than_its_budget(night: Google, line: tuple[str, ...]) -> None:
     def from_the_start(request: Any) -> None:
         request.page_token = ""

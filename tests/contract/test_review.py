@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.contract.front.google import Google, Refusal, Said, Told, answering, logins
-from tests.sampling import a_third
+from tests.sampling import a_share
 
 NIGHT, HEALTHY, CRASHING = "2026-02-08-backfill-stall", "typical-batch", "worker-crashing-after-deploy"
 RUN_POLICY, RUN_SERVICE = "google.cloud.run.v2.Services/GetIamPolicy", "google.cloud.run.v2.Services/GetService"
@@ -274,7 +274,7 @@ def worlds() -> Iterator[Callable[[str], Google]]:
         yield world
 
 
-@pytest.mark.parametrize("row", a_third(ROWS), ids=lambda row: row.number)
+@pytest.mark.parametrize("row", a_share(ROWS, of=5), ids=lambda row: row.number)
 def test_a_row_of_the_review(worlds: Callable[[str], Google], row: Row) -> None:
     google = worlds(row.world)
     with Answers() as answers:

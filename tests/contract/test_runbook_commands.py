@@ -13,11 +13,11 @@ import pytest
 from tests.contract import google_tools
 from tests.contract.google_tools import Emulator, Gcloud
 from tests.runbooks.pages import KNOWN, YOURS, Page, commands, filled, gcloud_lines, pages
-from tests.sampling import a_third
+from tests.sampling import a_share
 
 pytestmark = pytest.mark.google_tools
 
-ALL = a_third([*pages("causes"), *pages("steps")])
+ALL = a_share([*pages("causes"), *pages("steps")])
 READS = {"describe", "list", "list-subscriptions", "list-revisions", "validate-message", "get-iam-policy", "pull"}
 UNKNOWN_TO_THE_EMULATOR = {"add-iam-policy-binding": "the emulator has no IAM"}
 """Pub/Sub commands that only the linter can check, and why (test_emulator.py asserts it)."""

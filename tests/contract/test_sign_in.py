@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.contract.front.google import Asked, Google, Login, Refusal, Said, Told, Trouble, answering, logins
-from tests.sampling import a_third
+from tests.sampling import a_share
 
 SOON_S = 10.0
 """By then a refused login has been told."""
@@ -262,7 +262,7 @@ REFUSED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", a_third(REFUSED))
+@pytest.mark.parametrize("case", a_share(REFUSED))
 def test_who_is_not_let_in_is_told_why_in_one_line(google: Google, case: str) -> None:
     refused = REFUSED[case]
     login = refused.login(google)

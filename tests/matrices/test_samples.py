@@ -24,6 +24,7 @@ from tests.matrices.pairs import judge as judge_pair
 from tests.matrices.played import Play, play
 from tests.matrices.sameness import played_otherwise, told_otherwise, unlike
 from tests.matrices.singles import alone, single
+from tests.sampling import a_share
 
 
 @cache
@@ -99,7 +100,7 @@ def test_a_kept_run_says_less_of_less() -> None:
     assert not found
 
 
-@pytest.mark.parametrize("name", SEEN)
+@pytest.mark.parametrize("name", a_share(SEEN, of=2))
 def test_a_scenario_says_less_of_less(name: str) -> None:
     tried, found = violations(name, capture(scenario(name)))
     assert tried > 60
@@ -111,13 +112,16 @@ def test_a_scenario_says_less_of_less(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("a", "b"),
-    [
-        ("push-invoker-missing", "dead-letter-grants-missing-latent"),
-        ("filter-drops-all", "min-instances-lost-latent"),
-        ("publish-topic-deleted", "no-subscription-on-completion-topic"),
-        ("push-invoker-missing", "crashing-and-never-dead-lettered"),
-        ("push-audience-mismatch", "filter-drops-others-only"),
-    ],
+    a_share(
+        [
+            ("push-invoker-missing", "dead-letter-grants-missing-latent"),
+            ("filter-drops-all", "min-instances-lost-latent"),
+            ("publish-topic-deleted", "no-subscription-on-completion-topic"),
+            ("push-invoker-missing", "crashing-and-never-dead-lettered"),
+            ("push-audience-mismatch", "filter-drops-others-only"),
+        ],
+        of=2,
+    ),
 )
 def test_both_faults_are_named_in_their_roles(a: str, b: str) -> None:
     one, other = single(scenario(a), 1), single(scenario(b), 1)
@@ -166,7 +170,7 @@ def test_the_judge_of_sameness_can_say_no() -> None:
     assert unlike(ANSWER, structs.replace(ANSWER, causes=(*ANSWER.causes, benign))) == ""
 
 
-@pytest.mark.parametrize("name", ["kept", *SEEN[:2]])
+@pytest.mark.parametrize("name", a_share(["kept", *SEEN[:2]], of=2))
 def test_a_case_told_otherwise_gets_the_same_verdict(name: str) -> None:
     tried, found = told_otherwise(name, bundles()[0] if name == "kept" else capture(scenario(name)))
     assert tried == 8

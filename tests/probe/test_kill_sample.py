@@ -22,7 +22,7 @@ from tests.probe.killing import (
     leftovers,
     losses,
 )
-from tests.sampling import a_third
+from tests.sampling import a_share
 
 SAMPLE = (
     *SIGNALS,
@@ -49,7 +49,7 @@ def test_nothing_is_lost_and_nothing_left_whatever_ends_the_probe(killer: Killer
     assert len(everything) >= 2000
     assert {c.circumstance for c in everything} == {"", *CLOCKS}
     assert {c.backlog for c in everything} == {*BACKLOGS}
-    for combination in sample(everything, a_third(SAMPLE)):
+    for combination in sample(everything, a_share(SAMPLE)):
         result = killer.run(combination)
         assert not result.wrong, f"{combination}: {result.wrong}\n{result.log[-3000:]}"
 

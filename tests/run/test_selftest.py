@@ -37,7 +37,7 @@ from diagnostics.run.selftest.shape import Shape
 from diagnostics.run.selftest.words import VOCABULARY, WORD, Words, form
 from diagnostics.scoring.world import World, find, opened
 from tests.interruptible import interruptible
-from tests.sampling import a_third
+from tests.sampling import a_share
 
 Change = Callable[[Any, Callable[[Any], Any]], Any]
 """From a request and what answers it to another answer."""
@@ -139,7 +139,7 @@ STRANGE: dict[str, tuple[str, Change, str]] = {
 
 
 @pytest.mark.usefixtures("lab")
-@pytest.mark.parametrize("what", a_third(STRANGE))
+@pytest.mark.parametrize("what", a_share(STRANGE))
 def test_what_is_strange_is_told(what: str, answering: Callable[[dict[str, Change]], None]) -> None:
     rpc, change, says = STRANGE[what]
     answering({rpc: change})

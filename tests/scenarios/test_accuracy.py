@@ -1,6 +1,6 @@
 """Every scenario gets the diagnosis that it expects: through the lab, the real client libraries and the whole line.
 
-On a developer's machine a third of them, which is what `make test` has the time for; all where CI is set, and with `make score`. Of one
+On a developer's machine a sixth of them, which is what `make test` has the time for; all where CI is set, and with `make score`. Of one
 scenario a family each command that the answer offers is taken, too: it parses, runs in that lab and adds a fact. One seed each
 here; `make score SEEDS=20` tries more, and `FOLLOW=1` takes the commands of all.
 """
@@ -19,7 +19,7 @@ from diagnostics.scoring import show
 from diagnostics.scoring.expect import wanted
 from diagnostics.scoring.score import Score, score
 from diagnostics.scoring.world import files
-from tests.sampling import a_third
+from tests.sampling import a_share
 
 SCENARIOS = files([places.scenarios()])
 
@@ -40,7 +40,7 @@ FOLLOWED = {
 """Family, and the scenario of it whose offered commands are taken."""
 
 
-TRIED = a_third(SCENARIOS, always=lambda path: FOLLOWED.get(path.parent.name) == path.stem)
+TRIED = a_share(SCENARIOS, of=6, always=lambda path: FOLLOWED.get(path.parent.name) == path.stem)
 
 
 @pytest.mark.parametrize("path", TRIED, ids=lambda p: f"{p.parent.name}/{p.stem}")

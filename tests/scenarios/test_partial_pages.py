@@ -18,7 +18,7 @@ from diagnostics.scoring.expect import Asked, wanted
 from diagnostics.scoring.score import MANY_READS, diagnose
 from diagnostics.scoring.world import World, find, served
 from diagnostics.steps.finding import Status
-from tests.sampling import a_third
+from tests.sampling import a_share
 
 SCENARIOS = (
     "2026-02-08-backfill-stall",
@@ -36,7 +36,7 @@ NEVER = {"seconds": 0.001}
 KINDS = (FIRST_EMPTY, FIRST_THREE, HOURS, NEVER)
 
 
-@pytest.fixture(scope="module", params=a_third(SCENARIOS))
+@pytest.fixture(scope="module", params=a_share(SCENARIOS, of=5))
 def world(request: pytest.FixtureRequest) -> Iterator[tuple[World, Asked, Diagnosis]]:
     path = find(request.param)
     scenario = load(path, 1)

@@ -17,7 +17,7 @@ from diagnostics.scoring.score import score_smallest
 from diagnostics.scoring.smallest import STATED, says_more, smallest_of
 from diagnostics.scoring.world import find
 from diagnostics.steps.finding import Finding, Status
-from tests.sampling import a_third
+from tests.sampling import a_share
 
 SAMPLE = (
     ("2026-02-08-backfill-stall", "predictions"),
@@ -35,7 +35,7 @@ SAMPLE = (
 )
 
 
-@pytest.mark.parametrize(("name", "dialect"), a_third(SAMPLE))
+@pytest.mark.parametrize(("name", "dialect"), a_share(SAMPLE))
 def test_two_names_say_no_more_than_the_full_profile(name: str, dialect: str) -> None:
     path = find(name)
     assert load(path, 1).pipeline.dialect == dialect

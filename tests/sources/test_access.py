@@ -20,7 +20,7 @@ from diagnostics.run.look import everything, header
 from diagnostics.scoring.world import find, opened
 from diagnostics.sources.collect import collect
 from diagnostics.transport.session import LAB, Options, Session
-from tests.sampling import a_third
+from tests.sampling import a_share
 
 PROFILE = load_profile("nba-predictions")
 SCENARIO = """
@@ -67,7 +67,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     return look("", tmp_path_factory.mktemp("whole"))
 
 
-@pytest.fixture(scope="module", params=a_third(PERMISSIONS))
+@pytest.fixture(scope="module", params=a_share(PERMISSIONS, of=5))
 def without(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Seen]:
     return request.param, look(request.param, tmp_path_factory.mktemp("without"))
 
