@@ -36,6 +36,8 @@ _BAD = 0.1
 """Share of messages that are bad where nothing tells: more than a good pipeline has."""
 _ENOUGH = 10
 """Items that got through: of fewer, no share is told."""
+_MANY = 3
+"""So many that meet a rate or a quota, one of the batch among them, met that of all, and no limit of somebody's own."""
 _SAMPLE = timedelta(minutes=1)
 """The length of a sample of the counters: an ack in the sample that holds T may be older than T."""
 
@@ -331,7 +333,7 @@ def _broken(
     ours = [i for i in fresh if i.ours]
     if len(ours) > 1:
         fresh = ours
-    else:
+    elif not (ours and len(fresh) >= _MANY and all(limited(i.reason) for i in fresh)):
         # Others may have failed before any line here; then they came again within a pause. Not so those with as many tries as any has.
         dead = ledger.dead(Leg.REQUEST)
         whole = [i for i in fresh if i.failures == dead.attempts]

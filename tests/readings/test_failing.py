@@ -210,6 +210,24 @@ def test_what_fails_over_a_quota_fails_for_no_fault_of_a_message(reason: str, ot
 
 
 @pytest.mark.parametrize(
+    ("ours", "others", "reason", "broken"),
+    [
+        ("e", "abcd", "429 Quota exceeded", True),
+        ("e", "a", "429 Quota exceeded", False),
+        ("", "abcd", "429 Quota exceeded", False),
+        ("e", "abcd", "x", False),
+    ],
+    ids=["one of ours among many", "two in all", "none of ours", "for another reason"],
+)
+def test_one_of_ours_among_many_that_fail_over_a_quota_is_enough(
+    ours: str, others: str, reason: str, broken: bool
+) -> None:
+    old = [line for item in others for line in why(tries(item, 1, 3, 8, batch="old"), reason)]
+    said = found(old, [line for item in ours for line in why(tries(item, 9), reason)], since=0)
+    assert (said.broken is not None) is broken
+
+
+@pytest.mark.parametrize(
     ("tries_each", "attempts", "went", "broken"),
     [(5, 5, 4, True), (4, 5, 4, False), (6, 5, 4, False), (5, 5, 0, False), (5, None, 4, False)],
     ids=["all of its tries", "fewer", "more, so that none is dead-lettered", "none goes there", "there is no limit"],
