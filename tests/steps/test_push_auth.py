@@ -709,6 +709,23 @@ def test_a_refusal_of_our_own_call_is_the_services_only_in_its_words() -> None:
         assert one(findings(live=live(status, "Please sign in to the network.")), "live").status is Status.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("status", "alone", "page", "said"),
+    [
+        (503, 403, FORBIDDEN_PAGE, Status.OK),
+        (500, 401, FORBIDDEN_PAGE, Status.OK),
+        (503, 503, "Service Unavailable", Status.UNKNOWN),
+        (503, 403, "Please sign in to the network.", Status.UNKNOWN),
+        (404, 403, FORBIDDEN_PAGE, Status.UNKNOWN),
+    ],
+)
+def test_a_token_that_gets_past_the_front_end_is_let_in_whatever_answers_then(
+    status: int, alone: int, page: str, said: Status
+) -> None:
+    """Sign-in is asked for before anything behind it is; where the anonymous call was refused by a proxy, the token never came there."""
+    assert one(findings(live=live(status, page, anonymous_status=alone)), "live").status is said
+
+
 def test_where_everybody_gets_in_our_own_call_proves_nothing_about_sign_in() -> None:
     assert "proves nothing" in one(findings(live=live(200, "ok", anonymous_status=200)), "live").says
     assert "proves invoker" in one(findings(live=live(200, "ok")), "live").says

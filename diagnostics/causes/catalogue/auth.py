@@ -77,7 +77,7 @@ CAUSES = (
         effects=(push_auth.FORBIDDEN,),
         overturned_by=(SubscriptionConfig, ServiceConfig, ServicePolicy, ProjectPolicy),
         settled_by=("pubsub-diag push-auth --leg {leg}",),
-        next=("pubsub-diag runbook show push-token-missing", "pubsub-diag push-auth --leg {leg}"),
+        next=("pubsub-diag runbook show push-token-missing",),
     ),
     Cause(
         code="push-token-not-minted",

@@ -190,7 +190,7 @@ CAUSES = (
         # Where items come through all the same, the profile names the wrong service.
         decisive=Has(push_endpoint.SERVICE_GONE, bears=(Bears.HOLDS,)),
         overturned_by=(ServiceConfig,),
-        next=("pubsub-diag runbook show service-gone", "pubsub-diag changes --leg {leg}"),
+        next=("pubsub-diag runbook show service-gone",),
     ),
     Cause(
         code="second-push-subscription",

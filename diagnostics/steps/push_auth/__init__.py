@@ -202,6 +202,8 @@ def _live(case: Passage, about: Subject | None, live: LiveHealth) -> Finding:
         status, more = Status.OK, "; whoever has no token gets in, too: this proves nothing about sign-in"
     elif 200 <= signed.status < 300:
         status, more = Status.OK, "; this proves invoker and audience, not that Google's agent may mint"
+    elif signed.status >= 500 and anonymous.status in (401, 403) and lacks_the_right(anonymous):
+        status, more = Status.OK, "; Google's front end lets the token in, and what is behind it does not answer well"
     elif signed.status in (401, 403) and not lacks_the_right(signed):
         status, more = Status.UNKNOWN, "; not in Cloud Run's words: a proxy on our way, or the application, says so"
     elif signed.status in (401, 403) and not case.gets_in:
