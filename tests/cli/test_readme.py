@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from diagnostics.causes.catalogue import find, routing
+
 README = Path(__file__).parents[2] / "README.md"
 CUT = "[…]"
 """Stands for lines that the README leaves out."""
@@ -43,6 +45,13 @@ def test_the_demo_prints_what_the_readme_shows() -> None:
 def _still(text: str) -> str:
     """Without what a clock says: how long the run took."""
     return SECONDS.sub("0.0 s · lab", text).strip()
+
+
+def test_the_cause_that_the_readme_shows_is_that_of_the_catalogue() -> None:
+    block = re.search(r"```python\n(Cause\(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert block, "README.md shows no cause"
+    shown = eval(block[1], vars(routing))  # noqa: S307
+    assert shown == find(shown.code)
 
 
 def test_no_command_is_said_to_read_the_results_table_that_reads_kept_runs_only() -> None:
