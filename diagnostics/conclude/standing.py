@@ -16,6 +16,7 @@ from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import closed, created, progress, published, requested
 from diagnostics.steps.delivered import given_up, push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Row, Status, Where
+from diagnostics.steps.returned import refused
 
 EXITS = {
     Status.OK: Exit.OK,
@@ -36,13 +37,13 @@ _NO_BATCH = (
 )
 
 
-_DOUBTS = (requested.LATER, published.IN_PROGRESS, push_answers.UNTOLD, closed.OPEN, closed.CLOSED)
+_DOUBTS = (requested.LATER, published.IN_PROGRESS, push_answers.UNTOLD, refused.ERRORS, closed.OPEN, closed.CLOSED)
 """What, unknown, leaves it open whether all is well, however well the batch that is seen gets on."""
 
 
 def doubts(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """What leaves it open whether all is well, by name: a later start attempt, whether the rest is being
-    published, how pushes were answered, what the batch waits for, whether it did its work."""
+    published, how pushes were answered, whose completions were refused, what the batch waits for, whether it did its work."""
     names = {code.name for code in _DOUBTS}
     return tuple(f for f in findings if f.code in names and f.status is Status.UNKNOWN)
 

@@ -394,3 +394,15 @@ def test_regions_that_were_set_wait_for_the_first_completion(
     rest = (batch(4), lines(), SERVICE, NONE_PUBLISHED, *evidence)
     found = of(refusing.ASKS, findings(right.may_report, *rest, profile=BOTH))
     assert [(f.status, f.bears) for f in found] == ([(Status.WARNING, Bears.APART)] if told else [])
+
+
+@pytest.mark.parametrize(("minutes", "status"), [(None, Status.UNKNOWN), (0.5, Status.OK)])
+def test_where_no_item_is_known_to_lack_its_completion_it_is_open_whose_were_refused(
+    minutes: float | None, status: Status
+) -> None:
+    """Never OK on missing data: the lines name no item, and the batch's own may be among them, unless some came back since."""
+    error = failed("403 User not authorized to perform this action.", item="", minutes=1)
+    since = [] if minutes is None else [*done("a"), mark(Means.RETURNED_ITEM, minutes, "a")]
+    (told,) = of(refused.ERRORS, findings(returned.returned, batch(4), lines(*since, error), profile=BOTH))
+    assert (told.status, told.until is None) == (status, status is Status.UNKNOWN)
+    assert ("nothing tells" in told.says) is (status is Status.UNKNOWN)

@@ -32,7 +32,7 @@ def returned(
     back: Annotated[PushCounts | Unseen, Leg.COMPLETION],
 ) -> Iterator[Finding | Row]:
     """Reads the worker's own errors, the completion topic and its counter; pushes to the coordinator are `delivered`'s."""
-    least, _ = ledger.gap(Stage.RETURNED) if ledger.counts else (0, None)
+    least, most = ledger.gap(Stage.RETURNED) if ledger.counts else (0, None)
     if profile.completion is None:
         yield NOT_CONFIGURED.says(
             Status.UNKNOWN if ledger.batch and not ledger.done else Status.OK,
@@ -40,7 +40,7 @@ def returned(
             leg=Leg.COMPLETION,
         )
     ours = lines(ledger, marks)
-    found = list(could_not_be_published(ledger, ours, marks, topic, sent, profile, now, least))
+    found = list(could_not_be_published(ledger, ours, marks, topic, sent, profile, now, (least, most)))
     if not isinstance(sent, Unseen) and not isinstance(work, Unseen):
         found += was_never_sent(ledger, profile, topic, sent, work, back, least, ours, marks)
     yield from found

@@ -79,15 +79,17 @@ def could_not_be_published(
     sent: PublishCounts | Unseen,
     profile: PipelineProfile,
     now: datetime,
-    least: int,
+    lacks: tuple[int, int | None],
 ) -> Iterator[Finding]:
-    """What these lines say of a batch that lacks so many completions at least, and a topic that is not there whatever they say."""
+    """What these lines say of a batch that lacks so many completions, at least and at most, and a topic that is not there whatever they
+    say."""
+    least, most = lacks
     if ours:
         whole = not isinstance(marks, Unseen) and marks.source.complete
         refused = _refused(sent, ledger.started or ours[0].at)
         for alike in _by_kind(ours, refused):
             held = _unpublished(ledger, alike, least)
-            yield from _errors(ledger, alike, whole, held, topic, profile, now)
+            yield from _errors(ledger, alike, whole, held, most != 0 or not ledger.lives, topic, profile, now)
             if alike.kind == _OTHERWISE:
                 yield from what_refused(alike.marks, held, topic, now)
     if not isinstance(topic, Unseen) and topic.settings is None:
@@ -130,6 +132,10 @@ class _Alike:
         """Items whose newest line is of this kind."""
         return {m.item for m in self.marks if m.item and self.newest[m.item] is m}
 
+    def unheard_of(self, ledger: Ledger) -> set[str]:
+        """Items of which the batch's own account says nothing: they may be of it. So may be what no line names."""
+        return self.open_ones - {x.name for x in ledger.lives} | {m.item for m in self.marks if not m.item}
+
 
 def _by_kind(ours: Sequence[Mark], refused: Mapping[str, float]) -> list[_Alike]:
     """By what Pub/Sub said, in order of time: each has its own numbers, and its own begin and end."""
@@ -162,24 +168,28 @@ def _errors(
     alike: _Alike,
     whole: bool,
     held: int,
+    lacking: bool,
     topic: TopicConfig | Unseen,
     profile: PipelineProfile,
     now: datetime,
 ) -> Iterator[Finding]:
-    """The worker's own lines about completions that it could not publish, and the topic that they name, if there is none."""
+    """The worker's own lines about completions that it could not publish, and the topic that they name, if there is none. Where no item
+    is known to lack its completion for that, and some of the batch may lack theirs, it is open whether they are these."""
     ours = alike.marks
     topic_named = next((m.words["topic"] for m in reversed(ours) if m.words.get("topic")), "")
     many = _completions(ours)
     bears = Bears.HOLDS if held else Bears.APART
+    unsure = not held and lacking and bool(alike.unheard_of(ledger)) and not _came_back(ledger, ours[-1].at)
     yield ERRORS.says(
-        Status.FAULT if held else Status.OK,
+        Status.FAULT if held else Status.UNKNOWN if unsure else Status.OK,
         f"{at_least(whole, count(many, 'completion'))} could not be published {between(ours[0].at, ours[-1].at, now)}"
-        + (f": {_reason(ours[-1])}" if _reason(ours[-1]) else ""),
+        + (f": {_reason(ours[-1])}" if _reason(ours[-1]) else "")
+        + ("; whether items of this batch lack them nothing tells" if unsure else ""),
         leg=Leg.COMPLETION,
         bears=bears,
         held=held,
         since=ours[0].at if whole else None,
-        until=None if held else ours[-1].at,
+        until=None if held or unsure else ours[-1].at,
         rests_on=("ItemMarks",),
         subject=subjects.topic(topic_named) or subjects.receiving(profile, Leg.REQUEST),
         tells=Unpublished(
