@@ -4,7 +4,8 @@ Two things look alike where only the oldest few messages come round. They are to
 * an item fails *again and again* if others that were taken up after it got through, and it failed once more after that, and more often
   than the share of tries that fail would make likely; so do the few that fail for the same reason as those, if nobody overcame it;
 * the receiver is *broken since T* if, from T on, every item that came round failed, two or more of them were first tried then, and
-  nothing else was acked. Of other batches' items it takes more, and that nothing at all got through.
+  nothing else was acked. Of other batches' items it takes more, and that nothing at all got through;
+  one of this batch among them is enough where all meet a rate or a quota, which no message is to blame for.
 Neither is said where the evidence for it was not seen. A third kind is no fault of an item's own: where a share of all tries fails, some
 items are *unlucky* a few times in a row.
 """

@@ -132,9 +132,9 @@ class _Alike:
         """Items whose newest line is of this kind."""
         return {m.item for m in self.marks if m.item and self.newest[m.item] is m}
 
-    def unheard_of(self, ledger: Ledger) -> set[str]:
-        """Items of which the batch's own account says nothing: they may be of it. So may be what no line names."""
-        return self.open_ones - {x.name for x in ledger.lives} | {m.item for m in self.marks if not m.item}
+    def may_be_of(self, ledger: Ledger) -> bool:
+        """Whether some may be of the batch, though its own account lacks them: items that it never heard of, or that no line names."""
+        return any(not m.item for m in self.marks) or bool(self.open_ones - {x.name for x in ledger.lives})
 
 
 def _by_kind(ours: Sequence[Mark], refused: Mapping[str, float]) -> list[_Alike]:
@@ -179,7 +179,7 @@ def _errors(
     topic_named = next((m.words["topic"] for m in reversed(ours) if m.words.get("topic")), "")
     many = _completions(ours)
     bears = Bears.HOLDS if held else Bears.APART
-    unsure = not held and lacking and bool(alike.unheard_of(ledger)) and not _came_back(ledger, ours[-1].at)
+    unsure = not held and lacking and alike.may_be_of(ledger) and not _came_back(ledger, ours[-1].at)
     yield ERRORS.says(
         Status.FAULT if held else Status.UNKNOWN if unsure else Status.OK,
         f"{at_least(whole, count(many, 'completion'))} could not be published {between(ours[0].at, ours[-1].at, now)}"
