@@ -28,7 +28,7 @@ def entry(**fields: Any) -> LogEntry:
 
 
 def found(text: str, candidate: LogEntry) -> bool:
-    return logging.parse(text, PROJECT).matches(candidate)
+    return logging.parse(text, PROJECT).finds(candidate)
 
 
 REQUEST = entry(
@@ -121,6 +121,26 @@ def test_the_filter_says_which_logs_and_times_to_search() -> None:
     query = logging.parse('(log_id("a") OR log_id("b")) timestamp>="2026-02-08T11:26:40Z" severity=INFO', PROJECT)
     assert query.logs == frozenset({"a", "b"})
     assert (query.since, query.until) == (T, float("inf"))
+
+
+@pytest.mark.parametrize("apart_us", [-1, 0, 1])
+@pytest.mark.parametrize("operator", ["<", "<=", "=", ">=", ">"])
+@pytest.mark.parametrize(
+    "more", ["", ' log_id("a")', ' (log_id("a") OR log_id("b"))', ' (log_id("a") OR severity=ERROR)']
+)
+@pytest.mark.parametrize("log", ["a", "b", "c"])
+def test_what_is_searched_by_log_and_time_alone_is_found_like_all_else(
+    apart_us: int, operator: str, more: str, log: str
+) -> None:
+    """Each in a filter of its own, behind NOT, where only the test of every part of it counts; and all at the top."""
+    text = f'timestamp{operator}"2026-02-08T11:26:40Z"{more}'
+    candidate = entry(log=log, timestamp=T + apart_us * 1e-6, severity="ERROR" if log == "c" else "INFO")
+    assert found(text, candidate) == (not found(f"NOT ({text})", candidate))
+    in_time = {"<": apart_us < 0, "<=": apart_us <= 0, "=": not apart_us, ">=": apart_us >= 0, ">": apart_us > 0}[
+        operator
+    ]
+    of_log = not more or log == "a" or (log == "b" and '"b"' in more) or (log == "c" and "ERROR" in more)
+    assert found(text, candidate) == (in_time and of_log)
 
 
 @pytest.mark.parametrize(

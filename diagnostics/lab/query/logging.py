@@ -18,14 +18,22 @@ MAX_CHARS = 20_000
 
 @dataclass(frozen=True)
 class LogQuery:
-    """A filter, understood."""
+    """A filter, understood: an entry is found if it is of these logs, within these bounds, and matches."""
 
     matches: Test
+    """What logs and bounds do not say yet."""
     logs: frozenset[str] | None
     """Log ids that can match; None: any."""
     since: float
     until: float
-    """Bounds of the timestamp that the filter implies; the test holds them exactly."""
+    """Bounds of the timestamp, to the microsecond, both included."""
+
+    def finds(self, entry: LogEntry) -> bool:
+        return (
+            (self.logs is None or entry.log in self.logs)
+            and self.since <= round(entry.timestamp, 6) <= self.until
+            and self.matches(entry)
+        )
 
 
 def parse(text: str, project: str) -> LogQuery:
@@ -35,10 +43,11 @@ def parse(text: str, project: str) -> LogQuery:
     reader = Reader(text)
     if reader.token.kind == "end":
         return LogQuery(lambda _: True, None, float("-inf"), float("inf"))
-    node = _expression(reader, project)
+    nodes = _operands(reader, project)
     if reader.token.kind != "end":
         raise reader.unexpected("expected AND, OR or the end")
-    return LogQuery(node.test, node.logs, node.since, node.until)
+    whole = _all_of(nodes)
+    return LogQuery(_every([n.test for n in nodes if not n.implied]), whole.logs, whole.since, whole.until)
 
 
 @dataclass(frozen=True)
@@ -49,14 +58,24 @@ class _Node:
     logs: frozenset[str] | None = None
     since: float = float("-inf")
     until: float = float("inf")
+    implied: bool = False
+    """Logs and time say all that the test says."""
 
 
 def _expression(reader: Reader, project: str) -> _Node:
+    return _all_of(_operands(reader, project))
+
+
+def _operands(reader: Reader, project: str) -> list[_Node]:
     """Operands of AND, written or not."""
     nodes = [_disjunction(reader, project)]
     while reader.token.kind not in ("end", ")"):
         reader.skip("word", "AND")
         nodes.append(_disjunction(reader, project))
+    return nodes
+
+
+def _all_of(nodes: list[_Node]) -> _Node:
     if len(nodes) == 1:
         return nodes[0]
     return _Node(
@@ -74,7 +93,13 @@ def _disjunction(reader: Reader, project: str) -> _Node:
     if len(nodes) == 1:
         return nodes[0]
     logs = None if any(n.logs is None for n in nodes) else frozenset[str]().union(*(n.logs or () for n in nodes))
-    return _Node(_some([n.test for n in nodes]), logs, min(n.since for n in nodes), max(n.until for n in nodes))
+    return _Node(
+        _some([n.test for n in nodes]),
+        logs,
+        min(n.since for n in nodes),
+        max(n.until for n in nodes),
+        implied=all(n.implied and n.logs is not None for n in nodes),
+    )
 
 
 def _unary(reader: Reader, project: str) -> _Node:
@@ -112,7 +137,8 @@ def _restriction(reader: Reader, project: str) -> _Node:
         return _Node(test)
     literal = _literal(reader)
     since, until = _time_bounds(path, operator, literal)
-    return _Node(leaf(literal), _log_name(path, operator, literal, project), since, until)
+    bounds = path == ("timestamp",) and operator in (">=", "<=", "=")
+    return _Node(leaf(literal), _log_name(path, operator, literal, project), since, until, implied=bounds)
 
 
 def _values(reader: Reader, leaf: Callable[[Literal], Test]) -> Test:
@@ -161,7 +187,7 @@ def _function(reader: Reader) -> _Node:
     reader.expect("(")
     wanted = reader.expect("string").text
     reader.expect(")")
-    return _Node(lambda entry: entry.log == wanted, frozenset({wanted}))
+    return _Node(lambda entry: entry.log == wanted, frozenset({wanted}), implied=True)
 
 
 def _time_bounds(path: tuple[str, ...], operator: str, literal: Literal) -> tuple[float, float]:
@@ -188,6 +214,8 @@ def _intersect(sets: list[frozenset[str] | None]) -> frozenset[str] | None:
 
 
 def _every(tests: list[Test]) -> Test:
+    if not tests:
+        return lambda _: True
     if len(tests) == 1:
         return tests[0]
 

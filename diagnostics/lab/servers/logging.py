@@ -139,25 +139,33 @@ def _matching(cloud: Cloud, query: LogQuery, newest_first: bool, after: tuple[An
     for entry in merge(*_slices(cloud, query, newest_first, now), key=_order, reverse=newest_first):
         if after is not None and not (_order(entry) < after if newest_first else _order(entry) > after):
             continue
-        if entry.received <= now and query.matches(entry):
-            yield entry
+        yield entry
 
 
 def _slices(cloud: Cloud, query: LogQuery, newest_first: bool, now: float) -> Iterator[Iterator[LogEntry]]:
-    """Per log, the entries within its retention and the filter's bounds, in order."""
+    """Per log, the entries within its retention and the filter's bounds that can be read now and match, in order."""
     logs = cloud.telemetry.log_ids() if query.logs is None else sorted(query.logs)
     for log in logs:
         entries = cloud.telemetry.log_entries(log)
         kept_since = now - RETENTION_S.get(log, DEFAULT_RETENTION_S)
-        # A filter's times are exact to the microsecond; take one more on both sides and let the test decide.
-        first = bisect_left(entries, max(kept_since, query.since - 1e-6), key=attrgetter("timestamp"))
-        last = bisect_right(entries, query.until + 1e-6, key=attrgetter("timestamp"))
-        yield _walk(entries, range(last - 1, first - 1, -1) if newest_first else range(first, last))
+        first = bisect_left(entries, kept_since, key=attrgetter("timestamp"))
+        first = bisect_left(entries, query.since, first, key=_to_microsecond)
+        last = bisect_right(entries, query.until, key=_to_microsecond)
+        places = range(last - 1, first - 1, -1) if newest_first else range(first, last)
+        yield _walk(entries, places, query, now)
 
 
-def _walk(entries: list[LogEntry], places: range) -> Iterator[LogEntry]:
+def _to_microsecond(entry: LogEntry) -> float:
+    """A filter's times are exact to the microsecond."""
+    return round(entry.timestamp, 6)
+
+
+def _walk(entries: list[LogEntry], places: range, query: LogQuery, now: float) -> Iterator[LogEntry]:
+    matches = query.matches
     for place in places:
-        yield entries[place]
+        entry = entries[place]
+        if entry.received <= now and matches(entry):
+            yield entry
 
 
 # --- messages --------------------------------------------------------------------------------------------------------

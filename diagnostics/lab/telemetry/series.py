@@ -82,9 +82,9 @@ def _gauge(stored: GaugeSeries, start: float, end: float, gaps: _Gaps) -> Iterat
     if not stored.times:
         return
     first = max(minute_of(start), minute_of(stored.times[0]) - 1)
-    for minute in range(first + 1, minute_of(end) + 1):
-        moment = float(minute * SAMPLE_PERIOD_S)
-        value = stored.at(moment)
+    minutes = range(first + 1, minute_of(end) + 1)
+    moments = [float(minute * SAMPLE_PERIOD_S) for minute in minutes]
+    for minute, moment, value in zip(minutes, moments, stored.over(moments), strict=True):
         if value is not None and not gaps.at(minute):
             yield Point(moment, moment, value)
 

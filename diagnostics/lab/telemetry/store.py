@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -158,9 +159,16 @@ class GaugeSeries(StoredSeries):
 
     def at(self, moment: float) -> float | None:
         """The value at a moment; None where the series is absent."""
-        place = bisect_right(self.times, moment) - 1
-        value = self.values[place] if place >= 0 else None
-        return max(0.0, moment - value.born) if isinstance(value, Since) else value
+        return next(self.over([moment]))
+
+    def over(self, moments: Sequence[float]) -> Iterator[float | None]:
+        """The value at each of these moments, which come in order of time."""
+        after = bisect_right(self.times, moments[0]) if moments else 0
+        for moment in moments:
+            while after < len(self.times) and self.times[after] <= moment:
+                after += 1
+            value = self.values[after - 1] if after else None
+            yield max(0.0, moment - value.born) if isinstance(value, Since) else value
 
 
 SCALE, GROWTH, FINITE_BUCKETS = 0.001, 1.1, 320
