@@ -13,3 +13,8 @@ T = TypeVar("T")
 def a_share(series: Iterable[T], of: int = 3, always: Callable[[T], bool] = lambda _: False) -> list[T]:
     """Every third, or every `of`th, and what is `always` to be among them; all where CI is set."""
     return [one for number, one in enumerate(series) if "CI" in os.environ or not number % of or always(one)]
+
+
+def examples(most: int) -> int:
+    """How many a property is tried with: a quarter of them, all where CI is set."""
+    return most if "CI" in os.environ else max(most // 4, 5)

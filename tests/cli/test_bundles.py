@@ -14,6 +14,7 @@ from diagnostics.keep import store
 from diagnostics.keep.bundle import NoteKind, load
 from diagnostics.scoring.world import World, find, opened
 from tests.homeless import without_a_home
+from tests.sampling import a_share
 
 OLD = Path(__file__).parents[1] / "data" / "bundles" / "night-0379aef.pubsub-diag.gz"
 PARTS = ["published", "delivery", "push-auth", "cold-start", "worker", "changes"]
@@ -42,7 +43,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("lab")
-@pytest.mark.parametrize("command", READING)
+@pytest.mark.parametrize("command", a_share(READING, of=2))
 def test_every_reading_command_keeps_its_run_and_answers_the_same_from_it(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

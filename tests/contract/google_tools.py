@@ -26,6 +26,8 @@ PATIENCE_S = 240
 """How long gcloud may take: a second or two, and a hundred times that on a busy machine."""
 READY = "Server started, listening on"
 FIRESTORE_READY = "Dev App Server is now running"
+SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""Java's options for a program that ends before it pays to compile it well."""
 
 
 class Absent(Exception):
@@ -109,7 +111,7 @@ class Emulator:
         port = self.address.partition(":")[2]
         with log.open("w") as out:
             self._process = subprocess.Popen(
-                [java, *self.program(jars[-1]), "--host=127.0.0.1", f"--port={port}"],
+                [java, *SHORT_LIVED, *self.program(jars[-1]), "--host=127.0.0.1", f"--port={port}"],
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )

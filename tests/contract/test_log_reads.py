@@ -29,7 +29,9 @@ def night() -> Iterator[Google]:
         yield front
 
 
-@pytest.mark.parametrize("line", a_share([*READING, ("selftest",), ("capture", "--out", "night.bundle")]), ids=" ".join)
+@pytest.mark.parametrize(
+    "line", a_share([*READING, ("selftest",), ("capture", "--out", "night.bundle")], of=6), ids=" ".join
+)
 def test_a_log_without_end_costs_a_command_no_more_than_its_budget(night: Google, line: tuple[str, ...]) -> None:
     def from_the_start(request: Any) -> None:
         request.page_token = ""

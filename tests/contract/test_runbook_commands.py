@@ -17,7 +17,7 @@ from tests.sampling import a_share
 
 pytestmark = pytest.mark.google_tools
 
-ALL = a_share([*pages("causes"), *pages("steps")])
+ALL = a_share([*pages("causes"), *pages("steps")], of=6)
 READS = {"describe", "list", "list-subscriptions", "list-revisions", "validate-message", "get-iam-policy", "pull"}
 UNKNOWN_TO_THE_EMULATOR = {"add-iam-policy-binding": "the emulator has no IAM"}
 """Pub/Sub commands that only the linter can check, and why (test_emulator.py asserts it)."""

@@ -20,6 +20,7 @@ from diagnostics.evidence.secrets import known, named, people, shapes
 from diagnostics.evidence.secrets.plain import plain
 from tests.evidence.corpus.planted import Planted, leaks, planted
 from tests.evidence.corpus.stays import stays
+from tests.sampling import examples
 
 SEEDS = (1, 2, 3)
 MOST_S = 12.0
@@ -100,7 +101,7 @@ def test_every_text_that_detect_secrets_finds_something_in_has_a_hint(plugin: kn
     """Else the text would never be shown to it: a new version of the library with new prefixes fails here."""
 
     @given(st.data())
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=examples(20), deadline=None)
     def holds(data: st.DataObject) -> None:
         for pattern in known.patterns(plugin.name):
             text = data.draw(st.from_regex(pattern)).lower()
@@ -129,7 +130,7 @@ def test_a_long_text_takes_time_in_proportion(piece: str) -> None:
 
 
 @given(st.text(max_size=120), st.text(max_size=40))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_what_is_plain_knows_its_way_back(text: str, veil: str) -> None:
     read = plain(f"{text}%3D\u200b{veil}")
     for at in range(len(read.text)):
@@ -146,7 +147,7 @@ _WORDS = st.sampled_from(
 
 @given(st.lists(_WORDS, max_size=14))
 @example(["+1 415 555 2671"] * 9)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_redacting_twice_changes_nothing(words: list[str]) -> None:
     once = redact("".join(words))
     assert redact(once) == once

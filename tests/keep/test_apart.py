@@ -42,6 +42,7 @@ from tests.keep.versions import NEWER, OLD, OLDER, Change, changed, changes, doc
 from tests.matrices.answers import Answer
 from tests.matrices.blindness import says_more
 from tests.matrices.blinds import seeing
+from tests.sampling import examples
 
 NIGHT = document(dump(load(OLD).case, replay(load(OLD)), load(OLD).notes))
 """The night, as this version would have written it."""
@@ -474,13 +475,13 @@ def test_there_is_every_kind_of_difference() -> None:
     assert len(CHANGES) > 5000
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.sampled_from(CHANGES))
 def test_one_difference_is_set_apart_and_the_answer_says_no_more_for_it(change: Change) -> None:
     holds(changed(NIGHT, change))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.data())
 def test_many_differences_together(data: st.DataObject) -> None:
     version = data.draw(st.sampled_from([NEWER, OLDER]))

@@ -31,6 +31,7 @@ from diagnostics.keep.bundle import Bundle, BundleError, Note, dump, load, parse
 from diagnostics.report.json import render
 from diagnostics.sources.batch_state.told import MOST_ITEMS
 from diagnostics.sources.search import PAGE_SIZE
+from tests.sampling import examples
 
 ROOT = Path(__file__).parents[2]
 OLD = ROOT / "tests" / "data" / "bundles" / "night-0379aef.pubsub-diag.gz"
@@ -289,7 +290,7 @@ def test_what_could_not_be_read_again_is_not_written(old: Bundle, monkeypatch: p
                 dump(old.case, None)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(
     st.dictionaries(
         st.text(max_size=3),
@@ -327,7 +328,7 @@ def test_what_is_damaged_or_too_much_is_refused_without_room_for_all_of_it(
     assert peak < 8 * bundles.PART, f"{peak:,} bytes for a document of 32 MiB and more"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(text=st.binary(max_size=300), part=st.integers(1, 40), level=st.integers(0, 9))
 def test_in_parts_of_any_size_it_is_the_same_document(text: bytes, part: int, level: int) -> None:
     with mock.patch.object(bundles, "PART", part):
@@ -350,7 +351,7 @@ def test_any_bytes_are_a_bundle_or_refused(content: bytes) -> None:
             parse(file)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0), bit=st.integers(0, 7))
 def test_a_damaged_bundle_is_refused(at: int, bit: int, fresh: bytes) -> None:
     """gzip's checksum covers the document; only its header has bytes that mean nothing, and one document can be packed in two ways."""
@@ -376,7 +377,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_bundle_with_anything_in_any_place_is_diagnosed_or_refused(data: st.DataObject, fresh: bytes) -> None:
     """Whatever it holds: a diagnosis or one error of ours, nothing else."""

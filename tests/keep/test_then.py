@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from diagnostics.keep.bundle import load, parse, replay
 from diagnostics.keep.then import Then, ThenBatch, ThenCause, read
 from diagnostics.steps.finding import Status
+from tests.sampling import examples
 
 OLD = Path(__file__).parents[1] / "data" / "bundles" / "night-0379aef.pubsub-diag.gz"
 
@@ -99,7 +100,7 @@ def _status(said: Any) -> bool:
     return isinstance(said, dict) and isinstance(said.get("status"), str) and said["status"] in list(Status)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(data=st.data())
 def test_an_old_conclusion_may_lack_or_name_anything_otherwise(data: st.DataObject) -> None:
     """Fields dropped, added, renamed and filled otherwise, at any depth: the run still opens, and its evidence says what it says."""

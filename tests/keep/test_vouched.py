@@ -21,6 +21,7 @@ from diagnostics.keep.bundle import Bundle, dump, load, parse, replay
 from diagnostics.keep.vouched import QUOTED, vouched
 from diagnostics.run.investigate import investigate
 from diagnostics.shell.commands import arguments, is_command, quote
+from tests.sampling import examples
 from tests.shell.names import hostile
 from tests.shell.test_one_place import PACKAGE
 
@@ -141,7 +142,7 @@ def test_of_what_explains_a_command_our_own_words_stay() -> None:
     assert gap("", permission="run.routes.invoke").permission == "run.routes.invoke"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(hostile())
 def test_a_name_is_quoted_anew(name: str) -> None:
     line = f"gcloud pubsub topics describe {quote(name)} --project=p"

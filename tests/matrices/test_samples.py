@@ -100,7 +100,7 @@ def test_a_kept_run_says_less_of_less() -> None:
     assert not found
 
 
-@pytest.mark.parametrize("name", a_share(SEEN, of=2))
+@pytest.mark.parametrize("name", a_share(SEEN))
 def test_a_scenario_says_less_of_less(name: str) -> None:
     tried, found = violations(name, capture(scenario(name)))
     assert tried > 60

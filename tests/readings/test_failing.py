@@ -16,6 +16,7 @@ from diagnostics.readings.failing import Failing, _others, _Try, failing
 from diagnostics.readings.ledger import build
 from diagnostics.readings.ledger.ledger import DeadLetters
 from tests.readings.ledger.test_ledger import BATCH, PROFILE, SOURCE, START, evidence, items, mark
+from tests.sampling import examples
 
 UNSEEN = Unseen(what="PushCounts", why=Why.PERMISSION_DENIED, says="may not be read")
 
@@ -321,7 +322,7 @@ TRIES = st.lists(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(TRIES)
 def test_others_are_counted_as_by_looking_at_every_try_for_every_item(tries: list[_Try]) -> None:
     tries = sorted(tries, key=lambda t: t.at)

@@ -28,6 +28,7 @@ from diagnostics.report import formats, github, markdown
 from diagnostics.report.layout import Layout
 from diagnostics.steps.finding import Finding, Status
 from tests.report.consumers import perfdata, plugin_output, workflow_command
+from tests.sampling import examples
 
 PAGE = Layout(120)
 SCHEMA = xmlschema.XMLSchema(Path(__file__).parents[1] / "data" / "junit.xsd")
@@ -43,6 +44,7 @@ ACCEPTED = Suppressed(
     until=date(2026, 3, 1),
     reason="known, ticket 77",
 )
+
 MACHINES = ("junit", "github", "nagios", "prometheus", "markdown")
 
 
@@ -351,7 +353,7 @@ def test_a_summary_stays_within_the_size_that_github_takes(night: Diagnosis) -> 
     assert markdown.render_summary([night]).strip() == render("markdown", night).strip()
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"])))
 def test_text_in_markdown_comes_out_as_it_went_in(words: str) -> None:
     found = MarkdownIt("gfm-like").parseInline(f"a {markdown.escape(words)} b")[0].children or []
@@ -389,7 +391,7 @@ def test_no_domain_becomes_a_link(domain: str) -> None:
     assert "link_open" not in kinds
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"])))
 def test_text_in_a_cell_stays_in_its_cell(words: str) -> None:
     rows = f"| a | b |\n| --- | --- |\n| {markdown.escape(words)} | end |\n"

@@ -37,7 +37,7 @@ from diagnostics.run.selftest.shape import Shape
 from diagnostics.run.selftest.words import VOCABULARY, WORD, Words, form
 from diagnostics.scoring.world import World, find, opened
 from tests.interruptible import interruptible
-from tests.sampling import a_share
+from tests.sampling import a_share, examples
 
 Change = Callable[[Any, Callable[[Any], Any]], Any]
 """From a request and what answers it to another answer."""
@@ -339,7 +339,7 @@ def leaked(text: str, out: str) -> list[str]:
     return sorted(words & theirs)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(strange_texts)
 def test_no_word_that_is_not_in_the_list_gets_out(text: str) -> None:
     words = Words()
@@ -354,7 +354,7 @@ def test_no_word_that_is_not_in_the_list_gets_out(text: str) -> None:
         assert leaked(text, plain) == [], shown
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(strange_texts)
 def test_no_field_of_a_message_lets_a_text_out(text: str) -> None:
     words = Words()

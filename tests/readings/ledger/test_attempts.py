@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from diagnostics.evidence.model import Mark, Means, StartCall
 from diagnostics.readings.ledger import Attempt
 from diagnostics.readings.ledger.attempts import attempts
+from tests.sampling import examples
 
 T = datetime(2026, 2, 8, 14, 0, tzinfo=UTC)
 
@@ -218,7 +219,7 @@ LINES = st.builds(
 CALLS = st.builds(call, FEW, st.integers(0, 10), st.sampled_from([202, 504, 409]), st.sampled_from(["", "a", "b"]))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.lists(LINES, max_size=14), st.lists(CALLS, max_size=5))
 def test_any_lines_are_sorted_as_the_plain_rule_sorts_them(marks: list[Mark], calls: list[StartCall]) -> None:
     calls = sorted(calls, key=lambda c: c.at)
