@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 MOST_MIB = 320
 """183 MiB were measured, the process alone: the lines as evidence, their JSON (33 MB), and the lines again."""
@@ -34,6 +36,7 @@ print(len(packed), int(peak[1]) // 1024)
 """
 
 
+@pytest.mark.whole
 def test_a_hundred_thousand_lines_fit() -> None:
     (bundle,) = (ROOT / "tests" / "data" / "bundles").glob("night-0379aef*")
     line = [sys.executable, "-c", CODE, str(bundle)]

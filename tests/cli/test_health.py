@@ -143,6 +143,7 @@ def test_a_deploy_is_found_by_its_revision(at: Any, capsys: pytest.CaptureFixtur
         assert "run.revisions.list" in capsys.readouterr().err
 
 
+@pytest.mark.whole
 def test_traffic_that_has_not_settled_is_unknown_then_waited_for(at: Any, capsys: pytest.CaptureFixture[str]) -> None:
     required = ["--since-deploy", "--require", "config,path,traffic"]
     with at("not-settled"):

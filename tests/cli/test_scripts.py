@@ -15,6 +15,7 @@ from diagnostics.cli import main
 from diagnostics.cli.frame import names
 from diagnostics.scoring.world import World, find, opened
 from tests.report.consumers import plugin_output, workflow_command
+from tests.sampling import a_share
 
 ACCEPTED = """
 [[accepted]]
@@ -90,7 +91,7 @@ def test_what_the_profile_accepts_does_not_count_and_is_listed(capsys: pytest.Ca
         ("min-instances-lost-in-deploy", "ticket 77", "2999-12-31", False)
     ]
     assert "min-instances-lost-in-deploy" not in {c["code"] for c in said["causes"]}
-    for form in ("text", "short", "junit", "github", "nagios", "markdown"):
+    for form in a_share(("text", "short", "junit", "github", "nagios", "markdown")):
         assert main.run(["batch", "-q", "-o", form]) == 0
         assert "ticket 77" in capsys.readouterr().out
 

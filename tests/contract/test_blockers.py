@@ -44,6 +44,7 @@ def from_the_start(request: Any) -> None:
         request.page_token = ""
 
 
+@pytest.mark.whole
 def test_a_first_page_without_entries_is_no_absence(night: Google) -> None:
     """The night with every first page of a log search empty names the same cause, and never the guess of that night."""
     begun: set[str] = set()

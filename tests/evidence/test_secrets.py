@@ -317,7 +317,7 @@ def heard(lab: RunningLab, tmp_path_factory: pytest.TempPathFactory) -> Heard:
         own_place.setenv("PUBSUB_DIAG_ENDPOINT", lab.endpoint)
         own_place.setenv("COORDINATOR_API_KEY", secret("caller"))
         own_place.chdir(folder)
-        text = run_all(a_share(lines, of=6, always=lambda line: "--out" in line or line[0] == "note"), [folder])
+        text = run_all(a_share(lines, of=10, always=lambda line: "--out" in line or line[0] == "note"), [folder])
         text += agents_hear(asked)
     return Heard(text, folder)
 

@@ -139,7 +139,7 @@ STRANGE: dict[str, tuple[str, Change, str]] = {
 
 
 @pytest.mark.usefixtures("lab")
-@pytest.mark.parametrize("what", a_share(STRANGE))
+@pytest.mark.parametrize("what", a_share(STRANGE, of=6))
 def test_what_is_strange_is_told(what: str, answering: Callable[[dict[str, Change]], None]) -> None:
     rpc, change, says = STRANGE[what]
     answering({rpc: change})

@@ -40,7 +40,7 @@ FOLLOWED = {
 """Family, and the scenario of it whose offered commands are taken."""
 
 
-TRIED = a_share(SCENARIOS, of=8, always=lambda path: FOLLOWED.get(path.parent.name) == path.stem)
+TRIED = a_share(SCENARIOS, of=12, always=lambda path: FOLLOWED.get(path.parent.name) == path.stem)
 
 
 @pytest.mark.parametrize("path", TRIED, ids=lambda p: f"{p.parent.name}/{p.stem}")

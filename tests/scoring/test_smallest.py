@@ -35,7 +35,7 @@ SAMPLE = (
 )
 
 
-@pytest.mark.parametrize(("name", "dialect"), a_share(SAMPLE))
+@pytest.mark.parametrize(("name", "dialect"), a_share(SAMPLE, of=5))
 def test_two_names_say_no_more_than_the_full_profile(name: str, dialect: str) -> None:
     path = find(name)
     assert load(path, 1).pipeline.dialect == dialect
