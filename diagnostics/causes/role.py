@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from diagnostics.causes.attribute import Share
 from diagnostics.causes.consequences import CLASSES, classes_of
@@ -21,10 +22,10 @@ def roles(shares: Sequence[Share], stakes: Stakes) -> list[Role]:
     """The role of each. Where none holds more than the closing rule forgives, but all together do, they block together. What is only
     set up wrong, behind something that holds every item that it would hold, waits for its turn."""
     found = [_role(share, stakes) for share in shares]
-    first = [s for s, role in zip(shares, found, strict=True) if role is Role.BLOCKS]
+    first = {n: _standing(share) for n, share in enumerate(shares) if found[n] is Role.BLOCKS}
     found = [
-        Role.LATENT if role is Role.BLOCKS and any(_shields(one, s) for one in first if one is not s) else role
-        for s, role in zip(shares, found, strict=True)
+        Role.LATENT if n in first and any(_shields(one, first[n]) for m, one in first.items() if m != n) else role
+        for n, role in enumerate(found)
     ]
     holding = [s for s in shares if _holds(s) and not s.match.cause.never_blocks and not s.match.cause.benign]
     together = sum({id(f): f.held for s in holding for f in _now(s)}.values())
@@ -79,25 +80,42 @@ def _meets(other: Share, first: Share) -> bool:
     return any(_acts_now(f) and not first.match.claims(f) for f in other.own)
 
 
-def _shields(first: Share, other: Share) -> bool:
+class _Standing(NamedTuple):
+    """What is asked of one that blocks, beside each other."""
+
+    share: Share
+    held: int
+    gave_up: bool
+    """Some of what it holds now was dead-lettered."""
+    place: int | None
+    """On the way of a push."""
+    effect: bool
+
+
+def _standing(share: Share) -> _Standing:
+    gave_up = any(f.code == given_up.DEAD_LETTERED.name for f in _now(share))
+    return _Standing(share, held(share), gave_up, _place(share), _effect(share))
+
+
+def _shields(first: _Standing, other: _Standing) -> bool:
     """Whether all that the other would hold does not get as far: it is held further up, or meets this one at the same place.
 
     What is set up wrong on the way of a push claims all that its leg owes; elsewhere each counts items of its own.
     """
-    one, two = first.match, other.match
-    if one.leg != two.leg or not held(first) >= held(other) > 0:
+    one, two = first.share.match, other.share.match
+    if one.leg != two.leg or not first.held >= other.held > 0:
         return False
-    if any(f.code == given_up.DEAD_LETTERED.name for f in _now(other)):
+    if other.gave_up:
         return False  # these have got as far, and lie elsewhere
-    before, after = _place(first), _place(other)
+    before, after = first.place, other.place
     if before is not None and after is not None and before != after:
-        return before < after and (one.settled or _effect(first)) and not _meets(other, first)
-    if two.cause.stage is not Stage.DELIVERED or _effect(other):
+        return before < after and (one.settled or first.effect) and not _meets(other.share, first.share)
+    if two.cause.stage is not Stage.DELIVERED or other.effect:
         return False
     here, there = STAGES.index(one.cause.stage), STAGES.index(two.cause.stage)
     door, behind = one.cause.family == "auth", two.cause.family == "capacity"
     alike = one.cause.family == two.cause.family  # two locks of one door: each push meets both, and one of them is said
-    return here < there or (here == there and one.settled and not alike and (_effect(first) or (door and behind)))
+    return here < there or (here == there and one.settled and not alike and (first.effect or (door and behind)))
 
 
 ON_THE_WAY = (
