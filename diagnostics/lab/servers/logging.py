@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import merge
 from itertools import islice, takewhile
 from operator import attrgetter
@@ -148,24 +147,13 @@ def _slices(cloud: Cloud, query: LogQuery, newest_first: bool, now: float) -> It
     for log in logs:
         entries = cloud.telemetry.log_entries(log)
         kept_since = now - RETENTION_S.get(log, DEFAULT_RETENTION_S)
-        first = bisect_left(entries, kept_since, key=attrgetter("timestamp"))
-        first = bisect_left(entries, query.since, first, key=_to_microsecond)
-        last = bisect_right(entries, query.until, key=_to_microsecond)
-        places = range(last - 1, first - 1, -1) if newest_first else range(first, last)
-        yield _walk(entries, places, query, now)
+        places = entries.between(max(kept_since, query.since), query.until)
+        yield _found(entries.at(reversed(places) if newest_first else places), query, now)
 
 
-def _to_microsecond(entry: LogEntry) -> float:
-    """A filter's times are exact to the microsecond."""
-    return round(entry.timestamp, 6)
-
-
-def _walk(entries: list[LogEntry], places: range, query: LogQuery, now: float) -> Iterator[LogEntry]:
+def _found(entries: Iterable[LogEntry], query: LogQuery, now: float) -> Iterator[LogEntry]:
     matches = query.matches
-    for place in places:
-        entry = entries[place]
-        if entry.received <= now and matches(entry):
-            yield entry
+    return (entry for entry in entries if entry.received <= now and matches(entry))
 
 
 # --- messages --------------------------------------------------------------------------------------------------------

@@ -10,9 +10,9 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
 
 from diagnostics.lab.recorder import Labels, LogEntry
+from diagnostics.lab.telemetry.logs import Log
 from diagnostics.lab.telemetry.metrics import METRICS, RESOURCES, SAMPLE_PERIOD_S, Kind, Metric, Type
 
 
@@ -22,8 +22,7 @@ class Telemetry:
     def __init__(self) -> None:
         self.metrics: dict[str, dict[SeriesKey, StoredSeries]] = {}
         """Metric type to its series."""
-        self._logs: dict[str, list[LogEntry]] = {}
-        self._unsorted: set[str] = set()
+        self._logs: dict[str, Log] = {}
         self._written = 0
 
     def count(self, metric: str, resource: Labels, labels: Labels, at: float, n: float = 1) -> None:
@@ -48,21 +47,17 @@ class Telemetry:
         self._written += 1
         if not entry.insert_id:
             entry.insert_id = f"{self._written:016x}"
-        entries = self._logs.setdefault(entry.log, [])
-        if entries and entry.timestamp < entries[-1].timestamp:
-            self._unsorted.add(entry.log)
-        entries.append(entry)
+        log = self._logs.get(entry.log)
+        if log is None:
+            log = self._logs[entry.log] = Log()
+        log.append(entry)
 
     def log_ids(self) -> list[str]:
         return sorted(self._logs)
 
-    def log_entries(self, log: str) -> list[LogEntry]:
+    def log_entries(self, log: str) -> Log:
         """Entries of one log, ordered by timestamp, then insert id."""
-        entries = self._logs.get(log, [])
-        if log in self._unsorted:
-            entries.sort(key=attrgetter("timestamp", "insert_id"))
-            self._unsorted.discard(log)
-        return entries
+        return self._logs.get(log) or Log()
 
     def _gauge(self, metric: str, resource: Labels, labels: Labels) -> GaugeSeries:
         series = self._series(metric, resource, labels)
