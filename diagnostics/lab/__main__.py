@@ -21,7 +21,7 @@ def main() -> int:
     began = time.perf_counter()
     telemetry = Telemetry()
     try:
-        lab = Lab(load(path, seed), seed, telemetry)
+        lab = Lab(load(path, seed), seed, telemetry, judged=False)
     except ScenarioError as error:
         print(error, file=sys.stderr)
         return 3

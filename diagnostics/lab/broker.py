@@ -39,15 +39,17 @@ class Broker:
         deliver: Callable[[Request, Answer], None],
         expired: Callable[[str], None] = lambda _: None,
         snapshot_expired: Callable[[str], None] = lambda _: None,
+        judged: bool = True,
     ) -> None:
-        """`expired` is told the name of each subscription that its expiration policy deletes, after it is gone; so is the other."""
+        """`expired` is told the name of each subscription that its expiration policy deletes, after it is gone; so is the other. `judged`:
+        somebody will ask what became of each message."""
         self._env = env
         self._world = world
         self._recorder = recorder
         self._rng = rng
         self._reuse_s = unverified.token_reuse_s
         self._expired = expired
-        self.fates = Fates()
+        self.fates = Fates(judged)
         self._tokens: dict[tuple[str, str], Token] = {}
         self._topics: dict[str, TopicMeters] = {}
         self._deliveries: dict[str, Delivery] = {}
@@ -78,7 +80,7 @@ class Broker:
         """
         if refused := self._refusal(topic, account) or self._unfit(topic, data):
             told = data.rstrip()
-            self.fates.published.append(Published(topic, self._env.now, told, attributes, refused=refused.code))
+            self.fates.publish(Published(topic, self._env.now, told, attributes, refused=refused.code))
             self._meters(topic).refused(refused.code)
             raise refused
         return self._spread(topic, data, attributes, ordering_key)
@@ -117,7 +119,7 @@ class Broker:
         """Into every subscription of the topic; with none, the message is lost and nobody is told."""
         id_ = str(self._rng.randrange(10**15, 2 * 10**16))
         message = Message(id_, data, dict(attributes), self._env.now, ordering_key)
-        self.fates.published.append(Published(topic, self._env.now, data, attributes, id_))
+        self.fates.publish(Published(topic, self._env.now, data, attributes, id_))
         self._meters(topic).published(message.size)
         self._replay.published(topic, message)
         for delivery in self._deliveries.values():

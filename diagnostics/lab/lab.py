@@ -48,7 +48,8 @@ class Lab:
     holds it too. Raises ScenarioError if the scenario names what is not there.
     """
 
-    def __init__(self, scenario: Scenario, seed: int, recorder: Recorder) -> None:
+    def __init__(self, scenario: Scenario, seed: int, recorder: Recorder, judged: bool = True) -> None:
+        """`judged`: somebody will ask what became of each message, of which all is kept for that."""
         self.scenario = scenario
         self.seed = seed
         self.recorder = recorder
@@ -74,6 +75,7 @@ class Lab:
             self._route,
             self.audit.expired,
             self.audit.snapshot_expired,
+            judged,
         )
         downstream = Downstream()
         setting = Setting(

@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("--pace", type=float, nargs="?", const=1.0, default=0.0, help="simulated seconds in a second")
     parser.add_argument("--port", type=int, default=0, help="HTTP port; 0: any that is free")
     asked = parser.parse_args()
-    lab = Lab(load(asked.scenario, asked.seed), asked.seed, Telemetry())
+    lab = Lab(load(asked.scenario, asked.seed), asked.seed, Telemetry(), judged=False)
     over = threading.Event()
     for ends in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ends, lambda *_: over.set())
