@@ -92,7 +92,7 @@ DOCUMENT = Code("model_drift.document", Stage.CLOSED, "the documentation agrees 
 DOCUMENT_DIFFERS = Telling(
     "model_drift.document_differs", Stage.CLOSED, "the documentation says otherwise", Kind.MECHANISM, tells=OfPlace
 )
-VARIABLE = Code("model_drift.variable", Stage.CLOSED, "the worker is told the model in production")
+VARIABLE = Telling("model_drift.variable", Stage.CLOSED, "the worker is told the model in production", tells=OfRevision)
 VARIABLE_DIFFERS = Telling(
     "model_drift.variable_differs",
     Stage.CLOSED,
@@ -308,6 +308,7 @@ def _variable(places: ModelProfile, here: RevisionSettings, true: KnownModel) ->
             f"{places.variable} of {here.name} names {base(here.model)}",
             subject=subjects.revision(here.name),
             rests_on=("ServiceConfig", "Revisions", "ModelManifest"),
+            tells=OfRevision(model=true.name, revision=here.name, loaded="", variable=base(here.model)),
         )
         return
     what = f"names {base(here.model)}" if here.model else "is not set"

@@ -1,6 +1,6 @@
 """Batches that are done and did not do what they are there for: results that are missing, not in force, or of the wrong making."""
 
-from diagnostics.causes.model import ALWAYS, Cause, Has, Over, all_of, any_of, none_of
+from diagnostics.causes.model import ALWAYS, Cause, Has, Over, all_of, any_of, none_of, ok
 from diagnostics.evidence.model import (
     BatchMarks,
     DownstreamRows,
@@ -126,14 +126,22 @@ CAUSES = (
         code="model-variable-ignored",
         family="outcome",
         title="The worker is told the right model and has loaded another",
-        says="{revision} loaded {loaded}, though its variable names {variable}",
+        says="{revision} does not heed its variable, which names {variable}",
         stage=Stage.CLOSED,
         outlasts=True,
         never_blocks=True,
-        requires=Has(model_drift.IGNORED),
-        decisive=ALWAYS,
+        requires=any_of(
+            Has(model_drift.IGNORED),
+            all_of(
+                Has(model_drift.ROWS_OF_ANOTHER),
+                ok(model_drift.VARIABLE),
+                none_of(ok(model_drift.LOADED), Has(model_drift.LOADED_ANOTHER)),
+            ),
+        ),
+        decisive=Has(model_drift.IGNORED),
         effects=(model_drift.IGNORED, model_drift.ROWS_OF_ANOTHER),
         overturned_by=(ModelManifest, ModelLoads, Revisions),
+        settled_by=("pubsub-diag model drift",),
         next=("pubsub-diag runbook show model-variable-ignored", "pubsub-diag changes"),
     ),
     Cause(
@@ -163,7 +171,7 @@ CAUSES = (
             Has(model_drift.ROWS_OF_ANOTHER),
             none_of(Has(model_drift.IGNORED), Has(model_drift.LOADED_ANOTHER), Has(model_drift.VARIABLE_DIFFERS)),
         ),
-        decisive=ALWAYS,
+        decisive=ok(model_drift.LOADED),
         overturned_by=(ModelManifest, ModelLoads, ResultRows),
         settled_by=("pubsub-diag model drift",),
         next=("pubsub-diag runbook show results-of-another-model", "pubsub-diag outcome"),
