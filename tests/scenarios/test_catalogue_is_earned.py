@@ -201,7 +201,8 @@ DELIBERATE = {
     r"start-timed-out-before-publish: requires without none of published\..*": "what refused it accounts for the call that took too long",
     r"start-cut-off-while-loading: requires without (created\.missing, )?(created\.unseen, )?published\.cut_short.*": "there is one",
     r"start-cut-off-while-loading: requires without created\.(missing|unseen), .*": "likewise",
-    r"results-of-another-model: requires without none of model_drift\..*": "that one of these differs is a cause of its own",
+    r"model-variable-ignored: requires without model_drift\.rows_of_another in .*": "without such rows it accounts for nothing",
+    r"model-variable-ignored: requires without model_drift\.variable in .*": "where it differs, that accounts for more",
     r"endpoint-answers-no-ack: requires without routed\.endpoint_elsewhere": "a program that redirects what comes to a wrong path",
     r"stale-active-batch-blocks-start: requires without created\.stale_open in created\.stale_open": "by its state, or by its silence",
 }

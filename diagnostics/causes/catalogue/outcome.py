@@ -1,6 +1,6 @@
 """Batches that are done and did not do what they are there for: results that are missing, not in force, or of the wrong making."""
 
-from diagnostics.causes.model import ALWAYS, Cause, Has, Over, all_of, any_of, none_of, ok
+from diagnostics.causes.model import ALWAYS, Cause, Has, Over, all_of, any_of, ok
 from diagnostics.evidence.model import (
     BatchMarks,
     DownstreamRows,
@@ -132,11 +132,7 @@ CAUSES = (
         never_blocks=True,
         requires=any_of(
             Has(model_drift.IGNORED),
-            all_of(
-                Has(model_drift.ROWS_OF_ANOTHER),
-                ok(model_drift.VARIABLE),
-                none_of(ok(model_drift.LOADED), Has(model_drift.LOADED_ANOTHER)),
-            ),
+            all_of(Has(model_drift.ROWS_OF_ANOTHER), ok(model_drift.VARIABLE)),
         ),
         decisive=Has(model_drift.IGNORED),
         effects=(model_drift.IGNORED, model_drift.ROWS_OF_ANOTHER),
@@ -167,10 +163,7 @@ CAUSES = (
         stage=Stage.CLOSED,
         outlasts=True,
         never_blocks=True,
-        requires=all_of(
-            Has(model_drift.ROWS_OF_ANOTHER),
-            none_of(Has(model_drift.IGNORED), Has(model_drift.LOADED_ANOTHER), Has(model_drift.VARIABLE_DIFFERS)),
-        ),
+        requires=Has(model_drift.ROWS_OF_ANOTHER),
         decisive=ok(model_drift.LOADED),
         overturned_by=(ModelManifest, ModelLoads, ResultRows),
         settled_by=("pubsub-diag model drift",),
