@@ -13,7 +13,7 @@ from diagnostics.cli.frame.options import PLAIN, Asked, spread
 def access(
     asked: Asked,
     commands: Annotated[
-        list[str] | None, Argument(metavar="[COMMAND]...", help="Only what these need, e.g. lint or probe; else all.")
+        list[str] | None, Argument(metavar="COMMAND", help="Only what these need, e.g. lint or probe; else all.")
     ] = None,
     role: Annotated[
         bool, Option("--role", help="Print the smallest custom role for them as YAML; asks nothing.")

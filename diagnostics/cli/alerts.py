@@ -28,9 +28,9 @@ def alerts(
         ),
     ] = None,
     unacked_age: Annotated[str, Option(metavar="AGE", help="Oldest unacknowledged message.")] = "15m",
-    failing_share: Annotated[float, Option(min=0, max=1, help="Share of pushes that fail.")] = 0.2,
+    failing_share: Annotated[float, Option(min=0, max=1, metavar="SHARE", help="Share of pushes that fail.")] = 0.2,
     silence: Annotated[str, Option(metavar="AGE", help="Without any publish; at most 24h.")] = "24h",
-    returned_share: Annotated[float, Option(min=0, max=1, help="Completions for each request.")] = 0.5,
+    returned_share: Annotated[float, Option(min=0, max=1, metavar="SHARE", help="Completions for each request.")] = 0.5,
     gap: Annotated[str, Option(metavar="AGE", help="Within which the completions have to come.")] = "30m",
     out: Annotated[Path | None, Option("--out", metavar="FILE", help="Write them to this file.")] = None,
 ) -> int:

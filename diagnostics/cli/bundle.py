@@ -62,7 +62,9 @@ def capture(
 
 def note(
     text: Annotated[str, Argument(metavar="TEXT", help="What was done or believed, in a sentence.")],
-    at: Annotated[str, Option(metavar="WHEN", help="When: 20m ago, or 2026-02-08T14:30:00Z.")] = "0m",
+    at: Annotated[
+        str, Option(metavar="WHEN", show_default="now", help="When: 20m ago, or 2026-02-08T14:30:00Z.")
+    ] = "0m",
     kind: Annotated[
         NoteOf, Option(help="What it is about: something done, that it was noticed, taken for the cause, or over.")
     ] = NoteOf.DID,

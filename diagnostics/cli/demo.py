@@ -18,7 +18,7 @@ def demo(
             autocompletion=names.complete_scenario,
         ),
     ] = "2026-02-08-backfill-stall",
-    seed: Annotated[int, Option(help="Another seed draws other numbers, names and noise.")] = 1,
+    seed: Annotated[int, Option(metavar="N", help="Another seed draws other numbers, names and noise.")] = 1,
     verbose: Annotated[bool, Option("--verbose", "-v", help="Say what every statement rests on.")] = False,
 ) -> int:
     """Diagnose a stalled backfill in a simulated Google Cloud. Needs no account and sends nothing off this machine."""

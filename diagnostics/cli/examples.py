@@ -6,6 +6,8 @@ import re
 
 import typer
 
+from diagnostics.cli.frame import plain
+
 GROUPS: dict[str, tuple[str, ...]] = {
     "Why is it not done": ("batch", "batches", "watch"),
     "One part of it": ("published", "delivery", "push-auth", "cold-start", "worker", "changes", "probe"),
@@ -15,6 +17,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Try it without an account": ("demo", "lab"),
 }
 """The commands by what somebody wants, in the order in which `--help` lists them."""
+
+BEGIN = ("pubsub-diag demo", "pubsub-diag init --subscription S --completion-subscription C")
+"""Without an account, and with one."""
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "batch": ("pubsub-diag batch", "pubsub-diag batch BATCH_ID --items --missing -o json"),
@@ -67,11 +72,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "lab list": ("pubsub-diag lab list", "pubsub-diag demo typical-batch"),
     "lab score": ("pubsub-diag lab score scenarios", "pubsub-diag lab score mine.yaml --seeds 5"),
     "lab schema": ("pubsub-diag lab schema", "pubsub-diag schema scenario"),
+    "help": ("pubsub-diag help batch", "pubsub-diag help probe run"),
 }  # fmt: skip
 """By command."""
 
 
-class Grouped(typer.core.TyperGroup):
+class Grouped(plain.Group):
     """Lists its commands in groups."""
 
     def format_commands(self, ctx: typer.Context, formatter: object) -> None:  # type: ignore[override]
@@ -90,7 +96,7 @@ class Grouped(typer.core.TyperGroup):
                 formatter.write_dl(rest)  # type: ignore[attr-defined]
 
 
-class Whole(typer.core.TyperGroup):
+class Whole(plain.Group):
     """Lists its commands with their first sentences, none of them cut short."""
 
     def format_commands(self, ctx: typer.Context, formatter: object) -> None:  # type: ignore[override]
@@ -106,12 +112,24 @@ def _first(help_text: str | None) -> str:
 
 
 def add_to(app: typer.Typer, before: str = "") -> None:
-    """Put the examples below the help of each command."""
+    """Put the examples below the help of each command, and below that of a group one of each of its first two."""
     for command in app.registered_commands:
         name = command.name or (command.callback.__name__.strip("_") if command.callback else "")
-        if lines := EXAMPLES.get(f"{before}{name}"):
-            command.epilog = "\b\nFor example:\n" + "\n".join(f"  {line}" for line in lines)
+        if command.cls in (None, typer.core.TyperCommand):
+            command.cls = plain.Command
+        command.epilog = shown(EXAMPLES.get(f"{before}{name}", ()))
     for group in app.registered_groups:
         if group.typer_instance:
+            within = f"{before}{group.name} "
             group.typer_instance.info.cls = Whole
-            add_to(group.typer_instance, f"{before}{group.name} ")
+            group.typer_instance.info.epilog = shown(_of_group(within))
+            add_to(group.typer_instance, within)
+
+
+def _of_group(within: str) -> tuple[str, ...]:
+    inside = [lines for name, lines in EXAMPLES.items() if name.startswith(within)]
+    return tuple(lines[0] for lines in inside[:2]) if len(inside) > 1 else inside[0]
+
+
+def shown(lines: tuple[str, ...]) -> str:
+    return "\b\nFor example:\n" + "\n".join(f"  {line}" for line in lines)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from typer import Option
-from typer.core import TyperCommand
 
+from diagnostics.cli.frame import plain
 from diagnostics.cli.frame.options import Asked, spread
 from diagnostics.cli.frame.trouble import Trouble
 
@@ -14,7 +14,7 @@ NEWEST = "newest"
 LEVELS = ("config", "path", "traffic")
 
 
-class Health(TyperCommand):
+class Health(plain.Command):
     """Takes --since-deploy without a value, too, which Typer has no word for."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

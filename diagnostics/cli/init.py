@@ -19,7 +19,12 @@ def init(
     out: Annotated[Path, Option(metavar="FILE", help="Where to write it; - for stdout.")] = Path("pubsub-diag.toml"),
     days: Annotated[
         float,
-        Option(min=0.04, max=30, help="Propose log markers from lines of the last days; what is written says so."),
+        Option(
+            min=0.04,
+            max=30,
+            metavar="DAYS",
+            help="Propose log markers from lines of the last days; what is written says so.",
+        ),
     ] = 7,
     no_markers: Annotated[bool, Option("--no-markers", help="Read no log lines and propose no markers.")] = False,
     force: Annotated[bool, Option("--force", help="Overwrite the file if it is there.")] = False,

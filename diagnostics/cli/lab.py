@@ -23,12 +23,14 @@ def up(
     scenario: Annotated[
         str,
         Argument(
-            help="Name of a scenario, as `lab list` prints it, or a file.", autocompletion=names.complete_scenario
+            metavar="SCENARIO",
+            help="Name of a scenario, as `lab list` prints it, or a file.",
+            autocompletion=names.complete_scenario,
         ),
     ],
-    seed: Annotated[int, Option(help="What the scenario draws from.")] = 1,
+    seed: Annotated[int, Option(metavar="N", help="What the scenario draws from.")] = 1,
     pace: Annotated[bool, Option("--pace", help="Let simulated time go on with the wall clock.")] = False,
-    port: Annotated[int, Option(min=0, max=65535, help="HTTP port; 0: any that is free.")] = 0,
+    port: Annotated[int, Option(min=0, max=65535, metavar="N", help="HTTP port; 0: any that is free.")] = 0,
 ) -> int:
     """Start the lab and keep it until Ctrl-C. Prints the line that points pubsub-diag at it."""
     named = names.known_scenario(scenario)
@@ -50,9 +52,9 @@ def score(
     folders: Annotated[
         list[Path] | None, Argument(metavar="DIR|FILE", help="Scenarios; else all that come along.")
     ] = None,
-    seeds: Annotated[int, Option(min=1, max=1000, help="How many seeds to try on each.")] = 1,
-    seed_base: Annotated[int, Option(help="The first seed.")] = 1,
-    jobs: Annotated[int, Option(min=0, max=64, help="How many at once; 0: one a core.")] = 0,
+    seeds: Annotated[int, Option(min=1, max=1000, metavar="N", help="How many seeds to try on each.")] = 1,
+    seed_base: Annotated[int, Option(metavar="N", help="The first seed.")] = 1,
+    jobs: Annotated[int, Option(min=0, max=64, metavar="N", help="How many at once; 0: one a core.")] = 0,
     follow: Annotated[
         bool, Option("--follow", help="Also take every command that an answer offers, in its lab; slow.")
     ] = False,

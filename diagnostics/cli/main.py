@@ -50,6 +50,8 @@ from diagnostics.cli.frame.trouble import Trouble
 OK, UNKNOWN, INTERRUPTED = 0, 3, 130
 """The same numbers as `causes.diagnosis.Exit`, which costs an import that `--help` can do without."""
 
+EXITS = "0 healthy, done or progressing · 1 warning · 2 fault · 3 unknown or could not run · 130 interrupted."
+
 # Typer brings its own copy of Click or uses the installed one, depending on its version; this is the right class in both.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -57,7 +59,7 @@ app = typer.Typer(
     name="pubsub-diag",
     cls=examples.Grouped,
     help="A coordinator created a batch; why is it not done, and what do I do now?",
-    epilog="Exit codes: 0 healthy, done or progressing · 1 warning · 2 fault · 3 unknown or could not run · 130 interrupted.",
+    epilog=f"Exit codes: {EXITS}\n\n{examples.shown(examples.BEGIN)}",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
@@ -90,7 +92,7 @@ app.add_typer(lab.app, name="lab")
 
 
 @app.command("help")
-def help_(words: Annotated[list[str] | None, typer.Argument(metavar="COMMAND…")] = None) -> int:
+def help_(words: Annotated[list[str] | None, typer.Argument(metavar="COMMAND")] = None) -> int:
     """Show the help of a command."""
     return run([*(words or ()), "--help"])
 

@@ -20,7 +20,7 @@ def postmortem(
     which: Annotated[
         list[str] | None,
         Argument(
-            metavar="[BATCH_ID | FILE…]",
+            metavar="BATCH_ID|FILE",
             help="A batch, of which all kept runs and notes are read; or bundles, by file or name of a kept run. "
             "Else the batch of the newest kept run.",
         ),
@@ -30,7 +30,8 @@ def postmortem(
     ] = None,
     out: Annotated[Path | None, Option("--out", metavar="FILE", help="Write it to this file.")] = None,
     project: Annotated[
-        str | None, Option(help="Of which project, where runs of several are kept for the same batch id.")
+        str | None,
+        Option(metavar="PROJECT", help="Of which project, where runs of several are kept for the same batch id."),
     ] = None,
     profile: Sharing = None,
     severity: Annotated[

@@ -19,7 +19,8 @@ def group() -> None:
 @app.command("test")
 @spread(Asked, PLAIN)
 def check(
-    asked: Asked, days: Annotated[float, Option(min=0.04, max=30, help="How far back to look, in days.")] = 7
+    asked: Asked,
+    days: Annotated[float, Option(min=0.04, max=30, metavar="DAYS", help="How far back to look, in days.")] = 7,
 ) -> int:
     """Count the lines that each log marker of the profile matches, with an example of what it captures."""
     from diagnostics.cli.do import profile as do

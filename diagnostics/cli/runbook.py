@@ -39,12 +39,12 @@ def show(
     leg: Annotated[
         LegName, Option(help="Whose subscription, topic and service to fill in: coordinator to worker, or worker back.")
     ] = LegName.REQUEST,
-    project: Annotated[str | None, Option()] = None,
+    project: Annotated[str | None, Option(metavar="PROJECT")] = None,
     number: Annotated[str | None, Option(metavar="N", help="The project's number.")] = None,
-    region: Annotated[str | None, Option()] = None,
+    region: Annotated[str | None, Option(metavar="REGION")] = None,
     subscription: Annotated[str | None, Option(metavar="S")] = None,
-    topic: Annotated[str | None, Option()] = None,
-    service: Annotated[str | None, Option()] = None,
+    topic: Annotated[str | None, Option(metavar="TOPIC")] = None,
+    service: Annotated[str | None, Option(metavar="SERVICE")] = None,
     push_account: Annotated[str | None, Option(metavar="EMAIL")] = None,
     dead_letter_topic: Annotated[str | None, Option(metavar="TOPIC")] = None,
     batch: Annotated[str | None, Option(metavar="BATCH_ID")] = None,

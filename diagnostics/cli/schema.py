@@ -17,7 +17,10 @@ class Of(StrEnum):
 
 def schema(
     of: Annotated[
-        Of, Argument(help="What -o json writes, what a captured file holds, a profile, or a scenario of the lab.")
+        Of,
+        Argument(
+            metavar="WHAT", help="What -o json writes, what a captured file holds, a profile, or a scenario of the lab."
+        ),
     ],
 ) -> int:
     """Print a JSON Schema (2020-12): of the report in JSON, of a bundle, of a profile or of a scenario."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from enum import EnumMeta
 from pathlib import Path
 
 import pytest
 
 from diagnostics.cli import main
-from diagnostics.cli.examples import EXAMPLES, GROUPS
+from diagnostics.cli.examples import BEGIN, EXAMPLES, GROUPS
 from diagnostics.cli.frame import names
 from diagnostics.cli.frame.inside import parse
 
@@ -24,8 +26,8 @@ def _leaves(command: object, before: str = "") -> list[str]:
 
 
 def test_every_command_has_two_examples_and_each_is_one_that_runs() -> None:
-    assert set(_leaves(COMMAND)) - {"help"} == set(EXAMPLES)
-    for lines in EXAMPLES.values():
+    assert set(_leaves(COMMAND)) == set(EXAMPLES)
+    for lines in (*EXAMPLES.values(), BEGIN):
         assert len(lines) == 2
         for line in lines:
             parse(shlex.split(line)[1:])
@@ -59,7 +61,7 @@ def test_help_is_a_command_too(words: tuple[str, ...], says: str, capsys: pytest
 )
 def test_a_list_of_commands_cuts_no_sentence(group: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run([*group.split(), "--help"]) == 0
-    assert "..." not in capsys.readouterr().out.replace("[ARGS]...", "")
+    assert "..." not in capsys.readouterr().out
 
 
 def test_the_shell_completes_codes_scenarios_profiles_and_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,3 +96,49 @@ def test_a_runbook_has_an_address_where_somebody_published_them(
     assert main.run(["runbook", "open", "push_auth"]) == 0
     assert capsys.readouterr().out == "https://h/r/steps/push_auth.md\n"
     assert main.run(["runbook", "open", "push_auth", "--base-url", "javascript:x"]) == 3
+
+
+def _pages() -> list[str]:
+    groups = [name for name, inner in COMMAND.commands.items() if hasattr(inner, "commands")]
+    return ["", *groups, *_leaves(COMMAND)]
+
+
+def _help(words: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert main.run([*words.split(), "--help"]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", _pages())
+def test_help_is_in_plain_words(
+    words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said = _help(words, capsys)
+    usage = said.splitlines()[0]
+    assert not re.search(r"[{}]|\.\.\.|\[\[", usage), usage
+    assert not re.search(r"<[a-z]|x[<>]=|<=x|\bint\b|\bfloat\b", said), said
+    assert not re.search(r"\w-$", said, re.MULTILINE), "a name is divided at its hyphen"
+    assert all(len(line) <= 80 for line in said.splitlines() if "pubsub-diag " not in line)
+    assert said.count("\n    pubsub-diag ") == 2, "two lines to begin with"
+
+
+@pytest.mark.parametrize("words", _pages())
+def test_an_option_says_what_it_takes(words: str) -> None:
+    command = COMMAND
+    for word in words.split():
+        command = command.commands[word]
+    for parameter in command.params:
+        if parameter.param_type_name == "option" and not parameter.is_flag:
+            assert parameter.metavar or isinstance(parameter.type_descriptor.annotation, EnumMeta), parameter.opts
+
+
+@pytest.mark.parametrize(
+    "words", [w for w in _leaves(COMMAND) if w not in ("probe run", "probe status", "probe restore")]
+)
+def test_the_formats_that_help_lists_are_those_that_are_taken(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    listed = re.search(r"--output ([a-z|]+)", _help(words, capsys))
+    if not listed or "junit" in listed[1]:
+        return
+    assert main.run([*words.split(), "-o", "junit"]) == 3
+    refused = capsys.readouterr().err
+    assert "junit" in refused

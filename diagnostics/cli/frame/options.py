@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import inspect
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 from typer import Option
 
@@ -71,9 +72,15 @@ class Access:
     ] = None
     project: Annotated[
         str | None,
-        Option(envvar="PUBSUB_DIAG_PROJECT", help="Google Cloud project; else the profile's or the environment's."),
+        Option(
+            envvar="PUBSUB_DIAG_PROJECT",
+            metavar="PROJECT",
+            help="Google Cloud project; else the profile's or the environment's.",
+        ),
     ] = None
-    region: Annotated[str | None, Option(envvar="PUBSUB_DIAG_REGION", help="Region of the Cloud Run services.")] = None
+    region: Annotated[
+        str | None, Option(envvar="PUBSUB_DIAG_REGION", metavar="REGION", help="Region of the Cloud Run services.")
+    ] = None
     subscription: Annotated[
         str | None,
         Option(
@@ -136,6 +143,8 @@ def spread(
 
     def decorate(command: Callable[..., int]) -> Callable[..., int]:
         hints = get_type_hints(kind, include_extras=True)
+        if "output" in hints:
+            hints["output"] = _one_of(hints["output"], formats)
         shared = [
             inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
             for f in dataclasses.fields(kind)
@@ -166,3 +175,10 @@ def spread(
         return called
 
     return decorate
+
+
+def _one_of(annotation: Any, formats: Sequence[Format]) -> object:
+    """The option with which of its formats the command can say its answer in."""
+    option = copy.copy(annotation.__metadata__[0])
+    option.metavar = "|".join(form.value for form in formats)
+    return Annotated[Format, option]
