@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -13,8 +14,17 @@ from diagnostics.shell.commands import is_command, is_whole, parted, raw_words
 
 NARROWEST, WIDEST = 80, 120
 
-_LEAST, _LEAST_GIVEN = 24, 16
+_LEAST, _LEAST_GIVEN = 24, 17
 """Columns that the last column of a table has at least, and one that gives way to it."""
+_SPACE, _KEPT = " ", "\N{NO-BREAK SPACE}"
+"""A line may end at the first and may not at the second."""
+_ONE = re.compile(
+    r"(?<=\d) (?=(?:ms|s|min|h|d|KiB|MiB|GiB)\b)"  # 4.1 s
+    r"|(?<=\d [hd]) (?=\d+ (?:min|h)\b)"  # 2 h 5 min
+    r"|(?<=\b\d\d-\d\d) (?=\d\d:\d\d)"  # 10-07 13:09Z
+    r"|(?<=lab,) (?=not Google)|(?<=lab, not) (?=Google)"
+)
+"""Spaces within what is read as one: a number and its unit, a date and its time of day."""
 _COLOURS = {
     "fault": "1;31",
     "blocks": "1;31",
@@ -42,15 +52,7 @@ class Layout:
     def wrap(self, label: str, text: str, indent: int | None = None) -> str:
         """The label and then the text, wrapped to the width, continued below the text. Names and ids are never cut."""
         hang = " " * (len(label) if indent is None else indent)
-        lines = textwrap.wrap(
-            text,
-            self.width,
-            initial_indent=label,
-            subsequent_indent=hang,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        return "\n".join(lines) or label.rstrip()
+        return "\n".join(_lines(text, self.width, label, hang)) or label.rstrip()
 
     def command(self, label: str, line: str, indent: int | None = None) -> str:
         """The label and then a command that can be copied as it stands: lines end between words, with a backslash, and what explains it
@@ -61,7 +63,7 @@ class Layout:
             return self.wrap(label, line, indent)
         end = " \\" if is_command(said) else ""
         rows = [label]
-        for at, word in enumerate(raw_words(said)):
+        for at, word in enumerate(_with_values(raw_words(said), self.width - len(hang) - len(end))):
             fresh = rows[-1] in (label, hang)
             if at and len(rows[-1]) + (0 if fresh else 1) + len(word) + len(end) > self.width:
                 rows[-1] += end
@@ -114,7 +116,33 @@ class Layout:
 
     @staticmethod
     def _wrapped(text: str, width: int) -> str:
-        return "\n".join(textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False))
+        return "\n".join(_lines(text, width))
+
+
+def _lines(text: str, width: int, first: str = "", then: str = "") -> list[str]:
+    """The text in lines of the width, the first after `first` and the others after `then`."""
+    lines = textwrap.wrap(
+        _ONE.sub(_KEPT, text),
+        width,
+        initial_indent=first,
+        subsequent_indent=then,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace(_KEPT, _SPACE) for line in lines]
+
+
+def _with_values(words: Sequence[str], width: int) -> list[str]:
+    """The words of a command, an option and the value after it as one where the line has room for both."""
+    units: list[str] = []
+    for word in words:
+        before = units[-1] if units else ""
+        takes = before.startswith("--") and not re.search(r"[= ]", before) and not word.startswith("-")
+        if takes and len(before) + 1 + len(word) <= width:
+            units[-1] = f"{before} {word}"
+        else:
+            units.append(word)
+    return units
 
 
 def clock(at: datetime | None, now: datetime, seconds: bool = False) -> str:

@@ -10,6 +10,8 @@ from diagnostics.conclude.diagnosis import DayOfResults
 from diagnostics.report.layout import Layout
 
 BARS = "▁▂▃▄▅▆▇█"
+FEWEST = 3
+"""Of fewer dates a line of bars shows nothing that the table does not."""
 MOST = 62
 """Dates that are listed one by one: two months. Of more, those with rows of several versions and the newest."""
 
@@ -33,9 +35,20 @@ def render(days: Sequence[DayOfResults], layout: Layout) -> str:
     lines = [table if layout.fits(table) else _apart(head, rows, layout)]
     if len(shown) < len(days):
         lines.append(f"and {len(days) - len(shown)} dates before (-o json has them)")
-    if len(days) > 1 and any(day.rows for day in days):
-        lines += ["", f"total   {spark([d.rows for d in days])}", f"active  {spark([d.active for d in days])}"]
+    if len(days) >= FEWEST and any(day.rows for day in days):
+        lines += [
+            "",
+            *(
+                _course(name, numbers)
+                for name, numbers in (("total", [d.rows for d in days]), ("active", [d.active for d in days]))
+            ),
+        ]
     return "\n".join(lines)
+
+
+def _course(name: str, numbers: Sequence[int]) -> str:
+    """How the number of rows went from date to date, and how high the highest bar is."""
+    return f"{name:<6}  {spark(numbers)}  by date, at most {max(numbers)}"
 
 
 def _apart(head: Sequence[str], rows: Sequence[Sequence[str]], layout: Layout) -> str:

@@ -15,6 +15,7 @@ from diagnostics.report.layout import Layout, clock
 from diagnostics.shell.commands import command, is_command, noted
 from diagnostics.steps.finding import Finding, Kind, Status, Where
 from diagnostics.steps.words import clip, span
+from diagnostics.steps.words import count as counted
 
 GUTTER = 11
 """Width of the words at the left: `not seen`, `do now`, …"""
@@ -40,7 +41,7 @@ def render(diagnosis: Diagnosis, layout: Layout, verbose: bool = False, run: str
             *_causes(said, layout, verbose),
             *_rest(said, layout, verbose),
             *_then(diagnosis, layout),
-            *_words(said, layout),
+            *_words(said, layout, verbose),
         ],
         _by_hand(diagnosis, layout) if verbose else [],
         [_said("saved", f"run {run}", layout)] if run else [],
@@ -223,7 +224,7 @@ def _rest(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
     lines += _unexplained(said, layout)
     doubted = said.status is not Status.OK or verbose
     lines += [_said("not it", " · ".join(not_it), layout)] if not_it and doubted else []
-    lines += _not_seen(said.unknown, layout, verbose, _blind(said))
+    lines += _not_seen(said, layout, verbose)
     lines += [_said("" if at else "accepted", acceptance(s), layout, hang=2) for at, s in enumerate(said.suppressed)]
     for number, step in enumerate(said.next, 1):
         lines.append(_offered("do now" if number == 1 else "", step, layout, number=f"{number}  "))
@@ -248,9 +249,9 @@ def _then(said: Diagnosis, layout: Layout) -> list[str]:
     return [_offered("then", command("pubsub-diag batch {batch} --items", batch=batch), layout)]
 
 
-def _words(said: Diagnosis, layout: Layout) -> list[str]:
-    """The words of our own in it; the whole answer alone has all of them."""
-    meant = list(words.explained(said)) if said.pipeline.command == "batch" else []
+def _words(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
+    """The words of our own in it; of a part's answer, whose way a finding is of."""
+    meant = list(words.explained(said) if said.pipeline.command == "batch" else words.ways(_listed(said, verbose)))
     return [_said("words", " · ".join(meant), layout)] if meant else []
 
 
@@ -288,10 +289,11 @@ def _blind(said: Diagnosis) -> bool:
     return said.pipeline.command == "batch" and said.state is State.UNKNOWN and not (said.batch and said.batch.id)
 
 
-def _not_seen(missing: Sequence[Missing], layout: Layout, verbose: bool, blind: bool) -> list[str]:
+def _not_seen(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
     """One line a reason: what it hides, and what would show it. Gaps that change nothing are counted, with -v listed; but what has
-    expired is always said, since it will not come back, and what a kept run has and this version cannot read. `blind`: nothing tells of
-    the batch."""
+    expired is always said, since it will not come back, and what a kept run has and this version cannot read. What stands under "do now"
+    is not advised here, too."""
+    missing, blind = said.unknown, _blind(said)
     listed = [gap for gap in missing if gap.matters or verbose or gap.why in (Why.EXPIRED, Why.SET_APART)]
     undescribed = sum(gap.why == Why.NOT_CONFIGURED for gap in missing if gap not in listed) if blind else 0
     moot = len(missing) - len(listed) - undescribed
@@ -304,16 +306,21 @@ def _not_seen(missing: Sequence[Missing], layout: Layout, verbose: bool, blind: 
         kinds = list(dict.fromkeys(f"{g.what} ({g.leg.value})" if g.leg else g.what for g in gaps))
         told = f"would say {'; '.join(would_say)}" if would_say else ", ".join(kinds)
         mend = next((gap.mend for gap in gaps if gap.mend), "")
-        advice = f". {mend}" if mend and not is_command(mend) else ""
+        advice = f". {mend[0].upper()}{mend[1:]}" if mend and not is_command(mend) and mend not in said.next else ""
         lines.append(_said("" if lines else "not seen", f"{reason}: {told}{advice}", layout, hang=2))
         lines += [layout.command(f"{'':{GUTTER}}  mend  ", mend)] if is_command(mend) else []
         if verbose and would_say:
             lines.append(_said("", f"  hides {', '.join(kinds)}", layout, hang=4))
-    more = [f"{undescribed} more, which the profile does not describe"] if undescribed else []
-    more += [f"{moot} more, which would change nothing"] if moot else []
+    more = [f"{_more(undescribed, lines)}, which the profile does not describe"] if undescribed else []
+    more += [f"{_more(moot, [*lines, *more])}, which would change nothing"] if moot else []
     if more:
         lines.append(_said("" if lines else "not seen", f"{', and '.join(more)} (-v lists them)", layout))
     return lines
+
+
+def _more(number: int, before: Sequence[str]) -> str:
+    """So many, beside what was said before if anything was."""
+    return f"{number} more" if before else counted(number, "thing")
 
 
 def acceptance(suppressed: Suppressed) -> str:
@@ -325,9 +332,7 @@ def acceptance(suppressed: Suppressed) -> str:
 
 def _findings(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
     lines = []
-    calm = (Status.OK, Status.IDLE) if said.levels and not verbose else ()
-    told = [f for f in said.findings if f.status not in calm]  # the levels say what is well
-    for finding in sorted(told, key=lambda f: LOUDEST_FIRST.index(f.status)):
+    for finding in _listed(said, verbose):
         word = finding.status.value
         lines.append(layout.wrap(f"{word:<9}", _finding(finding), indent=9).replace(word, layout.paint(word), 1))
         if offer := command_of(finding):
@@ -335,6 +340,12 @@ def _findings(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
         if verbose and finding.rests_on:
             lines.append(layout.wrap(" " * 9, f"rests on {', '.join(finding.rests_on)}"))
     return lines
+
+
+def _listed(said: Diagnosis, verbose: bool) -> list[Finding]:
+    """Those that are listed, the loudest first; of a health check the levels say what is well."""
+    calm = (Status.OK, Status.IDLE) if said.levels and not verbose else ()
+    return sorted((f for f in said.findings if f.status not in calm), key=lambda f: LOUDEST_FIRST.index(f.status))
 
 
 class Command(NamedTuple):
@@ -372,4 +383,4 @@ def _offered(word: str, line: str, layout: Layout, number: str = "") -> str:
 
 def _said(word: str, text: str, layout: Layout, hang: int = 0) -> str:
     label = f"{word:<{GUTTER}}" if len(word) < GUTTER else f"{word} "
-    return layout.wrap(label, text, indent=GUTTER + hang)
+    return layout.wrap(label, text, indent=max(GUTTER, len(label)) + hang)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from diagnostics.causes.model import Role
 from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import Leg, Stage
-from diagnostics.steps.finding import Where
+from diagnostics.steps.finding import Finding, Where
 
 ROLES = {
     "active": "messages of the subscription meet it now; whether this batch's are among them cannot be seen",
@@ -16,6 +16,10 @@ ROLES = {
     Role.BENIGN.value: "is as it should be, or looks like trouble and is none",
 }
 """What a cause does, but for those that block."""
+WAYS = {
+    Leg.REQUEST: "from the coordinator to the worker",
+    Leg.COMPLETION: "from the worker to the coordinator",
+}
 PLACES = {
     Where.GATED: "kept back by the coordinator before it published",
     Where.SKIPPED: "given up by the worker, which told nobody",
@@ -30,8 +34,16 @@ def explained(said: Diagnosis) -> Iterator[str]:
     for place, meaning in PLACES.items():
         if any(row.where.get(place) for row in rows):
             yield f"{place.value}: {meaning}"
-    if any(row.stage is Stage.ROUTED and row.leg is Leg.COMPLETION for row in rows):
-        yield "back: from the worker to the coordinator"
+    back = ["back"] if any(row.stage is Stage.ROUTED and row.leg is Leg.COMPLETION for row in rows) else []
+    back += ["(completion)"] if any(cause.leg is Leg.COMPLETION for cause in said.causes) else []
+    if back:
+        yield f"{', '.join(back)}: {WAYS[Leg.COMPLETION]}"
     for role, meaning in ROLES.items():
         if any(cause.does == role for cause in said.causes):
             yield f"{role.upper()}: {meaning}"
+
+
+def ways(findings: Iterable[Finding]) -> Iterator[str]:
+    """What stands in brackets behind the code of a finding."""
+    legs = {finding.leg for finding in findings}
+    return (f"({leg.value}): {way}" for leg, way in WAYS.items() if leg in legs)

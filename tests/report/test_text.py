@@ -17,6 +17,7 @@ from diagnostics.report.layout import Layout, age, clock
 from diagnostics.steps.finding import Row, Status
 
 WIDE = Layout(120)
+NARROW = Layout(80)
 
 
 def line(output: str, begin: str) -> str:
@@ -108,8 +109,8 @@ def test_of_a_batch_that_nothing_tells_of_no_gap_of_the_profile_is_said_to_chang
     )
     blind = replace(night, state=State.UNKNOWN, batch=None, causes=(), unknown=gaps)
     said = " ".join(text.render(blind, WIDE).split())
-    assert "2 more, which the profile does not describe, and 1 more, which would change nothing" in said
-    assert "3 more, which would change nothing" in text.render(replace(blind, batch=night.batch), WIDE)
+    assert "not seen 2 things, which the profile does not describe, and 1 more, which would change nothing" in said
+    assert "3 things, which would change nothing" in text.render(replace(blind, batch=night.batch), WIDE)
 
 
 def test_gaps_that_matter_are_named_and_moot_ones_counted(night: Diagnosis) -> None:
@@ -139,9 +140,11 @@ def test_gaps_with_one_reason_share_a_line(night: Diagnosis) -> None:
     )
     lines = text.render(replace(night, unknown=gaps), WIDE).splitlines()
     at = lines.index(
-        "not seen   monitoring.timeSeries.list: would say how pushes are answered; how many wait. ask an owner"
+        "not seen   monitoring.timeSeries.list: would say how pushes are answered; how many wait. Ask an owner"
     )
     assert lines[at + 1] == "           the subscription does not exist: SubscriptionConfig, SubscriptionPolicy"
+    offered = text.render(replace(night, unknown=gaps, next=("ask an owner",)), WIDE)
+    assert offered.lower().count("ask an owner") == 1
 
 
 def test_short_is_the_first_two_lines_and_the_causes(night: Diagnosis) -> None:
@@ -328,3 +331,42 @@ def test_age_in_its_two_largest_units(span: timedelta, expected: str) -> None:
 def test_a_completion_cause_says_its_leg(night: Diagnosis) -> None:
     cause = replace(night.causes[1], leg=Leg.COMPLETION)
     assert "poison-retry-storm (completion)" in text.render_short(replace(night, causes=(cause,)), WIDE)
+
+
+def test_what_is_read_as_one_stays_on_one_line(night: Diagnosis) -> None:
+    told = [f"{'x' * n} 27 min after 10-07 13:09Z, up to 6.1 s, for 2 h 5 min" for n in range(20, 80)]
+    for line_ in "\n".join(NARROW.wrap("because  ", says) for says in told).splitlines():
+        assert not re.search(r"(\d|\d\d-\d\d|\d h)$", line_), line_
+    head = text.render(replace(night, pipeline=replace(night.pipeline, lab=True)), NARROW)
+    assert "lab, not Google" in head
+
+
+def test_a_command_ends_no_line_between_an_option_and_its_value() -> None:
+    said = NARROW.command("do now     1  ", "pubsub-diag runbook show completion-topic-deleted --leg completion")
+    assert said.splitlines()[0].endswith(" \\")
+    assert said.splitlines()[1].strip() == "--leg completion"
+
+
+def test_what_nothing_explains_hangs_below_its_own_begin(night: Diagnosis) -> None:
+    odd = replace(night.findings[0], says="word " * 40)
+    lines = text.render(replace(night, unexplained=(odd,)), NARROW).splitlines()
+    at = next(n for n, said in enumerate(lines) if said.startswith("unexplained "))
+    assert lines[at].index("word") == lines[at + 1].index("word")
+
+
+def test_whose_way_it_is_is_explained_where_it_is_named(night: Diagnosis) -> None:
+    back = replace(night, causes=(replace(night.causes[0], leg=Leg.COMPLETION),))
+    assert "(completion): from the worker to the coordinator" in " ".join(text.render(back, WIDE).split())
+    part = replace(night, pipeline=replace(night.pipeline, command="delivery"), causes=())
+    legs = {f.leg for f in part.findings}
+    said = text.render(part, WIDE)
+    assert ("(request): from the coordinator to the worker" in said) == (Leg.REQUEST in legs)
+    assert ("(completion): from the worker" in said) == (Leg.COMPLETION in legs)
+
+
+def test_a_line_of_bars_says_what_it_shows_and_is_left_out_where_it_shows_nothing(night: Diagnosis) -> None:
+    days = [DayOfResults(day=date(2026, 2, n), rows=100 * n, active=50 * n) for n in (1, 2, 3)]
+    assert "total   ▃▆█  by date, at most 300\nactive  ▃▆█  by date, at most 150" in text.render(
+        replace(night, results=tuple(days)), WIDE
+    )
+    assert "by date" not in text.render(replace(night, results=tuple(days[:2])), WIDE)
