@@ -112,7 +112,7 @@ def _state(attempt: Attempt, lines: bool) -> tuple[str, str]:
     if attempt.forced:
         return "forced", "closed or reset by hand or by age"
     if attempt.closed:
-        return "closed", f"after {age(attempt.closed.at - attempt.started)}"
+        return "closed", f"it took {age(attempt.closed.at - attempt.started)}"
     if attempt.empty:
         return "empty", attempt.empty.words.get("reason", "")
     if attempt.refused:

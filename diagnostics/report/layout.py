@@ -22,7 +22,7 @@ _ONE = re.compile(
     r"(?<=\d) (?=(?:ms|s|min|h|d|KiB|MiB|GiB)\b)"  # 4.1 s
     r"|(?<=\d [hd]) (?=\d+ (?:min|h)\b)"  # 2 h 5 min
     r"|(?<=\b\d\d-\d\d) (?=\d\d:\d\d)"  # 10-07 13:09Z
-    r"|(?<=lab,) (?=not Google)|(?<=lab, not) (?=Google)"
+    r"|(?<=·) (?=lab, not)|(?<=lab,) (?=not Google)|(?<=lab, not) (?=Google)"
 )
 """Spaces within what is read as one: a number and its unit, a date and its time of day."""
 _COLOURS = {

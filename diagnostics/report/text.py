@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -21,6 +22,8 @@ GUTTER = 11
 """Width of the words at the left: `not seen`, `do now`, …"""
 _AT_ONCE_S = 120.0
 """A deploy is logged when it is asked for, and serves a start-up later."""
+_ROOM = re.compile(r"; there is room in \d+ s\b")
+"""What differs between two calls that one quota kept from being made."""
 _SHORT = 140
 """Letters of a reason that is not the first."""
 LOUDEST_FIRST = (Status.FAULT, Status.UNKNOWN, Status.WARNING, Status.ADVICE, Status.IDLE, Status.OK)
@@ -299,7 +302,8 @@ def _not_seen(said: Diagnosis, layout: Layout, verbose: bool) -> list[str]:
     moot = len(missing) - len(listed) - undescribed
     reasons: dict[str, list[Missing]] = {}
     for gap in listed:
-        reasons.setdefault(gap.permission or gap.says.removeprefix("not asked because ").rstrip("."), []).append(gap)
+        reason = gap.permission or gap.says.removeprefix("not asked because ").rstrip(".")
+        reasons.setdefault(_ROOM.sub("", reason), []).append(gap)
     lines: list[str] = []
     for reason, gaps in reasons.items():
         would_say = list(dict.fromkeys(gap.would_say for gap in gaps if gap.would_say))

@@ -9,8 +9,8 @@ import pytest
 from msgspec import structs
 
 from diagnostics.cli import main
-from diagnostics.evidence.model import Leg
-from diagnostics.keep.bundle import load
+from diagnostics.evidence.model import EvidenceSet, Leg
+from diagnostics.keep.bundle import dump, load
 from diagnostics.runbook.incident import known_of
 
 NIGHT = Path(__file__).parents[1] / "data" / "bundles" / "night-0379aef.pubsub-diag.gz"
@@ -68,3 +68,22 @@ def test_the_account_of_the_pushes_is_the_subscriptions_whatever_the_profile_nam
     request = structs.replace(run.case.profile.request, push_account="old@nba-props-platform.iam.gserviceaccount.com")
     case = replace(run.case, profile=structs.replace(run.case.profile, request=request))
     assert known_of(case, run.batch, Leg.REQUEST)["push_account"].startswith("prediction-worker@")
+
+
+def test_a_run_of_a_command_that_reads_less_is_said_to_have_read_less(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = load(NIGHT).case
+    few = {key: found for key, found in whole.evidence.items() if key[0] in ("BatchMarks", "ItemMarks", "StartCalls")}
+    short = replace(
+        whole,
+        command="batches",
+        evidence=EvidenceSet(few, whole.evidence.now, whole.evidence.lookback, whole.evidence.since),
+    )
+    kept = tmp_path / "batches.gz"
+    kept.write_bytes(dump(short, None, ()))
+    main.run(["batch", "--from", str(kept), "-o", "short"])
+    assert "`batches` reads less than `batch`: what it left out is not seen here" in capsys.readouterr().err
+    main.run(["delivery", "--from", str(NIGHT), "-o", "short"])
+    said = capsys.readouterr().err
+    assert "from a run of `batch` at 2026-" in said and "reads less" not in said

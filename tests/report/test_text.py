@@ -143,6 +143,12 @@ def test_gaps_with_one_reason_share_a_line(night: Diagnosis) -> None:
         "not seen   monitoring.timeSeries.list: would say how pushes are answered; how many wait. Ask an owner"
     )
     assert lines[at + 1] == "           the subscription does not exist: SubscriptionConfig, SubscriptionPolicy"
+    used = "the log reads of this minute are used up; there is room in {} s"
+    twice = (
+        gap("RequestLog", "who refused", says=used.format(9)),
+        gap("RequestLog", "who refused", says=used.format(10)),
+    )
+    assert text.render(replace(night, unknown=twice), WIDE).count("log reads of this minute") == 1
     offered = text.render(replace(night, unknown=gaps, next=("ask an owner",)), WIDE)
     assert offered.lower().count("ask an owner") == 1
 

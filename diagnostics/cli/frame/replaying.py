@@ -20,7 +20,7 @@ from diagnostics.keep import store
 from diagnostics.keep.bundle import Bundle, BundleError, load, replay
 from diagnostics.pipeline import places
 from diagnostics.report.escape import clean
-from diagnostics.run.investigate import COMMANDS, Case
+from diagnostics.run.investigate import COMMANDS, Case, kinds_for
 from diagnostics.shell.files import is_there
 
 
@@ -59,13 +59,23 @@ def answered(question: Question, asked: Asked) -> tuple[Case, Diagnosis]:
     bundle = opened(asked.bundle or "", Others(asked.profile, asked.quiet))
     case = _case(bundle, question, asked)
     tell(bundle, asked.quiet)
+    if looked_at_less(bundle.case, question.command):
+        less = f"`{clean(bundle.case.command)}` reads less than `{question.command}`: what it left out is not seen here"
+        output.tell(less, asked.quiet)
     return case, concluded(bundle, case)
 
 
 def tell(bundle: Bundle, quiet: bool) -> None:
-    """Say whose evidence it is."""
-    at = f"{bundle.made_at:%Y-%m-%dT%H:%M:%SZ}"
-    output.tell(f"from a run of {at} by pubsub-diag {clean(bundle.version)}; nothing is asked", quiet)
+    """Say whose evidence it is, and of which command."""
+    at, of = f"{bundle.made_at:%Y-%m-%dT%H:%M:%SZ}", clean(bundle.case.command)
+    output.tell(f"from a run of `{of}` at {at} by pubsub-diag {clean(bundle.version)}; nothing is asked", quiet)
+
+
+def looked_at_less(case: Case, command: str) -> bool:
+    """Whether a command reads kinds of evidence that the run of another one did not even ask for."""
+    if case.command == command or command not in COMMANDS:
+        return False
+    return not {kind.__name__ for kind in kinds_for(command)} <= {name for (name, _), _ in case.evidence.items()}
 
 
 def concluded(bundle: Bundle, case: Case | None = None) -> Diagnosis:
