@@ -17,7 +17,7 @@ _ANSWERS: dict[str, tuple[str, ...]] = {
     "push-auth": ("push_auth.live", "push_auth.proven", "push_auth."),
     "cold-start": ("cold_start.fine", "cold_start."),
     "worker": ("processed.fine", "processed."),
-    "changes": ("changes.nothing", "changes.deployed", "changes.changed"),
+    "changes": ("changes.nothing", "changes.rolled_back", "changes.changed", "changes.deployed"),
 }
 """What answers a command where all is well: its findings, the most telling first; "step." stands for all of that step."""
 COMMANDS = frozenset(_ANSWERS)

@@ -32,7 +32,7 @@ from diagnostics.evidence.model import (
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import progress
-from diagnostics.steps.changes import differences, in_words
+from diagnostics.steps.changes import OF_RIGHTS, difference, in_words
 from diagnostics.steps.finding import Finding, Kind
 from diagnostics.steps.words import short
 
@@ -102,8 +102,6 @@ OF_STEP: dict[str, tuple[str, ...]] = {
 """Step to what its findings are about, on their leg; of both, where they name none. `returned` and `recorded`
 look at the way back, whichever leg they name."""
 
-_OF_RIGHTS = frozenset({"SetIamPolicy", "UpdateRole", "DeleteRole", "UndeleteRole"})
-"""Changes of who may do what."""
 _WAY_BACK = ("returned", "recorded")
 OF_GRANTS: dict[str, tuple[str, ...]] = {
     "published": (TOPIC, PROJECT),
@@ -138,19 +136,11 @@ def suspects(evidence: EvidenceSet, profile: PipelineProfile, ledger: Ledger, ve
 
 def _with_difference(suspect: Suspect, evidence: EvidenceSet) -> Suspect:
     """Of a deploy, in what its revision differs from the one before: the log entry has the whole service, changed or not."""
-    if suspect.method in _OF_RIGHTS:
+    if suspect.method in OF_RIGHTS:
         return suspect
-    for leg in Leg:
-        service, found = seen(evidence.get(ServiceConfig, leg)), seen(evidence.get(Revisions, leg))
-        if service is None or found is None or suspect.resource != f"services/{service.name}":
-            continue
-        by_age = sorted(found.revisions, key=lambda r: r.created)
-        made = [at for at, r in enumerate(by_age) if abs(r.created - suspect.at) <= _SLACK]
-        if len(made) == 1 and made[0]:
-            said = differences(by_age[made[0] - 1], by_age[made[0]])
-            said.sort(key=lambda one: one.startswith("image "))  # each deploy has another
-            return msgspec.structs.replace(suspect, says=", ".join(said) or suspect.says)
-    return suspect
+    services = [(evidence.get(ServiceConfig, leg), evidence.get(Revisions, leg)) for leg in Leg]
+    said = difference(suspect.resource, suspect.at, services)
+    return msgspec.structs.replace(suspect, says=said) if said else suspect
 
 
 def _of(
@@ -169,7 +159,7 @@ def _of(
     latest = onset or (progress if live.role is Role.BLOCKS else None)
     fitting = [c for c in made if c.resource in of and (latest is None or c.at <= latest + _SLACK)]
     if match.cause.family != "auth" and not {ACCOUNT, PROJECT} & set(kinds):
-        fitting = [c for c in fitting if c.method not in _OF_RIGHTS]
+        fitting = [c for c in fitting if c.method not in OF_RIGHTS]
     if onset:
         fitting = [c for c in fitting if not _long_before(c, onset)]
     if match.cause.family != "drift":
@@ -181,7 +171,7 @@ def _of(
 
 
 def _long_before(change: Change, onset: datetime) -> bool:
-    return change.resource.startswith("services/") and change.method not in _OF_RIGHTS and change.at < onset - LONG_AGO
+    return change.resource.startswith("services/") and change.method not in OF_RIGHTS and change.at < onset - LONG_AGO
 
 
 def _of_nobody(
@@ -218,14 +208,14 @@ def _of_effect(finding: Finding, evidence: EvidenceSet, profile: PipelineProfile
 
     def fits(change: Change) -> bool:
         idle = any(change.resource == found.get(SERVICE) and _of_revision(change, at) for found, at in parts)
-        return change.resource in (of_grants if change.method in _OF_RIGHTS else of) and not idle
+        return change.resource in (of_grants if change.method in OF_RIGHTS else of) and not idle
 
     return fits
 
 
 def _only_gives(change: Change) -> bool:
     """Whether it gave rights and took none: that breaks nothing."""
-    return change.method in _OF_RIGHTS and "add " in change.says and "remove " not in change.says
+    return change.method in OF_RIGHTS and "add " in change.says and "remove " not in change.says
 
 
 def _suspect(change: Change, cause: str, leg: Leg | None, before_s: float | None) -> Suspect:

@@ -9,6 +9,7 @@ from msgspec import structs
 from diagnostics.causes.model import Confidence, Role
 from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import BatchMarks, Leg, ProjectInfo, ServiceConfig, SubscriptionConfig, seen
+from diagnostics.readings.ledger import build
 from diagnostics.run.investigate import Case
 from diagnostics.runbook.pages import fix, known_from
 from diagnostics.steps.words import short
@@ -49,6 +50,15 @@ def known_of(case: Case, batch: str, leg: Leg) -> dict[str, str]:
     if account := configured.get("push_account"):
         known["push_account"] = account
     return configured | known
+
+
+def batch_of(case: Case, batch: str) -> str:
+    """The batch that a run was about; empty where it asked for one of which nothing tells, though lines tell of others: a name that was
+    mistyped must not stand in a command."""
+    asked = case.ask
+    ledger = build(case.evidence, case.profile, asked.batch, asked.expect, asked.since)
+    nowhere = ledger.known_batch is False or (not ledger.told and bool(ledger.matched))
+    return "" if nowhere and batch == asked.batch else batch
 
 
 def _configured(case: Case, leg: Leg) -> dict[str, str]:

@@ -87,3 +87,14 @@ def test_a_run_of_a_command_that_reads_less_is_said_to_have_read_less(
     main.run(["delivery", "--from", str(NIGHT), "-o", "short"])
     said = capsys.readouterr().err
     assert "from a run of `batch` at 2026-" in said and "reads less" not in said
+
+
+def test_a_batch_that_nothing_knows_stands_in_no_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = load(NIGHT).case
+    folder = tmp_path / "state" / "runs"
+    folder.mkdir(parents=True)
+    for asked, stands in (("batch_2026-02-07_1770588121", False), (BATCH, True)):
+        case = replace(whole, ask=structs.replace(whole.ask, batch=asked))
+        (folder / "20260208T222100Z-59e4abcd.gz").write_bytes(dump(case, None, ()))
+        assert main.run(["runbook", "show", "gated-batch-never-closes"]) == 0
+        assert (asked in "".join(capsys.readouterr())) == stands

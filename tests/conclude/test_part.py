@@ -68,6 +68,17 @@ def test_that_nothing_changed_comes_before_what_served() -> None:
     assert headline("changes", Status.OK, (served, nothing)) == "changes: no configuration change"
 
 
+def test_what_was_changed_comes_before_what_was_deployed_and_a_roll_back_before_both() -> None:
+    deployed = finding(changes.DEPLOYED, "w was deployed at 12:29Z: image a → b")
+    changed = finding(
+        changes.CHANGED, "2 changes: 12:29Z ReplaceService w (image a → b); 12:35Z SetIamPolicy w (remove r)", leg=None
+    )
+    back = finding(builds.ROLLED_BACK, "w was changed at 13:01Z: rolled back")
+    assert headline("changes", Status.OK, (deployed, changed)) == f"changes: {changed.says}"
+    assert headline("changes", Status.OK, (deployed, changed, back)) == f"changes: {back.says}"
+    assert headline("changes", Status.OK, (deployed,)) == f"changes: {deployed.says}"
+
+
 @pytest.mark.parametrize(
     ("method", "says", "told"),
     [

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from diagnostics.evidence.model import Change, ChangeLog, Leg, Revisions, RevisionSettings, ServiceConfig, Traffic
+from diagnostics.steps import changes as steps
 from diagnostics.steps.changes import builds
 from diagnostics.steps.finding import Status
 from tests.steps.built import CUT, SOURCE, Legged, ago, findings, of, one, service, unseen
@@ -54,3 +55,16 @@ def test_traffic_that_was_put_back_is_no_fault() -> None:
     revisions = ("Revisions", Leg.REQUEST), Revisions(source=SOURCE, revisions=(NEW, OLD))
     told = findings(builds.builds, pinned(), revisions, log(DEPLOY, BACK))
     assert one(builds.ROLLED_BACK, told).status is Status.OK and not of(builds.NO_TRAFFIC, told)
+
+
+def test_a_deploy_is_listed_with_what_its_revision_does_otherwise() -> None:
+    """The log entry has the whole service, of which most is as before."""
+    before, after = replace(OLD, created=ago(900), min_instances=1), replace(NEW, min_instances=0)
+    entry = replace(log(DEPLOY)[1].changes[0], says="ingress=all, maxScale=50")  # type: ignore[union-attr]
+    known = ("ChangeLog", None), ChangeLog(source=SOURCE, since=ago(9999), changes=(entry,))
+    own = ("Revisions", Leg.REQUEST), Revisions(source=SOURCE, revisions=(after, before))
+    rest = (unseen("ServiceConfig", Leg.COMPLETION), unseen("Revisions", Leg.COMPLETION))
+    told = one(steps.CHANGED, findings(steps.audit, service(), own, known, *rest))
+    assert "ReplaceService w by ci (min-instances 1 → 0)" in told.says
+    blind = one(steps.CHANGED, findings(steps.audit, service(), unseen("Revisions", Leg.REQUEST), known, *rest))
+    assert "ReplaceService w by ci (ingress=all, maxScale=50)" in blind.says

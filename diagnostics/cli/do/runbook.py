@@ -87,8 +87,9 @@ def _of_last_run(named: PipelineProfile | None, leg: Leg) -> dict[str, str]:
         return {}
     if run is None or not _same(named, run.case.profile):
         return {}
-    known = incident.known_of(run.case, run.batch, leg)
-    batch = f" of {clean(run.batch)}" if run.batch else ""
+    about = incident.batch_of(run.case, run.batch)
+    known = incident.known_of(run.case, about, leg)
+    batch = f" of {clean(about)}" if about else ""
     output.tell(f"names are those of the run{batch} at {run.made_at:%Y-%m-%d %H:%M}Z; options name others")
     return known
 

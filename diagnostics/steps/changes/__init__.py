@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from diagnostics.evidence.model import Change, ChangeLog, Leg, Revisions, RevisionSettings, ServiceConfig, Stage, Unseen
@@ -47,6 +47,11 @@ MIN_INSTANCES = Telling(
 CHANGED = Telling("changes.changed", Stage.REQUESTED, "configuration changed", tells=Changed)
 NOTHING = Code("changes.nothing", Stage.REQUESTED, "nothing changed")
 DEPLOYED = Telling("changes.deployed", Stage.PROCESSED, "a new revision serves", tells=Deployed)
+
+OF_RIGHTS = frozenset({"SetIamPolicy", "UpdateRole", "DeleteRole", "UndeleteRole"})
+"""Changes of who may do what."""
+_SLACK = timedelta(minutes=2)
+"""Audit entries are written when a call ends."""
 
 
 def changes(
@@ -105,8 +110,11 @@ def audit(
     profile: PipelineProfile,
     worker: Annotated[ServiceConfig | Unseen, Leg.REQUEST],
     coordinator: Annotated[ServiceConfig | Unseen, Leg.COMPLETION],
+    of_worker: Annotated[Revisions | Unseen, Leg.REQUEST],
+    of_coordinator: Annotated[Revisions | Unseen, Leg.COMPLETION],
 ) -> Iterator[Finding]:
-    """Lists the changes that the audit logs show since the last good batch, the newest last; failed attempts are left out.
+    """Lists the changes that the audit logs show since the last good batch, the newest last; failed attempts are left out. Of a deploy,
+    what its revision does otherwise than the one before it.
 
     "No change" is said only of what could be asked about, and only if the answer was whole.
     """
@@ -115,7 +123,8 @@ def audit(
     against = "the last good batch" if ledger.last_good else f"{clock(since, now)} (no good batch is known)"
     unasked = _unasked(profile, worker, coordinator)
     if made:
-        listed = "; ".join(_told(c, now) for c in made[-4:])
+        services = ((worker, of_worker), (coordinator, of_coordinator))
+        listed = "; ".join(_told(c, now, difference(c.resource, c.at, services)) for c in made[-4:])
         yield CHANGED.says(
             Status.OK,
             f"{count(len(made), 'change')} since {against}: {listed}",
@@ -190,10 +199,29 @@ def _digest(image: str) -> str:
     return digest[:12] if at else name.rpartition("/")[2] or "none"
 
 
-def _told(change: Change, now: datetime) -> str:
+Service = tuple[ServiceConfig | Unseen, Revisions | Unseen]
+
+
+def difference(resource: str, at: datetime, services: Iterable[Service]) -> str:
+    """In what the one revision that a deploy of this service made at this moment differs from the one before; empty where that is not
+    known: the log entry has the whole service, changed or not."""
+    for service, found in services:
+        if isinstance(service, Unseen) or isinstance(found, Unseen) or resource != f"services/{service.name}":
+            continue
+        by_age = sorted(found.revisions, key=lambda r: r.created)
+        made = [n for n, r in enumerate(by_age) if abs(r.created - at) <= _SLACK]
+        if len(made) == 1 and made[0]:
+            said = differences(by_age[made[0] - 1], by_age[made[0]])
+            said.sort(key=lambda one: one.startswith("image "))  # each deploy has another
+            return ", ".join(said)
+    return ""
+
+
+def _told(change: Change, now: datetime, differs: str) -> str:
+    what = (change.method not in OF_RIGHTS and differs) or in_words(change)
     return (
         f"{clock(change.at, now)} {change.method} {short(change.resource)} by {change.by}"
-        + (f" ({clip(what)})" if (what := in_words(change)) else "")
+        + (f" ({clip(what)})" if what else "")
         + (f", which failed: {clip(change.failed)}" if change.failed else "")
     )
 
