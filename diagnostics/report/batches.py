@@ -91,7 +91,11 @@ def render(listed: Listing, layout: Layout) -> str:
         ]
         for b in listed.batches
     ]
-    return layout.table(["batch", "started", "done", "state", "age", ""], rows, right=[2, 4]) + "\n"
+    head = ["batch", "started", "done", "state", "age", ""]
+    table = layout.table(head, rows, right=[2, 4])
+    if not layout.fits(table):  # when it was started tells its age
+        table = layout.listing([*head[:4], head[5]], [[*row[:4], row[5]] for row in rows], right=[2])
+    return table + "\n"
 
 
 def _listed(attempt: Attempt, items: ItemMarks | None, now: datetime, lines: bool) -> Listed:

@@ -102,6 +102,11 @@ class Layout:
         made = tabulate(cells, tablefmt="plain", disable_numparse=True, colalign=align)
         return "\n".join(line.rstrip() for line in made.splitlines())
 
+    def listing(self, head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+        """A table; on a page that is too narrow for it, one row after the other."""
+        table = self.table(head, rows, right)
+        return table if self.fits(table) else self.records([f"{name}:" if name else "" for name in head], rows)
+
     def fits(self, text: str) -> bool:
         """Whether no line is wider than the page."""
         return all(len(line) <= self.width for line in text.splitlines())
@@ -110,7 +115,7 @@ class Layout:
         """What is too wide for a table: of each row the first cell, and then the others with their heads, those that are empty left out."""
         lines = []
         for first, *cells in rows:
-            told = " · ".join(f"{name} {cell}" for name, cell in zip(head[1:], cells, strict=True) if cell)
+            told = " · ".join(f"{name} {cell}".strip() for name, cell in zip(head[1:], cells, strict=True) if cell)
             lines.append(self.wrap(f"{clean(first)}  ", clean(told), indent=4))
         return "\n".join(lines)
 

@@ -54,3 +54,12 @@ def test_what_the_log_has_closed_is_not_opened_by_a_state() -> None:
     closed = Mark(means=Means.CLOSED, at=NOW, service="coordinator", batch="a", numbers={"count": 40})
     found = listed(attempt("a", 10, closed), states=(kept("a", 15),))
     assert (found["a"].state, found["a"].done) == ("closed", 40)
+
+
+def test_the_list_fits_80_columns_and_says_how_long_a_closed_one_took() -> None:
+    closed = Mark(means=Means.CLOSED, at=NOW, service="coordinator", numbers={"count": 40})
+    whole = listing([attempt(f"batch_2026-02-0{n}_1770588120", 60 * 24 * n, closed) for n in (1, 2)], None, NOW)
+    wide, narrow = render(whole, Layout(width=120)), render(whole, Layout(width=80))
+    assert "age" in wide.splitlines()[0] and "age" not in narrow.splitlines()[0]
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert narrow.splitlines()[2].endswith("closed  it took 2 d 0 h")

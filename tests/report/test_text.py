@@ -376,3 +376,14 @@ def test_a_line_of_bars_says_what_it_shows_and_is_left_out_where_it_shows_nothin
         replace(night, results=tuple(days)), WIDE
     )
     assert "by date" not in text.render(replace(night, results=tuple(days[:2])), WIDE)
+
+
+def test_a_list_that_is_too_wide_has_one_row_after_the_other() -> None:
+    head, rows = (
+        ["run", "command", ""],
+        [["20260208T222100Z-59e4b7604de5-11" * 2, "batch", "stuck " * 9], ["b", "lint", ""]],
+    )
+    assert WIDE.listing(head, rows) == WIDE.table(head, rows)
+    said = NARROW.listing(head, rows)
+    assert NARROW.fits(said) and said.splitlines()[-1] == "b  command: lint"
+    assert "command: batch · stuck" in " ".join(said.split())

@@ -119,7 +119,7 @@ def print_list(profile: str | None) -> int:
     where = {True: ["in the store"], False: ["here"]} if others.named else {True: [], False: []}
     rows = [[path.stem, *_in_short(path), *where[path not in here]] for path in listed]
     columns = ["run", "command", "batch", "concluded", *(["kept"] if others.named else [])]
-    output.answer(output.page().table(columns, rows) + "\n")
+    output.answer(output.page().listing(columns, rows) + "\n")
     if older := len(here) - sum(path in here for path in listed):
         output.tell(f"{older} older ones are{_where()}")
     return int(Exit.OK)

@@ -46,9 +46,9 @@ def explain(name: str) -> int:
     page = output.page()
     words = explained.choices(found[0].name) if len(found) == 1 else ()
     rows = [[key.name, "has to be there" if not key.default else key.default, key.says] for key in found]
-    answer = page.table(["key", "if left out", "means"], rows) + "\n"
+    answer = page.listing(["key", "if left out", "means"], rows) + "\n"
     if words:
-        answer += "\n" + page.table(["word", "means"], [list(word) for word in words]) + "\n"
+        answer += "\n" + page.listing(["word", "means"], [list(word) for word in words]) + "\n"
     elif len(found) == 1:
         answer += f"\nIt takes {found[0].takes}.\n"
     output.answer(answer)

@@ -47,7 +47,7 @@ def print_list() -> int:
     for path in _places([]):
         scenario = load(path)
         rows.append([path.parent.name, scenario.name, " ".join(scenario.story.split())])
-    output.answer(output.page().table(["family", "scenario", "story"], rows) + "\n")
+    output.answer(output.page().listing(["family", "scenario", "story"], rows) + "\n")
     return int(Exit.OK)
 
 

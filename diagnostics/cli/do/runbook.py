@@ -25,14 +25,14 @@ from diagnostics.shell.commands import noted
 
 def print_list() -> int:
     rows = [[b.family, b.front.name, b.front.stage, b.front.title] for b in _all()]
-    output.answer(output.page().table(["family", "code", "stage", "about"], rows) + "\n")
+    output.answer(output.page().listing(["family", "code", "stage", "about"], rows) + "\n")
     return int(Exit.OK)
 
 
 def print_symptoms() -> int:
     """What one sees, and the page for it, by family."""
     rows = [[book.family, symptom, book.front.name] for book in _all() for symptom in book.front.symptoms]
-    output.answer(output.page().table(["family", "one sees", "code"], rows) + "\n")
+    output.answer(output.page().listing(["family", "one sees", "code"], rows) + "\n")
     return int(Exit.OK)
 
 
@@ -74,7 +74,7 @@ def find(text: str) -> int:
     if not rows:
         output.tell(f'no runbook speaks of "{clean(text)}"; pubsub-diag runbook list names them all')
         return int(Exit.UNKNOWN)
-    output.answer(output.page().table(["code", "about", "says"], rows) + "\n")
+    output.answer(output.page().listing(["code", "about", "says"], rows) + "\n")
     return int(Exit.OK)
 
 
