@@ -32,3 +32,24 @@ def test_a_child_takes_ctrl_c_though_the_tests_ignore_it() -> None:
     with interruptible():
         assert answer() == "True"
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN, "ours is as it was"
+
+
+def test_ctrl_c_while_the_program_is_loaded_ends_it_without_a_traceback() -> None:
+    """Python says what it has loaded; the parser of command lines is loaded long before all of it is."""
+    with (
+        interruptible(),
+        subprocess.Popen(
+            [sys.executable, "-X", "importtime", "-m", "diagnostics", "demo"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as child,
+    ):
+        assert child.stderr
+        for line in child.stderr:
+            if line.startswith("import time:") and "typer." in line:
+                break
+        child.send_signal(signal.SIGINT)
+        rest = child.stderr.read()
+    assert child.returncode == 130
+    assert "Traceback" not in rest and "KeyboardInterrupt" not in rest
