@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,11 +83,14 @@ def test_a_run_of_a_command_that_reads_less_is_said_to_have_read_less(
     )
     kept = tmp_path / "batches.gz"
     kept.write_bytes(dump(short, None, ()))
-    main.run(["batch", "--from", str(kept), "-o", "short"])
-    assert "`batches` reads less than `batch`: what it left out is not seen here" in capsys.readouterr().err
+    main.run(["batch", "--from", str(kept), "-o", "json"])
+    said = capsys.readouterr()
+    causes = {cause["code"]: cause["confidence"] for cause in json.loads(said.out)["causes"]}
+    assert causes["gated-batch-never-closes"] == "probable", "the batch state, which could overturn it, was not asked"
+    assert "`batches` reads less than `batch`: what it left out is not seen here" in said.err
     main.run(["delivery", "--from", str(NIGHT), "-o", "short"])
-    said = capsys.readouterr().err
-    assert "from a run of `batch` at 2026-" in said and "reads less" not in said
+    err = capsys.readouterr().err
+    assert "from a run of `batch` at 2026-" in err and "reads less" not in err
 
 
 def test_a_batch_that_nothing_knows_stands_in_no_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from diagnostics.cli.frame.others import Others
 from diagnostics.cli.frame.question import Question
 from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Diagnosis
-from diagnostics.evidence.model import Leg
+from diagnostics.evidence.model import EvidenceSet, Leg, Unseen, Why
 from diagnostics.keep import store
 from diagnostics.keep.bundle import Bundle, BundleError, load, replay
 from diagnostics.pipeline import places
@@ -78,6 +78,18 @@ def looked_at_less(case: Case, command: str) -> bool:
     return not {kind.__name__ for kind in kinds_for(command)} <= {name for (name, _), _ in case.evidence.items()}
 
 
+def _with_gaps(case: Case, command: str) -> EvidenceSet:
+    """The evidence, with what this command reads and the run of another did not ask for as unseen: what might have overturned a cause
+    was not looked at."""
+    seen, there = case.evidence, {key for key, _ in case.evidence.items()}
+    says = f"`{clean(case.command)}`, which the run was of, does not look at it"
+    for kind in sorted(kinds_for(command), key=lambda kind: kind.__name__):
+        for leg in (leg for leg in Leg if case.profile.leg(leg)) if kind.per_leg else (None,):
+            if (kind.__name__, leg) not in there:
+                seen = seen.with_(kind, leg, Unseen(what=kind.__name__, leg=leg, why=Why.NOT_ASKED, says=says))
+    return seen
+
+
 def concluded(bundle: Bundle, case: Case | None = None) -> Diagnosis:
     try:
         return replay(bundle, case)
@@ -104,7 +116,9 @@ def _case(bundle: Bundle, question: Question, asked: Asked) -> Case:
         )
     if question.command != case.command and question.command in COMMANDS:
         header = msgspec.structs.replace(case.header, command=question.command)
-        case = replace(case, command=question.command, header=header, legs=None)
+        case = replace(
+            case, command=question.command, header=header, legs=None, evidence=_with_gaps(case, question.command)
+        )
     if question.expect is not None and question.expect != case.ask.expect:
         case = replace(case, ask=msgspec.structs.replace(case.ask, expect=question.expect))
     return replace(case, legs=(Leg(question.leg),)) if question.leg else case
