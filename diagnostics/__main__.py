@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import NoReturn
 
 INTERRUPTED = 130
 
@@ -21,7 +20,7 @@ def main() -> None:
     program()
 
 
-def _leave(*_: object) -> NoReturn:
+def _leave(*_: object) -> None:
     os._exit(INTERRUPTED)
 
 
