@@ -74,6 +74,8 @@ class BatchPlan:
     """The items of an earlier batch of that date come again."""
     batch_id: str = ""
     """A batch id to use instead of the pipeline's own numbering."""
+    names: list[str] = field(default_factory=list)
+    """Its items, once a start has loaded them: a second call for the same work finds the same."""
 
     def __post_init__(self) -> None:
         if unknown := set(self.payloads) - set(PAYLOADS):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,9 +39,26 @@ class OrderCoordinator(BatchStore):
 
     # Words: another pipeline of this shape says the same otherwise
 
-    start_route, receipt_route = "/start", "/exported"
+    start_route, receipt_route, state_route = "/start", "/exported", "/batches/"
     batch_field, item_field = "batch", "order"
     """Names in its messages."""
+    date_field, mode_field = "date", "mode"
+    """Names in the start call's body."""
+    refusals: Mapping[str, str] = {
+        "no_work": "no_business_day",
+        "no_items": "nothing_to_export",
+        "incomplete_data": "ledger_incomplete",
+    }
+    """What it calls what ends a start before a batch exists."""
+    nothing = "nothing_to_export"
+
+    def turns_away(self, request: Request, instance: InstanceView) -> bool:  # noqa: ARG002
+        """Whether a check of its own refuses a start call, without a word."""
+        return False
+
+    def about_call(self, request: Request) -> dict[str, Any]:  # noqa: ARG002
+        """What its first line tells of a start call beside what is to be done."""
+        return {}
 
     def say(self, instance: InstanceView, event: str, more: dict[str, Any], severity: str = "INFO") -> None:
         instance.log(severity, json={"event": event} | more)
@@ -58,6 +75,8 @@ class OrderCoordinator(BatchStore):
     def handle(self, request: Request, instance: InstanceView, finish: Finish) -> None:
         path = request.path.partition("?")[0]
         match request.method, path:
+            case "POST", self.start_route if self.turns_away(request, instance):
+                instance.after(0.01, lambda: finish(403, b""))
             case "POST", self.start_route:
                 self._start(request, instance, finish)
             case "POST", self.receipt_route:
@@ -67,8 +86,8 @@ class OrderCoordinator(BatchStore):
                 instance.after(0.1, lambda: finish(204, b""))
             case "GET", "/healthz" | "/health" | "/health/deep" | "/":
                 instance.after(0.02, lambda: finish(200, b'{"ok":true}'))
-            case "GET", _ if path.startswith("/batches/"):
-                answer = self._status(path.removeprefix("/batches/"), instance)
+            case "GET", _ if path.startswith(self.state_route):
+                answer = self._status(path.removeprefix(self.state_route), instance)
                 instance.after(0.05, lambda: finish(*answer))
             case _:
                 instance.after(0.01, lambda: finish(404, b"not found"))
@@ -78,8 +97,9 @@ class OrderCoordinator(BatchStore):
     def _start(self, request: Request, instance: InstanceView, finish: Finish) -> None:
         attempt, options = self.attempt(request), body(request)
         attempt.received = instance.now
-        date = str(options.get("date") or datetime.fromtimestamp(instance.now, UTC).date().isoformat())
-        self.say(instance, "start_received", {"date": date, "mode": str(options.get("mode") or "nightly")})
+        date = str(options.get(self.date_field) or datetime.fromtimestamp(instance.now, UTC).date().isoformat())
+        mode = str(options.get(self.mode_field) or "nightly")
+        self.say(instance, "start_received", {"date": date, "mode": mode} | self.about_call(request))
 
         def answer(status: int, says: dict[str, Any]) -> None:
             attempt.status = status
@@ -93,10 +113,8 @@ class OrderCoordinator(BatchStore):
         if blocker and not t.has(instance.revision, t.STATE_IN_MEMORY) and not options.get("force"):
             instance.after(0.1, lambda: refuse(409, "batch_open", blocker=blocker.id))
         elif attempt.plan.refusal:
-            reason = {"no_work": "no_business_day", "no_items": "nothing_to_export"}.get(
-                attempt.plan.refusal, "ledger_incomplete"
-            )
-            instance.after(0.8, lambda: refuse(503 if reason == "ledger_incomplete" else 200, reason))
+            status = 503 if attempt.plan.refusal == "incomplete_data" else 200
+            instance.after(0.8, lambda: refuse(status, self.refusals[attempt.plan.refusal]))
         else:
             _Start(self, attempt, date, instance, answer).run()
 
@@ -213,15 +231,16 @@ class _Start:
 
     def _select(self) -> None:
         plan = self._attempt.plan
-        names = self._coordinator.item_names(plan.items)
+        if not plan.names:
+            plan.names[:] = self._coordinator.item_names(plan.items)
         self._log("orders_loaded", {"count": plan.items, "date": self._date})
-        self._orders = self._coordinator.select(self._attempt, self._batch, names)
+        self._orders = self._coordinator.select(self._attempt, self._batch, plan.names)
         gated = {"alreadyExported": plan.gated.get("existing", 0), "onHold": plan.gated.get("low_quality", 0)}
         self._log("orders_selected", {"selected": len(self._orders), "found": plan.items} | gated)
         kept = t.has(self._instance.revision, t.EXPECTED_KEPT)
         if not self._orders and not kept:
-            self._log("batch_empty", {"reason": "nothing_to_export"})
-            self._answer(200, {"batch": "", "queued": 0, "reason": "nothing_to_export"})
+            self._log("batch_empty", {"reason": self._coordinator.nothing})
+            self._answer(200, {"batch": "", "queued": 0, "reason": self._coordinator.nothing})
             return
         self._create(plan.items if kept else len(self._orders))
 
