@@ -2,7 +2,7 @@
 
 `predictions` is the shape of a real public pipeline (prop predictions for a night's players), `orders` a made-up one (a nightly
 export of invoices) that differs in names, log format, settings and in how its batches close; `statements` is one that no profile that
-comes along knows.
+comes along knows. `thumbnails` (the images that suppliers drop) is made up, too: a task queue starts its batches.
 """
 
 from __future__ import annotations
@@ -228,7 +228,50 @@ STATEMENTS = Shape(
     person="noor.haddad@example.com",
 )
 
-SHAPES = {"predictions": PREDICTIONS, "orders": ORDERS, "statements": STATEMENTS}
+THUMBNAILS = Shape(
+    project="fern-catalog-media",
+    number="655031774208",
+    region="us-central1",
+    region_code="uc",
+    url_hash="k3v9pdt6wa",
+    coordinator=Revision(
+        "image-conductor",
+        0,
+        "",
+        min_instances=1,
+        max_instances=3,
+        concurrency=20,
+        timeout_s=1800,
+        memory_mib=512,
+        startup_s=2,
+        env={"GCP_PROJECT_ID": "fern-catalog-media", "QUEUE_TOPIC": "images.to-scale"},
+    ),
+    worker=Revision(
+        "image-scaler",
+        0,
+        "",
+        min_instances=1,
+        max_instances=25,
+        concurrency=4,
+        timeout_s=120,
+        cpu="2",
+        memory_mib=2048,
+        startup_s=3,
+        env={"GCP_PROJECT_ID": "fern-catalog-media", "RECEIPT_TOPIC": "images.scaled"},
+    ),
+    coordinator_account="conductor-run",
+    worker_account="scaler-run",
+    request=Leg("images.to-scale", "images.to-scale.push", "/v1/scale", 180, (10, 300), "images.to-scale.dead", 6),
+    completion=Leg("images.scaled", "images.scaled.push", "/v1/scaled", 30, (5, 120), "images.scaled.dead", 6),
+    start_path="/v1/drops",
+    date_field="day",
+    mode_field="size",
+    default_mode="catalog",
+    image_prefix="us-central1-docker.pkg.dev/fern-catalog-media/run",
+    person="ines.okafor@example.com",
+)
+
+SHAPES = {"predictions": PREDICTIONS, "orders": ORDERS, "statements": STATEMENTS, "thumbnails": THUMBNAILS}
 
 
 def healthy(dialect: str, rng: random.Random, since: float) -> tuple[World, Cast]:

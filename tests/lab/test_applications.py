@@ -40,7 +40,10 @@ PATHS = {
     "predictions": {"requests": "/predict", "completions": "/complete"},
     "orders": {"requests": "/export", "completions": "/exported"},
     "statements": {"requests": "/tasks/render", "completions": "/confirm"},
+    "thumbnails": {"requests": "/v1/scale", "completions": "/v1/scaled"},
 }
+STARTS = {"/confirm": "/cycles", "/v1/scaled": "/v1/drops"}
+"""Where start calls go, by where completions go; else to /start."""
 
 
 class Logs:
@@ -134,7 +137,7 @@ class Night:
         name = f"plan-{len(self.pair.coordinator.attempts)}"
         self.pair.coordinator.plan(name, plan)
         body.setdefault("game_date" if self.paths["requests"] == "/predict" else "date", TODAY)
-        start = "/cycles" if self.paths["completions"] == "/confirm" else "/start"
+        start = STARTS.get(self.paths["completions"], "/start")
         request = self.request("coordinator", "POST", start, json.dumps(body).encode())
         request.headers["X-Lab-Plan"] = name
         answers: list[Response] = []
@@ -214,6 +217,27 @@ def test_orders_log_structured_entries_and_close_when_all_are_back() -> None:
     (closed,) = night.events("batch_closed")
     assert (closed["exported"], closed["of"]) == (35, 35)
     assert all(attributes["kind"] == "invoice" for topic, _, attributes, _ in night.published if topic == "requests")
+
+
+def test_thumbnails_group_what_a_line_is_about() -> None:
+    night = Night("thumbnails").begin()
+    response = night.start(BatchPlan(items=40, gated={"existing": 5}), day=TODAY)
+    assert response and response.status == 202 and night.batch.id == "drop-20260208-01"
+    assert night.batch.closed and len(night.batch.completed) == night.batch.expected == 35
+    said = {e.json["msg"]: e.json for e in night.logs.entries if e.json}
+    assert said["images picked"]["drop"] == {
+        "id": night.batch.id,
+        "to_scale": 35,
+        "found": 40,
+        "scaled_before": 5,
+        "in_review": 0,
+    }
+    assert said["drop complete"]["drop"] == {"id": night.batch.id, "scaled": 35, "of": 35}
+    assert re.fullmatch(r"p\d{5}-\d\.jpg", said["image scaled"]["image"]["key"])
+    assert night.call("GET", f"/v1/drops/{night.batch.id}") == (
+        200,
+        {"drop": night.batch.id, "status": "complete", "images": {"total": 35, "scaled": 35}},
+    )
 
 
 def test_programs_publish_with_their_own_accounts() -> None:

@@ -13,9 +13,11 @@ from diagnostics.lab.applications.predictions.coordinator import PredictionCoord
 from diagnostics.lab.applications.predictions.worker import PredictionWorker
 from diagnostics.lab.applications.statements.planner import Planner
 from diagnostics.lab.applications.statements.renderer import Renderer
+from diagnostics.lab.applications.thumbnails.conductor import Conductor
+from diagnostics.lab.applications.thumbnails.scaler import Scaler
 from diagnostics.lab.model import Document
 
-DIALECTS = ("predictions", "orders", "statements")
+DIALECTS = ("predictions", "orders", "statements", "thumbnails")
 
 
 class Coordinator(Application, Protocol):
@@ -65,6 +67,7 @@ def build(dialect: str, setting: Setting, coordinator: str, worker: str) -> Pair
     Environment that they read: both GCP_PROJECT_ID (missing: they exit at start). predictions: PREDICTION_REQUEST_TOPIC,
     COORDINATOR_API_KEY (coordinator), PUBSUB_READY_TOPIC, BUILD_COMMIT (worker). orders and statements: QUEUE_TOPIC (coordinator),
     RECEIPT_TOPIC (worker). Routes: /start, /complete and /predict; /start, /exported and /export; /cycles, /confirm and /tasks/render.
+    thumbnails: QUEUE_TOPIC, START_QUEUE (coordinator), RECEIPT_TOPIC (worker); /v1/drops, /v1/scaled and /v1/scale.
     """
     casebook = Casebook()
     if dialect == "predictions":
@@ -73,4 +76,6 @@ def build(dialect: str, setting: Setting, coordinator: str, worker: str) -> Pair
         return Pair(OrderCoordinator(setting, casebook, coordinator), OrderWorker(setting, casebook, worker))
     if dialect == "statements":
         return Pair(Planner(setting, casebook, coordinator), Renderer(setting, casebook, worker))
+    if dialect == "thumbnails":
+        return Pair(Conductor(setting, casebook, coordinator), Scaler(setting, casebook, worker))
     raise ValueError(f"unknown dialect {dialect!r}; known: {', '.join(DIALECTS)}")
