@@ -57,6 +57,24 @@ class ItemOutcome(Event, frozen=True, kw_only=True):
     """The first try works for so long instead, and is done then; beyond the request timeout or the deadline nobody listens any more."""
 
 
+class TaskQueue(Event, frozen=True, kw_only=True):
+    """A Cloud Tasks queue that makes a start call and repeats it until it succeeds or its attempts are used up (lab/task_queue.py). What
+    is not said is Google's default."""
+
+    name: str = "batch-starts"
+    max_attempts: Annotated[int, Meta(ge=1)] = 100
+    """The first one included."""
+    min_backoff: Duration = "100ms"
+    max_backoff: Duration = "1h"
+    max_doublings: Count = 16
+    max_retry_duration: Duration = "0s"
+    """Attempts go on for so long at least, however many there were."""
+    dispatch_deadline: Duration = "10m"
+    """After so long without an answer the call is given up, and made again; 15 seconds to 30 minutes."""
+    refused: Count = 0
+    """Only the first so many calls find the `refusal`; 0: each does."""
+
+
 class StartBatch(Event, frozen=True, kw_only=True):
     """A call to the coordinator's start path, by the scheduler or by a person."""
 
@@ -80,6 +98,9 @@ class StartBatch(Event, frozen=True, kw_only=True):
     same_items: bool = False
     """The items of earlier batches of that date come again, before others (predictions)."""
     caller: Literal["scheduler", "person"] = "scheduler"
+    queue: TaskQueue | None = None
+    """A task queue makes the call instead of the caller, as the scheduler's account. A second call and later ones can be asked for by
+    NAME.2, NAME.3, …; NAME itself is the first that got a batch."""
     no_token: bool = False
     body: dict[str, Any] = {}
     """Further fields of the request, e.g. force: true."""

@@ -103,12 +103,11 @@ class Lab:
 
     @property
     def batches(self) -> dict[str, BatchRecord]:
-        """Calls to the start path by the name that the scenario gave them, in order of time."""
+        """Calls to the start path by the name that the scenario gave them, in order of time; after each that a task queue made its further
+        calls, NAME.2, NAME.3, …"""
         attempts = self.coordinator.attempts
-        return {
-            name: replace(record, id=attempts[record.plan_id].batch_id if record.plan_id in attempts else "")
-            for name, record in self._timeline.records.items()
-        }
+        calls = [call for record in self._timeline.records.values() for call in (record, *record.again)]
+        return {call.name: replace(call, id=call.batch(attempts)) for call in calls}
 
     def now(self) -> float:
         """Simulated now, seconds since the epoch."""

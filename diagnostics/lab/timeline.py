@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,22 +14,33 @@ import simpy
 from diagnostics.lab import events
 from diagnostics.lab.applications.downstream import Downstream, Trouble
 from diagnostics.lab.applications.pair import Pair
-from diagnostics.lab.applications.plan import BatchPlan, Scripted
+from diagnostics.lab.applications.plan import Attempt, BatchPlan, Scripted
 from diagnostics.lab.broker import Broker
 from diagnostics.lab.cast import Cast, UnknownName, find
 from diagnostics.lab.changes import Changes
 from diagnostics.lab.cloud_run.service import CloudRun
 from diagnostics.lab.durations import moment, seconds
-from diagnostics.lab.http import PublishError, Request, Response, Token
+from diagnostics.lab.http import Answer, PublishError, Request, Response, Token
 from diagnostics.lab.model import World
 from diagnostics.lab.recorder import Recorder
 from diagnostics.lab.scenario import Scenario, ScenarioError
+from diagnostics.lab.task_queue import USER_AGENT, Dispatch, Retries, Task
 
 PIPELINE_EVENTS = ("start_batch", "publish_messages", "call", "clear_batch", "delete_batch", "downstream", "quota")
 """Events of the pipeline at work, made to happen here; the others are changes of configuration."""
 QUOTA_EXCEEDED = "serviceruntime.googleapis.com/quota/exceeded"
-USER_AGENTS = {"scheduler": "Google-Cloud-Scheduler", "person": "curl/8.5.0", "monitor": "python-requests/2.32.3"}
-REMOTE_IPS = {"scheduler": "107.178.194.20", "person": "203.0.113.40", "monitor": "203.0.113.41"}
+USER_AGENTS = {
+    "scheduler": "Google-Cloud-Scheduler",
+    "person": "curl/8.5.0",
+    "monitor": "python-requests/2.32.3",
+    "queue": USER_AGENT,
+}
+REMOTE_IPS = {
+    "scheduler": "107.178.194.20",
+    "person": "203.0.113.40",
+    "monitor": "203.0.113.41",
+    "queue": "107.178.194.37",
+}
 
 
 @dataclass
@@ -43,6 +54,13 @@ class BatchRecord:
     """HTTP status that the caller got; 0 while there is no answer."""
     id: str = ""
     """Empty: the call got no batch, or has not got that far."""
+    again: list[BatchRecord] = field(default_factory=list)
+    """Further calls of the task queue that made it."""
+
+    def batch(self, attempts: Mapping[str, Attempt]) -> str:
+        """Id of the batch that it got, or else the first of its further calls; empty: none did."""
+        plans = (self.plan_id, *(call.plan_id for call in self.again))
+        return next((a.batch_id for p in plans if (a := attempts.get(p)) and a.batch_id), "")
 
 
 @dataclass(frozen=True)
@@ -145,13 +163,52 @@ class Timeline:
         record = self.records[name] = BatchRecord(name, now, plan_id)
         date = event.date or datetime.fromtimestamp(now, UTC).date().isoformat()
         body = {cast.date_field: date, cast.mode_field: event.mode or cast.default_mode, **event.body}
-        request = self._request("coordinator", "POST", cast.start_path, body, event.caller, event.no_token)
+        if event.queue is not None:
+            self._start_by_queue(event.queue, record, plan, lambda: self._start_call(body, "queue", event.no_token))
+            return
+        request = self._start_call(body, event.caller, event.no_token)
         request.headers["x-lab-plan"] = plan_id
 
         def answered(response: Response) -> None:
             record.status = response.status
 
         stage.cloud_run.submit(request, answered)
+
+    def _start_call(self, body: dict[str, Any], caller: str, no_token: bool) -> Request:
+        return self._request("coordinator", "POST", self._stage.cast.start_path, body, caller, no_token)
+
+    def _start_by_queue(
+        self, queue: events.TaskQueue, record: BatchRecord, plan: BatchPlan, start_call: Callable[[], Request]
+    ) -> None:
+        """Each call of the task finds what there is to do as if it were the first, but for a refusal that is over by then."""
+        stage, coordinator = self._stage, self._stage.pair.coordinator
+
+        def call(dispatch: Dispatch, answer: Answer) -> None:
+            mine, number = record, dispatch.number
+            if number > 1:
+                name = f"{record.name}.{number}"
+                mine = BatchRecord(name, float(stage.env.now), f"{record.plan_id}.{number}")
+                record.again.append(mine)
+                over = 0 < queue.refused < number
+                coordinator.plan(mine.plan_id, replace(plan, refusal="" if over else plan.refusal))
+            request = start_call()
+            request.headers |= {**dispatch.headers, "x-lab-plan": mine.plan_id}
+            request.patience_s = dispatch.deadline_s
+
+            def answered(response: Response) -> None:
+                mine.status = response.status
+                answer(response)
+
+            stage.cloud_run.submit(request, answered)
+
+        retries = Retries(
+            queue.max_attempts,
+            seconds(queue.min_backoff),
+            seconds(queue.max_backoff),
+            queue.max_doublings,
+            seconds(queue.max_retry_duration),
+        )
+        Task(stage.env, stage.rng, queue.name, retries, seconds(queue.dispatch_deadline), call).begin()
 
     def _call(self, event: events.Call) -> None:
         request = self._request(event.service, event.method, event.path, event.body, event.caller, event.no_token)
@@ -163,7 +220,7 @@ class Timeline:
         cast, world = self._stage.cast, self._stage.world
         found = world.services.get(cast.service(service))
         url = world.urls(found)[0] if found else f"https://{cast.service(service)}.a.run.app"
-        email = cast.account("scheduler" if caller == "monitor" else caller)
+        email = cast.account("scheduler" if caller in ("monitor", "queue") else caller)
         return Request(
             host=url.removeprefix("https://"),
             method=method,
@@ -203,10 +260,10 @@ class Timeline:
 
     def _batch_of(self, name: str) -> str:
         """Id of the batch that the start of this name made."""
-        attempt = self._stage.pair.coordinator.attempts.get(find(self.records, "batch", name).plan_id)
-        if attempt is None or not attempt.batch_id:
+        batch = find(self.records, "batch", name).batch(self._stage.pair.coordinator.attempts)
+        if not batch:
             raise UnknownName(f'start "{name}" got no batch')
-        return attempt.batch_id
+        return batch
 
     def _downstream(self, event: events.Downstream) -> None:
         now = float(self._stage.env.now)

@@ -339,3 +339,64 @@ def test_a_healthy_batch_is_done_in_minutes_under_every_seed(dialect: str) -> No
         (state,) = lab.coordinator.batches.values()
         assert (len(state.completed), state.closed) == (120, True)
         assert all(lab.broker.backlog(s.name) == [] for s in lab.world.subscriptions.values() if s.push.endpoint)
+
+
+def start_calls(recording: Recording) -> list[dict[str, Any]]:
+    """What the request log has of start calls of the pipeline that a task queue starts, in order of time."""
+    entries = [e for e in recording.logs if e.http and e.http["requestUrl"].endswith("/v1/drops")]
+    return [e.http for e in sorted(entries, key=lambda e: e.timestamp) if e.http is not None]
+
+
+def by_queue(timeline: str, seed: int = 1, pipeline: str = "{dialect: thumbnails}") -> tuple[Lab, Recording]:
+    return run(timeline, pipeline, seed, draw="{request_log_time: start}")
+
+
+def test_a_task_queue_is_refused_at_the_door_until_its_attempts_are_used_up() -> None:
+    lab, recording = by_queue(
+        "{at: -1h, revoke: {on: 'service:coordinator', role: roles/run.invoker, member: scheduler}}, "
+        "{at: -50m, start_batch: {items: 9, name: t, queue: {max_attempts: 3, min_backoff: 30s}}}"
+    )
+    calls = start_calls(recording)
+    assert [(c["status"], c["userAgent"]) for c in calls] == [(403, "Google-Cloud-Tasks")] * 3
+    assert [(name, r.status, r.id) for name, r in lab.batches.items()] == [("t", 403, ""), ("t.2", 403, ""), ("t.3", 403, "")]  # fmt: skip
+    assert not lab.coordinator.batches
+
+
+def test_a_refusal_that_is_over_lets_a_later_call_of_the_queue_through() -> None:
+    refused = "refusal: incomplete_data, queue: {refused: 2, min_backoff: 10s}"
+    lab, recording = by_queue(f"{{at: -30m, start_batch: {{items: 9, name: t, {refused}}}}}")
+    assert [c["status"] for c in start_calls(recording)] == [503, 503, 202]
+    (state,) = lab.coordinator.batches.values()
+    assert lab.batches["t"].id == lab.batches["t.3"].id == state.id and not lab.batches["t.2"].id
+    assert state.closed and len(state.completed) == 9
+    announced = [e.json for e in recording.logs if e.json and e.json["msg"] == "drop announced"]
+    assert [line["task"]["retry"] for line in announced] == [0, 1, 2]
+
+
+def test_a_start_that_outlasts_the_deadline_is_made_again_and_does_the_same_work_twice() -> None:
+    slow = "loading: 3m, queue: {dispatch_deadline: 2m, min_backoff: 15s, max_attempts: 2}"
+    lab, recording = by_queue(f"{{at: -40m, start_batch: {{items: 9, name: t, {slow}}}}}")
+    calls = start_calls(recording)
+    assert [c["status"] for c in calls] == [202, 202], "the container is not told that its caller hung up"
+    assert all(180 <= c["latency"] <= 190 for c in calls)
+    first, second = lab.coordinator.batches.values()
+    assert (lab.batches["t"].id, lab.batches["t.2"].id) == (first.id, second.id)
+    assert first.completed.keys() == second.completed.keys() and first.closed and second.closed
+
+
+def test_a_start_is_taken_from_the_queue_that_the_environment_names_alone() -> None:
+    named = "{dialect: thumbnails, coordinator: {revision: {update_env: {START_QUEUE: drops}}}}"
+    timeline = (
+        "{{at: -40m, start_batch: {{items: 4, queue: {{name: {}, max_attempts: 1}}}}}}, "
+        "{{at: -30m, start_batch: {{items: 4, caller: person}}}}"
+    )
+    _, recording = by_queue(timeline.format("drops"), pipeline=named)
+    assert [c["status"] for c in start_calls(recording)] == [202, 403]
+    _, recording = by_queue(timeline.format("drops-2"), pipeline=named)
+    assert [c["status"] for c in start_calls(recording)] == [403, 403]
+    assert not any(e.json and e.json["msg"] == "drop announced" for e in recording.logs), "and no line says so"
+
+
+def test_a_dispatch_deadline_that_cloud_tasks_refuses_is_an_error_of_the_scenario() -> None:
+    with pytest.raises(ScenarioError, match="dispatch deadline of 5 s: expected 15 to 1800 s"):
+        by_queue("{at: -30m, start_batch: {items: 4, queue: {dispatch_deadline: 5s}}}")
