@@ -39,7 +39,10 @@ def schema() -> int:
 @app.command()
 def example(
     name: Annotated[
-        str, Argument(metavar="NAME", help="nba-predictions logs text, orders-export events.")
+        str,
+        Argument(
+            metavar="NAME", help="nba-predictions logs text, orders-export events; image-drops is started by a queue."
+        ),
     ] = "nba-predictions",
 ) -> int:
     """Print a whole profile of a pipeline that works, with comments."""

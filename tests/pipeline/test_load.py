@@ -16,7 +16,7 @@ SMALL = 'name = "n"\nproject = "p"\n[request]\nsubscription = "s"\n'
 
 
 def test_the_built_in_profiles_load_and_describe_every_stage() -> None:
-    assert builtin_profiles() == ("nba-predictions", "orders-export")
+    assert builtin_profiles() == ("image-drops", "nba-predictions", "orders-export")
     for name in builtin_profiles():
         profile = load_profile(name)
         assert profile.name == name
@@ -107,7 +107,7 @@ def test_a_subscription_of_another_project_keeps_its_full_name() -> None:
     assert override(profile, subscription="projects/team-a/subscriptions/x").request.subscription == "x"
 
 
-@pytest.mark.parametrize("name", ["nba-predictions", "orders-export"])
+@pytest.mark.parametrize("name", ["nba-predictions", "orders-export", "image-drops"])
 def test_a_marker_pattern_matches_only_what_contains_its_literal(name: str) -> None:
     """A pattern that could match without the literal would never be asked for."""
     for marker in load_profile(name).markers:

@@ -32,6 +32,8 @@ SAMPLE = (
     ("poison-of-other-orders-is-latent", "orders"),
     ("other-batch-running", "orders"),
     ("expired-empty-handed", "orders"),
+    ("queue-is-not-let-in", "thumbnails"),
+    ("upload-complete-at-the-third-call", "thumbnails"),
 )
 
 

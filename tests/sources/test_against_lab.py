@@ -46,6 +46,7 @@ from diagnostics.evidence.model import (
     Why,
     total,
 )
+from diagnostics.lab.applications.thumbnails import conductor, scaler
 from diagnostics.pipeline.load import load_profile, override, profile_of
 from diagnostics.pipeline.profile import Marker, PipelineProfile
 from diagnostics.question.ask import Ask
@@ -66,6 +67,21 @@ story: The other pipeline.
 pipeline: {dialect: orders}
 timeline:
   - {at: -40m, start_batch: {items: 20}}
+"""
+
+
+IMAGES = """
+name: images
+story: The pipeline that a task queue starts.
+pipeline: {dialect: thumbnails}
+timeline:
+  - at: -50m
+    start_batch:
+      items: 24
+      gated: {existing: 4}
+      payloads: {permanent_skip: 2}
+      refusal: incomplete_data
+      queue: {refused: 1, min_backoff: 30s}
 """
 
 
@@ -180,6 +196,44 @@ def test_the_other_pipeline_logs_json_and_lists_its_items(lab: Any) -> None:
     items = found(seen, ItemMarks).marks
     assert {m.item for m in items if m.means is Means.DONE_ITEM} == set(status.items)
     assert {m.batch for m in items} == {status.batch}
+
+
+def test_the_pipeline_that_a_queue_starts_groups_its_fields_and_counts_its_items(lab: Any) -> None:
+    with lab(IMAGES):
+        seen = look(profile=load_profile("image-drops"))
+    places = {"ResultRows", "DownstreamRows", "ModelManifest", "ModelRegistry", "ModelDocument", "ModelLoads"}
+    assert {gap.what for gap in missed(seen)} == places, "it names no such places"
+    status = found(seen, BatchStatus)
+    assert (status.exists, status.expected, status.completed, status.closed) == (True, 20, 20, True)
+    calls = found(seen, StartCalls).calls
+    assert [(c.status, c.user_agent) for c in calls] == [(503, "Google-Cloud-Tasks"), (202, "Google-Cloud-Tasks")]
+    said = {m.means: m for m in found(seen, BatchMarks).marks}
+    assert said[Means.REFUSED].words == {"reason": "upload_incomplete"}
+    assert said[Means.CREATED].batch == status.batch and said[Means.CREATED].numbers == {"expected": 20}
+    assert said[Means.GATE].numbers == {"count": 20, "of": 24, "scaled_before": 4, "in_review": 0}
+    assert said[Means.PUBLISHED].numbers == {"count": 20, "failed": 0, "of": 20}
+    assert said[Means.CLOSED].numbers == {"count": 20, "of": 20}
+    items = found(seen, ItemMarks).marks
+    assert {m.batch for m in items} == {status.batch}
+    assert {m.words["reason"] for m in items if m.means is Means.SKIPPED_ITEM} == {"image_withdrawn"}
+    many = {means: len({m.item for m in items if m.means is means}) for means in {m.means for m in items}}
+    assert many == {
+        Means.PUBLISHED_ITEM: 20,
+        Means.STARTED_ITEM: 20,
+        Means.DONE_ITEM: 18,
+        Means.SKIPPED_ITEM: 2,
+        Means.RETURNED_ITEM: 20,
+        Means.RECORDED_ITEM: 20,
+    }
+
+
+def test_each_line_that_the_image_programs_print_has_its_marker() -> None:
+    said = {
+        "coordinator": set(conductor.SAYS.values()) - {"conductor up"},
+        "worker": set(scaler.SAYS.values()) - {"scaler up"},
+    }
+    markers = load_profile("image-drops").markers
+    assert {role: {m.contains for m in markers if m.service == role} for role in said} == said
 
 
 def test_two_subscriptions_are_enough_to_find_the_rest(lab: Any) -> None:
