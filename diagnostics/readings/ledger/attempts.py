@@ -1,12 +1,14 @@
 """Start attempts: the batch-level marker lines and start calls of a look-back, sorted into the attempts they belong to.
 
 A line that names its batch belongs to it. One that does not is joined by the request's trace; failing that, by the instance
-that printed it, if only one start was under way there. What fits two attempts is left out: a wrong count is worse than none.
+that printed it, if only one start was under way there. What fits two attempts is left out: a wrong count is worse than none; but the
+lines of a batch that fit two calls are of the one that was answered when they had told all.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -165,8 +167,11 @@ class _Index:
 
 def attempts(marks: Iterable[Mark], calls: Sequence[StartCall]) -> list[Attempt]:
     """All start attempts, oldest first."""
-    found, spare = _Found(), _Calls(calls)
-    for mark in sorted(marks, key=lambda m: (m.at, m.means is not Means.RECEIVED)):
+    found, in_order = _Found(), sorted(marks, key=lambda m: (m.at, m.means is not Means.RECEIVED))
+    first = _Calls(calls)  # the line that tells of a call itself takes it, before one that tells of a batch may
+    received = {id(m): first.take(m) for m in in_order if m.means is Means.RECEIVED}
+    spare = _Calls(first.rest())
+    for mark in in_order:
         home = found.home(mark)
         if home is None:
             if mark.means is not Means.RECEIVED and not mark.batch:
@@ -175,10 +180,49 @@ def attempts(marks: Iterable[Mark], calls: Sequence[StartCall]) -> list[Attempt]
         home.marks.append(mark)
         home.batch = home.batch or mark.batch
         if mark.means in (Means.RECEIVED, Means.CREATED) and home.call is None:
-            home.call = spare.take(mark)
+            home.call = received[id(mark)] if mark.means is Means.RECEIVED else spare.take(mark)
         found.keep(home)
-    all_ = [*found.all, *(Attempt(call=call) for call in spare.rest())]
+    taken = {id(attempt.call) for attempt in found.all}
+    all_ = [*_told_to_the_end(found.all), *(Attempt(call=call) for call in calls if id(call) not in taken)]
     return sorted(all_, key=lambda a: a.started)
+
+
+def _told_to_the_end(found: Sequence[Attempt]) -> list[Attempt]:
+    """The attempts, once those of which one half took the call and the other names the batch are one. Of two starts that are at work at
+    once in one container, no line but a trace tells which made a batch; but a program answers when it has told the last of its start.
+    Where the end of one call alone fits, and fits no other batch, it is that call's."""
+    halves = [a for a in found if a.batch and a.call is None and a.first(Means.RECEIVED) is None]
+    open_calls = [a for a in found if not a.batch and a.call is not None and a.call.status < 300 and a.marks]
+    ends = sorted(((at, n) for n, a in enumerate(open_calls) for at in _may_end(a.call)), key=lambda e: e[0])
+    fits: dict[int, set[int]] = {}
+    for number, half in enumerate(halves):
+        last = half.last(Means.PUBLISHED, Means.EMPTY)
+        near = () if last is None else _between(ends, last.at - _SLACK, last.at + _SLACK)
+        fits[number] = {n for n in near if _may_be_one(open_calls[n], half)}
+    claims = Counter(n for near in fits.values() for n in near)
+    pairs = {n: next(iter(near)) for n, near in fits.items() if len(near) == 1 and claims[next(iter(near))] == 1}
+    wholes = [
+        Attempt(half.batch, sorted([*call.marks, *half.marks], key=lambda m: m.at), call.call)
+        for half, call in ((halves[n], open_calls[m]) for n, m in pairs.items())
+    ]
+    gone = {id(halves[n]) for n in pairs} | {id(open_calls[m]) for m in pairs.values()}
+    return [*(a for a in found if id(a) not in gone), *wholes]
+
+
+def _may_end(call: StartCall | None) -> set[datetime]:
+    """When a call ended: a request's time in the log may be its begin or its end."""
+    return set() if call is None else {call.at, call.at + timedelta(seconds=call.latency_s)}
+
+
+def _between(ends: Sequence[tuple[datetime, int]], since: datetime, until: datetime) -> Iterable[int]:
+    first = bisect_left(ends, since, key=lambda e: e[0])
+    return (number for _, number in ends[first : bisect_right(ends, until, key=lambda e: e[0])])
+
+
+def _may_be_one(call: Attempt, half: Attempt) -> bool:
+    """Whether the lines that name a batch can be of this call: begun before them, and in its container and its trace as far as known."""
+    apart = any(a and b and a != b for a, b in ((call.trace, half.trace), (call.instance, half.instance)))
+    return not apart and call.started <= half.started + _SLACK
 
 
 _Among = dict[tuple[bool, str], dict[int, Attempt]]
@@ -285,7 +329,8 @@ class _Call(NamedTuple):
 class _Calls:
     """Start calls, to be taken by lines in order of time."""
 
-    def __init__(self, calls: Sequence[StartCall]) -> None:
+    def __init__(self, given: Iterable[StartCall]) -> None:
+        calls = list(given)
         self._calls = [_Call(call.at, number, call) for number, call in enumerate(calls)]
         self._taken: set[int] = set()
         self._all = sorted(self._calls, key=lambda c: c.at)

@@ -86,6 +86,56 @@ def test_without_traces_the_only_start_under_way_on_the_instance_gets_the_line()
     assert second.gate is not None
 
 
+def made(batch: str, begins: float, ends: float, instance: str = "i1", trace: str = "") -> list[Mark]:
+    """Lines of a start that name its batch; it has told all at `ends`."""
+    return [
+        mark(Means.GATE, begins, batch=batch, instance=instance, trace=trace, count=9, of=9),
+        mark(Means.CREATED, begins + 1, batch=batch, instance=instance, trace=trace, expected=9),
+        mark(Means.PUBLISHED, ends, batch=batch, instance=instance, trace=trace, count=9),
+    ]
+
+
+@pytest.mark.parametrize("logged", ["begin", "end"])
+def test_without_traces_a_batch_is_of_the_call_that_was_answered_when_it_had_told_all(logged: str) -> None:
+    """Three calls of one task, each longer than its caller waits, and two at a time at work in one container."""
+    spans = ((0, 184.0), (135, 319.0), (285, 469.0))
+    marks = [mark(Means.RECEIVED, begins + 0.2) for begins, _ in spans]
+    marks += [
+        line for name, (begins, ends) in zip("ABC", spans, strict=True) for line in made(name, begins + 181, ends)
+    ]
+    calls = [call(begins if logged == "begin" else ends, ends - begins) for begins, ends in spans]
+    found = attempts(marks, calls)
+    assert [(a.batch, a.first(Means.RECEIVED), a.call) for a in found] == list(
+        zip("ABC", marks[:3], calls, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("ends", "calls"),
+    [
+        ((20.0, 21.0), [call(0, 20.0), call(1, 20.0)]),  # either may be either's
+        ((20.0, 40.0), [call(0, 5.0), call(1, 5.0)]),  # answered long before it had told all
+        ((20.0, 40.0), [call(0, 20.0, status=503), call(1, 39.0, status=504)]),  # not the program's answer
+    ],
+)
+def test_without_traces_a_call_whose_end_does_not_tell_it_stays_apart_from_batches(
+    ends: tuple[float, float], calls: list[StartCall]
+) -> None:
+    received = [mark(Means.RECEIVED, 0.2), mark(Means.RECEIVED, 1.2)]
+    found = attempts([*received, *made("A", 3, ends[0]), *made("B", 4, ends[1])], calls)
+    assert len(found) == 4
+    assert all(a.first(Means.RECEIVED) is None for a in found if a.batch)
+
+
+def test_a_batch_of_another_container_or_trace_is_not_of_the_call_that_ends_with_it() -> None:
+    received = [mark(Means.RECEIVED, 0.2, instance="i1"), mark(Means.RECEIVED, 1.2, instance="i1")]
+    elsewhere = attempts([*received, *made("A", 3, 20, instance="i2")], [call(0, 20.0), call(1, 39.0)])
+    assert [a.batch for a in elsewhere] == ["", "", "A"]
+    traced = [mark(Means.RECEIVED, 0.2, trace="a"), mark(Means.RECEIVED, 1.2, trace="b")]
+    calls = [call(0, 20.0, trace="a"), call(1, 39.0, trace="b")]
+    assert [a.batch for a in attempts([*traced, *made("A", 3, 20, trace="z")], calls)] == ["", "", "A"]
+
+
 def test_a_start_that_the_request_log_shows_ended_takes_no_later_lines() -> None:
     marks = [
         mark(Means.RECEIVED, 0),
@@ -164,8 +214,13 @@ def test_a_batch_of_which_only_the_close_was_read_takes_no_lines_of_the_next_sta
 def plainly(marks: list[Mark], calls: list[StartCall]) -> list[Attempt]:
     """What `attempts` says, in as many steps as there are pairs of lines and attempts."""
     found: list[Attempt] = []
-    spare = list(calls)
-    for mark in sorted(marks, key=lambda m: (m.at, m.means is not Means.RECEIVED)):
+    in_order = sorted(marks, key=lambda m: (m.at, m.means is not Means.RECEIVED))
+    spare, received = list(calls), {}
+    for mark in in_order:
+        if mark.means is Means.RECEIVED:
+            received[id(mark)] = nearest(spare, mark)
+            spare = [c for c in spare if c is not received[id(mark)]]
+    for mark in in_order:
         home = plain_home(mark, found)
         if home is None:
             if mark.means is not Means.RECEIVED and not mark.batch:
@@ -175,10 +230,34 @@ def plainly(marks: list[Mark], calls: list[StartCall]) -> list[Attempt]:
         home.marks.append(mark)
         home.batch = home.batch or mark.batch
         if mark.means in (Means.RECEIVED, Means.CREATED) and home.call is None:
-            near = [c for c in spare if of_call(c, mark)]
-            home.call = min(near, key=lambda c: abs(c.at - mark.at), default=None)
+            home.call = received[id(mark)] if mark.means is Means.RECEIVED else nearest(spare, mark)
             spare = [c for c in spare if c is not home.call]
-    return sorted([*found, *(Attempt(call=c) for c in spare)], key=lambda a: a.started)
+    left = [c for c in calls if not any(c is a.call for a in found)]
+    return sorted([*plainly_whole(found), *(Attempt(call=c) for c in left)], key=lambda a: a.started)
+
+
+def nearest(calls: list[StartCall], mark: Mark) -> StartCall | None:
+    return min((c for c in calls if of_call(c, mark)), key=lambda c: abs(c.at - mark.at), default=None)
+
+
+def plainly_whole(found: list[Attempt]) -> list[Attempt]:
+    calls = [a for a in found if a.marks and not a.batch and a.call is not None and a.call.status < 300]
+    halves = [a for a in found if a.batch and a.call is None and a.first(Means.RECEIVED) is None]
+    pairs = [(half, [c for c in calls if answered_then(c, half)]) for half in halves]
+    pairs = [(h, cs) for h, cs in pairs if len(cs) == 1 and sum(answered_then(cs[0], other) for other in halves) == 1]
+    apart = [a for a in found if not any(a is h or a is cs[0] for h, cs in pairs)]
+    both = [(h, cs[0]) for h, cs in pairs]
+    return [*apart, *(Attempt(h.batch, sorted([*c.marks, *h.marks], key=lambda m: m.at), c.call) for h, c in both)]
+
+
+def answered_then(one: Attempt, half: Attempt) -> bool:
+    last, answered = half.last(Means.PUBLISHED, Means.EMPTY), one.call
+    if last is None or answered is None or one.started > half.started + timedelta(seconds=2):
+        return False
+    if any(a and b and a != b for a, b in ((one.trace, half.trace), (one.instance, half.instance))):
+        return False
+    ends = (answered.at, answered.at + timedelta(seconds=answered.latency_s))
+    return any(abs(end - last.at) <= timedelta(seconds=2) for end in ends)
 
 
 def plain_home(mark: Mark, found: list[Attempt]) -> Attempt | None:
