@@ -20,13 +20,14 @@ class Cast:
     """Names of one pipeline's parts in the world."""
 
     coordinator: str
+    """Empty: there is none, and a script publishes from outside."""
     worker: str
     topics: dict[str, str]
-    """Alias to topic: request, completion, dead_letter, completion_dead_letter."""
+    """Alias to topic: request, completion, dead_letter, completion_dead_letter, as far as the pipeline has them."""
     subscriptions: dict[str, str]
     """Alias to subscription, the same aliases."""
     accounts: dict[str, str]
-    """Alias to e-mail: coordinator, worker, scheduler, ci, person."""
+    """Alias to e-mail: coordinator (where there is one), worker, publisher (of the requests), pusher (of these), scheduler, ci, person."""
     start_path: str
     date_field: str
     """Name of the date in the start call's body."""
@@ -34,7 +35,7 @@ class Cast:
     default_mode: str
 
     def service(self, name: str) -> str:
-        return {"coordinator": self.coordinator, "worker": self.worker}.get(name, name)
+        return {"coordinator": self.coordinator, "worker": self.worker}.get(name) or name
 
     def topic(self, name: str) -> str:
         return self.topics.get(name, name)

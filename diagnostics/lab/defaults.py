@@ -28,7 +28,12 @@ class Leg:
     ack_deadline_s: float
     retry: tuple[float, float] = (10, 600)
     dead_letter_topic: str = ""
+    """Empty: none is set."""
     attempts: int = 5
+    push_account: str = ""
+    """The account whose tokens its pushes carry; empty: that of the service that they go to."""
+    retention_s: float = 7 * DAY
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,13 +45,14 @@ class Shape:
     region: str
     region_code: str
     url_hash: str
-    coordinator: Revision
+    coordinator: Revision | None
     worker: Revision
-    """Revisions without name and creation time; `image` names repository and service."""
+    """Revisions without name and creation time; `image` names repository and service. No coordinator: a script publishes from outside."""
     coordinator_account: str
+    """The coordinator's, or the script's."""
     worker_account: str
     request: Leg
-    completion: Leg
+    completion: Leg | None
     start_path: str
     date_field: str
     mode_field: str
@@ -279,7 +285,8 @@ def healthy(dialect: str, rng: random.Random, since: float) -> tuple[World, Cast
     shape = SHAPES[dialect]
     world = World(shape.project, shape.number, shape.region, shape.region_code)
     world.policy.add(AGENT_ROLE, f"serviceAccount:{world.pubsub_agent}")
-    for name in (shape.coordinator_account, shape.worker_account, "batch-scheduler", "deployer"):
+    own = (shape.request.push_account,) if shape.request.push_account else ()
+    for name in (shape.coordinator_account, shape.worker_account, "batch-scheduler", "deployer", *own):
         email = _email(shape, name)
         world.accounts[email] = ServiceAccount(email, str(rng.randrange(10**20, 2 * 10**20)))
     for account in (shape.coordinator_account, shape.worker_account):
@@ -288,13 +295,17 @@ def healthy(dialect: str, rng: random.Random, since: float) -> tuple[World, Cast
         member = f"serviceAccount:{email}" if email.endswith("gserviceaccount.com") else f"user:{email}"
         world.policy.add("roles/run.admin", member)
         world.policy.add("roles/pubsub.admin", member)
-    _service(world, shape, shape.coordinator, shape.coordinator_account, rng, since)
+    coordinator = shape.coordinator
+    if coordinator:
+        _service(world, shape, coordinator, shape.coordinator_account, rng, since)
     _service(world, shape, shape.worker, shape.worker_account, rng, since)
     _leg(world, shape, shape.request, shape.coordinator_account, shape.worker_account, shape.worker.name, since)
-    _leg(world, shape, shape.completion, shape.worker_account, shape.coordinator_account, shape.coordinator.name, since)
-    scheduler = f"serviceAccount:{_email(shape, 'batch-scheduler')}"
-    world.services[shape.coordinator.name].policy.add("roles/run.invoker", scheduler)
-    world.services[shape.coordinator.name].policy.add("roles/run.invoker", f"user:{shape.person}")
+    if coordinator and shape.completion:
+        _leg(world, shape, shape.completion, shape.worker_account, shape.coordinator_account, coordinator.name, since)
+    if coordinator:
+        scheduler = f"serviceAccount:{_email(shape, 'batch-scheduler')}"
+        world.services[coordinator.name].policy.add("roles/run.invoker", scheduler)
+        world.services[coordinator.name].policy.add("roles/run.invoker", f"user:{shape.person}")
     for topic in shape.other_topics:
         world.topics[topic] = Topic(topic)
         world.topics[topic].policy.add(
@@ -311,10 +322,11 @@ def _leg(world: World, shape: Shape, leg: Leg, publisher: str, pusher: str, serv
     agent = f"serviceAccount:{world.pubsub_agent}"
     topic = world.topics[leg.topic] = Topic(leg.topic)
     topic.policy.add("roles/pubsub.publisher", f"serviceAccount:{_email(shape, publisher)}")
-    dead = world.topics[leg.dead_letter_topic] = Topic(leg.dead_letter_topic)
-    dead.policy.add("roles/pubsub.publisher", agent)
+    if leg.dead_letter_topic:
+        dead = world.topics[leg.dead_letter_topic] = Topic(leg.dead_letter_topic)
+        dead.policy.add("roles/pubsub.publisher", agent)
     url = world.urls(world.services[service])[0]
-    account = _email(shape, pusher)
+    account = _email(shape, leg.push_account or pusher)
     subscription = world.subscriptions[leg.subscription] = Subscription(
         leg.subscription,
         leg.topic,
@@ -323,12 +335,16 @@ def _leg(world: World, shape: Shape, leg: Leg, publisher: str, pusher: str, serv
         retry=leg.retry,
         dead_letter_topic=leg.dead_letter_topic,
         max_delivery_attempts=leg.attempts,
+        retention_s=leg.retention_s,
         expiration_s=None,
         created=since - 200 * DAY,
+        labels=dict(leg.labels),
     )
     subscription.policy.add("roles/pubsub.subscriber", agent)
     world.services[service].policy.add("roles/run.invoker", f"serviceAccount:{account}")
     world.accounts[account].policy.add("roles/iam.serviceAccountTokenCreator", agent)
+    if not leg.dead_letter_topic:
+        return
     parked = f"{leg.dead_letter_topic}-sub"
     world.subscriptions[parked] = Subscription(
         parked, leg.dead_letter_topic, ack_deadline_s=60, expiration_s=None, created=since - 200 * DAY
@@ -369,18 +385,23 @@ def revision_name(service: str, number: int, rng: random.Random) -> str:
 
 
 def _cast(shape: Shape) -> Cast:
-    legs = {"request": shape.request, "completion": shape.completion}
-    dead = {"dead_letter": shape.request, "completion_dead_letter": shape.completion}
+    back = shape.completion
+    legs = {"request": shape.request} | ({"completion": back} if back else {})
+    dead = {"dead_letter": shape.request} | ({"completion_dead_letter": back} if back else {})
+    dead = {alias: leg for alias, leg in dead.items() if leg.dead_letter_topic}
+    publisher = _email(shape, shape.coordinator_account)
     return Cast(
-        coordinator=shape.coordinator.name,
+        coordinator=shape.coordinator.name if shape.coordinator else "",
         worker=shape.worker.name,
         topics={alias: leg.topic for alias, leg in legs.items()}
         | {alias: leg.dead_letter_topic for alias, leg in dead.items()},
         subscriptions={alias: leg.subscription for alias, leg in legs.items()}
         | {alias: f"{leg.dead_letter_topic}-sub" for alias, leg in dead.items()},
-        accounts={
-            "coordinator": _email(shape, shape.coordinator_account),
+        accounts=({"coordinator": publisher} if shape.coordinator else {})
+        | {
+            "publisher": publisher,
             "worker": _email(shape, shape.worker_account),
+            "pusher": _email(shape, shape.request.push_account or shape.worker_account),
             "scheduler": _email(shape, "batch-scheduler"),
             "ci": _email(shape, "deployer"),
             "person": shape.person,

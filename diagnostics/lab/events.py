@@ -2,7 +2,8 @@
 
 Names are aliases or real names. A leg is "request" or "completion" and stands for its topic or subscription; "dead_letter" and
 "completion_dead_letter" are the dead-letter topics. A service or account is "coordinator" or "worker". A member is "agent"
-(Pub/Sub's service agent), "coordinator", "worker", "allUsers" or a full e-mail address. `by` is "ci", "person" or an e-mail.
+(Pub/Sub's service agent), "coordinator", "worker", "publisher" (of the requests), "pusher" (of these), "allUsers" or a full e-mail
+address. `by` is "ci", "person" or an e-mail.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ class TaskQueue(Event, frozen=True, kw_only=True):
 
 
 class StartBatch(Event, frozen=True, kw_only=True):
-    """A call to the coordinator's start path, by the scheduler or by a person."""
+    """A call to the coordinator's start path, by the scheduler or by a person; where there is no coordinator, a run of the script that
+    publishes."""
 
     items: Count
     name: str = ""

@@ -17,7 +17,7 @@ import simpy
 
 from diagnostics.lab.applications.base import Setting
 from diagnostics.lab.applications.downstream import Downstream
-from diagnostics.lab.applications.pair import build
+from diagnostics.lab.applications.pair import Books, build
 from diagnostics.lab.audit import Audit, Target
 from diagnostics.lab.broker import Broker
 from diagnostics.lab.cast import UnknownName
@@ -87,9 +87,10 @@ class Lab:
             downstream,
         )
         pair = build(scenario.pipeline.dialect, setting, self.cast.coordinator, self.cast.worker)
-        self.coordinator = pair.coordinator
+        self.coordinator: Books = pair.coordinator
+        """Whoever starts batches, and what became of them."""
         self.world.documents = pair.coordinator.documents
-        programs = {self.cast.coordinator: pair.coordinator, self.cast.worker: pair.worker}
+        programs = pair.programs(self.cast.coordinator, self.cast.worker)
         self.cloud_run = CloudRun(
             env, self.world, self.unverified, recorder, random.Random(f"cloud run/{seed}"), programs
         )

@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from diagnostics.lab.applications.orders import results as orders
 from diagnostics.lab.applications.predictions import models, results
-from diagnostics.lab.cast import Cast, find, full_role
+from diagnostics.lab.cast import Cast, UnknownName, find, full_role
 from diagnostics.lab.changes import deny, give, take_away
 from diagnostics.lab.defaults import healthy
 from diagnostics.lab.filters import compile_filter
@@ -36,13 +36,19 @@ def set_scene(spec: PipelineSpec, rng: random.Random, since: float) -> tuple[Wor
     for name, changes in spec.tables.items():
         change_table(world, name, changes)
     world.buckets, world.log_dataset = set(spec.buckets), spec.log_dataset
-    _service(world, cast, cast.coordinator, spec.coordinator)
+    if cast.coordinator:
+        _service(world, cast, cast.coordinator, spec.coordinator)
+    elif spec.coordinator != ServiceSpec():
+        raise UnknownName(f"{spec.dialect} has no coordinator")
     _service(world, cast, cast.worker, spec.worker)
     for new in spec.topics:
         topic = world.topics[new.name] = Topic(new.name)
         change_topic(world, topic, new)
     _leg(world, cast, cast.subscriptions["request"], spec.request)
-    _leg(world, cast, cast.subscriptions["completion"], spec.completion)
+    if "completion" in cast.subscriptions:
+        _leg(world, cast, cast.subscriptions["completion"], spec.completion)
+    elif spec.completion != LegSpec():
+        raise UnknownName(f"{spec.dialect} has no completion leg")
     for neighbour in spec.neighbours:
         settle(world, cast, neighbour)
     for subscription in spec.subscriptions:

@@ -15,6 +15,7 @@ from diagnostics.lab import events
 from diagnostics.lab.applications.downstream import Downstream, Trouble
 from diagnostics.lab.applications.pair import Pair
 from diagnostics.lab.applications.plan import Attempt, BatchPlan, Scripted
+from diagnostics.lab.applications.script import Script
 from diagnostics.lab.broker import Broker
 from diagnostics.lab.cast import Cast, UnknownName, find
 from diagnostics.lab.changes import Changes
@@ -51,7 +52,7 @@ class BatchRecord:
     started_at: float
     plan_id: str
     status: int = 0
-    """HTTP status that the caller got; 0 while there is no answer."""
+    """HTTP status that the caller got; 0 while there is no answer, and of a script, which nobody calls."""
     id: str = ""
     """Empty: the call got no batch, or has not got that far."""
     again: list[BatchRecord] = field(default_factory=list)
@@ -108,6 +109,13 @@ def _scripted(told: events.ItemOutcome) -> Scripted:
     )
 
 
+def _of_a_call(event: events.StartBatch) -> str:
+    """What it says that only a call of a service can have; empty: nothing."""
+    plain = events.StartBatch(items=event.items)
+    names = ("mode", "refusal", "loading", "caller", "no_token", "body")
+    return next((name for name in names if getattr(event, name) != getattr(plain, name)), "")
+
+
 class Timeline:
     """Puts the events of a scenario into the simulation."""
 
@@ -162,6 +170,11 @@ class Timeline:
         stage.pair.coordinator.plan(plan_id, plan)
         record = self.records[name] = BatchRecord(name, now, plan_id)
         date = event.date or datetime.fromtimestamp(now, UTC).date().isoformat()
+        if isinstance(stage.pair.coordinator, Script):
+            if wrong := _of_a_call(event):
+                raise ValueError(f"{wrong}: nobody calls a script that publishes from outside")
+            stage.pair.coordinator.run(plan_id, date, cast.account("publisher"))
+            return
         body = {cast.date_field: date, cast.mode_field: event.mode or cast.default_mode, **event.body}
         if event.queue is not None:
             self._start_by_queue(event.queue, record, plan, lambda: self._start_call(body, "queue", event.no_token))
@@ -236,7 +249,7 @@ class Timeline:
         stage = self._stage
         topic = stage.cast.topic(event.topic)
         date = event.date or datetime.fromtimestamp(stage.env.now, UTC).date().isoformat()
-        completions = topic == stage.cast.topic("completion")
+        completions = topic == stage.cast.topics.get("completion")
         craft = stage.pair.worker.craft_completion if completions else stage.pair.worker.craft
         payloads = [payload for payload, count in event.payloads.items() for _ in range(count)]
         stage.rng.shuffle(payloads)

@@ -18,6 +18,7 @@ from diagnostics.lab.applications.base import Setting
 from diagnostics.lab.applications.downstream import Downstream, Trouble
 from diagnostics.lab.applications.pair import DIALECTS, build
 from diagnostics.lab.applications.plan import PAYLOADS, BatchPlan, BatchState, Scripted
+from diagnostics.lab.applications.script import Script
 from diagnostics.lab.applications.traits import PRESETS, TRAITS, traits_of
 from diagnostics.lab.cloud_run import CloudRun
 from diagnostics.lab.http import PublishError, Request, Response, Token
@@ -85,7 +86,7 @@ class Night:
         rng = random.Random(seed)
         setting = Setting(self.env, self.world, self.unverified, rng, self.publish, self.downstream)
         self.pair = build(dialect, setting, "coordinator", "worker")
-        programs = {"coordinator": self.pair.coordinator, "worker": self.pair.worker}
+        programs = self.pair.programs("coordinator", "worker")
         self.cloud_run = CloudRun(self.env, self.world, self.unverified, self.logs, rng, programs)
 
     def begin(self) -> Night:
@@ -136,6 +137,10 @@ class Night:
         """Start a batch; None: no answer within the wait."""
         name = f"plan-{len(self.pair.coordinator.attempts)}"
         self.pair.coordinator.plan(name, plan)
+        if isinstance(self.pair.coordinator, Script):
+            self.pair.coordinator.run(name, TODAY, "script@p.iam.gserviceaccount.com")
+            self.run(wait)
+            return None
         body.setdefault("game_date" if self.paths["requests"] == "/predict" else "date", TODAY)
         start = STARTS.get(self.paths["completions"], "/start")
         request = self.request("coordinator", "POST", start, json.dumps(body).encode())

@@ -76,6 +76,8 @@ def single(path: Path, seed: int) -> Single:
     scenario = load(path, seed)
     want = wanted(scenario, path)
     _asks_a_batch(want.ask)
+    if SHAPES[scenario.pipeline.dialect].completion is None:
+        raise Unfit("nothing comes back in its pipeline, and the tallies judge two legs")
     if scenario.caller.lacks or scenario.caller.holds or scenario.faults:
         raise Unfit("not all may be seen")
     fault = fault_of(want)
@@ -252,6 +254,7 @@ def _plain(entry: dict[str, Any], pointed: set[str]) -> bool:
 
 def _names(here: str, there: str) -> list[tuple[str, str]]:
     a, b = SHAPES[here], SHAPES[there]
+    assert a.coordinator and a.completion and b.coordinator and b.completion
     pairs = [
         (a.project, b.project),
         (a.coordinator.name, b.coordinator.name),

@@ -11,6 +11,7 @@ from diagnostics.lab.applications.orders.worker import OrderWorker
 from diagnostics.lab.applications.plan import Attempt, BatchPlan, BatchState, Casebook
 from diagnostics.lab.applications.predictions.coordinator import PredictionCoordinator
 from diagnostics.lab.applications.predictions.worker import PredictionWorker
+from diagnostics.lab.applications.script import Script
 from diagnostics.lab.applications.statements.planner import Planner
 from diagnostics.lab.applications.statements.renderer import Renderer
 from diagnostics.lab.applications.thumbnails.conductor import Conductor
@@ -20,8 +21,8 @@ from diagnostics.lab.model import Document
 DIALECTS = ("predictions", "orders", "statements", "thumbnails")
 
 
-class Coordinator(Application, Protocol):
-    """The program that starts batches and hears of their items."""
+class Books(Protocol):
+    """Whoever starts batches, and what is known of them: in a store, or by the lab alone."""
 
     batches: dict[str, BatchState]
     """Batch id to state; a store outside the containers."""
@@ -43,6 +44,10 @@ class Coordinator(Application, Protocol):
         ...
 
 
+class Coordinator(Application, Books, Protocol):
+    """The program that starts batches and hears of their items."""
+
+
 class Worker(Application, Protocol):
     """The program that does the items."""
 
@@ -57,8 +62,14 @@ class Worker(Application, Protocol):
 
 @dataclass
 class Pair:
-    coordinator: Coordinator
+    coordinator: Coordinator | Script
+    """Whoever starts batches: a service, or a script outside, which nobody can call."""
     worker: Worker
+
+    def programs(self, coordinator: str, worker: str) -> dict[str, Application]:
+        """Those that run on Cloud Run, by the names of their services."""
+        at_work: dict[str, Application] = {worker: self.worker}
+        return at_work if isinstance(self.coordinator, Script) else {coordinator: self.coordinator, **at_work}
 
 
 def build(dialect: str, setting: Setting, coordinator: str, worker: str) -> Pair:
