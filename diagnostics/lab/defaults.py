@@ -2,7 +2,8 @@
 
 `predictions` is the shape of a real public pipeline (prop predictions for a night's players), `orders` a made-up one (a nightly
 export of invoices) that differs in names, log format, settings and in how its batches close; `statements` is one that no profile that
-comes along knows. `thumbnails` (the images that suppliers drop) is made up, too: a task queue starts its batches.
+comes along knows. `thumbnails` (the images that suppliers drop) is made up, too: a task queue starts its batches. `tiles` has no coordinator and nothing that comes back; nor has `scans`, a function behind an Eventarc
+trigger (its subscription as public configurations show them), but each run of it counts in a document.
 """
 
 from __future__ import annotations
@@ -277,7 +278,84 @@ THUMBNAILS = Shape(
     person="ines.okafor@example.com",
 )
 
-SHAPES = {"predictions": PREDICTIONS, "orders": ORDERS, "statements": STATEMENTS, "thumbnails": THUMBNAILS}
+TILES = Shape(
+    project="fjord-maps-prod",
+    number="275519904386",
+    region="europe-west4",
+    region_code="ez",
+    url_hash="k3v9qs6wna",
+    coordinator=None,
+    worker=Revision(
+        "tile-renderer",
+        0,
+        "",
+        min_instances=1,
+        max_instances=25,
+        concurrency=8,
+        timeout_s=120,
+        memory_mib=1024,
+        startup_s=3,
+        env={"GCP_PROJECT_ID": "fjord-maps-prod", "TILE_BUCKET": "fjord-maps-tiles"},
+    ),
+    coordinator_account="tile-publisher",
+    worker_account="tile-renderer",
+    request=Leg("tiles-to-render", "tiles-to-render-push", "/render", 120, (10, 300), "tiles-unrendered", 6),
+    completion=None,
+    start_path="",
+    date_field="",
+    mode_field="",
+    default_mode="",
+    image_prefix="europe-west4-docker.pkg.dev/fjord-maps-prod/images",
+    person="iver.solberg@example.com",
+)
+
+SCANS = Shape(
+    project="linden-claims-prod",
+    number="640117702954",
+    region="us-central1",
+    region_code="uc",
+    url_hash="p4d7yw3mla",
+    coordinator=None,
+    worker=Revision(
+        "read-scan",
+        0,
+        "",
+        min_instances=1,
+        max_instances=100,
+        concurrency=2,
+        timeout_s=540,
+        memory_mib=1024,
+        startup_s=4,
+        env={"GCP_PROJECT_ID": "linden-claims-prod", "FUNCTION_TARGET": "read_scan"},
+    ),
+    coordinator_account="scan-intake",
+    worker_account="scan-reader",
+    request=Leg(
+        "scans-to-read",
+        "eventarc-us-central1-read-scan-418266-sub-731",
+        "?__GCP_CloudEventsMode=CUSTOM_PUBSUB_projects%2Flinden-claims-prod%2Ftopics%2Fscans-to-read",
+        600,
+        push_account="eventarc-trigger",
+        retention_s=DAY,
+        labels=(("goog-eventarc", ""),),
+    ),
+    completion=None,
+    start_path="",
+    date_field="",
+    mode_field="",
+    default_mode="",
+    image_prefix="us-central1-docker.pkg.dev/linden-claims-prod/gcf-artifacts",
+    person="dana.whitlock@example.com",
+)
+
+SHAPES = {
+    "predictions": PREDICTIONS,
+    "orders": ORDERS,
+    "statements": STATEMENTS,
+    "thumbnails": THUMBNAILS,
+    "tiles": TILES,
+    "scans": SCANS,
+}
 
 
 def healthy(dialect: str, rng: random.Random, since: float) -> tuple[World, Cast]:

@@ -90,7 +90,7 @@ class NeighbourSpec(Event, frozen=True, kw_only=True):
 class PipelineSpec(Event, frozen=True, kw_only=True):
     """The pipeline: a dialect, and differences from its healthy default that hold from the beginning."""
 
-    dialect: Literal["predictions", "orders", "statements", "thumbnails"] = "predictions"
+    dialect: Literal["predictions", "orders", "statements", "thumbnails", "tiles", "scans"] = "predictions"
     request: LegSpec = field(default_factory=LegSpec)
     completion: LegSpec = field(default_factory=LegSpec)
     coordinator: ServiceSpec = field(default_factory=ServiceSpec)

@@ -112,7 +112,7 @@ def _scripted(told: events.ItemOutcome) -> Scripted:
 def _of_a_call(event: events.StartBatch) -> str:
     """What it says that only a call of a service can have; empty: nothing."""
     plain = events.StartBatch(items=event.items)
-    names = ("mode", "refusal", "loading", "caller", "no_token", "body")
+    names = ("mode", "refusal", "loading", "caller", "no_token", "body", "queue")
     return next((name for name in names if getattr(event, name) != getattr(plain, name)), "")
 
 

@@ -42,6 +42,8 @@ PATHS = {
     "orders": {"requests": "/export", "completions": "/exported"},
     "statements": {"requests": "/tasks/render", "completions": "/confirm"},
     "thumbnails": {"requests": "/v1/scale", "completions": "/v1/scaled"},
+    "tiles": {"requests": "/render"},
+    "scans": {"requests": "/"},
 }
 STARTS = {"/confirm": "/cycles", "/v1/scaled": "/v1/drops"}
 """Where start calls go, by where completions go; else to /start."""
@@ -103,6 +105,7 @@ class Night:
     # Broker
 
     def publish(self, topic: str, data: bytes, attributes: dict[str, str], account: str) -> str:
+        topic = {"tiles-to-render": "requests", "scans-to-read": "requests"}.get(topic, topic)
         if topic not in self.paths:
             raise PublishError("NOT_FOUND", f"Resource not found (resource={topic}).")
         if error := self.publish_error():

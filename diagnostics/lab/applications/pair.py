@@ -11,14 +11,18 @@ from diagnostics.lab.applications.orders.worker import OrderWorker
 from diagnostics.lab.applications.plan import Attempt, BatchPlan, BatchState, Casebook
 from diagnostics.lab.applications.predictions.coordinator import PredictionCoordinator
 from diagnostics.lab.applications.predictions.worker import PredictionWorker
+from diagnostics.lab.applications.scans.job import ScanJobs
+from diagnostics.lab.applications.scans.reader import ScanReader
 from diagnostics.lab.applications.script import Script
 from diagnostics.lab.applications.statements.planner import Planner
 from diagnostics.lab.applications.statements.renderer import Renderer
 from diagnostics.lab.applications.thumbnails.conductor import Conductor
 from diagnostics.lab.applications.thumbnails.scaler import Scaler
+from diagnostics.lab.applications.tiles.publisher import TilePublisher
+from diagnostics.lab.applications.tiles.renderer import TileRenderer
 from diagnostics.lab.model import Document
 
-DIALECTS = ("predictions", "orders", "statements", "thumbnails")
+DIALECTS = ("predictions", "orders", "statements", "thumbnails", "tiles", "scans")
 
 
 class Books(Protocol):
@@ -78,7 +82,8 @@ def build(dialect: str, setting: Setting, coordinator: str, worker: str) -> Pair
     Environment that they read: both GCP_PROJECT_ID (missing: they exit at start). predictions: PREDICTION_REQUEST_TOPIC,
     COORDINATOR_API_KEY (coordinator), PUBSUB_READY_TOPIC, BUILD_COMMIT (worker). orders and statements: QUEUE_TOPIC (coordinator),
     RECEIPT_TOPIC (worker). Routes: /start, /complete and /predict; /start, /exported and /export; /cycles, /confirm and /tasks/render.
-    thumbnails: QUEUE_TOPIC, START_QUEUE (coordinator), RECEIPT_TOPIC (worker); /v1/drops, /v1/scaled and /v1/scale.
+    thumbnails: QUEUE_TOPIC, START_QUEUE (coordinator), RECEIPT_TOPIC (worker); /v1/drops, /v1/scaled and /v1/scale. tiles and scans have a
+    worker alone, at /render and at any path.
     """
     casebook = Casebook()
     if dialect == "predictions":
@@ -89,4 +94,10 @@ def build(dialect: str, setting: Setting, coordinator: str, worker: str) -> Pair
         return Pair(Planner(setting, casebook, coordinator), Renderer(setting, casebook, worker))
     if dialect == "thumbnails":
         return Pair(Conductor(setting, casebook, coordinator), Scaler(setting, casebook, worker))
+    if dialect == "tiles":
+        publisher = TilePublisher(setting, casebook)
+        return Pair(publisher, TileRenderer(setting, casebook, worker, publisher))
+    if dialect == "scans":
+        jobs = ScanJobs(setting, casebook)
+        return Pair(jobs, ScanReader(setting, casebook, worker, jobs))
     raise ValueError(f"unknown dialect {dialect!r}; known: {', '.join(DIALECTS)}")

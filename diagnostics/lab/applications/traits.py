@@ -30,6 +30,10 @@ CONSTANT_VERSION = "constant-version"
 """Its rows carry a constant instead of the version of the model that made them (predictions)."""
 LOCAL_MODEL_FIRST = "local-model-first"
 """It loads the model that lies in its image, whatever its variable names (predictions)."""
+COUNT_LOST = "count-lost"
+"""An item that could not be counted is acknowledged all the same (scans)."""
+UNSIZED = "unsized"
+"""Its lines do not say how many items there are (tiles)."""
 FLAT_CONFIDENCE = "flat-confidence"
 """Its rows all have the same confidence, whatever the model says (predictions)."""
 
@@ -79,6 +83,8 @@ TRAITS = frozenset(
         COMPLETION_SWALLOWED,
         CONSTANT_VERSION,
         LOCAL_MODEL_FIRST,
+        COUNT_LOST,
+        UNSIZED,
         FLAT_CONFIDENCE,
         EXPECTED_KEPT,
         CREATED_FIRST,

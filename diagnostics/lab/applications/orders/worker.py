@@ -82,6 +82,10 @@ class OrderWorker:
     def say(self, instance: InstanceView, event: str, more: dict[str, Any], severity: str = "INFO") -> None:
         instance.log(severity, json={"event": event} | more)
 
+    def started(self, content: Mapping[str, Any], batch: str, item: str, instance: InstanceView) -> dict[str, Any]:  # noqa: ARG002
+        """What it says of a message that it took up."""
+        return {"batch": batch, "order": item}
+
     def item_name(self) -> str:
         return f"ORD-{self._setting.rng.randint(0, 999999):06d}"
 
@@ -133,7 +137,7 @@ class OrderWorker:
             self.say(instance, "message_rejected", {"reason": reason, "acknowledged": not refuses}, "ERROR")
             instance.after(0.02, lambda: finish(400 if refuses else 204, b""))
             return
-        self.say(instance, "export_started", {"batch": batch, "order": order})
+        self.say(instance, "export_started", self.started(content, batch, order, instance))
         item = Item(batch, order, str(content.get("date", "")))
         case, work_s = decide(self._setting, self._casebook, self._service, batch, order, USUAL_S)
         if t.has(instance.revision, t.ACK_FIRST):
