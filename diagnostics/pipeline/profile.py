@@ -230,6 +230,9 @@ class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """From the coordinator to the worker."""
     completion: LegProfile | None = None
     """From the worker back to the coordinator, where completions come by Pub/Sub."""
+    one_way: bool = False
+    """Nothing comes back and nobody keeps count: there is no coordinator, and an item is done once the worker's lines say so. The first
+    line that names a batch may then be its CREATED marker."""
     region: str = ""
     """Region of its services, where they do not name their own."""
     item: str = "item"
@@ -318,6 +321,8 @@ def check(profile: PipelineProfile, where: str) -> PipelineProfile:
     for number, accepted in enumerate(profile.accepted):
         if not accepted.reason.strip() or not accepted.code:
             raise ProfileError(f"{where}: accepted[{number}]: expected a code and a reason")
+    if profile.one_way and (profile.completion or profile.batch_state or profile.coordinator.service):
+        raise ProfileError(f"{where}: one_way: expected neither completion, coordinator nor batch_state beside it")
     for number, view in enumerate(profile.log_views):
         if not LOG_PLACE.fullmatch(view):
             raise ProfileError(

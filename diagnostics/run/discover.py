@@ -83,6 +83,8 @@ def to_toml(found: Discovery, markers: str = "") -> str:
     lines += ["", _pair("name", profile.name), _pair("project", profile.project)]
     lines += [_pair("region", profile.region)] if profile.region else []
     lines += ['item = "item" # what one item is called: order, player, …']
+    if profile.completion is None:
+        lines += ["# one_way = true # nothing comes back: what the worker's lines say is done is done"]
     for name, table in (
         ("request", profile.request),
         ("completion", profile.completion),
@@ -219,7 +221,8 @@ def _unknowable(profile: PipelineProfile, coordinator: ServiceConfig | None) -> 
     says = []
     if profile.completion is None:
         says.append(
-            "completion: the subscription that brings completions back; without it, returned and recorded stay unknown"
+            "completion: the subscription that brings completions back; without it, returned and recorded stay unknown, unless "
+            "one_way = true says that nothing comes back and nobody keeps count"
         )
     if not profile.coordinator.service:
         says.append("coordinator.service: who publishes; without it, requested, created and published stay unknown")

@@ -91,6 +91,9 @@ def closed(
     if attempt is None or not ledger.counts or not is_one(ledger):
         yield Row(stage=Stage.CLOSED, not_reached=True)
         return
+    if ledger.one_way:
+        yield from _one_way(ledger, profile)
+        return
     if ledger.closed is None:
         yield UNSEEN.says(
             Status.UNKNOWN, "whether the batch is closed could not be seen: no batch state and no line tells it"
@@ -139,6 +142,25 @@ def closed(
         source=f"{ledger.closed_from}: {told}{expects}{rule}",
         basis="items",
     )
+
+
+def _one_way(ledger: Ledger, profile: PipelineProfile) -> Iterator[Finding]:
+    """Nobody closes it: it is over when all its items are done, as far as their number is known."""
+    about, nouns = subjects.batch(ledger.batch), f"{profile.item}s"
+    if ledger.closed:
+        yield CLOSED.says(
+            Status.OK,
+            f"all {ledger.expected} {nouns} are done by the worker's lines",
+            subject=about,
+            rests_on=("ItemMarks",),
+        )
+    elif ledger.expected is None and not ledger.owes:
+        yield OPEN.says(
+            Status.UNKNOWN,
+            f"all {ledger.done} {nouns} that are known of are done; nothing tells how many the batch has",
+            subject=about,
+            rests_on=("BatchMarks", "ItemMarks"),
+        )
 
 
 def _hollow(ledger: Ledger, profile: PipelineProfile, attempt: Attempt, now: datetime) -> Finding:

@@ -12,6 +12,7 @@ from diagnostics.evidence.model import (
     BatchStatus,
     ItemMarks,
     Leg,
+    Mark,
     Means,
     PushCounts,
     ServiceConfig,
@@ -96,9 +97,10 @@ def created(
     elif ledger.made_none:
         yield from _made_none(ledger, profile)
     elif attempt.batch and ledger.done:
-        says = f"batch {attempt.batch} exists: items of it came back"
+        shown, by = ("are done", "application log") if ledger.one_way else ("came back", "completions")
+        says = f"batch {attempt.batch} exists: items of it {shown}"
         yield CREATED.says(Status.OK, says, subject=subjects.batch(attempt.batch))
-        yield Row(stage=Stage.CREATED, expected=ledger.expected, status=Status.OK, source="completions")
+        yield Row(stage=Stage.CREATED, expected=ledger.expected, status=Status.OK, source=by)
     elif why := _unseen(ledger, marks):
         about = subjects.receiving(profile, Leg.COMPLETION)
         yield UNSEEN.says(Status.UNKNOWN, f"whether a batch was created could not be seen: {why}", subject=about)
@@ -113,8 +115,8 @@ def _not_ready(attempt: Attempt) -> bool:
     return attempt.call is not None and attempt.call.status == 503 and not named
 
 
-def _told_by(ledger: Ledger) -> str:
-    return ledger.expected_from if ledger.expected_from == "coordinator log" else "batch state"
+def _told_by(ledger: Ledger, created: Mark) -> str:
+    return f"{created.service} log" if ledger.expected_from == "coordinator log" else "batch state"
 
 
 def _exists(ledger: Ledger, attempt: Attempt, profile: PipelineProfile, now: datetime) -> Iterator[Finding | Row]:
@@ -132,7 +134,9 @@ def _exists(ledger: Ledger, attempt: Attempt, profile: PipelineProfile, now: dat
         seen_min=ledger.expected,
         seen_max=ledger.expected,
         status=Status.OK,
-        source=f"{_told_by(ledger)} {clock(attempt.created.at, now)}" if attempt.created else "batch state",
+        source=f"{_told_by(ledger, attempt.created)} {clock(attempt.created.at, now)}"
+        if attempt.created
+        else "batch state",
     )
 
 

@@ -99,13 +99,15 @@ def requested(
         yield Row(stage=Stage.REQUESTED, basis="items")
     else:
         when = clock(attempt.started, now) if attempt.seen else ""
+        if attempt.unasked:
+            return
         yield from _taken(ledger, attempt, about, when)
         arrived = bool(attempt.marks) or (attempt.call is not None and attempt.call.reached_app)
         yield Row(
             stage=Stage.REQUESTED,
             reached=arrived if attempt.call or attempt.marks else None,
             status=Status.OK if arrived else Status.FAULT if attempt.call else Status.UNKNOWN,
-            source=f"as asked: {when}" if ledger.as_asked else f"start call {when}" if when else "",
+            source=f"as asked: {when}" if ledger.as_asked else f"start call {when}" if arrived or attempt.call else "",
         )
 
 

@@ -24,6 +24,8 @@ class BatchStatus(Evidence, frozen=True, kw_only=True):
     forced: str = ""
     """Reason, when it was closed by hand or by age."""
     closed_at: datetime | None = None
+    created: datetime | None = None
+    """When its record was made, where the place itself knows."""
     updated: datetime | None = None
     """When anything of it was last written."""
     instead: tuple[str, ...] = ()

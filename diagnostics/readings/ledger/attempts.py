@@ -30,7 +30,7 @@ class Attempt:
     marks: list[Mark] = field(default_factory=list)
     call: StartCall | None = None
     begun: datetime | None = None
-    """When it began, as the caller says it: no line and no call tells."""
+    """When it began, as the caller or the batch state says it: no line and no call tells."""
     _index: _Index = field(default_factory=lambda: _Index(), init=False, repr=False, compare=False)
 
     def first(self, *means: Means) -> Mark | None:
@@ -46,7 +46,7 @@ class Attempt:
 
     @property
     def seen(self) -> bool:
-        """False for a batch that is known by its id alone: no line, no call and no caller tells when it began."""
+        """False for a batch that is known by its id alone: nothing and nobody tells when it began."""
         return bool(self.marks or self.call or self.begun)
 
     @property
@@ -56,7 +56,7 @@ class Attempt:
 
     @property
     def started(self) -> datetime:
-        """When the attempt began, by its first line or call, else by the caller. Raises ValueError unless it was `seen`."""
+        """When the attempt began, by its first line or call, else as it was told. Raises ValueError unless it was `seen`."""
         seen = [m.at for m in self.marks[:1]] + ([self.call.at] if self.call else [])
         return min(seen or ([self.begun] if self.begun else []))
 
@@ -126,6 +126,11 @@ class Attempt:
             return self.published.numbers["failed"]
         errors = [m for m in self.marks if m.means is Means.PUBLISH_ERROR]
         return len({m.item for m in errors if m.item}) or len(errors)
+
+    @property
+    def unasked(self) -> bool:
+        """Whether all that is known of it is what the worker says: nobody was called to begin it."""
+        return bool(self.marks) and self.call is None and all(m.service == "worker" for m in self.marks)
 
     def under_way(self, at: datetime) -> bool:
         """Whether its start call can still have been printing lines at this moment."""

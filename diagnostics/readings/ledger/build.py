@@ -44,6 +44,8 @@ def build(
     status = seen(evidence.get(BatchStatus))
     all_attempts = attempts(batch_marks.marks if batch_marks else (), calls.calls if calls else ())
     attempt = _select(all_attempts, batch)
+    if not batch and expect is not None and since is not None and _over_by(since, attempt, item_marks):
+        attempt = None
     about = batch or (attempt.batch if attempt else "")
     if status and (batch or attempt) and status.batch != about:
         status = None  # another batch's: the latest start attempt made none, or another one is asked about
@@ -51,7 +53,7 @@ def build(
     if batch:
         known = bool(attempt and attempt.marks) or (status.exists if status else None)
         if attempt is None and (known is not False):
-            attempt = Attempt(batch=batch)
+            attempt = Attempt(batch=batch, begun=status.created if status else None)
     as_asked = not (attempt and attempt.seen) and known is None and expect is not None and since is not None
     if as_asked:
         attempt = Attempt(batch=batch, begun=since)
@@ -86,6 +88,7 @@ def build(
         known_batch=known,
         told=told,
         as_asked=as_asked,
+        one_way=profile.one_way,
         untold=not_told,
         matched=matched,
         activity=activity_of(item_marks.marks if item_marks else ()),
@@ -102,8 +105,17 @@ def build(
     ledger = replace(ledger, counts=counts)
     dead = {leg: dead_letters_of(ledger, evidence, leg) for leg in Leg}
     ledger = replace(ledger, counts=_less(ledger, dead[Leg.COMPLETION]) if told else counts)
+    ledger = _over(ledger)
     repeats = (*repeats_of(mine, True, lives), *repeats_of(others, False))
     return replace(ledger, dead_letters=dead, repeats=repeats)
+
+
+def _over(ledger: Ledger) -> Ledger:
+    """Where nobody closes a batch, it is over with the last item that its number asks for."""
+    if not ledger.one_way or ledger.as_asked or not ledger.expected or ledger.done < ledger.expected:
+        return ledger
+    ended = max((at for x in ledger.lives if (at := x.ended)), default=None)
+    return replace(ledger, closed=True, closed_from="application log", closed_at=ended)
 
 
 def _less(ledger: Ledger, dead: DeadLetters) -> dict[Stage, Count]:
@@ -142,6 +154,15 @@ def _select(all_attempts: Sequence[Attempt], batch: str) -> Attempt | None:
     if batch:
         return next((a for a in reversed(all_attempts) if a.batch == batch), None)
     return all_attempts[-1] if all_attempts else None
+
+
+def _over_by(since: datetime, attempt: Attempt | None, items: ItemMarks | None) -> bool:
+    """Whether no line tells anything of it since then: it is another batch than the one that the caller says began then."""
+    if attempt is None or not attempt.seen or attempt.started >= since:
+        return False
+    newest = max((m.at for m in attempt.marks), default=attempt.started)
+    later = (m for m in items.marks if m.at >= since) if items else ()
+    return newest < since and not any(m.batch == attempt.batch for m in later)
 
 
 def _last_good(all_attempts: Sequence[Attempt], attempt: Attempt | None) -> Attempt | None:

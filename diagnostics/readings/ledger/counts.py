@@ -99,6 +99,8 @@ def _published(ledger: Ledger, evidence: EvidenceSet) -> Count:
             sent = int(total(topic.messages, ledger.started - timedelta(minutes=1)))
             ours = sent if _alone(ledger, evidence, topic, ended) else 0
             return Count(max(ours, named), max(sent, named), "topic counter", "topic")
+    if attempt and topic and ledger.expected and _just_as_many(ledger, evidence, topic):
+        return Count(ledger.expected, ledger.expected, "topic counter", "topic")
     failed = attempt.failed_to_publish if attempt else 0
     most = max(named, ledger.expected - failed) if failed and ledger.expected is not None else None
     return Count(named, most, "application log" if named or failed else "")
@@ -115,6 +117,19 @@ def _alone(ledger: Ledger, evidence: EvidenceSet, topic: PublishCounts, ended: d
     others = [a for a in ledger.attempts if a is not ledger.attempt and a.seen and begin - _LOOP <= a.started <= since]
     over = topic.source.as_of >= since + _SILENT and not total(topic.messages, since)
     return over and not others and ledger.expected is not None and total(topic.messages, begin) <= ledger.expected
+
+
+def _just_as_many(ledger: Ledger, evidence: EvidenceSet, topic: PublishCounts) -> bool:
+    """Of a batch that nobody was called to begin: whether the topic took as many messages as it has items, from the minute before it is
+    first told of, and none of late; and no other batch was begun within the hour before, or since, as lines tell that were read whole."""
+    attempt, marks = ledger.attempt, seen(evidence.get(BatchMarks))
+    if attempt is None or ledger.started is None or not (attempt.unasked or (attempt.begun and not attempt.call)):
+        return False
+    if not topic.source.complete or marks is None or not marks.source.complete:
+        return False
+    others = [a for a in ledger.attempts if a is not ledger.attempt and a.seen and a.started >= ledger.started - _LOOP]
+    sent = int(total(topic.messages, ledger.started - timedelta(minutes=1)))
+    return not others and sent == ledger.expected and not total(topic.messages, topic.source.as_of - _SILENT)
 
 
 def _as_asked(ledger: Ledger, topic: PublishCounts) -> Count:

@@ -196,6 +196,8 @@ class Ledger:
     found belongs to the subscription."""
     as_asked: bool = False
     """Its start and its number are the caller's word: what the counters count since then is taken for it."""
+    one_way: bool = False
+    """Nothing comes back, and nobody keeps count of it: what the worker has done is done."""
     untold: str = ""
     """Why lines of the coordinator about the batch may not have been seen; empty: all were, or the profile names none."""
     matched: frozenset[tuple[Means, str]] = frozenset()
@@ -232,7 +234,7 @@ class Ledger:
     def made(self) -> bool | None:
         """Whether the start attempt made a batch; None: could not be told."""
         attempt = self.attempt
-        if attempt is None:
+        if attempt is None or self.as_asked:
             return None
         if (
             attempt.created
@@ -291,9 +293,11 @@ class Ledger:
     @property
     def done(self) -> int:
         """Items that are done, at least: what is recorded, or where neither batch state nor lines count that, what came back and was
-        neither refused since nor dead-lettered."""
+        neither refused since nor dead-lettered; where nothing comes back, what the worker has done."""
         if not self.counts:
             return 0
+        if self.one_way:
+            return self.counts[Stage.PROCESSED].least
         recorded = self.counts[Stage.RECORDED]
         if recorded.source == "batch state" or recorded.exact is not None:
             return recorded.least
@@ -313,7 +317,9 @@ class Ledger:
         """The newest moment at which an item of this batch was finished or got further on its way back, or the publishing ended. Where
         the worker does not ack what it cannot report, that is done again, and is no progress."""
         times = [at for x in self.lives if not self.comes_again(x) and (at := x.moved)]
-        times += [m.at for m in self.attempt.marks if moves(m)] if self.attempt else []
+        if self.attempt:  # it is made once, however often that is told
+            made = self.attempt.created
+            times += [m.at for m in self.attempt.marks if moves(m) and (m.means is not Means.CREATED or m is made)]
         return max(times, default=None)
 
     @cached_property

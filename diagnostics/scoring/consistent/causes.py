@@ -102,7 +102,8 @@ def _names(answer: Answer, code: str) -> bool:
 
 
 def onset(answer: Answer) -> Iterator[str]:
-    """Not after now, not after its own effects, and not the batch's start where the start call has nothing to do with it."""
+    """Not after now, not after its own effects, and not the batch's start where the start call has nothing to do with it. A batch that is
+    not asked for begins with what is first heard of its items."""
     said = answer.said
     for cause in said.causes:
         if cause.since is None:
@@ -113,7 +114,8 @@ def onset(answer: Answer) -> Iterator[str]:
             if effect.since and effect.since < cause.since - SLACK:
                 yield f"{cause.code} begins at {cause.since:%H:%M}, after its effect {effect.code} at {effect.since:%H:%M}"
         late = STAGES.index(cause.stage) > STAGES.index(Stage.PUBLISHED)
-        if late and said.batch and cause.since == said.batch.started:
+        called = any(row.stage is Stage.REQUESTED for row in said.ladder)
+        if late and called and said.batch and cause.since == said.batch.started:
             yield f"{cause.code} begins with the batch, and is of stage {cause.stage}"
 
 

@@ -61,7 +61,7 @@ def read(
     except NotSeen as error:
         raise denied(error) from error
     said = {key: plain(value) for key, value in found.fields.items()}
-    return status_of(state, source, batch, said, moment(found.update_time))
+    return status_of(state, source, batch, said, moment(found.update_time), moment(found.create_time))
 
 
 def location(pipeline: PipelineProfile, state: BatchStateProfile, above: str, collection: str) -> tuple[str, str]:

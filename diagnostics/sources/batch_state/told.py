@@ -29,10 +29,11 @@ def status_of(
     batch: str,
     said: Mapping[str, Any],
     updated: datetime | None = None,
+    created: datetime | None = None,
 ) -> BatchStatus:
     """The evidence in what was said of this batch. Raises NotSeen where it is not what the profile describes, or cannot be true.
 
-    `updated`: when it was last written, where the place itself knows.
+    `updated`: when it was last written, `created`: when it was made, where the place itself knows.
     """
     told = _Said(state, said, source.as_of)
     expected, done = told.number("expected", state.expected), told.number("completed", state.completed)
@@ -57,6 +58,7 @@ def status_of(
         items=told.names("completed", state.completed),
         forced=forced,
         closed_at=told.moment("closed_at", state.closed_at),
+        created=created,
         updated=told.moment("updated", state.updated) or updated,
     )
 

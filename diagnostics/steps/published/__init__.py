@@ -218,7 +218,13 @@ def _why_fewer(
         yield _gated(ledger, profile, attempt, noun)
     if ledger.as_asked:
         yield from _as_asked(ledger, now, coordinator, noun)
-    elif (attempt.published is None and here.exact is None) or (attempt.published is None and here.basis == "topic"):
+    elif attempt.unasked and here.exact is None:
+        yield UNSEEN.says(
+            Status.UNKNOWN,
+            f"how many {noun} were published, beside {here.least} at least, nothing tells",
+            leg=Leg.REQUEST,
+        )
+    elif attempt.published is None and not attempt.unasked and (here.exact is None or here.basis == "topic"):
         yield from _no_count(ledger, attempt, now, coordinator, failed, hidden)
     elif least > (ledger.gated or 0) + failed:
         yield FEWER.says(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated
 
-from diagnostics.evidence.model import ItemMarks, Leg, PublishCounts, PushCounts, Stage, TopicConfig, Unseen
+from diagnostics.evidence.model import ItemMarks, Leg, Means, PublishCounts, PushCounts, Stage, TopicConfig, Unseen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.answers import RECENT, by_class
 from diagnostics.readings.ledger import Ledger
@@ -33,7 +33,7 @@ def returned(
 ) -> Iterator[Finding | Row]:
     """Reads the worker's own errors, the completion topic and its counter; pushes to the coordinator are `delivered`'s."""
     least, most = ledger.gap(Stage.RETURNED) if ledger.counts else (0, None)
-    if profile.completion is None:
+    if profile.completion is None and not ledger.one_way:
         yield NOT_CONFIGURED.says(
             Status.UNKNOWN if ledger.batch and not ledger.done else Status.OK,
             "the profile names no completion subscription, so the way back is not looked at",
@@ -44,6 +44,8 @@ def returned(
     if not isinstance(sent, Unseen) and not isinstance(work, Unseen):
         found += was_never_sent(ledger, profile, topic, sent, work, back, least, ours, marks)
     yield from found
+    if ledger.one_way or (profile.completion is None and not profile.has(Means.RETURNED_ITEM)):
+        return  # no such stage, as far as the profile tells
     here = ledger.counts.get(Stage.RETURNED)
     before = ledger.before(Stage.RETURNED) if ledger.counts else None
     if here is None or before is None or before.most == 0:
