@@ -41,7 +41,9 @@ def example(
     name: Annotated[
         str,
         Argument(
-            metavar="NAME", help="nba-predictions logs text, orders-export events; image-drops is started by a queue."
+            metavar="NAME",
+            help="nba-predictions logs text, orders-export events; image-drops is started by a queue, tile-rendering is one worker alone, "
+            "scan-reading a function.",
         ),
     ] = "nba-predictions",
 ) -> int:

@@ -73,7 +73,14 @@ def test_the_shell_completes_codes_scenarios_profiles_and_runs(tmp_path: Path, m
         (tmp_path / "runs" / name).touch()
     assert names.complete_code("push-inv") == ["push-invoker-missing"]
     assert "typical-batch" in names.complete_scenario("typical")
-    assert names.complete_profile("") == ["image-drops", "mine.toml", "nba-predictions", "orders-export"]
+    assert names.complete_profile("") == [
+        "image-drops",
+        "mine.toml",
+        "nba-predictions",
+        "orders-export",
+        "scan-reading",
+        "tile-rendering",
+    ]
     assert names.complete_run("") == ["last", "20260209T222100Z-59e4abcd", "20260208T222100Z-59e4abcd"]
     assert names.complete_run("20260208") == ["20260208T222100Z-59e4abcd"]
 

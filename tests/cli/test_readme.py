@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from diagnostics.causes.catalogue import find, routing
+from diagnostics.pipeline.load import builtin_profiles, load_profile
 
 README = Path(__file__).parents[2] / "README.md"
 CUT = "[…]"
@@ -59,3 +60,12 @@ def test_no_command_is_said_to_read_the_results_table_that_reads_kept_runs_only(
     reads, _, rest = row.partition("what they saw of it stands in")
     assert "`health`" in reads and "`batch`" in reads and "postmortem" not in reads
     assert "`postmortem`, which reads kept runs only" in rest
+
+
+def test_the_profiles_that_it_names_come_along_and_are_of_pipelines_without_a_coordinator() -> None:
+    named = re.findall(r"`pubsub-diag profile example ([a-z-]+)`", README.read_text(encoding="utf-8"))
+    alone = {name for name in builtin_profiles() if not load_profile(name).coordinator.service}
+    assert set(named) == alone
+    one_way = [load_profile(name).one_way for name in named]
+    kept = [bool(load_profile(name).batch_states) for name in named]
+    assert (one_way, kept) == ([True, False], [False, True])

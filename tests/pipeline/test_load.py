@@ -16,10 +16,11 @@ SMALL = 'name = "n"\nproject = "p"\n[request]\nsubscription = "s"\n'
 
 
 def test_the_built_in_profiles_load_and_describe_every_stage() -> None:
-    assert builtin_profiles() == ("image-drops", "nba-predictions", "orders-export")
+    assert builtin_profiles() == ("image-drops", "nba-predictions", "orders-export", "scan-reading", "tile-rendering")
     for name in builtin_profiles():
+        assert load_profile(name).name == name
+    for name in ("image-drops", "nba-predictions", "orders-export"):
         profile = load_profile(name)
-        assert profile.name == name
         assert profile.has(
             Means.RECEIVED, Means.REFUSED, Means.CREATED, Means.GATE, Means.PUBLISHED, Means.PUBLISH_ERROR, Means.EMPTY,
             Means.STARTED_ITEM, Means.DONE_ITEM, Means.SKIPPED_ITEM, Means.FAILED_ITEM, Means.BAD_MESSAGE, Means.COMPLETION_ERROR,
@@ -39,6 +40,8 @@ def test_a_profile_is_read_from_a_file(tmp_path: Path) -> None:
         ("name = ", "x.toml: expected TOML"),
         (SMALL + "subscriptoin = 's'\n", "x.toml: request: .*unknown field `subscriptoin`"),
         ('name = "n"\nproject = "p"\n', "x.toml: top level: .*missing required field `request`"),
+        ("one_way = true\n" + SMALL + "[completion]\nsubscription = 't'\n", "x.toml: one_way: expected neither completion"),
+        ("one_way = true\n" + SMALL + "[coordinator]\nservice = 'c'\n", "x.toml: one_way: expected neither completion"),
         (SMALL + "[closing]\nshare = 'all'\n", "x.toml: closing.share: Expected `float`, got `str`"),
         (SMALL + "[[markers]]\nmeans = 'creatd'\ncontains = 'x'\n", r"means: Invalid enum value 'creatd'; expected one of rec"),
         (SMALL + "[[markers]]\nmeans = 'created'\ncontains = ''\n", r"x.toml: markers\[0\].contains: expected a literal"),

@@ -18,7 +18,7 @@ from diagnostics.evidence.model import (
     SubscriptionPolicy,
 )
 from diagnostics.lab.lab import Lab
-from diagnostics.lab.scenario import load
+from diagnostics.lab.scenario import load, parse
 from diagnostics.lab.servers.serve import start
 from diagnostics.lab.telemetry.store import Telemetry
 from diagnostics.pipeline.load import load_profile, parse_profile
@@ -72,7 +72,29 @@ def test_what_is_written_is_read_back_the_same(session: Session) -> None:
 def test_one_subscription_says_what_the_other_would_add(session: Session) -> None:
     found = discover(session, "prediction-request-prod")
     assert found.profile.completion is None
-    assert found.missing[0].startswith("completion:")
+    assert found.missing[0].startswith("completion:") and "one_way = true" in found.missing[0]
+    assert "# one_way = true" in to_toml(found)
+
+
+@pytest.mark.parametrize(("name", "dialect"), [("tile-rendering", "tiles"), ("scan-reading", "scans")])
+def test_a_profile_without_a_coordinator_agrees_with_what_is_found_and_with_the_lines(name: str, dialect: str) -> None:
+    made = load_profile(name)
+    text = f"""
+name: a-run
+story: Some items are bad, and the store is busy for a while.
+pipeline: {{dialect: {dialect}, worker: {{revision: {{code: poison-refused}}}}}}
+timeline:
+  - {{at: -31m, downstream: {{service: firestore, for: 5m, errors: 0.2}}}}
+  - {{at: -30m, start_batch: {{items: 30, payloads: {{permanent_skip: 3, transient: 2, malformed: 2}}}}}}
+  - {{at: -20m, start_batch: {{items: 12}}}}
+"""
+    with start(Lab(parse(text, "a scene", 2), 2, Telemetry())) as running:
+        session = Session.open(Options(timeout_s=120), {LAB: running.endpoint})
+        found = discover(session, made.request.subscription).profile
+        told = profile_test(session, made)
+    assert found.request == msgspec.structs.replace(made.request, message=None)
+    assert (found.worker.service, found.region, found.completion) == (made.worker.service, made.region, None)
+    assert [(m.means, m.missed) for m in told if not m.matched or m.missed] == []
 
 
 def test_a_project_may_be_named_by_its_number(session: Session) -> None:
