@@ -2,8 +2,9 @@
 
 `predictions` is the shape of a real public pipeline (prop predictions for a night's players), `orders` a made-up one (a nightly
 export of invoices) that differs in names, log format, settings and in how its batches close; `statements` is one that no profile that
-comes along knows. `thumbnails` (the images that suppliers drop) is made up, too: a task queue starts its batches. `tiles` has no coordinator and nothing that comes back; nor has `scans`, a function behind an Eventarc
-trigger (its subscription as public configurations show them), but each run of it counts in a document.
+comes along knows. `thumbnails` (the images that suppliers drop) is made up, too: a task queue starts its batches. `tiles` has no
+coordinator and nothing that comes back; nor has `scans`, a function behind an Eventarc trigger (its subscription as public
+configurations show them), but each run of it counts in a document.
 """
 
 from __future__ import annotations
