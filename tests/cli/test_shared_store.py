@@ -148,12 +148,13 @@ def test_the_list_shows_each_once_and_a_run_of_the_store_goes_by_its_name(
     homes.look(1)
     homes.at("two")
     homes.look(2)
-    rows = [line.split() for line in said(capsys, "bundle", "list")[1].splitlines() if line.startswith("2026")]
-    assert [(row[0][:16], row[-1]) for row in rows] == [
+    _, _, listed = said(capsys, "bundle", "list")[1].partition("2026")
+    rows = [" ".join(f"2026{row}".split()) for row in listed.split("\n2026")]
+    assert [(row[:16], row.rpartition("kept: ")[2]) for row in rows] == [
         (f"{a_run(2).case.evidence.looked_at:{store.MOMENT}}", "here"),
-        (f"{a_run(1).case.evidence.looked_at:{store.MOMENT}}", "store"),
+        (f"{a_run(1).case.evidence.looked_at:{store.MOMENT}}", "in the store"),
     ]
-    name = rows[1][0]
+    name = rows[1].partition(" ")[0]
     assert said(capsys, "bundle", "show", name[:40])[0] == 0
     homes.shares("")
     assert "the store" not in said(capsys, "bundle", "list")[1]

@@ -17,7 +17,7 @@ from diagnostics.run.investigate import investigate
 from diagnostics.scoring.consistent.check import RULES, contradictions
 from diagnostics.scoring.score import score
 from diagnostics.scoring.world import files
-from diagnostics.steps.finding import Bears, Finding, Kind, Status
+from diagnostics.steps.finding import Bears, Finding, Kind, Row, Status
 
 MINUTE = timedelta(minutes=1)
 
@@ -28,7 +28,9 @@ def agreed(night: Diagnosis) -> Diagnosis:
     gate = replace(night.findings[0], kind=Kind.MECHANISM, since=night.causes[0].since)
     says = "nothing is on its way; the gate let 15 through, the batch still expects 181"
     cause = replace(night.causes[0], says=says, because=(gate.says,))
-    return replace(night, findings=(gate, *night.findings[1:]), causes=(cause, night.causes[1]))
+    asked = Row(stage=Stage.REQUESTED, leg=None, reached=True, status=Status.OK)
+    ladder = (asked, *(r for r in night.ladder if r.stage is not Stage.REQUESTED))
+    return replace(night, findings=(gate, *night.findings[1:]), causes=(cause, night.causes[1]), ladder=ladder)
 
 
 def told(found: Diagnosis, cut: dict[str, frozenset[int]] | None = None) -> list[str]:
