@@ -121,8 +121,14 @@ def worst(statuses: Iterable[Status]) -> Status:
     return next((s for s in order if s in found), Status.OK)
 
 
-def finishes_alone(state: State, verdict: Verdict, ledger: Ledger, findings: Sequence[Finding]) -> bool | None:
-    """None: could not tell."""
+_BACK_BY = timedelta(minutes=3)
+"""After so long a completion that was published has come back, where others that were published later have."""
+
+
+def finishes_alone(
+    state: State, verdict: Verdict, ledger: Ledger, findings: Sequence[Finding], now: datetime, forgiven: int = 0
+) -> bool | None:
+    """None: could not tell. `forgiven`: items that may stay behind, and the batch closes all the same."""
     if not verdict.held and state is not State.FAILED and doubts(findings):
         return None
     if state is State.DONE:
@@ -131,8 +137,21 @@ def finishes_alone(state: State, verdict: Verdict, ledger: Ledger, findings: Seq
         return False
     if state is State.RUNNING:
         lost = _has(findings, given_up.DEAD_LETTERED, statuses=(Status.WARNING,))  # of this batch, it may be
-        return None if ledger.expected is None or lost else True
+        return None if ledger.expected is None or lost or _overdue(ledger, now) > forgiven else True
     return None
+
+
+def _overdue(ledger: Ledger, now: datetime) -> int:
+    """Items that were done minutes ago and have not come back, while others that were done later have, and nothing waits on the way back
+    that could be theirs: it was never sent, or is lost."""
+    back = [x.ended for x in ledger.lives if x.ended and x.stage in (Stage.RETURNED, Stage.RECORDED)]
+    newest = max(back, default=None)
+    if newest is None:
+        return 0
+    out = [x for x in ledger.lives if x.stage is Stage.PROCESSED and x.ended and not ledger.comes_again(x)]
+    late = sum(1 for x in out if x.ended and x.ended < newest and now - x.ended > _BACK_BY)
+    could_wait = ledger.dead(Leg.COMPLETION).could_wait
+    return late if could_wait is not None and could_wait < late else 0
 
 
 def reasons(nameless: Iterable[Finding]) -> list[Finding]:

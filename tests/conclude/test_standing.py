@@ -13,10 +13,10 @@ from diagnostics.causes.match import Match
 from diagnostics.causes.model import Cause, Confidence, Has, Role
 from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude.diagnosis import State
-from diagnostics.conclude.standing import forecast, lost_once, reasons, state_of, status_of, stopped_at
+from diagnostics.conclude.standing import finishes_alone, forecast, lost_once, reasons, state_of, status_of, stopped_at
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.readings.ledger import Attempt, Ledger
-from diagnostics.readings.ledger.ledger import Count, Life
+from diagnostics.readings.ledger.ledger import Count, DeadLetters, Life
 from diagnostics.steps import created, progress, requested
 from diagnostics.steps.delivered import push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Row, Status
@@ -251,6 +251,36 @@ def test_by_when_it_is_done_is_never_a_time_that_is_past(newest_s: int, left: in
     found = forecast(State.RUNNING, True, (), ledger, now).done_by
     assert (found and f"{found:%H:%M:%S}") == due
     assert found is None or found > now
+
+
+@pytest.mark.parametrize(
+    ("done_s", "back_s", "could_wait", "forgiven", "alone"),
+    [
+        (240, 60, 0, 0, None),
+        (240, 60, 3, 0, True),  # they may wait on the way back
+        (240, 60, None, 0, True),  # for all that is seen
+        (240, 60, 0, 3, True),  # it closes without them
+        (240, 300, 0, 0, True),  # nothing that was done later has come back
+        (120, 60, 0, 0, True),  # just now
+    ],
+)
+def test_what_was_done_long_before_others_came_back_may_never_come(
+    done_s: int, back_s: int, could_wait: int | None, forgiven: int, alone: bool | None
+) -> None:
+    """Three of ten are done so long ago and not back, the newest of the others since that moment."""
+    out = [
+        Life(name=f"o{n}", stage=Stage.PROCESSED, done=True, ended=NOW - timedelta(seconds=done_s)) for n in range(3)
+    ]
+    back = [
+        Life(name=f"b{n}", stage=Stage.RECORDED, done=True, ended=NOW - timedelta(seconds=back_s)) for n in range(7)
+    ]
+    ledger = Ledger(
+        attempt=Attempt(batch="B", begun=NOW - timedelta(minutes=20)),
+        expected=10,
+        lives=(*out, *back),
+        dead_letters={Leg.COMPLETION: DeadLetters(could_wait=could_wait)},
+    )
+    assert finishes_alone(State.RUNNING, Verdict((), (), ()), ledger, (), NOW, forgiven) is alone
 
 
 def test_a_setting_and_what_pushes_meet_by_it_are_one_trouble() -> None:
