@@ -142,8 +142,8 @@ def finishes_alone(
 
 
 def _overdue(ledger: Ledger, now: datetime) -> int:
-    """Items that were done minutes ago and have not come back, while others that were done later have, and nothing waits on the way back
-    that could be theirs: it was never sent, or is lost."""
+    """Items that were done minutes ago and have not come back, while others that were done later have, and fewer are seen to wait on the
+    way back: what is theirs may never have been sent, or be lost."""
     back = [x.ended for x in ledger.lives if x.ended and x.stage in (Stage.RETURNED, Stage.RECORDED)]
     newest = max(back, default=None)
     if newest is None:
@@ -151,7 +151,7 @@ def _overdue(ledger: Ledger, now: datetime) -> int:
     out = [x for x in ledger.lives if x.stage is Stage.PROCESSED and x.ended and not ledger.comes_again(x)]
     late = sum(1 for x in out if x.ended and x.ended < newest and now - x.ended > _BACK_BY)
     could_wait = ledger.dead(Leg.COMPLETION).could_wait
-    return late if could_wait is not None and could_wait < late else 0
+    return late if (could_wait or 0) < late else 0
 
 
 def reasons(nameless: Iterable[Finding]) -> list[Finding]:

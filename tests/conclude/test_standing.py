@@ -258,7 +258,7 @@ def test_by_when_it_is_done_is_never_a_time_that_is_past(newest_s: int, left: in
     [
         (240, 60, 0, 0, None),
         (240, 60, 3, 0, True),  # they may wait on the way back
-        (240, 60, None, 0, True),  # for all that is seen
+        (240, 60, None, 0, None),  # whether any wait there is not seen
         (240, 60, 0, 3, True),  # it closes without them
         (240, 300, 0, 0, True),  # nothing that was done later has come back
         (120, 60, 0, 0, True),  # just now
