@@ -100,6 +100,15 @@ def progress(
     if found.code == STALLED.name and not ledger.owes:
         return  # that nothing tells of more is said where it would be closed
     unread = None if isinstance(marks, Unseen) else marks.unread_until
+    if found.code == STALLED.name and not isinstance(marks, Unseen) and _may_be_done(ledger, marks):
+        yield UNSEEN.says(
+            Status.UNKNOWN,
+            f"whether more is owed could not be seen: {marks.source.note or 'only part of the lines about items was read'}",
+            subject=subjects.batch(ledger.batch),
+            rests_on=("ItemMarks",),
+            tells=Hidden(),
+        )
+        return
     if found.code == STALLED.name and unread and now - unread <= timedelta(seconds=patience):
         yield UNSEEN.says(
             Status.UNKNOWN,
@@ -110,6 +119,14 @@ def progress(
         )
         return
     yield found
+
+
+def _may_be_done(ledger: Ledger, marks: ItemMarks) -> bool:
+    """Whether all of a batch of which only the worker's lines tell may be done, since not all of these were read."""
+    if not ledger.one_way or marks.source.complete:
+        return False
+    done, sent = ledger.counts[Stage.PROCESSED].most, ledger.expected or ledger.counts[Stage.PUBLISHED].least
+    return done is None or done >= sent
 
 
 def _moved(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
-from diagnostics.evidence.model import BatchMarks, EvidenceSet, Leg, Means, Stage
+from diagnostics.evidence.model import BatchMarks, EvidenceSet, ItemMarks, Leg, Means, Stage
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile
 from diagnostics.readings.ledger import build
-from diagnostics.steps import closed, created, published, recorded, requested, returned
+from diagnostics.steps import closed, created, progress, published, recorded, requested, returned
 from diagnostics.steps.finding import Row, Status
 from diagnostics.steps.run import Outcome, Step, run
 from tests.readings.ledger.test_ledger import PROFILE, SOURCE, evidence, mark
@@ -45,6 +46,20 @@ def test_all_that_is_known_being_done_is_not_enough_without_a_number() -> None:
     found = judged(evidence(unsized, done(1, 2)))
     (told,) = (f for f in found.findings if f.code == closed.OPEN.name)
     assert told.status is Status.UNKNOWN and "nothing tells how many" in told.says
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_what_is_started_is_owed_only_where_all_lines_of_the_worker_were_read(complete: bool) -> None:
+    unsized = BatchMarks(source=SOURCE, marks=(said(mark(Means.CREATED, 0)),))
+    lines = (
+        mark(Means.STARTED_ITEM, 1, item="a"),
+        mark(Means.STARTED_ITEM, 2, item="b"),
+        mark(Means.DONE_ITEM, 3, item="a"),
+    )
+    items = ItemMarks(source=replace(SOURCE, complete=complete), since=lines[0].at, marks=tuple(said(m) for m in lines))
+    seen = evidence(unsized, items)
+    found = run([progress.progress], seen, build(seen, ONE_WAY), ONE_WAY, [Leg.REQUEST])
+    assert [f.code for f in found.findings] == [progress.STALLED.name if complete else progress.UNSEEN.name]
 
 
 def test_a_line_of_a_coordinator_has_its_row_as_ever() -> None:
