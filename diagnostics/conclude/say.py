@@ -171,7 +171,7 @@ class Teller:
                 return f"{name} at {counts} still moves{pace}, and is held: {why}"
             if not ledger.done:
                 again = f"; ask again at {forecast.ask_again_at:%H:%M:%S}Z" if forecast.ask_again_at else ""
-                return f"{name} at {counts}: too early to judge{again}" + _left_open(findings)
+                return f"{name} at {counts}: too early to judge{again}" + self._ailing(verdict) + _left_open(findings)
             return f"{name} running: {counts}" + self._ailing(verdict) + _left_open(findings)
         if ledger.closed and doubts(findings):
             return self._done(name, counts, verdict) + _left_open(findings)

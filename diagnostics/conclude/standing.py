@@ -16,6 +16,7 @@ from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import closed, created, progress, published, requested
 from diagnostics.steps.delivered import given_up, push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Row, Status, Where
+from diagnostics.steps.processed import failing_items
 from diagnostics.steps.returned import refused
 
 EXITS = {
@@ -137,7 +138,8 @@ def finishes_alone(
         return False
     if state is State.RUNNING:
         lost = _has(findings, given_up.DEAD_LETTERED, statuses=(Status.WARNING,))  # of this batch, it may be
-        return None if ledger.expected is None or lost or _overdue(ledger, now) > forgiven else True
+        unsure = lost or failing_items.early(findings) or _overdue(ledger, now) > forgiven
+        return None if ledger.expected is None or unsure else True
     return None
 
 

@@ -22,7 +22,7 @@ from diagnostics.evidence.model import ItemMarks, Leg, Mark, Means, PushCounts, 
 from diagnostics.readings.answers import tally
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.ledger.lives import attribute
-from diagnostics.readings.reasons import left_behind, limited
+from diagnostics.readings.reasons import denied, left_behind, limited
 
 _GOOD = (Means.DONE_ITEM, Means.SKIPPED_ITEM)
 """Lines after which the message is acked."""
@@ -39,6 +39,9 @@ _ENOUGH = 10
 """Items that got through: of fewer, no share is told."""
 _MANY = 3
 """So many that meet a rate or a quota, one of the batch among them, met that of all, and no limit of somebody's own."""
+_TRIES = 5
+"""No dead-letter policy gives up after fewer (its least `max_delivery_attempts`): of an item that failed less often nothing says that the
+next try fails, too."""
 _SAMPLE = timedelta(minutes=1)
 """The length of a sample of the counters: an ack in the sample that holds T may be older than T."""
 
@@ -152,6 +155,23 @@ def failing(ledger: Ledger, marks: ItemMarks | Unseen, pushes: PushCounts | Unse
     failed = tuple((t.ours, t.at) for t in tries if not t.good)
     share, unlucky = (0.0, ()) if broken else _unlucky(tries, items)
     return Failing(tuple(repeats), broken, tuple(items), marks.source.complete, failed, unlucky, share)
+
+
+def at_first_tries(found: Failing, ledger: Ledger, since: datetime) -> bool:
+    """Whether all items of the batch that fail were taken up after `since` and failed fewer times than any policy gives up after, and
+    nothing got as far for longer than that.
+
+    Not where they fail of what others were given up for; nor where so many meet it that no chance brings them together, and nothing
+    got through: that is no first try of a few.
+    """
+    dead = {x.name for x in ledger.lives if x.dead_lettered}
+    mine = [i for i in found.items if i.ours and i.name not in dead]
+    lasting = {i.reason for i in found.items if i.reason and (i.failures >= _TRIES or (i.ours and i.name in dead))}
+    if not mine or ledger.last_progress is None or ledger.last_progress < since:
+        return False
+    if found.broken is not None and (len(found.broken.items) >= _ENOUGH or all(denied(i.reason) for i in mine)):
+        return False
+    return all(i.failures < _TRIES and i.tried > since and i.reason not in lasting for i in mine)
 
 
 def _tries(marks: Iterable[Mark], ours: bool) -> Iterable[_Try]:

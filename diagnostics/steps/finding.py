@@ -31,7 +31,7 @@ class Bears(StrEnum):
     HOLDS = "holds"
     """Items of this batch are stopped by it now."""
     SLOWS = "slows"
-    """Items of this batch meet it, or met it, and get past."""
+    """Items of this batch meet it, or met it, and are not seen to be held by it."""
     APART = "apart"
     """No item of this batch is touched by it."""
 

@@ -51,7 +51,7 @@ CAUSES = (
             all_of(Has(peeked.STUCK), ok(push_answers.ACKED)),
         ),
         decisive=any_of(
-            Over(failing_items.REPEATS, failing_items.no_one_reason, 0),
+            Over(failing_items.REPEATS, failing_items.lasts(failing_items.no_one_reason), 0),
             Over(peeked.UNREADABLE, lambda told: told.tried, 0),
         ),
         overturned_by=(
@@ -75,7 +75,7 @@ CAUSES = (
             Over(failing_items.REPEATS, failing_items.one_reason, 0),
             all_of(_LAST_FEW, Over(failing_items.FAIL, failing_items.one_reason, 0)),
         ),
-        decisive=Over(failing_items.REPEATS, failing_items.one_reason, 0),
+        decisive=Over(failing_items.REPEATS, failing_items.lasts(failing_items.one_reason), 0),
         overturned_by=(BatchMarks, ItemMarks, PushCounts),
         effects=_OF_STORMS,
         refutes=Has(failing_items.ALL_FAIL),
@@ -93,7 +93,7 @@ CAUSES = (
             Over(failing_items.REPEATS, failing_items.trips_over_itself, 0),
             all_of(_LAST_FEW, Over(failing_items.FAIL, failing_items.trips_over_itself, 0)),
         ),
-        decisive=Over(failing_items.REPEATS, failing_items.trips_over_itself, 0),
+        decisive=Over(failing_items.REPEATS, failing_items.lasts(failing_items.trips_over_itself), 0),
         overturned_by=(BatchMarks, ItemMarks, PushCounts),
         effects=_OF_STORMS,
         refutes=Has(failing_items.ALL_FAIL),
@@ -107,8 +107,8 @@ CAUSES = (
         says="all {failed} items that came round failed and nothing was acked: the worker or what it calls is broken, not the messages",
         stage=Stage.PROCESSED,
         requires=all_of(Over(failing_items.ALL_FAIL, failing_items.unclear, 0), none_of(Has(containers.CRASHING))),
-        # Of the few that a gate let through, all may be such as no worker can do.
-        decisive=none_of(Over(failing_items.ALL_FAIL, lambda told: told.picked_from, 0)),
+        # Of the few that a gate let through, all may be such as no worker can do; and a first try may meet what passes.
+        decisive=none_of(Over(failing_items.ALL_FAIL, failing_items.no_sample, 0)),
         overturned_by=(PushCounts,),
         effects=_OF_FAILURES,
         next=("pubsub-diag runbook show every-item-fails", "pubsub-diag changes --leg {leg}"),
@@ -134,7 +134,7 @@ CAUSES = (
         says="all {failed} items that came round failed because what the worker calls has a rate or a quota, and it is used up: {reason}",
         stage=Stage.PROCESSED,
         requires=Over(failing_items.ALL_FAIL, failing_items.is_limited, 0),
-        decisive=ALWAYS,
+        decisive=none_of(Over(failing_items.ALL_FAIL, lambda told: told.early, 0)),
         overturned_by=(PushCounts,),
         effects=_OF_FAILURES,
         next=("pubsub-diag runbook show downstream-limits-worker",),
@@ -147,7 +147,10 @@ CAUSES = (
         says="{here} items of the batch got through on this very revision, and since then all {failed} fail: what it calls is broken",
         stage=Stage.PROCESSED,
         requires=all_of(Over(failing_items.ALL_FAIL, failing_items.worked_here, 0), none_of(Has(containers.CRASHING))),
-        decisive=Over(failing_items.ALL_FAIL, lambda told: told.instances, 1),
+        decisive=all_of(
+            Over(failing_items.ALL_FAIL, lambda told: told.instances, 1),
+            none_of(Over(failing_items.ALL_FAIL, lambda told: told.early, 0)),
+        ),
         overturned_by=(PushCounts, ItemMarks),
         effects=_OF_FAILURES,
         next=("pubsub-diag runbook show downstream-fails",),

@@ -21,7 +21,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.answers import answers
-from diagnostics.readings.failing import failing
+from diagnostics.readings.failing import Failing, at_first_tries, failing
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps.finding import Code, Finding, Row, Status, Where
 from diagnostics.steps.places import may_wait, places
@@ -32,6 +32,7 @@ from diagnostics.steps.processed.duration import at_work_s, timed_out, too_long,
 from diagnostics.steps.processed.error_answers import own_answers
 from diagnostics.steps.processed.failing_items import of_items
 from diagnostics.steps.processed.seen import Seen, within
+from diagnostics.steps.progress import patience_s
 
 UNSEEN = Code("processed.unseen", Stage.PROCESSED, "what the receiver answers could not be seen")
 
@@ -57,10 +58,12 @@ def processed(
     told = answers(log, ledger.started or now - timedelta(hours=1))
     settings = None if isinstance(subscription, Unseen) else subscription.settings
     deadline_s = settings.ack_deadline_s if settings else None
-    seen = Seen(leg, ledger, profile, now, told, pushes, pause, published, deadline_s)
+    found = failing(ledger, marks, pushes) if leg is Leg.REQUEST else Failing()
+    early = at_first_tries(found, ledger, now - timedelta(seconds=patience_s(subscription, capacity)))
+    seen = Seen(leg, ledger, profile, now, told, pushes, pause, published, deadline_s, early)
     if leg is Leg.REQUEST:
         yield _row(ledger, now)
-        yield from of_items(seen, failing(ledger, marks, pushes), service)
+        yield from of_items(seen, found, service)
         yield from skipped_ones(ledger, profile, marks)
         yield from fruitless(ledger, profile, marks)
         yield from unwritten(ledger, profile, marks)

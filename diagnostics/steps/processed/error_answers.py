@@ -171,12 +171,13 @@ _MARGIN = timedelta(minutes=1)
 def _errors(seen: Seen, answer: Answer, code: Telling[Errors], reads: int) -> Finding:
     rows = answer.rows
     fails, fresh = seen.fails(rows), lately(rows, seen.now)
-    holds = fails and seen.holds(seen.told.of(By.APPLICATION))
+    early = seen.early and code is ERRORS
+    holds = fails and not early and seen.holds(seen.told.of(By.APPLICATION))
     acked = seen.acked_beside(rows)
     share = len(fresh) / max(len(fresh) + acked, 1)
     to_the_last = code is TURNED_AWAY and not fails and _to_the_last(seen, rows)
     holds = holds or to_the_last
-    broken = (fails and not acked and not through(seen.ledger, seen.leg)) or to_the_last
+    broken = (fails and not early and not acked and not through(seen.ledger, seen.leg)) or to_the_last
     return code.says(
         Status.FAULT if broken else Status.WARNING if fails else Status.OK,
         f"{at_least(seen.told.whole, count(len(rows), 'push'))} answered {answer.status} by the application itself"

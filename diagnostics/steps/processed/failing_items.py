@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypedDict
 
 from diagnostics.evidence.model import Leg, ServiceConfig, Stage, Unseen
@@ -39,6 +39,8 @@ class Repeated(Tells, frozen=True, kw_only=True):
     """Of those, items of which a first try never came to its end, and whose reason is about what such a try leaves behind."""
     reason: str | None = None
     """That reason."""
+    early: int = 0
+    """1: all that fail of the batch are at their first tries."""
 
 
 _NEARLY_ALL = 0.8
@@ -58,6 +60,18 @@ def one_reason(told: Repeated) -> float:
 def trips_over_itself(told: Repeated) -> float:
     """Over 0: they still come round, and most meet what a first try of theirs left behind."""
     return 0 if told.over or no_one_reason(told) else max(2 * told.leftovers - told.items, 0)
+
+
+def early(findings: Iterable[Finding]) -> bool:
+    """Whether items of the batch fail that are at their first tries: whether these get through nothing tells."""
+    findings = list(findings)
+    repeated = any(told.early for code in (REPEATS, FAIL) for told in code.told(findings))
+    return repeated or any(told.early for told in ALL_FAIL.told(findings))
+
+
+def lasts(number: Callable[[Repeated], float]) -> Callable[[Repeated], float]:
+    """The number, of what is past its first tries."""
+    return lambda told: 0 if told.early else number(told)
 
 
 def rare(told: Repeated) -> float | None:
@@ -83,6 +97,13 @@ class AllFail(Tells, frozen=True, kw_only=True):
     """The most frequent one; empty: their lines tell none."""
     picked_from: int = 0
     """Items of the batch of which a gate let only the lesser part through: what is left is no fair sample. 0: it did not."""
+    early: int = 0
+    """1: all that fail of the batch are at their first tries."""
+
+
+def no_sample(told: AllFail) -> int:
+    """Over 0: what fails does not tell of what is to come: it was picked, or is at its first tries."""
+    return told.picked_from + told.early
 
 
 def lacks_a_right(told: AllFail) -> float:
@@ -135,6 +156,7 @@ UNLUCKY = Telling(
 STORM_SMALL = Telling(
     "processed.storm_small", Stage.PROCESSED, "failing messages are too few to hold anything back", tells=TooFew
 )
+_EARLY = "; these are their first tries"
 _AGAIN = 3
 """Fewer failures than this of all items together are a retry, and no coming back again and again."""
 
@@ -199,13 +221,16 @@ def _repeating(seen: Seen, found: Failing, items: Sequence[Item], service: Servi
     ours = items[0].ours
     fail_now = found.lately(ours, seen.now - RECENT)
     kept_away = seen.kept_away
-    holds = ours or (kept_away > 0 and fail_now > seen.recent.acks and 2 * fail_now >= seen.recent.nacks)
+    early = ours and seen.early
+    holds = (
+        ours or (kept_away > 0 and fail_now > seen.recent.acks and 2 * fail_now >= seen.recent.nacks)
+    ) and not early
     held = (len(items) if ours else kept_away) if holds else 0
     yield REPEATS.says(
         Status.FAULT if holds else Status.WARNING,
-        f"{_repeats_told(seen, found, items)}; others get through",
+        f"{_repeats_told(seen, found, items)}; others get through" + (_EARLY if early else ""),
         leg=Leg.REQUEST,
-        bears=Bears.HOLDS if holds else Bears.APART,
+        bears=Bears.SLOWS if early else Bears.HOLDS if holds else Bears.APART,
         held=held,
         since=min(i.first for i in items) if found.whole and ours else None,  # others may have failed before the window
         rests_on=("ItemMarks",),
@@ -215,10 +240,11 @@ def _repeating(seen: Seen, found: Failing, items: Sequence[Item], service: Servi
             failures=sum(i.failures for i in items),
             others=min(i.others for i in items),
             recent=fail_now,
+            early=int(early),
             **_reasoned(items, found),
         ),
     )
-    if seen.ledger.told and not holds:
+    if seen.ledger.told and not (holds or early):
         yield _too_few(seen, fail_now, service)
 
 
@@ -290,11 +316,12 @@ def _unsure(seen: Seen, found: Failing, items: Sequence[Item]) -> Iterator[Findi
     if sum(i.failures for i in items) < _AGAIN:
         return
     yield FAIL.says(
-        Status.FAULT,
-        f"{_repeats_told(seen, found, items)}; whether others would get through nothing tells",
+        Status.WARNING if seen.early else Status.FAULT,
+        f"{_repeats_told(seen, found, items)}; whether others would get through nothing tells"
+        + (_EARLY if seen.early else ""),
         leg=Leg.REQUEST,
-        bears=Bears.HOLDS,
-        held=len(items),
+        bears=Bears.SLOWS if seen.early else Bears.HOLDS,
+        held=0 if seen.early else len(items),
         since=min(i.first for i in items) if found.whole else None,
         rests_on=("ItemMarks",),
         subject=seen.service,
@@ -303,6 +330,7 @@ def _unsure(seen: Seen, found: Failing, items: Sequence[Item]) -> Iterator[Findi
             failures=sum(i.failures for i in items),
             through=min(i.through for i in items),
             beside=max(seen.least - len(items), 0),
+            early=int(seen.early),
             **_reasoned(items, found),
         ),
     )
@@ -328,16 +356,23 @@ def _all_fail(seen: Seen, broken: Broken) -> Finding:
     """Everything that came round since a moment failed: then the messages are not what is wrong."""
     item = seen.profile.item
     over = seen.now - broken.last > seen.pause
+    early = seen.early and not over
     tried = count(len(broken.items), item)
     before = f"; {broken.before} had got through before" if broken.before else ""
     return ALL_FAIL.says(
-        Status.OK if over else Status.FAULT,
+        Status.OK if over else Status.WARNING if early else Status.FAULT,
         f"since {clock(broken.since, seen.now)} all {tried} that came round failed, "
         f"and nothing was acked{reasons_told(i.reason for i in broken.items)}{before}"
-        + (f"; the last failed at {clock(broken.last, seen.now)} and none came since" if over else ""),
+        + (
+            f"; the last failed at {clock(broken.last, seen.now)} and none came since"
+            if over
+            else _EARLY
+            if early
+            else ""
+        ),
         leg=Leg.REQUEST,
-        bears=Bears.APART if not seen.least else Bears.SLOWS if over else Bears.HOLDS,
-        held=0 if over else seen.least,
+        bears=Bears.APART if not seen.least else Bears.SLOWS if over or early else Bears.HOLDS,
+        held=0 if over or early else seen.least,
         since=broken.since,
         until=broken.last if over else None,
         rests_on=("ItemMarks", "PushCounts"),
@@ -352,6 +387,7 @@ def _all_fail(seen: Seen, broken: Broken) -> Finding:
             instances=broken.instances,
             reason=next((r for r, _ in Counter(i.reason for i in broken.items if i.reason).most_common(1)), "")[:120],
             picked_from=_picked_from(seen.ledger),
+            early=int(early),
         ),
     )
 

@@ -35,6 +35,8 @@ class Seen:
     published: PublishCounts | Unseen
     deadline_s: float | None = None
     """The ack deadline of the subscription; None: not known."""
+    early: bool = False
+    """Whether the items of the batch that fail are at their first tries: that they fail is seen, that they always will is not."""
 
     @property
     def service(self) -> Subject | None:
