@@ -42,6 +42,18 @@ def not_checked(step: Step) -> Telling[Hidden]:
     return Telling(f"{step.__name__}.not_checked", _stage(step), "could not be checked", tells=Hidden)
 
 
+def could_not(step: Step, missing: Sequence[Unseen], leg: Leg | None) -> Finding:
+    """That it could not look, for want of these."""
+    first = missing[0]
+    return not_checked(step).says(
+        Status.UNKNOWN,
+        f"not checked because {first.says}",
+        leg=leg,
+        rests_on=tuple(m.what for m in missing),
+        tells=Hidden.of(first),
+    )
+
+
 def failed(step: Step) -> Code:
     """The code under which a step says that it broke."""
     return Code(f"{step.__name__}.failed", _stage(step), "failed")
@@ -102,14 +114,7 @@ def _one(
                 missing.append(found)
             arguments[read.parameter] = found
         if missing:
-            first = missing[0]
-            yield not_checked(step).says(
-                Status.UNKNOWN,
-                f"not checked because {first.says}",
-                leg=leg,
-                rests_on=tuple(m.what for m in missing),
-                tells=Hidden.of(first),
-            )
+            yield could_not(step, missing, leg)
         else:
             yield from _caught(step, arguments, leg)
 

@@ -43,8 +43,9 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
     begin = ledger.started - timedelta(minutes=1)
     could_wait = _could_wait(backlog)
     waited_before = _at(backlog, ledger.started)
+    unseen = isinstance(subscription, Unseen) and could_wait is None
     if counter is None:
-        return DeadLetters(pause=still, could_wait=could_wait, waited=waited_before)
+        return DeadLetters(pause=still, could_wait=could_wait, waited=waited_before, unseen=unseen)
     points = [p for s in counter.series for p in s.within(begin) if p.value > 0]
     messages = round(sum(p.value for p in points))
     came = arrived(ledger, leg, evidence.get(PublishCounts, leg))
@@ -70,6 +71,7 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
         last=max((p.end for p in points), default=None),
         could_wait=could_wait,
         waited=waited_before,
+        unseen=unseen,
         pause=still,
         counted=True,
         attempts=limits.dead_letter.max_attempts if limits and limits.dead_letter else None,

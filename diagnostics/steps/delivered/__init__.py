@@ -96,7 +96,7 @@ def _row(ledger: Ledger, log: RequestLog | Unseen, now: datetime) -> Row:
         return Row(stage=Stage.DELIVERED, leg=Leg.REQUEST, not_reached=True)
     least, _ = ledger.gap(Stage.DELIVERED)
     dead = ledger.dead_at(Stage.DELIVERED)
-    waits = may_wait(ledger, Leg.REQUEST, now, least - dead)
+    waits = 0 if ledger.dead(Leg.REQUEST).unseen else may_wait(ledger, Leg.REQUEST, now, least - dead)
     since = now - ledger.dead(Leg.REQUEST).pause
     turned_back = _turned_back(log, max(since, ledger.started - timedelta(minutes=1)) if ledger.started else since)
     kept = Where.RETRYING if waits and turned_back >= least - dead else Where.WAITING

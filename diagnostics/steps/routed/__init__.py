@@ -35,10 +35,11 @@ from diagnostics.steps import subjects
 from diagnostics.steps.finding import Code, Finding, Row, Status, Where
 from diagnostics.steps.routed.attachment import NOT_PUSH, set_wrong
 from diagnostics.steps.routed.filters import FILTERED, by_filter
-from diagnostics.steps.routed.missing import BY_ANOTHER, how_missing
+from diagnostics.steps.routed.missing import BY_ANOTHER, how_missing, perhaps_deleted
 from diagnostics.steps.routed.push_endpoint import ENDPOINT, SERVICE_GONE, unmet_path
 from diagnostics.steps.routed.seen import Seen
 from diagnostics.steps.routed.vanished import VANISHED, left_unacked
+from diagnostics.steps.run import could_not
 from diagnostics.steps.words import short
 
 ROUTED = Code("routed.yes", Stage.ROUTED, "the subscription is attached and pushes to the right service")
@@ -52,7 +53,7 @@ def routed(
     leg: Leg,
     ledger: Ledger,
     profile: PipelineProfile,
-    subscription: SubscriptionConfig,
+    subscription: SubscriptionConfig | Unseen,
     topic: TopicConfig | Unseen,
     attached: TopicSubscriptions | Unseen,
     project: ProjectSubscriptions | Unseen,
@@ -71,6 +72,10 @@ def routed(
     """Reads the configuration and what a filter dropped; what was lost is counted from what the stage before let through, and is no
     more than the topic took."""
     seen = Seen(leg, ledger, profile, topic, project, service, info, owed_here(ledger, leg, published), now)
+    if isinstance(subscription, Unseen):
+        yield could_not(routed, [subscription], leg)
+        yield from perhaps_deleted(seen, changes, pushes)
+        return
     settings = subscription.settings
     if settings is None:
         found = list(how_missing(seen, attached, changes))

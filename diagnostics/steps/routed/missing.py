@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from msgspec import structs
 
 from diagnostics.evidence.model import (
+    STAGES,
     ChangeLog,
     Leg,
     ProjectSubscriptions,
+    PushCounts,
     ServiceConfig,
     Stage,
     TopicConfig,
@@ -17,6 +21,8 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.addresses import host_of, is_own
+from diagnostics.readings.answers import tally
+from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.nearest import nearest
 from diagnostics.readings.owed import passed
 from diagnostics.steps import subjects
@@ -69,6 +75,37 @@ def how_missing(seen: Seen, attached: TopicSubscriptions | Unseen, changes: Chan
         yield seen.loses(
             NO_SUBSCRIPTION, f"topic {topic} {has}: what is published is lost", subjects.topic(topic.strip("?")), since
         )
+
+
+def perhaps_deleted(seen: Seen, changes: ChangeLog | Unseen, pushes: PushCounts | Unseen) -> Iterator[Finding]:
+    """The subscription may not be looked at, and the audit log tells that it was deleted, and of none of its name made since; nor was
+    anything pushed after that."""
+    named = seen.profile.leg(seen.leg)
+    name = short(named.subscription) if named and named.subscription else ""
+    code, how, since = _gone(changes, name)
+    if not name or code is None or since is None or isinstance(changes, Unseen):
+        return
+    if any(
+        c.at > since and c.ok and c.method == "CreateSubscription" and short(c.resource) == name
+        for c in changes.changes
+    ):
+        return
+    if _passed_since(seen.ledger, seen.leg, since) or tally(pushes, since + _LAST_ANSWERS).all:
+        return
+    about = subjects.pushing(seen.profile, seen.leg)
+    says = f"subscription {name}: {how}; whether there is one again could not be seen"
+    yield structs.replace(seen.loses(code, says, about, since), rests_on=("ChangeLog",))
+
+
+_LAST_ANSWERS = timedelta(minutes=12)
+"""What was pushed before a subscription went is answered within the longest ack deadline, and a sample of the counters may hold both."""
+
+
+def _passed_since(ledger: Ledger, leg: Leg, since: datetime) -> bool:
+    """Whether an item of the batch came through the leg's subscription after that, by its lines."""
+    first = Stage.DELIVERED if leg is Leg.REQUEST else Stage.RETURNED
+    came = (x for x in ledger.lives if STAGES.index(x.stage) >= STAGES.index(first))
+    return any(x.last is not None and x.last > since for x in came)
 
 
 def _meant(name: str, project: ProjectSubscriptions | Unseen) -> str:
