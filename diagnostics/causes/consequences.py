@@ -22,6 +22,7 @@ from diagnostics.steps import (
     progress,
     push_auth,
     recorded,
+    returned,
 )
 from diagnostics.steps.changes import builds
 from diagnostics.steps.cold_start import instances, startup
@@ -44,6 +45,7 @@ _AFTER: dict[AnyCode, frozenset[Stage]] = {
     what_waits.HEALTH: _ON_THE_WAY,
     given_up.DEAD_LETTERED: _ON_THE_WAY | {Stage.RECORDED},
     vanished.OUTLIVED: _ON_THE_WAY,
+    returned.OVERDUE: _ON_THE_WAY | {Stage.RETURNED, Stage.RECORDED},
     created.MISSING: frozenset({Stage.REQUESTED, Stage.PROCESSED}),
     closed.WAITS_FOR_UNPUBLISHED: _BEFORE,
     closed.WILL_WAIT: _BEFORE,

@@ -30,7 +30,7 @@ from diagnostics.readings.nearest import nearest_batch
 from diagnostics.readings.stakes import cut_short
 from diagnostics.readings.wholeness import kind_of
 from diagnostics.shell.commands import is_harmless
-from diagnostics.steps import closed, dead_letter, progress
+from diagnostics.steps import closed, dead_letter, progress, returned
 from diagnostics.steps.finding import Bears, Finding, Kind, Row, Status, Where
 from diagnostics.steps.outcome.of_batch import UNREAD
 from diagnostics.steps.words import clock, span
@@ -226,10 +226,14 @@ class Teller:
         return f"was closed at {counts} with work missing"
 
     def _ailing(self, verdict: Verdict) -> str:
+        loose = reasons(verdict.unexplained)
         sick = [
+            f.says for f in loose if f.code == returned.OVERDUE.name
+        ]  # what keeps it from being done for good comes first
+        sick += [
             self._clauses.alone(x.match) for x in verdict.live if x.role in (Role.WORSENS, Role.LATENT) and not x.until
         ]
-        sick += [f.says for f in reasons(verdict.unexplained)]
+        sick += [f.says for f in loose if f.code != returned.OVERDUE.name]
         return f"; but {sick[0]}" + (f", and {len(sick) - 1} more" if len(sick) > 1 else "") if sick else ""
 
     def _why(self, verdict: Verdict) -> str:

@@ -13,6 +13,7 @@ from diagnostics.conclude.diagnosis import Exit, Forecast, State
 from diagnostics.conclude.drain import drain
 from diagnostics.evidence.model import STAGES, Leg, Stage
 from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.overdue import overdue
 from diagnostics.steps import closed, created, progress, published, requested
 from diagnostics.steps.delivered import given_up, push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Row, Status, Where
@@ -122,10 +123,6 @@ def worst(statuses: Iterable[Status]) -> Status:
     return next((s for s in order if s in found), Status.OK)
 
 
-_BACK_BY = timedelta(minutes=3)
-"""After so long a completion that was published has come back, where others that were published later have."""
-
-
 def finishes_alone(
     state: State, verdict: Verdict, ledger: Ledger, findings: Sequence[Finding], now: datetime, forgiven: int = 0
 ) -> bool | None:
@@ -138,22 +135,9 @@ def finishes_alone(
         return False
     if state is State.RUNNING:
         lost = _has(findings, given_up.DEAD_LETTERED, statuses=(Status.WARNING,))  # of this batch, it may be
-        unsure = lost or failing_items.early(findings) or _overdue(ledger, now) > forgiven
+        unsure = lost or failing_items.early(findings) or len(overdue(ledger, now)) > forgiven
         return None if ledger.expected is None or unsure else True
     return None
-
-
-def _overdue(ledger: Ledger, now: datetime) -> int:
-    """Items that were done minutes ago and have not come back, while others that were done later have, and fewer are seen to wait on the
-    way back: what is theirs may never have been sent, or be lost."""
-    back = [x.ended for x in ledger.lives if x.ended and x.stage in (Stage.RETURNED, Stage.RECORDED)]
-    newest = max(back, default=None)
-    if newest is None:
-        return 0
-    out = [x for x in ledger.lives if x.stage is Stage.PROCESSED and x.ended and not ledger.comes_again(x)]
-    late = sum(1 for x in out if x.ended and x.ended < newest and now - x.ended > _BACK_BY)
-    could_wait = ledger.dead(Leg.COMPLETION).could_wait
-    return late if (could_wait or 0) < late else 0
 
 
 def reasons(nameless: Iterable[Finding]) -> list[Finding]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from diagnostics.evidence.model import ItemMarks, Leg, Mark, Means, Point, PushCounts, Series, Unseen, Why
-from diagnostics.readings.failing import Failing, _others, _Try, failing
+from diagnostics.readings.failing import Failing, _others, _Try, at_first_tries, failing
 from diagnostics.readings.ledger import build
 from diagnostics.readings.ledger.ledger import DeadLetters
 from tests.readings.ledger.test_ledger import BATCH, PROFILE, SOURCE, START, evidence, items, mark
@@ -336,3 +336,45 @@ def test_others_are_counted_as_by_looking_at_every_try_for_every_item(tries: lis
         for run in runs.values()
     ]
     assert _others(good, list(runs.values())) == plainly
+
+
+LATE = replace(BATCH, marks=(*BATCH.marks[:2], mark(Means.PUBLISHED, 12, count=3, of=4)))
+FEW = [line for n in range(3) for line in tries(f"i{n}", 14 + n, 15 + n, 16 + n)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "since", "early"),
+    [
+        (FEW, 10, True),
+        (FEW, 14.5, False),
+        ([*FEW, *tries("many", 13, 14, 15, 16, 17)], 10, False),
+        ([line for n in range(12) for line in tries(f"i{n}", 14, 15)], 10, False),
+        ([], 10, False),
+    ],
+    ids=[
+        "a few, of late",
+        "one was taken up long ago",
+        "one has tried five times",
+        "a dozen, and nothing passes",
+        "none",
+    ],
+)
+def test_a_few_items_that_failed_a_few_times_of_late_are_at_their_first_tries(
+    lines: list[Mark], since: float, early: bool
+) -> None:
+    marks = ItemMarks(source=SOURCE, since=START, marks=tuple(sorted(lines, key=lambda m: m.at)))
+    ledger = build(evidence(LATE, marks), PROFILE)
+    said = failing(ledger, marks, UNSEEN)
+    assert at_first_tries(said, ledger, START + timedelta(minutes=since)) is early
+
+
+def test_what_others_were_given_up_for_is_no_first_try() -> None:
+    lines = [*tries("spent", 1, 2, 3, 4, 5), *FEW, *(line for n in range(9) for line in tries(f"ok{n}", 16, good=True))]
+    marks = ItemMarks(source=SOURCE, since=START, marks=tuple(sorted(lines, key=lambda m: m.at)))
+    ledger = build(evidence(LATE, marks), PROFILE)
+    since = START + timedelta(minutes=10)
+    next(x for x in ledger.lives if x.name == "spent").dead_lettered = True
+    assert at_first_tries(failing(ledger, marks, UNSEEN), ledger, since)
+    reasoned = [replace(m, words={"reason": "no features"}) if m.means is Means.FAILED_ITEM else m for m in marks.marks]
+    told = replace(marks, marks=tuple(reasoned))
+    assert not at_first_tries(failing(ledger, told, UNSEEN), ledger, since)

@@ -226,3 +226,49 @@ def test_an_endpoint_that_leads_to_another_service_is_said_beside_one_that_is_go
     )
     assert [f.says.rsplit(" ", 1)[-1] for f in of(push_endpoint.ENDPOINT, found)] == named
     assert of(push_endpoint.SERVICE_GONE, found)
+
+
+def gone(*more: Change) -> ChangeLog:
+    deleted = Change(at=ago(100), api="pubsub", method="DeleteSubscription", resource="subscriptions/s", by="p")
+    return ChangeLog(source=SOURCE, since=ago(9999), changes=(deleted, *more))
+
+
+MADE = Change(at=ago(90), api="pubsub", method="CreateSubscription", resource="subscriptions/s", by="p")
+
+
+@pytest.mark.parametrize(
+    ("changes", "came", "acks", "said"),
+    [
+        (gone(), (), {}, True),
+        (gone(MADE), (), {}, False),
+        (gone(replace(MADE, ok=False)), (), {}, True),
+        (gone(), done("a"), {}, False),
+        (gone(), (), {30: 2}, False),
+        (gone(), (), {95: 2}, True),
+        (moved(100), (), {}, False),
+    ],
+    ids=[
+        "deleted",
+        "made again",
+        "could not be made again",
+        "an item came since",
+        "pushed since",
+        "pushed last as it went",
+        "changed only",
+    ],
+)
+def test_a_subscription_that_may_not_be_looked_at_is_gone_if_the_audit_log_says_so(
+    changes: ChangeLog, came: tuple[Mark, ...], acks: dict[float, float], said: bool
+) -> None:
+    seen: dict[Key, Evidence | Unseen] = {
+        ("BatchMarks", None): batch(10),
+        ("ItemMarks", None): lines(*came),
+        ("ChangeLog", Leg.REQUEST): changes,
+        ("ChangeLog", None): changes,
+        ("PushCounts", Leg.REQUEST): PushCounts(source=SOURCE, series=(series(acks, response_class="ack"),)),
+    }
+    evidence = EvidenceSet(seen, NOW, timedelta(days=7), ago(BEGAN + 20))
+    told = run([step], evidence, build(evidence, PROFILE), PROFILE, [Leg.REQUEST])
+    found = [f for f in told.findings if f.code == missing.DELETED.name]
+    assert [(f.bears, f.rests_on) for f in found] == ([(Bears.HOLDS, ("ChangeLog",))] if said else [])
+    assert any(f.code == "routed.not_checked" and f.status is Status.UNKNOWN for f in told.findings)

@@ -1,0 +1,36 @@
+"""What was done minutes ago and has not come back, while what was done later has."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from diagnostics.evidence.model import Leg, Mark, Means
+from diagnostics.readings.ledger import build
+from diagnostics.readings.ledger.ledger import DeadLetters
+from diagnostics.readings.overdue import overdue
+from tests.readings.ledger.test_ledger import BATCH, NOW, PROFILE, evidence, items, mark
+
+
+def worked(item: str, minute: float, back: bool) -> list[Mark]:
+    lines = [mark(Means.STARTED_ITEM, minute - 1, item), mark(Means.DONE_ITEM, minute, item)]
+    return [*lines, mark(Means.RETURNED_ITEM, minute + 0.1, item)] if back else lines
+
+
+@pytest.mark.parametrize(
+    ("lines", "waits", "late"),
+    [
+        ([*worked("a", 5, False), *worked("b", 8, True)], 0, ["a"]),
+        ([*worked("a", 5, False), *worked("b", 8, True)], None, ["a"]),
+        ([*worked("a", 5, False), *worked("b", 8, True)], 1, []),
+        ([*worked("a", 9, False), *worked("b", 8, True)], 0, []),
+        ([*worked("a", 16, False), *worked("b", 17, True)], 0, []),
+        ([*worked("a", 5, False)], 0, []),
+    ],
+    ids=["later one is back", "backlog not seen", "it may wait", "none that is later", "of just now", "none is back"],
+)
+def test_it_is_overdue_once_a_later_one_is_back(lines: list[Mark], waits: int | None, late: list[str]) -> None:
+    ledger = build(evidence(BATCH, items(*sorted(lines, key=lambda m: m.at))), PROFILE)
+    ledger.dead_letters[Leg.COMPLETION] = DeadLetters(pause=timedelta(minutes=5), could_wait=waits)
+    assert [x.name for x in overdue(ledger, NOW)] == late
