@@ -47,6 +47,7 @@ def residue(
     )
     otherwise = round(total(acks.series, begin)) - round(total(acks.series, begin, delivery_type="push"))
     sent = min(ledger.counts[Stage.PUBLISHED if leg is Leg.REQUEST else Stage.PROCESSED].least, came)
+    pushed = max(pushed - _of_others(ledger, leg, min(pushes.source.as_of, acks.source.as_of)), 0)
     return max(sent - max(done, pushed) - otherwise - max(dead.could_wait, _just_waited(backlog)) - dead.most, 0)
 
 
@@ -55,6 +56,15 @@ def _done(ledger: Ledger, leg: Leg) -> int | None:
     acks that are counted."""
     stages = (Stage.PROCESSED,) if leg is Leg.REQUEST else (Stage.RETURNED, Stage.RECORDED)
     return min((most for stage in stages if (most := ledger.counts[stage].most) is not None), default=None)
+
+
+_COUNTED = timedelta(minutes=2)
+"""What was acked so long before the counters end is in them."""
+
+
+def _of_others(ledger: Ledger, leg: Leg, as_of: datetime) -> int:
+    """Acks that are of items of other batches, as their lines tell; at least, for one that is acked twice counts once."""
+    return sum(1 for at in ledger.others_through.get(leg, ()) if at < as_of - _COUNTED)
 
 
 def _just_waited(backlog: Backlog) -> int:

@@ -26,7 +26,7 @@ from diagnostics.readings.ledger.counts import counts_of, without
 from diagnostics.readings.ledger.dead_letters import dead_letters_of, lost_on_the_way_back
 from diagnostics.readings.ledger.empty import by_design, uncovered
 from diagnostics.readings.ledger.ledger import COUNTED, ORDER, Count, DeadLetters, Ledger, Life
-from diagnostics.readings.ledger.lives import activity_of, attribute, lives_of, repeats_of
+from diagnostics.readings.ledger.lives import activity_of, attribute, lives_of, repeats_of, through_of
 
 
 def build(
@@ -91,6 +91,7 @@ def build(
         one_way=profile.one_way,
         untold=not_told,
         matched=matched,
+        others_through=through_of(others, attempt.started if attempt and attempt.seen else None),
         activity=activity_of(item_marks.marks if item_marks else ()),
         empty_by_design=by_design(attempt, bool(_closed(attempt, status, False)), profile),
         unlisted=uncovered(attempt.gate, profile) if attempt and attempt.gate else 0,

@@ -184,6 +184,8 @@ class Ledger:
     """The batch id that was asked for; empty: the latest attempt."""
     known_batch: bool | None = None
     """False: asked for a batch that neither logs nor batch state know; None: could not be told."""
+    others_through: dict[Leg, tuple[datetime, ...]] = field(default_factory=dict)
+    """When each item of other batches first got through a leg since this one began, by their lines: acks that are none of this batch."""
     activity: dict[str, datetime] = field(default_factory=dict)
     """When an item of each batch that lines name last got further. A failing retry is no progress."""
     dead_letters: dict[Leg, DeadLetters] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from diagnostics.evidence.model import BatchStatus, Mark, Means, Stage
+from diagnostics.evidence.model import BatchStatus, Leg, Mark, Means, Stage
 from diagnostics.readings.ledger.attempts import Attempt
 from diagnostics.readings.ledger.ledger import GOT_TO, ORDER, TROUBLES, Life, Repeat
 
@@ -122,6 +122,23 @@ def activity_of(marks: Iterable[Mark]) -> dict[str, datetime]:
             reached[mark.batch, mark.item] = ORDER[stage]
             newest[mark.batch] = mark.at
     return newest
+
+
+def through_of(others: Iterable[Mark], since: datetime | None) -> dict[Leg, tuple[datetime, ...]]:
+    """When each item of other batches first got through each leg since then."""
+    first: dict[Leg, dict[tuple[str, str], datetime]] = {leg: {} for leg in Leg}
+    for mark in others:
+        leg = _THROUGH.get(mark.means)
+        if leg and mark.batch and mark.item and since and mark.at > since:
+            first[leg].setdefault((mark.batch, mark.item), mark.at)
+    return {leg: tuple(sorted(times.values())) for leg, times in first.items()}
+
+
+_THROUGH = {
+    Means.DONE_ITEM: Leg.REQUEST,
+    Means.SKIPPED_ITEM: Leg.REQUEST,
+    Means.RETURNED_ITEM: Leg.COMPLETION,
+}
 
 
 def repeats_of(marks: Iterable[Mark], ours: bool, lives: Mapping[str, Life] | None = None) -> list[Repeat]:
