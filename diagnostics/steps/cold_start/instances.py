@@ -72,6 +72,8 @@ QUOTA = Telling(
     tells=TurnedAway,
 )
 _WHILE_AT_WORK = (Ended.BROKEN, Ended.MEMORY, Ended.TIMED_OUT)
+_LEAST_ATTEMPTS = 5
+"""The fewest that a dead-letter policy may allow."""
 _SENTENCE = "no available instance"
 """How Cloud Run says it in its log."""
 
@@ -144,8 +146,15 @@ _QUOTA = re.compile(r"run\.googleapis\.com/[a-z0-9_]+")
 
 
 def _burnt(seen: Seen, away: Sequence[LogRow]) -> int:
-    """Dead letters of the batch whose attempts these refusals used up; none where other refusals may have."""
-    return seen.ledger.dead(seen.leg).ours if 2 * len(away) > len(seen.told.rows) else 0
+    """Dead letters of the batch whose attempts these refusals used up; none where other refusals may have. Those on which a program
+    failed at half of their attempts, by their own lines, are not of them."""
+    dead = seen.ledger.dead(seen.leg)
+    if 2 * len(away) <= len(seen.told.rows):
+        return 0
+    half = (dead.attempts or _LEAST_ATTEMPTS) / 2
+    lettered = (x for x in seen.ledger.lives if x.dead_lettered)
+    own = sum(1 for x in lettered if (x.failures if seen.leg is Leg.REQUEST else x.unrecorded) >= half)
+    return max(dead.ours - own, 0)
 
 
 def _has_room(seen: Seen) -> bool:
