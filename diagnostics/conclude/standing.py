@@ -17,7 +17,7 @@ from diagnostics.readings.overdue import overdue
 from diagnostics.steps import closed, created, progress, published, requested
 from diagnostics.steps.delivered import given_up, push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Row, Status, Where
-from diagnostics.steps.processed import failing_items
+from diagnostics.steps.processed import error_answers, failing_items
 from diagnostics.steps.returned import refused
 
 EXITS = {
@@ -165,7 +165,8 @@ def stopped_at(
         return None, None
     ordered = [row for row in in_order(rows) if not row.not_reached]
     held = _holding(verdict, forgiven)
-    own = [f for f in held if f.kind is not Kind.CONSEQUENCE] or held
+    made = [f for f in held if f.kind is not Kind.CONSEQUENCE]
+    own = _own(made) if made else held
     for row in ordered:
         if (_lacks(row) or row.status is Status.FAULT) and any(_at(row, f) for f in own):
             return row.stage, row.leg
@@ -226,11 +227,20 @@ def _waits_behind(row: Row, rows: Iterable[Row], holding: Sequence[Finding]) -> 
     here = _passed(row.stage, row.leg)
     later = (r for r in rows if _passed(r.stage, r.leg) > here and r.stage is not Stage.CLOSED)
     work = next((r for r in later if not r.not_reached and r.where), None)
-    at = [_passed(_has_them(f), f.leg) for f in holding if f.kind is not Kind.CONSEQUENCE and f.bears is Bears.HOLDS]
+    at = [
+        _passed(_has_them(f), f.leg) for f in _own(holding) if f.kind is not Kind.CONSEQUENCE and f.bears is Bears.HOLDS
+    ]
     if work is None or not at or min(at) <= here or _passed(work.stage, work.leg) not in at:
         return None
     unclear = any(f.kind is Kind.CONSEQUENCE and f.leg is row.leg and f.bears is Bears.HOLDS for f in holding)
     return None if unclear and work.stage is not taken_up else work
+
+
+def _own(holding: Sequence[Finding]) -> list[Finding]:
+    """Without what is about others' items, which the receiver takes up instead of those of the batch: these stay where they wait."""
+    others = [f for f in holding if (told := failing_items.REPEATS.of(f)) and told.foreign]
+    answers = (error_answers.ERRORS.name, error_answers.UNREADABLE.name) if others else ()
+    return [f for f in holding if f not in others and f.code not in answers]
 
 
 def _has_them(finding: Finding) -> Stage:

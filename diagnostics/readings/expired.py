@@ -23,6 +23,8 @@ class Expired:
     """Pushes that ran into the deadline at all."""
 
 
+_SAMPLE = timedelta(minutes=1)
+"""A start is counted with the sample in which it ends."""
 NONE = Expired(0, None, None, 0)
 
 
@@ -35,7 +37,8 @@ def at_starts(
     pushes: PushCounts | Unseen, capacity: ReceiverCapacity, deadline_s: float, since: datetime, at_once: int
 ) -> Expired:
     """Those that starting instances can account for: they ran out while one was starting, or within a deadline after it, and no more
-    of them than can have waited for it (`at_once` for an instance, each as often as the deadline fits into the start)."""
+    of them than can have waited for it (`at_once` for an instance, each as often as the deadline fits into the start). The newest are not
+    known to be others while the start that they can have met is not counted yet: they go on until then, unless others came in between."""
     if isinstance(pushes, Unseen):
         return NONE
     points = _points(s for s in pushes.series if s.labels.get("response_class") == EXPIRED)
@@ -48,8 +51,12 @@ def at_starts(
     count = min(sum(p.value for p in while_starting), most)
     if not count:
         return Expired(0, None, None, sum(p.value for p in late))
-    ends = [p.end for p in while_starting]
-    return Expired(count, min(p.start for p in while_starting), max(ends), sum(p.value for p in late))
+    until = max(p.end for p in while_starting)
+    told = capacity.source.as_of - timedelta(seconds=longest) - _SAMPLE
+    after = [p for p in late if p.end > until]
+    if after and after[0].end > told:
+        until = after[-1].end
+    return Expired(count, min(p.start for p in while_starting), until, sum(p.value for p in late))
 
 
 def _points(series: Iterable[Series]) -> list[Point]:

@@ -56,6 +56,17 @@ def test_what_expires_while_an_instance_starts_can_be_its_doing() -> None:
     assert late.until == NOW - timedelta(minutes=39)
 
 
+def test_what_expired_just_now_may_have_met_a_start_that_is_not_counted_yet() -> None:
+    """The counters end with the push; its start is counted once it has ended. That others expired in between tells otherwise."""
+    starts = capacity({39: 1, 20: 1}, 27)
+    late = at_starts(expired({40: 1, 21: 1, 0: 1}), starts, 20, SINCE, at_once=80)
+    assert (late.count, late.all, late.until) == (2, 3, NOW)
+    late = at_starts(expired({40: 1, 21: 1, 10: 1, 0: 1}), starts, 20, SINCE, at_once=80)
+    assert (late.count, late.until) == (2, NOW - timedelta(minutes=21))
+    late = at_starts(expired({40: 1, 21: 1, 5: 1}), starts, 20, SINCE, at_once=80)
+    assert (late.count, late.until) == (2, NOW - timedelta(minutes=21))
+
+
 def test_what_expires_at_other_times_is_not() -> None:
     late = at_starts(expired({40: 6, 20: 54, 5: 54}), capacity({39: 2}, 27), 20, SINCE, at_once=80)
     assert (late.count, late.all) == (6, 114)

@@ -31,6 +31,8 @@ class Repeated(Tells, frozen=True, kw_only=True):
     """Items of the batch that have not got through either, and do not fail so."""
     recent: int | None = None
     """Failures in the last five minutes."""
+    foreign: int = 0
+    """1: they are of none of this batch, and keep it away."""
     over: int = 0
     """1: they come round no more."""
     steady: int = 0
@@ -240,6 +242,7 @@ def _repeating(seen: Seen, found: Failing, items: Sequence[Item], service: Servi
             failures=sum(i.failures for i in items),
             others=min(i.others for i in items),
             recent=fail_now,
+            foreign=int(not ours),
             early=int(early),
             **_reasoned(items, found),
         ),
