@@ -14,7 +14,7 @@ from diagnostics.conclude.drain import drain
 from diagnostics.evidence.model import STAGES, Leg, Stage
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.overdue import overdue
-from diagnostics.steps import closed, created, progress, published, requested
+from diagnostics.steps import closed, created, progress, published, recorded, requested
 from diagnostics.steps.delivered import given_up, push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Row, Status, Where
 from diagnostics.steps.processed import error_answers, failing_items
@@ -135,9 +135,14 @@ def finishes_alone(
         return False
     if state is State.RUNNING:
         lost = _has(findings, given_up.DEAD_LETTERED, statuses=(Status.WARNING,))  # of this batch, it may be
-        unsure = lost or failing_items.early(findings) or len(overdue(ledger, now)) > forgiven
+        unsure = lost or _first_tries(findings) or len(overdue(ledger, now)) > forgiven
         return None if ledger.expected is None or unsure else True
     return None
+
+
+def _first_tries(findings: Sequence[Finding]) -> bool:
+    """Whether items fail, or completions fail to be recorded, that are at their first tries: whether they get through nothing tells."""
+    return failing_items.early(findings) or any(told.early for told in recorded.RECORD_ERRORS.told(findings))
 
 
 def reasons(nameless: Iterable[Finding]) -> list[Finding]:

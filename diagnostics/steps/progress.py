@@ -176,7 +176,7 @@ def _moved(
             tells=Hidden(),
         )
     why = "the start call is still at work" if at_work and now < at_work else f"one item may take {span(patience)}"
-    return TOO_EARLY.says(Status.OK, f"nothing has come back yet; {last}, and {why}", subject=about, tells=tells)
+    return TOO_EARLY.says(Status.OK, f"nothing is done yet; {last}, and {why}", subject=about, tells=tells)
 
 
 def _as_asked(

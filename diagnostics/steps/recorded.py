@@ -23,7 +23,8 @@ from diagnostics.evidence.model import (
 from diagnostics.readings.balance import residue
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.owed import nowhere
-from diagnostics.readings.reasons import absent, contended
+from diagnostics.readings.reasons import absent, contended, denied
+from diagnostics.readings.unrecorded import Again, again
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Row, Status, Telling, Where
 from diagnostics.steps.places import may_wait, places
@@ -43,6 +44,8 @@ class Unrecorded(Tells, frozen=True, kw_only=True):
     """Lines that tell of too many writes at once."""
     absent: int = 0
     """Lines that tell of a batch whose record is not there."""
+    early: int = 0
+    """1: those that wait are at their first tries."""
 
 
 class Uncounted(Tells, frozen=True, kw_only=True):
@@ -92,7 +95,8 @@ def recorded(
     errors = [] if isinstance(marks, Unseen) else list(_errors(ledger, marks, now, least, gone))
     yield from errors
     put_aside = ledger.dead_at(Stage.RECORDED) + gone
-    silent = least - max(sum(f.held for f in errors), put_aside) - _just_came(ledger, now)
+    refused = sum(f.held for f in errors) or (_refused(ledger) if any(f.abnormal for f in errors) else 0)
+    silent = least - max(refused, put_aside) - _just_came(ledger, now)
     told = not isinstance(status, Unseen) or here.exact is not None
     lost = max(silent, 0) if told else 0
     if lost:
@@ -140,6 +144,11 @@ _AT_WORK = timedelta(minutes=5)
 """While the batch moves, what came so lately may still be at work."""
 
 
+def _refused(ledger: Ledger) -> int:
+    """Completions that failed to be recorded and, as far as lines tell, have not been since; one may be at its next try."""
+    return sum(1 for x in ledger.lives if x.stage is Stage.RETURNED and x.unrecorded and not x.dead_lettered)
+
+
 def _just_came(ledger: Ledger, now: datetime) -> int:
     """Completions that came too lately to be missed."""
     since = now - (_READ_APART if settled(ledger, now) else _AT_WORK)
@@ -164,12 +173,14 @@ def _errors(ledger: Ledger, marks: ItemMarks, now: datetime, least: int, gone: i
     owed = 0 if least else _meets_it(ledger, marks, first, last, now)
     over = put_aside or not (least or owed)
     ended = _ended(ledger, put_aside, gone)
+    comes = again(ledger, now) if least and not over and not _for_good(reasons) else Again()
+    passing = comes.early or comes.share is not None
     yield RECORD_ERRORS.says(
-        Status.OK if over else Status.FAULT,
+        Status.OK if over else Status.WARNING if passing else Status.FAULT,
         f"{at_least(marks.source.complete, count(many, 'completion'))} could not be recorded {between(first, last, now)}{told}"
-        + (f"; {ended}" if over else ""),
-        bears=Bears.SLOWS if over else Bears.HOLDS,
-        held=0 if over else owed or min(least, many),
+        + (f"; {ended}" if over else _come_again(comes)),
+        bears=Bears.SLOWS if over or passing else Bears.HOLDS,
+        held=0 if over or passing else owed or min(least, many),
         since=first if marks.source.complete else None,
         until=last if over else None,
         rests_on=("ItemMarks",),
@@ -180,8 +191,20 @@ def _errors(ledger: Ledger, marks: ItemMarks, now: datetime, least: int, gone: i
             reason=clip(reasons.most_common(1)[0][0]) if reasons else None,
             contended=sum(n for reason, n in reasons.items() if contended(reason)),
             absent=sum(n for reason, n in reasons.items() if absent(reason)),
+            early=int(comes.early),
         ),
     )
+
+
+def _for_good(reasons: Counter[str]) -> bool:
+    """Whether most are told to fail of what no later try changes: the record is not there, or a right is lacking."""
+    return 2 * sum(n for reason, n in reasons.items() if absent(reason) or denied(reason)) > reasons.total()
+
+
+def _come_again(comes: Again) -> str:
+    if comes.share is not None:
+        return f"; of the tries of those that were recorded {comes.share:.0%} failed as well"
+    return "; these are their first tries" if comes.early else ""
 
 
 def _meets_it(ledger: Ledger, marks: ItemMarks, first: datetime, last: datetime, now: datetime) -> int:

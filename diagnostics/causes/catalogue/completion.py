@@ -25,7 +25,8 @@ _LOST = (refused.ERRORS, never_sent.NONE_PUBLISHED, never_sent.MISSING)
 _NAME_LOST = all_of(Has(addressing.TOPIC_IN_FORCE), Over(refused.TOPIC_MISSING, refused.unnamed, 0))
 """The revision that serves has another topic set, or none, and Pub/Sub knows no topic of the name that it gets."""
 
-_UNRECORDED = Has(recorded.RECORD_ERRORS, (Status.FAULT,))
+_UNRECORDED = Has(recorded.RECORD_ERRORS)
+_EARLY = Over(recorded.RECORD_ERRORS, lambda told: told.early, 0)
 _CONTENDED = Over(recorded.RECORD_ERRORS, recorded.mostly_contended, 0)
 _ABSENT = Over(recorded.RECORD_ERRORS, recorded.mostly_absent, 0)
 _PUT_ASIDE = (
@@ -182,7 +183,7 @@ CAUSES = (
         stage=Stage.RECORDED,
         legs=(Leg.COMPLETION,),
         requires=all_of(_UNRECORDED, none_of(_CONTENDED, _ABSENT)),
-        decisive=ALWAYS,
+        decisive=none_of(_EARLY),
         overturned_by=_PUT_ASIDE,
         effects=_OF_THE_RECORD,
         next=("pubsub-diag runbook show completions-not-recorded", "pubsub-diag worker --leg completion"),
@@ -196,7 +197,7 @@ CAUSES = (
         stage=Stage.RECORDED,
         legs=(Leg.COMPLETION,),
         requires=all_of(_UNRECORDED, _CONTENDED),
-        decisive=ALWAYS,
+        decisive=none_of(_EARLY),
         overturned_by=_PUT_ASIDE,
         effects=_OF_THE_RECORD,
         next=("pubsub-diag runbook show completion-contention",),

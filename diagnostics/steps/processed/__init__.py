@@ -23,6 +23,7 @@ from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.answers import answers
 from diagnostics.readings.failing import Failing, at_first_tries, failing
 from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.unrecorded import again
 from diagnostics.steps.finding import Code, Finding, Row, Status, Where
 from diagnostics.steps.places import may_wait, places
 from diagnostics.steps.processed.acked import fruitless, skipped_ones, unwritten
@@ -59,7 +60,10 @@ def processed(
     settings = None if isinstance(subscription, Unseen) else subscription.settings
     deadline_s = settings.ack_deadline_s if settings else None
     found = failing(ledger, marks, pushes) if leg is Leg.REQUEST else Failing()
-    early = at_first_tries(found, ledger, now - timedelta(seconds=patience_s(subscription, capacity)))
+    if leg is Leg.REQUEST:
+        early = at_first_tries(found, ledger, now - timedelta(seconds=patience_s(subscription, capacity)))
+    else:
+        early = again(ledger, now).early
     seen = Seen(leg, ledger, profile, now, told, pushes, pause, published, deadline_s, early)
     if leg is Leg.REQUEST:
         yield _row(ledger, now)
