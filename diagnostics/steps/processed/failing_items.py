@@ -183,7 +183,8 @@ def of_items(seen: Seen, found: Failing, service: ServiceConfig | Unseen) -> Ite
             unlucky = {i.name for i in found.unlucky}
             rest = [i for i in still if (i.name, ours) not in repeats | broken]
             yield from _chance(seen, found, [i for i in rest if i.name in unlucky])
-            yield from _unsure(seen, found, [i for i in rest if i.name not in unlucky])
+            known = sum(1 for i in still if (i.name, ours) in repeats)
+            yield from _unsure(seen, found, [i for i in rest if i.name not in unlucky], known)
     if found.broken is not None:
         yield _all_fail(seen, found.broken)
 
@@ -314,8 +315,9 @@ def _past_items(seen: Seen, found: Failing, items: Sequence[Item], ended: str) -
     )
 
 
-def _unsure(seen: Seen, found: Failing, items: Sequence[Item]) -> Iterator[Finding]:
-    """Items of the batch that come round and fail, and nothing that was tried since they were tells whether others would."""
+def _unsure(seen: Seen, found: Failing, items: Sequence[Item], repeats: int) -> Iterator[Finding]:
+    """Items of the batch that come round and fail, and nothing that was tried since they were tells whether others would. `repeats`: how
+    many others fail again and again though others get through."""
     if sum(i.failures for i in items) < _AGAIN:
         return
     yield FAIL.says(
@@ -332,7 +334,7 @@ def _unsure(seen: Seen, found: Failing, items: Sequence[Item]) -> Iterator[Findi
             items=len(items),
             failures=sum(i.failures for i in items),
             through=min(i.through for i in items),
-            beside=max(seen.least - len(items), 0),
+            beside=max(seen.least - len(items) - repeats, 0),
             early=int(seen.early),
             **_reasoned(items, found),
         ),
