@@ -83,6 +83,7 @@ def blind(leg: Leg, ledger: Ledger, unseen: Unseen, now: datetime, about: Subjec
         else f"push results could not be seen: {unseen.says}",
         leg=leg,
         subject=about,
+        rests_on=("PushCounts",),
         tells=Hidden.of(unseen),
     )
 
