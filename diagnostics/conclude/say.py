@@ -159,6 +159,9 @@ class Teller:
             return (
                 f"{name} at {counts} hardly moves, one in {span(every)}: {why or self._undetermined(verdict, findings)}"
             )
+        if state is State.STALLED and not ledger.done and ledger.started and not any(progress.STALLED.told(findings)):
+            since = span((self._now - ledger.started).total_seconds())  # items get as far as what holds them
+            return f"{name} at {counts}, none done in {since}: {why or self._undetermined(verdict, findings)}"
         if state is State.STALLED:
             return (
                 f"{name} stuck at {counts} for {self._idle(findings)}: {why or self._undetermined(verdict, findings)}"

@@ -20,8 +20,9 @@ from diagnostics.evidence.model import (
     Stage,
     Unseen,
 )
+from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.balance import residue
-from diagnostics.readings.ledger import Ledger
+from diagnostics.readings.ledger import Count, Ledger
 from diagnostics.readings.owed import nowhere
 from diagnostics.readings.reasons import absent, contended, denied
 from diagnostics.readings.unrecorded import Again, again
@@ -72,6 +73,7 @@ RECORD_ERRORS = Telling(
 
 def recorded(
     ledger: Ledger,
+    profile: PipelineProfile,
     now: datetime,
     status: BatchStatus | Unseen,
     marks: ItemMarks | Unseen,
@@ -110,7 +112,7 @@ def recorded(
         expected=before.most,
         seen_min=here.least,
         seen_max=here.most,
-        where=_where(ledger, least, lost + gone, now),
+        where=_where(ledger, least, lost + gone, now) | _under_way(profile, here, before, least),
         basis=here.basis,
         status=Status.WARNING if least else Status.OK if here.known else Status.UNKNOWN,
         source=here.source,
@@ -274,6 +276,14 @@ def _where(ledger: Ledger, lacks: int, lost: int, now: datetime) -> dict[str, in
     retrying = sum(1 for x in refused if x.last is not None and now - x.last <= pause)
     waits = may_wait(ledger, Leg.COMPLETION, now, lacks)
     return places(lacks, {Where.DEAD_LETTERED: dead, Where.RETRYING: min(retrying, waits), Where.DROPPED: lost}, {})
+
+
+def _under_way(profile: PipelineProfile, here: Count, before: Count, lacks: int) -> dict[str, int]:
+    """Where nothing comes back and the worker itself records: what it has done, as lines tell, and may be recording."""
+    if profile.completion is not None or profile.has(Means.RETURNED_ITEM) or here.most is None or before.most is None:
+        return {}
+    rest = before.most - here.most - lacks
+    return {Where.IN_FLIGHT: rest} if rest > 0 else {}
 
 
 def is_one(ledger: Ledger) -> bool:

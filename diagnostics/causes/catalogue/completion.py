@@ -186,6 +186,7 @@ CAUSES = (
         decisive=none_of(_EARLY),
         overturned_by=_PUT_ASIDE,
         effects=_OF_THE_RECORD,
+        elsewhere=(error_answers.UNREPORTED,),
         next=("pubsub-diag runbook show completions-not-recorded", "pubsub-diag worker --leg completion"),
     ),
     Cause(
@@ -200,6 +201,7 @@ CAUSES = (
         decisive=none_of(_EARLY),
         overturned_by=_PUT_ASIDE,
         effects=_OF_THE_RECORD,
+        elsewhere=(error_answers.UNREPORTED,),
         next=("pubsub-diag runbook show completion-contention",),
     ),
     Cause(
@@ -214,6 +216,7 @@ CAUSES = (
         decisive=ALWAYS,
         overturned_by=_PUT_ASIDE,
         effects=_OF_THE_RECORD,
+        elsewhere=(error_answers.UNREPORTED,),
         next=("pubsub-diag runbook show batch-record-gone",),
     ),
     Cause(

@@ -64,7 +64,7 @@ TURNED_AWAY = Telling(
 UNREPORTED = Telling(
     "processed.unreported",
     Stage.PROCESSED,
-    "the worker answers with an error where it could not publish the completion",
+    "the worker answers with an error where it could not report what it had done",
     Kind.EFFECT,
     tells=Errors,
 )
@@ -154,11 +154,12 @@ _NEARLY_ALL = 0.9
 
 
 def _unreported(seen: Seen, answer: Answer, marks: ItemMarks | Unseen) -> bool:
-    """Whether the worker's lines tell of a completion that could not be published for nearly each of these answers: then these are of
-    work that was done, and comes again for want of a way to say so."""
+    """Whether the worker's lines tell of a completion that could not be published, or not be recorded by itself, for nearly each of these
+    answers: then these are of work that was done, and comes again for want of a way to say so."""
     if seen.leg is not Leg.REQUEST or isinstance(marks, Unseen) or answer.status < 500:
         return False
-    failed = [m for m in marks.marks if m.means is Means.COMPLETION_ERROR and m.at >= answer.rows[0].at - _MARGIN]
+    unsaid = {Means.COMPLETION_ERROR} | ({Means.RECORD_ERROR} if seen.profile.completion is None else set())
+    failed = [m for m in marks.marks if m.means in unsaid and m.at >= answer.rows[0].at - _MARGIN]
     return len(failed) >= _NEARLY_ALL * len(answer.rows)
 
 
@@ -212,7 +213,7 @@ def _to_the_last(seen: Seen, rows: Sequence[LogRow]) -> bool:
 
 
 _AFTER = {
-    UNREPORTED.name: ", having failed to publish the completion",
+    UNREPORTED.name: ", having failed to report what it had done",
     NO_ACK.name: ", which Pub/Sub does not take for an ack",
     TURNED_AWAY.name: ", which had not taken them up",
 }
