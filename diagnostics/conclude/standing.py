@@ -19,6 +19,7 @@ from diagnostics.steps.delivered import given_up, push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Row, Status, Where
 from diagnostics.steps.processed import error_answers, failing_items
 from diagnostics.steps.returned import refused
+from diagnostics.steps.routed.vanished import VANISHED
 
 EXITS = {
     Status.OK: Exit.OK,
@@ -117,6 +118,11 @@ def _may_be_right(findings: Sequence[Finding], verdict: Verdict) -> bool:
     return unseen and not verdict.blocking and all(f.code == requested.REFUSED.name for f in verdict.nameless)
 
 
+def agreed(status: Status, alone: bool | None) -> Status:
+    """The same, where it agrees with whether the batch finishes alone: what does is in no need of anybody."""
+    return Status.WARNING if status is Status.FAULT and alone else status
+
+
 def worst(statuses: Iterable[Status]) -> Status:
     order = [Status.FAULT, Status.UNKNOWN, Status.WARNING, Status.IDLE]
     found = set(statuses)
@@ -135,7 +141,8 @@ def finishes_alone(
         return False
     if state is State.RUNNING:
         lost = _has(findings, given_up.DEAD_LETTERED, statuses=(Status.WARNING,))  # of this batch, it may be
-        unsure = lost or _first_tries(findings) or len(overdue(ledger, now)) > forgiven
+        late = len(overdue(ledger, now)) + len(ledger.dead(Leg.REQUEST).uncounted)
+        unsure = lost or _first_tries(findings) or late > forgiven
         return None if ledger.expected is None or unsure else True
     return None
 
@@ -271,6 +278,28 @@ def lost_once(rows: Sequence[Row]) -> tuple[Row, ...]:
     """What a wrong route lost or holds stands there, and not at the next row again."""
     told = {r.leg: r.where for r in rows if r.stage is Stage.ROUTED}
     return tuple(_without(r, told.get(r.leg, {})) if r.stage in (Stage.DELIVERED, Stage.RETURNED) else r for r in rows)
+
+
+def taken_away(rows: Sequence[Row], findings: Iterable[Finding]) -> tuple[Row, ...]:
+    """What vanished from the request subscription and had come to the worker before is lost, too: it comes to it no more."""
+    vanished = (f.held for f in findings if f.code in VANISHED and f.leg is Leg.REQUEST and f.status is Status.FAULT)
+    gone = max(vanished, default=0)
+    told = sum(
+        r.where.get(Where.DROPPED, 0)
+        for r in rows
+        if r.stage in (Stage.ROUTED, Stage.DELIVERED) and r.leg is Leg.REQUEST
+    )
+    return tuple(_lost(r, gone - told) if r.stage is Stage.PROCESSED else r for r in rows)
+
+
+def _lost(row: Row, number: int) -> Row:
+    """The same with so many, of those of which nothing told where they are, lost."""
+    number = min(number, row.where.get(Where.UNATTRIBUTED, 0))
+    if number <= 0:
+        return row
+    where = {**row.where, Where.UNATTRIBUTED: row.where[Where.UNATTRIBUTED] - number}
+    where[Where.DROPPED] = where.get(Where.DROPPED, 0) + number
+    return msgspec.structs.replace(row, where={place: many for place, many in where.items() if many})
 
 
 _UNSURE = (Where.WAITING, Where.IN_FLIGHT, Where.UNATTRIBUTED, Where.UNKNOWN)

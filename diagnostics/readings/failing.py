@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import ItemMarks, Leg, Mark, Means, PushCounts, Stage, Unseen
@@ -101,6 +101,8 @@ class Failing:
     """Each failure that a line tells of: whether of this batch, and when."""
     unlucky: tuple[Item, ...] = ()
     """Items of the batch that failed no oftener than chance makes likely, by the share of its tries that fail."""
+    overcome: Mapping[str, datetime] = field(default_factory=dict)
+    """Reasons for which items failed that got through later, and when the last one did."""
     share: float = 0.0
     """Of the tries of items of the batch that got through, the share that failed, 0 to 1."""
 
@@ -154,7 +156,21 @@ def failing(ledger: Ledger, marks: ItemMarks | Unseen, pushes: PushCounts | Unse
         repeats = [i for i in repeats if sum(1 for at in i.times if at < broken.since) > 1]
     failed = tuple((t.ours, t.at) for t in tries if not t.good)
     share, unlucky = (0.0, ()) if broken else _unlucky(tries, items)
-    return Failing(tuple(repeats), broken, tuple(items), marks.source.complete, failed, unlucky, share)
+    return Failing(
+        tuple(repeats), broken, tuple(items), marks.source.complete, failed, unlucky, _overcome(tries), share
+    )
+
+
+def _overcome(tries: Sequence[_Try]) -> dict[str, datetime]:
+    """When an item that had failed for a reason last got through, by that reason."""
+    failed: dict[_Who, set[str]] = {}
+    through: dict[str, datetime] = {}
+    for one in tries:
+        if not one.good:
+            failed.setdefault(one.who, set()).add(one.reason)
+        elif one.proves:
+            through |= dict.fromkeys(failed.get(one.who, ()), one.at)
+    return through
 
 
 def at_first_tries(found: Failing, ledger: Ledger, since: datetime) -> bool:

@@ -17,7 +17,17 @@ from diagnostics.conclude.diagnosis import Batch, Call, DayOfResults, Diagnosis,
 from diagnostics.conclude.gauges import gauges
 from diagnostics.conclude.models import models_of
 from diagnostics.conclude.offers import Offers
-from diagnostics.conclude.standing import EXITS, finishes_alone, forecast, lost_once, state_of, status_of, stopped_at
+from diagnostics.conclude.standing import (
+    EXITS,
+    agreed,
+    finishes_alone,
+    forecast,
+    lost_once,
+    state_of,
+    status_of,
+    stopped_at,
+    taken_away,
+)
 from diagnostics.conclude.suspects import suspects
 from diagnostics.evidence.model import (
     STAGES,
@@ -240,7 +250,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
         Ledger() if command in ("health", "model drift") else build(evidence, profile, ask.batch, ask.expect, ask.since)
     )
     said = _said(case, ledger, present)
-    rows = lost_once(said.rows)
+    rows = taken_away(lost_once(said.rows), said.findings)
     whole = command in ("batch", "watch")
     known = catalogue if ledger.known_batch is not False else ()
     seen_whole = wholeness(evidence)
@@ -255,6 +265,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
     status = health.status_of_levels(levels) if levels else status
     here, here_leg = stopped_at(rows, state, verdict, at_stake.forgiven) if whole else (None, None)
     alone = finishes_alone(state, verdict, ledger, findings, now, at_stake.forgiven)
+    status = agreed(status, alone) if whole else status
     expected = forecast(state, alone, said.findings, ledger, now)
     teller = say.Teller(profile, evidence, ledger, header, now, clauses)
     cleared = ruled_out(ledger, findings, verdict, seen_whole)

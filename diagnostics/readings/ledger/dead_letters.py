@@ -44,8 +44,10 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
     could_wait = _could_wait(backlog)
     waited_before = _at(backlog, ledger.started)
     unseen = isinstance(subscription, Unseen) and could_wait is None
+    counted_until = counter.source.as_of if counter else begin
+    uncounted = _uncounted(ledger, limits, counted_until) if leg is Leg.REQUEST else ()
     if counter is None:
-        return DeadLetters(pause=still, could_wait=could_wait, waited=waited_before, unseen=unseen)
+        return DeadLetters(pause=still, could_wait=could_wait, waited=waited_before, unseen=unseen, uncounted=uncounted)
     points = [p for s in counter.series for p in s.within(begin) if p.value > 0]
     messages = round(sum(p.value for p in points))
     came = arrived(ledger, leg, evidence.get(PublishCounts, leg))
@@ -72,10 +74,26 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
         could_wait=could_wait,
         waited=waited_before,
         unseen=unseen,
+        uncounted=uncounted,
         pause=still,
         counted=True,
         attempts=limits.dead_letter.max_attempts if limits and limits.dead_letter else None,
     )
+
+
+def _uncounted(ledger: Ledger, settings: SubscriptionSettings | None, until: datetime) -> tuple[str, ...]:
+    """Items that failed as often as the policy allows since its counter ends. Where any failed oftener, the policy does not bind."""
+    if settings is None or settings.dead_letter is None:
+        return ()
+    most = settings.dead_letter.max_attempts
+    if any(x.failures > most for x in ledger.lives):
+        return ()
+    open_ones = (x for x in ledger.lives if x.stage is Stage.DELIVERED and x.failures == most)
+    return tuple(x.name for x in open_ones if x.last and x.last > until - _SAMPLE)
+
+
+_SAMPLE = timedelta(minutes=1)
+"""What is counted in the sample that ends with the counter may be older than the last of it."""
 
 
 def _of_others(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> int:

@@ -146,6 +146,8 @@ class DeadLetters:
     """Whether Pub/Sub's counter was seen."""
     could_wait: int | None = None
     """So many messages of the batch can still wait in the subscription; None: not seen."""
+    uncounted: tuple[str, ...] = ()
+    """Items that failed as often as the dead-letter policy lets them, later than its counter tells: they are put aside, or soon will be."""
     unseen: bool = False
     """Neither the subscription nor anything that waits in it was seen: whether messages wait there is not known."""
     waited: int | None = None

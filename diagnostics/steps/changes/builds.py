@@ -79,6 +79,8 @@ ROLLED_BACK = Telling("changes.rolled_back", Stage.DELIVERED, "traffic was put b
 
 _ONE_DEPLOY = timedelta(minutes=5)
 """What the audit log writes of one deploy lies this close to the creation of its revision; Cloud Run gives a start 4 minutes."""
+_AT_ONCE = timedelta(minutes=1)
+"""The call that makes a revision lies this close to its creation. What somebody else does after that is no part of the deploy."""
 
 
 def builds(
@@ -208,8 +210,10 @@ def _moved(log: ChangeLog | Unseen, service: str, made: datetime) -> datetime | 
     """When the service was changed once more after its newest revision was made, if the audit log shows it."""
     if isinstance(log, Unseen):
         return None
-    of_service = (c for c in log.changes if c.ok and c.api.startswith("run.") and short(c.resource) == service)
-    return max((c.at for c in of_service if c.at > made + _ONE_DEPLOY), default=None)
+    of_service = [c for c in log.changes if c.ok and c.api.startswith("run.") and short(c.resource) == service]
+    makers = {c.by for c in of_service if abs(c.at - made) <= _AT_ONCE}
+    by_others = (c.at for c in of_service if c.at > made + _AT_ONCE and makers and c.by not in makers)
+    return max((*by_others, *(c.at for c in of_service if c.at > made + _ONE_DEPLOY)), default=None)
 
 
 def _tagged(

@@ -28,7 +28,7 @@ from diagnostics.readings.answers import answers
 from diagnostics.readings.ledger import Ledger
 from diagnostics.steps import subjects
 from diagnostics.steps.delivered.at_balancer import balanced
-from diagnostics.steps.delivered.given_up import gone_to_dead_letters
+from diagnostics.steps.delivered.given_up import gone_to_dead_letters, tries_used_up
 from diagnostics.steps.delivered.push_answers import blind, how_answered, untold
 from diagnostics.steps.delivered.seen import as_seen
 from diagnostics.steps.delivered.what_waits import latency_health, waits
@@ -70,6 +70,7 @@ def delivered(
         yield from balanced(seen, balancer)
     if not isinstance(backlog, Unseen):
         yield from waits(leg, ledger, seen, backlog, history, pushed, now, about)
+    yield from tries_used_up(leg, ledger, profile)
     if not isinstance(dead, Unseen):
         yield from gone_to_dead_letters(leg, ledger, profile, dead, now, log)
     if not isinstance(health, Unseen):

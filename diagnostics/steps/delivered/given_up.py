@@ -13,7 +13,7 @@ from diagnostics.readings.ledger import DeadLetters, Ledger
 from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Finding, Kind, Status, Telling
 from diagnostics.steps.tells import Tells
-from diagnostics.steps.words import HANDS, between, count
+from diagnostics.steps.words import HANDS, between, count, names
 
 
 class DeadLettered(Tells, frozen=True, kw_only=True):
@@ -40,6 +40,41 @@ DEAD_LETTERED = Telling(
     Kind.CONSEQUENCE,
     tells=DeadLettered,
 )
+
+
+class Spent(Tells, frozen=True, kw_only=True):
+    items: int
+    """Items of the batch that failed as often as the dead-letter policy allows."""
+
+
+SPENT = Telling(
+    "delivered.spent",
+    Stage.DELIVERED,
+    "items failed as often as the dead-letter policy lets them, and its counter does not tell of them yet",
+    Kind.CONSEQUENCE,
+    tells=Spent,
+)
+
+
+def tries_used_up(leg: Leg, ledger: Ledger, profile: PipelineProfile) -> Iterator[Finding]:
+    """Items that will not be pushed again, by their own lines, before the counter of dead letters tells so."""
+    dead = ledger.dead(leg)
+    spent = [x for x in ledger.lives if x.name in dead.uncounted and not x.dead_lettered]
+    if not spent:
+        return
+    reasons = Counter(x.reason for x in spent if x.reason)
+    why = f" ({', '.join(f'{n} {reason}' for reason, n in reasons.most_common(3))})" if reasons else ""
+    yield SPENT.says(
+        Status.WARNING,
+        f"{count(len(spent), profile.item)} failed as often as the subscription lets a message fail{why}: {names(x.name for x in spent)}; "
+        "whether they lie in the dead-letter topic its counter does not tell yet",
+        leg=leg,
+        bears=Bears.SLOWS,
+        since=min((x.last for x in spent if x.last), default=None),
+        rests_on=("ItemMarks", "SubscriptionConfig"),
+        subject=subjects.pushing(profile, leg),
+        tells=Spent(items=len(spent)),
+    )
 
 
 def gone_to_dead_letters(

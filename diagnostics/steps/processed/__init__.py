@@ -110,7 +110,8 @@ def _where(ledger: Ledger, now: datetime, lacks: int) -> dict[str, int]:
     """Where items are that reached the worker and were not acked: by their own lines, bounded by what can still wait."""
     dead = ledger.dead_at(Stage.PROCESSED)
     pause = ledger.dead(Leg.REQUEST).pause
-    open_ones = [x for x in ledger.lives if x.stage is Stage.DELIVERED and not x.dead_lettered]
+    spent = ledger.dead(Leg.REQUEST).uncounted
+    open_ones = [x for x in ledger.lives if x.stage is Stage.DELIVERED and not x.dead_lettered and x.name not in spent]
     fresh = [x for x in open_ones if within(x, now, pause)]
     again = sum(1 for x in fresh if x.tried_before)
     silent = len(open_ones) - len(fresh)

@@ -320,13 +320,19 @@ def _unsure(seen: Seen, found: Failing, items: Sequence[Item], repeats: int) -> 
     many others fail again and again though others get through."""
     if sum(i.failures for i in items) < _AGAIN:
         return
+    passed = all(i.reason and found.overcome.get(i.reason, i.first) > i.last for i in items)
+    mild = seen.early or passed
+    rest = (
+        "; others that had failed so got through since"
+        if passed
+        else "; whether others would get through nothing tells"
+    )
     yield FAIL.says(
-        Status.WARNING if seen.early else Status.FAULT,
-        f"{_repeats_told(seen, found, items)}; whether others would get through nothing tells"
-        + (_EARLY if seen.early else ""),
+        Status.WARNING if mild else Status.FAULT,
+        _repeats_told(seen, found, items) + rest + (_EARLY if seen.early else ""),
         leg=Leg.REQUEST,
-        bears=Bears.SLOWS if seen.early else Bears.HOLDS,
-        held=0 if seen.early else len(items),
+        bears=Bears.SLOWS if mild else Bears.HOLDS,
+        held=0 if mild else len(items),
         since=min(i.first for i in items) if found.whole else None,
         rests_on=("ItemMarks",),
         subject=seen.service,

@@ -35,7 +35,7 @@ from diagnostics.steps import subjects
 from diagnostics.steps.finding import Code, Finding, Row, Status, Where
 from diagnostics.steps.routed.attachment import NOT_PUSH, set_wrong
 from diagnostics.steps.routed.filters import FILTERED, by_filter
-from diagnostics.steps.routed.missing import BY_ANOTHER, how_missing, perhaps_deleted
+from diagnostics.steps.routed.missing import BY_ANOTHER, how_missing, perhaps_deleted, was_away
 from diagnostics.steps.routed.push_endpoint import ENDPOINT, SERVICE_GONE, unmet_path
 from diagnostics.steps.routed.seen import Seen
 from diagnostics.steps.routed.vanished import VANISHED, left_unacked
@@ -85,7 +85,7 @@ def routed(
         gone = residue(ledger, leg, now, published, pushes, acks, backlog)
         # what a filter drops is never pushed, and what was taken out of the subscription is pushed no more
         kept = max(came - sum(f.held for f in filtered) - gone, 0)
-        found = [*set_wrong(seen, settings, kept, log, changes), *filtered]
+        found = [*set_wrong(seen, settings, kept, log, changes), *filtered, *was_away(seen, settings.name, changes)]
         if not any(f.code in _NOT_THERE for f in found):
             found += unmet_path(seen, settings, pushes, log, changes)
         if all(f.code in _NOT_THERE for f in found if f.abnormal):

@@ -38,6 +38,12 @@ SUBSCRIPTION_MISSING = Code(
 )
 EXPIRED = Code("routed.expired", Stage.ROUTED, "the subscription expired for inactivity", Kind.MECHANISM)
 DELETED = Code("routed.deleted", Stage.ROUTED, "somebody deleted the subscription", Kind.MECHANISM)
+AWAY = Code(
+    "routed.away",
+    Stage.ROUTED,
+    "the subscription was not there when the batch was published, and is there again",
+    Kind.MECHANISM,
+)
 BY_ANOTHER = Code(
     "routed.by_another", Stage.ROUTED, "another subscription than the profile's pushes to the service", Kind.MECHANISM
 )
@@ -75,6 +81,35 @@ def how_missing(seen: Seen, attached: TopicSubscriptions | Unseen, changes: Chan
         yield seen.loses(
             NO_SUBSCRIPTION, f"topic {topic} {has}: what is published is lost", subjects.topic(topic.strip("?")), since
         )
+
+
+def was_away(seen: Seen, name: str, changes: ChangeLog | Unseen) -> Iterator[Finding]:
+    """The subscription exists, and by the audit log it did not when all of the batch was published: none of it ever came to it."""
+    ledger = seen.ledger
+    told = ledger.attempt.published if ledger.attempt else None
+    if isinstance(changes, Unseen) or ledger.started is None or told is None or not seen.dropped:
+        return
+    own = [c for c in changes.changes if c.ok and short(c.resource) == short(name)]
+    before = [c for c in own if c.at <= ledger.started and c.method in ("DeleteSubscription", "CreateSubscription")]
+    since = [c for c in own if c.at >= told.at and c.method == "CreateSubscription"]
+    if (
+        not before
+        or before[-1].method != "DeleteSubscription"
+        or not since
+        or _passed_since(ledger, seen.leg, ledger.started)
+    ):
+        return
+    gone, back = before[-1], since[0]
+    yield structs.replace(
+        seen.loses(
+            AWAY,
+            f"subscription {short(name)} was deleted at {clock(gone.at, seen.now)} by {gone.by} and made again at "
+            f"{clock(back.at, seen.now)}: what was published in between never came to it",
+            subjects.subscription(name),
+            gone.at,
+        ),
+        rests_on=("ChangeLog",),
+    )
 
 
 def perhaps_deleted(seen: Seen, changes: ChangeLog | Unseen, pushes: PushCounts | Unseen) -> Iterator[Finding]:
