@@ -142,9 +142,25 @@ def finishes_alone(
     if state is State.RUNNING:
         lost = _has(findings, given_up.DEAD_LETTERED, statuses=(Status.WARNING,))  # of this batch, it may be
         late = len(overdue(ledger, now)) + len(ledger.dead(Leg.REQUEST).uncounted)
-        unsure = lost or _first_tries(findings) or late > forgiven
+        unsure = lost or _first_tries(findings) or late > forgiven or _rests(ledger, now)
         return None if ledger.expected is None or unsure else True
     return None
+
+
+_A_REST = timedelta(minutes=3)
+"""Shorter silences than this come by chance, and by lines that can be read seconds after they are written."""
+
+
+def _rests(ledger: Ledger, now: datetime) -> bool:
+    """Whether nothing has got further for twice as long as any item took so far, and more is left than what is at work at its first try:
+    that it moved before is no promise."""
+    at_work = sum(1 for x in ledger.lives if x.stage is Stage.DELIVERED and not x.tried_before)
+    if (ledger.expected or 0) - ledger.done <= at_work:
+        return False
+    back = (x for x in ledger.lives if x.stage in (Stage.RETURNED, Stage.RECORDED) or (ledger.one_way and x.ended))
+    took = [end - x.first for x in back if x.first and (end := x.ended or x.got_further)]
+    newest = ledger.last_progress
+    return bool(took) and newest is not None and now - newest > max(_A_REST, 2 * max(took))
 
 
 def _first_tries(findings: Sequence[Finding]) -> bool:

@@ -67,7 +67,7 @@ def tries_used_up(leg: Leg, ledger: Ledger, profile: PipelineProfile) -> Iterato
     yield SPENT.says(
         Status.WARNING,
         f"{count(len(spent), profile.item)} failed as often as the subscription lets a message fail{why}: {names(x.name for x in spent)}; "
-        "whether they lie in the dead-letter topic its counter does not tell yet",
+        f"whether they lie in the dead-letter topic {'its counter does not tell yet' if dead.counted else 'could not be seen'}",
         leg=leg,
         bears=Bears.SLOWS,
         since=min((x.last for x in spent if x.last), default=None),
