@@ -193,7 +193,8 @@ def batch_start(marks: Sequence[Mark], batch: str) -> datetime | None:
     blockers = {
         m.words["blocker"] for m in starts if m.means is Means.REFUSED and m.at >= latest.at and "blocker" in m.words
     }
-    return min([latest.at, *(m.at for m in marks if m.batch in blockers)])
+    own = {latest.batch} - {""}  # where each item's first line tells of its batch, the latest of them is not the first
+    return min([latest.at, *(m.at for m in marks if m.batch in blockers | own)])
 
 
 def item_marks(session: Session, pipeline: PipelineProfile, services: Services, window: Window, ask: Ask) -> ItemMarks:
