@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from diagnostics.evidence.model import Leg
-from diagnostics.steps.delivered.push_answers import FAILING
 from diagnostics.steps.finding import Bears, Finding, Kind, Status
 
 _BAD = (Status.FAULT, Status.WARNING, Status.UNKNOWN)
@@ -20,6 +19,8 @@ _ANSWERS: dict[str, tuple[str, ...]] = {
     "changes": ("changes.nothing", "changes.rolled_back", "changes.changed", "changes.deployed"),
 }
 """What answers a command where all is well: its findings, the most telling first; "step." stands for all of that step."""
+_BESIDE = {"delivery": "dead_letter."}
+"""Findings of a command's run that are no answer to what it asks: they are named after those that are."""
 COMMANDS = frozenset(_ANSWERS)
 """Those that look at one part, however it goes on with a batch."""
 
@@ -27,21 +28,19 @@ COMMANDS = frozenset(_ANSWERS)
 def headline(command: str, status: Status, findings: Sequence[Finding]) -> str:
     """What is wrong, and by their titles what else is; where nothing is, the answer of each leg. `status` is the answer's own."""
     telling = [f for f in findings if f.status is status] or list(findings)
+    beside = _BESIDE.get(command)
     # What touched messages says more than what is as it should be, and what is set up wrong more than what came of it.
-    telling.sort(key=lambda f: (f.bears is Bears.APART, f.kind is not Kind.MECHANISM))
+    telling.sort(
+        key=lambda f: (bool(beside and f.code.startswith(beside)), f.bears is Bears.APART, f.kind is not Kind.MECHANISM)
+    )
     if not telling:
         return f"{command}: nothing to look at"
     if status in _BAD:
-        return f"{command}: {_first(telling[0])}{_beside(telling[0], telling[1:])}"
+        return f"{command}: {telling[0].says}{_beside(telling[0], telling[1:])}"
     advice = [f for f in findings if f.status is Status.ADVICE] if command == "lint" else []
     if advice:
         return f"{command}: nothing is wrong; advice: {advice[0].says}{_beside(advice[0], advice[1:])}"
     return f"{command}: {'; '.join(_answers(command, telling)) or telling[0].says}"
-
-
-def _first(finding: Finding) -> str:
-    """What it found, in words where that is a share and numbers."""
-    return f"{finding.title}: {finding.says}" if finding.code == FAILING.name else finding.says
 
 
 def _beside(first: Finding, rest: Sequence[Finding]) -> str:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from diagnostics.conclude.part import headline
 from diagnostics.evidence.model import Change, Leg
-from diagnostics.steps import changes, routed
+from diagnostics.steps import changes, dead_letter, routed
 from diagnostics.steps.changes import builds, in_words
 from diagnostics.steps.delivered import push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Finding, Status
@@ -27,7 +27,7 @@ def finding(code: AnyCode, says: str, status: Status = Status.OK, leg: Leg | Non
 YES = finding(routed.ROUTED, "s → worker /predict")
 ACKED = finding(push_answers.ACKED, "28 pushes acked, none refused")
 BACK = replace(ACKED, leg=Leg.COMPLETION, says="27 pushes acked, none refused")
-FAILING = finding(push_answers.FAILING, "78% remote_server_4xx of pushes", Status.FAULT)
+FAILING = finding(push_answers.FAILING, "78% of pushes failed", Status.FAULT)
 WAITS = finding(what_waits.OLD_BACKLOG, "17 messages wait", Status.FAULT)
 
 
@@ -40,7 +40,7 @@ def test_where_all_is_well_each_leg_gives_its_answer_and_not_its_first_finding()
 
 def test_what_is_wrong_beside_the_first_is_named() -> None:
     assert headline("delivery", Status.FAULT, (YES, FAILING, WAITS)) == (
-        f"delivery: {push_answers.FAILING.title}: 78% remote_server_4xx of pushes; also: {what_waits.OLD_BACKLOG.title}"
+        f"delivery: 78% of pushes failed; also: {what_waits.OLD_BACKLOG.title}"
     )
 
 
@@ -49,6 +49,13 @@ def test_what_is_set_up_wrong_comes_before_what_came_of_it() -> None:
     assert headline("delivery", Status.FAULT, (WAITS, pulled)) == (
         f"delivery: s has no push endpoint; also: {what_waits.OLD_BACKLOG.title}"
     )
+
+
+def test_whether_messages_arrive_is_answered_before_what_becomes_of_those_that_do_not() -> None:
+    gone = finding(dead_letter.TOPIC_MISSING, "dead-letter topic d does not exist", Status.FAULT)
+    says = f"delivery: 17 messages wait; also: {dead_letter.TOPIC_MISSING.title}"
+    assert headline("delivery", Status.FAULT, (gone, WAITS)) == says
+    assert headline("lint", Status.FAULT, (WAITS, gone)) == f"lint: {gone.says}; also: {WAITS.title}"
 
 
 def test_the_same_of_both_legs_is_not_said_twice() -> None:

@@ -130,6 +130,13 @@ def test_failing_again_and_again_by_arithmetic_needs_others_that_get_through(
     assert one(what_waits.OLD_BACKLOG, told).status is Status.WARNING
 
 
+def test_how_pushes_fail_is_said_by_class_and_with_shares_only_of_several() -> None:
+    one_kind = one(push_answers.FAILING, said(pushes(remote_server_4xx={2: 5}), backlog(2, BEGAN)))
+    assert one_kind.says == "100% of pushes in the last 5 min failed (remote_server_4xx; 1.0 a minute), 0 acks"
+    mixed = one(push_answers.FAILING, said(pushes(ack={2: 5}, invalid={2: 3}, unreachable={2: 2}), backlog(2, BEGAN)))
+    assert mixed.says == "50% of pushes in the last 5 min failed (30% invalid, 20% unreachable; 1.0 a minute), 5 acks"
+
+
 def test_status_codes_of_a_log_that_was_cut_are_bounds() -> None:
     rows = [row(m, 429, UNAVAILABLE, instance="") for m in (1, 2, 3)]
     seen = (pushes(remote_server_4xx={2: 3}), backlog(2, BEGAN))

@@ -145,8 +145,8 @@ def _failing(seen: Seen) -> Finding:
     grave = (stuck and lately.nacks > lately.acks) or not (lately.acks or through(seen.ledger, seen.leg))
     return FAILING.says(
         Status.FAULT if grave else Status.WARNING,
-        f"{_mix(lately.refused, lately.all)} of pushes in the last {round(minutes)} min "
-        f"({lately.nacks / minutes:.1f} a minute) beside {count(lately.acks, 'ack')}"
+        f"{lately.nacks / lately.all:.0%} of pushes in the last {round(minutes)} min failed "
+        f"({_mix(lately.refused, lately.all)}; {lately.nacks / minutes:.1f} a minute), {count(lately.acks, 'ack')}"
         + (f"; the request log has {told}" if told else ""),
         leg=seen.leg,
         bears=(Bears.SLOWS if lately.acks else Bears.HOLDS) if stuck else Bears.APART,
@@ -248,8 +248,8 @@ def _past(seen: Seen) -> Iterator[Finding]:
     if ended is None:
         return
     told = (
-        f"{_mix(window.refused, window.all)} of {count(window.all, 'push')} failed earlier, the last by "
-        f"{clock(ended, seen.now)}"
+        f"{window.nacks / window.all:.0%} of {count(window.all, 'push')} failed earlier "
+        f"({_mix(window.refused, window.all)}), the last by {clock(ended, seen.now)}"
     )
     paused = bool(seen.waits) and not later
     rest = (
@@ -272,4 +272,9 @@ def _past(seen: Seen) -> Iterator[Finding]:
 
 
 def _mix(bad: dict[str, float], all_: float) -> str:
-    return ", ".join(f"{v / all_:.0%} {k}" for k, v in sorted(bad.items(), key=lambda kv: -kv[1]))
+    """How they failed: one class by its name, several each with its share of all pushes."""
+    return (
+        next(iter(bad))
+        if len(bad) == 1
+        else ", ".join(f"{v / all_:.0%} {k}" for k, v in sorted(bad.items(), key=lambda kv: -kv[1]))
+    )
