@@ -33,13 +33,13 @@ from diagnostics.shell.commands import is_harmless
 from diagnostics.steps import closed, dead_letter, progress, returned
 from diagnostics.steps.finding import Bears, Finding, Kind, Row, Status, Where
 from diagnostics.steps.outcome.of_batch import UNREAD
-from diagnostics.steps.words import clock, span
+from diagnostics.steps.words import clock, count, span
 
 WOULD_SAY = {
     "PushCounts": "how pushes are answered",
     "Backlog": "how many messages wait, and since when",
     "ItemMarks": "how far each item got",
-    "BatchMarks": "what the coordinator did with the batch",
+    "BatchMarks": "what was done with the batch",
     "BatchStatus": "what the batch state counts",
     "RequestLog": "who refused or failed what",
     "ServicePolicy": "whether the push account may invoke the service",
@@ -252,7 +252,9 @@ class Teller:
             more -= len(top.share.rivals)
         else:
             says = f"{self._clauses.alone(top.match)} ({top.confidence})"
-        return says + (f", and {more} more that {'holds' if more == 1 else 'hold'} it" if more > 0 else "")
+        # of what is found and not named nobody knows whether it is a cause of its own
+        noun = "thing" if top is None or reasons(verdict.nameless) else "cause"
+        return says + (f", and {count(more, f'more {noun}')} {'holds' if more == 1 else 'hold'} it" if more > 0 else "")
 
     def _harmless(self, verdict: Verdict) -> str:
         """Why a start that made no batch is nothing to worry about; empty if it is."""

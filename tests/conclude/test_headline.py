@@ -27,6 +27,7 @@ from diagnostics.evidence.model import (
     Provenance,
     PushCounts,
     Series,
+    Stage,
     Unseen,
     Why,
 )
@@ -37,7 +38,7 @@ from diagnostics.run.investigate import Case, investigate
 from diagnostics.steps import dead_letter
 from diagnostics.steps.delivered import push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Status
-from diagnostics.steps.processed import failing_items
+from diagnostics.steps.processed import error_answers, failing_items
 
 NOW = datetime(2026, 2, 8, 14, 20, tzinfo=UTC)
 START = NOW - timedelta(minutes=3)
@@ -139,3 +140,29 @@ def test_what_goes_on_and_nothing_accounts_for_stands_in_the_headline(state: Sta
     over = replace(failing, until=NOW)
     after = teller.headline("batch", Status.UNKNOWN, state, Verdict((), (), (over,)), (over,), Forecast())
     assert "78%" not in after
+
+
+@pytest.mark.parametrize(
+    ("blocks", "nameless", "told"),
+    [
+        (1, 0, "s (confirmed)"),
+        (2, 0, "s (confirmed), and 1 more cause holds it"),
+        (3, 0, "s (confirmed), and 2 more causes hold it"),
+        (1, 1, "s (confirmed), and 1 more thing holds it"),
+        (0, 2, "accounts for it), and 1 more thing holds it"),
+    ],
+)
+def test_what_else_holds_it_is_counted_and_called_a_cause_only_where_it_is_one(
+    blocks: int, nameless: int, told: str
+) -> None:
+    refused = replace(finding(error_answers.ERRORS), status=Status.FAULT, bears=Bears.HOLDS)
+    cause = Cause(code="c", family="state", title="t", says="s", stage=Stage.CLOSED, requires=Has(error_answers.ERRORS))
+    live = Live(Share(Match(cause, Leg.REQUEST, (), True), (), ()), Role.BLOCKS, Confidence.CONFIRMED)
+    evidence = EvidenceSet({}, NOW, timedelta(days=7), START)
+    marks = [Mark(means=Means.CREATED, at=START, service="s", batch="B", numbers={"expected": 4})]
+    ledger = Ledger(attempt=Attempt("B", marks), expected=4, told=True)
+    header = Header(pipeline="work", project="p", region="")
+    teller = Teller(PROFILE, evidence, ledger, header, NOW, Clauses(PROFILE, evidence))
+    unnamed = tuple(replace(refused, says=f"found {n}") for n in range(nameless))
+    verdict = Verdict((live,) * blocks, (), unnamed)
+    assert teller.headline("batch", Status.FAULT, State.STALLED, verdict, (), Forecast()).endswith(told)
