@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from diagnostics.causes.match import Match
 from diagnostics.evidence.model import EvidenceSet, Leg, ServiceConfig, Stage, SubscriptionConfig, seen
@@ -28,6 +28,8 @@ class Names:
     coordinator: str = ""
     worker: str = ""
     completion_topic: str = ""
+    item: str = ""
+    """What an item is called, where nothing comes back of it: the worker itself counts what it has done."""
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -56,6 +58,8 @@ class Names:
             yield part, self.receiver
         yield "the coordinator", self.coordinator
         yield "the worker", self.worker
+        yield "another completion", self.item and f"another {self.item}"
+        yield "completions", self.item and f"{self.item}s"
 
 
 _OF_MESSAGES = (Stage.ROUTED, Stage.DELIVERED, Stage.PROCESSED, Stage.RETURNED)
@@ -68,7 +72,7 @@ class Clauses:
         self._names = {leg: _names(profile, evidence, leg) for leg in Leg}
 
     def of(self, match: Match) -> str:
-        return clause(match, self._names[match.leg])
+        return clause(match, self._of(match))
 
     def alone(self, match: Match) -> str:
         """The same for a headline. A clause without a value of its own leaves it to the one thing that was found to be set up wrong: that
@@ -78,6 +82,11 @@ class Clauses:
         if not match.over and "{" not in match.cause.says and len(wrong) == 1 and len(said) < len(wrong[0]) <= LONGEST:
             said = wrong[0].rstrip(".")
         return self._placed(match, said)
+
+    def _of(self, match: Match) -> Names:
+        """Where nothing comes back, the worker is what keeps count."""
+        names = self._names[match.leg]
+        return replace(names, coordinator=names.worker) if names.item and match.cause.stage is Stage.RECORDED else names
 
     def _placed(self, match: Match, said: str) -> str:
         """With the subscription before what happens to its messages, where nothing of the pipeline is named."""
@@ -110,6 +119,7 @@ def _names(profile: PipelineProfile, evidence: EvidenceSet, leg: Leg) -> Names:
         coordinator=coordinator,
         worker=worker,
         completion_topic=_topic(profile, evidence, Leg.COMPLETION),
+        item="" if profile.comes_back else profile.item,
     )
 
 

@@ -297,6 +297,11 @@ class PipelineProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def leg(self, leg: Leg) -> LegProfile | None:
         return self.request if leg is Leg.REQUEST else self.completion
 
+    @property
+    def comes_back(self) -> bool:
+        """Whether anything tells of finished items that come back: else the worker itself counts what it has done."""
+        return self.completion is not None or self.has(Means.RETURNED_ITEM)
+
     def has(self, *means: Means) -> bool:
         """Whether log markers for all of these are described."""
         return set(means) <= {m.means for m in self.markers}

@@ -79,7 +79,7 @@ ENOUGH = Telling(
     Kind.MECHANISM,
     tells=Enough,
 )
-OPEN = Code("closed.open", Stage.CLOSED, "the batch is open and work is owed")
+OPEN = Code("closed.open", Stage.CLOSED, "the batch is open and items are not done")
 UNSEEN = Code("closed.unseen", Stage.CLOSED, "whether the batch is closed could not be seen")
 
 
@@ -150,7 +150,7 @@ def _one_way(ledger: Ledger, profile: PipelineProfile) -> Iterator[Finding]:
     if ledger.closed:
         yield CLOSED.says(
             Status.OK,
-            f"all {ledger.expected} {nouns} are done by the worker's lines",
+            f"all {ledger.expected} {nouns} are done, by the worker's lines",
             subject=about,
             rests_on=("ItemMarks",),
         )
@@ -281,12 +281,13 @@ def _enough(ledger: Ledger, profile: PipelineProfile, now: datetime) -> Finding 
     if expected is None or newest is None or ledger.by_silence:
         return None
     needed, idle_s = enough(expected, profile), (now - newest).total_seconds()
+    noun = "completion" if profile.comes_back else profile.item
     if not needed <= ledger.done < expected or idle_s <= _LONGEST_REST_S:
         return None
     return ENOUGH.says(
         Status.FAULT,
-        f"{ledger.done} of {expected} are done, {needed} are enough for the batch to be closed, and nothing has closed it: no completion "
-        f"has come for {span(idle_s)}, and a rule that is looked at when one comes waits for ever",
+        f"{ledger.done} of {expected} are done, {needed} are enough for the batch to be closed, and nothing has closed it: no {noun} "
+        f"has come for {span(idle_s)}, and a rule that is looked at only when one comes waits for ever",
         bears=Bears.HOLDS,
         since=newest,
         rests_on=("BatchStatus", "BatchMarks", "ItemMarks"),

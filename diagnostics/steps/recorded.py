@@ -94,7 +94,7 @@ def recorded(
     least, _ = ledger.gap(Stage.RECORDED)
     left = residue(ledger, Leg.COMPLETION, now, published, pushes, acks, backlog)
     gone = min(max(left - nowhere(ledger, Leg.COMPLETION), 0), least)
-    errors = [] if isinstance(marks, Unseen) else list(_errors(ledger, marks, now, least, gone))
+    errors = [] if isinstance(marks, Unseen) else list(_errors(ledger, profile, marks, now, least, gone))
     yield from errors
     put_aside = ledger.dead_at(Stage.RECORDED) + gone
     refused = sum(f.held for f in errors) or (_refused(ledger) if any(f.abnormal for f in errors) else 0)
@@ -157,10 +157,12 @@ def _just_came(ledger: Ledger, now: datetime) -> int:
     return sum(1 for x in ledger.lives if x.stage is Stage.RETURNED and x.got_further and x.got_further > since)
 
 
-def _errors(ledger: Ledger, marks: ItemMarks, now: datetime, least: int, gone: int) -> Iterator[Finding]:
-    """The coordinator's own word on why completions could not be recorded: current while items of this batch wait for it. What used up
-    its attempts waits for that no more: it lies in the dead-letter topic, and is not pushed again. Nor is what is `gone` from the
-    subscription."""
+def _errors(
+    ledger: Ledger, profile: PipelineProfile, marks: ItemMarks, now: datetime, least: int, gone: int
+) -> Iterator[Finding]:
+    """The word of the coordinator, or of a worker that keeps count itself, on why completions could not be recorded: current while items
+    of this batch wait for it. What used up its attempts waits for that no more: it lies in the dead-letter topic, and is not pushed
+    again. Nor is what is `gone` from the subscription."""
     ours = {x.name for x in ledger.lives}
     errors = [m for m in marks.marks if m.means is Means.RECORD_ERROR and _of_this(m, ledger, ours)]
     if not errors:
@@ -169,6 +171,7 @@ def _errors(ledger: Ledger, marks: ItemMarks, now: datetime, least: int, gone: i
     many = len(named) or len(errors)
     reasons = Counter(m.words["reason"] for m in errors if m.words.get("reason"))
     told = f": {', '.join(clip(reason) for reason, _ in reasons.most_common(2))}" if reasons else ""
+    noun = "completion" if profile.comes_back else profile.item
     first, last = errors[0].at, errors[-1].at
     dead = ledger.dead(Leg.COMPLETION)
     put_aside = 0 < least <= ledger.dead_at(Stage.RECORDED) + gone and now - last > dead.pause
@@ -179,7 +182,7 @@ def _errors(ledger: Ledger, marks: ItemMarks, now: datetime, least: int, gone: i
     passing = comes.early or comes.share is not None
     yield RECORD_ERRORS.says(
         Status.OK if over else Status.WARNING if passing else Status.FAULT,
-        f"{at_least(marks.source.complete, count(many, 'completion'))} could not be recorded {between(first, last, now)}{told}"
+        f"{at_least(marks.source.complete, count(many, noun))} could not be recorded {between(first, last, now)}{told}"
         + (f"; {ended}" if over else _come_again(comes)),
         bears=Bears.SLOWS if over or passing else Bears.HOLDS,
         held=0 if over or passing else owed or min(least, many),
@@ -222,7 +225,7 @@ def _ended(ledger: Ledger, put_aside: bool, gone: int) -> str:
         here = {"dead-lettered": ledger.dead_at(Stage.RECORDED), "gone from its subscription": gone}
         where = " or ".join(place for place, many in here.items() if many)
         return f"none since, and what was not recorded is {where}"
-    return "all that came back are recorded by now" if ledger.gap(Stage.RECORDED)[1] == 0 else "none since"
+    return "all that came back is recorded by now" if ledger.gap(Stage.RECORDED)[1] == 0 else "none since"
 
 
 def mostly_contended(told: Unrecorded) -> float:

@@ -9,7 +9,7 @@ import pytest
 from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.match import Match
 from diagnostics.conclude.clauses import LONGEST, Clauses, Names, clause
-from diagnostics.evidence.model import EvidenceSet, Leg
+from diagnostics.evidence.model import EvidenceSet, Leg, Stage
 from diagnostics.pipeline.profile import LegProfile, PipelineProfile, ServiceProfile
 from diagnostics.steps.finding import Finding, Status
 from diagnostics.steps.push_auth import tokens
@@ -53,6 +53,34 @@ def _audience(says: str, until: datetime | None = None) -> Finding:
 )
 def test_the_parts_of_the_leg_are_named(code: str, leg: Leg, says: str) -> None:
     assert CLAUSES.of(_match(code, leg)) == says
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("completion-contention", "reader fails to record pages, since others write the same record at that moment: x"),
+        (
+            "closing-rule-needs-an-event",
+            "3 are done, 2 are enough, and the batch is open: what closes it looks only when another page comes",
+        ),
+        ("publish-failing", "Pub/Sub refused what the coordinator published"),
+    ],
+)
+def test_where_nothing_comes_back_the_worker_counts_its_items(code: str, says: str) -> None:
+    """A function behind a trigger counts in a document: there is no coordinator and no completion."""
+    alone = PipelineProfile(
+        name="p",
+        project="proj",
+        item="page",
+        request=LegProfile(subscription="s"),
+        worker=ServiceProfile(service="reader"),
+    )
+    clauses = Clauses(alone, EvidenceSet({}, NOW, timedelta(days=7), NOW - timedelta(hours=1)))
+    told = Finding(
+        code="t", stage=Stage.RECORDED, title="t", leg=None, status=Status.FAULT, says="s",
+        numbers={"done": 3, "enough": 2}, words={"reason": "x"},
+    )  # fmt: skip
+    assert clauses.of(_match(code, Leg.COMPLETION, told)) == says
 
 
 def test_a_part_without_a_name_stays_what_it_is() -> None:

@@ -196,3 +196,14 @@ def test_what_was_refused_and_is_gone_from_the_subscription_waits_for_the_coordi
 def test_another_container_that_counts_tells_that_it_is_not_its_memory() -> None:
     kept = [*at("third", Means.RETURNED_ITEM, "a", "b"), *at("third", Means.RECORDED_ITEM, "a", "b")]
     assert elsewhere(*kept, *AWAY) == 0
+
+
+def test_where_nothing_comes_back_it_is_an_item_that_could_not_be_recorded() -> None:
+    """A worker that counts for itself has no completions, and no coordinator has taken any."""
+    markers = tuple(m for m in PROFILE.markers if m.means is not Means.RETURNED_ITEM)
+    alone = structs.replace(PROFILE, item="page", markers=markers)
+    refused = structs.replace(mark(Means.RECORD_ERROR, 30, "a"), words={"reason": "409 contention"})
+    seen = (batch(6), lines(*done(*ITEMS), refused), counted("b", "c"))
+    errors = one(recorded.RECORD_ERRORS, findings(recorded.recorded, *seen, profile=alone))
+    assert errors.says.startswith("1 page could not be recorded")
+    assert "completion" in one(recorded.RECORD_ERRORS, findings(recorded.recorded, *seen, profile=BOTH)).says
