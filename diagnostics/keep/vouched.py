@@ -120,6 +120,12 @@ _PERMISSION = re.compile(r"[a-z][A-Za-z0-9]*(?:\.[A-Za-z0-9]+)+")
 
 ADVICE = (
     "add --live",
+    "add [[batch_state]] to the profile",
+    "add [[markers]] to the profile",
+    "add [[markers]] of its items to the profile",
+    "add [[markers]] of the batch to the profile",
+    "add start_path under [coordinator] to the profile",
+    "add start_path under [coordinator] and [[markers]] of the batch to the profile",
     "add batch_state to the profile",
     "add it to the profile",
     "add markers to the profile",

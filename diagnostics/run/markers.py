@@ -80,7 +80,7 @@ def profile_test(session: Session, pipeline: PipelineProfile, days: float = 7) -
     since = until - timedelta(days=days)
     tallies = [_Tally(marker) for marker in pipeline.markers]
     if not tallies:
-        raise NotSeen(Why.NOT_CONFIGURED, "the profile describes no log lines", mend="add markers to the profile")
+        raise NotSeen(Why.NOT_CONFIGURED, "the profile describes no log lines", mend="add [[markers]] to the profile")
     clean = cleaner(pipeline.redact.patterns)
     for _ in range(ROUNDS):
         tallies = [t if t.settled else _Tally(t.marker) for t in tallies]  # unsettled ones are counted anew

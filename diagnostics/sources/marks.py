@@ -93,7 +93,12 @@ def coordinator_log(session: Session, pipeline: PipelineProfile, ask: Ask, servi
         calls = both(f"httpRequest.requestUrl:{quoted(path)}", 'httpRequest.requestMethod="POST"')
         asked.append(Lines(services.coordinator, (REQUESTS,), calls))
     if not asked:
-        raise _unnamed(services, "coordinator", "start path, and no log lines about batches")
+        raise _unnamed(
+            services,
+            "coordinator",
+            "start path, and no log lines about batches",
+            mend="add start_path under [coordinator] and [[markers]] of the batch to the profile",
+        )
     since, until = ask.begin(session.now), ask.end(session.now)
     clause, places = of_lines(asked), log_places(pipeline, services.coordinator, services.worker)
     read = _newest_day_first(session, places, clause, since, until, lambda f: _holds_batch(f, markers, services, ask))
@@ -156,14 +161,16 @@ def _holds_batch(found: Iterable[Any], markers: Sequence[Marker], services: Serv
 def batch_marks(pipeline: PipelineProfile, log: CoordinatorLog) -> BatchMarks:
     if not any(m.means in OF_BATCHES for m in pipeline.markers):
         raise NotSeen(
-            Why.NOT_CONFIGURED, "the profile describes no log lines about batches", mend="add markers to the profile"
+            Why.NOT_CONFIGURED,
+            "the profile describes no log lines about batches",
+            mend="add [[markers]] of the batch to the profile",
         )
     return BatchMarks(source=log.source, marks=log.marks)
 
 
 def start_calls(pipeline: PipelineProfile, services: Services, log: CoordinatorLog) -> StartCalls:
     if not pipeline.coordinator.start_path or services.coordinator is None:
-        raise _unnamed(services, "coordinator", "start path")
+        raise _unnamed(services, "coordinator", "start path", mend="add start_path under [coordinator] to the profile")
     return StartCalls(source=log.source, calls=log.calls)
 
 
@@ -201,7 +208,7 @@ def item_marks(session: Session, pipeline: PipelineProfile, services: Services, 
     markers = [m for m in pipeline.markers if m.means not in OF_BATCHES]
     clause = marker_filter(markers, services)
     if not clause:
-        raise _unnamed(services, "worker", "log lines about items")
+        raise _unnamed(services, "worker", "log lines about items", mend="add [[markers]] of its items to the profile")
     start = window.since if window.batch_start is None else window.batch_start - BEFORE_BATCH
     since = min(start, window.until - AT_LEAST)
     places = log_places(pipeline, services.worker, services.coordinator)
@@ -508,7 +515,7 @@ def _start_calls(requests: Iterable[Any], path: str) -> Iterator[StartCall]:
         )
 
 
-def _unnamed(services: Services, role: str, what: str) -> NotSeen:
+def _unnamed(services: Services, role: str, what: str, mend: str) -> NotSeen:
     """Why there is nothing to ask for: the service is not known, or the profile says too little."""
     known: Receiver | None = services.coordinator if role == "coordinator" else services.worker
     if known is None:
@@ -518,4 +525,4 @@ def _unnamed(services: Services, role: str, what: str) -> NotSeen:
             f"the {role} is not known{why}",
             mend=advice("name {role}.service in the profile", role=role),
         )
-    return NotSeen(Why.NOT_CONFIGURED, f"the profile describes no {what}", mend="add it to the profile")
+    return NotSeen(Why.NOT_CONFIGURED, f"the profile describes no {what}", mend=mend)

@@ -125,4 +125,4 @@ def _nowhere(pipeline: PipelineProfile) -> NotSeen:
     if pipeline.batch_states:
         return NotSeen(Why.NOT_CONFIGURED, "the profile says that the coordinator's log alone tells the batch state")
     says = "the profile does not say where batch state is"
-    return NotSeen(Why.NOT_CONFIGURED, says, mend="add batch_state to the profile")
+    return NotSeen(Why.NOT_CONFIGURED, says, mend="add [[batch_state]] to the profile")
