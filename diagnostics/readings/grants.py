@@ -413,7 +413,7 @@ class _Asked:
             custom = self._custom(binding.role)
             if custom and named:
                 return f"{custom.name} on {on} {custom.off or f'does not hold {self.permission.name}'}"
-        return "nor above it"
+        return "nor on its folders or organisation"
 
 
 _MANY = ("group:", "domain:", "principalSet:", "projectOwner:", "projectEditor:", "projectViewer:")

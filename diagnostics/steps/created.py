@@ -69,7 +69,7 @@ ACTIVE_OTHER = Telling("created.other_running", Stage.CREATED, "another batch is
 LOADING = Telling(
     "created.loading", Stage.CREATED, "the start call is still at work and has made no batch yet", tells=Loading
 )
-NONE = Code("created.none", Stage.CREATED, "the start attempt was to make no batch", Kind.MECHANISM)
+NONE = Code("created.none", Stage.CREATED, "there was no batch to make", Kind.MECHANISM)
 UNSEEN = Code("created.unseen", Stage.CREATED, "batch state could not be seen")
 
 
@@ -207,7 +207,7 @@ def _how_it_ended(ledger: Ledger, attempt: Attempt, now: datetime) -> str:
     earlier = (
         f"; so did {count(len(same), 'call')} before it, the first at {clock(same[0].started, now)}" if same else ""
     )
-    told = f"; the last that this one told: {phase.words['phase']}" if phase and phase.words.get("phase") else ""
+    told = f"; the last phase that it told: {phase.words['phase']}" if phase and phase.words.get("phase") else ""
     return f": the call ended in {status} after {span(attempt.call.latency_s)}{earlier if status >= 400 else ''}{told}"
 
 
@@ -240,7 +240,7 @@ def _in_the_way(
     elif ended:
         yield _ended(other, ended.at, attempt.started)
     elif _none_done(status, blocker):
-        yield _open(other, "nothing of it is done, as the batch state counts")
+        yield _open(other, "nothing of it is done, by the batch state")
     elif (moved := _last_ack(other, pushes)) and (now - moved).total_seconds() > _IDLE_S:
         yield _open(replace(other, newest=moved))
     elif other.idle_s <= _IDLE_S and (why := _no_end(other, profile, items, status, pushes[1])):
@@ -317,7 +317,7 @@ def _ended(other: _Other, at: datetime, refused: datetime) -> Finding:
     return STALE_OPEN.says(
         Status.FAULT,
         f"batch {name}, started {since}, blocks every new start; it was closed at {closed}, "
-        "and the coordinator still holds it for active",
+        "and the coordinator still counts it as active",
         bears=Bears.HOLDS,
         since=at,
         subject=subjects.batch(name),
@@ -341,7 +341,7 @@ def _given_up(other: _Other, at: datetime, refused: datetime, watched: datetime 
         return STALE_OPEN.says(Status.UNKNOWN, says, bears=Bears.HOLDS, subject=about, tells=other.tells())
     return STALE_OPEN.says(
         Status.FAULT,
-        f"batch {name} had got no further for {span(idle_s)} when the start was refused for its sake; {over}",
+        f"batch {name} had got no further for {span(idle_s)} when the start was refused because of it; {over}",
         bears=Bears.HOLDS,
         since=since,
         until=at,
@@ -375,7 +375,7 @@ def _no_end(
         return ""
     if not isinstance(back, Unseen) and last_of(back.series, worked, response_class=ACK):
         return ""
-    return f"it is at work, but of what was finished since {clock(worked, other.now)} nothing was seen to come back"
+    return f"it is at work, but nothing that was finished since {clock(worked, other.now)} was seen to come back"
 
 
 def _short(attempt: Attempt, profile: PipelineProfile, status: BatchStatus | Unseen) -> str:

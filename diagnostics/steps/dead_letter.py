@@ -69,7 +69,7 @@ class Tried(Tells, frozen=True, kw_only=True):
     """Others that got through meanwhile."""
 
 
-BINDS = Code("dead_letter.binds", Stage.DELIVERED, "the dead-letter setup binds")
+BINDS = Code("dead_letter.binds", Stage.DELIVERED, "the dead-letter setup is in force")
 NONE = Code("dead_letter.none", Stage.DELIVERED, "no dead-letter topic is set")
 TOPIC_MISSING = Code(
     "dead_letter.topic_missing", Stage.DELIVERED, "the dead-letter topic does not exist", Kind.MECHANISM

@@ -336,7 +336,7 @@ def _loaded(
             yield (IGNORED if right else LOADED_ANOTHER).says(
                 Status.WARNING,
                 f"{told}, and {true.name} is in production by the manifest: {other}"
-                + (f"; {places.variable} names the right one and was not heeded" if right else ""),
+                + (f"; {places.variable} names the right one and was not followed" if right else ""),
                 subject=about,
                 since=load.at,
                 rests_on=rests,

@@ -50,7 +50,7 @@ STUCK = Telling(
 WAITING = Telling("peeked.waiting", Stage.DELIVERED, "messages of this batch wait", tells=Waiting)
 NONE_WAITS = Code("peeked.none_waits", Stage.DELIVERED, "no message of this batch waits")
 FRESH = Code("peeked.fresh", Stage.DELIVERED, "messages wait, none of them for long")
-EMPTY = Code("peeked.empty", Stage.DELIVERED, "the probe was handed nothing")
+EMPTY = Code("peeked.empty", Stage.DELIVERED, "the probe got no message")
 UNSEEN = Code("peeked.unseen", Stage.DELIVERED, "the probe could not look")
 
 MANY_ATTEMPTS = 5

@@ -51,7 +51,7 @@ class Moved(Tells, frozen=True, kw_only=True):
 PROGRESSING = Telling("progress.moving", Stage.PROCESSED, "items get further", tells=Moved)
 TOO_EARLY = Telling("progress.too_early", Stage.PROCESSED, "too early to judge", tells=Moved)
 STALLED = Telling(
-    "progress.stalled", Stage.PROCESSED, "work is owed and nothing gets further", Kind.CONSEQUENCE, tells=Moved
+    "progress.stalled", Stage.PROCESSED, "items are not done and none gets further", Kind.CONSEQUENCE, tells=Moved
 )
 COUNTED = Code("progress.counted", Stage.PROCESSED, "how many pushes were acked since the batch began")
 UNSEEN = Telling("progress.unseen", Stage.PROCESSED, "progress could not be seen", tells=Hidden)
@@ -103,7 +103,7 @@ def progress(
     if found.code == STALLED.name and not isinstance(marks, Unseen) and _may_be_done(ledger, marks):
         yield UNSEEN.says(
             Status.UNKNOWN,
-            f"whether more is owed could not be seen: {marks.source.note or 'only part of the lines about items was read'}",
+            f"whether all is done could not be seen: {marks.source.note or 'only part of the lines about items was read'}",
             subject=subjects.batch(ledger.batch),
             rests_on=("ItemMarks",),
             tells=Hidden(),
@@ -169,8 +169,8 @@ def _moved(
         first = min(x.ended for x in late if x.ended)
         return UNSEEN.says(
             Status.UNKNOWN,
-            f"{count(len(late), profile.item)} done by the worker longer ago than one may take, the first at {clock(first, now)}, and "
-            "nothing tells that any came back",
+            f"{count(len(late), profile.item)} done by the worker longer ago than one may take to come back, the first at "
+            f"{clock(first, now)}, and nothing tells that any did",
             subject=about,
             rests_on=("BatchStatus", "ItemMarks"),
             tells=Hidden(),

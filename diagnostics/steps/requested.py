@@ -195,7 +195,7 @@ def _failed(ledger: Ledger, about: Subject | None, what: str, call: StartCall) -
     published = attempt is not None and attempt.published is not None
     by = " by the coordinator itself"
     if killed:
-        by = " by Cloud Run: the coordinator had taken it, and its container went away over it"
+        by = " by Cloud Run: the coordinator had taken it, and its container died before it answered"
     elif not call.reached_app:
         by = " and never reached a container"
     elif call.text:

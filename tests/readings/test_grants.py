@@ -85,7 +85,7 @@ def test_everybody_includes_the_account(everybody: str) -> None:
 def test_nothing_found_is_missing() -> None:
     found = holds(ACCOUNT, INVOKE, service(gives("roles/run.invoker", "serviceAccount:other@p")), project())
     assert found.missing
-    assert found.why == "nor above it"
+    assert found.why == "nor on its folders or organisation"
 
 
 @pytest.mark.parametrize("role", ["roles/run.viewer", "roles/cloudfunctions.invoker", "roles/pubsub.publisher"])

@@ -166,7 +166,7 @@ def test_a_variable_that_is_right_proves_nothing() -> None:
     found = drift(loads(load("other.cbm")))
     assert loud(found) == [model_drift.IGNORED.name]
     assert told(found, model_drift.VARIABLE).status is Status.OK
-    assert "was not heeded" in told(found, model_drift.IGNORED).says
+    assert "was not followed" in told(found, model_drift.IGNORED).says
 
 
 @pytest.mark.parametrize("variable", [OTHER.file, None, ""])

@@ -12,7 +12,7 @@ CAUSES = (
         code="max-instances-saturated",
         family="capacity",
         title="All instances are busy",
-        says="the service runs at its maximum of instances and turns pushes away faster than work drains",
+        says="the service runs at its maximum of instances and turns pushes away faster than work gets done",
         over=Over(instances.SATURATED, lambda told: not told.recent, 0),
         said="the service ran at its maximum of instances and turned pushes away until {last}; what went to the dead-letter topic over it "
         "does not come back by itself",
@@ -33,7 +33,7 @@ CAUSES = (
         code="capacity-blip-drained",
         family="capacity",
         title="A capacity blip that drained by itself",
-        says="pushes were turned away for want of instances and went through on redelivery",
+        says="pushes were turned away for lack of instances and went through on redelivery",
         stage=Stage.DELIVERED,
         legs=BOTH,
         requires=all_of(ok(instances.DRAINED), any_of(ok(push_answers.ACKED), ok(push_answers.RECOVERED))),
@@ -49,7 +49,7 @@ CAUSES = (
         code="cannot-scale-fast-enough",
         family="capacity",
         title="Cloud Run cannot start instances fast enough",
-        says="Cloud Run turns pushes away below the maximum of instances, for new ones do not start as fast as pushes come",
+        says="Cloud Run turns pushes away below the maximum of instances, since new ones start more slowly than pushes come",
         stage=Stage.DELIVERED,
         legs=BOTH,
         # At the maximum more would not be started, however fast.

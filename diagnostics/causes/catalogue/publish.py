@@ -66,7 +66,7 @@ CAUSES = (
         code="upstream-data-incomplete",
         family="publish",
         title="The coordinator refuses to start on incomplete data",
-        says="the coordinator itself refused to start, for a gate of its own",
+        says="the coordinator itself refused to start, because of a gate of its own",
         stage=Stage.REQUESTED,
         requires=Has(requested.NOT_READY),
         # Without its reason, what answers 503 may be anything that the program does.
@@ -77,8 +77,8 @@ CAUSES = (
     Cause(
         code="start-killed",
         family="publish",
-        title="The coordinator's container went away over the start call",
-        says="the container that had taken the start call went away before it had answered",
+        title="The coordinator's container died over the start call",
+        says="the container that had taken the start call died before it had answered",
         stage=Stage.REQUESTED,
         legs=(Leg.COMPLETION,),
         # Containers that crash are a cause of their own, and this follows from it.

@@ -135,7 +135,7 @@ def audit(
     elif not log.source.complete:
         yield NOTHING.says(
             Status.UNKNOWN,
-            f"no change since {against} in as much of the audit log as was read: {log.source.note}",
+            f"no change since {against} in the part of the audit log that was read: {log.source.note}",
             rests_on=("ChangeLog",),
         )
     else:

@@ -160,7 +160,7 @@ def _unserved(
         yield NOT_READY.says(
             Status.WARNING,
             f"{made} did not start ({clip(newest.message or newest.reason or 'Cloud Run names no reason')}); {runs.name} of "
-            f"{clock(runs.created, now)} goes on serving {settings.name}",
+            f"{clock(runs.created, now)} still serves {settings.name}",
             leg=leg,
             since=newest.created,
             rests_on=("ServiceConfig", "Revisions"),

@@ -34,7 +34,7 @@ UNSEEN = Telling("cold_start.unseen", Stage.DELIVERED, "start-up could not be se
 TURNED_AWAY = Telling(
     "cold_start.turned_away",
     Stage.DELIVERED,
-    "Cloud Run turns pushes away for want of an instance, and how many may run is not known",
+    "Cloud Run turns pushes away for lack of an instance, and how many may run is not known",
     Kind.EFFECT,
     tells=Hidden,
 )
@@ -105,7 +105,7 @@ def _whatever_its_settings(
     flowing = bool(recent(pushes).acks) or (newest is not None and now - newest <= RECENT)
     yield TURNED_AWAY.says(
         Status.WARNING if flowing else Status.FAULT,
-        f"{at_least(told.whole, count(len(away), 'push'))} turned away by Cloud Run for want of an instance in the last 5 min; how many "
+        f"{at_least(told.whole, count(len(away), 'push'))} turned away by Cloud Run for lack of an instance in the last 5 min; how many "
         f"may run could not be seen: {service.says}",
         leg=leg,
         bears=Bears.SLOWS if flowing else Bears.HOLDS,

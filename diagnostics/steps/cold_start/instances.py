@@ -214,7 +214,7 @@ def _drained(seen: Seen, away: Sequence[LogRow], moves: bool) -> Finding:
         Status.UNKNOWN if unknown else Status.OK,
         f"{at_least(seen.told.whole, count(len(away), 'push'))} turned away with “{_SENTENCE}” until "
         f"{clock(away[-1].at, seen.now)}; {'acked since' if through else 'none acked since'}"
-        + (f"; whether {unknown} nothing tells" if unknown else ""),
+        + (f"; nothing tells whether {unknown}" if unknown else ""),
         leg=seen.leg,
         bears=Bears.SLOWS,
         since=seen.told.begin(away),

@@ -74,7 +74,7 @@ def in_time(seen: Seen, capacity: ReceiverCapacity, deadline_s: float) -> Iterat
 def _fast_enough(seen: Seen, figures: str, tells: Starts) -> Iterator[Finding]:
     yield FINE.says(
         Status.OK,
-        f"{figures}, of an ack deadline of {tells.deadline_s:.0f} s",
+        f"{figures}; the ack deadline is {tells.deadline_s:.0f} s",
         leg=seen.leg,
         subject=seen.service,
         rests_on=("ReceiverCapacity", "SubscriptionConfig"),
@@ -105,9 +105,9 @@ def _too_slow(
     holds = current and seen.least > 0 and not recent(seen.pushes).acks
     return TOO_SLOW.says(
         Status.FAULT if holds else Status.WARNING,
-        f"{figures} against an ack deadline of {deadline_s:.0f} s; "
+        f"{figures}, and the ack deadline is {deadline_s:.0f} s; "
         + (
-            f"{round(late.count)} of {count(late.all, 'push')} that ran into it can have met a start"
+            f"{round(late.count)} of {count(late.all, 'push')} that ran into it may have met a start"
             if late.all
             else "no push ran into it"
         ),

@@ -26,7 +26,7 @@ class Balanced(Tells, frozen=True, kw_only=True):
 BALANCED = Telling(
     "delivered.balancer",
     Stage.DELIVERED,
-    "the load balancer before the receiver has pushes as refused",
+    "the load balancer's log has pushes that were refused",
     Kind.EFFECT,
     tells=Balanced,
 )
@@ -74,7 +74,7 @@ _BALANCED = {
 
 def _why_balanced(details: str, policy: str, by: By) -> str:
     if by is By.BACKEND:
-        return ", of which the balancer's log does not tell a program from Cloud Run before it"
+        return ", the program or Cloud Run, which the balancer's log does not tell apart"
     if policy:
         return f": the Cloud Armor policy {policy} denied them"
     return f": {_BALANCED[details]} ({details})" if details in _BALANCED else f": {details}"

@@ -55,7 +55,7 @@ from diagnostics.steps.words import clock, names, short
 
 PUSH_PATH = Code("limits.push_path", Stage.ROUTED, "pushes go to another path than the profile's")
 TAG_URL = Code("limits.tag_url", Stage.ROUTED, "pushes go to a traffic tag")
-AUDIENCE_UNSET = Code("limits.audience_unset", Stage.DELIVERED, "the token's audience is left to chance")
+AUDIENCE_UNSET = Code("limits.audience_unset", Stage.DELIVERED, "the subscription names no audience")
 DUPLICATE = Code("limits.duplicate", Stage.ROUTED, "a second subscription pushes the same topic to the service")
 TOPIC_ENV = Code("limits.topic_env", Stage.PUBLISHED, "the publisher's environment names another topic")
 TOPIC_IN_FORCE = Code(

@@ -47,7 +47,7 @@ EXPIRES = Telling("limits.expires", Stage.ROUTED, "the subscription expires when
 DEAD_LETTERS_EXPIRE = Telling(
     "limits.dead_letters_expire", Stage.DELIVERED, "the reader of dead letters expires", tells=Mended
 )
-ORPHANS = Telling("limits.orphans", Stage.ROUTED, "subscriptions whose topic was deleted lie about", tells=Orphans)
+ORPHANS = Telling("limits.orphans", Stage.ROUTED, "subscriptions are left whose topic was deleted", tells=Orphans)
 
 _DEFAULT_RETENTION_S = 604800.0
 """Google keeps unacknowledged messages 7 days unless told otherwise (google.pubsub.v1.Subscription)."""

@@ -49,9 +49,9 @@ def answered_first(seen: Seen, marks: ItemMarks | Unseen, service: ServiceConfig
     holds = not seen.ledger.closed
     yield AFTERWARDS.says(
         Status.FAULT if holds else Status.WARNING,
-        f"{at_least(marks.source.complete, count(unended, seen.profile.item))} were taken up and acked, pushes being answered "
-        f"{latency(typical_s)} after a container had them, and no line tells of their end; containers of {target.name} have a CPU only "
-        "while they have a request",
+        f"{at_least(marks.source.complete, count(unended, seen.profile.item))} were taken up and acked, typically answered "
+        f"{latency(typical_s)} after a container had them, and no line tells of their end; containers of {target.name} have a CPU "
+        "only during a request",
         leg=Leg.REQUEST,
         bears=Bears.HOLDS if holds else Bears.SLOWS,
         held=unended if holds else 0,

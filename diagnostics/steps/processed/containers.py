@@ -76,9 +76,9 @@ def crashes(
         Status.OK if over else Status.FAULT if holds else Status.WARNING,
         f"containers{_whose(dead)} {how} {at_least(dead.whole, count(dead.number, 'time'))}, the last at "
         f"{clock(newest, seen.now)}"
-        + (f": {why[:120]}" if why else "")
+        + (f": {clip(why, 120)}" if why else "")
         + (f"; {lost.before} had {lost.name}" if lost else "")
-        + ("; no push has come as far since" if untried else ""),
+        + ("; no push has got that far since" if untried else ""),
         leg=seen.leg,
         bears=Bears.HOLDS if holds and seen.least else Bears.SLOWS if met and (seen.least or over) else Bears.APART,
         held=seen.least if holds else 0,
@@ -100,7 +100,7 @@ def _whose(dead: Deaths) -> str:
 def _over(dead: Deaths, why: str) -> str:
     """The last words of a program that exited, for the one sentence that stands alone."""
     exited = dead.by_kind[Death.EXITED] == max(dead.by_kind.values())
-    return f" over “{clip(why)}”" if exited and why else ""
+    return f" with “{clip(why)}”" if exited and why else ""
 
 
 def _told(dead: Deaths, why: str, how: str, lost: LostVariable | None, whole: bool) -> Crashing:

@@ -173,7 +173,7 @@ def too_long(
     work_s = took.typical_s if took.over else still[0]
     whom = f"worked {span(work_s)} and longer on {at_least(seen.told.whole, count(took.over, 'push'))}"
     if not took.over:
-        whom = f"has been at {count(len(still), seen.profile.item)} for up to {span(work_s)} and has ended none"
+        whom = f"has worked on {count(len(still), seen.profile.item)} for up to {span(work_s)} and finished none"
     yield TOO_LONG.says(
         Status.FAULT if holds else Status.WARNING if often or (expires and seen.least) else Status.OK,
         f"the receiver {whom}, against an ack deadline of {span(deadline_s)}: Pub/Sub hangs up and pushes them again",

@@ -50,7 +50,7 @@ ERRORS = Telling("processed.errors", Stage.PROCESSED, "the receiver answers with
 NO_ACK = Telling(
     "processed.no_ack",
     Stage.PROCESSED,
-    "the receiver answers with a code that Pub/Sub does not take for an ack",
+    "the receiver answers with a code that is no ack to Pub/Sub",
     Kind.EFFECT,
     tells=Errors,
 )
@@ -214,7 +214,7 @@ def _to_the_last(seen: Seen, rows: Sequence[LogRow]) -> bool:
 
 _AFTER = {
     UNREPORTED.name: ", having failed to report what it had done",
-    NO_ACK.name: ", which Pub/Sub does not take for an ack",
+    NO_ACK.name: ", which is no ack to Pub/Sub",
     TURNED_AWAY.name: ", which had not taken them up",
 }
 

@@ -109,7 +109,7 @@ ERRORS = Telling(
 GAVE_UP = Telling(
     "published.gave_up",
     Stage.PUBLISHED,
-    "publishing was put off until the client gave items up",
+    "publishing was put off until the client gave up items",
     Kind.EFFECT,
     tells=NotPublished,
 )
@@ -221,7 +221,7 @@ def _why_fewer(
     elif attempt.unasked and here.exact is None:
         yield UNSEEN.says(
             Status.UNKNOWN,
-            f"how many {noun} were published, beside {here.least} at least, nothing tells",
+            f"at least {here.least} {noun} were published; nothing tells how many more",
             leg=Leg.REQUEST,
         )
     elif attempt.published is None and not attempt.unasked and (here.exact is None or here.basis == "topic"):
@@ -259,7 +259,7 @@ def _as_asked(ledger: Ledger, now: datetime, coordinator: ServiceConfig | Unseen
         )
     elif (least := ledger.gap(Stage.PUBLISHED)[0]) and not here.least and _starting(ledger, now, coordinator):
         yield UNSEEN.says(
-            Status.UNKNOWN, "nothing was published yet; whether a start call is at work, nothing tells", leg=Leg.REQUEST
+            Status.UNKNOWN, "nothing was published yet; nothing tells whether a start call is at work", leg=Leg.REQUEST
         )
     elif least:
         yield FEWER.says(

@@ -170,7 +170,7 @@ def may_publish(
     if back and at is None and refused and ledger.started and ledger.started < back >= refused - IN_FORCE:
         yield BACK.says(
             Status.OK,
-            f"{account} was given a role to publish at {clock(back, now)}, and nothing of this batch was refused for want of it since",
+            f"{account} was given a role to publish at {clock(back, now)}, and nothing of this batch was refused for lack of it since",
             leg=Leg.REQUEST,
             subject=subjects.account(account),
             since=back,

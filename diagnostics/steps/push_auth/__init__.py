@@ -31,7 +31,7 @@ from diagnostics.steps import subjects
 from diagnostics.steps.finding import Bears, Code, Finding, Kind, Status, Subject, Telling
 from diagnostics.steps.push_auth.judged import lacks_the_right, pushed_here
 from diagnostics.steps.tells import Tells
-from diagnostics.steps.words import at_least, clock, count, names, so_many
+from diagnostics.steps.words import at_least, clip, clock, count, names, so_many
 
 
 class TurnedAway(Tells, frozen=True, kw_only=True):
@@ -122,7 +122,7 @@ def _proven(case: Passage, about: Subject | None) -> Finding:
 def _turned(case: Passage, code: Telling[TurnedAway], about: Subject | None, turned: Turned, how: str) -> Finding:
     """Pushes that were turned away: now, some of them, or until then."""
     many = at_least(case.door.whole, count(turned.count, "push"))
-    quoted = f": “{turned.text[:90]}”" if turned.text else ""
+    quoted = f": “{clip(turned.text)}”" if turned.text else ""
     met = bool(case.started and turned.last >= case.started)
     span_of = f"from {clock(turned.first, case.now)} to {clock(turned.last, case.now)}"
     spent = case.spent(turned)

@@ -114,7 +114,7 @@ def _in_spite(
         return
     unread, permission = (deny.says, deny.permission) if isinstance(deny, Unseen) else (deny.unread, deny.permission)
     denies = f"deny policies were not all read ({unread})" if unread else "no deny policy takes it"
-    why = f"it is granted, and Google's front end says that it has no permission; {denies}; access boundaries are not read"
+    why = f"it is granted, but Google's front end says that it has no permission; {denies}; access boundaries are not read"
     says = f"whether {account} may invoke {target.name} could not be told"
     rests = "DenyPolicies" if unread else "ServicePolicy"
     unsettled = Grant(Held.UNKNOWN, why, rests, permission, settled_by=answer.settled_by)
@@ -135,7 +135,7 @@ def _why_presumed(case: Passage, account: str, target: ServiceSettings, made: Se
     if at and at <= forbidden.first + _AUDITED and not (newest and newest > at + _IN_FORCE):
         return (
             f"{account} lost a role to call {target.name} at {clock(at, case.now)}, and no push got in since; "
-            "whether another grant lets it in the policies do not tell"
+            "the policies do not tell whether another grant lets it in"
         )
     if lacks_the_right(forbidden):
         return f"Google's front end says that the push account has no permission to call {target.name}; the policies do not tell"

@@ -70,8 +70,8 @@ def _dropped(
     if missing and (isinstance(backlog, Unseen) or not backlog.source.complete):
         yield FILTERED.says(
             Status.UNKNOWN,
-            f"{_named(settings)} dropped {count(dropped, 'message')}; whether the batch misses them could not be seen, "
-            "for it could not be seen how many wait",
+            f"{_named(settings)} dropped {count(dropped, 'message')}; whether the batch misses them is not known, "
+            "since it could not be seen how many wait",
             leg=leg,
             subject=subjects.subscription(settings.name),
             rests_on=("AckCounts", "Backlog"),
@@ -104,7 +104,7 @@ def _is_gone(settings: SubscriptionSettings, acks: AckCounts, changes: ChangeLog
 
 def _now(settings: SubscriptionSettings) -> str:
     return (
-        f"the filter {settings.filter} now, which nothing has shown to let them through"
+        f"the filter {settings.filter} now, and nothing shows that this one lets them through"
         if settings.filter
         else "none now"
     )

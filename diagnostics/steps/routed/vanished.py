@@ -12,9 +12,9 @@ from diagnostics.steps.routed.seen import Seen
 from diagnostics.steps.words import clock, short, span
 
 RESIDUE = Code("routed.residue", Stage.ROUTED, "messages left the subscription and nobody acked them", Kind.EFFECT)
-PURGED = Code("routed.purged", Stage.ROUTED, "a seek put away messages that nobody had acked", Kind.EFFECT)
+PURGED = Code("routed.purged", Stage.ROUTED, "a seek dropped messages that nobody had acked", Kind.EFFECT)
 MADE_ANEW = Code(
-    "routed.made_anew", Stage.ROUTED, "the subscription was made anew, without what waited in the old one", Kind.EFFECT
+    "routed.made_anew", Stage.ROUTED, "the subscription was made again, without what waited in the old one", Kind.EFFECT
 )
 OUTLIVED = Code(
     "routed.outlived", Stage.ROUTED, "messages waited longer than the subscription keeps them", Kind.CONSEQUENCE
@@ -72,9 +72,7 @@ def _taken_by(
         return code, f"since the batch began: {who}", made[0].at
     kept = timedelta(seconds=settings.retention_s)
     if begin and sought and sought - begin < kept:
-        says = (
-            f"the subscription was sought at about {clock(sought, now)}, which the audit log does not tell by default"
-        )
+        says = f"there was a seek at about {clock(sought, now)}, which the audit log does not tell by default"
         return PURGED, says, sought
     if begin and now - begin > kept:
         says = (
