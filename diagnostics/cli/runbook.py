@@ -49,6 +49,9 @@ def show(
     dead_letter_topic: Annotated[str | None, Option(metavar="TOPIC")] = None,
     batch: Annotated[str | None, Option(metavar="BATCH_ID")] = None,
     since: Annotated[str | None, Option(metavar="WHEN")] = None,
+    revision: Annotated[
+        str | None, Option(metavar="REVISION", help="The service's revision that a deploy replaced.")
+    ] = None,
     markdown: Annotated[
         bool, Option("--markdown", help="As it is written, in Markdown; in a pipe it always is.")
     ] = False,
@@ -68,6 +71,7 @@ def show(
         "dead_letter_topic": dead_letter_topic,
         "batch": batch,
         "since": since,
+        "revision": revision,
     }
     return do.show(code, profile, Leg(leg.value), {name: value for name, value in given.items() if value}, markdown)
 

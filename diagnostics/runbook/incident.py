@@ -8,7 +8,7 @@ from msgspec import structs
 
 from diagnostics.causes.model import Confidence, Role
 from diagnostics.conclude.diagnosis import Diagnosis
-from diagnostics.evidence.model import BatchMarks, Leg, ProjectInfo, ServiceConfig, SubscriptionConfig, seen
+from diagnostics.evidence.model import BatchMarks, Leg, ProjectInfo, Revisions, ServiceConfig, SubscriptionConfig, seen
 from diagnostics.readings.ledger import build
 from diagnostics.run.investigate import Case
 from diagnostics.runbook.pages import fix, known_from
@@ -50,6 +50,17 @@ def known_of(case: Case, batch: str, leg: Leg) -> dict[str, str]:
     if account := configured.get("push_account"):
         known["push_account"] = account
     return configured | known
+
+
+def replaced(case: Case, leg: Leg) -> str:
+    """The revision of the leg's service that a deploy after the last good batch replaced; empty: there was none, or it is not known."""
+    service, revisions = seen(case.evidence.get(ServiceConfig, leg)), seen(case.evidence.get(Revisions, leg))
+    asked = case.ask
+    good = build(case.evidence, case.profile, asked.batch, asked.expect, asked.since).last_good
+    serving = revisions.named(service.settings.serving) if revisions and service and service.settings else None
+    if revisions is None or serving is None or good is None or serving.created <= good.started:
+        return ""
+    return next((r.name for r in revisions.revisions if r.created <= good.started and r.ready == "ready"), "")
 
 
 def batch_of(case: Case, batch: str) -> str:

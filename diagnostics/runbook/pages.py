@@ -20,9 +20,10 @@ from diagnostics.shell import commands
 PLACEHOLDERS = (
     "project", "number", "region", "subscription", "topic", "service", "push_account", "dead_letter_topic", "batch", "since",
     "completion_subscription", "completion_topic", "coordinator", "worker", "topic_env", "completion_topic_env",
+    "revision",
 )  # fmt: skip
 """What runbooks write in braces. Subscription, topic, service, push account and the variable that names the topic (topic_env) are those
-of the leg that is shown."""
+of the leg that is shown; the revision is the one of its service that a deploy replaced."""
 
 
 class Front(Struct, frozen=True, kw_only=True):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from msgspec import structs
 
 from diagnostics.cli import main
-from diagnostics.evidence.model import EvidenceSet, Leg
+from diagnostics.evidence.model import EvidenceSet, Leg, Revisions, ServiceConfig
 from diagnostics.keep.bundle import dump, load
-from diagnostics.runbook.incident import known_of
+from diagnostics.runbook.incident import known_of, replaced
 
 NIGHT = Path(__file__).parents[1] / "data" / "bundles" / "night-0379aef.pubsub-diag.gz"
 BATCH = "batch_2026-02-07_1770588120"
@@ -69,6 +70,28 @@ def test_the_account_of_the_pushes_is_the_subscriptions_whatever_the_profile_nam
     request = structs.replace(run.case.profile.request, push_account="old@nba-props-platform.iam.gserviceaccount.com")
     case = replace(run.case, profile=structs.replace(run.case.profile, request=request))
     assert known_of(case, run.batch, Leg.REQUEST)["push_account"].startswith("prediction-worker@")
+
+
+def test_the_revision_to_go_back_to_is_known_only_where_a_deploy_came_after_a_good_batch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That night the worker was deployed after the last good batch."""
+    case = load(NIGHT, ours=True).case
+    service, revisions = case.evidence.get(ServiceConfig, Leg.REQUEST), case.evidence.get(Revisions, Leg.REQUEST)
+    assert isinstance(service, ServiceConfig) and service.settings is not None and isinstance(revisions, Revisions)
+    before = replaced(case, Leg.REQUEST)
+    assert before in {r.name for r in revisions.revisions} - {service.settings.serving, ""}
+    old = structs.replace(
+        revisions,
+        revisions=tuple(structs.replace(r, created=r.created - timedelta(days=30)) for r in revisions.revisions),
+    )
+    since_long = replace(case, evidence=case.evidence.with_(Revisions, Leg.REQUEST, old))
+    assert replaced(since_long, Leg.REQUEST) == ""
+    _kept(tmp_path)
+    assert main.run(["runbook", "show", "every-item-fails"]) == 0
+    assert f"--to-revisions={before}=100" in capsys.readouterr().out
+    assert main.run(["runbook", "show", "every-item-fails", "--revision", "other"]) == 0
+    assert "--to-revisions=other=100" in capsys.readouterr().out
 
 
 def test_a_run_of_a_command_that_reads_less_is_said_to_have_read_less(

@@ -29,6 +29,7 @@ KNOWN = {
     "worker": "work-worker",
     "topic_env": "WORK_TOPIC",
     "completion_topic_env": "WORK_DONE_TOPIC",
+    "revision": "work-worker-00041-xyz",
 }
 """Plausible names for the placeholders that `runbook show` fills in."""
 

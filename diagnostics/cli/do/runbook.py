@@ -88,7 +88,7 @@ def _of_last_run(named: PipelineProfile | None, leg: Leg) -> dict[str, str]:
     if run is None or not _same(named, run.case.profile):
         return {}
     about = incident.batch_of(run.case, run.batch)
-    known = incident.known_of(run.case, about, leg)
+    known = incident.known_of(run.case, about, leg) | {"revision": incident.replaced(run.case, leg)}
     batch = f" of {clean(about)}" if about else ""
     output.tell(f"names are those of the run{batch} at {run.made_at:%Y-%m-%d %H:%M}Z; options name others")
     return known
