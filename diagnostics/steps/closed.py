@@ -287,7 +287,7 @@ def _enough(ledger: Ledger, profile: PipelineProfile, now: datetime) -> Finding 
     return ENOUGH.says(
         Status.FAULT,
         f"{ledger.done} of {expected} are done, {needed} are enough for the batch to be closed, and nothing has closed it: no {noun} "
-        f"has come for {span(idle_s)}, and a rule that is looked at only when one comes waits for ever",
+        f"has come for {span(idle_s)}, and a rule that runs only when one comes waits for ever",
         bears=Bears.HOLDS,
         since=newest,
         rests_on=("BatchStatus", "BatchMarks", "ItemMarks"),

@@ -61,7 +61,7 @@ def test_the_parts_of_the_leg_are_named(code: str, leg: Leg, says: str) -> None:
         ("completion-contention", "reader fails to record pages, since others write the same record at that moment: x"),
         (
             "closing-rule-needs-an-event",
-            "3 are done, 2 are enough, and the batch is open: what closes it looks only when another page comes",
+            "3 are done, 2 are enough, and the batch is open: its closing rule runs only when another page comes",
         ),
         ("publish-failing", "Pub/Sub refused what the coordinator published"),
     ],

@@ -132,8 +132,8 @@ CAUSES = (
         title="Pub/Sub does not take what the worker reports",
         says="the worker cannot publish what it reports: {reason}",
         over=ok(asks.ASKS_NO_MORE),
-        said="the worker could not publish what it reported until {last}, for what its topic does not ask any more, and what was lost does "
-        "not come by itself: {reason}",
+        said="the worker could not publish what it reported until {last}, because of a setting that its topic no longer has; what was lost "
+        "does not come by itself: {reason}",
         stage=Stage.RETURNED,
         legs=(Leg.COMPLETION,),
         requires=any_of(Over(refused.ERRORS, lambda told: told.otherwise, 0), Has(asks.ASKS)),
@@ -167,7 +167,7 @@ CAUSES = (
         code="skip-acked-without-completion",
         family="completion",
         title="Skipped items are acked and never reported",
-        says="the worker gave {skipped} items up, acked them and published no completion, so the batch waits for them for ever",
+        says="the worker gave up {skipped} items, acked them and published no completion, so the batch waits for them for ever",
         stage=Stage.RETURNED,
         legs=(Leg.COMPLETION,),
         requires=Over(never_sent.MISSING, lambda told: told.skipped, 0),

@@ -72,7 +72,7 @@ def _taken_by(
         return code, f"since the batch began: {who}", made[0].at
     kept = timedelta(seconds=settings.retention_s)
     if begin and sought and sought - begin < kept:
-        says = f"there was a seek at about {clock(sought, now)}, which the audit log does not tell by default"
+        says = f"there was a seek at about {clock(sought, now)}, which the audit log does not show by default"
         return PURGED, says, sought
     if begin and now - begin > kept:
         says = (
