@@ -14,8 +14,8 @@ CAUSES = (
         title="All instances are busy",
         says="the service runs at its maximum of instances and turns pushes away faster than work gets done",
         over=Over(instances.SATURATED, lambda told: not told.recent, 0),
-        said="the service ran at its maximum of instances and turned pushes away until {last}; what went to the dead-letter topic because of it "
-        "does not come back by itself",
+        said="the service ran at its maximum of instances and turned pushes away until {last}; what went to the dead-letter topic because "
+        "of it does not come back by itself",
         stage=Stage.DELIVERED,
         legs=BOTH,
         requires=Has(instances.SATURATED),
