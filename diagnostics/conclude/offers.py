@@ -125,10 +125,12 @@ class Offers:
     def _page(self, live: Live) -> str:
         return self._runbook(live.match.cause.code, live.match.leg)
 
-    @staticmethod
-    def _runbook(page: str, leg: Leg) -> str:
-        of = " --leg completion" if leg is Leg.COMPLETION else ""
-        return command("pubsub-diag runbook show {page}" + of, page=page)
+    def _runbook(self, page: str, leg: Leg) -> str:
+        return command("pubsub-diag runbook show {page}" + self._of_leg(leg), page=page)
+
+    def _of_leg(self, leg: Leg) -> str:
+        """The option of a page that is about the way back, where the profile has one."""
+        return " --leg completion" if leg is Leg.COMPLETION and self._profile.completion is not None else ""
 
     def of(self, live: Live) -> tuple[str, ...]:
         """The commands of a cause's remedy."""
@@ -180,7 +182,7 @@ class Offers:
     def fill(self, line: str, leg: Leg, because: Sequence[Finding]) -> str:
         """The command with what is known of this run and of these findings in the place of {name}; CAPITALS where it is not known."""
         known = _NOT_KNOWN | {k: v for f in because for k, v in f.words.items()} | self._of_the_run(leg)
-        of = " --leg completion" if line.startswith("pubsub-diag runbook show") and leg is Leg.COMPLETION else ""
+        of = self._of_leg(leg) if line.startswith("pubsub-diag runbook show") else ""
         return command(line + of, **known)
 
     def _of_the_run(self, leg: Leg) -> dict[str, str]:
