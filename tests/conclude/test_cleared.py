@@ -13,6 +13,7 @@ from diagnostics.readings.ledger.ledger import COUNTED, Count
 from diagnostics.readings.wholeness import Wholeness
 from diagnostics.steps import push_auth, requested, routed
 from diagnostics.steps.cold_start import startup
+from diagnostics.steps.delivered import push_answers
 from diagnostics.steps.finding import Bears, Finding, Status
 from diagnostics.steps.push_auth import invoker
 from tests.causes.test_verdict import cause
@@ -95,3 +96,9 @@ def test_a_cause_is_ruled_out_only_by_what_was_seen_to_its_end(whole: Wholeness,
     refuted = Refuted(cause("no-grant", invoker.INVOKER), Leg.REQUEST, (proven,))
     found = ruled_out(ledger(120), [proven], Verdict((), (refuted,), ()), whole)
     assert {r.code for r in found} - {"sign-in"} == codes
+
+
+def test_pushes_of_other_batches_clear_nothing_of_one_of_which_none_passed() -> None:
+    acked = push_answers.ACKED.says(Status.OK, "110 pushes acked", leg=Leg.REQUEST, tells=push_answers.Acks(acks=110))
+    assert cleared(acked, delivered=1) == {"delivery"}
+    assert cleared(acked, delivered=0) == set()

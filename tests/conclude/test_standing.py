@@ -13,7 +13,17 @@ from diagnostics.causes.match import Match
 from diagnostics.causes.model import Cause, Confidence, Has, Role
 from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude.diagnosis import State
-from diagnostics.conclude.standing import finishes_alone, forecast, lost_once, reasons, state_of, status_of, stopped_at
+from diagnostics.conclude.standing import (
+    agreed,
+    finishes_alone,
+    forecast,
+    lost_once,
+    reasons,
+    state_of,
+    status_of,
+    stopped_at,
+    taken_away,
+)
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.ledger.ledger import Count, DeadLetters, Life
@@ -21,6 +31,7 @@ from diagnostics.steps import created, progress, requested
 from diagnostics.steps.delivered import push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Row, Status
 from diagnostics.steps.processed import error_answers, failing_items
+from diagnostics.steps.routed import vanished
 
 NOW = datetime(2026, 2, 8, 14, 1, tzinfo=UTC)
 
@@ -313,3 +324,72 @@ def test_a_start_that_was_refused_for_a_batch_that_is_hidden_may_have_been_refus
     assert status(refused, hidden) is Status.UNKNOWN
     assert status(refused) is Status.FAULT
     assert status(refused, hidden, gate) is Status.FAULT
+
+
+@pytest.mark.parametrize(
+    ("took_s", "idle_s", "at_work", "alone"),
+    [
+        (10, 120, 0, True),  # a short silence
+        (10, 400, 0, None),
+        (300, 400, 0, True),  # items take as long
+        (10, 400, 5, True),  # all that is left is at work
+    ],
+)
+def test_a_batch_that_rests_for_longer_than_its_items_take_promises_nothing(
+    took_s: int, idle_s: int, at_work: int, alone: bool | None
+) -> None:
+    """Five of ten are done, the last of them so long ago."""
+    end = NOW - timedelta(seconds=idle_s)
+    back = [
+        Life(name=f"b{n}", stage=Stage.RECORDED, first=end - timedelta(seconds=took_s), ended=end, got_further=end)
+        for n in range(5)
+    ]
+    work = [Life(name=f"w{n}", stage=Stage.DELIVERED, starts=1, first=end, last=end) for n in range(at_work)]
+    ledger = Ledger(
+        attempt=Attempt(batch="B", begun=NOW - timedelta(minutes=20)),
+        expected=10,
+        lives=(*back, *work),
+        counts={Stage.RECORDED: Count(5, 5)},
+    )
+    assert finishes_alone(State.RUNNING, Verdict((), (), ()), ledger, (), NOW) is alone
+
+
+def test_what_finishes_alone_is_no_fault() -> None:
+    assert agreed(Status.FAULT, True) is Status.WARNING
+    assert agreed(Status.FAULT, None) is Status.FAULT and agreed(Status.FAULT, False) is Status.FAULT
+    assert agreed(Status.OK, True) is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("held", "left"), [(50, {"dropped": 48}), (20, {"unattributed": 30, "dropped": 18}), (2, {"unattributed": 48})]
+)
+def test_what_vanished_after_a_try_is_lost_too(held: int, left: dict[str, int]) -> None:
+    """Two never came to the worker, 48 were tried."""
+    gone = finding(vanished.PURGED.name, Stage.ROUTED, Kind.EFFECT, held=held)
+    rows = [
+        Row(stage=Stage.ROUTED, leg=Leg.REQUEST, where={"dropped": 2}),
+        Row(stage=Stage.PROCESSED, leg=Leg.REQUEST, where={"unattributed": 48}),
+    ]
+    assert taken_away(rows, [gone])[1].where == left
+    assert taken_away(rows, [])[1].where == {"unattributed": 48}
+
+
+def test_what_others_items_do_to_the_worker_does_not_move_the_stop_to_it() -> None:
+    """172 wait, one is at work: the failing ones are of no item of the batch."""
+    rows = [
+        Row(stage=Stage.DELIVERED, leg=Leg.REQUEST, where={"waiting": 172}, status=Status.FAULT),
+        Row(stage=Stage.PROCESSED, leg=Leg.REQUEST, where={"in_flight": 1}, status=Status.WARNING),
+    ]
+
+    def repeats(foreign: int) -> Finding:
+        return failing_items.REPEATS.says(
+            Status.FAULT,
+            "they fail",
+            leg=Leg.REQUEST,
+            bears=Bears.HOLDS,
+            held=172,
+            tells=failing_items.Repeated(items=25, failures=53, foreign=foreign),
+        )
+
+    ours, theirs = (stopped_at(rows, State.STALLED, Verdict((), (), (repeats(n),))) for n in (0, 1))
+    assert ours == (Stage.PROCESSED, Leg.REQUEST) and theirs == (Stage.DELIVERED, Leg.REQUEST)

@@ -179,6 +179,8 @@ def test_the_latest_attempt_counts_and_what_blocked_it() -> None:
     assert batch_start(marks, "") == AT - timedelta(minutes=300)
     assert batch_start(marks[:2], "") == AT - timedelta(minutes=10)
     assert batch_start([], "") is None
+    each = [mark(Means.CREATED, -90, "run"), mark(Means.CREATED, -40, "run"), mark(Means.CREATED, -2, "run")]
+    assert batch_start(each, "") == AT - timedelta(minutes=90), "each item's line names the run"
 
 
 def test_without_marker_lines_the_latest_start_call_tells(session_of: Callable[..., Session]) -> None:

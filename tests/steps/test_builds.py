@@ -68,3 +68,16 @@ def test_a_deploy_is_listed_with_what_its_revision_does_otherwise() -> None:
     assert "ReplaceService w by ci (min-instances 1 → 0)" in told.says
     blind = one(steps.CHANGED, findings(steps.audit, service(), unseen("Revisions", Leg.REQUEST), known, *rest))
     assert "ReplaceService w by ci (ingress=all, maxScale=50)" in blind.says
+
+
+@pytest.mark.parametrize(("by", "minutes", "rolled_back"), [("p", 597, True), ("ci", 597, False), ("p", 599.5, False)])
+def test_what_another_does_minutes_after_the_deploy_is_no_part_of_it(
+    by: str, minutes: float, rolled_back: bool
+) -> None:
+    key, deployed = log(DEPLOY)
+    assert isinstance(deployed, ChangeLog)
+    back = replace(deployed.changes[0], at=ago(minutes), by=by)
+    changes = key, replace(deployed, changes=(*deployed.changes, back))
+    revisions = ("Revisions", Leg.REQUEST), Revisions(source=SOURCE, revisions=(NEW, OLD))
+    told = findings(builds.builds, pinned(), revisions, changes)
+    assert bool(of(builds.ROLLED_BACK, told)) is rolled_back and bool(of(builds.NO_TRAFFIC, told)) is not rolled_back

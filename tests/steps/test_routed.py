@@ -272,3 +272,35 @@ def test_a_subscription_that_may_not_be_looked_at_is_gone_if_the_audit_log_says_
     found = [f for f in told.findings if f.code == missing.DELETED.name]
     assert [(f.bears, f.rests_on) for f in found] == ([(Bears.HOLDS, ("ChangeLog",))] if said else [])
     assert any(f.code == "routed.not_checked" and f.status is Status.UNKNOWN for f in told.findings)
+
+
+@pytest.mark.parametrize(
+    ("methods", "came", "said"),
+    [
+        ({100: "DeleteSubscription", 5: "CreateSubscription"}, (), True),
+        ({100: "DeleteSubscription", 60: "CreateSubscription"}, (), False),
+        ({100: "DeleteSubscription", 60: "CreateSubscription", 5: "CreateSubscription"}, (), False),
+        ({100: "DeleteSubscription", 5: "CreateSubscription"}, done("a"), False),
+        ({5: "CreateSubscription"}, (), False),
+    ],
+    ids=["away meanwhile", "back before", "back before, and made once more", "an item came", "never deleted"],
+)
+def test_what_was_published_while_the_subscription_was_away_never_came_to_it(
+    methods: dict[float, str], came: tuple[Mark, ...], said: bool
+) -> None:
+    made = tuple(
+        Change(at=ago(m), api="pubsub", method=method, resource="subscriptions/s", by="p")
+        for m, method in sorted(methods.items(), reverse=True)
+    )
+    changes = ChangeLog(source=SOURCE, since=ago(9999), changes=made)
+    key, config = subscription()
+    seen: dict[Key, Evidence | Unseen] = {
+        ("BatchMarks", None): batch(10),
+        ("ItemMarks", None): lines(mark(Means.STARTED_ITEM, 300, "x", batch="A"), *came),
+        ("ChangeLog", Leg.REQUEST): changes,
+        ("ChangeLog", None): changes,
+        key: config,
+    }
+    evidence = EvidenceSet(seen, NOW, timedelta(days=7), ago(BEGAN + 20))
+    told = run([step], evidence, build(evidence, PROFILE), PROFILE, [Leg.REQUEST])
+    assert [f.held for f in told.findings if f.code == missing.AWAY.name] == ([10] if said else [])
