@@ -287,7 +287,7 @@ def _repeats_told(seen: Seen, found: Failing, items: Sequence[Item]) -> str:
 def _whose(seen: Seen, ours: bool) -> str:
     if ours:
         return "of this batch"
-    return "of no item of this batch" if seen.ledger.told else "of which batch, nothing tells"
+    return "none of this batch" if seen.ledger.told else "nothing tells of which batch"
 
 
 def reasons_told(reasons: Iterable[str]) -> str:
@@ -325,7 +325,7 @@ def _unsure(seen: Seen, found: Failing, items: Sequence[Item], repeats: int) -> 
     rest = (
         "; others that had failed so got through since"
         if passed
-        else "; whether others would get through nothing tells"
+        else "; nothing tells whether others would get through"
     )
     yield FAIL.says(
         Status.WARNING if mild else Status.FAULT,
@@ -372,7 +372,7 @@ def _all_fail(seen: Seen, broken: Broken) -> Finding:
     before = f"; {broken.before} had got through before" if broken.before else ""
     return ALL_FAIL.says(
         Status.OK if over else Status.WARNING if early else Status.FAULT,
-        f"since {clock(broken.since, seen.now)} all {tried} that came round failed, "
+        f"since {clock(broken.since, seen.now)} all {tried} that were tried failed, "
         f"and nothing was acked{reasons_told(i.reason for i in broken.items)}{before}"
         + (
             f"; the last failed at {clock(broken.last, seen.now)} and none came since"

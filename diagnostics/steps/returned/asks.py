@@ -37,7 +37,7 @@ ASKS = Telling(
 ASKS_NO_MORE = Telling(
     "returned.asks_no_more",
     Stage.RETURNED,
-    "the completion topic does not ask any more for what it refused completions for",
+    "the completion topic no longer has the setting for which it refused completions",
     Kind.NOTE,
     tells=AsksNoMore,
 )
@@ -78,7 +78,7 @@ def what_refused(refused: Sequence[Mark], held: int, topic: TopicConfig | Unseen
         last = clock(refused[-1].at, now)
         yield ASKS_NO_MORE.says(
             Status.OK,
-            f"topic {short(settings.name)} does not ask any more for what refused completions until {last}",
+            f"topic {short(settings.name)} no longer has the setting for which it refused completions until {last}",
             leg=Leg.COMPLETION,
             subject=subjects.topic(settings.name),
             rests_on=("TopicConfig", "ItemMarks"),

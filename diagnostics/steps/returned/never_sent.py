@@ -96,7 +96,7 @@ def was_never_sent(
         may_be_ours = not ledger.counts or ledger.counts[Stage.PROCESSED].most != 0
         yield NONE_PUBLISHED.says(
             Status.FAULT,
-            f"{count(acks, 'push')} of work acked and no message on the completion topic",
+            f"{count(acks, 'push')} of work acked, and no message came to the completion topic",
             leg=Leg.COMPLETION,
             bears=Bears.HOLDS if least or (ledger.done == 0 and may_be_ours) else Bears.APART,
             held=least,

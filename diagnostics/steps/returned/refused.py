@@ -184,7 +184,7 @@ def _errors(
         Status.FAULT if held else Status.UNKNOWN if unsure else Status.OK,
         f"{at_least(whole, count(many, 'completion'))} could not be published {between(ours[0].at, ours[-1].at, now)}"
         + (f": {_reason(ours[-1])}" if _reason(ours[-1]) else "")
-        + ("; whether items of this batch lack them nothing tells" if unsure else ""),
+        + ("; nothing tells whether items of this batch lack them" if unsure else ""),
         leg=Leg.COMPLETION,
         bears=bears,
         held=held,

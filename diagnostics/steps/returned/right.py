@@ -103,7 +103,7 @@ def may_report(
     if back and ledger.started and ledger.started < back >= refused - IN_FORCE:
         yield BACK.says(
             Status.OK,
-            f"{account} was given a role to publish at {clock(back, now)}, and no completion was refused for want of it since",
+            f"{account} was given a role to publish at {clock(back, now)}, and no completion was refused for lack of it since",
             leg=Leg.COMPLETION,
             subject=subjects.account(account),
             since=back,
