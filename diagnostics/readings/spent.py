@@ -60,9 +60,17 @@ def spent(ledger: Ledger, leg: Leg, marks: ItemMarks | Unseen, log: RequestLog |
     well = {m.item for m in marks.marks if m.means in _GOOD[leg]}
     begun = _side_by_side(_begun(marks.marks, leg, tries), tries, good)
     passed = {name: _meanwhile(good, begun.get(name, times[0]), times[0], times[-1]) for name, times in tries.items()}
+    reasons = _reasons(marks.marks, leg, tries)
+    passes_off = _overcome(bad, well, len(dead))
     theirs = _with_their_reason(
-        {n for n, times in tries.items() if n not in well and _itself(times, passed[n], bad, len(dead))},
-        _reasons(marks.marks, leg, tries),
+        {
+            name
+            for name, times in tries.items()
+            if name not in well
+            and not (reasons.get(name) and reasons[name] <= passes_off)
+            and _itself(times, passed[name], bad, len(dead))
+        },
+        reasons,
         well,
     )
     alike = [name for name in tries if not passed[name] and name not in theirs]
@@ -82,6 +90,15 @@ def spent(ledger: Ledger, leg: Leg, marks: ItemMarks | Unseen, log: RequestLog |
         since=first,
         last=last,
     )
+
+
+def _overcome(bad: Sequence[Mark], well: set[str], dead: int) -> set[str]:
+    """Reasons that as many others gave as were dead-lettered, and that got through after all: no reason of an item's own."""
+    gave = defaultdict[str, set[str]](set)
+    for mark in bad:
+        if mark.item in well and mark.words.get("reason"):
+            gave[mark.words["reason"]].add(mark.item)
+    return {reason for reason, items in gave.items() if len(items) >= dead}
 
 
 def _reasons(marks: Sequence[Mark], leg: Leg, tries: Mapping[str, object]) -> Mapping[str, set[str]]:

@@ -33,8 +33,12 @@ from tests.matrices.truth import Truth
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 FUTURE = "2027-03-01"
 """Date of other batches: no worker calls it past, and no start of tonight's date is refused because of it."""
-PATHS = {"predictions": ("/predict", "/complete"), "orders": ("/export", "/exported")}
-NEVER_DONE = {"predictions": "undecodable", "orders": "transient"}
+PATHS = {
+    "predictions": ("/predict", "/complete"),
+    "orders": ("/export", "/exported"),
+    "thumbnails": ("/v1/scale", "/v1/scaled"),
+}
+NEVER_DONE = {"predictions": "undecodable", "orders": "transient", "thumbnails": "transient"}
 """Payload class that the dialect's worker answers 500, whatever its build."""
 
 Entries = list[dict[str, Any]]

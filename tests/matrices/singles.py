@@ -162,10 +162,13 @@ def built(
 
 def in_other_dialect(one: Single) -> Single:
     """The same story told of the other pipeline: names that stand in it are exchanged for their counterparts. Raises Unfit for a schema,
-    which refuses all that the other one says, and for a call of a path, which the other one does not have."""
+    which refuses all that the other one says, for a call of a path, which the other one does not have, and for a pipeline of another
+    shape."""
     if any("call" in event or b"schema_fields" in msgspec.json.encode(event) for event in one.events):
         raise Unfit("its schema or its calls are of its dialect")
-    to = OTHER[one.dialect]
+    to = OTHER.get(one.dialect)
+    if to is None:
+        raise Unfit("its pipeline has no counterpart")
     text = msgspec.json.encode([one.pipeline, one.start, one.good, one.events, one.draw]).decode()
     for here, there in sorted(_names(one.dialect, to), key=lambda pair: -len(pair[0])):
         text = text.replace(here, there)
