@@ -10,8 +10,10 @@ import msgspec
 from diagnostics.causes.model import Role
 from diagnostics.causes.verdict import Verdict
 from diagnostics.conclude.diagnosis import Exit, Forecast, State
+from diagnostics.conclude.drain import Forecast as Drains
 from diagnostics.conclude.drain import drain
 from diagnostics.evidence.model import STAGES, Leg, Stage
+from diagnostics.pipeline.profile import Closing
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.overdue import overdue
 from diagnostics.steps import closed, created, progress, published, recorded, requested
@@ -130,9 +132,16 @@ def worst(statuses: Iterable[Status]) -> Status:
 
 
 def finishes_alone(
-    state: State, verdict: Verdict, ledger: Ledger, findings: Sequence[Finding], now: datetime, forgiven: int = 0
+    state: State,
+    verdict: Verdict,
+    ledger: Ledger,
+    findings: Sequence[Finding],
+    now: datetime,
+    forgiven: int = 0,
+    closing: Closing | None = None,
 ) -> bool | None:
-    """None: could not tell. `forgiven`: items that may stay behind, and the batch closes all the same."""
+    """None: could not tell. `forgiven`: items that may stay behind, and the batch closes all the same; `closing`: the coordinator's
+    rule."""
     if not verdict.held and state is not State.FAILED and doubts(findings):
         return None
     if state is State.DONE:
@@ -143,8 +152,32 @@ def finishes_alone(
         lost = _has(findings, given_up.DEAD_LETTERED, statuses=(Status.WARNING,))  # of this batch, it may be
         late = len(overdue(ledger, now)) + len(ledger.dead(Leg.REQUEST).uncounted)
         unsure = lost or _first_tries(findings) or late > forgiven or _rests(ledger, now)
+        unsure = (
+            unsure
+            or _has(findings, progress.TOO_EARLY, statuses=(Status.OK,))
+            or _too_slow(ledger, now, forgiven, closing)
+        )
         return None if ledger.expected is None or unsure else True
     return None
+
+
+def _too_slow(ledger: Ledger, now: datetime, forgiven: int, closing: Closing | None) -> bool:
+    """Whether, at the pace that it has, the coordinator's rule closes the batch before enough of it can be done."""
+    if closing is None or closing.after_s is None or not ledger.started:
+        return False
+    rate, _ = _drains(ledger, now, forgiven)
+    left = max((ledger.expected or 0) - forgiven - ledger.done, 0)
+    ends = ledger.started + timedelta(seconds=closing.after_s)
+    return bool(rate) and now < ends < now + timedelta(minutes=left / (rate or 1))
+
+
+def _drains(ledger: Ledger, now: datetime, forgiven: int = 0) -> tuple[float | None, Drains | None]:
+    """How many items a minute come back, and when what is left may be done, but for the `forgiven`."""
+    back = [x for x in ledger.lives if x.last and x.stage in (Stage.RETURNED, Stage.RECORDED)]
+    came_back = sorted(x.last for x in back if x.last)
+    left = max((ledger.expected or 0) - forgiven - ledger.done, 0)
+    slowest = max((x.last - x.first for x in back if x.last and x.first), default=timedelta(0))
+    return drain(came_back, now, left, slowest)
 
 
 _A_REST = timedelta(minutes=3)
@@ -344,13 +377,9 @@ def forecast(state: State, alone: bool | None, findings: Sequence[Finding], ledg
         return Forecast()
     due = next((at for f in findings if (at := _due(f)) is not None), None)
     ask_again = datetime.fromtimestamp(due, UTC) if due else None
-    back = [x for x in ledger.lives if x.last and x.stage in (Stage.RETURNED, Stage.RECORDED)]
-    came_back = sorted(x.last for x in back if x.last)
     if ledger.expected is None:
         return Forecast(ask_again_at=ask_again)
-    left = max(ledger.expected - ledger.done, 0)
-    slowest = max((x.last - x.first for x in back if x.last and x.first), default=timedelta(0))
-    rate, expected = drain(came_back, now, left, slowest)
+    rate, expected = _drains(ledger, now)
     if rate is None:
         return Forecast(ask_again_at=ask_again)
     latest = expected.latest if expected and alone else None

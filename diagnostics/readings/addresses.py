@@ -15,12 +15,13 @@ _LABEL = 63
 
 
 def host_of(url: str) -> str:
-    return url.split("://", 1)[-1].split("/", 1)[0].lower()
+    """Without the port's and the path's parts: an Eventarc trigger's endpoint may have a query and no path."""
+    return url.split("://", 1)[-1].partition("/")[0].partition("?")[0].lower()
 
 
 def path_of(url: str) -> str:
     """With its leading slash and without the query."""
-    return "/" + url.split("://", 1)[-1].partition("/")[2].partition("?")[0]
+    return "/" + url.split("://", 1)[-1].partition("?")[0].partition("/")[2]
 
 
 def tag_of(url: str) -> str:

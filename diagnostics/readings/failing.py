@@ -424,9 +424,10 @@ def _as_before(tries: Sequence[_Try], items: Sequence[Item], fresh: Sequence[Ite
     failing = {(i.name, i.ours) for i in items} - last
     if before and not any(t.proves for t in tries):  # which share of those before was bad nothing tells
         return _BAD ** len(fresh) >= _RARE
-    # A reason that others gave while items got through, and that none overcame, is one of their own.
-    own = {i.reason for i in items if (i.name, i.ours) not in last and i.others and i.reason} - set(_overcome(tries))
-    if own and all(i.reason in own for i in fresh):
+    # A reason that more others gave while items got through, and that none overcame, is one of their own.
+    own = Counter(i.reason for i in items if (i.name, i.ours) not in last and i.others and i.reason)
+    overcome, now = _overcome(tries), Counter(i.reason for i in fresh)
+    if all(reason and reason not in overcome and own[reason] > many for reason, many in now.items()):
         return True
     return bool(before) and (len(failing & before) / len(before)) ** len(fresh) >= _CHANCE
 

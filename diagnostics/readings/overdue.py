@@ -19,5 +19,6 @@ def overdue(ledger: Ledger, now: datetime) -> Sequence[Life]:
     if newest is None:
         return ()
     out = [x for x in ledger.lives if x.stage is Stage.PROCESSED and x.ended and not ledger.comes_again(x)]
+    out = [x for x in out if x.done or not (x.skipped and ledger.given_up)]  # counted as failed, not as done
     late = [x for x in out if x.ended and x.ended < newest and now - x.ended > _BACK_BY]
     return late if (ledger.dead(Leg.COMPLETION).could_wait or 0) < len(late) else ()

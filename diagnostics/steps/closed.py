@@ -122,6 +122,7 @@ def closed(
             at = f" at {clock(ended.at, now)}" if (ended := attempt.forced or attempt.closed) else ""
             untold = ledger.untold if not ledger.done else ""
             how = _with(ledger) if ledger.forced else f" with {ledger.done} of {ledger.expected}"
+            how += f"; {ledger.given_up} are counted as failed" if ledger.given_up else ""
             yield CLOSED.says(
                 Status.UNKNOWN if untold else Status.OK,
                 f"closed{at}{how}"
@@ -190,7 +191,7 @@ def _forced(ledger: Ledger, attempt: Attempt, now: datetime) -> Finding:
     """Closed with more missing than its closing rule forgives, or by a line that says so."""
     closed = attempt.forced or attempt.closed
     done = ledger.done if ledger.closed_with is None else ledger.closed_with
-    missing = max(ledger.short, (ledger.expected or 0) - done)
+    missing = max(ledger.short, (ledger.expected or 0) - ledger.given_up - done)
     return FORCED.says(
         Status.WARNING,
         f"the batch was closed{f' at {clock(closed.at, now)}' if closed else ''}{_with(ledger)}",

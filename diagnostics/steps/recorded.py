@@ -109,10 +109,10 @@ def recorded(
         )
     yield Row(
         stage=Stage.RECORDED,
-        expected=before.most,
+        expected=None if before.most is None else max(before.most - ledger.given_up, here.least),
         seen_min=here.least,
         seen_max=here.most,
-        where=_where(ledger, least, lost + gone, now) | _under_way(profile, here, before, least),
+        where=_where(ledger, least, lost + gone, now) | _under_way(profile, here, before, least, ledger.given_up),
         basis=here.basis,
         status=Status.WARNING if least else Status.OK if here.known else Status.UNKNOWN,
         source=here.source,
@@ -281,11 +281,11 @@ def _where(ledger: Ledger, lacks: int, lost: int, now: datetime) -> dict[str, in
     return places(lacks, {Where.DEAD_LETTERED: dead, Where.RETRYING: min(retrying, waits), Where.DROPPED: lost}, {})
 
 
-def _under_way(profile: PipelineProfile, here: Count, before: Count, lacks: int) -> dict[str, int]:
+def _under_way(profile: PipelineProfile, here: Count, before: Count, lacks: int, given_up: int) -> dict[str, int]:
     """Where nothing comes back and the worker itself records: what it has done, as lines tell, and may be recording."""
     if profile.completion is not None or profile.has(Means.RETURNED_ITEM) or here.most is None or before.most is None:
         return {}
-    rest = before.most - here.most - lacks
+    rest = before.most - here.most - lacks - given_up
     return {Where.IN_FLIGHT: rest} if rest > 0 else {}
 
 

@@ -95,6 +95,7 @@ def build(
         activity=activity_of(item_marks.marks if item_marks else ()),
         empty_by_design=by_design(attempt, bool(_closed(attempt, status, False)), profile),
         unlisted=uncovered(attempt.gate, profile) if attempt and attempt.gate else 0,
+        given_up=_given_up(status, expected),
         missing_state=bool(status and not status.exists),
         closed=_closed(attempt, status, by_silence),
         by_silence=by_silence and not _closed(attempt, status, False),
@@ -109,6 +110,13 @@ def build(
     ledger = _over(ledger)
     repeats = (*repeats_of(mine, True, lives), *repeats_of(others, False))
     return replace(ledger, dead_letters=dead, repeats=repeats)
+
+
+def _given_up(status: BatchStatus | None, expected: int | None) -> int:
+    """Items that the state counts as failed, where it counts the done ones apart from them."""
+    if status is None or not status.failed or status.completed is None or expected is None:
+        return 0
+    return status.failed if status.completed + status.failed <= expected else 0
 
 
 def _over(ledger: Ledger) -> Ledger:

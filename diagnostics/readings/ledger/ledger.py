@@ -195,6 +195,8 @@ class Ledger:
     """The coordinator says that there is nothing to do, and the reasons that the profile lists as right cover all of it."""
     unlisted: int = 0
     """Items that a gate kept back for a reason that the profile does not list as right."""
+    given_up: int = 0
+    """Items that the batch state counts as failed, beside those that are done: nobody waits for them."""
     missing_state: bool = False
     """The batch state was asked for this batch and knows none."""
     told: bool = False
@@ -282,7 +284,7 @@ class Ledger:
         most = self.counts[Stage.RECORDED].most if self.counts else None
         if not self.closed or self.expected is None or most is None:
             return 0
-        return max(self.expected - max(most, self.done), 0)
+        return max(self.expected - self.given_up - max(most, self.done), 0)
 
     @property
     def closed_with(self) -> int | None:

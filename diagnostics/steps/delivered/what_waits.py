@@ -98,8 +98,9 @@ def waits(
     refused = ledger.attempt is not None and ledger.attempt.turned_away
     if not waits or refused:  # what waits while a start was refused belongs to the batch that is in its way
         return
-    age = max((s.last.value for s in backlog.oldest_age_s if s.last), default=0.0)
-    born = backlog.source.as_of - timedelta(seconds=age)
+    newest = max((s.last for s in backlog.oldest_age_s if s.last), key=lambda p: p.value, default=None)
+    age = newest.value if newest else 0.0
+    born = (newest.end if newest else backlog.source.as_of) - timedelta(seconds=age)
     begin = ledger.started
     untold = "" if begin else ledger.untold
     if born < begin - SAMPLES if begin else age > LONGEST_DEADLINE_S:

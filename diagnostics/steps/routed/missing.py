@@ -58,7 +58,10 @@ def how_missing(seen: Seen, attached: TopicSubscriptions | Unseen, changes: Chan
     says = f"subscription {name} does not exist{how and f': {how}'}{'' if how else _meant(name, seen.project)}"
     others = _others(attached, seen.project, seen.service)
     strange = [] if others else _unread(attached, seen.project, seen.service)
-    if others or (strange and not code and passed(seen.ledger, seen.leg)):
+    if others and code and _all_before(seen, since):  # another one took its place after the batch had been published
+        yield seen.loses(SUBSCRIPTION_MISSING, says, about, since)
+        yield seen.loses(code, f"subscription {name}: {how}", about, since)
+    elif others or (strange and not code and passed(seen.ledger, seen.leg)):
         yield SUBSCRIPTION_MISSING.says(
             Status.WARNING, says, leg=seen.leg, subject=about, since=since, rests_on=("SubscriptionConfig",)
         )
@@ -81,6 +84,20 @@ def how_missing(seen: Seen, attached: TopicSubscriptions | Unseen, changes: Chan
         yield seen.loses(
             NO_SUBSCRIPTION, f"topic {topic} {has}: what is published is lost", subjects.topic(topic.strip("?")), since
         )
+
+
+def _all_before(seen: Seen, since: datetime | None) -> bool:
+    """Whether it went before the batch began, none of the batch came to the service, and one that was pushed would have by now."""
+    ledger = seen.ledger
+    if (
+        since is None
+        or ledger.started is None
+        or since >= ledger.started
+        or passed(ledger, seen.leg)
+        or not seen.dropped
+    ):
+        return False
+    return seen.now - (ledger.last_progress or ledger.started) > _LAST_ANSWERS
 
 
 def was_away(seen: Seen, name: str, changes: ChangeLog | Unseen) -> Iterator[Finding]:
