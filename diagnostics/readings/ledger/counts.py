@@ -101,6 +101,8 @@ def _published(ledger: Ledger, evidence: EvidenceSet) -> Count:
             return Count(max(ours, named), max(sent, named), "topic counter", "topic")
     if attempt and topic and ledger.expected and _just_as_many(ledger, evidence, topic):
         return Count(ledger.expected, ledger.expected, "topic counter", "topic")
+    if named and topic and _no_more(ledger, evidence, topic, named):
+        return Count(named, named, "topic counter", "topic")
     failed = attempt.failed_to_publish if attempt else 0
     most = max(named, ledger.expected - failed) if failed and ledger.expected is not None else None
     return Count(named, most, "application log" if named or failed else "")
@@ -121,15 +123,29 @@ def _alone(ledger: Ledger, evidence: EvidenceSet, topic: PublishCounts, ended: d
 
 def _just_as_many(ledger: Ledger, evidence: EvidenceSet, topic: PublishCounts) -> bool:
     """Of a batch that nobody was called to begin: whether the topic took as many messages as it has items, from the minute before it is
-    first told of, and none of late; and no other batch was begun within the hour before, or since, as lines tell that were read whole."""
+    first told of, and none of late."""
+    if ledger.started is None or not _by_itself(ledger, evidence, topic):
+        return False
+    return int(total(topic.messages, ledger.started - timedelta(minutes=1))) == ledger.expected
+
+
+def _no_more(ledger: Ledger, evidence: EvidenceSet, topic: PublishCounts, named: int) -> bool:
+    """Whether such a batch's items that lines name are all that the topic took within the hour before it is first told of, and since."""
+    if ledger.started is None or not _by_itself(ledger, evidence, topic):
+        return False
+    return int(total(topic.messages, ledger.started - _LOOP)) == named
+
+
+def _by_itself(ledger: Ledger, evidence: EvidenceSet, topic: PublishCounts) -> bool:
+    """Whether nobody was called to begin the batch, no other was begun within an hour of it or since, as lines that were read whole tell,
+    and the topic took nothing of late."""
     attempt, marks = ledger.attempt, seen(evidence.get(BatchMarks))
     if attempt is None or ledger.started is None or not (attempt.unasked or (attempt.begun and not attempt.call)):
         return False
     if not topic.source.complete or marks is None or not marks.source.complete:
         return False
     others = [a for a in ledger.attempts if a is not ledger.attempt and a.seen and a.started >= ledger.started - _LOOP]
-    sent = int(total(topic.messages, ledger.started - timedelta(minutes=1)))
-    return not others and sent == ledger.expected and not total(topic.messages, topic.source.as_of - _SILENT)
+    return not others and not total(topic.messages, topic.source.as_of - _SILENT)
 
 
 def _as_asked(ledger: Ledger, topic: PublishCounts) -> Count:
