@@ -25,6 +25,7 @@ from diagnostics.conclude.standing import (
     taken_away,
 )
 from diagnostics.evidence.model import Leg, Stage
+from diagnostics.pipeline.profile import Closing
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.ledger.ledger import Count, DeadLetters, Life
 from diagnostics.steps import created, progress, requested
@@ -393,3 +394,35 @@ def test_what_others_items_do_to_the_worker_does_not_move_the_stop_to_it() -> No
 
     ours, theirs = (stopped_at(rows, State.STALLED, Verdict((), (), (repeats(n),))) for n in (0, 1))
     assert ours == (Stage.PROCESSED, Leg.REQUEST) and theirs == (Stage.DELIVERED, Leg.REQUEST)
+
+
+@pytest.mark.parametrize(("after_s", "alone"), [(None, True), (7200.0, True), (2000.0, None), (600.0, True)])
+def test_nothing_is_promised_where_the_closing_rule_comes_before_the_end(
+    after_s: float | None, alone: bool | None
+) -> None:
+    """Half of 120 were done in twenty minutes, three a minute: the rest takes as long. What should have been closed by now was not."""
+    begun = NOW - timedelta(minutes=20)
+    back = [
+        Life(
+            name=f"b{n}",
+            stage=Stage.RECORDED,
+            first=begun + timedelta(seconds=20 * n),
+            last=begun + timedelta(seconds=20 * n + 15),
+            got_further=begun + timedelta(seconds=20 * n + 15),
+        )
+        for n in range(60)
+    ]
+    ledger = Ledger(
+        attempt=Attempt(batch="B", begun=begun),
+        expected=120,
+        lives=tuple(back),
+        counts={Stage.RECORDED: Count(60, 60)},
+    )
+    closing = Closing(after_s=after_s)
+    assert finishes_alone(State.RUNNING, Verdict((), (), ()), ledger, (), NOW, 0, closing) is alone
+
+
+def test_where_it_is_too_early_to_judge_nothing_is_promised() -> None:
+    early = progress.TOO_EARLY.says(Status.OK, "nothing is done yet", tells=progress.Moved(idle_s=20, patience_s=300))
+    ledger = Ledger(attempt=Attempt(batch="B", begun=NOW - timedelta(minutes=1)), expected=10)
+    assert finishes_alone(State.RUNNING, Verdict((), (), ()), ledger, (early,), NOW) is None

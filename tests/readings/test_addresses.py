@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from diagnostics.evidence.model import RevisionSettings, ServiceSettings
-from diagnostics.readings.addresses import is_own
+from diagnostics.readings.addresses import host_of, is_own, path_of
 from tests.steps.built import NOW
 
 LISTED = ("https://worker-abcdefghij-uw.a.run.app", "https://worker-1234567890.us-west2.run.app")
@@ -42,3 +42,10 @@ def test_a_name_that_was_cut_to_fit_into_a_host_is_recognised() -> None:
     fits = LONG[: 63 - len("-abcdefghij-uw")]
     assert is_own(target, f"{fits}-abcdefghij-uw.a.run.app")
     assert not is_own(target, f"{fits[:-1]}-abcdefghij-uw.a.run.app")
+
+
+def test_an_eventarc_endpoint_has_a_query_and_no_path() -> None:
+    url = "https://read-scan-abc123defg-uc.a.run.app?__GCP_CloudEventsMode=CUSTOM_PUBSUB_projects%2Fp%2Ftopics%2Ft"
+    assert host_of(url) == "read-scan-abc123defg-uc.a.run.app"
+    assert path_of(url) == "/"
+    assert path_of("https://w.run.app/push/x?y=/z") == "/push/x"

@@ -378,3 +378,15 @@ def test_what_others_were_given_up_for_is_no_first_try() -> None:
     reasoned = [replace(m, words={"reason": "no features"}) if m.means is Means.FAILED_ITEM else m for m in marks.marks]
     told = replace(marks, marks=tuple(reasoned))
     assert not at_first_tries(failing(ledger, told, UNSEEN), ledger, since)
+
+
+def test_a_reason_that_more_others_gave_while_items_got_through_is_one_of_their_own() -> None:
+    """Ten fail for one reason while others get through, and the last two that are tried give the same: that is no break."""
+    good = [line for n in range(26) for line in tries(f"ok{n}", 2 + n / 5, good=True)]
+    known = [line for n in range(10) for line in why(tries(f"bad{n}", 1 + n / 10, 9 + n / 10), "customer blocked")]
+    last = [line for item in "yz" for line in why(tries(item, 8, 12), "customer blocked")]
+    other = [line for item in "yz" for line in why(tries(item, 8, 12), "ledger down")]
+    pushes = pushed(ack={4: 26}, remote_server_5xx={17: 3})
+    assert found(good, known, last, pushes=pushes).broken is None
+    few = [line for item in "b" for line in why(tries(item, 1, 9), "ledger down")]
+    assert found(good, few, other, pushes=pushes).broken is not None, "one of old that gives the same reason is no kind"
