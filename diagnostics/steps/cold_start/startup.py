@@ -105,7 +105,7 @@ def _too_slow(
     holds = current and seen.least > 0 and not recent(seen.pushes).acks
     return TOO_SLOW.says(
         Status.FAULT if holds else Status.WARNING,
-        f"{figures}, and the ack deadline is {deadline_s:.0f} s; "
+        f"{figures} against an ack deadline of {deadline_s:.0f} s; "
         + (
             f"{round(late.count)} of {count(late.all, 'push')} that ran into it may have met a start"
             if late.all
