@@ -1,6 +1,6 @@
 """Every scenario gets the diagnosis that it expects: through the lab, the real client libraries and the whole line.
 
-On a developer's machine a sixth of them, which is what `make test` has the time for; all where CI is set, and with `make score`. Of one
+On a developer's machine a twelfth of them, which is what `make test` has the time for; all where CI is set, and with `make score`. Of one
 scenario a family each command that the answer offers is taken, too: it parses, runs in that lab and adds a fact. One seed each
 here; `make score SEEDS=20` tries more, and `FOLLOW=1` takes the commands of all.
 """
