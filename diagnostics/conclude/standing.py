@@ -109,7 +109,8 @@ def _slower(verdict: Verdict) -> list[Finding]:
     half of them fail or more, what is sent again gets there."""
     mild = [x for x in verdict.live if x.share.own and all(f.status is not Status.FAULT for f in x.share.own)]
     follows = [f for x in mild for f in x.share.follows]
-    failing = [f for f in follows if (told := push_answers.FAILING.of(f)) and told.acks]
+    early = [f for x in mild if _first_tries(x.share.own) for f in x.share.follows]
+    failing = early + [f for f in follows if (told := push_answers.FAILING.of(f)) and told.acks]
     return failing + [f for f in follows if (held := what_waits.HELD_BACK.of(f)) and held.acks_per_min]
 
 
@@ -139,9 +140,10 @@ def finishes_alone(
     now: datetime,
     forgiven: int = 0,
     closing: Closing | None = None,
+    lines: bool = True,
 ) -> bool | None:
     """None: could not tell. `forgiven`: items that may stay behind, and the batch closes all the same; `closing`: the coordinator's
-    rule."""
+    rule; `lines`: whether the lines of items were seen, which would tell that some fail."""
     if not verdict.held and state is not State.FAILED and doubts(findings):
         return None
     if state is State.DONE:
@@ -151,7 +153,7 @@ def finishes_alone(
     if state is State.RUNNING:
         lost = _has(findings, given_up.DEAD_LETTERED, statuses=(Status.WARNING,))  # of this batch, it may be
         late = len(overdue(ledger, now)) + len(ledger.dead(Leg.REQUEST).uncounted)
-        unsure = lost or _first_tries(findings) or late > forgiven or _rests(ledger, now)
+        unsure = not lines or lost or _first_tries(findings) or late > forgiven or _rests(ledger, now)
         unsure = (
             unsure
             or _has(findings, progress.TOO_EARLY, statuses=(Status.OK,))

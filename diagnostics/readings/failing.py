@@ -39,6 +39,8 @@ _ENOUGH = 10
 """Items that got through: of fewer, no share is told."""
 _MANY = 3
 """So many that meet a rate or a quota, one of the batch among them, met that of all, and no limit of somebody's own."""
+_FEW = 6
+"""So many that were all tried of late and all fail: no few that happen to meet something."""
 _TRIES = 5
 """No dead-letter policy gives up after fewer (its least `max_delivery_attempts`): of an item that failed less often nothing says that the
 next try fails, too."""
@@ -181,11 +183,12 @@ def at_first_tries(found: Failing, ledger: Ledger, since: datetime) -> bool:
     got through: that is no first try of a few.
     """
     dead = {x.name for x in ledger.lives if x.dead_lettered}
-    mine = [i for i in found.items if i.ours and i.name not in dead]
+    told = ledger.attempt is not None and bool(ledger.lives)
+    mine = [i for i in found.items if (i.ours or not told) and i.name not in dead]
     lasting = {i.reason for i in found.items if i.reason and (i.failures >= _TRIES or (i.ours and i.name in dead))}
-    if not mine or ledger.last_progress is None or ledger.last_progress < since:
+    if not mine or (told and (ledger.last_progress is None or ledger.last_progress < since)):
         return False
-    if found.broken is not None and (len(found.broken.items) >= _ENOUGH or all(denied(i.reason) for i in mine)):
+    if found.broken is not None and (len(found.broken.items) >= _FEW or all(denied(i.reason) for i in mine)):
         return False
     return all(i.failures < _TRIES and i.tried > since and i.reason not in lasting for i in mine)
 

@@ -264,7 +264,16 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
     levels = health.levels(sifted.counted, ask.require) if command == "health" else ()
     status = health.status_of_levels(levels) if levels else status
     here, here_leg = stopped_at(rows, state, verdict, at_stake.forgiven) if whole else (None, None)
-    alone = finishes_alone(state, verdict, ledger, findings, now, at_stake.forgiven, profile.closing)
+    alone = finishes_alone(
+        state,
+        verdict,
+        ledger,
+        findings,
+        now,
+        at_stake.forgiven,
+        profile.closing,
+        not seen_whole.missing((ItemMarks,), Leg.REQUEST),
+    )
     status = agreed(status, alone) if whole else status
     expected = forecast(state, alone, said.findings, ledger, now)
     teller = say.Teller(profile, evidence, ledger, header, now, clauses)
