@@ -165,8 +165,10 @@ def finishes_alone(
 
 def _too_slow(ledger: Ledger, now: datetime, forgiven: int, closing: Closing | None) -> bool:
     """Whether, at the pace that it has, the coordinator's rule closes the batch before enough of it can be done."""
-    if closing is None or closing.after_s is None or not ledger.started:
+    if closing is None or closing.after_s is None:
         return False
+    if not ledger.started:
+        return True  # it may be old enough
     rate, _ = _drains(ledger, now, forgiven)
     left = max((ledger.expected or 0) - forgiven - ledger.done, 0)
     ends = ledger.started + timedelta(seconds=closing.after_s)

@@ -186,7 +186,7 @@ def at_first_tries(found: Failing, ledger: Ledger, since: datetime) -> bool:
     told = ledger.attempt is not None and bool(ledger.lives)
     mine = [i for i in found.items if (i.ours or not told) and i.name not in dead]
     lasting = {i.reason for i in found.items if i.reason and (i.failures >= _TRIES or (i.ours and i.name in dead))}
-    if not mine or (told and (ledger.last_progress is None or ledger.last_progress < since)):
+    if not mine or (told and ledger.last_progress is not None and ledger.last_progress < since):
         return False
     if found.broken is not None and (len(found.broken.items) >= _FEW or all(denied(i.reason) for i in mine)):
         return False
