@@ -230,9 +230,8 @@ class Teller:
 
     def _ailing(self, verdict: Verdict) -> str:
         loose = reasons(verdict.unexplained)
-        sick = [
-            f.says for f in loose if f.code == returned.OVERDUE.name
-        ]  # what keeps it from being done for good comes first
+        # What keeps it from being done for good comes first.
+        sick = [f.says for f in loose if f.code == returned.OVERDUE.name]
         sick += [
             self._clauses.alone(x.match) for x in verdict.live if x.role in (Role.WORSENS, Role.LATENT) and not x.until
         ]

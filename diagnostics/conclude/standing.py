@@ -121,9 +121,10 @@ def _may_be_right(findings: Sequence[Finding], verdict: Verdict) -> bool:
     return unseen and not verdict.blocking and all(f.code == requested.REFUSED.name for f in verdict.nameless)
 
 
-def agreed(status: Status, alone: bool | None) -> Status:
-    """The same, where it agrees with whether the batch finishes alone: what does is in no need of anybody."""
-    return Status.WARNING if status is Status.FAULT and alone else status
+def agreed(status: Status, state: State, alone: bool | None) -> Status:
+    """The same, where it agrees with whether a running batch finishes alone: what does is in no need of anybody. What one that is done
+    left behind is another matter."""
+    return Status.WARNING if status is Status.FAULT and state is State.RUNNING and alone else status
 
 
 def worst(statuses: Iterable[Status]) -> Status:

@@ -15,7 +15,7 @@ _LABEL = 63
 
 
 def host_of(url: str) -> str:
-    """Without the port's and the path's parts: an Eventarc trigger's endpoint may have a query and no path."""
+    """The host, with its port if it names one. An Eventarc trigger's endpoint may have a query and no path."""
     return url.split("://", 1)[-1].partition("/")[0].partition("?")[0].lower()
 
 

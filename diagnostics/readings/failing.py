@@ -22,6 +22,7 @@ from diagnostics.evidence.model import ItemMarks, Leg, Mark, Means, PushCounts, 
 from diagnostics.readings.answers import tally
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.ledger.lives import attribute
+from diagnostics.readings.pace import LEAST_ATTEMPTS
 from diagnostics.readings.reasons import denied, left_behind, limited
 
 _GOOD = (Means.DONE_ITEM, Means.SKIPPED_ITEM)
@@ -41,9 +42,6 @@ _MANY = 3
 """So many that meet a rate or a quota, one of the batch among them, met that of all, and no limit of somebody's own."""
 _FEW = 6
 """So many that were all tried of late and all fail: no few that happen to meet something."""
-_TRIES = 5
-"""No dead-letter policy gives up after fewer (its least `max_delivery_attempts`): of an item that failed less often nothing says that the
-next try fails, too."""
 _SAMPLE = timedelta(minutes=1)
 """The length of a sample of the counters: an ack in the sample that holds T may be older than T."""
 
@@ -177,7 +175,7 @@ def _overcome(tries: Sequence[_Try]) -> dict[str, datetime]:
 
 def at_first_tries(found: Failing, ledger: Ledger, since: datetime) -> bool:
     """Whether all items of the batch that fail were taken up after `since` and failed fewer times than any policy gives up after, and
-    nothing got as far for longer than that.
+    nothing got as far for longer than that: of such nothing says that the next try fails, too.
 
     Not where they fail of what others were given up for; nor where so many meet it that no chance brings them together, and nothing
     got through: that is no first try of a few.
@@ -185,12 +183,14 @@ def at_first_tries(found: Failing, ledger: Ledger, since: datetime) -> bool:
     dead = {x.name for x in ledger.lives if x.dead_lettered}
     told = ledger.attempt is not None and bool(ledger.lives)
     mine = [i for i in found.items if (i.ours or not told) and i.name not in dead]
-    lasting = {i.reason for i in found.items if i.reason and (i.failures >= _TRIES or (i.ours and i.name in dead))}
+    lasting = {
+        i.reason for i in found.items if i.reason and (i.failures >= LEAST_ATTEMPTS or (i.ours and i.name in dead))
+    }
     if not mine or (told and ledger.last_progress is not None and ledger.last_progress < since):
         return False
     if found.broken is not None and (len(found.broken.items) >= _FEW or all(denied(i.reason) for i in mine)):
         return False
-    return all(i.failures < _TRIES and i.tried > since and i.reason not in lasting for i in mine)
+    return all(i.failures < LEAST_ATTEMPTS and i.tried > since and i.reason not in lasting for i in mine)
 
 
 def _tries(marks: Iterable[Mark], ours: bool) -> Iterable[_Try]:

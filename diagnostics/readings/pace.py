@@ -10,6 +10,8 @@ LONGEST_DEADLINE_S = 600.0
 """The longest ack deadline that Pub/Sub takes (push subscription properties)."""
 LONGEST_BACKOFF_S = 600.0
 """The longest delay that a retry policy takes."""
+LEAST_ATTEMPTS = 5
+"""The fewest delivery attempts after which a dead-letter policy may give a message up (dead-letter topics page)."""
 PUSH_BACKOFF_S = 60.0
 """The longest delay that a push subscription adds by itself, for all its messages, while pushes fail (push page)."""
 

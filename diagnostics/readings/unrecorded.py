@@ -12,11 +12,10 @@ from datetime import datetime
 
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.readings.ledger import Ledger, Life
+from diagnostics.readings.pace import LEAST_ATTEMPTS
 
 _ENOUGH = 10
 """Completions that were recorded: of fewer, no share is told. So many that fail are no few, either."""
-_TRIES = 5
-"""No dead-letter policy gives up after fewer (its least `max_delivery_attempts`)."""
 _CHANCE = 0.01
 """Less than one item in a hundred batches: that is not put down to chance."""
 _ROW = 0.0001
@@ -45,7 +44,7 @@ def again(ledger: Ledger, now: datetime) -> Again:
     if len(passed) >= _ENOUGH and _likely(waiting, passed, share, len(back)):
         return Again(share=share)
     first = min((x.got_further for x in waiting if x.got_further), default=now)
-    few = len(waiting) < _ENOUGH and all(x.unrecorded < _TRIES for x in waiting)
+    few = len(waiting) < _ENOUGH and all(x.unrecorded < LEAST_ATTEMPTS for x in waiting)
     return Again(early=few and now - first <= ledger.dead(Leg.COMPLETION).pause)
 
 

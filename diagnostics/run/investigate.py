@@ -274,7 +274,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
         profile.closing,
         not seen_whole.missing((ItemMarks,), Leg.REQUEST),
     )
-    status = agreed(status, alone) if whole else status
+    status = agreed(status, state, alone) if whole else status
     expected = forecast(state, alone, said.findings, ledger, now)
     teller = say.Teller(profile, evidence, ledger, header, now, clauses)
     cleared = ruled_out(ledger, findings, verdict, seen_whole)

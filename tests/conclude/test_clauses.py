@@ -43,7 +43,11 @@ def _audience(says: str, until: datetime | None = None) -> Finding:
     [
         ("push-invoker-missing", Leg.REQUEST, "the push service account lacks roles/run.invoker on hand"),
         ("push-invoker-missing", Leg.COMPLETION, "the push service account lacks roles/run.invoker on boss"),
-        ("subscription-deleted", Leg.REQUEST, "somebody deleted subscription work-sub, so what is published is lost"),
+        (
+            "subscription-deleted",
+            Leg.REQUEST,
+            "somebody deleted subscription work-sub, and what is published while it is away is lost",
+        ),
         (
             "no-subscription-on-topic",
             Leg.COMPLETION,

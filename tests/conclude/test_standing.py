@@ -356,9 +356,10 @@ def test_a_batch_that_rests_for_longer_than_its_items_take_promises_nothing(
 
 
 def test_what_finishes_alone_is_no_fault() -> None:
-    assert agreed(Status.FAULT, True) is Status.WARNING
-    assert agreed(Status.FAULT, None) is Status.FAULT and agreed(Status.FAULT, False) is Status.FAULT
-    assert agreed(Status.OK, True) is Status.OK
+    assert agreed(Status.FAULT, State.RUNNING, True) is Status.WARNING
+    assert [agreed(Status.FAULT, State.RUNNING, alone) for alone in (None, False)] == [Status.FAULT, Status.FAULT]
+    assert agreed(Status.OK, State.RUNNING, True) is Status.OK
+    assert agreed(Status.FAULT, State.DONE, True) is Status.FAULT, "results that it left out are missing all the same"
 
 
 @pytest.mark.parametrize(

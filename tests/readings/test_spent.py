@@ -121,3 +121,12 @@ def test_bad_ones_and_those_that_met_an_outage_later_are_told_apart_by_their_rea
 
 def test_where_nothing_was_dead_lettered_nothing_is_told() -> None:
     assert told(*failing(*BAD), dead=0) is None
+
+
+@pytest.mark.parametrize(("reason", "theirs"), [("ledger down", 3), ("no such player", 0)], ids=["another", "the same"])
+def test_a_reason_that_as_many_others_overcame_is_no_reason_of_an_items_own(reason: str, theirs: int) -> None:
+    """Three were dead-lettered while others got through. Three of those had failed, too, before."""
+    bad = because("no such player", failing(*BAD))
+    before = because(reason, [line for item in "abc" for line in failed(item, 35)])
+    found = told(*bad, *before, *done(*"abcdef", minutes=25))
+    assert found is not None and found.theirs == theirs

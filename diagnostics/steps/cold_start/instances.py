@@ -19,6 +19,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.readings.answers import RECENT, goes_on, lately, recent, tally
 from diagnostics.readings.owed import owed
+from diagnostics.readings.pace import LEAST_ATTEMPTS
 from diagnostics.steps.cold_start.seen import Seen
 from diagnostics.steps.finding import Bears, Finding, Kind, Status, Telling
 from diagnostics.steps.progress import patience_s
@@ -72,8 +73,6 @@ QUOTA = Telling(
     tells=TurnedAway,
 )
 _WHILE_AT_WORK = (Ended.BROKEN, Ended.MEMORY, Ended.TIMED_OUT)
-_LEAST_ATTEMPTS = 5
-"""The fewest that a dead-letter policy may allow."""
 _SENTENCE = "no available instance"
 """How Cloud Run says it in its log."""
 
@@ -151,7 +150,7 @@ def _burnt(seen: Seen, away: Sequence[LogRow]) -> int:
     dead = seen.ledger.dead(seen.leg)
     if 2 * len(away) <= len(seen.told.rows):
         return 0
-    half = (dead.attempts or _LEAST_ATTEMPTS) / 2
+    half = (dead.attempts or LEAST_ATTEMPTS) / 2
     lettered = (x for x in seen.ledger.lives if x.dead_lettered)
     own = sum(1 for x in lettered if (x.failures if seen.leg is Leg.REQUEST else x.unrecorded) >= half)
     return max(dead.ours - own, 0)
