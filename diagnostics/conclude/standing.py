@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from diagnostics.causes.model import Role
 from diagnostics.causes.verdict import Verdict
-from diagnostics.conclude.diagnosis import Exit, Forecast, State
-from diagnostics.conclude.drain import Forecast as Drains
-from diagnostics.conclude.drain import drain
+from diagnostics.conclude.diagnosis import Exit, State
 from diagnostics.evidence.model import STAGES, Leg, Stage
-from diagnostics.pipeline.profile import Closing
 from diagnostics.readings.ledger import Ledger
-from diagnostics.readings.overdue import overdue
 from diagnostics.steps import closed, created, progress, published, recorded, requested
-from diagnostics.steps.delivered import given_up, push_answers, what_waits
+from diagnostics.steps.delivered import push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Row, Status, Where
 from diagnostics.steps.processed import error_answers, failing_items
 from diagnostics.steps.returned import refused
@@ -57,19 +52,19 @@ def state_of(ledger: Ledger, findings: Sequence[Finding], verdict: Verdict) -> S
     if ledger.known_batch is False or not ledger.told or ledger.attempt is None:
         return State.UNKNOWN
     if ledger.as_asked:
-        return State.STALLED if verdict.held or _has(findings, progress.STALLED) else State.UNKNOWN
+        return State.STALLED if verdict.held or has(findings, progress.STALLED) else State.UNKNOWN
     if ledger.hollow:
         return State.FAILED
-    if ledger.closed or _has(findings, published.EMPTY, statuses=(Status.OK,)):
+    if ledger.closed or has(findings, published.EMPTY, statuses=(Status.OK,)):
         return State.UNKNOWN if doubts(findings) else State.DONE
     if not ledger.batch or ledger.made_none:
-        if _has(findings, created.LOADING, statuses=(Status.OK,)):
+        if has(findings, created.LOADING, statuses=(Status.OK,)):
             return State.RUNNING
-        return State.FAILED if _has(findings, *_NO_BATCH) else State.UNKNOWN
-    moving = _has(findings, progress.PROGRESSING, statuses=(Status.OK,))
-    if _has(findings, progress.STALLED) or (verdict.held and (not moving or creeping_s(findings) is not None)):
+        return State.FAILED if has(findings, *_NO_BATCH) else State.UNKNOWN
+    moving = has(findings, progress.PROGRESSING, statuses=(Status.OK,))
+    if has(findings, progress.STALLED) or (verdict.held and (not moving or creeping_s(findings) is not None)):
         return State.STALLED
-    if moving or _has(findings, progress.TOO_EARLY, statuses=(Status.OK,)):
+    if moving or has(findings, progress.TOO_EARLY, statuses=(Status.OK,)):
         return State.RUNNING
     return State.UNKNOWN
 
@@ -86,7 +81,7 @@ def status_of(command: str, state: State, ledger: Ledger, findings: Sequence[Fin
         return Status.UNKNOWN
     if command != "batch":
         return worst(f.status for f in findings)
-    if _has(findings, created.ACTIVE_OTHER, statuses=(Status.OK,)) and state is State.FAILED:
+    if has(findings, created.ACTIVE_OTHER, statuses=(Status.OK,)) and state is State.FAILED:
         return Status.OK
     if state is State.FAILED and _may_be_right(findings, verdict):
         return Status.UNKNOWN
@@ -109,7 +104,7 @@ def _slower(verdict: Verdict) -> list[Finding]:
     half of them fail or more, what is sent again gets there."""
     mild = [x for x in verdict.live if x.share.own and all(f.status is not Status.FAULT for f in x.share.own)]
     follows = [f for x in mild for f in x.share.follows]
-    early = [f for x in mild if _first_tries(x.share.own) for f in x.share.follows]
+    early = [f for x in mild if first_tries(x.share.own) for f in x.share.follows]
     failing = early + [f for f in follows if (told := push_answers.FAILING.of(f)) and told.acks]
     return failing + [f for f in follows if (held := what_waits.HELD_BACK.of(f)) and held.acks_per_min]
 
@@ -117,14 +112,8 @@ def _slower(verdict: Verdict) -> list[Finding]:
 def _may_be_right(findings: Sequence[Finding], verdict: Verdict) -> bool:
     """Whether nothing is wrong but that a start was refused for the sake of another batch of which it could not be seen whether it gets
     further: if it does, the refusal is right."""
-    unseen = _has(findings, created.STALE_OPEN, statuses=(Status.UNKNOWN,))
+    unseen = has(findings, created.STALE_OPEN, statuses=(Status.UNKNOWN,))
     return unseen and not verdict.blocking and all(f.code == requested.REFUSED.name for f in verdict.nameless)
-
-
-def agreed(status: Status, state: State, alone: bool | None) -> Status:
-    """The same, where it agrees with whether a running batch finishes alone: what does is in no need of anybody. What one that is done
-    left behind is another matter."""
-    return Status.WARNING if status is Status.FAULT and state is State.RUNNING and alone else status
 
 
 def worst(statuses: Iterable[Status]) -> Status:
@@ -133,75 +122,7 @@ def worst(statuses: Iterable[Status]) -> Status:
     return next((s for s in order if s in found), Status.OK)
 
 
-def finishes_alone(
-    state: State,
-    verdict: Verdict,
-    ledger: Ledger,
-    findings: Sequence[Finding],
-    now: datetime,
-    forgiven: int = 0,
-    closing: Closing | None = None,
-    lines: bool = True,
-) -> bool | None:
-    """None: could not tell. `forgiven`: items that may stay behind, and the batch closes all the same; `closing`: the coordinator's
-    rule; `lines`: whether the lines of items were seen, which would tell that some fail."""
-    if not verdict.held and state is not State.FAILED and doubts(findings):
-        return None
-    if state is State.DONE:
-        return True
-    if verdict.held or state is State.FAILED:
-        return False
-    if state is State.RUNNING:
-        lost = _has(findings, given_up.DEAD_LETTERED, statuses=(Status.WARNING,))  # of this batch, it may be
-        late = len(overdue(ledger, now)) + len(ledger.dead(Leg.REQUEST).uncounted)
-        unsure = not lines or lost or _first_tries(findings) or late > forgiven or _rests(ledger, now)
-        unsure = (
-            unsure
-            or _has(findings, progress.TOO_EARLY, statuses=(Status.OK,))
-            or _too_slow(ledger, now, forgiven, closing)
-        )
-        return None if ledger.expected is None or unsure else True
-    return None
-
-
-def _too_slow(ledger: Ledger, now: datetime, forgiven: int, closing: Closing | None) -> bool:
-    """Whether, at the pace that it has, the coordinator's rule closes the batch before enough of it can be done."""
-    if closing is None or closing.after_s is None:
-        return False
-    if not ledger.started:
-        return True  # it may be old enough
-    rate, _ = _drains(ledger, now, forgiven)
-    left = max((ledger.expected or 0) - forgiven - ledger.done, 0)
-    ends = ledger.started + timedelta(seconds=closing.after_s)
-    return bool(rate) and now < ends < now + timedelta(minutes=left / (rate or 1))
-
-
-def _drains(ledger: Ledger, now: datetime, forgiven: int = 0) -> tuple[float | None, Drains | None]:
-    """How many items a minute come back, and when what is left may be done, but for the `forgiven`."""
-    back = [x for x in ledger.lives if x.last and x.stage in (Stage.RETURNED, Stage.RECORDED)]
-    came_back = sorted(x.last for x in back if x.last)
-    left = max((ledger.expected or 0) - forgiven - ledger.done, 0)
-    slowest = max((x.last - x.first for x in back if x.last and x.first), default=timedelta(0))
-    return drain(came_back, now, left, slowest)
-
-
-_A_REST = timedelta(minutes=3)
-"""Shorter silences than this come by chance, and by lines that can be read seconds after they are written."""
-
-
-def _rests(ledger: Ledger, now: datetime) -> bool:
-    """Whether nothing has got further for twice as long as any item took so far, and more is left than what is at work at its first try:
-    that it moved before is no promise."""
-    at_work = sum(1 for x in ledger.lives if x.stage is Stage.DELIVERED and not x.tried_before)
-    if (ledger.expected or 0) - ledger.done <= at_work:
-        return False
-    back = (x for x in ledger.lives if x.stage in (Stage.RETURNED, Stage.RECORDED) or (ledger.one_way and x.ended))
-    took = [end - x.first for x in back if x.first and (end := x.ended or x.got_further)]
-    newest = ledger.last_progress
-    return bool(took) and newest is not None and now - newest > max(_A_REST, 2 * max(took))
-
-
-def _first_tries(findings: Sequence[Finding]) -> bool:
+def first_tries(findings: Sequence[Finding]) -> bool:
     """Whether items fail, or completions fail to be recorded, that are at their first tries: whether they get through nothing tells."""
     return failing_items.early(findings) or any(told.early for told in recorded.RECORD_ERRORS.told(findings))
 
@@ -371,34 +292,6 @@ def _without(row: Row, told: Mapping[str, int]) -> Row:
     return msgspec.structs.replace(row, where={place: number for place, number in where.items() if number})
 
 
-_MINUTE = timedelta(minutes=1)
-"""By when a batch is done is told in full minutes, never as one that has begun."""
-
-
-def forecast(state: State, alone: bool | None, findings: Sequence[Finding], ledger: Ledger, now: datetime) -> Forecast:
-    """When to ask again, how fast the batch drains, and, only of what finishes alone, by when it is done at the latest as long as that pace
-    holds."""
-    if state is not State.RUNNING:
-        return Forecast()
-    due = next((at for f in findings if (at := _due(f)) is not None), None)
-    ask_again = datetime.fromtimestamp(due, UTC) if due else None
-    if ledger.expected is None:
-        return Forecast(ask_again_at=ask_again)
-    rate, expected = _drains(ledger, now)
-    if rate is None:
-        return Forecast(ask_again_at=ask_again)
-    latest = expected.latest if expected and alone else None
-    return Forecast(
-        done_by=_full_minute(latest) if latest else None, ask_again_at=ask_again, rate_per_min=round(rate, 2)
-    )
-
-
-def _full_minute(at: datetime) -> datetime:
-    """The first full minute that is no earlier."""
-    begun = at.replace(second=0, microsecond=0)
-    return at if at == begun else begun + _MINUTE
-
-
 def moot(finding_stage: Stage, ledger: Ledger, state: State) -> bool:
     """Whether something positive proves the stage, so that a gap in what was seen does not matter."""
     if state is State.DONE:
@@ -410,14 +303,9 @@ def moot(finding_stage: Stage, ledger: Ledger, state: State) -> bool:
     return here.least > 0 and ledger.gap(finding_stage) == (0, 0)
 
 
-def _due(finding: Finding) -> float | None:
-    """By when something must have moved, in seconds since 1970, where the finding tells it."""
-    told = progress.TOO_EARLY.of(finding) or progress.PROGRESSING.of(finding) or created.LOADING.of(finding)
-    return told.due if told else None
-
-
-def _has(
+def has(
     findings: Sequence[Finding], *codes: AnyCode, statuses: tuple[Status, ...] = (Status.FAULT, Status.UNKNOWN)
 ) -> bool:
+    """Whether one of these codes was found, of one of these statuses."""
     names = {c.name for c in codes}
     return any(f.code in names and f.status in statuses for f in findings)

@@ -17,11 +17,9 @@ from diagnostics.conclude.diagnosis import Batch, Call, DayOfResults, Diagnosis,
 from diagnostics.conclude.gauges import gauges
 from diagnostics.conclude.models import models_of
 from diagnostics.conclude.offers import Offers
+from diagnostics.conclude.outlook import Terms, agreed, outlook
 from diagnostics.conclude.standing import (
     EXITS,
-    agreed,
-    finishes_alone,
-    forecast,
     lost_once,
     state_of,
     status_of,
@@ -264,18 +262,9 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
     levels = health.levels(sifted.counted, ask.require) if command == "health" else ()
     status = health.status_of_levels(levels) if levels else status
     here, here_leg = stopped_at(rows, state, verdict, at_stake.forgiven) if whole else (None, None)
-    alone = finishes_alone(
-        state,
-        verdict,
-        ledger,
-        findings,
-        now,
-        at_stake.forgiven,
-        profile.closing,
-        not seen_whole.missing((ItemMarks,), Leg.REQUEST),
-    )
-    status = agreed(status, state, alone) if whole else status
-    expected = forecast(state, alone, said.findings, ledger, now)
+    terms = Terms(at_stake.forgiven, profile.closing, not seen_whole.missing((ItemMarks,), Leg.REQUEST))
+    ahead = outlook(state, verdict, ledger, findings, now, terms)
+    status = agreed(status, state, ahead) if whole else status
     teller = say.Teller(profile, evidence, ledger, header, now, clauses)
     cleared = ruled_out(ledger, findings, verdict, seen_whole)
     offers = Offers(command, profile, evidence, ledger, said.findings, [r.because for r in cleared])
@@ -286,12 +275,12 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
         exit_code=EXITS[status],
         headline=health.headline(levels, status)
         if levels
-        else teller.headline(command, status, state, verdict, findings, expected),
+        else teller.headline(command, status, state, verdict, findings, ahead.forecast),
         pipeline=header,
         batch=_batch(ledger) if whole else None,
         state=state,
-        finishes_alone=alone if whole else None,
-        forecast=expected,
+        finishes_alone=ahead.alone if whole else None,
+        forecast=ahead.forecast,
         window=Window(since=evidence.since, until=ask.end(now)),
         as_of=now,
         ladder=tuple(sorted(rows, key=lambda r: STAGES.index(r.stage))) if whole else (),

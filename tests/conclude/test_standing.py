@@ -14,9 +14,6 @@ from diagnostics.causes.model import Cause, Confidence, Has, Role
 from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude.diagnosis import State
 from diagnostics.conclude.standing import (
-    agreed,
-    finishes_alone,
-    forecast,
     lost_once,
     reasons,
     state_of,
@@ -25,9 +22,8 @@ from diagnostics.conclude.standing import (
     taken_away,
 )
 from diagnostics.evidence.model import Leg, Stage
-from diagnostics.pipeline.profile import Closing
 from diagnostics.readings.ledger import Attempt, Ledger
-from diagnostics.readings.ledger.ledger import Count, DeadLetters, Life
+from diagnostics.readings.ledger.ledger import Count
 from diagnostics.steps import created, progress, requested
 from diagnostics.steps.delivered import push_answers, what_waits
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Kind, Row, Status
@@ -241,60 +237,6 @@ def test_whether_the_last_of_few_items_came_just_now_does_not_decide_whether_a_b
     assert unheld is (State.STALLED if idle > 360 else State.RUNNING)
 
 
-@pytest.mark.parametrize(
-    ("newest_s", "left", "due"),
-    [
-        (30, 10, "14:07:00"),
-        (1, 3, "14:01:00"),  # within seconds, and no minute that has begun is named
-        (30, 1, None),
-        (240, 1, None),  # the one that is left takes longer than all others did: their pace says nothing of it
-    ],
-)
-def test_by_when_it_is_done_is_never_a_time_that_is_past(newest_s: int, left: int, due: str | None) -> None:
-    """Ten items came back within ten minutes, the newest so many seconds ago."""
-    now = datetime(2026, 2, 8, 14, 1, tzinfo=UTC) - timedelta(seconds=15)
-    back = [Life(name=str(n), stage=Stage.RETURNED, last=now - timedelta(seconds=newest_s + n)) for n in range(10)]
-    ledger = Ledger(
-        attempt=Attempt(batch="B", begun=now - timedelta(minutes=20)),
-        expected=10 + left,
-        counts={s: Count(10, 10) for s in (Stage.RETURNED, Stage.RECORDED)},
-        lives=tuple(back),
-    )
-    found = forecast(State.RUNNING, True, (), ledger, now).done_by
-    assert (found and f"{found:%H:%M:%S}") == due
-    assert found is None or found > now
-
-
-@pytest.mark.parametrize(
-    ("done_s", "back_s", "could_wait", "forgiven", "alone"),
-    [
-        (240, 60, 0, 0, None),
-        (240, 60, 3, 0, True),  # they may wait on the way back
-        (240, 60, None, 0, None),  # whether any wait there is not seen
-        (240, 60, 0, 3, True),  # it closes without them
-        (240, 300, 0, 0, True),  # nothing that was done later has come back
-        (120, 60, 0, 0, True),  # just now
-    ],
-)
-def test_what_was_done_long_before_others_came_back_may_never_come(
-    done_s: int, back_s: int, could_wait: int | None, forgiven: int, alone: bool | None
-) -> None:
-    """Three of ten are done so long ago and not back, the newest of the others since that moment."""
-    out = [
-        Life(name=f"o{n}", stage=Stage.PROCESSED, done=True, ended=NOW - timedelta(seconds=done_s)) for n in range(3)
-    ]
-    back = [
-        Life(name=f"b{n}", stage=Stage.RECORDED, done=True, ended=NOW - timedelta(seconds=back_s)) for n in range(7)
-    ]
-    ledger = Ledger(
-        attempt=Attempt(batch="B", begun=NOW - timedelta(minutes=20)),
-        expected=10,
-        lives=(*out, *back),
-        dead_letters={Leg.COMPLETION: DeadLetters(could_wait=could_wait)},
-    )
-    assert finishes_alone(State.RUNNING, Verdict((), (), ()), ledger, (), NOW, forgiven) is alone
-
-
 def test_a_setting_and_what_pushes_meet_by_it_are_one_trouble() -> None:
     ingress = finding("push_auth.ingress", Stage.DELIVERED, Kind.MECHANISM)
     silent = finding("push_auth.silent", Stage.DELIVERED, Kind.EFFECT)
@@ -325,41 +267,6 @@ def test_a_start_that_was_refused_for_a_batch_that_is_hidden_may_have_been_refus
     assert status(refused, hidden) is Status.UNKNOWN
     assert status(refused) is Status.FAULT
     assert status(refused, hidden, gate) is Status.FAULT
-
-
-@pytest.mark.parametrize(
-    ("took_s", "idle_s", "at_work", "alone"),
-    [
-        (10, 120, 0, True),  # a short silence
-        (10, 400, 0, None),
-        (300, 400, 0, True),  # items take as long
-        (10, 400, 5, True),  # all that is left is at work
-    ],
-)
-def test_a_batch_that_rests_for_longer_than_its_items_take_promises_nothing(
-    took_s: int, idle_s: int, at_work: int, alone: bool | None
-) -> None:
-    """Five of ten are done, the last of them so long ago."""
-    end = NOW - timedelta(seconds=idle_s)
-    back = [
-        Life(name=f"b{n}", stage=Stage.RECORDED, first=end - timedelta(seconds=took_s), ended=end, got_further=end)
-        for n in range(5)
-    ]
-    work = [Life(name=f"w{n}", stage=Stage.DELIVERED, starts=1, first=end, last=end) for n in range(at_work)]
-    ledger = Ledger(
-        attempt=Attempt(batch="B", begun=NOW - timedelta(minutes=20)),
-        expected=10,
-        lives=(*back, *work),
-        counts={Stage.RECORDED: Count(5, 5)},
-    )
-    assert finishes_alone(State.RUNNING, Verdict((), (), ()), ledger, (), NOW) is alone
-
-
-def test_what_finishes_alone_is_no_fault() -> None:
-    assert agreed(Status.FAULT, State.RUNNING, True) is Status.WARNING
-    assert [agreed(Status.FAULT, State.RUNNING, alone) for alone in (None, False)] == [Status.FAULT, Status.FAULT]
-    assert agreed(Status.OK, State.RUNNING, True) is Status.OK
-    assert agreed(Status.FAULT, State.DONE, True) is Status.FAULT, "results that it left out are missing all the same"
 
 
 @pytest.mark.parametrize(
@@ -395,35 +302,3 @@ def test_what_others_items_do_to_the_worker_does_not_move_the_stop_to_it() -> No
 
     ours, theirs = (stopped_at(rows, State.STALLED, Verdict((), (), (repeats(n),))) for n in (0, 1))
     assert ours == (Stage.PROCESSED, Leg.REQUEST) and theirs == (Stage.DELIVERED, Leg.REQUEST)
-
-
-@pytest.mark.parametrize(("after_s", "alone"), [(None, True), (7200.0, True), (2000.0, None), (600.0, True)])
-def test_nothing_is_promised_where_the_closing_rule_comes_before_the_end(
-    after_s: float | None, alone: bool | None
-) -> None:
-    """Half of 120 were done in twenty minutes, three a minute: the rest takes as long. What should have been closed by now was not."""
-    begun = NOW - timedelta(minutes=20)
-    back = [
-        Life(
-            name=f"b{n}",
-            stage=Stage.RECORDED,
-            first=begun + timedelta(seconds=20 * n),
-            last=begun + timedelta(seconds=20 * n + 15),
-            got_further=begun + timedelta(seconds=20 * n + 15),
-        )
-        for n in range(60)
-    ]
-    ledger = Ledger(
-        attempt=Attempt(batch="B", begun=begun),
-        expected=120,
-        lives=tuple(back),
-        counts={Stage.RECORDED: Count(60, 60)},
-    )
-    closing = Closing(after_s=after_s)
-    assert finishes_alone(State.RUNNING, Verdict((), (), ()), ledger, (), NOW, 0, closing) is alone
-
-
-def test_where_it_is_too_early_to_judge_nothing_is_promised() -> None:
-    early = progress.TOO_EARLY.says(Status.OK, "nothing is done yet", tells=progress.Moved(idle_s=20, patience_s=300))
-    ledger = Ledger(attempt=Attempt(batch="B", begun=NOW - timedelta(minutes=1)), expected=10)
-    assert finishes_alone(State.RUNNING, Verdict((), (), ()), ledger, (early,), NOW) is None
