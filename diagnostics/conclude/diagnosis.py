@@ -256,6 +256,8 @@ class Diagnosis(Struct, frozen=True, kw_only=True):
     state: State
     finishes_alone: bool | None
     """None: could not tell."""
+    unsure: tuple[str, ...] = ()
+    """Why that could not be told of a batch that moves, the gravest first."""
     forecast: Forecast = Forecast()
     window: Window
     as_of: datetime

@@ -65,8 +65,10 @@ def outlook(
 
 
 def agreed(status: Status, state: State, ahead: Outlook) -> Status:
-    """The same, where it agrees with whether a running batch finishes alone: what does is in no need of anybody. What one that is done
-    left behind is another matter."""
+    """The same, where it agrees with whether a running batch finishes alone: what does is in no need of anybody, and all is not well
+    where something speaks against it. What one that is done left behind is another matter."""
+    if status is Status.OK and ahead.unsure:
+        return ahead.unsure[0].status
     return Status.WARNING if status is Status.FAULT and state is State.RUNNING and ahead.alone else status
 
 

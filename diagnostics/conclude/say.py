@@ -10,7 +10,8 @@ from diagnostics.causes.model import Confidence, Role
 from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude import hidden, part
 from diagnostics.conclude.clauses import Clauses
-from diagnostics.conclude.diagnosis import Forecast, Header, Item, Missing, Named, Recovery, State
+from diagnostics.conclude.diagnosis import Header, Item, Missing, Named, Recovery, State
+from diagnostics.conclude.outlook import Outlook
 from diagnostics.conclude.standing import creeping_s, doubts, moot, reasons
 from diagnostics.evidence.model import (
     STAGES,
@@ -120,10 +121,10 @@ class Teller:
         state: State,
         verdict: Verdict,
         findings: Sequence[Finding],
-        forecast: Forecast,
+        ahead: Outlook,
     ) -> str:
         """One sentence; what is quoted within it may end in a full stop of its own."""
-        return self._headline(command, status, state, verdict, findings, forecast).replace(".;", ";").removesuffix(".")
+        return self._headline(command, status, state, verdict, findings, ahead).replace(".;", ";").removesuffix(".")
 
     def _headline(
         self,
@@ -132,7 +133,7 @@ class Teller:
         state: State,
         verdict: Verdict,
         findings: Sequence[Finding],
-        forecast: Forecast,
+        ahead: Outlook,
     ) -> str:
         if command != "batch":
             return part.headline(command, status, findings)
@@ -170,12 +171,13 @@ class Teller:
             if why:
                 if top and top.match.cause.stage is Stage.CLOSED:
                     return f"{name} at {counts} still moves, and cannot close: {why}"
-                pace = f" at {forecast.rate_per_min:.1f} a minute" if forecast.rate_per_min else ""
+                pace = f" at {ahead.forecast.rate_per_min:.1f} a minute" if ahead.forecast.rate_per_min else ""
                 return f"{name} at {counts} still moves{pace}, and is held: {why}"
             if not ledger.done:
-                again = f"; ask again at {forecast.ask_again_at:%H:%M:%S}Z" if forecast.ask_again_at else ""
+                again = f"; ask again at {ahead.forecast.ask_again_at:%H:%M:%S}Z" if ahead.forecast.ask_again_at else ""
                 return f"{name} at {counts}: too early to judge{again}" + self._ailing(verdict) + _left_open(findings)
-            return f"{name} running: {counts}" + self._ailing(verdict) + _left_open(findings)
+            but = self._ailing(verdict) + _left_open(findings)
+            return f"{name} running: {counts}" + (but or _speaks_against(ahead))
         if ledger.closed and doubts(findings):
             return self._done(name, counts, verdict) + _left_open(findings)
         if not ledger.owes and not why:
@@ -522,6 +524,11 @@ def _at_work(live: Live) -> bool:
 def _left_open(findings: Sequence[Finding]) -> str:
     """What keeps an answer about a batch that gets on, or is closed, from being well."""
     return "".join(f"; {f.says}" for f in doubts(findings)[:1])
+
+
+def _speaks_against(ahead: Outlook) -> str:
+    """The same, where nothing was found but what speaks against its end."""
+    return next((f"; but {one.says}" for one in ahead.unsure if one.status is not Status.OK), "")
 
 
 PARTIAL = "partial"

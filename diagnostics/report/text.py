@@ -109,7 +109,8 @@ def _alone(said: Diagnosis) -> str:
     if said.state is State.DONE:
         return "it has."
     if said.finishes_alone is None:
-        return f"could not tell.{again}"
+        why = f": {'; '.join(said.unsure)}" if said.unsure else ""
+        return f"could not tell{why}.{again}"
     if not said.finishes_alone:
         return f"no.{again}"
     by = f", by {clock(forecast.done_by, now)} at this pace" if forecast.done_by else ""

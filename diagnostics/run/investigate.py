@@ -275,11 +275,12 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
         exit_code=EXITS[status],
         headline=health.headline(levels, status)
         if levels
-        else teller.headline(command, status, state, verdict, findings, ahead.forecast),
+        else teller.headline(command, status, state, verdict, findings, ahead),
         pipeline=header,
         batch=_batch(ledger) if whole else None,
         state=state,
         finishes_alone=ahead.alone if whole else None,
+        unsure=tuple(one.says for one in ahead.unsure) if whole else (),
         forecast=ahead.forecast,
         window=Window(since=evidence.since, until=ask.end(now)),
         as_of=now,

@@ -12,7 +12,8 @@ from diagnostics.causes.match import Match
 from diagnostics.causes.model import Cause, Confidence, Has, Role
 from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude.clauses import Clauses
-from diagnostics.conclude.diagnosis import Diagnosis, Forecast, Header, State
+from diagnostics.conclude.diagnosis import Diagnosis, Header, State
+from diagnostics.conclude.outlook import Outlook
 from diagnostics.conclude.say import Teller
 from diagnostics.evidence.model import (
     Backlog,
@@ -135,10 +136,10 @@ def test_what_goes_on_and_nothing_accounts_for_stands_in_the_headline(state: Sta
         finding(push_answers.FAILING), says="78% of pushes fail", status=Status.WARNING, bears=bears, leg=Leg.REQUEST
     )
     verdict = Verdict((), (), (failing,))
-    said = teller.headline("batch", Status.UNKNOWN, state, verdict, (failing,), Forecast())
+    said = teller.headline("batch", Status.UNKNOWN, state, verdict, (failing,), Outlook(alone=None))
     assert said.endswith(told)
     over = replace(failing, until=NOW)
-    after = teller.headline("batch", Status.UNKNOWN, state, Verdict((), (), (over,)), (over,), Forecast())
+    after = teller.headline("batch", Status.UNKNOWN, state, Verdict((), (), (over,)), (over,), Outlook(alone=None))
     assert "78%" not in after
 
 
@@ -165,4 +166,4 @@ def test_what_else_holds_it_is_counted_and_called_a_cause_only_where_it_is_one(
     teller = Teller(PROFILE, evidence, ledger, header, NOW, Clauses(PROFILE, evidence))
     unnamed = tuple(replace(refused, says=f"found {n}") for n in range(nameless))
     verdict = Verdict((live,) * blocks, (), unnamed)
-    assert teller.headline("batch", Status.FAULT, State.STALLED, verdict, (), Forecast()).endswith(told)
+    assert teller.headline("batch", Status.FAULT, State.STALLED, verdict, (), Outlook(alone=None)).endswith(told)

@@ -14,7 +14,8 @@ from diagnostics.pipeline.profile import Closing
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.ledger.ledger import Count, DeadLetters, Life
 from diagnostics.steps import progress
-from diagnostics.steps.finding import Finding, Status
+from diagnostics.steps.finding import Bears, Finding, Status
+from diagnostics.steps.processed import error_answers
 
 NOW = datetime(2026, 2, 8, 14, 1, tzinfo=UTC)
 NOTHING = Verdict((), (), ())
@@ -105,6 +106,37 @@ def test_a_batch_that_rests_for_longer_than_its_items_take_promises_nothing(
         counts={Stage.RECORDED: Count(5, 5)},
     )
     assert alone_of(ledger) is alone
+
+
+def test_where_nothing_is_promised_it_says_why_and_is_no_all_clear_where_something_speaks_against() -> None:
+    """Five of ten are done in ten seconds each, the last of them so long ago, and of their lines a part was read."""
+    end = NOW - timedelta(seconds=400)
+    back = [
+        Life(name=f"b{n}", stage=Stage.RECORDED, first=end - timedelta(seconds=10), ended=end, got_further=end)
+        for n in range(5)
+    ]
+    ledger = Ledger(
+        attempt=Attempt(batch="B", begun=NOW - timedelta(minutes=20)),
+        expected=10,
+        lives=tuple(back),
+        counts={Stage.RECORDED: Count(5, 5)},
+    )
+    rests = outlook(State.RUNNING, NOTHING, ledger, (), NOW, Terms())
+    assert [one.says for one in rests.unsure] == ["nothing got further for 7 min, where no item took longer than 10 s"]
+    assert agreed(Status.OK, State.RUNNING, rests) is Status.WARNING
+    in_part = outlook(State.RUNNING, NOTHING, ledger, (), NOW, Terms(lines=False))
+    assert [one.status for one in in_part.unsure] == [Status.UNKNOWN, Status.WARNING]
+    assert agreed(Status.OK, State.RUNNING, in_part) is Status.UNKNOWN
+    assert agreed(Status.FAULT, State.RUNNING, in_part) is Status.FAULT
+
+
+def test_of_what_is_held_no_reason_for_doubt_is_given() -> None:
+    """Whether it finishes alone is no question then."""
+    told = error_answers.Unreadable(answers=9, recent=9)
+    fails = error_answers.UNREADABLE.says(Status.FAULT, "it fails", bears=Bears.HOLDS, held=3, tells=told)
+    held = Verdict((), (), (fails,))
+    found = outlook(State.RUNNING, held, Ledger(attempt=Attempt(batch="B")), (), NOW, Terms(lines=False))
+    assert (found.alone, found.unsure) == (False, ())
 
 
 def test_what_finishes_alone_is_no_fault() -> None:

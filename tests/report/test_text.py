@@ -167,6 +167,8 @@ def test_a_running_batch_says_when_it_ends_and_when_to_ask_again(night: Diagnosi
     running = replace(night, state=State.RUNNING, finishes_alone=True, forecast=forecast)
     assert "yes, by 14:25Z at this pace. Ask again at 14:25:40Z." in text.render(running, WIDE)
     assert "Finishes alone?  could not tell." in text.render(replace(night, finishes_alone=None), WIDE)
+    why = replace(night, finishes_alone=None, unsure=("it rests", "it is slow"))
+    assert "Finishes alone?  could not tell: it rests; it is slow." in text.render(why, WIDE)
     assert "Finishes alone?  it has." in text.render(replace(night, state=State.DONE), WIDE)
 
 

@@ -191,6 +191,13 @@ def test_refusals_that_are_over_are_outlived_only_where_something_was_acked_sinc
     assert one(instances.DRAINED, told).status is status
 
 
+def test_of_a_batch_that_is_not_seen_dead_letters_may_be() -> None:
+    """Nine refusals, and what waited was acked since: of a batch that is seen they are outlived."""
+    beside = (COLD, subscription(), service(), pushes(remote_server_4xx={30: 9}, ack={25: 9}), log(*away(429, 30.2)))
+    unseen_batch = one(instances.DRAINED, findings(step, *beside))
+    assert unseen_batch.status is Status.UNKNOWN and "used up the attempts of items of this batch" in unseen_batch.says
+
+
 def test_an_item_at_work_now_does_not_tell_that_what_was_turned_away_before_got_through() -> None:
     rest = (COLD, subscription(ack_deadline_s=20), service(), pushes(remote_server_4xx={30: 9}))
     found = one(

@@ -202,10 +202,11 @@ def _used_up(seen: Seen, away: Sequence[LogRow], full: Sequence[LogRow], burnt: 
 
 
 def _drained(seen: Seen, away: Sequence[LogRow], moves: bool) -> Finding:
-    """Over. Whether it used up the attempts of some of the batch's messages is open where dead letters may be of this batch; whether
-    messages went through in the end, where none is seen to."""
+    """Over. Whether it used up the attempts of some of the batch's messages is open where dead letters may be of this batch, and of one
+    that is not seen; whether messages went through in the end, where none is seen to."""
     through = moves or owed(seen.ledger, seen.leg) == (0, 0) or tally(seen.pushes, away[-1].at).acks > 0
-    burnt = 2 * len(away) > len(seen.told.rows) and seen.ledger.dead(seen.leg).most > 0
+    may_be_dead = seen.ledger.dead(seen.leg).most > 0 or not seen.ledger.told
+    burnt = 2 * len(away) > len(seen.told.rows) and may_be_dead
     unknown = (
         "they used up the attempts of items of this batch" if burnt else "" if through else "those messages got through"
     )
