@@ -15,6 +15,7 @@ from diagnostics.conclude.clauses import Clauses
 from diagnostics.conclude.cleared import ruled_out
 from diagnostics.conclude.diagnosis import Batch, Call, DayOfResults, Diagnosis, Header, Window
 from diagnostics.conclude.gauges import gauges
+from diagnostics.conclude.headline import Headline
 from diagnostics.conclude.models import models_of
 from diagnostics.conclude.offers import Offers
 from diagnostics.conclude.outlook import Terms, agreed, outlook
@@ -275,7 +276,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
         exit_code=EXITS[status],
         headline=health.headline(levels, status)
         if levels
-        else teller.headline(command, status, state, verdict, findings, ahead),
+        else Headline(profile, evidence, ledger, now, clauses).says(command, status, state, verdict, findings, ahead),
         pipeline=header,
         batch=_batch(ledger) if whole else None,
         state=state,

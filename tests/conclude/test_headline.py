@@ -13,6 +13,7 @@ from diagnostics.causes.model import Cause, Confidence, Has, Role
 from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude.clauses import Clauses
 from diagnostics.conclude.diagnosis import Diagnosis, Header, State
+from diagnostics.conclude.headline import Headline
 from diagnostics.conclude.outlook import Outlook
 from diagnostics.conclude.say import Teller
 from diagnostics.evidence.model import (
@@ -129,17 +130,15 @@ def test_what_goes_on_and_nothing_accounts_for_stands_in_the_headline(state: Sta
     evidence = EvidenceSet({}, NOW, timedelta(days=7), START)
     marks = [Mark(means=Means.CREATED, at=START, service="s", batch="B", numbers={"expected": 4})]
     ledger = Ledger(attempt=Attempt("B", marks), expected=4, told=True)
-    teller = Teller(
-        PROFILE, evidence, ledger, Header(pipeline="work", project="p", region=""), NOW, Clauses(PROFILE, evidence)
-    )
+    headline = Headline(PROFILE, evidence, ledger, NOW, Clauses(PROFILE, evidence))
     failing = replace(
         finding(push_answers.FAILING), says="78% of pushes fail", status=Status.WARNING, bears=bears, leg=Leg.REQUEST
     )
     verdict = Verdict((), (), (failing,))
-    said = teller.headline("batch", Status.UNKNOWN, state, verdict, (failing,), Outlook(alone=None))
+    said = headline.says("batch", Status.UNKNOWN, state, verdict, (failing,), Outlook(alone=None))
     assert said.endswith(told)
     over = replace(failing, until=NOW)
-    after = teller.headline("batch", Status.UNKNOWN, state, Verdict((), (), (over,)), (over,), Outlook(alone=None))
+    after = headline.says("batch", Status.UNKNOWN, state, Verdict((), (), (over,)), (over,), Outlook(alone=None))
     assert "78%" not in after
 
 
@@ -162,8 +161,7 @@ def test_what_else_holds_it_is_counted_and_called_a_cause_only_where_it_is_one(
     evidence = EvidenceSet({}, NOW, timedelta(days=7), START)
     marks = [Mark(means=Means.CREATED, at=START, service="s", batch="B", numbers={"expected": 4})]
     ledger = Ledger(attempt=Attempt("B", marks), expected=4, told=True)
-    header = Header(pipeline="work", project="p", region="")
-    teller = Teller(PROFILE, evidence, ledger, header, NOW, Clauses(PROFILE, evidence))
+    headline = Headline(PROFILE, evidence, ledger, NOW, Clauses(PROFILE, evidence))
     unnamed = tuple(replace(refused, says=f"found {n}") for n in range(nameless))
     verdict = Verdict((live,) * blocks, (), unnamed)
-    assert teller.headline("batch", Status.FAULT, State.STALLED, verdict, (), Outlook(alone=None)).endswith(told)
+    assert headline.says("batch", Status.FAULT, State.STALLED, verdict, (), Outlook(alone=None)).endswith(told)
