@@ -54,7 +54,7 @@ FORCED = Telling("closed.forced", Stage.CLOSED, "the batch was closed with work 
 WAITS_FOR_UNPUBLISHED = Telling(
     "closed.waits_for_unpublished",
     Stage.CLOSED,
-    "all that was published is done; the batch waits for items that nobody published",
+    "the batch waits for items that nobody published",
     Kind.CONSEQUENCE,
     tells=Waits,
 )
