@@ -17,7 +17,7 @@ from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import Marker, PipelineProfile
 from diagnostics.question.ask import Ask
 from diagnostics.sources.entries import field as field_of
-from diagnostics.sources.marks import marker_filter, marks_of, may_hold
+from diagnostics.sources.markers import marker_filter, marks_of, may_hold
 from diagnostics.sources.project import out_of_sight
 from diagnostics.sources.pubsub import subscription_config
 from diagnostics.sources.route import Receiver, Services, log_places, receiver, services, stated

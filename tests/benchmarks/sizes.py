@@ -163,7 +163,7 @@ def _calls(endpoint: str) -> list[dict[str, Any]]:
 def _iterate(dialect: str) -> int:
     """All pages of the lines about items, by the client that pubsub-diag uses, each entry let go at once."""
     from diagnostics.pipeline.load import load_profile
-    from diagnostics.sources.marks import OF_BATCHES, marker_filter
+    from diagnostics.sources.markers import OF_BATCHES, marker_filter
     from diagnostics.sources.route import Receiver, Services
     from diagnostics.sources.search import PAGE_SIZE
     from diagnostics.transport.session import Options, Session

@@ -26,7 +26,7 @@ from diagnostics.pipeline.profile import BatchStateProfile, ProfileError
 from diagnostics.sources.batch_state.status import _json as said_in
 from diagnostics.sources.batch_state.told import status_of
 from diagnostics.sources.entries import text_of
-from diagnostics.sources.marks import marks_of
+from diagnostics.sources.markers import marks_of
 from diagnostics.sources.route import Receiver, Services
 from diagnostics.transport.web import Answer
 

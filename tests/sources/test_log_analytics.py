@@ -27,7 +27,7 @@ from diagnostics.report.layout import Layout
 from diagnostics.run.investigate import investigate
 from diagnostics.run.look import see
 from diagnostics.scoring.world import World
-from diagnostics.sources import log_analytics, marks, route
+from diagnostics.sources import item_lines, log_analytics, route
 from diagnostics.sources.collect import collect
 from diagnostics.sources.log_analytics import Texts, _of, _Values
 from diagnostics.sources.results import query
@@ -83,7 +83,7 @@ def _short(patch: pytest.MonkeyPatch) -> None:
         few = {} if newest_first else {"most": 20, "reads": 1}
         return search(*given, newest_first=newest_first, **{**named, **few})
 
-    patch.setattr(marks, "search", some)
+    patch.setattr(item_lines, "search", some)
 
 
 @pytest.fixture(scope="module")
@@ -207,13 +207,13 @@ def test_where_the_newest_minutes_are_too_many_for_a_page_that_is_said(
 
 def _cut(patch: pytest.MonkeyPatch, most: int) -> None:
     """No search finds more than so many lines."""
-    patch.setattr(marks, "search", lambda *given, **named: search(*given, **{**named, "most": most, "reads": 1}))
+    patch.setattr(item_lines, "search", lambda *given, **named: search(*given, **{**named, "most": most, "reads": 1}))
 
 
 def test_lines_that_are_few_are_read_in_pages_and_cost_nothing(
     world: World, paged: ItemMarks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(marks, "search", search)
+    monkeypatch.setattr(item_lines, "search", search)
     before = len(world.running.rpcs)
     found = look(linked())
     assert (found.marks, found.engine) == (paged.marks, "")
@@ -255,7 +255,7 @@ def test_a_view_without_a_line_of_a_service_is_not_believed_unless_the_log_has_n
         items = [e for e in found.items if e.resource.labels["service_name"] not in gone] if of_both else found.items
         return found._replace(items=items, complete=found.complete and named.get("newest_first", True))
 
-    monkeypatch.setattr(marks, "search", of_the_worker)
+    monkeypatch.setattr(item_lines, "search", of_the_worker)
     assert "has no line of prediction-coordinator, and the log has some" in look(linked()).engine
     assert paged.marks
 
@@ -279,7 +279,7 @@ def test_a_view_that_goes_between_two_calls_leaves_the_pages(
 def test_a_view_is_of_one_place(world: World, paged: ItemMarks, monkeypatch: pytest.MonkeyPatch) -> None:
     del world
     places = route.log_places
-    monkeypatch.setattr(marks, "log_places", lambda *given: [*places(*given), "projects/other"])
+    monkeypatch.setattr(item_lines, "log_places", lambda *given: [*places(*given), "projects/other"])
     found = look(linked())
     assert "in 2 places" in found.engine
     assert not found.source.complete, "what the other place has was not seen"

@@ -15,9 +15,11 @@ from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.load import load_profile
 from diagnostics.pipeline.profile import Marker
 from diagnostics.question.ask import Ask
-from diagnostics.sources import marks
+from diagnostics.sources import item_lines
 from diagnostics.sources.entries import began, field, quoted, text_of
-from diagnostics.sources.marks import batch_start, batch_window, item_marks, marker_filter, marks_of
+from diagnostics.sources.item_lines import item_marks
+from diagnostics.sources.markers import marker_filter, marks_of
+from diagnostics.sources.marks import batch_start, batch_window
 from diagnostics.sources.route import Receiver, Services, stated
 from diagnostics.sources.search import READS, search
 from diagnostics.transport.session import Session
@@ -234,7 +236,7 @@ def long_log(request: dict[str, Any]) -> Any:
 def test_a_longer_run_reads_more_of_the_lines_from_both_ends(
     timeout_s: float, read: int, session_of: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(marks, "PAGE_SIZE", 10)
+    monkeypatch.setattr(item_lines, "PAGE_SIZE", 10)
     session = session_of(timeout_s, logs={"list_log_entries": long_log})
     window = batch_window(
         session, Ask(since=AT), BatchMarks(source=SOURCE, marks=()), StartCalls(source=SOURCE, calls=())

@@ -15,7 +15,7 @@ from msgspec import structs
 from diagnostics.evidence.model import BatchStatus, Mark, Means, Why
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
-from diagnostics.sources.marks import marker_filter, marks_of
+from diagnostics.sources.markers import marker_filter, marks_of
 from diagnostics.sources.route import Services, log_places
 from diagnostics.sources.search import PAGE_SIZE, Found, search
 from diagnostics.transport.session import Session
