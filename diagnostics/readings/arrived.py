@@ -7,7 +7,7 @@ from datetime import timedelta
 from diagnostics.evidence.model import Leg, PublishCounts, Stage, Unseen, total
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.ledger.arrived import COUNTED, arrived
-from diagnostics.readings.owed import absent, acked, owed, unreached
+from diagnostics.readings.owed import absent, acked, unacked, unreached
 
 __all__ = ["COUNTED", "arrived", "astray", "owed_here"]
 
@@ -16,7 +16,7 @@ def owed_here(ledger: Ledger, leg: Leg, counts: PublishCounts | Unseen) -> int:
     """Items that the leg owes and that can have come onto its topic, besides those that came through: what is routed wrong has no
     other on its account."""
     sent = ledger.counts[Stage.PUBLISHED if leg is Leg.REQUEST else Stage.PROCESSED].least if ledger.counts else 0
-    least = owed(ledger, leg)[0] if sent else 0
+    least = unacked(ledger, leg)[0] if sent else 0
     most = arrived(ledger, leg, counts)
     return least if most is None else min(least, max(most - acked(ledger, leg), 0))
 

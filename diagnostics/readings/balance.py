@@ -48,7 +48,8 @@ def residue(
     otherwise = round(total(acks.series, begin)) - round(total(acks.series, begin, delivery_type="push"))
     sent = min(ledger.counts[Stage.PUBLISHED if leg is Leg.REQUEST else Stage.PROCESSED].least, came)
     pushed = max(pushed - _of_others(ledger, leg, min(pushes.source.as_of, acks.source.as_of)), 0)
-    return max(sent - max(done, pushed) - otherwise - max(dead.could_wait, _just_waited(backlog)) - dead.most, 0)
+    waits = 0 if dead.anew else max(dead.could_wait, _just_waited(backlog))
+    return max(sent - max(done, pushed) - otherwise - waits - dead.most, 0)
 
 
 def _done(ledger: Ledger, leg: Leg) -> int | None:

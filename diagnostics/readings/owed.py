@@ -13,7 +13,13 @@ from diagnostics.readings.ledger import Ledger, missed_most
 
 
 def owed(ledger: Ledger, leg: Leg) -> tuple[int, int | None]:
-    """Items of this batch that the leg's receiver has not acked: at least, at most (None: not known)."""
+    """Items of this batch that the leg's receiver has not acked: at least, at most (None: not known). What was lost with the old one
+    is owed by no subscription that was made later."""
+    return (0, 0) if ledger.dead(leg).anew else unacked(ledger, leg)
+
+
+def unacked(ledger: Ledger, leg: Leg) -> tuple[int, int | None]:
+    """The same, lost or not."""
     if not ledger.counts:
         return 0, None
     if leg is Leg.COMPLETION:
@@ -43,8 +49,16 @@ def absent(ledger: Ledger) -> int:
 
 def alive(ledger: Ledger, leg: Leg) -> int:
     """Of what is owed, the items that lie in no dead-letter topic, at least."""
-    dead = ledger.dead(leg).ours if leg is Leg.REQUEST else _dead_unreached(ledger, leg)
-    return max(owed(ledger, leg)[0] - dead, 0)
+    return max(owed(ledger, leg)[0] - _dead(ledger, leg), 0)
+
+
+def undone(ledger: Ledger, leg: Leg) -> int:
+    """The same, lost or not."""
+    return max(unacked(ledger, leg)[0] - _dead(ledger, leg), 0)
+
+
+def _dead(ledger: Ledger, leg: Leg) -> int:
+    return ledger.dead(leg).ours if leg is Leg.REQUEST else _dead_unreached(ledger, leg)
 
 
 def nowhere(ledger: Ledger, leg: Leg) -> int:

@@ -121,7 +121,7 @@ def closed(
         else:
             at = f" at {clock(ended.at, now)}" if (ended := attempt.forced or attempt.closed) else ""
             untold = ledger.untold if not ledger.done else ""
-            how = _with(ledger) if ledger.forced else f" with {ledger.done} of {ledger.expected}"
+            how = _with(ledger) if ledger.forced else f" with {ledger.done}{_of(ledger)}"
             how += f"; {ledger.given_up} are counted as failed" if ledger.given_up else ""
             yield CLOSED.says(
                 Status.UNKNOWN if untold else Status.OK,
@@ -207,13 +207,18 @@ def _forced(ledger: Ledger, attempt: Attempt, now: datetime) -> Finding:
 def _with(ledger: Ledger) -> str:
     """How much was done when it was closed, as far as that is told, and why; what was done later was not there yet."""
     why = _by(ledger) or "; no line tells who closed it"
-    of = f"of {ledger.expected}"
+    of = _of(ledger)
     if ledger.closed_with is not None:
         later = ledger.done - ledger.closed_with
-        return f" with {ledger.closed_with} {of} done{why}" + (f"; {later} came after that" if later else "")
+        return f" with {ledger.closed_with}{of} done{why}" + (f"; {later} came after that" if later else "")
     if ledger.attempt and ledger.attempt.forced:
-        return f"{why}; {ledger.done} {of} are done by now"
-    return f" with {ledger.done} {of} done{why}"
+        return f"{why}; {ledger.done}{of} are done by now"
+    return f" with {ledger.done}{of} done{why}"
+
+
+def _of(ledger: Ledger) -> str:
+    """Of how many; empty: nothing tells."""
+    return "" if ledger.expected is None else f" of {ledger.expected}"
 
 
 def _by(ledger: Ledger) -> str:

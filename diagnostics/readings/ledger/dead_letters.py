@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import (
     Backlog,
+    ChangeLog,
     DeadLetterCounts,
     EvidenceSet,
     ItemMarks,
@@ -44,10 +45,14 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
     could_wait = _could_wait(backlog)
     waited_before = _at(backlog, ledger.started)
     unseen = isinstance(subscription, Unseen) and could_wait is None
+    anew = made_after(ledger, evidence, leg, limits)
+    can_wait = could_wait if anew is None else 0
     counted_until = counter.source.as_of if counter else begin
     uncounted = _uncounted(ledger, limits, counted_until) if leg is Leg.REQUEST else ()
     if counter is None:
-        return DeadLetters(pause=still, could_wait=could_wait, waited=waited_before, unseen=unseen, uncounted=uncounted)
+        return DeadLetters(
+            pause=still, could_wait=can_wait, waited=waited_before, unseen=unseen, uncounted=uncounted, anew=anew
+        )
     points = [p for s in counter.series for p in s.within(begin) if p.value > 0]
     messages = round(sum(p.value for p in points))
     came = arrived(ledger, leg, evidence.get(PublishCounts, leg))
@@ -71,7 +76,8 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
         most=min(messages, missed_most(ledger, leg)) if counter.source.complete else missed_most(ledger, leg),
         first=min((p.start for p in points), default=None),
         last=max((p.end for p in points), default=None),
-        could_wait=could_wait,
+        could_wait=can_wait,
+        anew=anew,
         waited=waited_before,
         unseen=unseen,
         uncounted=uncounted,
@@ -193,6 +199,43 @@ def _mark(ledger: Ledger, leg: Leg, spent: Sequence[Life], ours: int, owed: int)
     open_ones = open_on(ledger, leg)
     for life in open_ones if ours >= owed and ours >= len(open_ones) else spent[:ours]:
         life.dead_lettered = True
+
+
+_CLOCKS = timedelta(seconds=5)
+"""Two services may differ by so much in what time it is."""
+
+
+def made_after(
+    ledger: Ledger, evidence: EvidenceSet, leg: Leg, settings: SubscriptionSettings | None
+) -> datetime | None:
+    """When the leg's subscription was made, if all of the batch's messages had been published by then, and none came after it."""
+    changes = seen(evidence.get(ChangeLog))
+    if changes is None or settings is None:
+        return None
+    made = [
+        c.at
+        for c in changes.changes
+        if c.ok and c.method == "CreateSubscription" and c.resource.split("/")[-1] == settings.name.split("/")[-1]
+    ]
+    sent = _published(ledger, leg)
+    if not made or not sent or max(sent) + _CLOCKS > max(made):
+        return None
+    passed = (Stage.RETURNED, Stage.RECORDED)
+    came = (
+        [x.first for x in ledger.lives if x.stage is not Stage.CREATED]
+        if leg is Leg.REQUEST
+        else [x.got_further for x in ledger.lives if x.stage in passed]
+    )
+    return None if any(at and at > max(made) for at in came) else max(made)
+
+
+def _published(ledger: Ledger, leg: Leg) -> list[datetime]:
+    """When messages of the batch were published on this leg, the last ones among them; empty: not told."""
+    if leg is Leg.REQUEST:
+        told = ledger.attempt.published if ledger.attempt else None
+        return [told.at] if told else []
+    ended = [x.ended for x in ledger.lives if x.done or x.skipped]
+    return [at for at in ended if at] if all(ended) else []
 
 
 def _could_wait(backlog: Backlog | None) -> int | None:

@@ -156,6 +156,9 @@ class DeadLetters:
     """The longest time between two tries of a message that is still pushed."""
     attempts: int | None = None
     """After so many tries a message goes there; None: not seen, or never."""
+    anew: datetime | None = None
+    """When the leg's subscription was made, where that was after all of the batch that was to come to it had been published: none of it
+    can be there. None: it was there before, or nothing tells."""
 
 
 @dataclass(frozen=True)

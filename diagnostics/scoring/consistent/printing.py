@@ -14,6 +14,7 @@ _PRESENT = re.compile(r"\b(is|are|cannot|keeps?|still|now)\b")
 _NOTHING = re.compile(r"\b(?:nothing|none|no \w+) (?:is|are|waits?)\b[^;,]*|none now")
 _COUNT = re.compile(r"(?<![\d.,:/-])(\d+)(?! or more|[\d.,:%/-])")
 _BOUND = re.compile(r"\bat least \d+\b")
+_READ = re.compile(r"\bonly the (?:oldest|newest) \d+ were read\b")
 _SHARE = re.compile(r"\(\d+\)")
 """How many of what was counted answered so: 400 (50)."""
 _ROUND = 50
@@ -57,6 +58,7 @@ def limits(answer: Answer) -> Iterator[str]:
 
 
 def _bounded(says: str) -> str:
-    """The sentence without what it says to be a least, and without the shares of that, which can be no more than leasts either."""
-    without = _BOUND.sub("", says)
+    """The sentence without what it says to be a least, and without the shares of that, which can be no more than leasts either; and
+    without its own word on what was read."""
+    without = _BOUND.sub("", _READ.sub("", says))
     return without if without == says else _SHARE.sub("", without)

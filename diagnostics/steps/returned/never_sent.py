@@ -166,7 +166,9 @@ def _never(
 ) -> Finding:
     return code.says(
         Status.FAULT,
-        f"{count(told.missing, profile.item)} acked and no completion published for them{how}: {names(x.name for x in items)}",
+        f"{count(told.missing, profile.item)} acked and no completion published for {'it' if told.missing == 1 else 'them'}{how}: "
+        + (f"{told.missing} of these: " if told.missing < len(items) else "")
+        + names(x.name for x in items),
         leg=Leg.COMPLETION,
         bears=Bears.HOLDS,
         held=told.missing,

@@ -33,6 +33,10 @@ class Unpublished(Tells, frozen=True, kw_only=True):
     """Of those the ones that failed for another reason than a right or a topic that is missing, or a quota."""
     rejected: float = 0
     """Publish requests that the pipeline's own topic counts as refused for another reason."""
+    limited: int = 0
+    """Of those the ones that were refused for want of quota."""
+    put_off: float = 0
+    """Publish requests that the pipeline's own topic counts as refused for that."""
 
 
 class Topic(Tells, frozen=True, kw_only=True):
@@ -126,6 +130,8 @@ class _Alike:
     """Requests that the topic itself counts as refused for want of a right."""
     rejected: float
     """Requests that it counts as refused for neither that nor a topic that is missing."""
+    put_off: float
+    """Requests that it counts as refused for want of quota."""
 
     @property
     def open_ones(self) -> set[str]:
@@ -150,6 +156,7 @@ def _by_kind(ours: Sequence[Mark], refused: Mapping[str, float]) -> list[_Alike]
             newest,
             refused[_DENIED] if kind == _DENIED or _DENIED not in kinds else 0,
             refused[_OTHERWISE] if kind == _OTHERWISE else 0,
+            refused[_LIMITED] if kind == _LIMITED else 0,
         )
         for kind, marks in kinds.items()
     ]
@@ -200,6 +207,8 @@ def _errors(
             counted=alike.refused,
             otherwise=_completions([m for m in ours if _reason(m)]) if alike.kind == _OTHERWISE else 0,
             rejected=alike.rejected,
+            limited=many if alike.kind == _LIMITED else 0,
+            put_off=alike.put_off,
         ),
     )
     yield from _no_topic(ledger, [m for m in ours if _not_found(m)], held, topic, profile, now)

@@ -8,7 +8,7 @@ from datetime import datetime
 from diagnostics.evidence.model import Leg, ProjectInfo, ProjectSubscriptions, ServiceConfig, TopicConfig, Unseen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.ledger import Ledger
-from diagnostics.readings.owed import alive
+from diagnostics.readings.owed import undone
 from diagnostics.steps.finding import Bears, Code, Finding, Status, Subject
 
 
@@ -30,7 +30,7 @@ class Seen:
     @property
     def dropped(self) -> int:
         """Of those the ones that are nowhere else, where nothing keeps them."""
-        return min(alive(self.ledger, self.leg), self.lost)
+        return min(undone(self.ledger, self.leg), self.lost)
 
     def fault(self, code: Code, sentence: str, about: Subject | None, held: int) -> Finding:
         """A setting that keeps messages from the service."""
