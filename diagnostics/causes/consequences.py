@@ -91,6 +91,7 @@ _CLASSES: dict[AnyCode, frozenset[str]] = {
     push_endpoint.ENDPOINT: _ANY,
     filters.FILTERED: _NONE,
     vanished.RESIDUE: _NONE,
+    vanished.LATER: _NONE,
     vanished.PURGED: _NONE,
     vanished.MADE_ANEW: _NONE,
     attachment.SECOND_PUSH: _NONE,

@@ -111,4 +111,5 @@ def decide(
 def _rank(live: Live) -> tuple[int, int, bool, int, str]:
     order = [Role.BLOCKS, Role.WORSENS, Role.LATENT, Role.BENIGN]
     cause = live.match.cause
-    return order.index(live.role), -live.held, not live.met, STAGES.index(cause.stage), cause.code
+    stage = STAGES.index(cause.stage)  # of what is as it should be, that the batch is done comes first
+    return order.index(live.role), -live.held, not live.met, -stage if live.role is Role.BENIGN else stage, cause.code

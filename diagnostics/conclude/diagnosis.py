@@ -16,6 +16,8 @@ from diagnostics.shell.commands import is_harmless
 from diagnostics.steps.finding import Finding, Row, Status
 
 SCHEMA_VERSION = 1
+PAST = "past"
+"""What a cause does that held the batch, or messages of others, and is over."""
 
 
 class State(StrEnum):
@@ -73,8 +75,9 @@ class Named(Struct, frozen=True, kw_only=True):
 
     @property
     def does(self) -> str:
-        """Its role in a word."""
-        return "active" if self.active else self.role.value
+        """Its role in a word; of what holds nothing and is over, that it is past."""
+        past = self.until is not None and self.role is Role.LATENT
+        return "active" if self.active else PAST if past else self.role.value
 
 
 class RuledOut(Struct, frozen=True, kw_only=True):

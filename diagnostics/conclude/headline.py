@@ -134,9 +134,10 @@ class Headline:
         if any(x.match.cause.code == "empty-by-design" for x in verdict.live):
             return f"{name} is empty by design" + self._ailing(verdict)
         ledger = self._ledger
-        how = self._cut_off(counts) if cut_short(ledger, self._profile) else f"done: {counts}"
+        cut = cut_short(ledger, self._profile)
+        how = self._cut_off(counts) if cut else f"done: {counts}"
         begun = f", started {clock(self._ledger.started, self._now)}" if self._ledger.started else ""
-        return f"{name} {how}{begun}" + self._ailing(verdict)
+        return f"{name} {how}{begun}" + self._ailing(verdict, but="closed-short" if cut else "")
 
     def _cut_off(self, counts: str) -> str:
         """How much was done when it was closed by hand or by age; where only what is done by now is known, that."""
@@ -150,12 +151,15 @@ class Headline:
             return f"was closed by hand or by age: {counts} by now"
         return f"was closed at {counts} with work missing"
 
-    def _ailing(self, verdict: Verdict) -> str:
+    def _ailing(self, verdict: Verdict, but: str = "") -> str:
+        """What else is wrong; without the cause `but`, which stands in the sentence already."""
         loose = reasons(verdict.unexplained)
         # What keeps it from being done for good comes first.
         sick = [f.says for f in loose if f.code == returned.OVERDUE.name]
         sick += [
-            self._clauses.alone(x.match) for x in verdict.live if x.role in (Role.WORSENS, Role.LATENT) and not x.until
+            self._clauses.alone(x.match)
+            for x in verdict.live
+            if x.role in (Role.WORSENS, Role.LATENT) and not x.until and x.match.cause.code != but
         ]
         sick += [f.says for f in loose if f.code != returned.OVERDUE.name]
         return f"; but {sick[0]}" + (f", and {len(sick) - 1} more" if len(sick) > 1 else "") if sick else ""

@@ -23,6 +23,16 @@ from diagnostics.steps.finding import Finding, Status
 from diagnostics.steps.words import clock, count, span
 
 
+class Came(NamedTuple):
+    """What a topic took, by its counter."""
+
+    messages: int
+    last: datetime | None
+    """When it took the last one; None: it took none."""
+    until: datetime
+    """So far its counter was seen."""
+
+
 class Terms(NamedTuple):
     """On which terms a batch may finish, and what was seen of it."""
 
@@ -32,6 +42,8 @@ class Terms(NamedTuple):
     """The coordinator's rule."""
     lines: bool = True
     """Whether the lines of items were seen, which would tell that some fail."""
+    came: Came | None = None
+    """What came onto the request topic since the batch began, of whomever; None: not seen."""
 
 
 class Unsure(NamedTuple):
@@ -91,6 +103,8 @@ def _unsure(
     """What leaves it open whether a batch that moves, and that nothing holds, gets done."""
     if ledger.expected is None:
         yield Unsure("nothing tells how many items it has")
+    if unsent := _perhaps_unpublished(ledger, now, terms):
+        yield unsent
     if not terms.lines:
         yield Unsure("not all lines about its items were read, and others may tell of failures", Status.UNKNOWN)
     if has(findings, given_up.DEAD_LETTERED, statuses=(Status.WARNING,)):
@@ -106,6 +120,24 @@ def _unsure(
         yield Unsure("nothing can have come back yet")
     if slow := _too_slow(ledger, now, terms, rate):
         yield slow
+
+
+_A_PAUSE = timedelta(minutes=2)
+"""A topic that took nothing for longer, as its counter tells, is sent nothing more."""
+
+
+def _perhaps_unpublished(ledger: Ledger, now: datetime, terms: Terms) -> Unsure | None:
+    """Whether fewer are known to have been published than it needs: no coordinator tells of them, and the topic's counter has fewer."""
+    published, came = ledger.counts.get(Stage.PUBLISHED), terms.came
+    needs = (ledger.expected or 0) - terms.forgiven
+    if published is None or published.least >= needs or (came is not None and came.messages >= needs):
+        return None
+    if came is not None and came.last is not None and came.until - came.last > _A_PAUSE:
+        says = (
+            f"only {count(came.messages, 'message')} came onto the topic, the last of them by {clock(came.last, now)}"
+        )
+        return Unsure(says, Status.WARNING)
+    return Unsure("nothing tells that all of it was published")
 
 
 def _too_slow(ledger: Ledger, now: datetime, terms: Terms, rate: float | None) -> Unsure | None:

@@ -11,6 +11,7 @@ from diagnostics.causes.verdict import Live, Verdict
 from diagnostics.conclude import hidden, part
 from diagnostics.conclude.clauses import Clauses
 from diagnostics.conclude.diagnosis import Header, Item, Missing, Named, Recovery, State
+from diagnostics.conclude.outlook import Outlook
 from diagnostics.conclude.standing import moot
 from diagnostics.evidence.model import (
     STAGES,
@@ -19,6 +20,7 @@ from diagnostics.evidence.model import (
     DenyPolicies,
     Evidence,
     EvidenceSet,
+    ItemMarks,
     Leg,
     Stage,
     Why,
@@ -143,7 +145,10 @@ class Teller:
             if u.what not in _SELDOM
         )
 
-    def missing(self, findings: Sequence[Finding], state: State, verdict: Verdict) -> tuple[Missing, ...]:
+    def missing(
+        self, findings: Sequence[Finding], state: State, verdict: Verdict, ahead: Outlook | None = None
+    ) -> tuple[Missing, ...]:
+        """`ahead`: what becomes of the batch; where that is open for what was not read, this matters."""
         settled = any(x.confidence is Confidence.CONFIRMED for x in verdict.blocking) or state in (
             State.DONE,
             State.RUNNING,
@@ -194,7 +199,8 @@ class Teller:
             )
             for u in gone
         )
-        return (*found, *self._asked_before(), *self._cut_short(settled))
+        left_out = any(one.status is Status.UNKNOWN for one in ahead.unsure) if ahead else False
+        return (*found, *self._asked_before(), *self._cut_short(settled, left_out))
 
     def _asked_before(self) -> Iterator[Missing]:
         """Places where the batch state could not be read, though it then was elsewhere."""
@@ -202,8 +208,9 @@ class Teller:
         for says in status.instead if status else ():
             yield Missing(what=BatchStatus.__name__, leg=None, why=PARTIAL, says=says, matters=False)
 
-    def _cut_short(self, settled: bool) -> tuple[Missing, ...]:
-        """Evidence that was seen in part: what is said of it is said of that part."""
+    def _cut_short(self, settled: bool, lines: bool) -> tuple[Missing, ...]:
+        """Evidence that was seen in part: what is said of it is said of that part. `lines`: what was left out of the items' lines
+        matters."""
         return tuple(
             Missing(
                 what=kind,
@@ -212,7 +219,8 @@ class Teller:
                 says=f"only part of it was read ({found.source.note})"
                 if found.source.note
                 else "only part of it was read",
-                matters=not settled,
+                matters=not settled or (lines and kind == ItemMarks.__name__),
+                mend="ask again with --timeout 120" if lines and kind == ItemMarks.__name__ else "",
                 would_say=WOULD_SAY.get(kind, ""),
             )
             for (kind, leg), found in self._evidence.items()

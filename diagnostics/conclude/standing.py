@@ -168,7 +168,13 @@ def stopped_at(
         first = min(held, key=lambda f: _passed(f.stage, f.leg))
         return first.stage, first.leg
     faulty = next((r for r in ordered if r.status is Status.FAULT), None)
-    return (faulty.stage, faulty.leg) if faulty else (None, None)
+    last = faulty or next((r for r in ordered if state is State.STALLED and _may_lack(r)), None)
+    return (last.stage, last.leg) if last else (None, None)
+
+
+def _may_lack(row: Row) -> bool:
+    """Whether no more is known than that fewer passed it than should: there the trail is lost."""
+    return row.expected is not None and row.seen_min is not None and row.seen_min < row.expected
 
 
 def _lacks(row: Row) -> bool:

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from diagnostics.evidence.model import AckCounts, Backlog, Leg, PublishCounts, PushCounts, Stage, Unseen, total
+from diagnostics.evidence.model import (
+    AckCounts,
+    Backlog,
+    DeadLetterCounts,
+    Leg,
+    Point,
+    PublishCounts,
+    PushCounts,
+    Stage,
+    Unseen,
+    total,
+)
 from diagnostics.readings.arrived import arrived
 from diagnostics.readings.ledger import Ledger
 
@@ -30,10 +41,13 @@ def residue(
     Nothing is said while items get further, or while one may rest between two pushes.
     """
     told = ledger.attempt.published if ledger.attempt else None
-    newest, dead = ledger.last_progress, ledger.dead(leg)
-    if told is None or newest is None or ledger.started is None or ledger.closed or now - newest <= dead.pause:
+    published_at = told.at if told else _last_published(ledger, published)
+    newest, dead = ledger.last_progress or published_at, ledger.dead(leg)
+    if published_at is None or newest is None or ledger.started is None or ledger.closed:
         return 0
-    last = told.at if leg is Leg.REQUEST else newest
+    if now - max(newest, published_at) <= dead.pause:
+        return 0
+    last = published_at if leg is Leg.REQUEST else newest
     counters = (pushes, acks, backlog)
     if any(isinstance(c, Unseen) or not c.source.complete or c.source.as_of < last + _LAG for c in counters):
         return 0
@@ -46,10 +60,59 @@ def residue(
         max(total(pushes.series, begin, response_class="ack"), total(acks.series, begin, delivery_type="push"))
     )
     otherwise = round(total(acks.series, begin)) - round(total(acks.series, begin, delivery_type="push"))
-    sent = min(ledger.counts[Stage.PUBLISHED if leg is Leg.REQUEST else Stage.PROCESSED].least, came)
+    sent = min(_sent(ledger, leg, told is not None), came)
     pushed = max(pushed - _of_others(ledger, leg, min(pushes.source.as_of, acks.source.as_of)), 0)
     waits = 0 if dead.anew else max(dead.could_wait, _just_waited(backlog))
     return max(sent - max(done, pushed) - otherwise - waits - dead.most, 0)
+
+
+def gone_since(
+    ledger: Ledger,
+    now: datetime,
+    published: PublishCounts | Unseen,
+    pushes: PushCounts | Unseen,
+    acks: AckCounts | Unseen,
+    backlog: Backlog | Unseen,
+    dead: DeadLetterCounts | Unseen,
+) -> tuple[int, datetime | None]:
+    """(messages that came onto the request topic after the batch was done and are in none of these places, at least; since when they
+    came). 0 as well where that cannot be told."""
+    done_at = ledger.last_progress
+    counters = (pushes, acks, backlog, dead, published)
+    if done_at is None or any(isinstance(c, Unseen) or not c.source.complete for c in counters):
+        return 0, None
+    assert isinstance(published, PublishCounts) and isinstance(dead, DeadLetterCounts)
+    assert isinstance(pushes, PushCounts) and isinstance(acks, AckCounts) and isinstance(backlog, Backlog)
+    points = sorted((p for s in published.messages for p in s.points if p.start >= done_at and p.value), key=_ends)
+    could_wait = ledger.dead(Leg.REQUEST).could_wait
+    if not points or could_wait is None or now - points[-1].end <= ledger.dead(Leg.REQUEST).pause:
+        return 0, None
+    if any(c.source.as_of < points[-1].end + _LAG for c in (pushes, acks, backlog)):
+        return 0, None
+    begin = points[0].start
+    acked = max(total(pushes.series, begin, response_class="ack"), total(acks.series, begin))
+    there = acked + max(could_wait, _just_waited(backlog)) + total(dead.series, begin)
+    return max(round(sum(p.value for p in points) - there), 0), points[0].end
+
+
+def _ends(point: Point) -> datetime:
+    return point.end
+
+
+def _sent(ledger: Ledger, leg: Leg, told: bool) -> int:
+    """Items of the batch that were published on this leg, at least. Where no line tells of it, all that it expects: what of these never
+    came is not on the topic's counter, which bounds them."""
+    if leg is Leg.REQUEST and not told:
+        return ledger.expected or 0
+    return ledger.counts[Stage.PUBLISHED if leg is Leg.REQUEST else Stage.PROCESSED].least
+
+
+def _last_published(ledger: Ledger, counts: PublishCounts | Unseen) -> datetime | None:
+    """When the topic last took a message since the batch began, by its counter; None: not seen."""
+    if isinstance(counts, Unseen) or not counts.source.complete or ledger.started is None:
+        return None
+    begin = ledger.started - timedelta(minutes=1)
+    return max((p.end for s in counts.messages for p in s.within(begin) if p.value > 0), default=None)
 
 
 def _done(ledger: Ledger, leg: Leg) -> int | None:

@@ -26,6 +26,10 @@ _LAST_WORDS = timedelta(seconds=60)
 _LATE = timedelta(seconds=5)
 """Lines of a moment are not always in their order."""
 _GRAVE = ("ERROR", "CRITICAL", "ALERT", "EMERGENCY")
+_THAT_IT_DIED = re.compile(
+    r"(?i)worker failed to boot|shutting down: master|haltserver|exit(?:ed)? (?:with )?(?:status|code)"
+)
+"""What a server prints when the program within it died: that it did, and not why."""
 _ERROR_WORDS = re.compile(r"(?i)error|exception|traceback|critical|fatal|panic|failed|cannot|not found|no such|denied")
 _BY_RANK = (Death.MEMORY, Death.HUNG, Death.UNHEALTHY)
 """Of several lines about one container, what tells why it went: an exit or a signal is only how."""
@@ -103,6 +107,11 @@ def never_served(service: ServiceConfig | Unseen, revisions: Revisions | Unseen)
     }
     others = any(r.name in takes and r.ready == "ready" for r in revisions.revisions)
     return frozenset(r.name for r in revisions.revisions if r.ready == "failed" and r.name not in takes if others)
+
+
+def tells_why(said: str) -> bool:
+    """Whether these last words say why it died, and not only that it did."""
+    return bool(said) and not _THAT_IT_DIED.search(said)
 
 
 def last_said(dead: Deaths, lines: PlatformLines | Unseen) -> str:

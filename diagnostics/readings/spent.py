@@ -2,7 +2,8 @@
 
 The dead letters look the same. What others did meanwhile tells them apart:
 * a message is bad *itself* if others got through while it failed, and failed too seldom for chance to have failed it each time; one
-  that the program did, be it too late for an ack or without a way to report it, is not;
+  that the program did, be it too late for an ack or without a way to report it, is not; nor one of whose failures no line tells, as where
+  a container dies with all that it had taken;
 * it was *an outage* if nothing at all got through from the first of its failures to the last, while three items or more failed, whether
   some of these got through afterwards or not: that so few bad ones were all tried after the last good one would be chance. And what was
   turned away before it reached a program was read by none.
@@ -67,6 +68,7 @@ def spent(ledger: Ledger, leg: Leg, marks: ItemMarks | Unseen, log: RequestLog |
             name
             for name, times in tries.items()
             if name not in well
+            and name in reasons
             and not (reasons.get(name) and reasons[name] <= passes_off)
             and _itself(times, passed[name], bad, len(dead))
         },

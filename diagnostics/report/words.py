@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from diagnostics.causes.model import Role
-from diagnostics.conclude.diagnosis import Diagnosis
+from diagnostics.conclude.diagnosis import PAST, Diagnosis
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.steps.finding import Finding, Where
 
@@ -13,6 +13,7 @@ ROLES = {
     "active": "messages of the subscription meet it now; whether this batch's are among them cannot be seen",
     Role.WORSENS.value: "items of the batch meet it, and it alone is not seen to stop the batch",
     Role.LATENT.value: "is not seen to hold anything of this batch now, and may hold the next one",
+    PAST: "was there, is over, and may come back",
     Role.BENIGN.value: "is as it should be, or looks like trouble and is none",
 }
 """What a cause does, but for those that block."""

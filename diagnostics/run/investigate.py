@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.model import Cause
@@ -18,7 +19,7 @@ from diagnostics.conclude.gauges import gauges
 from diagnostics.conclude.headline import Headline
 from diagnostics.conclude.models import models_of
 from diagnostics.conclude.offers import Offers
-from diagnostics.conclude.outlook import Terms, agreed, outlook
+from diagnostics.conclude.outlook import Came, Terms, agreed, outlook
 from diagnostics.conclude.standing import (
     EXITS,
     lost_once,
@@ -263,14 +264,19 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
     levels = health.levels(sifted.counted, ask.require) if command == "health" else ()
     status = health.status_of_levels(levels) if levels else status
     here, here_leg = stopped_at(rows, state, verdict, at_stake.forgiven) if whole else (None, None)
-    terms = Terms(at_stake.forgiven, profile.closing, not seen_whole.missing((ItemMarks,), Leg.REQUEST))
+    terms = Terms(
+        at_stake.forgiven,
+        profile.closing,
+        lines=not seen_whole.missing((ItemMarks,), Leg.REQUEST),
+        came=_came(ledger, evidence),
+    )
     ahead = outlook(state, verdict, ledger, findings, now, terms)
     status = agreed(status, state, ahead) if whole else status
     teller = say.Teller(profile, evidence, ledger, header, now, clauses)
     cleared = ruled_out(ledger, findings, verdict, seen_whole)
     offers = Offers(command, profile, evidence, ledger, said.findings, [r.because for r in cleared])
     named = tuple(teller.named(x, offers.of(x), verdict.live) for x in verdict.live)
-    unknown = teller.missing(said.findings, state, verdict)
+    unknown = teller.missing(said.findings, state, verdict, ahead)
     return Diagnosis(
         status=status,
         exit_code=EXITS[status],
@@ -317,6 +323,17 @@ def _said(case: Case, ledger: Ledger, legs: Sequence[Leg]) -> run.Outcome:
     young = younger(evidence, case.ask.deploy.at)
     rest = run.run([s for s in steps if s not in ACROSS_DEPLOY], young, ledger, case.profile, legs, case.ask)
     return run.Outcome(across.findings + rest.findings, across.rows + rest.rows)
+
+
+def _came(ledger: Ledger, evidence: EvidenceSet) -> Came | None:
+    """What came onto the request topic since the batch began; None: not seen."""
+    counts = seen(evidence.get(PublishCounts, Leg.REQUEST))
+    if counts is None or ledger.started is None:
+        return None
+    begin = ledger.started - timedelta(minutes=1)
+    points = [p for s in counts.messages for p in s.within(begin) if p.value > 0]
+    last = max((p.end for p in points), default=None)
+    return Came(round(sum(p.value for p in points)), last, counts.source.as_of)
 
 
 def _results(evidence: EvidenceSet) -> tuple[DayOfResults, ...]:

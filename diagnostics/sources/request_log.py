@@ -126,7 +126,8 @@ def platform_lines(session: Session, pipeline: PipelineProfile, receiver: Receiv
         key=lambda e: (e.timestamp.seconds, e.timestamp.nanos),
     )
     if cut:
-        note = f"the newest {LINES} of {len(system)} platform lines and of {len(errors)} error lines"
+        kinds_of = ((system, "platform"), (errors, "error"))
+        note = " and ".join(f"the newest {LINES} of {len(x)} {kind} lines" for x, kind in kinds_of if len(x) > LINES)
         found = found._replace(complete=False, note="; ".join(filter(None, (note, found.note))))
     return PlatformLines(
         source=log_provenance(session, "platform log", places, clause, (window.since, window.until), found),

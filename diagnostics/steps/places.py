@@ -25,9 +25,13 @@ def places(lacks: int, known: Mapping[Where, int], rest: Mapping[Where, int]) ->
 
 
 def may_wait(ledger: Ledger, leg: Leg, now: datetime, lacks: int) -> int:
-    """So many of the items that a stage lacks can be in the leg's subscription: all, where its backlog tells nothing of them yet."""
-    could = ledger.dead(leg).could_wait
-    newest = ledger.last_progress
+    """So many of the items that a stage lacks can be in the leg's subscription: all, where its backlog tells nothing of them yet. Where it
+    was not seen, and they may have used up their attempts since, none is taken to be there."""
+    dead, newest = ledger.dead(leg), ledger.last_progress
+    could = dead.could_wait
+    begun = newest or ledger.started
+    if could is None and dead.attempts and begun and now - begun > dead.attempts * dead.pause:
+        return 0
     if could is None or (newest is not None and now - newest <= _LAG):
         return lacks
     return min(could, lacks)

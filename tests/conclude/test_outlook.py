@@ -8,7 +8,7 @@ import pytest
 
 from diagnostics.causes.verdict import Verdict
 from diagnostics.conclude.diagnosis import State
-from diagnostics.conclude.outlook import Outlook, Terms, agreed, outlook
+from diagnostics.conclude.outlook import Came, Outlook, Terms, agreed, outlook
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.pipeline.profile import Closing
 from diagnostics.readings.ledger import Attempt, Ledger
@@ -128,6 +128,31 @@ def test_where_nothing_is_promised_it_says_why_and_is_no_all_clear_where_somethi
     assert [one.status for one in in_part.unsure] == [Status.UNKNOWN, Status.WARNING]
     assert agreed(Status.OK, State.RUNNING, in_part) is Status.UNKNOWN
     assert agreed(Status.FAULT, State.RUNNING, in_part) is Status.FAULT
+
+
+@pytest.mark.parametrize(
+    ("came", "says", "status"),
+    [
+        (None, "nothing tells that all of it was published", Status.OK),
+        (Came(6, NOW - timedelta(minutes=6), NOW - timedelta(minutes=5)), "nothing tells that all", Status.OK),
+        (Came(6, NOW - timedelta(minutes=9), NOW - timedelta(minutes=5)), "only 6 messages came", Status.WARNING),
+        (Came(10, NOW - timedelta(minutes=9), NOW - timedelta(minutes=5)), "", Status.OK),
+    ],
+)
+def test_nothing_is_promised_where_less_than_it_needs_is_known_to_have_been_published(
+    came: Came | None, says: str, status: Status
+) -> None:
+    """Five of ten are done, and no coordinator tells of the others."""
+    back = [Life(name=f"b{n}", stage=Stage.PROCESSED, done=True, ended=NOW, got_further=NOW) for n in range(5)]
+    ledger = Ledger(
+        attempt=Attempt(batch="B", begun=NOW - timedelta(minutes=20)),
+        expected=10,
+        lives=tuple(back),
+        counts={Stage.PUBLISHED: Count(5, 10), Stage.PROCESSED: Count(5, 5), Stage.RECORDED: Count(5, 5)},
+    )
+    found = outlook(State.RUNNING, NOTHING, ledger, (), NOW, Terms(came=came))
+    assert "".join(one.says for one in found.unsure).startswith(says)
+    assert (found.alone, agreed(Status.OK, State.RUNNING, found)) == (None if says else True, status)
 
 
 def test_of_what_is_held_no_reason_for_doubt_is_given() -> None:

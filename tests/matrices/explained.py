@@ -50,6 +50,13 @@ PUBLISHES = (
 
 KNOWN = (
     Known(
+        r"^not named reason-that-never-passes@request",
+        r"tries-used-up-and-not-counted-yet",
+        f"{COUNTED}: by the time of that night the counter tells that their tries are used up, and what the batch waits for are dead "
+        "letters; the tallies give them to the reason for which they failed",
+        answer=r"(failed-items-awaited|attempts-spent-in-an-outage|attempts-used-up)@request",
+    ),
+    Known(
         r"^role (skip-acked-without-completion|completions-not-awaited)@completion (blocks|worsens)",
         r"late-work-done-again|work-goes-on-past-the-deadline",
         f"{COUNTED}: the worker answered after Pub/Sub had hung up, so that the message waits to be pushed again; what became of its "

@@ -372,7 +372,15 @@ def borne_out(truth: Truth, code: str, leg: str, stage: str) -> bool:
         or met(truth, code, leg, stage) > 0
         or any(of.answered(answer, leg) for answer in truth.ever)
         or _stands(truth, code, leg)
+        or (code == "every-item-fails" and _all_failed(truth))
+        or (code == "subscription-deleted" and any(item.place is Place.UNROUTED for item in truth.items))
     )
+
+
+def _all_failed(truth: Truth) -> bool:
+    """Whether each item that was pushed at all met an error of the program, whatever it is made of."""
+    tried = [item.met for item in truth.items if item.met]
+    return bool(tried) and all(any(answer.by == "application" for answer in met) for met in tried)
 
 
 def live(truth: Truth, code: str, leg: str, stage: str) -> bool:

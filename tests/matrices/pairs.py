@@ -266,7 +266,7 @@ def _lacks(told: Told, played: Played) -> bool:
     marks = seen(played.case.evidence.get(ItemMarks))
     given_up = {m.item for m in marks.marks if m.means is Means.SKIPPED_ITEM} if marks else set()
     brought = sum(item.place is Place.RECORDED and item.name not in given_up for item in played.truth.items)
-    return any(day.written_items is not None and day.written_items < brought for day in rows.days)
+    return not rows.days or any(day.written_items is not None and day.written_items < brought for day in rows.days)
 
 
 def wrong_role(told: Told, truth: Truth) -> str:

@@ -11,6 +11,8 @@ from diagnostics.evidence.model import (
     AckCounts,
     Backlog,
     BatchStatus,
+    Change,
+    ChangeLog,
     DeadLetterCounts,
     Evidence,
     EvidenceSet,
@@ -24,7 +26,7 @@ from diagnostics.evidence.model import (
     Why,
 )
 from diagnostics.pipeline.profile import LegProfile
-from diagnostics.readings.balance import residue
+from diagnostics.readings.balance import gone_since, residue
 from diagnostics.readings.ledger import build
 from tests.steps.built import BEGAN, CUT, NOW, PROFILE, SOURCE, ago, batch, done, lines, mark, series, subscription
 
@@ -41,11 +43,19 @@ def lost(
     dead: float = 0,
     minutes: float = 35,
     source: Provenance = SOURCE,
+    told: bool = True,
+    made: float | None = None,
     **hidden: Unseen,
 ) -> int:
-    """Of ten that were published three are done, so many minutes ago."""
+    """Of ten that were published three are done, so many minutes ago. `told`: a line tells of the publishing; `made`: the subscription
+    was made so many minutes ago."""
+    begun = batch(10)
+    if not told:
+        begun = structs.replace(begun, marks=[m for m in begun.marks if m.means is not Means.PUBLISHED])  # type: ignore[attr-defined]
+    made_then = [] if made is None else [_made(made)]
     seen: dict[Key, Evidence | Unseen] = {
-        ("BatchMarks", None): batch(10),
+        ("BatchMarks", None): begun,
+        ("ChangeLog", None): ChangeLog(source=SOURCE, since=ago(9999), changes=tuple(made_then)),
         ("ItemMarks", None): lines(*done("a", "b", "c", minutes=minutes)),
         ("PublishCounts", Leg.REQUEST): PublishCounts(source=SOURCE, messages=(series({39: came}),), requests=()),
         ("PushCounts", Leg.REQUEST): PushCounts(source=SOURCE, series=(series({35: acked}, response_class="ack"),)),
@@ -65,8 +75,78 @@ def lost(
     return residue(build(evidence, PROFILE), Leg.REQUEST, NOW, *read)  # type: ignore[arg-type]
 
 
+def _made(minutes: float) -> Change:
+    return Change(
+        at=ago(minutes),
+        api="pubsub.googleapis.com",
+        method="CreateSubscription",
+        resource="subscriptions/s",
+        by="person-1",
+    )
+
+
 def test_what_is_in_no_place_is_lost() -> None:
     assert lost() == 7
+
+
+def test_where_nobody_tells_what_was_published_the_topics_counter_does() -> None:
+    """Ten are expected: as many as came onto the topic, and no more."""
+    assert lost(told=False) == 7
+    assert lost(told=False, came=6) == 3, "the others may never have been sent"
+    assert lost(told=False, waits=2) == 5
+    assert lost(told=False, PublishCounts=HIDDEN) == 0
+
+
+@pytest.mark.parametrize(
+    ("made", "gone"),
+    [
+        (None, 0),  # all seven may be among those that wait
+        (BEGAN + 5, 0),  # it was there before
+        (34, 7),  # after all was published, and what came through had come through by the old one
+    ],
+)
+def test_nothing_of_the_batch_waits_in_a_subscription_that_was_made_after_all_of_it_was_published(
+    made: float | None, gone: int
+) -> None:
+    assert lost(waits=20, made=made) == gone
+
+
+def test_what_came_through_later_had_been_sent_later() -> None:
+    """Three were done after it was made: others may be in it, too."""
+    assert lost(waits=20, made=36) == 0
+
+
+def gone_later(came: float = 8, acked: float = 0, waits: float = 0, dead: float = 0, as_of: Provenance = SOURCE) -> int:
+    """Ten were done 35 minutes ago, and so many messages came onto the topic 25 minutes ago."""
+    items = tuple(f"i{n}" for n in range(10))
+    seen: dict[Key, Evidence | Unseen] = {
+        ("BatchMarks", None): batch(10),
+        ("ItemMarks", None): lines(*done(*items)),
+        **dict([subscription()]),
+    }
+    counts = {
+        ("PublishCounts", Leg.REQUEST): PublishCounts(
+            source=SOURCE, messages=(series({39: 10, 25: came}),), requests=()
+        ),
+        ("PushCounts", Leg.REQUEST): PushCounts(
+            source=as_of, series=(series({35: 10, 24: acked}, response_class="ack"),)
+        ),
+        ("AckCounts", Leg.REQUEST): AckCounts(source=SOURCE, series=(series({35: 10}, delivery_type="push"),)),
+        ("Backlog", Leg.REQUEST): Backlog(
+            source=SOURCE, undelivered=(series({0: waits}),), oldest_age_s=(), outstanding=()
+        ),
+        ("DeadLetterCounts", Leg.REQUEST): DeadLetterCounts(source=SOURCE, series=(series({20: dead}),)),
+    }
+    evidence = EvidenceSet(seen | counts, NOW, timedelta(days=7), ago(BEGAN + 20))
+    kinds = (PublishCounts, PushCounts, AckCounts, Backlog, DeadLetterCounts)
+    read = (evidence.get(kind, Leg.REQUEST) for kind in kinds)
+    return gone_since(build(evidence, PROFILE), NOW, *read)[0]  # type: ignore[arg-type]
+
+
+def test_what_came_after_the_batch_was_done_and_is_nowhere_is_told() -> None:
+    assert gone_later() == 8
+    assert [gone_later(acked=3), gone_later(waits=2), gone_later(dead=4), gone_later(came=0)] == [5, 6, 4, 0]
+    assert gone_later(as_of=CUT) == 0, "a counter that was not seen whole tells of nothing that is missing"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.readings.ledger import Count, DeadLetters, Ledger
-from diagnostics.readings.owed import absent, alive, nowhere, owed, spent, through, unreached
+from diagnostics.readings.owed import absent, alive, nowhere, owed, spent, through, undone, unreached
 
 
 def ledger(published: int, delivered: int | None, processed: int | None, returned: int = 0) -> Ledger:
@@ -19,6 +19,13 @@ def ledger(published: int, delivered: int | None, processed: int | None, returne
     stages = (Stage.PUBLISHED, Stage.DELIVERED, Stage.PROCESSED, Stage.RETURNED, Stage.RECORDED)
     numbers = (published, delivered, processed, returned, returned)
     return Ledger(counts={s: count(n) for s, n in zip(stages, numbers, strict=True)})
+
+
+def test_nothing_is_owed_by_a_subscription_that_was_made_when_all_had_been_published() -> None:
+    here = ledger(30, 21, 21)
+    anew = replace(here, dead_letters={Leg.REQUEST: DeadLetters(anew=datetime(2026, 2, 8, tzinfo=UTC))})
+    assert (owed(here, Leg.REQUEST), alive(here, Leg.REQUEST)) == ((9, 9), 9)
+    assert (owed(anew, Leg.REQUEST), alive(anew, Leg.REQUEST), undone(anew, Leg.REQUEST)) == ((0, 0), 0, 9)
 
 
 @pytest.mark.parametrize(

@@ -87,12 +87,20 @@ def test_what_others_did_meanwhile_tells_the_bad_from_the_unlucky(marks: list[Ma
 
 def test_what_the_program_did_all_the_same_is_not_bad_itself() -> None:
     """Done too late for an ack, or without a way to report it: nothing is wrong with the message."""
-    tries = [mark(Means.STARTED_ITEM, minutes, "x") for minutes in (30, 28, 26, 24, 22)]
+    tries = failed("x", 30, 28, 26, 24, 22)
     tries.append(mark(Means.COMPLETION_ERROR, 22, "x"))
     others = done("a", "b", "c", minutes=25)
     never, did = (told(*tries, *more, *others, dead=1) for more in ((), (mark(Means.DONE_ITEM, 22, "x"),)))
     assert never is not None and did is not None
     assert (never.theirs, did.theirs) == (1, 0)
+
+
+def test_what_was_taken_up_again_and_again_without_a_line_of_a_failure_is_not_bad_itself() -> None:
+    """A container that dies takes along whatever it had, and says nothing."""
+    tries = [mark(Means.STARTED_ITEM, minutes, "x") for minutes in (30, 28, 26, 24, 22)]
+    tries.append(mark(Means.COMPLETION_ERROR, 22, "x"))  # so that it counts as tried and not done
+    found = told(*tries, *done("a", "b", "c", minutes=25), dead=1)
+    assert found is not None and found.theirs == 0
 
 
 def because(reason: str, marks: list[Mark]) -> list[Mark]:

@@ -524,6 +524,27 @@ def test_containers_that_die_once_all_is_dead_lettered_hold_nothing(dead_at: flo
     assert (dead.bears, bool(dead.held)) == (bears, bears is Bears.HOLDS)
 
 
+@pytest.mark.parametrize(
+    ("told", "burnt"),
+    [([], 2), ([mark(Means.FAILED_ITEM, 29, item) for item in ("x", "y") for _ in range(4)], 0)],
+    ids=["no word", "the program failed"],
+)
+def test_what_containers_took_along_until_its_tries_were_used_up_is_on_their_account(
+    told: list[Mark], burnt: int
+) -> None:
+    """Five times each of two items was taken up, and each time the container died; of what a program itself failed it says so."""
+    tries = [mark(Means.STARTED_ITEM, m, item) for m in (36, 35, 34, 33, 32) for item in ("x", "y")]
+    died = platform(*((m - 0.2, "Memory limit of 512 MiB exceeded with 530 MiB used.") for m in (36, 35, 34, 33, 32)))
+    items = lines(*EIGHT, *tries, *told)
+    seen = said(died, log(), pushes(remote_server_5xx={32: 10}), *dead_lettering(2, 31), items=items)
+    dead = one(containers.CRASHING, seen)
+    assert dead.numbers["burnt"] == burnt
+    assert (dead.status, dead.bears, dead.held) == (
+        (Status.FAULT, Bears.HOLDS, 2) if burnt else (Status.OK, Bears.SLOWS, 0)
+    )
+    assert ("an attempt of what it had taken, and 2 messages" in dead.says) is bool(burnt)
+
+
 def test_a_crash_is_not_over_while_all_pushes_since_are_turned_away_before_it() -> None:
     met, died = row(38, 503, BROKEN), platform((38, "Container called exit(1)."))
     shut = one(

@@ -70,7 +70,7 @@ def test_beside_completions_that_fail_what_was_given_up_has_no_line() -> None:
 def test_what_was_given_up_and_what_was_only_acked_are_two_things() -> None:
     told = missing(lines(*done("a", "b"), *skipped("c", "d"), *back("a")), *sent(1))
     assert [(f.held, f.numbers["skipped"], f.numbers["unskipped"]) for f in told] == [(2, 2, 0), (1, 0, 1)]
-    assert "given up by the worker: c, d" in told[0].says and told[1].says.endswith("for them: b")
+    assert "given up by the worker: c, d" in told[0].says and told[1].says.endswith("for it: b")
 
 
 def test_a_topic_that_takes_all_twice_hides_nothing_where_each_message_has_its_line() -> None:

@@ -1,11 +1,13 @@
 """What looks like a stall and is none."""
 
-from diagnostics.causes.model import ALWAYS, BOTH, Cause, any_of, ok
+from diagnostics.causes.model import ALWAYS, BOTH, Cause, Has, all_of, any_of, none_of, ok
 from diagnostics.evidence.model import PushCounts, RequestLog, Stage, SubscriptionConfig
 from diagnostics.steps import created, delivered, push_auth
 from diagnostics.steps import progress as p
 from diagnostics.steps.delivered import push_answers
+from diagnostics.steps.finding import Status
 
+_OWN = (push_auth.REFUSED, push_auth.FORBIDDEN)
 CAUSES = (
     Cause(
         code="foreign-refusals",
@@ -14,7 +16,8 @@ CAUSES = (
         says="other callers were refused with 401 or 403; those entries are no pushes of this subscription",
         stage=Stage.DELIVERED,
         legs=BOTH,
-        requires=ok(push_auth.FOREIGN),
+        # Where pushes of this subscription were refused alike, whenever that was, those are what the reader of the log meets.
+        requires=all_of(ok(push_auth.FOREIGN), none_of(*(Has(x, tuple(Status)) for x in _OWN))),
         decisive=any_of(ok(push_auth.PROVEN), ok(push_answers.ACKED), ok(delivered.OURS)),
         overturned_by=(
             PushCounts,

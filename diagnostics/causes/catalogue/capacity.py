@@ -12,7 +12,7 @@ CAUSES = (
         code="max-instances-saturated",
         family="capacity",
         title="All instances are busy",
-        says="the service runs at its maximum of instances and turns pushes away faster than work gets done",
+        says="the service runs at its maximum of instances and turns away the pushes that it has no room for",
         over=Over(instances.SATURATED, lambda told: not told.recent, 0),
         said="the service ran at its maximum of instances and turned pushes away until {last}; what went to the dead-letter topic because "
         "of it does not come back by itself",

@@ -148,8 +148,8 @@ CAUSES = (
         code="completions-not-awaited",
         family="completion",
         title="Completions are published and not waited for",
-        says="the worker finished and acked {unskipped} items of which no completion was ever published, without a line of an error: it "
-        "probably answers before its publish has left",
+        says="{unskipped} finished and acked, no completion of it was ever published, and no line tells of an error: the worker probably "
+        "answers before its publish has left",
         stage=Stage.RETURNED,
         legs=(Leg.COMPLETION,),
         # To a topic that is not there they may be published without a word; where others have a line that says so, these would, too.

@@ -27,6 +27,9 @@ _OF_STORMS = (peeked.UNREADABLE, error_answers.UNREADABLE, error_answers.ERRORS)
 """What messages that fail again and again do."""
 _OF_FAILURES = (failing_items.REPEATS, error_answers.ERRORS)
 """What it does to messages when every item fails."""
+_BURNT = Over(containers.CRASHING, lambda told: told.burnt, 0)
+"""Containers died, and what they had taken used up its attempts by that."""
+_LOST = "; what went to the dead-letter topic because of it does not come back by itself"
 _OF_DEATHS = (
     requested.FAILED,
     failing_items.ALL_FAIL,
@@ -160,6 +163,8 @@ CAUSES = (
         family="worker",
         title="The receiver's containers crash",
         says="containers {how}, and Cloud Run itself answers what they had taken with an error",
+        over=_BURNT,
+        said="containers of the receiver exited or could not start, until {last}" + _LOST,
         stage=Stage.PROCESSED,
         legs=BOTH,
         requires=Over(containers.CRASHING, lambda told: told.other, 0),
@@ -188,6 +193,8 @@ CAUSES = (
         family="worker",
         title="The receiver's containers run out of memory",
         says="Cloud Run kills containers that use more memory than they may, together with all that they had taken",
+        over=_BURNT,
+        said="Cloud Run killed containers that used more memory than they may, until {last}" + _LOST,
         stage=Stage.PROCESSED,
         legs=BOTH,
         requires=Over(containers.CRASHING, lambda told: told.memory, 0),
@@ -202,6 +209,8 @@ CAUSES = (
         family="worker",
         title="The receiver's own server kills what takes too long",
         says="the server that runs the program kills whatever takes longer than its own time limit, and Cloud Run answers with an error",
+        over=_BURNT,
+        said="the server that runs the program killed what took longer than its own time limit, until {last}" + _LOST,
         stage=Stage.PROCESSED,
         legs=BOTH,
         requires=Over(containers.CRASHING, lambda told: told.hung, 0),
@@ -216,6 +225,8 @@ CAUSES = (
         family="worker",
         title="A liveness probe shuts working containers down",
         says="Cloud Run shuts containers down because their liveness probe fails, together with all that they had taken",
+        over=_BURNT,
+        said="Cloud Run shut containers down whose liveness probe failed, until {last}" + _LOST,
         stage=Stage.PROCESSED,
         legs=BOTH,
         requires=Over(containers.CRASHING, lambda told: told.unhealthy, 0),

@@ -100,7 +100,7 @@ def build(
         closed=_closed(attempt, status, by_silence),
         by_silence=by_silence and not _closed(attempt, status, False),
         forced=_forced(attempt, status),
-        closed_from=_closed_from(status),
+        closed_from=_closed_from(attempt, status),
         closed_at=_closed_at(attempt, status),
     )
     counts = counts_of(ledger, evidence, profile, item_marks, status) if told else dict.fromkeys(COUNTED, Count())
@@ -219,9 +219,10 @@ def _closed(attempt: Attempt | None, status: BatchStatus | None, by_silence: boo
     return False if by_silence else None
 
 
-def _closed_from(status: BatchStatus | None) -> str:
+def _closed_from(attempt: Attempt | None, status: BatchStatus | None) -> str:
     if status is None or status.closed is None:
-        return "coordinator log"
+        line = (attempt.closed or attempt.forced) if attempt else None
+        return f"{line.service if line else 'coordinator'} log"
     return f"batch state ({status.source.source})" if status.instead else "batch state"
 
 

@@ -51,7 +51,13 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
     uncounted = _uncounted(ledger, limits, counted_until) if leg is Leg.REQUEST else ()
     if counter is None:
         return DeadLetters(
-            pause=still, could_wait=can_wait, waited=waited_before, unseen=unseen, uncounted=uncounted, anew=anew
+            pause=still,
+            could_wait=can_wait,
+            waited=waited_before,
+            unseen=unseen,
+            uncounted=uncounted,
+            anew=anew,
+            attempts=_most_attempts(limits),
         )
     points = [p for s in counter.series for p in s.within(begin) if p.value > 0]
     messages = round(sum(p.value for p in points))
@@ -83,8 +89,12 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
         uncounted=uncounted,
         pause=still,
         counted=True,
-        attempts=limits.dead_letter.max_attempts if limits and limits.dead_letter else None,
+        attempts=_most_attempts(limits),
     )
+
+
+def _most_attempts(settings: SubscriptionSettings | None) -> int | None:
+    return settings.dead_letter.max_attempts if settings and settings.dead_letter else None
 
 
 def _uncounted(ledger: Ledger, settings: SubscriptionSettings | None, until: datetime) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ def left_open(answer: Answer) -> Iterator[str]:
     """Of a batch that gets on or is done the headline says what could not be told, where that makes the answer unknown."""
     said = answer.said
     if answer.of_batch and said.status is Status.UNKNOWN and said.state in (State.RUNNING, State.DONE):
-        doubts = [f.says for f in said.findings if f.status is Status.UNKNOWN]
+        doubts = [*(f.says for f in said.findings if f.status is Status.UNKNOWN), *said.unsure]
         if not any(says in said.headline for says in doubts):
             yield f"the answer is unknown, and the headline does not say what of the batch is open: {said.headline}"
 

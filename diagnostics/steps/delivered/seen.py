@@ -6,7 +6,16 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from diagnostics.evidence.model import Backlog, Leg, PublishCounts, PushCounts, RequestLog, SubscriptionConfig, Unseen
+from diagnostics.evidence.model import (
+    Backlog,
+    Leg,
+    PublishCounts,
+    PushCounts,
+    RequestLog,
+    Stage,
+    SubscriptionConfig,
+    Unseen,
+)
 from diagnostics.readings.answers import (
     RECENT,
     Answers,
@@ -65,6 +74,15 @@ class Seen:
     @property
     def least(self) -> int:
         return self.owes[0]
+
+    @property
+    def through_since(self) -> bool:
+        """Whether a line tells of an item that came back later than the counters reach: what they have of this moment is no longer so. Of
+        the way there no line tells: what the worker calls done may not have been acked."""
+        back = (x for x in self.ledger.lives if x.stage in (Stage.RETURNED, Stage.RECORDED))
+        return self.leg is Leg.COMPLETION and any(
+            x.got_further and x.got_further > self.pushes.source.as_of for x in back
+        )
 
     @property
     def stuck(self) -> bool:

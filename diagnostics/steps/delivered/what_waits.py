@@ -130,6 +130,8 @@ def _moves(seen: Seen, waits: float, since: datetime, in_flight: float) -> Itera
         yield from _still(seen, waits, since, in_flight)
         return
     lately = seen.recent
+    if not lately.acks and seen.through_since:
+        return
     if lately.nacks > lately.acks and (least or (most is None and seen.ledger.started)):
         minutes = RECENT.total_seconds() / 60
         yield HELD_BACK.says(

@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from diagnostics.evidence.model import By, Death, PlatformLines, RequestLog, Revisions, ServiceConfig, Stage, Unseen
+import msgspec
+
+from diagnostics.evidence.model import (
+    By,
+    Death,
+    Leg,
+    PlatformLines,
+    RequestLog,
+    Revisions,
+    ServiceConfig,
+    Stage,
+    Unseen,
+)
 from diagnostics.readings.answers import RECENT, outlived, tally
-from diagnostics.readings.deaths import Deaths, LostVariable, deaths, last_said, lost_variable
+from diagnostics.readings.deaths import Deaths, LostVariable, deaths, last_said, lost_variable, tells_why
 from diagnostics.readings.expired import EXPIRED
+from diagnostics.readings.pace import LEAST_ATTEMPTS
 from diagnostics.readings.wholeness import to_the_end
 from diagnostics.steps.finding import Bears, Finding, Kind, Status, Telling
 from diagnostics.steps.processed.seen import Seen
@@ -44,6 +57,10 @@ class Crashing(Tells, frozen=True, kw_only=True):
     """The revision that lacks it."""
     before: str | None = None
     """The one that had it."""
+    burnt: int = 0
+    """Messages of the batch that used up their attempts so, once it is over."""
+    last: str = ""
+    """When the last one died."""
 
 
 CRASHING = Telling(
@@ -72,24 +89,59 @@ def crashes(
     why, how, now_how = _why_dead(dead, lines)
     good_at = seen.ledger.last_good.started if seen.ledger.last_good else None
     lost = lost_variable(why, service, revisions, good_at)
+    burnt = _burnt(seen, dead) if over else 0
     yield CRASHING.says(
-        Status.OK if over else Status.FAULT if holds else Status.WARNING,
+        Status.FAULT if burnt else Status.OK if over else Status.FAULT if holds else Status.WARNING,
         f"containers{_whose(dead)} {how} {at_least(dead.whole, count(dead.number, 'time'))}, the last at "
         f"{clock(newest, seen.now)}"
-        + (f": {clip(why, 120)}" if why else "")
+        + (f": {_before(clip(why, 120), bool(lost or untried or burnt))}" if why else "")
         + (f"; {lost.before} had {lost.name}" if lost else "")
-        + ("; no push has got that far since" if untried else ""),
+        + ("; no push has got that far since" if untried else "")
+        + (
+            f"; each took along an attempt of what it had taken, and {count(burnt, 'message')} went to the dead-letter topic"
+            if burnt
+            else ""
+        ),
         leg=seen.leg,
-        bears=Bears.HOLDS if holds and seen.least else Bears.SLOWS if met and (seen.least or over) else Bears.APART,
-        held=seen.least if holds else 0,
+        bears=Bears.HOLDS
+        if burnt or (holds and seen.least)
+        else Bears.SLOWS
+        if met and (seen.least or over)
+        else Bears.APART,
+        held=burnt or (seen.least if holds else 0),
         since=first if dead.whole else None,
-        until=newest if over else None,
+        until=newest if over and not burnt else None,
         rests_on=("PlatformLines", "RequestLog") + (("ServiceConfig", "Revisions") if lost else ()),
         subject=seen.service,
-        tells=_told(
-            dead, why, now_how + _over(dead, why), lost, not isinstance(lines, Unseen) and to_the_end(lines, seen.now)
+        tells=msgspec.structs.replace(
+            _told(
+                dead,
+                why,
+                now_how + _over(dead, why),
+                lost,
+                not isinstance(lines, Unseen) and to_the_end(lines, seen.now),
+            ),
+            burnt=burnt,
+            last=clock(newest, seen.now),
         ),
     )
+
+
+def _before(said: str, more: bool) -> str:
+    """A sentence that is quoted, without its full stop where ours goes on after it."""
+    return said.rstrip(".") if more else said
+
+
+def _burnt(seen: Seen, dead: Deaths) -> int:
+    """Dead letters of the batch that were taken up and of whose end the program said nothing at most of their attempts, while as many
+    containers died as that takes."""
+    went = seen.ledger.dead(seen.leg)
+    half = (went.attempts or LEAST_ATTEMPTS) / 2
+    lettered = [x for x in seen.ledger.lives if x.dead_lettered]
+    own = [x for x in lettered if (x.failures if seen.leg is Leg.REQUEST else x.unrecorded) < half and x.starts >= half]
+    if seen.leg is not Leg.REQUEST or dead.number < half or went.first is None or went.first < dead.times[0]:
+        return 0
+    return min(len(own), went.ours)
 
 
 def _whose(dead: Deaths) -> str:
@@ -115,7 +167,7 @@ def _told(dead: Deaths, why: str, how: str, lost: LostVariable | None, whole: bo
         hung=dead.by_kind[Death.HUNG],
         unhealthy=dead.by_kind[Death.UNHEALTHY],
         other=0 if lost else exited,
-        explained=dead.exited if why and not lost and whole else 0,
+        explained=dead.exited if tells_why(why) and not lost and whole else 0,
         lacking=exited if lost else 0,
         variable=lost.name if lost else None,
         revision=lost.revision if lost else None,

@@ -167,7 +167,7 @@ def _never(
     return code.says(
         Status.FAULT,
         f"{count(told.missing, profile.item)} acked and no completion published for {'it' if told.missing == 1 else 'them'}{how}: "
-        + (f"{told.missing} of these: " if told.missing < len(items) else "")
+        + (f"{'one' if told.missing == 1 else told.missing} of " if told.missing < len(items) else "")
         + names(x.name for x in items),
         leg=Leg.COMPLETION,
         bears=Bears.HOLDS,

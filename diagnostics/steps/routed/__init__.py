@@ -28,7 +28,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.arrived import arrived, owed_here
-from diagnostics.readings.balance import residue
+from diagnostics.readings.balance import gone_since, residue
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.owed import nowhere, unreached
 from diagnostics.steps import subjects
@@ -38,7 +38,7 @@ from diagnostics.steps.routed.filters import FILTERED, by_filter
 from diagnostics.steps.routed.missing import BY_ANOTHER, how_missing, perhaps_deleted, was_away
 from diagnostics.steps.routed.push_endpoint import ENDPOINT, SERVICE_GONE, unmet_path
 from diagnostics.steps.routed.seen import Seen
-from diagnostics.steps.routed.vanished import VANISHED, left_unacked
+from diagnostics.steps.routed.vanished import VANISHED, gone_later, left_unacked
 from diagnostics.steps.run import could_not
 from diagnostics.steps.words import short
 
@@ -92,6 +92,8 @@ def routed(
             found += left_unacked(seen, settings, gone, changes, health)
         if not any(f.abnormal or f.status is Status.UNKNOWN for f in found):
             found.append(_right(leg, settings, service))
+        if ledger.closed:
+            yield from gone_later(seen, *gone_since(ledger, now, published, pushes, acks, backlog, dead))
     yield from found
     yield _row(found, leg, seen.lost, dead, ledger)
 

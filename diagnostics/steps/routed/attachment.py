@@ -80,12 +80,17 @@ def set_wrong(
 
 def _twins(seen: Seen, settings: SubscriptionSettings) -> Iterator[Finding]:
     """Other subscriptions that push the same topic to the same endpoint. Filters may share the messages out among them: of two that
-    differ nobody can tell from here; what one without a filter passes on, it passes on beside the other."""
-    listed = () if isinstance(seen.project, Unseen) else seen.project.subscriptions
+    differ nobody can tell from here; what one without a filter passes on, it passes on beside the other. What is attached to no topic
+    has no twin: the other one is all that there is."""
+    attached = not settings.detached and settings.topic != DELETED_TOPIC
+    listed = seen.project.subscriptions if attached and not isinstance(seen.project, Unseen) else ()
     twins = [
         s
         for s in listed
-        if s.push_endpoint == settings.push_endpoint and s.name != settings.name and s.topic == settings.topic
+        if s.push_endpoint == settings.push_endpoint
+        and s.name != settings.name
+        and s.topic == settings.topic
+        and not s.detached
     ]
     alike = [s for s in twins if s.filter.strip() == settings.filter.strip()]
     beside = [s for s in twins if not s.filter.strip() or not settings.filter.strip()]

@@ -19,6 +19,12 @@ MADE_ANEW = Code(
 OUTLIVED = Code(
     "routed.outlived", Stage.ROUTED, "messages waited longer than the subscription keeps them", Kind.CONSEQUENCE
 )
+LATER = Code(
+    "routed.later_gone",
+    Stage.ROUTED,
+    "messages that came after this batch was done are gone, and no line names a batch of theirs",
+    Kind.EFFECT,
+)
 VANISHED = (RESIDUE.name, PURGED.name, MADE_ANEW.name, OUTLIVED.name)
 """What became of messages on a route that is right."""
 _TAKES_AWAY = frozenset(
@@ -57,6 +63,21 @@ def left_unacked(
         since=since,
         subject=subjects.subscription(settings.name),
         rests_on=("PublishCounts", "PushCounts", "AckCounts", "Backlog", "DeadLetterCounts", "ItemMarks"),
+    )
+
+
+def gone_later(seen: Seen, gone: int, since: datetime | None) -> Iterator[Finding]:
+    """Where no coordinator tells of a start, messages that nobody took up are all that there is of a later one."""
+    if not gone or not seen.ledger.one_way or seen.ledger.asked or seen.leg is not Leg.REQUEST:
+        return
+    when = f" at {clock(since, seen.now)} and later" if since else ""
+    yield LATER.says(
+        Status.WARNING,
+        f"{gone} messages that came to the topic{when}, after this batch was done, are gone: neither acked nor dead-lettered, and they "
+        "wait no more; no line names a batch of theirs",
+        leg=seen.leg,
+        since=since,
+        rests_on=("PublishCounts", "PushCounts", "AckCounts", "Backlog", "DeadLetterCounts"),
     )
 
 
