@@ -127,11 +127,12 @@ def _behind(ledger: Ledger, lost: int, marks: ItemMarks | Unseen, status: BatchS
     by = (
         "no line tells that they were recorded" if isinstance(status, Unseen) else "the batch state does not count them"
     )
+    build = _of_one_build(ledger, marks, lost)
     for number, elsewhere in ((lost - rest, away), (rest, 0)):
         if number:
             yield BEHIND.says(
                 Status.FAULT,
-                f"{count(number, 'completion')} reached the coordinator and {by}",
+                f"{count(number, 'completion')} reached the coordinator and {by}" + (build if number == lost else ""),
                 bears=Bears.HOLDS,
                 held=number,
                 subject=subjects.batch(ledger.batch),
@@ -260,6 +261,19 @@ def _elsewhere(ledger: Ledger, marks: ItemMarks | Unseen) -> tuple[int, int]:
         return 0, home
     by_chance = (home / (home + len(kept))) ** away if home else 0
     return (away if by_chance < _CHANCE else 0), home
+
+
+def _of_one_build(ledger: Ledger, marks: ItemMarks | Unseen, lost: int) -> str:
+    """That one revision took all that are not counted and counted none, where what others took is counted. Empty: it was not so."""
+    if isinstance(marks, Unseen) or not marks.source.complete:
+        return ""
+    mine = [m for m in marks.marks if m.batch == ledger.batch and m.revision]
+    came = {m.item: m.revision for m in mine if m.means is Means.RETURNED_ITEM}
+    kept = {m.item: m.revision for m in mine if m.means is Means.RECORDED_ITEM}
+    builds = {build for item, build in came.items() if item not in kept}
+    if len(builds) != 1 or not kept or builds & set(kept.values()) or len(came.keys() - kept.keys()) != lost:
+        return ""
+    return f"; revision {builds.pop()} took all of them and counted none, and what others took is counted"
 
 
 def _of_this(mark: Mark, ledger: Ledger, ours: set[str]) -> bool:

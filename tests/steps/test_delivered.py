@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from diagnostics.evidence.model import BalancedRow, BalancerLog, Leg, Means, PublishCounts, PushHistory
+from diagnostics.evidence.model import (
+    Backlog,
+    BalancedRow,
+    BalancerLog,
+    Leg,
+    Means,
+    Provenance,
+    PublishCounts,
+    PushCounts,
+    PushHistory,
+)
 from diagnostics.steps.delivered import at_balancer, push_answers, what_waits
 from diagnostics.steps.delivered import delivered as step
 from diagnostics.steps.finding import Bears, Finding, Status
 from tests.steps.built import (
     BEGAN,
+    NOW,
     SOURCE,
     UNAVAILABLE,
     Legged,
@@ -221,3 +232,28 @@ def test_pushes_that_expire_beside_such_as_go_well_by_the_log_hold_nothing() -> 
     held = one(push_answers.DEADLINE, said(met, backlog(2, BEGAN), log()))
     slow = one(push_answers.DEADLINE, said(met, backlog(2, BEGAN), log(row(1, 200))))
     assert (held.status, slow.status, slow.held) == (Status.FAULT, Status.WARNING, 0)
+
+
+@pytest.mark.parametrize(("newest", "held_back"), [(1, False), (12, True)])
+def test_what_came_back_since_is_not_said_to_be_held_back_by_counters_that_are_older(
+    newest: float, held_back: bool
+) -> None:
+    """The way back was opened a minute ago; the counters end seven minutes ago, and until then no push got through."""
+    old = Provenance(source="test", fetched_at=NOW, as_of=ago(7))
+    refused = PushCounts(
+        source=old, series=(series(dict.fromkeys(range(7, 30), 4.0), response_class="remote_server_4xx"),)
+    )
+    waits = Backlog(
+        source=old, undelivered=(series({7: 3}),), oldest_age_s=(series({7: 1500}),), outstanding=(series({7: 0}),)
+    )
+    back = mark(Means.RETURNED_ITEM, newest, "a")
+    told = findings(
+        step,
+        FOUR,
+        lines(*done("a", "b", "c"), back),
+        subscription(leg=Leg.COMPLETION),
+        (("PushCounts", Leg.COMPLETION), refused),
+        (("Backlog", Leg.COMPLETION), waits),
+        leg=Leg.COMPLETION,
+    )
+    assert bool(of(what_waits.HELD_BACK, told)) is held_back

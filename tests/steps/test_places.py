@@ -21,11 +21,12 @@ from diagnostics.evidence.model import (
     Stage,
     Unseen,
 )
-from diagnostics.readings.ledger import build
+from diagnostics.readings.ledger import DeadLetters, Ledger, build
+from diagnostics.readings.ledger.attempts import Attempt
 from diagnostics.steps import closed, created, delivered, processed, published, recorded, returned
 from diagnostics.steps.delivered import given_up
 from diagnostics.steps.finding import AnyCode, Bears, Finding, Row, Status, Where
-from diagnostics.steps.places import places
+from diagnostics.steps.places import may_wait, places
 from diagnostics.steps.processed import acked, failing_items
 from diagnostics.steps.run import Step, run
 from tests.readings.ledger.test_ledger import BATCH, NOW, PROFILE, SOURCE, START, evidence, items, mark
@@ -272,3 +273,21 @@ def test_dead_letters_are_no_items_of_a_batch_that_never_came_onto_the_topic(cam
     lines = items(*tried("a", 5), *tried("b", 5), *tried("c", 0, done=True))
     seen = evidence(BATCH, lines, subscription(), dead(2), waiting(0), (("PublishCounts", Leg.REQUEST), topic))
     assert build(seen, PROFILE).dead(Leg.REQUEST).ours == ours
+
+
+@pytest.mark.parametrize(
+    ("could", "attempts", "hours", "waits"),
+    [
+        (None, 5, 1, 9),  # none has used up its tries yet
+        (None, 5, 3, 0),
+        (None, None, 9, 9),  # no policy gives them up
+        (3, 5, 9, 3),
+    ],
+)
+def test_what_may_have_used_up_its_tries_is_not_taken_to_wait(
+    could: int | None, attempts: int | None, hours: float, waits: int
+) -> None:
+    """Nine items lack, half an hour between two tries at the most, and of how many wait nothing was seen."""
+    dead = DeadLetters(could_wait=could, attempts=attempts, pause=timedelta(minutes=30))
+    ledger = Ledger(attempt=Attempt(batch="B", begun=NOW - timedelta(hours=hours)), dead_letters={Leg.REQUEST: dead})
+    assert may_wait(ledger, Leg.REQUEST, NOW, 9) == waits

@@ -121,6 +121,25 @@ def behind(counted_at_home: int, lost_at_home: int, lost_elsewhere: int) -> list
     )
 
 
+@pytest.mark.parametrize(
+    ("builds", "told"), [({"a": "r1", "b": "r2", "c": "r2"}, True), ({"a": "r2", "b": "r2", "c": "r2"}, False)]
+)
+def test_a_build_that_counts_none_of_all_that_it_took_is_named(builds: dict[str, str], told: bool) -> None:
+    """Of three that came back the first is counted."""
+    marks = [
+        structs.replace(m, revision=build)
+        for item, build in builds.items()
+        for m in at(build, Means.RETURNED_ITEM, item)
+    ]
+    counts = structs.replace(at("x", Means.RECORDED_ITEM, "a")[0], revision=builds["a"])
+    state = BatchStatus(source=SOURCE, batch="B", exists=True, completed=1, items=("a",), closed=False)
+    items = lines(*done(*builds), *marks, counts)
+    (found,) = of(recorded.BEHIND, findings(recorded.recorded, batch(3), items, state, profile=BOTH))
+    assert (
+        found.says.endswith("; revision r2 took all of them and counted none, and what others took is counted") is told
+    )
+
+
 def came(minutes: float, *items: str) -> list[Mark]:
     return [mark(Means.RETURNED_ITEM, minutes, item) for item in items]
 

@@ -218,9 +218,10 @@ _CLOCKS = timedelta(seconds=5)
 def made_after(
     ledger: Ledger, evidence: EvidenceSet, leg: Leg, settings: SubscriptionSettings | None
 ) -> datetime | None:
-    """When the leg's subscription was made, if all of the batch's messages had been published by then, and none came after it."""
-    changes = seen(evidence.get(ChangeLog))
-    if changes is None or settings is None:
+    """When the leg's subscription was made, if all of the batch's messages had been published by then, and none came after it. That none
+    came, lines tell that were seen whole."""
+    changes, marks = seen(evidence.get(ChangeLog)), seen(evidence.get(ItemMarks))
+    if changes is None or settings is None or marks is None or not marks.source.complete:
         return None
     made = [
         c.at
