@@ -50,6 +50,114 @@ PUBLISHES = (
 
 KNOWN = (
     Known(
+        r"^role (cold-start-exceeds-ack-deadline|work-longer-than-ack-deadline)@request (latent confirmed: it holds \d items|"
+        r"blocks confirmed: it holds no item)",
+        r"cold-start-late-but-work-done|work-goes-on-past-the-deadline",
+        f"{COUNTED}: a few items used up their tries on pushes that expired; they are told as dead letters, or as what their pushes "
+        "met until then, and the tallies give each to what it met last",
+    ),
+    Known(
+        r"^not named cold-start-exceeds-ack-deadline@request",
+        r"cold-start-late-but-work-done|cold-start-exceeds-ack-deadline",
+        f"{UNDECIDED}: the few pushes that expired while an instance started were done all the same, or lie among many that wait "
+        "for another reason",
+    ),
+    Known(
+        r"^not named max-instances-saturated",
+        r"receipts-lost-while-it-runs|closing-rule-comes-first|a-few-orders-at-their-first-tries",
+        f"{UNDECIDED}: the refusals for want of a place are over once nothing gets as far as an instance, or what was refused is gone",
+    ),
+    Known(
+        r"^(latent )?not named completion-contention",
+        r"first-writes-meet-contention",
+        f"{UNDECIDED}: of the few writes that met others some went through at their next try, and the rest lies in the dead-letter topic "
+        "or waits behind the other fault",
+    ),
+    Known(
+        r"^not named completions-not-recorded",
+        r"first-writes-meet-contention.*store-denies|store-denies.*first-writes-meet-contention",
+        f"{UNDECIDED}: writes are refused for two reasons, and the one with which they began is named",
+    ),
+    Known(
+        r"^not named (reason-that-never-passes|failed-items-awaited)@request",
+        r"expired-empty-handed",
+        f"{WEAK}: of a batch that was closed with nothing recorded what kept all of it back is named, and not what a few dead letters met",
+        answer=r"subscription-deleted@completion blocks",
+    ),
+    Known(
+        r"^latent not named second-push-subscription@request",
+        r"two-subscriptions-to-one-worker",
+        f"{COUNTED}: the first subscription is attached to no topic, so that the second is all that there is, and does no work twice",
+        answer=r"subscription-not-attached@request",
+    ),
+    Known(
+        r"^not named (work-after-the-response|endpoint-answers-no-ack|request-timeout-cuts-work|messages-purged|"
+        r"messages-outlived-retention)@request",
+        r"kept-ten-minutes-and-one-container",
+        f"{UNDECIDED}: what was not acked within ten minutes is gone, so that no push tells any more what it had met; that it is gone, or "
+        "what most pushes met, is named",
+    ),
+    Known(
+        r"^not named batch-forgotten-at-restart",
+        r"restart-forgets-the-batch",
+        f"{UNDECIDED}: the completions that the container that went had counted are told as not counted only where the batch state and all "
+        "lines are of one time; another fault keeps most items from coming that far",
+    ),
+    Known(
+        r"^role completions-not-awaited@completion blocks probable: it holds no item",
+        r"receipts-subscription-made-anew|completion-topic-made-again",
+        f"{WEAK}: receipts that were sent into the minute in which their subscription or topic was away look like receipts that were never "
+        "sent; it is probable only",
+    ),
+    Known(
+        r"^(not named completions-not-awaited|role completion-publisher-role-missing@completion blocks probable)",
+        r"enough-is-not-done-yet|completions-not-waited-for",
+        f"{UNDECIDED}: of the receipts that are missing some were refused, some never sent, and of what has no line nobody can say which",
+    ),
+    Known(
+        r"^role reason-that-never-passes@request worsens confirmed: no item met it",
+        r"poison-of-other-orders-is-latent",
+        f"{WEAK}: other batches' bad messages come to the containers that die, too; they are said to worsen it",
+    ),
+    Known(
+        r"^role [\w-]+@(request|completion) blocks confirmed: it holds no item",
+        r"subscription-of-a-deleted-topic|grant-came-back-after-the-messages-were-gone|orders-lost-without-a-word|worker-service-deleted|"
+        r"subscription-made-anew-in-mid-batch",
+        f"{COUNTED}: either would hold them; the tallies give what no subscription keeps, or what met another refusal, to that alone",
+    ),
+    Known(
+        r"^not named subscription-made-anew@request",
+        r"subscription-made-anew-in-mid-batch",
+        f"{COUNTED}: in that night the batch was published while the subscription was away; that it was deleted and made again is named so",
+        answer=r"subscription-deleted@request blocks",
+    ),
+    Known(
+        r"^(latent )?not named (worker-lacks-a-right|every-item-fails|push-account-gone|stuck-batch-blocks-start)",
+        r"batch-in-the-way-is-stuck-itself|reset-blocks-next-start|two-subscriptions-to-one-worker|work-longer-than-the-longest-deadline",
+        f"{UNDECIDED}: nothing of the batch comes as far as that, and what others met there is of another kind or over",
+    ),
+    Known(
+        r"^(latent )?not named completion-publish-failing@completion",
+        r"completion-topic-forgotten-at-set-up|completion-topic-made-again",
+        f"{UNDECIDED}: of a topic that the worker's lines call missing nobody knows what it would refuse",
+    ),
+    Known(
+        r"^not named (cannot-scale-fast-enough|gated-batch-never-closes|reason-that-never-passes)",
+        r"burst-below-the-maximum|closed-by-hand-with-nothing-done|retries-meet-a-half-done-record",
+        f"{UNDECIDED}: the burst is over, what was gated was closed by hand, or one item of two is left at its first tries",
+    ),
+    Known(
+        r"^role (environment-lost-in-deploy|worker-lacks-a-right|endpoint-answers-no-ack)@request",
+        r"environment-replaced-and-a-grant-taken|passes-the-ledgers-403-on|two-faults-no-ack-and-agent-may-not-dead-letter",
+        f"{COUNTED}: pushes expire while an instance starts, before the program answers; either would hold the item",
+    ),
+    Known(
+        r"^not named publish-quota-exceeded@completion",
+        r"completions-refused-for-quota",
+        f"{COUNTED}: in that night the quota runs out while requests are published, too; it is named where it hit them",
+        answer=r"publish-quota-exceeded@request",
+    ),
+    Known(
         r"^not named reason-that-never-passes@request",
         r"tries-used-up-and-not-counted-yet",
         f"{COUNTED}: by the time of that night the counter tells that their tries are used up, and what the batch waits for are dead "

@@ -93,6 +93,12 @@ REFUSED_BY_IT = r"application (?!404|405)[45]\d\d"
 """A path that the program does not have is no failure of its work."""
 OVER = {"max-instances-saturated": "capacity-blip-drained", "cannot-scale-fast-enough": "capacity-blip-drained"}
 """Causes that are told by another name once they hold nothing any more."""
+SET_ASIDE = {
+    "reason-that-never-passes": ("failed-items-awaited", "attempts-used-up", "attempts-spent-in-an-outage"),
+    "poison-retry-storm": ("failed-items-awaited", "attempts-used-up"),
+    "retries-meet-leftovers": ("failed-items-awaited", "attempts-used-up"),
+}
+"""Causes by which some messages fail, by what they are told by once all that they hold lies in the dead-letter topic."""
 LEFT_OVER = (
     "attempts-used-up",
     "attempts-spent-in-an-outage",
@@ -290,6 +296,8 @@ def _row(truth: Truth, code: str, leg: str, stage: str) -> Mechanism:
     never came to publish is its host's doing only where that ended the start call, its timeout's only where that did, and is awaited only
     where the batch expects it."""
     of = mechanism(code, stage)
+    if code == "publish-quota-exceeded" and leg == "completion":
+        of = _unreported("RESOURCE_EXHAUSTED")
     if code == "start-timed-out-before-publish" and truth.status in KILLED:
         return replace(of, places=frozenset())
     if code == "start-killed" and truth.status not in KILLED:
@@ -339,6 +347,13 @@ def held(truth: Truth, code: str, leg: str, stage: str) -> int:
         for item in truth.items
         if _missed(truth, item)
     )
+
+
+def set_aside(truth: Truth, code: str, leg: str) -> bool:
+    """Whether all that this cause holds lies in a dead-letter topic."""
+    of = _row(truth, code, leg, "")
+    items = [item for item in truth.items if _missed(truth, item) and of.holds(item, leg, truth.failing)]
+    return bool(items) and all(item.place is Place.DEAD_LETTERED for item in items)
 
 
 def _waits_behind(truth: Truth, of: Mechanism, item: Item) -> bool:

@@ -34,7 +34,19 @@ from diagnostics.steps.finding import Status
 from tests.matrices import explained, tables
 from tests.matrices.answers import Answer, Told
 from tests.matrices.captured import scenarios
-from tests.matrices.mechanisms import FINDINGS, MECHANISMS, OVER, borne_out, covered, held, live, mechanism, met
+from tests.matrices.mechanisms import (
+    FINDINGS,
+    MECHANISMS,
+    OVER,
+    SET_ASIDE,
+    borne_out,
+    covered,
+    held,
+    live,
+    mechanism,
+    met,
+    set_aside,
+)
 from tests.matrices.merging import merged
 from tests.matrices.played import Play, Played, play_all, read
 from tests.matrices.singles import Fault, Single, Unfit, alone, in_other_dialect, single
@@ -246,6 +258,9 @@ def named(fault: Fault, answer: Answer, diagnosis: Diagnosis, truth: Truth) -> b
         return True
     if fault.finding:
         return _tells(diagnosis, fault.finding)
+    aside = SET_ASIDE.get(fault.code, ())
+    if any(told.code in aside for told in answer.causes) and set_aside(truth, fault.code, fault.leg):
+        return True
     return any(_is(told, fault) or fault.code in told.one_of for told in answer.causes if not told.benign)
 
 

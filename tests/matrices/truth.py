@@ -22,7 +22,7 @@ from diagnostics.lab.model import Revision, Service, Subscription, Topic, World
 from diagnostics.lab.telemetry.store import Telemetry
 from diagnostics.lab.timeline import BatchRecord
 
-VERSION = 8
+VERSION = 9
 """Of what is told here: plays are kept with it."""
 LEGS = ("request", "completion")
 START = "start"
@@ -279,15 +279,19 @@ class _Sent:
         return Answered(leg, met.by, met.what, (batch, item) in self._bad)
 
 
+_BATCH = ("batch_id", "batch", "dropId", "cycleId")
+_ITEM = ("player_lookup", "player", "order", "orderId", "imageKey", "accountNo")
+
+
 def about(data: bytes, attributes: Mapping[str, str]) -> tuple[str, str, bool]:
-    """Batch, item, and whether it is a completion: what the lab's two programs write into a message."""
+    """Batch, item, and whether it is a completion: what the lab's programs write into a message."""
     try:
         said: Any = json.loads(data)
     except ValueError:
         said = None
     if isinstance(said, dict):
-        batch = said.get("batch_id") or said.get("batch") or ""
-        item = next((said[k] for k in ("player_lookup", "player", "order", "orderId") if k in said), "")
+        batch = next((said[k] for k in _BATCH if said.get(k)), "")
+        item = next((said[k] for k in _ITEM if k in said), "")
         return str(batch), str(item), "predictions_generated" in said or "lines" in said
     if "order" in attributes:
         return attributes.get("batch", ""), attributes["order"], False
