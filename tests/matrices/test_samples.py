@@ -168,6 +168,9 @@ def test_the_judge_of_sameness_can_say_no() -> None:
     assert unlike(ANSWER, structs.replace(ANSWER, causes=())) == "causes"
     benign = structs.replace(ANSWER.causes[0], role="benign")
     assert unlike(ANSWER, structs.replace(ANSWER, causes=(*ANSWER.causes, benign))) == ""
+    less = structs.replace(ANSWER, causes=tuple(structs.replace(c, confidence="possible") for c in ANSWER.causes))
+    assert (unlike(ANSWER, less), unlike(ANSWER, less, sure=False)) == ("causes", "")
+    assert unlike(ANSWER, structs.replace(ANSWER, causes=()), may_be=[c.code for c in ANSWER.causes]) == ""
 
 
 @pytest.mark.parametrize("name", a_share(["kept", *SEEN[:2]], of=2))
