@@ -214,6 +214,9 @@ class Cause:
     refutes: Predicate | None = None
     overturned_by: tuple[Needed, ...] = ()
     """Evidence that could overturn it: unless all of it was seen whole, the cause is probable at most."""
+    told_apart_by: tuple[Needed, ...] = ()
+    """Evidence that tells it from another one that looks the same: unless it was seen whole, a cause that nothing settles is possible at
+    most."""
     settled_by: tuple[str, ...] = ()
     """Commands that would settle it, cheapest first."""
     next: tuple[str, ...] = ()

@@ -156,7 +156,8 @@ def confidence(
     """
     match = share.match
     if not match.settled:
-        return Confidence.POSSIBLE if share.rivals else Confidence.PROBABLE
+        alike = share.rivals or whole.missing(match.cause.told_apart_by, match.leg)
+        return Confidence.POSSIBLE if alike else Confidence.PROBABLE
     if whole.missing(match.cause.overturned_by, match.leg):
         return Confidence.PROBABLE
     loose = list(unexplained)

@@ -9,6 +9,7 @@ from diagnostics.evidence.model import (
     ModelManifest,
     ResultRows,
     Revisions,
+    ServiceConfig,
     Stage,
 )
 from diagnostics.steps import model_drift, outcome
@@ -166,6 +167,7 @@ CAUSES = (
         requires=Has(model_drift.ROWS_OF_ANOTHER),
         decisive=ok(model_drift.LOADED),
         overturned_by=(ModelManifest, ModelLoads, ResultRows),
+        told_apart_by=(ServiceConfig,),  # whether the worker is told the right model
         settled_by=("pubsub-diag model drift",),
         next=("pubsub-diag runbook show results-of-another-model", "pubsub-diag outcome"),
     ),

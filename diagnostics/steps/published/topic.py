@@ -325,6 +325,10 @@ def _refusal(one: _Refused, share: _Shares, now: datetime, about: Subject | None
     )
 
 
+_LATE = timedelta(minutes=15)
+"""A metric that is older than this tells nothing of now: most are some minutes late (metrics list: "not visible for up to")."""
+
+
 def _quota(
     quota: QuotaExceeded, since: datetime, now: datetime, share: _Shares, about: Subject | None
 ) -> Iterator[Finding]:
@@ -336,7 +340,8 @@ def _quota(
             continue
         metric = one.labels.get("quota_metric", "?")
         bears, held = share.holds(share.put_off, True)
-        live = points[-1].end > quota.source.as_of - RECENT or (share.put_off > 0 and not share.given_up)
+        newest = quota.source.as_of > now - _LATE and points[-1].end > quota.source.as_of - RECENT
+        live = newest or (share.put_off > 0 and not share.given_up)
         yield QUOTA.says(
             Status.FAULT if live else Status.WARNING if share.put_off else Status.OK,
             f"quota {metric} was exceeded from {clock(points[0].start, now)} to {clock(points[-1].end, now)}",
