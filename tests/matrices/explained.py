@@ -50,9 +50,20 @@ PUBLISHES = (
 
 KNOWN = (
     Known(
+        r"^not named publish-quota-exceeded@completion",
+        r"completions-refused-for-quota",
+        f"{UNDECIDED}: completions go to a topic that is not there, and none comes as far as the quota",
+        answer=r"completion-topic-misnamed@completion",
+    ),
+    Known(
+        r"^role (every-item-fails|out-of-memory)@request latent confirmed: it holds \d+ items",
+        r"detached-and-another-made-beside-it",
+        f"{COUNTED}: items that were dropped with the subscription had met the other fault before; it holds none any more",
+    ),
+    Known(
         r"^role (cold-start-exceeds-ack-deadline|work-longer-than-ack-deadline)@request (latent confirmed: it holds \d items|"
         r"blocks confirmed: it holds no item)",
-        r"cold-start-late-but-work-done|work-goes-on-past-the-deadline",
+        r"cold-start-late-but-work-done|work-goes-on-past-the-deadline|ten-seconds-for-work-of-nine",
         f"{COUNTED}: a few items used up their tries on pushes that expired; they are told as dead letters, or as what their pushes "
         "met until then, and the tallies give each to what it met last",
     ),
