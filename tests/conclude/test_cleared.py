@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from diagnostics.causes.match import Refuted
@@ -30,7 +32,9 @@ NO_START = startup.FINE.says(Status.OK, "no instance had to start", leg=Leg.REQU
 def ledger(delivered: int) -> Ledger:
     counts = {stage: Count(0, 0) for stage in COUNTED}
     return Ledger(
-        told=True, counts={**counts, Stage.PUBLISHED: Count(120, 120), Stage.DELIVERED: Count(delivered, 120)}
+        expected=10,
+        told=True,
+        counts={**counts, Stage.PUBLISHED: Count(120, 120), Stage.DELIVERED: Count(delivered, 120)},
     )
 
 
@@ -102,3 +106,10 @@ def test_pushes_of_other_batches_clear_nothing_of_one_of_which_none_passed() -> 
     acked = push_answers.ACKED.says(Status.OK, "110 pushes acked", leg=Leg.REQUEST, tells=push_answers.Acks(acks=110))
     assert cleared(acked, delivered=1) == {"delivery"}
     assert cleared(acked, delivered=0) == set()
+
+
+def test_where_nothing_tells_how_many_items_there_are_only_what_it_met_clears() -> None:
+    """What is set up right may have lost those of which nobody knows."""
+    some, unnumbered = ledger(3), replace(ledger(3), expected=None)
+    assert [r.code for r in ruled_out(some, [ROUTED], NOTHING, Wholeness())] == ["routing"]
+    assert ruled_out(unnumbered, [ROUTED], NOTHING, Wholeness()) == ()

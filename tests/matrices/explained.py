@@ -153,9 +153,20 @@ KNOWN = (
         f"{UNDECIDED}: of a topic that the worker's lines call missing nobody knows what it would refuse",
     ),
     Known(
-        r"^not named (cannot-scale-fast-enough|gated-batch-never-closes|reason-that-never-passes)",
-        r"burst-below-the-maximum|closed-by-hand-with-nothing-done|retries-meet-a-half-done-record",
-        f"{UNDECIDED}: the burst is over, what was gated was closed by hand, or one item of two is left at its first tries",
+        r"^not named cannot-scale-fast-enough",
+        r"burst-below-the-maximum",
+        f"{UNDECIDED}: the burst is over, and nothing comes back that would tell how many got through",
+        answer=r"subscription-deleted@completion blocks confirmed",
+    ),
+    Known(
+        r"^not named gated-batch-never-closes",
+        r"closed-by-hand-with-nothing-done",
+        f"{COUNTED}: what was gated keeps a batch open no more that was closed by hand",
+    ),
+    Known(
+        r"^not named reason-that-never-passes",
+        r"gate-keeps-all-back.*retries-meet-a-half-done-record|retries-meet-a-half-done-record.*gate-keeps-all-back",
+        f"{UNDECIDED}: one item of two is left, at its first tries",
     ),
     Known(
         r"^role (environment-lost-in-deploy|worker-lacks-a-right|endpoint-answers-no-ack)@request",
