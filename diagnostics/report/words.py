@@ -13,7 +13,7 @@ ROLES = {
     "active": "messages of the subscription meet it now; whether this batch's are among them cannot be seen",
     Role.WORSENS.value: "items of the batch meet it, and it alone is not seen to stop the batch",
     Role.LATENT.value: "is not seen to hold anything of this batch now, and may hold the next one",
-    PAST: "was there, is over, and may come back",
+    PAST: "was there, is seen no more, and may come back",
     Role.BENIGN.value: "is as it should be, or looks like trouble and is none",
 }
 """What a cause does, but for those that block."""
