@@ -15,22 +15,13 @@ from diagnostics.conclude.drain import drain
 from diagnostics.conclude.standing import doubts, first_tries, has
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.pipeline.profile import Closing
+from diagnostics.readings.arrived import Came
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.overdue import overdue
 from diagnostics.steps import created, progress
 from diagnostics.steps.delivered import given_up
 from diagnostics.steps.finding import Finding, Status
 from diagnostics.steps.words import clock, count, span
-
-
-class Came(NamedTuple):
-    """What a topic took, by its counter."""
-
-    messages: int
-    last: datetime | None
-    """When it took the last one; None: it took none."""
-    until: datetime
-    """So far its counter was seen."""
 
 
 class Terms(NamedTuple):
@@ -43,7 +34,7 @@ class Terms(NamedTuple):
     lines: bool = True
     """Whether the lines of items were seen, which would tell that some fail."""
     came: Came | None = None
-    """What came onto the request topic since the batch began, of whomever; None: not seen."""
+    """What came onto the request topic since the batch began; None: not seen, or others published there, too."""
 
 
 class Unsure(NamedTuple):

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from diagnostics.evidence.model import Leg, PublishCounts, Stage, Unseen, total
 from diagnostics.readings.ledger import Ledger
 from diagnostics.readings.ledger.arrived import COUNTED, arrived
 from diagnostics.readings.owed import absent, acked, unacked, unreached
 
-__all__ = ["COUNTED", "arrived", "astray", "owed_here"]
+__all__ = ["COUNTED", "Came", "arrived", "astray", "came_alone", "owed_here"]
+
+
+class Came(NamedTuple):
+    """What a topic took since the batch began, by its counter."""
+
+    messages: int
+    last: datetime | None
+    """When it took the last one; None: it took none."""
+    until: datetime
+    """So far its counter was seen."""
+
+
+def came_alone(ledger: Ledger, leg: Leg, counts: PublishCounts | Unseen) -> Came | None:
+    """What came onto the leg's topic, where nothing tells that others published there meanwhile: then it is the batch's. None: not seen
+    whole, or lines tell of others' items."""
+    if isinstance(counts, Unseen) or not counts.source.complete or ledger.started is None:
+        return None
+    if ledger.others_through.get(leg):
+        return None
+    begin = ledger.started - timedelta(minutes=1)
+    points = [p for s in counts.messages for p in s.within(begin) if p.value > 0]
+    last = max((p.end for p in points), default=None)
+    return Came(round(sum(p.value for p in points)), last, counts.source.as_of)
 
 
 def owed_here(ledger: Ledger, leg: Leg, counts: PublishCounts | Unseen) -> int:

@@ -20,7 +20,7 @@ from diagnostics.evidence.model import (
     Unseen,
     total,
 )
-from diagnostics.readings.arrived import arrived
+from diagnostics.readings.arrived import arrived, came_alone
 from diagnostics.readings.ledger import Ledger
 
 _LAG = timedelta(minutes=5)
@@ -41,7 +41,8 @@ def residue(
     Nothing is said while items get further, or while one may rest between two pushes.
     """
     told = ledger.attempt.published if ledger.attempt else None
-    published_at = told.at if told else _last_published(ledger, published)
+    untold = came_alone(ledger, leg, published) if told is None else None
+    published_at = told.at if told else untold.last if untold else None
     newest, dead = ledger.last_progress or published_at, ledger.dead(leg)
     if published_at is None or newest is None or ledger.started is None or ledger.closed:
         return 0
@@ -101,18 +102,10 @@ def _ends(point: Point) -> datetime:
 
 def _sent(ledger: Ledger, leg: Leg, told: bool) -> int:
     """Items of the batch that were published on this leg, at least. Where no line tells of it, all that it expects: what of these never
-    came is not on the topic's counter, which bounds them."""
+    came is not on the topic's counter, which bounds them where nobody else published there."""
     if leg is Leg.REQUEST and not told:
         return ledger.expected or 0
     return ledger.counts[Stage.PUBLISHED if leg is Leg.REQUEST else Stage.PROCESSED].least
-
-
-def _last_published(ledger: Ledger, counts: PublishCounts | Unseen) -> datetime | None:
-    """When the topic last took a message since the batch began, by its counter; None: not seen."""
-    if isinstance(counts, Unseen) or not counts.source.complete or ledger.started is None:
-        return None
-    begin = ledger.started - timedelta(minutes=1)
-    return max((p.end for s in counts.messages for p in s.within(begin) if p.value > 0), default=None)
 
 
 def _done(ledger: Ledger, leg: Leg) -> int | None:

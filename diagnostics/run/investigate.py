@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
 from diagnostics.causes.catalogue import CATALOGUE
 from diagnostics.causes.model import Cause
@@ -19,7 +18,7 @@ from diagnostics.conclude.gauges import gauges
 from diagnostics.conclude.headline import Headline
 from diagnostics.conclude.models import models_of
 from diagnostics.conclude.offers import Offers
-from diagnostics.conclude.outlook import Came, Terms, agreed, outlook
+from diagnostics.conclude.outlook import Terms, agreed, outlook
 from diagnostics.conclude.standing import (
     EXITS,
     lost_once,
@@ -53,6 +52,7 @@ from diagnostics.evidence.model import (
 from diagnostics.evidence.younger import younger
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
+from diagnostics.readings.arrived import came_alone
 from diagnostics.readings.believable import believable
 from diagnostics.readings.ledger import Ledger, build
 from diagnostics.readings.stakes import stakes_of
@@ -268,7 +268,7 @@ def investigate(case: Case, catalogue: Sequence[Cause] = CATALOGUE) -> Diagnosis
         at_stake.forgiven,
         profile.closing,
         lines=not seen_whole.missing((ItemMarks,), Leg.REQUEST),
-        came=_came(ledger, evidence),
+        came=came_alone(ledger, Leg.REQUEST, evidence.get(PublishCounts, Leg.REQUEST)),
     )
     ahead = outlook(state, verdict, ledger, findings, now, terms)
     status = agreed(status, state, ahead) if whole else status
@@ -323,17 +323,6 @@ def _said(case: Case, ledger: Ledger, legs: Sequence[Leg]) -> run.Outcome:
     young = younger(evidence, case.ask.deploy.at)
     rest = run.run([s for s in steps if s not in ACROSS_DEPLOY], young, ledger, case.profile, legs, case.ask)
     return run.Outcome(across.findings + rest.findings, across.rows + rest.rows)
-
-
-def _came(ledger: Ledger, evidence: EvidenceSet) -> Came | None:
-    """What came onto the request topic since the batch began; None: not seen."""
-    counts = seen(evidence.get(PublishCounts, Leg.REQUEST))
-    if counts is None or ledger.started is None:
-        return None
-    begin = ledger.started - timedelta(minutes=1)
-    points = [p for s in counts.messages for p in s.within(begin) if p.value > 0]
-    last = max((p.end for p in points), default=None)
-    return Came(round(sum(p.value for p in points)), last, counts.source.as_of)
 
 
 def _results(evidence: EvidenceSet) -> tuple[DayOfResults, ...]:

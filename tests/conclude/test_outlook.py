@@ -8,9 +8,10 @@ import pytest
 
 from diagnostics.causes.verdict import Verdict
 from diagnostics.conclude.diagnosis import State
-from diagnostics.conclude.outlook import Came, Outlook, Terms, agreed, outlook
+from diagnostics.conclude.outlook import Outlook, Terms, agreed, outlook
 from diagnostics.evidence.model import Leg, Stage
 from diagnostics.pipeline.profile import Closing
+from diagnostics.readings.arrived import Came
 from diagnostics.readings.ledger import Attempt, Ledger
 from diagnostics.readings.ledger.ledger import Count, DeadLetters, Life
 from diagnostics.steps import progress

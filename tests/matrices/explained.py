@@ -184,7 +184,7 @@ KNOWN = (
         r"tries-used-up-and-not-counted-yet",
         f"{COUNTED}: by the time of that night the counter tells that their tries are used up, and what the batch waits for are dead "
         "letters; the tallies give them to the reason for which they failed",
-        answer=r"(failed-items-awaited|attempts-spent-in-an-outage|attempts-used-up)@request",
+        answer=r"(failed-items-awaited|attempts-used-up)@request",
     ),
     Known(
         r"^role (skip-acked-without-completion|completions-not-awaited)@completion (blocks|worsens)",

@@ -94,7 +94,7 @@ REFUSED_BY_IT = r"application (?!404|405)[45]\d\d"
 OVER = {"max-instances-saturated": "capacity-blip-drained", "cannot-scale-fast-enough": "capacity-blip-drained"}
 """Causes that are told by another name once they hold nothing any more."""
 SET_ASIDE = {
-    "reason-that-never-passes": ("failed-items-awaited", "attempts-used-up", "attempts-spent-in-an-outage"),
+    "reason-that-never-passes": ("failed-items-awaited", "attempts-used-up"),
     "poison-retry-storm": ("failed-items-awaited", "attempts-used-up"),
     "retries-meet-leftovers": ("failed-items-awaited", "attempts-used-up"),
 }

@@ -44,11 +44,12 @@ def lost(
     minutes: float = 35,
     source: Provenance = SOURCE,
     told: bool = True,
+    others: int = 0,
     made: float | None = None,
     **hidden: Unseen,
 ) -> int:
     """Of ten that were published three are done, so many minutes ago. `told`: a line tells of the publishing; `made`: the subscription
-    was made so many minutes ago."""
+    was made so many minutes ago; `others`: so many items of another batch were done meanwhile."""
     begun = batch(10)
     if not told:
         begun = structs.replace(begun, marks=[m for m in begun.marks if m.means is not Means.PUBLISHED])  # type: ignore[attr-defined]
@@ -56,7 +57,10 @@ def lost(
     seen: dict[Key, Evidence | Unseen] = {
         ("BatchMarks", None): begun,
         ("ChangeLog", None): ChangeLog(source=SOURCE, since=ago(9999), changes=tuple(made_then)),
-        ("ItemMarks", None): lines(*done("a", "b", "c", minutes=minutes)),
+        ("ItemMarks", None): lines(
+            *done("a", "b", "c", minutes=minutes),
+            *(mark(Means.DONE_ITEM, 34, f"x{n}", batch="A") for n in range(others)),
+        ),
         ("PublishCounts", Leg.REQUEST): PublishCounts(source=SOURCE, messages=(series({39: came}),), requests=()),
         ("PushCounts", Leg.REQUEST): PushCounts(source=SOURCE, series=(series({35: acked}, response_class="ack"),)),
         ("AckCounts", Leg.REQUEST): AckCounts(
@@ -95,6 +99,12 @@ def test_where_nobody_tells_what_was_published_the_topics_counter_does() -> None
     assert lost(told=False, came=6) == 3, "the others may never have been sent"
     assert lost(told=False, waits=2) == 5
     assert lost(told=False, PublishCounts=HIDDEN) == 0
+
+
+def test_what_came_onto_a_topic_that_others_publish_to_may_be_theirs() -> None:
+    """Five of another batch came and were done; of ours five came, and the counter has ten."""
+    assert lost(told=False, acked=8, others=5) == 0
+    assert lost(acked=8, others=5) == 7, "where a line tells how many of ours were published, it does"
 
 
 @pytest.mark.parametrize(

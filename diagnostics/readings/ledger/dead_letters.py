@@ -7,6 +7,7 @@ more, or as cannot have been waiting before it began; never more than the batch 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from diagnostics.evidence.model import (
@@ -49,16 +50,17 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
     can_wait = could_wait if anew is None else 0
     counted_until = counter.source.as_of if counter else begin
     uncounted = _uncounted(ledger, limits, counted_until) if leg is Leg.REQUEST else ()
+    beside = DeadLetters(
+        pause=still,
+        could_wait=can_wait,
+        waited=waited_before,
+        unseen=unseen,
+        uncounted=uncounted,
+        anew=anew,
+        attempts=limits.dead_letter.max_attempts if limits and limits.dead_letter else None,
+    )
     if counter is None:
-        return DeadLetters(
-            pause=still,
-            could_wait=can_wait,
-            waited=waited_before,
-            unseen=unseen,
-            uncounted=uncounted,
-            anew=anew,
-            attempts=_most_attempts(limits),
-        )
+        return beside
     points = [p for s in counter.series for p in s.within(begin) if p.value > 0]
     messages = round(sum(p.value for p in points))
     came = arrived(ledger, leg, evidence.get(PublishCounts, leg))
@@ -76,25 +78,15 @@ def dead_letters_of(ledger: Ledger, evidence: EvidenceSet, leg: Leg) -> DeadLett
     )
     ours = max(min(certain, messages, owed - _given_up(ledger, leg), *([came] if came is not None else [])), 0)
     _mark(ledger, leg, spent, ours, owed)
-    return DeadLetters(
+    return replace(
+        beside,
         messages=messages,
         ours=ours,
         most=min(messages, missed_most(ledger, leg)) if counter.source.complete else missed_most(ledger, leg),
         first=min((p.start for p in points), default=None),
         last=max((p.end for p in points), default=None),
-        could_wait=can_wait,
-        anew=anew,
-        waited=waited_before,
-        unseen=unseen,
-        uncounted=uncounted,
-        pause=still,
         counted=True,
-        attempts=_most_attempts(limits),
     )
-
-
-def _most_attempts(settings: SubscriptionSettings | None) -> int | None:
-    return settings.dead_letter.max_attempts if settings and settings.dead_letter else None
 
 
 def _uncounted(ledger: Ledger, settings: SubscriptionSettings | None, until: datetime) -> tuple[str, ...]:
