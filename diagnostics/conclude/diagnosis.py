@@ -143,6 +143,13 @@ class Item(Struct, frozen=True, kw_only=True):
     attempts: int = 0
     last: datetime | None = None
     reason: str = ""
+    many: int = 1
+    """So many items of which the same is known: where a batch has too many to list each, one stands for all of them."""
+
+    @property
+    def label(self) -> str:
+        """Its name, and how many others it stands for."""
+        return self.name if self.many == 1 else f"{self.name} and {self.many - 1:,} like it"
 
 
 class Batch(Struct, frozen=True, kw_only=True):

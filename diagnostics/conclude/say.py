@@ -238,8 +238,9 @@ class Teller:
                 attempts=max(x.starts, x.failures),
                 last=x.last,
                 reason=x.reason,
+                many=x.many,
             )
-            for x in self._ledger.lives
+            for x in self._ledger.named
         ]
         return tuple(sorted(listed, key=lambda i: (STAGES.index(i.stage), i.name)))
 
@@ -304,8 +305,10 @@ class Teller:
         gone = (Where.DROPPED, Where.GATED, Where.UNKNOWN, Where.SKIPPED)
         lost = sum(places[w] for w in gone) + unpublished + unkept
         for_ever = (Where.DROPPED, Where.SKIPPED, *((Where.DEAD_LETTERED,) if unkept and unkept == dead else ()))
-        names = tuple(sorted(i.name for i in self.items(rows) if i.where in for_ever))
-        return Recovery(resubmit=names, resubmit_count=max(lost, len(names)), replay_dead_letters=dead - unkept)
+        gone_for_good = [i for i in self.items(rows) if i.where in for_ever]
+        names = tuple(sorted(i.name for i in gone_for_good))
+        many = max(lost, sum(i.many for i in gone_for_good))
+        return Recovery(resubmit=names, resubmit_count=many, replay_dead_letters=dead - unkept)
 
     def sources(self) -> dict[str, str]:
         return {

@@ -112,13 +112,13 @@ def work(told: Answers, capacity: ReceiverCapacity | Unseen, deadline_s: float, 
 def by_lines(marks: Iterable[Mark]) -> list[float]:
     """How long each try of an item took from the line of its begin to that of its end in one container, in seconds: without any wait."""
     begun: dict[tuple[str, str], datetime] = {}
-    took = []
+    took: list[float] = []
     for mark in sorted(marks, key=lambda m: m.at):
         key = (mark.item, mark.instance)
         if mark.means in _STARTS:
             begun[key] = mark.at
         elif mark.means in _ENDS and (begin := begun.pop(key, None)) is not None:
-            took.append((mark.at - begin).total_seconds())
+            took += [(mark.at - begin).total_seconds()] * mark.many
     return took
 
 

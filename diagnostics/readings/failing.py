@@ -127,6 +127,8 @@ class _Try:
     """Whether it was taken up before, and no line tells an end of that."""
     fruitless: bool = False
     """Whether nothing came of it: then it does not show that the work can be done."""
+    many: int = 1
+    """So many items have a try that is told alike."""
 
     @property
     def proves(self) -> bool:
@@ -215,7 +217,17 @@ def _tries(marks: Iterable[Mark], ours: bool) -> Iterable[_Try]:
             if stranded and not good and left_behind(reason):  # what fails it is of the first of these tries
                 begin = tries[0]
             yield _Try(
-                mark.item, ours, good, begin, mark.at, reason, mark.revision, mark.instance, stranded, _fruitless(mark)
+                mark.item,
+                ours,
+                good,
+                begin,
+                mark.at,
+                reason,
+                mark.revision,
+                mark.instance,
+                stranded,
+                _fruitless(mark),
+                mark.many,
             )
 
 
@@ -235,12 +247,20 @@ def _open(tries: Sequence[_Try]) -> list[Item]:
         else:
             runs.setdefault(key, []).append(one)
     all_ = list(runs.values())
-    through: dict[str, set[_Who]] = {}
-    for one in tries:
-        if one.proves:
-            through.setdefault(one.revision, set()).add(one.who)
-    others = _others([t for t in tries if t.proves], all_)
-    return [_item(run, others[n], len(through.get(run[-1].revision, ()))) for n, run in enumerate(all_)]
+    good = [t for t in tries if t.proves]
+    through = {build: _items(t for t in good if t.revision == build) for build in {t.revision for t in good}}
+    others = _others(good, all_)
+    return [_item(run, others[n], through.get(run[-1].revision, 0)) for n, run in enumerate(all_)]
+
+
+def _items(tries: Iterable[_Try]) -> int:
+    """How many items these are tries of."""
+    return sum({t.who: t.many for t in tries}.values())
+
+
+def _all(tries: Iterable[_Try]) -> int:
+    """How many tries these are."""
+    return sum(t.many for t in tries)
 
 
 def _item(run: Sequence[_Try], others: int, through: int) -> Item:
@@ -282,9 +302,9 @@ def _others(good: Sequence[_Try], runs: Sequence[Sequence[_Try]]) -> list[int]:
             before = by_name.get(one.name)
             if before is None or one.taken > before:
                 by_name[one.name] = one.taken
-                later.add(bisect_left(moments, one.taken), 1)
+                later.add(bisect_left(moments, one.taken), one.many)
                 if before is not None:
-                    later.add(bisect_left(moments, before), -1)
+                    later.add(bisect_left(moments, before), -one.many)
             got += 1
         found[number] = later.from_(bisect_right(moments, first.taken))
         if (
@@ -320,8 +340,8 @@ def _again(tries: Sequence[_Try], items: Sequence[Item]) -> list[Item]:
     """Which fail again and again though others get through, and more often than chance would have it."""
     still = {(i.name, i.ours) for i in items}
     closed = [t for t in tries if t.who not in still]
-    share = sum(1 for t in closed if not t.good) / max(len(closed), 1)
-    tried = len({t.who for t in tries})
+    share = _all(t for t in closed if not t.good) / max(_all(closed), 1)
+    tried = _items(tries)
     return [i for i in items if i.failures > 1 and i.others and tried * share**i.failures < _CHANCE]
 
 
@@ -331,12 +351,12 @@ def _unlucky(tries: Sequence[_Try], items: Sequence[Item]) -> tuple[float, tuple
     ours = [t for t in tries if t.ours]
     through = {t.name for t in ours if t.proves}
     closed = [t for t in ours if t.name in through]
-    if len(through) < _ENOUGH:
+    if _items(t for t in ours if t.proves) < _ENOUGH:
         return 0.0, ()
-    share = sum(1 for t in closed if not t.good) / len(closed)
+    share = _all(t for t in closed if not t.good) / _all(closed)
     if not _by_chance(ours):
         return share, ()
-    tried = len({t.name for t in ours})
+    tried = _items(ours)
     return share, tuple(i for i in items if i.ours and tried * share**i.failures >= _CHANCE)
 
 
@@ -389,7 +409,7 @@ def _broken(
     ):
         return None
     tried = tuple(i for i in items if i.last >= since)
-    before = len({t.who for t in good})
+    before = _items(good)
     instances = {t.instance for t in tries if not t.good and t.at >= since and t.instance}
     return Broken(since, max(i.last for i in tried), tried, before, _here(tries, since), len(instances))
 
@@ -399,7 +419,7 @@ def _here(tries: Sequence[_Try], since: datetime) -> int:
     revisions = {t.revision for t in tries if not t.good and t.at >= since}
     if len(revisions) != 1 or "" in revisions:
         return 0
-    return len({t.who for t in tries if t.proves and t.ours and t.revision in revisions})
+    return _items(t for t in tries if t.proves and t.ours and t.revision in revisions)
 
 
 def _never(ledger: Ledger, pushes: PushCounts | Unseen) -> bool:
@@ -412,11 +432,11 @@ def _never(ledger: Ledger, pushes: PushCounts | Unseen) -> bool:
 def _by_chance(tries: Sequence[_Try]) -> bool:
     """Whether as many failures in a row as there were since something last got through, of whatever items, are to be expected where so few
     tries got through until then."""
-    good = [t.at for t in tries if t.good]
+    good = [t for t in tries if t.good]
     if not good:
         return False
-    before = sum(1 for t in tries if t.at <= good[-1])
-    return (1 - len(good) / before) ** (len(tries) - before) >= _ROW
+    before = _all(t for t in tries if t.at <= good[-1].at)
+    return (1 - _all(good) / before) ** (_all(tries) - before) >= _ROW
 
 
 def _as_before(tries: Sequence[_Try], items: Sequence[Item], fresh: Sequence[Item]) -> bool:
@@ -432,7 +452,8 @@ def _as_before(tries: Sequence[_Try], items: Sequence[Item], fresh: Sequence[Ite
     overcome, now = _overcome(tries), Counter(i.reason for i in fresh)
     if all(reason and reason not in overcome and own[reason] > many for reason, many in now.items()):
         return True
-    return bool(before) and (len(failing & before) / len(before)) ** len(fresh) >= _CHANCE
+    tried = _items(t for t in tries if t.who in before)
+    return bool(before) and (len(failing & before) / tried) ** len(fresh) >= _CHANCE
 
 
 def _nothing_acked(pushes: PushCounts | Unseen, since: datetime, whole: bool) -> bool:

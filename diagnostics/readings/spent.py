@@ -15,7 +15,7 @@ its own, neither is said.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -86,9 +86,7 @@ def spent(ledger: Ledger, leg: Leg, marks: ItemMarks | Unseen, log: RequestLog |
         theirs=len(theirs),
         outage=len(alike) if all_alike else 0,
         door=_turned_away(ledger, leg, log),
-        through=len({p.item for p in _meanwhile(good, min(begun.values(), default=first), first, last)})
-        if first and last
-        else 0,
+        through=_items(_meanwhile(good, min(begun.values(), default=first), first, last)) if first and last else 0,
         since=first,
         last=last,
     )
@@ -157,19 +155,26 @@ class _Pass:
     taken: datetime
     """When it was taken up; where no line tells, when it ended."""
     ended: datetime
+    many: int
+    """So many items have one that is told alike."""
+
+
+def _items(passes: Iterable[_Pass]) -> int:
+    """How many items these are of."""
+    return sum({p.item: p.many for p in passes}.values())
 
 
 def _passes(marks: Sequence[Mark], leg: Leg, dead: set[str]) -> list[_Pass]:
     """Tries of other items that ended well, each with the last line before its end that tells of its begin."""
     taken: dict[str, datetime] = {}
-    passes = []
+    passes: list[_Pass] = []
     for mark in sorted(marks, key=lambda m: m.at):
         if mark.item in dead:
             continue
         if mark.means is _TAKEN[leg]:
             taken[mark.item] = mark.at
         elif mark.means in _GOOD[leg]:
-            passes.append(_Pass(mark.item, taken.get(mark.item, mark.at), mark.at))
+            passes.append(_Pass(mark.item, taken.get(mark.item, mark.at), mark.at, mark.many))
     return passes
 
 
@@ -190,8 +195,8 @@ def _side_by_side(
     if not begun or len(tries) < _MANY:
         return {}
     first, end = min(times[0] for times in tries.values()), max(times[-1] for times in tries.values())
-    beside = {p.item for p in _meanwhile(good, min(begun.values()), first, end)}
-    return begun if len(beside) >= len(tries) else {}
+    beside = _items(_meanwhile(good, min(begun.values()), first, end))
+    return begun if beside >= len(tries) else {}
 
 
 def _meanwhile(passes: Sequence[_Pass], taken: datetime, begin: datetime, end: datetime) -> list[_Pass]:
@@ -204,8 +209,9 @@ def _itself(times: Sequence[datetime], passed: Sequence[_Pass], bad: Sequence[Ma
     failed = [m for m in bad if times[0] < m.at < times[-1]]
     if not passed:
         return False
-    share = len(failed) / (len(failed) + len(passed))
-    tried = len({p.item for p in passed} | {m.item for m in failed}) + dead
+    share = len(failed) / (len(failed) + sum(p.many for p in passed))
+    names = {p.item: p.many for p in passed} | {m.item: m.many for m in failed}
+    tried = sum(names.values()) + dead
     return tried * share ** len(times) < _CHANCE
 
 

@@ -56,5 +56,5 @@ def _all_have_lines(ledger: Ledger, sent: PublishCounts, marks: ItemMarks, since
         return False
     if any(m.means in (Means.RECORD_ERROR, Means.RETURN_REJECTED) and m.at >= since for m in marks.marks):
         return False
-    taken_up = sum(1 for m in marks.marks if m.means is Means.RETURNED_ITEM and m.item and m.at >= since)
+    taken_up = sum(m.many for m in marks.marks if m.means is Means.RETURNED_ITEM and m.item and m.at >= since)
     return 0 < total(sent.messages, since, until) <= taken_up

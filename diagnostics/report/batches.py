@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct, structs
 
-from diagnostics.evidence.model import BatchStatus, ItemMarks, Means
+from diagnostics.evidence.model import BatchStatus, ItemMarks, Means, items_of
 from diagnostics.readings.ledger import Attempt
 from diagnostics.report.json import pretty
 from diagnostics.report.layout import Layout, age, clock
@@ -137,4 +137,4 @@ def _done(attempt: Attempt, items: ItemMarks | None) -> int | None:
     if items is None or not attempt.batch or attempt.started < items.since or not items.source.complete:
         return None
     back = (Means.RETURNED_ITEM, Means.RECORDED_ITEM)
-    return len({m.item for m in items.marks if m.means in back and m.batch == attempt.batch and m.item})
+    return items_of(m for m in items.marks if m.means in back and m.batch == attempt.batch)

@@ -66,7 +66,7 @@ def render_items(diagnosis: Diagnosis, layout: Layout, missing_only: bool = Fals
     undone = [item for item in said.items if item.where]
     rows = [
         [
-            i.name,
+            i.label,
             i.stage.value,
             i.where,
             str(i.attempts) if i.attempts else "",

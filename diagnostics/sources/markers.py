@@ -42,6 +42,9 @@ OF_BATCHES = frozenset(
 _COUNT = re.compile(r"[0-9]{1,9}")
 """What is captured as a count. A longer number is an id, or none."""
 
+NAMES = ("batch", "item", "correlation", "date")
+"""Captured names of what a line is about."""
+
 WORDS = frozenset({"reason", "blocker", "topic", "phase"})
 """Captured names that are words even when they look like numbers."""
 
@@ -112,18 +115,21 @@ def _marks(entry: Any, reading: list[tuple[Marker, re.Pattern[str]]], roles: dic
 
 def _mark(means: Means, entry: Any, role: str, captured: dict[str, str]) -> Mark:
     """Names that many lines share are kept once: of a million lines, that is most of what is kept."""
-    names = {name: intern(captured.pop(name, "")) for name in ("batch", "item", "correlation", "date")}
+    batch, item, correlation, date = (intern(captured.pop(name, "")) for name in NAMES)
     whole = {name for name, value in captured.items() if name not in WORDS and _COUNT.fullmatch(value)}
     return Mark(
         means=means,
         at=moment(entry.timestamp),
         service=role,
+        batch=batch,
+        item=item,
+        correlation=correlation,
+        date=date,
         revision=intern(entry.resource.labels.get("revision_name", "")),
         instance=intern(entry.labels.get("instanceId", "")),
         trace=intern(trace_id(entry)),
         numbers={name: int(captured[name]) for name in sorted(whole)},
         words={name: redact(captured[name], 200) for name in sorted(captured.keys() - whole)},
-        **names,
     )
 
 

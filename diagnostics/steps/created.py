@@ -18,6 +18,7 @@ from diagnostics.evidence.model import (
     ServiceConfig,
     Stage,
     Unseen,
+    items_of,
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.answers import ACK, last_of
@@ -434,7 +435,7 @@ def _owed(blocker: Attempt, items: ItemMarks | Unseen, status: BatchStatus | Uns
         done = status.completed
     elif not isinstance(items, Unseen) and items.source.complete and items.since <= blocker.started:
         back = (Means.RETURNED_ITEM, Means.RECORDED_ITEM)
-        done = len({m.item for m in items.marks if m.batch == blocker.batch and m.means in back})
+        done = items_of(m for m in items.marks if m.batch == blocker.batch and m.means in back)
     return max(sent - done, 0) if sent is not None and done is not None else 0
 
 

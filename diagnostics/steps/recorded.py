@@ -19,6 +19,7 @@ from diagnostics.evidence.model import (
     PushCounts,
     Stage,
     Unseen,
+    items_of,
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.balance import residue
@@ -254,12 +255,12 @@ def _elsewhere(ledger: Ledger, marks: ItemMarks | Unseen) -> tuple[int, int]:
     mine = [m for m in marks.marks if m.batch == ledger.batch]
     took = {m.item: m for m in mine if m.means is Means.RETURNED_ITEM and m.item in lost}
     kept = {m.item: m for m in mine if m.means is Means.RECORDED_ITEM}
-    home = sum(1 for m in took.values() if m.instance == made.instance)
-    away = len(took) - home
+    home = sum(m.many for m in took.values() if m.instance == made.instance)
+    away = sum(m.many for m in took.values()) - home
     others_count = any(m.instance != made.instance for m in kept.values())
     if others_count or any(m.revision != made.revision or not m.instance for m in took.values()):
         return 0, home
-    by_chance = (home / (home + len(kept))) ** away if home else 0
+    by_chance = (home / (home + sum(m.many for m in kept.values()))) ** away if home else 0
     return (away if by_chance < _CHANCE else 0), home
 
 
@@ -268,10 +269,11 @@ def _of_one_build(ledger: Ledger, marks: ItemMarks | Unseen, lost: int) -> str:
     if isinstance(marks, Unseen) or not marks.source.complete:
         return ""
     mine = [m for m in marks.marks if m.batch == ledger.batch and m.revision]
-    came = {m.item: m.revision for m in mine if m.means is Means.RETURNED_ITEM}
     kept = {m.item: m.revision for m in mine if m.means is Means.RECORDED_ITEM}
-    builds = {build for item, build in came.items() if item not in kept}
-    if len(builds) != 1 or not kept or builds & set(kept.values()) or len(came.keys() - kept.keys()) != lost:
+    came = {m.item: m for m in mine if m.means is Means.RETURNED_ITEM}
+    gone = [m for item, m in came.items() if item not in kept]
+    builds = {m.revision for m in gone}
+    if len(builds) != 1 or not kept or builds & set(kept.values()) or items_of(gone) != lost:
         return ""
     return f"; revision {builds.pop()} took all of them and counted none, and what others took is counted"
 

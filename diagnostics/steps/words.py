@@ -83,9 +83,10 @@ def between(first: datetime, last: datetime, now: datetime) -> str:
 
 
 def names(items: Iterable[str], most: int = 3) -> str:
-    listed = sorted(items)
-    rest = len(listed) - most
-    return ", ".join(listed[:most]) + (f" and {rest} more" if rest > 0 else "")
+    all_ = list(items)
+    listed = sorted(set(all_))[:most]  # a name that stands for many is there as often
+    rest = len(all_) - len(listed)
+    return ", ".join(listed) + (f" and {rest} more" if rest > 0 else "")
 
 
 def clip(text: str, most: int = 90) -> str:

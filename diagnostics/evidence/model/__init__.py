@@ -54,6 +54,7 @@ from diagnostics.evidence.model.logs import (
     RequestLog,
     StartCall,
     StartCalls,
+    items_of,
 )
 from diagnostics.evidence.model.metrics import (
     AckCounts,
@@ -191,6 +192,7 @@ __all__ = [
     "Traffic",
     "Unseen",
     "Why",
+    "items_of",
     "reached",
     "seen",
     "total",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
@@ -110,6 +111,14 @@ class Mark(Struct, frozen=True, kw_only=True):
     """Captured groups that are whole numbers: expected, count, of, failed, …"""
     words: dict[str, str] = {}
     """Other captured groups: reason, blocker, topic, phase."""
+    many: int = 1
+    """So many items have this line, each a line of its own: where a batch has too many to read each, one item stands for all whose story
+    is the same."""
+
+
+def items_of(marks: Iterable[Mark]) -> int:
+    """How many items these lines name, those included that they stand for."""
+    return sum({m.item: m.many for m in marks if m.item}.values())
 
 
 class BatchMarks(Evidence, frozen=True, kw_only=True):

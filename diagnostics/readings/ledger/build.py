@@ -58,7 +58,8 @@ def build(
     if as_asked:
         attempt = Attempt(batch=batch, begun=since)
     mine, others = attribute(item_marks.marks if item_marks else (), attempt)
-    lives = lives_of(mine, status)
+    by_name = lives_of(mine, status)
+    lives = tuple(life for life in by_name.values() for _ in range(life.many))
     matched = frozenset(
         (m.means, m.batch)
         for m in (*(batch_marks.marks if batch_marks else ()), *(item_marks.marks if item_marks else ()))
@@ -67,7 +68,7 @@ def build(
     if attempt and not told and not attempt.seen:
         attempt = None  # nothing but its name
     expected, at_start, expected_from = _expected(attempt, status, expect)
-    doubted = "" if as_asked else _too_many_back(expected, attempt, lives.values())
+    doubted = "" if as_asked else _too_many_back(expected, attempt, lives)
     if doubted:
         expected, expected_from = None, ""
     if attempt and attempt.failed_to_publish and not expected and not doubted:
@@ -82,7 +83,7 @@ def build(
         expected_at_start=at_start,
         expected_from=expected_from,
         size_doubted=doubted,
-        lives=tuple(lives.values()),
+        lives=lives,
         bad_messages=sum(1 for m in others if m.means is Means.BAD_MESSAGE),
         asked=batch,
         known_batch=known,
@@ -108,7 +109,7 @@ def build(
     dead = {leg: dead_letters_of(ledger, evidence, leg) for leg in Leg}
     ledger = replace(ledger, counts=_less(ledger, dead[Leg.COMPLETION]) if told else counts)
     ledger = _over(ledger)
-    repeats = (*repeats_of(mine, True, lives), *repeats_of(others, False))
+    repeats = (*repeats_of(mine, True, by_name), *repeats_of(others, False))
     return replace(ledger, dead_letters=dead, repeats=repeats)
 
 

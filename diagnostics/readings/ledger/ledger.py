@@ -56,6 +56,8 @@ class Life:
 
     name: str
     stage: Stage = Stage.CREATED
+    many: int = 1
+    """So many items have this very life: where a batch has too many to read each, one of them stands for all."""
     starts: int = 0
     failures: int = 0
     done: bool = False
@@ -183,6 +185,7 @@ class Ledger:
     forced: str = ""
     """Why it was closed by hand or by age, in the words of a line or of the batch state."""
     lives: tuple[Life, ...] = ()
+    """One for each item that anything names. Items that one stands for are there as often as they are many."""
     repeats: tuple[Repeat, ...] = ()
     bad_messages: int = 0
     asked: str = ""
@@ -213,6 +216,11 @@ class Ledger:
     """Why lines of the coordinator about the batch may not have been seen; empty: all were, or the profile names none."""
     matched: frozenset[tuple[Means, str]] = frozenset()
     """(marker, batch) pairs that matched in the look-back; batch is empty where the line names none."""
+
+    @property
+    def named(self) -> tuple[Life, ...]:
+        """The lives of items that are known by name, each once."""
+        return tuple({x.name: x for x in self.lives}.values())
 
     @property
     def batch(self) -> str:

@@ -68,7 +68,7 @@ def lives_of(mine: Iterable[Mark], status: BatchStatus | None) -> dict[str, Life
     for mark in mine:
         if not mark.item or mark.means not in GOT_TO:
             continue
-        life = lives.setdefault(mark.item, Life(mark.item, first=mark.at))
+        life = lives.setdefault(mark.item, Life(mark.item, first=mark.at, many=mark.many))
         _on_its_way_back(life, mark, came)
         stage = GOT_TO[mark.means]
         if ORDER[stage] > ORDER[life.stage]:
@@ -89,9 +89,13 @@ def lives_of(mine: Iterable[Mark], status: BatchStatus | None) -> dict[str, Life
         if mark.means is Means.DONE_ITEM and mark.numbers:
             life.brought = max(mark.numbers.values())
         life.reason = mark.words.get("reason", life.reason)
+    crowded = any(
+        x.many > 1 for x in lives.values()
+    )  # then a name that no line has may be of one that another stands for
     for name in status.items or () if status else ():
-        life = lives.setdefault(name, Life(name))
-        life.stage = Stage.RECORDED
+        if name in lives or not crowded:
+            life = lives.setdefault(name, Life(name))
+            life.stage = life.stage if life.many > 1 else Stage.RECORDED
     return lives
 
 
@@ -126,12 +130,12 @@ def activity_of(marks: Iterable[Mark]) -> dict[str, datetime]:
 
 def through_of(others: Iterable[Mark], since: datetime | None) -> dict[Leg, tuple[datetime, ...]]:
     """When each item of other batches first got through each leg since then."""
-    first: dict[Leg, dict[tuple[str, str], datetime]] = {leg: {} for leg in Leg}
+    first: dict[Leg, dict[tuple[str, str], Mark]] = {leg: {} for leg in Leg}
     for mark in others:
         leg = _THROUGH.get(mark.means)
         if leg and mark.batch and mark.item and since and mark.at > since:
-            first[leg].setdefault((mark.batch, mark.item), mark.at)
-    return {leg: tuple(sorted(times.values())) for leg, times in first.items()}
+            first[leg].setdefault((mark.batch, mark.item), mark)
+    return {leg: tuple(sorted(m.at for m in found.values() for _ in range(m.many))) for leg, found in first.items()}
 
 
 _THROUGH = {

@@ -127,7 +127,9 @@ def served(
     if not isinstance(marks, Unseen):
         whole = marks.source.complete
         role = "worker" if leg is Leg.REQUEST else "coordinator"
-        wrote.update(m.revision for m in marks.marks if m.service == role and m.at >= since and m.revision)
+        for mark in marks.marks:
+            if mark.service == role and mark.at >= since and mark.revision:
+                wrote[mark.revision] += mark.many
     if not wrote and not isinstance(requests, Unseen):
         whole = requests.has_all_fine(since)
         pushes = (r for r in (*requests.refused, *requests.fine) if r.path.split("?")[0] == requests.push_path)

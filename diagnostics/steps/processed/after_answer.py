@@ -61,7 +61,7 @@ def answered_first(seen: Seen, marks: ItemMarks | Unseen, service: ServiceConfig
         tells=Afterwards(
             unended=unended,
             answered_s=typical_s,
-            ended=sum(m.means in (Means.DONE_ITEM, Means.SKIPPED_ITEM) for m in marks.marks),
+            ended=sum(m.many for m in marks.marks if m.means in (Means.DONE_ITEM, Means.SKIPPED_ITEM)),
         ),
     )
 
