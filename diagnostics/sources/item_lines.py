@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -12,19 +14,20 @@ from diagnostics.evidence.model import (
     ItemMarks,
     Mark,
     Why,
+    items_of,
 )
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import Marker, PipelineProfile
 from diagnostics.question.ask import Ask, Window
-from diagnostics.sources import log_analytics
+from diagnostics.sources import crowds, log_analytics
 from diagnostics.sources.entries import (
     both,
     either,
     in_field,
     moment,
 )
-from diagnostics.sources.log_analytics import Texts
 from diagnostics.sources.markers import OF_BATCHES, marker_filter, marks_of, names, reading, text_lines, unnamed
+from diagnostics.sources.results.sql import Statement
 from diagnostics.sources.route import Services, log_places
 from diagnostics.sources.search import PAGE_SIZE, WAY_ON, Found, log_provenance, search, still_kept
 from diagnostics.steps.words import size
@@ -49,7 +52,7 @@ def item_marks(session: Session, pipeline: PipelineProfile, services: Services, 
     }
     of = {r.service: own[role] for role, r in (("worker", services.worker), ("coordinator", services.coordinator)) if r}
     asked = _Asked(places, clause, since, window.until, {service: part for service, part in of.items() if part})
-    read, engine = _read(session, pipeline, ask, text_lines(markers, services), asked, reading(markers, services))
+    read, engine = _read(session, pipeline, ask, _Markers(tuple(markers), services), asked)
     if read.gap is not None and window.batch:
         read = _with_own(session, places, read, _naming(markers, services, window.batch), window.batch)
     found = still_kept(session, since, window.until, read.found, oldest=read.oldest)
@@ -96,14 +99,14 @@ class _Asked(NamedTuple):
     """Those of one service alone, by its name."""
 
 
-def _read(
-    session: Session,
-    pipeline: PipelineProfile,
-    ask: Ask,
-    texts: Sequence[Texts],
-    asked: _Asked,
-    reads: Callable[[Any], tuple[Mark, ...]],
-) -> tuple[_Read, str]:
+class _Markers(NamedTuple):
+    """What lines about items look like."""
+
+    listed: tuple[Marker, ...]
+    services: Services
+
+
+def _read(session: Session, pipeline: PipelineProfile, ask: Ask, markers: _Markers, asked: _Asked) -> tuple[_Read, str]:
     """The oldest lines, two pages of them, which hold the batch's beginning. If that is not all, the rest by SQL where the profile names a
     dataset for it, else the newest page, which holds how it stands; more pages of both in a longer run. And what is to be said of the
     way."""
@@ -114,20 +117,60 @@ def _read(
     if not pipeline.log_dataset:
         return _both_ends(session, asked, oldest), ""
     try:
-        return _by_sql(session, pipeline, ask, texts, asked, oldest, reads)
+        return _by_sql(session, pipeline, ask, markers, asked, oldest)
     except NotSeen as failed:
         why = f"{failed.says} ({failed.mend})" if failed.mend else failed.says
         return _both_ends(session, asked, oldest), f"page by page, not by SQL: {why}"
 
 
+@dataclass(frozen=True)
+class _Linked:
+    """The log beside a view that is linked to it: what pages of the log tell that the view cannot, each read when it is first needed."""
+
+    session: Session
+    asked: _Asked
+    markers: _Markers
+    oldest: Found
+    edge: datetime
+    """Until then lines are old enough to be in the view."""
+
+    @cached_property
+    def newest(self) -> Sequence[Any]:
+        """A page of the newest lines that the view has to have."""
+        return search(self.session, self.asked.places, self.asked.clause, self.asked.since, self.edge).items
+
+    @cached_property
+    def fresh(self) -> Found:
+        """Lines that are younger."""
+        if self.edge == self.asked.until:
+            return Found([], True, "", self.asked.until)
+        try:
+            return search(self.session, self.asked.places, self.asked.clause, self.edge, self.asked.until)
+        except NotSeen as failed:
+            return Found([], False, failed.says, self.asked.until)
+
+    @property
+    def both_ends(self) -> list[Any]:
+        """Lines that the view has to have."""
+        return [*(e for e in self.oldest.items if moment(e.timestamp) < self.edge), *self.newest]
+
+    def alike(self, view: str) -> Statement:
+        """What is asked where there are more lines than can be read."""
+        told = crowds.Told(
+            asked=text_lines(*self.markers),
+            markers=self.markers.listed,
+            services=self.markers.services,
+            since=self.asked.since,
+            until=self.edge,
+            old=max((moment(e.timestamp) for e in self.oldest.items), default=self.asked.since),
+            young=min((moment(e.timestamp) for e in self.newest), default=self.edge),
+            fresh=frozenset(m.item for m in marks_of(self.fresh.items, *self.markers) if m.item),
+        )
+        return crowds.statement(view, told)
+
+
 def _by_sql(
-    session: Session,
-    pipeline: PipelineProfile,
-    ask: Ask,
-    texts: Sequence[Texts],
-    asked: _Asked,
-    oldest: Found,
-    reads: Callable[[Any], tuple[Mark, ...]],
+    session: Session, pipeline: PipelineProfile, ask: Ask, markers: _Markers, asked: _Asked, oldest: Found
 ) -> tuple[_Read, str]:
     """All of the lines, the newest minutes of them from the log itself. Raises NotSeen where SQL cannot be asked, or does not have what
     the log has: another bucket may be linked, or it may have begun later."""
@@ -135,47 +178,48 @@ def _by_sql(
     if len(asked.places) > 1:
         raise NotSeen(Why.NOT_ASKED, f"lines are looked for in {len(asked.places)} places, and {view} is of one")
     edge = max(asked.since, min(asked.until, session.now - log_analytics.FRESH))
-    lines = log_analytics.lines(session, pipeline, ask, texts, asked.since, edge, reads)
+    log = _Linked(session, asked, markers, oldest, edge)
+    texts = text_lines(*markers)
+    lines = log_analytics.lines(session, pipeline, ask, texts, asked.since, edge, reading(*markers), log.alike)
     known = {line.key for line in lines.lines}
     there = {service for line in lines.lines for service in line.services}
-    _prove(session, view, asked, known, there, oldest.items, edge)
-    engine = f"by SQL, {size(lines.read_bytes)} read"
+    _prove(session, asked, view, _Of(known, there), log)
     marks = tuple(mark for line in lines.lines for mark in line.says)
+    engine = f"by SQL, {size(lines.read_bytes)} read{_alike(marks)}"
     first = min([*(moment(e.timestamp) for e in oldest.items), *(mark.at for mark in marks[:1])], default=None)
     sql = (marks, first, lines.statement.sql, lines.by_hand)
-    if edge == asked.until:
-        return _Read(Found([], True, "", asked.until), None, *sql), engine
-    try:
-        newest = search(session, asked.places, asked.clause, edge, asked.until)
-    except NotSeen as failed:
-        newest = Found([], False, failed.says, asked.until)
-    items = [e for e in reversed(newest.items) if log_analytics.key_of(e) not in known]
-    if newest.complete:
+    items = [e for e in reversed(log.fresh.items) if log_analytics.key_of(e) not in known]
+    if log.fresh.complete:
         return _Read(Found(items, True, "", asked.until), None, *sql), engine
-    gap = _Gap(edge, newest.reached, newest.note)
+    gap = _Gap(edge, log.fresh.reached, log.fresh.note)
     return _Read(Found(items, False, _not_read(gap), edge), gap, *sql), engine
 
 
-def _prove(
-    session: Session,
-    view: str,
-    asked: _Asked,
-    known: Set[int],
-    there: Set[str],
-    oldest: Sequence[Any],
-    edge: datetime,
-) -> None:
+class _Of(NamedTuple):
+    """What the view has."""
+
+    lines: Set[int]
+    services: Set[str]
+
+
+def _prove(session: Session, asked: _Asked, view: str, there: _Of, log: _Linked) -> None:
     """Raises NotSeen unless the view has what pages of the log have: the oldest lines, the newest that are old enough to be there, and
     where it has none of a service, that the log has none, either."""
-    newest = search(session, asked.places, asked.clause, asked.since, edge).items
-    old = [*(e for e in oldest if moment(e.timestamp) < edge), *newest]
-    if lacking := sum(log_analytics.key_of(e) not in known for e in old):
+    old = log.both_ends
+    if lacking := sum(log_analytics.key_of(e) not in there.lines for e in old):
         raise NotSeen(Why.FAILED, f"{view} lacks {lacking} of {len(old)} lines that the log has")
     for service, part in asked.parts.items():
-        if service not in there:
-            found = search(session, asked.places, part, asked.since, edge)
+        if service not in there.services:
+            found = search(session, asked.places, part, asked.since, log.edge)
             if found.items or not found.complete:
                 raise NotSeen(Why.FAILED, f"{view} has no line of {service}, and the log has some, or was not searched")
+
+
+def _alike(marks: Sequence[Mark]) -> str:
+    """How many items were read one by one, where one stands for others; else nothing."""
+    items = items_of(marks)
+    read = len({mark.item for mark in marks if mark.item})
+    return f": {read:,} of {items:,} items, one for all that are alike" if read < items else ""
 
 
 def _not_read(gap: _Gap) -> str:

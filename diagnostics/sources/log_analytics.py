@@ -19,7 +19,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from diagnostics.evidence.model import Why
+from msgspec.structs import replace
+
+from diagnostics.evidence.model import Mark, Why
 from diagnostics.evidence.unseen import NotSeen
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
@@ -74,7 +76,7 @@ class Line(NamedTuple):
     """Of `key_of`."""
     services: tuple[str, ...]
     """Whose it may be."""
-    says: Any
+    says: tuple[Mark, ...]
     """What it was read as."""
 
 
@@ -94,13 +96,15 @@ def lines(
     asked: Sequence[Texts],
     since: datetime,
     until: datetime,
-    reads: Callable[[Any], Any],
+    reads: Callable[[Any], tuple[Mark, ...]],
+    alike: Callable[[str], Statement],
 ) -> Lines:
     """All of the lines, those of both ends among them, each as what `reads` makes of its entry; the entries are not kept, since they take
-    several times as much. Raises NotSeen: then the log itself has to be read."""
+    several times as much. Of more lines than an answer holds those that `alike` asks the view for, where an item may stand for others.
+    Raises NotSeen: then the log itself has to be read."""
     name = view_of(pipeline)
     shape = _shape(session, name)
-    statement = _statement(name, asked, since, until)
+    statement, keep = _statement(name, asked, since, until), _Keeping(asked, reads)
     query = Query(
         project=pipeline.project,
         location=shape.location,
@@ -109,12 +113,22 @@ def lines(
         most_rows=MOST_LINES,
         correct=CORRECT,
         cheaper=MORE,
-        keep=_keeping(asked, reads),
+        whole=True,
+        keep=keep,
     )
     answer, would = read(session, ask, query)
     if not answer.whole:
-        raise NotSeen(Why.FAILED, f"{name} has more than {MOST_LINES:,} such lines")
-    return Lines(answer.rows, statement, query.by_hand, would)
+        query = query._replace(statement=alike(name))
+        answer, more = read(session, ask, query)
+        would += more
+    if not answer.whole:
+        says = f"{name} has more than {MOST_LINES:,} such lines, even with one item for all that are alike"
+        raise NotSeen(Why.FAILED, says)
+    if keep.odd:
+        raise NotSeen(
+            Why.FAILED, f"{name} finds other items in {keep.odd} of {len(answer.rows)} lines than the markers do"
+        )
+    return Lines(answer.rows, query.statement, query.by_hand, would)
 
 
 def key_of(entry: Any) -> int:
@@ -153,24 +167,30 @@ def _shape(session: Session, name: str) -> TableShape:
     return shape
 
 
+BARE = "timestamp, insert_id, log_name, trace, text_payload"
+"""Columns that are asked for as they are."""
+ONCE = "QUALIFY ROW_NUMBER() OVER (PARTITION BY log_name, timestamp, insert_id) = 1"
+"""Each entry once, however often it was delivered."""
+
+
 # --- asking ---------------------------------------------------------------------------------------------------------------
 
 
 def _statement(name: str, asked: Sequence[Texts], since: datetime, until: datetime) -> Statement:
-    values = _Values(since=since, until=until)
-    which = "\n    OR ".join(f"({_of(one, values)})" for one in asked)
+    values = Values(since=since, until=until)
+    which = "\n    OR ".join(f"({where_of(one, values)})" for one in asked)
     sql = (
-        "SELECT timestamp, insert_id, log_name, trace, text_payload, TO_JSON_STRING(json_payload) AS payload,\n"
+        f"SELECT {BARE}, TO_JSON_STRING(json_payload) AS payload,\n"
         "  TO_JSON_STRING(resource.labels) AS resource_labels, TO_JSON_STRING(labels) AS labels\n"
         f"FROM `{name}`\n"
         f"WHERE timestamp >= @since AND timestamp <= @until\n  AND ({which})\n"
-        "QUALIFY ROW_NUMBER() OVER (PARTITION BY log_name, timestamp, insert_id) = 1\n"
+        f"{ONCE}\n"
         "ORDER BY timestamp, insert_id"
     )
     return Statement(sql, values.named)
 
 
-class _Values:
+class Values:
     """The parameters of a query, each value once."""
 
     def __init__(self, **named: Value) -> None:
@@ -185,7 +205,7 @@ class _Values:
         return f"@{name}"
 
 
-def _of(one: Texts, values: _Values) -> str:
+def where_of(one: Texts, values: Values) -> str:
     service = "JSON_VALUE(resource.labels, '$.service_name')"
     if one.through_api:
         where = f"({service} = {values(one.receiver.service)} OR {service} IS NULL)"
@@ -200,6 +220,11 @@ def _of(one: Texts, values: _Values) -> str:
         f"STRPOS(LOWER({place}), {values(text.lower())}) > 0" for field, text in one.texts for place in _places(field)
     )
     return f"{where} AND log_id IN ({logs}) AND ({texts})"
+
+
+def place_of(field: str) -> str:
+    """The text of a field of a marker. Raises NotSeen for what no path can name."""
+    return f"COALESCE({', '.join(_places(field))}, NULL)"
 
 
 def _places(field: str) -> tuple[str, ...]:
@@ -218,17 +243,25 @@ def _in_payload(path: str) -> str:
 # --- reading --------------------------------------------------------------------------------------------------------------
 
 
-def _keeping(asked: Sequence[Texts], reads: Callable[[Any], Any]) -> Callable[[dict[str, Any]], Line]:
+class _Keeping:
     """What is kept of each row. Lines of the same services share one tuple of them."""
-    message = load("google.cloud.logging_v2.types").LogEntry.pb()
-    known: dict[tuple[str, ...], tuple[str, ...]] = {}
 
-    def keep(row: dict[str, Any]) -> Line:
-        entry = _entry(message, row)
-        services = tuple(one.receiver.service for one in asked if is_of(entry, one))
-        return Line(key_of(entry), known.setdefault(services, services), reads(entry))
+    def __init__(self, asked: Sequence[Texts], reads: Callable[[Any], tuple[Mark, ...]]) -> None:
+        self.odd = 0
+        """Rows of which the query named another item than their markers do."""
+        self._asked, self._reads = asked, reads
+        self._message = load("google.cloud.logging_v2.types").LogEntry.pb()
+        self._known: dict[tuple[str, ...], tuple[str, ...]] = {}
 
-    return keep
+    def __call__(self, row: dict[str, Any]) -> Line:
+        entry = _entry(self._message, row)
+        services = tuple(one.receiver.service for one in self._asked if is_of(entry, one))
+        marks = self._reads(entry)
+        if "many" in row:
+            named = next((mark.item for mark in marks if mark.item), None)
+            self.odd += named != row["item"]
+            marks = tuple(replace(mark, many=row["many"]) for mark in marks) if row["many"] > 1 else marks
+        return Line(key_of(entry), self._known.setdefault(services, services), marks)
 
 
 def _entry(message: Any, row: dict[str, Any]) -> Any:

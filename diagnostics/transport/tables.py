@@ -106,7 +106,8 @@ class Tables:
         return Estimate(read_bytes=int(job.total_bytes_processed or 0))
 
     def query(self, *, request: Mapping[str, Any], timeout: float, retry: None) -> Answer:
-        """`request`: project, location, sql, values, most_bytes, most_rows; `keep`, which makes of each row what is kept of it, if that
+        """`request`: project, location, sql, values, most_bytes, most_rows; `whole`: of more rows not
+        one is wanted; `keep`, which makes of each row what is kept of it, if that
         is not all. BigQuery itself refuses what would cost more."""
         config = self._library.QueryJobConfig(
             maximum_bytes_billed=request["most_bytes"], query_parameters=self._parameters(request["values"])
@@ -124,6 +125,8 @@ class Tables:
                 page_size=min(PAGE_ROWS, request["most_rows"]),
                 max_results=request["most_rows"],
             )
+            if request.get("whole") and (found.total_rows or 0) > request["most_rows"]:
+                return Answer(rows=(), whole=False)
             keep = request.get("keep", lambda row: row)
             rows = tuple(keep(dict(row.items())) for row in found)
         return Answer(rows=rows, whole=found.total_rows is None or found.total_rows <= len(rows))

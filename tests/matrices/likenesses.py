@@ -33,6 +33,7 @@ from diagnostics.evidence.model import (
 from diagnostics.evidence.redact import hashed
 from diagnostics.keep.bundle import dump, parse
 from diagnostics.run.investigate import Case
+from tests.matrices.crowded import crowded
 
 SKEW_S = 0.9
 LINES = (Mark, StartCall, LogRow, PlatformLine, Change)
@@ -55,6 +56,7 @@ def likenesses(case: Case) -> Iterator[Likeness]:
         ("shuffled lists again", lambda c: shuffled(c, 2)),
         ("clocks apart", lambda c: skewed(c, 1)),
         ("clocks apart again", lambda c: skewed(c, 2)),
+        ("alike items told by one of them", told_by_few),
     )
     whole = case
     for how, change in changes:
@@ -186,6 +188,15 @@ def shuffled(case: Case, seed: int) -> Case:
     found = list(case.evidence.items())
     rng.shuffle(found)
     return _with(case, {key: mixed(one) for key, one in found})
+
+
+# --- number ---------------------------------------------------------------------------------------------------------------
+
+
+def told_by_few(case: Case) -> Case:
+    """Of items that are told alike one stands for all, as where a batch has too many to read each."""
+    whole = {key: crowded(one) if isinstance(one, ItemMarks) else one for key, one in case.evidence.items()}
+    return _with(case, whole)
 
 
 def _with(case: Case, seen: dict[Any, Any]) -> Case:

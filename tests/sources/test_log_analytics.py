@@ -29,7 +29,7 @@ from diagnostics.run.look import see
 from diagnostics.scoring.world import World
 from diagnostics.sources import item_lines, log_analytics, route
 from diagnostics.sources.collect import collect
-from diagnostics.sources.log_analytics import Texts, _of, _Values
+from diagnostics.sources.log_analytics import Texts, Values, where_of
 from diagnostics.sources.results import query
 from diagnostics.sources.route import Receiver
 from diagnostics.sources.search import search
@@ -356,9 +356,9 @@ def test_the_answer_is_the_same_and_its_header_says_how_the_lines_were_read(
 
 
 def test_a_line_that_was_written_through_the_api_may_name_no_service() -> None:
-    values = _Values()
+    values = Values()
     texts = Texts(Receiver(service="s", region="r"), ("winston_log",), (("jsonPayload.a.b", "Done"),), through_api=True)
-    assert _of(texts, values) == (
+    assert where_of(texts, values) == (
         "(JSON_VALUE(resource.labels, '$.service_name') = @p0 OR JSON_VALUE(resource.labels, '$.service_name') IS NULL) "
         "AND log_id IN (@p1) AND (STRPOS(LOWER(JSON_VALUE(json_payload, '$.a.b')), @p2) > 0)"
     )
@@ -368,7 +368,7 @@ def test_a_line_that_was_written_through_the_api_may_name_no_service() -> None:
 def test_a_field_that_no_path_can_name_is_not_put_into_a_query() -> None:
     texts = Texts(Receiver(service="s", region="r"), ("x",), (("jsonPayload.a') OR TRUE --", "t"),), through_api=True)
     with pytest.raises(NotSeen) as failed:
-        _of(texts, _Values())
+        where_of(texts, Values())
     assert failed.value.why is Why.NOT_ASKED
 
 

@@ -120,6 +120,8 @@ class Query:
             self._tree = qualify(tree, schema=schema, dialect=DIALECT, validate_qualify_columns=True)
         except SqlglotError as error:
             raise BadQuery(_first_line(error).replace("Column", "Unrecognized name:")) from error
+        for extracts in self._tree.find_all(exp.RegexpExtract):
+            _extract_group(extracts, self._values)
         self._scans = tuple(self._read())
         for scan in self._scans:
             if scan.table.filter_required and not scan.conditions:
@@ -331,6 +333,19 @@ def _is_of(condition: Any, alias: str, column: str) -> bool:
     alone = bool(columns) and all(c.name == column and c.table == alias for c in columns)
     bare = compares and isinstance(condition.this, exp.Column)
     return alone and bare and not condition.find(exp.Subquery)
+
+
+def _extract_group(extracts: Any, values: Mapping[str, Any]) -> None:
+    """What the only group of the pattern holds, where it has one, as BigQuery has it (string functions: REGEXP_EXTRACT)."""
+    pattern = extracts.expression
+    known = values.get(pattern.name) if isinstance(pattern, exp.Parameter) else pattern.name
+    try:
+        groups = re.compile(str(known)).groups
+    except re.error:
+        return  # for the engine to refuse
+    if groups > 1:
+        raise BadQuery("Regular expressions passed into extraction functions must not have more than 1 capturing group")
+    extracts.set("group", exp.Literal.number(groups))
 
 
 def _first_line(error: Exception) -> str:

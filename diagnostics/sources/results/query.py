@@ -39,6 +39,8 @@ class Query(NamedTuple):
     """What to do where the table is not there."""
     cheaper: str
     """What to do where it would read too much."""
+    whole: bool = False
+    """Whether of more rows than that not one is wanted."""
     keep: Callable[[dict[str, Any]], Any] | None = None
     """What is kept of each row; None: all of it. It may be called twice for a row, where the question had to be asked again."""
 
@@ -83,7 +85,9 @@ def read(session: Session, ask: Ask, query: Query) -> Read:
             f"and --max-bytes allows {size(most)}"
         )
         raise NotSeen(Why.FAILED, says, mend=query.cheaper)
-    asked |= {"most_bytes": most, "most_rows": query.most_rows} | ({"keep": query.keep} if query.keep else {})
+    asked |= {"most_bytes": most, "most_rows": query.most_rows, "whole": query.whole} | (
+        {"keep": query.keep} if query.keep else {}
+    )
     return Read(_asked(session, QUERY, asked, query), would)
 
 

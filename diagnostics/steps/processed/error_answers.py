@@ -83,7 +83,7 @@ def own_answers(seen: Seen, marks: ItemMarks | Unseen) -> Iterator[Finding]:
         yield _unreadable(seen, unreadable)
     for answer in seen.told.apart():
         if answer.by is By.APPLICATION and not (400 <= answer.status < 500 and answer.status not in _ABOUT_CALLS):
-            yield _errors(seen, answer, _kind(seen, answer, marks), len(_taken_up(seen, marks)))
+            yield _errors(seen, answer, _kind(seen, answer, marks), sum(m.many for m in _taken_up(seen, marks)))
 
 
 def _unreadable(seen: Seen, rows: Sequence[LogRow]) -> Finding:
