@@ -38,6 +38,9 @@ BEFORE_BATCH = timedelta(minutes=5)
 
 AT_LEAST = timedelta(minutes=60)
 
+FRESH_PAGES = 4
+"""Of the minutes that a view may not have yet, so many pages are read in a run of the usual length."""
+
 
 def item_marks(session: Session, pipeline: PipelineProfile, services: Services, window: Window, ask: Ask) -> ItemMarks:
     markers = [m for m in pipeline.markers if m.means not in OF_BATCHES]
@@ -145,7 +148,8 @@ class _Linked:
         if self.edge == self.asked.until:
             return Found([], True, "", self.asked.until)
         try:
-            return search(self.session, self.asked.places, self.asked.clause, self.edge, self.asked.until)
+            most = _most(self.session, FRESH_PAGES)
+            return search(self.session, self.asked.places, self.asked.clause, self.edge, self.asked.until, most=most)
         except NotSeen as failed:
             return Found([], False, failed.says, self.asked.until)
 
