@@ -17,6 +17,7 @@ from diagnostics.lab.model import Snapshot, Subscription, World
 from diagnostics.lab.recorder import Recorder
 from diagnostics.lab.replay import Replay
 from diagnostics.lab.rights import CONSUME, MINT, PUBLISH, holds
+from diagnostics.lab.schedule import after
 from diagnostics.lab.unverified import Unverified
 
 USER_AGENTS = ("APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)", "CloudPubSub-Google")
@@ -86,7 +87,7 @@ class Broker:
         return self._spread(topic, data, attributes, ordering_key)
 
     def _refusal(self, topic: str, account: str | None) -> PublishError | None:
-        if any(
+        if self._world.quota_exceeded and any(
             start <= self._env.now < until
             for metric, spans in self._world.quota_exceeded.items()
             for start, until in spans
@@ -203,8 +204,7 @@ class Broker:
         """A subscription that nobody uses is deleted by its expiration policy."""
         if delivery.subscription.expiration_s is not None:
             idle_until = delivery.last_active + delivery.subscription.expiration_s
-            timer = self._env.timeout(max(1.0, idle_until - self._env.now))
-            timer.callbacks.append(lambda _: self._expire(delivery))
+            after(self._env, max(1.0, idle_until - self._env.now), lambda: self._expire(delivery))
 
     def _expire(self, delivery: Delivery) -> None:
         name, ttl = delivery.subscription.name, delivery.subscription.expiration_s

@@ -17,6 +17,7 @@ from diagnostics.lab.message import Held, Message
 from diagnostics.lab.meters import SubscriptionMeters
 from diagnostics.lab.model import Subscription, World
 from diagnostics.lab.pushing import Pusher
+from diagnostics.lab.schedule import after
 from diagnostics.lab.unverified import Unverified
 
 
@@ -324,4 +325,4 @@ class Delivery:
         self.meters.backlog(len(self.held), oldest)
 
     def _after(self, delay: float, call: Callable[[], None]) -> None:
-        self._env.timeout(delay).callbacks.append(lambda _: call())
+        after(self._env, delay, call)

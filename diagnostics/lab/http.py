@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from msgspec import Struct
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,15 +17,14 @@ class Token:
     expires: float
 
 
-@dataclass(slots=True)
-class Request:
+class Request(Struct, gc=False):
     host: str
     """Host of the URL, e.g. prediction-worker-f7p3g7f6ya-wl.a.run.app."""
     method: str
     path: str
     """Path with query."""
     user_agent: str
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = {}
     body: bytes = b""
     token: Token | None = None
     from_pubsub: bool = False
@@ -33,12 +34,11 @@ class Request:
     """After this long the caller hangs up; None: it waits for the answer."""
 
 
-@dataclass(slots=True)
-class Response:
+class Response(Struct, gc=False):
     status: int
     """0: no HTTP answer at all (unreachable); `error` says why."""
     body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = {}
     latency_s: float = 0.0
     """From request to answer as the caller measures it, cold start and queueing included."""
     instance: str = ""

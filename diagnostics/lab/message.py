@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from msgspec import Struct
 
-@dataclass(slots=True)
-class Message:
+
+class Message(Struct, gc=False):
     """A published message."""
 
     id: str
@@ -30,21 +30,17 @@ class Message:
         Format: cloud.google.com/pubsub/docs/push, deliveryAttempt: cloud.google.com/pubsub/docs/handling-failures.
         """
         published = rfc3339(self.published)
-        message: dict[str, object] = {
-            "data": base64.b64encode(self.data).decode(),
-            "messageId": self.id,
-            "message_id": self.id,
-            "publishTime": published,
-            "publish_time": published,
-        }
+        data = base64.b64encode(self.data).decode()
+        message = (
+            f'"data": "{data}", "messageId": "{self.id}", "message_id": "{self.id}", '
+            f'"publishTime": "{published}", "publish_time": "{published}"'
+        )
         if self.attributes:
-            message["attributes"] = self.attributes
+            message += f', "attributes": {json.dumps(self.attributes)}'
         if self.ordering_key:
-            message["orderingKey"] = self.ordering_key
-        body: dict[str, object] = {"message": message, "subscription": subscription}
-        if attempt:
-            body["deliveryAttempt"] = attempt
-        return json.dumps(body).encode()
+            message += f', "orderingKey": {json.dumps(self.ordering_key)}'
+        counted = f', "deliveryAttempt": {attempt}' if attempt else ""
+        return f'{{"message": {{{message}}}, "subscription": {json.dumps(subscription)}{counted}}}'.encode()
 
 
 def rfc3339(moment: float) -> str:
@@ -52,8 +48,7 @@ def rfc3339(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-@dataclass(slots=True)
-class Held:
+class Held(Struct, gc=False):
     """A message that a subscription holds because nobody has acknowledged it."""
 
     message: Message

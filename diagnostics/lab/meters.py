@@ -10,6 +10,7 @@ from http import HTTPStatus
 import simpy
 
 from diagnostics.lab.recorder import Recorder
+from diagnostics.lab.schedule import after
 
 PUBSUB = "pubsub.googleapis.com"
 HEALTH_WINDOW_S = 600
@@ -149,7 +150,7 @@ class SubscriptionMeters:
             self._recover_after(criterion, HEALTH_WINDOW_S)
 
     def _recover_after(self, criterion: str, delay: float) -> None:
-        self._env.timeout(delay).callbacks.append(lambda _: self._recover(criterion))
+        after(self._env, delay, lambda: self._recover(criterion))
 
     def _recover(self, criterion: str) -> None:
         until = self._unhealthy_until.get(criterion)

@@ -5,9 +5,9 @@ Nothing here decides anything. Simulated time is a float: seconds since the Unix
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 
 @dataclass
@@ -222,6 +222,13 @@ class Document:
     updated: float
 
 
+class Rows(Protocol):
+    """The rows of a table: a list, or what makes them anew at each reading where they are many."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[dict[str, Any]]: ...
+
+
 @dataclass
 class Table:
     """A table of BigQuery, in the lab's project and region."""
@@ -236,7 +243,7 @@ class Table:
     """Whether a query has to name partitions."""
     required: frozenset[str] = frozenset()
     """Columns that take no NULL."""
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: Rows = field(default_factory=list)
     """Values by column: dates as 2026-02-08, times as seconds since the epoch; None is NULL."""
 
 
@@ -275,8 +282,8 @@ class World:
     """Of Cloud Storage, beside those that have objects."""
     log_dataset: str = ""
     """The dataset that is linked to the log bucket; empty: the bucket is not upgraded."""
-    staged: dict[str, dict[tuple[str, str], dict[str, Any]]] = field(default_factory=dict)
-    """Rows that workers wrote and nobody has merged yet: by batch, then by item and system."""
+    staged: dict[str, Any] = field(default_factory=dict)
+    """What workers wrote and nobody has merged yet, by batch, as the pipeline's programs keep it."""
     denied: list[DenyPolicy] = field(default_factory=list)
     """What is taken from whom, whatever is granted."""
     tags: dict[str, str] = field(default_factory=dict)
@@ -312,10 +319,9 @@ class World:
 
     def id_of(self, project: str) -> str:
         """Id of a project by its id or number; empty: there is none."""
-        named = {self.project: self.project, self.number: self.project}
-        for neighbour in self.neighbours.values():
-            named |= dict.fromkeys((neighbour.project, neighbour.number), neighbour.project)
-        return named.get(project, "")
+        if project in (self.project, self.number):
+            return self.project
+        return next((n.project for n in self.neighbours.values() if project in (n.project, n.number)), "")
 
     def policy_of(self, project: str) -> Policy:
         """The project-level policy."""

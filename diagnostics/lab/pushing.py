@@ -13,6 +13,7 @@ from diagnostics.lab.http import Request, Response, Token
 from diagnostics.lab.message import Held, rfc3339
 from diagnostics.lab.meters import response_code
 from diagnostics.lab.model import PushConfig
+from diagnostics.lab.schedule import after
 
 if TYPE_CHECKING:
     from diagnostics.lab.delivery import Delivery, Surroundings
@@ -176,7 +177,7 @@ class Pusher:
         self._backlog.meters.outstanding(self._outstanding)
 
     def _after(self, delay: float, call: Callable[[], None]) -> None:
-        self._env.timeout(delay).callbacks.append(lambda _: call())
+        after(self._env, delay, call)
 
 
 def _metadata(held: Held, subscription: str) -> dict[str, str]:

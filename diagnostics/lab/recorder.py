@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 Labels = Mapping[str, str]
 
 
-@dataclass(slots=True)
-class LogEntry:
+class LogEntry(Struct, array_like=True, gc=False):
     """One log entry as Cloud Logging would hold it. Times are simulated seconds since the epoch."""
 
     log: str
@@ -21,7 +21,7 @@ class LogEntry:
     severity: str
     resource_type: str
     resource_labels: dict[str, str]
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = {}
     text: str | None = None
     json: dict[str, Any] | None = None
     proto: dict[str, Any] | None = None
@@ -30,7 +30,7 @@ class LogEntry:
     """httpRequest: requestMethod, requestUrl, status (int), latency (seconds, float), userAgent, remoteIp, requestSize, …"""
     trace: str = ""
     insert_id: str = ""
-    operation: dict[str, Any] = field(default_factory=dict)
+    operation: dict[str, Any] = {}
     """id, producer, first, last: of a call whose begin and end are logged apart."""
 
 

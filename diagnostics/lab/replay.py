@@ -13,6 +13,7 @@ from diagnostics.lab.message import Message
 from diagnostics.lab.meters import SnapshotMeters
 from diagnostics.lab.model import Snapshot, World
 from diagnostics.lab.recorder import Recorder
+from diagnostics.lab.schedule import after
 from diagnostics.lab.unverified import Unverified
 
 SNAPSHOT_LIFE_S = 7 * 86400.0
@@ -91,7 +92,7 @@ class Replay:
         for held in of.held.values():
             kept.add(held.message)
         self._world.snapshots[name] = snapshot
-        self._env.timeout(snapshot.expires - now).callbacks.append(lambda _: self._expire(kept))
+        after(self._env, snapshot.expires - now, lambda: self._expire(kept))
         return snapshot
 
     def delete(self, name: str) -> None:

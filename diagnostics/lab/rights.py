@@ -39,13 +39,16 @@ def holds(world: World, member: str, permission: str, own: Policy, now: float) -
 
 def granted(world: World, member: str, permission: str, own: Policy, now: float) -> bool:
     """Whether an allow policy grants it, be it denied or not."""
-    policies = (own, world.policy, *world.above.values())
-    return any(_grants(world, b, member, permission, now) for policy in policies for b in policy.bindings)
+    for policy in (own, world.policy, *world.above.values()):
+        for binding in policy.bindings:  # each push asks this several times
+            if _grants(world, binding, member, permission, now):
+                return True
+    return False
 
 
 def denied(world: World, member: str, permission: str) -> bool:
     """Whether a deny policy takes it, be it granted or not."""
-    return any(_denies(world, policy, member, permission) for policy in world.denied)
+    return bool(world.denied) and any(_denies(world, policy, member, permission) for policy in world.denied)
 
 
 def _denies(world: World, policy: DenyPolicy, member: str, permission: str) -> bool:
@@ -108,7 +111,7 @@ def _grants(world: World, binding: Binding, member: str, permission: str, now: f
 
 
 def _among(world: World, member: str, named: str) -> bool:
-    if named in (member, "allUsers"):
+    if named == member or named == "allUsers":
         return True
     if named == "allAuthenticatedUsers":
         return member != "allUsers"

@@ -92,17 +92,18 @@ def describe_models(world: World, spec: ModelsSpec, since: float) -> None:
         text = spec.manifest_text or models.manifest(told, production)
         world.objects[models.MANIFEST] = StoredObject(text.encode(), since)
     table = world.tables[models.REGISTRY] = models.registry(models.described(), since)
+    rows = list(table.rows)
     for name, columns in spec.registry.items():
         if unknown := set(columns or ()) - set(table.columns):
             raise ValueError(f"{table.name} has no column {min(unknown)}")
-        row = next((r for r in table.rows if r["model_id"] == name), None)
+        row = next((r for r in rows if r["model_id"] == name), None)
         if columns is None:
-            table.rows = [r for r in table.rows if r["model_id"] != name]
+            rows = [r for r in rows if r["model_id"] != name]
         elif row is None:
-            table.rows.append(dict.fromkeys(table.columns) | {"model_id": name} | columns)
+            rows.append(dict.fromkeys(table.columns) | {"model_id": name} | columns)
         else:
             row |= columns
-    table.rows += [dict(r) for r in table.rows if r["model_id"] in spec.twice]
+    table.rows = [*rows, *(dict(r) for r in rows if r["model_id"] in spec.twice)]
 
 
 def change_table(world: World, name: str, spec: TableSpec) -> None:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import simpy
 
-from diagnostics.lab.cloud_run.schedule import after
 from diagnostics.lab.http import Answer
+from diagnostics.lab.schedule import after
 
 USER_AGENT = "Google-Cloud-Tasks"
 """Set by Cloud Tasks, whatever the task says (HttpRequest.headers)."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import simpy
+from msgspec import structs
 
 from diagnostics.lab.applications.base import Finish, InstanceView
 from diagnostics.lab.cloud_run import CloudRun
@@ -106,7 +107,7 @@ class Run:
         token = Token(PUSHER, f"https://{HOST}", self.env.now + 3600)
         request = Request(HOST, "POST", path, "APIs-Google; (+https://…)", token=token, from_pubsub=True)
         answers: list[Response] = []
-        self.cloud_run.submit(replace(request, **changes), answers.append)
+        self.cloud_run.submit(structs.replace(request, **changes), answers.append)
         return answers
 
     def run(self, seconds: float) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from diagnostics.lab.recorder import LogEntry
 from diagnostics.lab.telemetry import logs
@@ -35,7 +34,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def entries(written: list[tuple[float, str]]) -> list[LogEntry]:
-    return [replace(ENTRY, timestamp=at, insert_id=insert_id) for at, insert_id in written]
+    return [structs.replace(ENTRY, timestamp=at, insert_id=insert_id) for at, insert_id in written]
 
 
 @pytest.mark.usefixtures("small")
@@ -64,7 +63,7 @@ def test_it_is_the_list_of_its_entries_in_order(
 def test_what_is_long_ago_written_takes_little_room() -> None:
     log = Log()
     for number in range(20):
-        log.append(replace(ENTRY, timestamp=float(number), insert_id=f"{number:04}"))
+        log.append(structs.replace(ENTRY, timestamp=float(number), insert_id=f"{number:04}"))
     assert [type(block) for block in log._blocks] == [bytes] * 6 + [list]
     assert [entry.timestamp for entry in log] == [float(number) for number in range(20)]
     assert len(log._read) == 2, "of what was read again only so much is kept"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from diagnostics.lab.applications.plan import Attempt, BatchState
 from diagnostics.lab.applications.store import BatchStore
 from diagnostics.lab.http import PublishError
+from diagnostics.lab.schedule import after
 
 READS_S = (2.0, 8.0)
 """How long it looks for what there is to do."""
@@ -69,4 +70,4 @@ class Script(BatchStore):
         self._after(PACE_S, lambda: self._publish(attempt, date, account, items, number + 1))
 
     def _after(self, delay_s: float, call: Callable[[], None]) -> None:
-        self.setting.env.timeout(delay_s).callbacks.append(lambda _: call())
+        after(self.setting.env, delay_s, call)

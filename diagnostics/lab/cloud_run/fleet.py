@@ -15,11 +15,11 @@ import simpy
 
 from diagnostics.lab.applications.base import Application
 from diagnostics.lab.cloud_run.instance import BROKEN, Call, Instance
-from diagnostics.lab.cloud_run.schedule import after
 from diagnostics.lab.cloud_run.signals import Signals
 from diagnostics.lab.fates import CLOUD_RUN
 from diagnostics.lab.http import Response
 from diagnostics.lab.model import Revision
+from diagnostics.lab.schedule import after
 from diagnostics.lab.unverified import Unverified
 
 NO_INSTANCE = (
@@ -77,9 +77,10 @@ class Fleet:
     def submit(self, call: Call) -> None:
         """Take a request: into a free slot, or into the queue while more instances start."""
         self._queue.append(call)
+        call.queued = True
         self._waiting += 1
         self._dispatch()
-        if call in self._queue:
+        if call.queued:
             after(self._env, max(3.5 * self.revision.startup_s, 10.0), lambda: self._give_up(call))
             if call.request.patience_s is not None and not self._unverified.pending_outlives_caller:
                 after(self._env, call.request.patience_s, lambda: self._forget(call))
@@ -115,14 +116,20 @@ class Fleet:
         self._dispatching = True
         while self._queue:
             if self._queue[0].answered:
-                self._queue.popleft()
+                self._next()
             elif (instance := self._with_room()) is not None:
                 self._waiting -= 1
                 self._running += 1
-                instance.take(self._queue.popleft(), self._application, self._left)
+                instance.take(self._next(), self._application, self._left)
             else:
                 break
         self._dispatching = False
+
+    def _next(self) -> Call:
+        """Take the first call from the queue."""
+        call = self._queue.popleft()
+        call.queued = False
+        return call
 
     def _left(self) -> None:
         self._running -= 1
@@ -130,25 +137,27 @@ class Fleet:
 
     def _with_room(self) -> Instance | None:
         """The first instance below its target, else the first with a free slot: so that the last ones can fall idle."""
-        target = max(1.0, TARGET * self.revision.concurrency)
+        concurrency = self.revision.concurrency
+        target = max(1.0, TARGET * concurrency)
         spare = None
         for instance in self._serving:
-            if len(instance.running) < target:
+            inside = len(instance.running)
+            if inside < target:
                 return instance
-            if spare is None and instance.has_room:
+            if spare is None and inside < concurrency:
                 spare = instance
         return spare
 
     def _give_up(self, call: Call) -> None:
         """Pending for too long: 429 at the maximum, 500 when starting more was merely too slow."""
-        if call.answered or call not in self._queue:
+        if call.answered or not call.queued:
             return
         at_maximum = len(self._serving) + self._starting >= self._bounds()[1]
         self._refuse(call, 429 if at_maximum else 500, NO_INSTANCE)
 
     def _forget(self, call: Call) -> None:
         """The caller hung up before an instance was there."""
-        if not call.answered and call in self._queue:
+        if not call.answered and call.queued:
             call.answered = True
             self._waiting -= 1
 
@@ -171,6 +180,8 @@ class Fleet:
         """At most twice as many at a time, three at least: the documented "could not scale fast enough" needs a limit."""
         alive = len(self._serving) + self._starting
         wanted = math.ceil((self._running + self._waiting) / max(1.0, TARGET * self.revision.concurrency))
+        if wanted <= alive:
+            return
         wanted = min(wanted, self._bounds()[1], alive + max(3, len(self._serving)) - self._starting)
         for _ in range(wanted - alive):
             self._start("AUTOSCALING")
@@ -226,10 +237,10 @@ class Fleet:
         instance.exit(code)
         for _ in range(self.revision.concurrency):
             while self._queue and self._queue[0].answered:
-                self._queue.popleft()
+                self._next()
             if not self._queue or self._serving:
                 break
-            self._refuse(self._queue.popleft(), status, text)
+            self._refuse(self._next(), status, text)
         self._scale_up()
         if self._bounds()[0]:
             after(self._env, min(900.0, 10.0 * 2.0 ** min(self._failures, 10)), self.keep_minimum)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from diagnostics.lab.http import Request, Token
@@ -50,9 +51,16 @@ def locate(world: World, host: str) -> Address | None:
     if not dashes:
         tag, base = "", host
     for service in world.services.values():
-        if any(urlsplit(url).hostname == base for url in world.urls(service)):
+        hashed, numbered = world.urls(service)
+        if base == host_of(hashed) or base == host_of(numbered):
             return Address(service, tag)
     return None
+
+
+@lru_cache(1024)
+def host_of(url: str) -> str | None:
+    """Host of a URL: each push asks for the same few."""
+    return urlsplit(url).hostname
 
 
 @dataclass(frozen=True)
@@ -109,8 +117,7 @@ def _accepted(world: World, service: Service, token: Token) -> bool:
     if token.audience in service.custom_audiences:
         return True
     audience = urlsplit(token.audience)
-    hosts = {urlsplit(url).hostname for url in world.urls(service)}
-    return audience.scheme == "https" and audience.hostname in hosts
+    return audience.scheme == "https" and host_of(token.audience) in map(host_of, world.urls(service))
 
 
 def _invokes(world: World, service: Service, member: str, now: float) -> bool:

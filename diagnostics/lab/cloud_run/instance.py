@@ -10,11 +10,11 @@ import simpy
 
 from diagnostics.lab.applications.base import Application
 from diagnostics.lab.applications.traits import BUSY_FAILS_LIVENESS, OUTLIVES_TIMEOUT, SERVER_TIMEOUT, has
-from diagnostics.lab.cloud_run.schedule import after
 from diagnostics.lab.cloud_run.signals import STDERR, STDOUT, SYSTEM, Signals
 from diagnostics.lab.fates import APPLICATION, CLOUD_RUN
 from diagnostics.lab.http import Answer, Request, Response
 from diagnostics.lab.model import Revision
+from diagnostics.lab.schedule import after
 
 TIMED_OUT = (
     "The request has been terminated because it has reached the maximum request timeout. "
@@ -32,6 +32,14 @@ SERVER_TIMEOUT_S = 30.0
 """gunicorn's default."""
 LIVENESS_FAILS_S = 40.0
 """Four probes ten seconds apart."""
+
+
+NOTHING = Request("", "", "", "")
+"""What an answered call asked for."""
+
+
+def _unheard(_response: Response) -> None:
+    """Who hears what is answered after the answer."""
 
 
 class Instance:
@@ -62,10 +70,6 @@ class Instance:
     @property
     def now(self) -> float:
         return float(self.env.now)
-
-    @property
-    def has_room(self) -> bool:
-        return len(self.running) < self.revision.concurrency
 
     def after(self, delay_s: float, call: Callable[[], None]) -> None:
         after(self.env, delay_s, lambda: self._go_on(call))
@@ -154,7 +158,18 @@ class Instance:
 class Call:
     """One request from its arrival to its answer; while a program handles it, the program's InstanceView."""
 
-    __slots__ = ("_answer", "_done", "_dropped", "_instance", "answered", "arrived", "entered", "request", "trace")
+    __slots__ = (
+        "_answer",
+        "_done",
+        "_dropped",
+        "_instance",
+        "answered",
+        "arrived",
+        "entered",
+        "queued",
+        "request",
+        "trace",
+    )
 
     def __init__(self, request: Request, answer: Answer, now: float, trace: str) -> None:
         self.request = request
@@ -162,6 +177,8 @@ class Call:
         self.trace = trace
         self.entered = now
         self.answered = False
+        self.queued = False
+        """Whether it waits for an instance."""
         self._answer = answer
         self._dropped = False
 
@@ -188,10 +205,11 @@ class Call:
         signals.request(self.request, status, self.arrived, now, self.trace, instance.id, text, len(body))
         by = APPLICATION if text is None else CLOUD_RUN
         response = Response(status, body, latency_s=now - self.arrived, instance=instance.id, by=by)
+        answer, self.request, self._answer = self._answer, NOTHING, _unheard  # its timers hold the call long after
         if now > self.arrived:
-            self._answer(response)
+            answer(response)
         else:  # never answer inside the caller's own submit
-            after(instance.env, 0.002, lambda: self._answer(response))
+            after(instance.env, 0.002, lambda: answer(response))
         self._done()
 
     def finish(self, status: int, body: bytes = b"") -> None:

@@ -14,11 +14,11 @@ from diagnostics.lab.cloud_run.balancer import Balancers
 from diagnostics.lab.cloud_run.fleet import Fleet
 from diagnostics.lab.cloud_run.front_end import NOT_FOUND, Sentences, check, locate
 from diagnostics.lab.cloud_run.instance import Call
-from diagnostics.lab.cloud_run.schedule import after
 from diagnostics.lab.cloud_run.signals import Signals
 from diagnostics.lab.http import Answer, Request, Response, Token
 from diagnostics.lab.model import Balancer, Revision, Service, World
 from diagnostics.lab.recorder import Recorder
+from diagnostics.lab.schedule import after
 from diagnostics.lab.unverified import Unverified
 
 UPTIME_AGENT = "GoogleStackdriverMonitoring-UptimeChecks(https://cloud.google.com/monitoring)"
@@ -158,8 +158,10 @@ class CloudRun:
 
     def latest_ready(self, service: str) -> str:
         """Name of the newest revision that became ready; "" if none."""
-        revisions = self._world.services[service].revisions
-        return next((r.name for r in reversed(revisions) if (service, r.name) in self._ready), "")
+        for revision in reversed(self._world.services[service].revisions):
+            if (service, revision.name) in self._ready:
+                return revision.name
+        return ""
 
     def check_uptime(self, service: str, path: str = "/health/deep") -> None:
         """Begin uptime checks without a token, every five minutes."""

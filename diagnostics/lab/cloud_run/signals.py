@@ -12,6 +12,7 @@ from diagnostics.lab.unverified import Unverified
 
 RUN = "run.googleapis.com/"
 REQUESTS, STDOUT, STDERR, SYSTEM = (RUN + log for log in ("requests", "stdout", "stderr", "varlog/system"))
+RESOURCE = "cloud_run_revision"
 INGEST_S = (1.0, 8.0)
 """Seconds from an event to its log entry being readable; Google says "typically seconds"."""
 
@@ -35,6 +36,8 @@ class Signals:
             "configuration_name": service,
         }
         self._codes: dict[int, dict[str, str]] = {}
+        self._labels: dict[str, dict[str, str]] = {}
+        """By instance: its lines share them."""
         self._levels: dict[str, float | None] = {}
 
     def trace(self) -> str:
@@ -101,7 +104,7 @@ class Signals:
             severity or ("INFO" if status < 400 else "WARNING" if status < 500 else "ERROR"),
             instance,
             end,
-            text=text,
+            text,
             http=http,
             trace=trace,
         )
@@ -118,21 +121,28 @@ class Signals:
         trace: str = "",
     ) -> None:
         """A line that a program or Cloud Run itself printed at a moment up to now."""
-        self._log(log, at, severity, instance, now, text=text, json=json, trace=trace)
+        self._log(log, at, severity, instance, now, text, json, trace=trace)
 
-    def _log(self, log: str, at: float, severity: str, instance: str, now: float, **content: Any) -> None:
+    def _log(
+        self,
+        log: str,
+        at: float,
+        severity: str,
+        instance: str,
+        now: float,
+        text: str | None = None,
+        json: dict[str, Any] | None = None,
+        http: dict[str, Any] | None = None,
+        trace: str = "",
+    ) -> None:
         rng = self._rng
         low, high = INGEST_S
-        self._recorder.log(
-            LogEntry(
-                log=log,
-                timestamp=at,
-                received=now + low + (high - low) * rng.random() ** 3,
-                severity=severity,
-                resource_type="cloud_run_revision",
-                resource_labels=self._resource,
-                labels={"instanceId": instance} if instance else {},
-                insert_id=f"{rng.getrandbits(80):020x}",
-                **content,
-            )
+        labels = self._labels.get(instance)
+        if labels is None:
+            labels = self._labels[instance] = {"instanceId": instance} if instance else {}
+        received = now + low + (high - low) * rng.random() ** 3
+        insert_id = f"{rng.getrandbits(80):020x}"
+        entry = LogEntry(
+            log, at, received, severity, RESOURCE, self._resource, labels, text, json, None, http, trace, insert_id
         )
+        self._recorder.log(entry)

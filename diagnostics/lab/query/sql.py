@@ -7,11 +7,12 @@ is not there, a table that wants its partitions named and whose query does not.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
+from itertools import islice
 from typing import Any, NamedTuple
 
-from diagnostics.lab.model import Table
+from diagnostics.lab.model import Rows, Table
 
 try:
     import duckdb
@@ -178,7 +179,7 @@ class Query:
                 demands = tuple(p for p in parts if _is_of(p, alias, table.partition))
                 yield _Scan(source.name, table, columns, demands)
 
-    def _pruned(self, scan: _Scan) -> list[dict[str, Any]]:
+    def _pruned(self, scan: _Scan) -> Rows:
         """Rows of the partitions that its conditions leave."""
         if not scan.conditions:
             return scan.table.rows
@@ -268,13 +269,13 @@ def _engine() -> Any:
     return engine
 
 
-def _fill(engine: Any, name: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> None:
+def _fill(engine: Any, name: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Make the table with these columns alone."""
     typed = ", ".join(f'"{column}" {_duckdb(kind)}' for column, kind in columns.items())
     engine.execute(f'CREATE TABLE "{name}" ({typed})')
     lists = ", ".join(f"unnest(CAST(? AS {_duckdb(kind)}[]))" for kind in columns.values())
-    for start in range(0, len(rows), AT_ONCE):
-        part = rows[start : start + AT_ONCE]
+    left = iter(rows)
+    while part := list(islice(left, AT_ONCE)):
         values = [[_python(kind, row.get(column)) for row in part] for column, kind in columns.items()]
         engine.execute(f'INSERT INTO "{name}" SELECT {lists}', values)
 

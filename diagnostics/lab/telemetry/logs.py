@@ -15,7 +15,7 @@ from diagnostics.lab.recorder import LogEntry
 
 BLOCK = 2048
 """Entries that are packed together."""
-PLAIN = 24
+PLAIN = 8
 """Blocks that stay as they are: a log of ordinary length is never packed."""
 UNPACKED = 8
 """Packed blocks that are kept as they were last read."""

@@ -7,6 +7,7 @@ log id. Nothing here knows what time it is or who may see what: that is decided 
 from __future__ import annotations
 
 import math
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -67,7 +68,9 @@ class Telemetry:
 
     def _series(self, metric: str, resource: Labels, labels: Labels) -> StoredSeries:
         key = (tuple(resource.items()), tuple(labels.items()))
-        known = self.metrics.setdefault(metric, {})
+        known = self.metrics.get(metric)
+        if known is None:
+            known = self.metrics[metric] = {}
         series = known.get(key)
         if series is None:
             series = known[key] = _new(metric, resource, labels)
@@ -136,9 +139,16 @@ class Since:
     born: float
 
 
+def _sample_after(at: float) -> int:
+    """Index of the minute at whose end a gauge's value of this moment is sampled first."""
+    return -int(-at // SAMPLE_PERIOD_S)
+
+
 @dataclass
 class GaugeSeries(StoredSeries):
-    times: list[float] = field(default_factory=list)
+    """Of each sample period the last value, which is what a sample shows."""
+
+    times: array[float] = field(default_factory=lambda: array("d"))
     values: list[float | Since | None] = field(default_factory=list)
 
     def step(self, at: float, value: float | Since | None) -> None:
@@ -149,6 +159,9 @@ class GaugeSeries(StoredSeries):
         elif self.times and at == self.times[-1]:
             self.values[-1] = value
         elif not self.values or self.values[-1] != value:
+            if self.times and _sample_after(at) == _sample_after(self.times[-1]):
+                self.times[-1], self.values[-1] = at, value  # no sample shows the one before
+                return
             self.times.append(at)
             self.values.append(value)
 

@@ -25,6 +25,7 @@ def write(world: World, revision: Revision, order: str, date: str, batch: str, l
     table = world.tables.get(TABLE)
     if table is None or not date:
         return
+    assert isinstance(table.rows, list), "whatever changes the table by hand makes a list of it"
     build = revision.env.get("BUILD_COMMIT")
     table.rows.append(
         {

@@ -8,6 +8,7 @@ from diagnostics.lab.applications.messages import client_error, dump
 from diagnostics.lab.applications.plan import BatchState
 from diagnostics.lab.applications.predictions import results
 from diagnostics.lab.http import PublishError
+from diagnostics.lab.schedule import after
 
 DONE_TOPIC = "nba-phase5-predictions-complete"
 STALLED_S = 600.0
@@ -68,5 +69,4 @@ def _announce(setting: Setting, state: BatchState, instance: InstanceView) -> No
     else:
         instance.log("INFO", f"Phase 5 completion published for batch: {state.id}")
         if state.mode != BACKFILL:
-            timer = setting.env.timeout(PICKED_S)
-            timer.callbacks.append(lambda _: results.pick(setting.world, state.date, float(setting.env.now)))
+            after(setting.env, PICKED_S, lambda: results.pick(setting.world, state.date, float(setting.env.now)))

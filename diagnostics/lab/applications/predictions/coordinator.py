@@ -103,7 +103,8 @@ class PredictionCoordinator(BatchStore):
     def again(self, date: str, drawn: list[str]) -> list[str]:
         """As many players as were drawn: those of the date first, then of the drawn ones such as are not among them."""
         known = self.listed.get(date, [])
-        return [*known, *(name for name in drawn if name not in known)][: len(drawn)]
+        among = set(known)
+        return [*known, *(name for name in drawn if name not in among)][: len(drawn)]
 
     def topic(self, revision: Revision) -> str:
         """The request topic: from the environment, else the program's default."""

@@ -6,17 +6,17 @@ in staging, where nobody looks.
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterable
+from heapq import nsmallest
 from typing import Any
 
 from diagnostics.lab.applications import traits as t
 from diagnostics.lab.applications.predictions import models
+from diagnostics.lab.applications.predictions.staged import SYSTEMS, Build, Parts, Staged
 from diagnostics.lab.model import Revision, Table, World
 
 TABLE = "nba_predictions.player_prop_predictions"
 PICKS = "nba_predictions.current_subset_picks"
-SYSTEMS = ("catboost_v9", "catboost_v8", "ensemble_v1_1", "similarity_balanced_v1", "zone_matchup_v1", "moving_average")
-"""Which systems predict, those first that always do."""
 COLUMNS = {
     "prediction_id": "STRING",
     "system_id": "STRING",
@@ -32,6 +32,7 @@ COLUMNS = {
     "build_commit_sha": "STRING",
     "deployment_revision": "STRING",
 }
+PICKS_A_DAY = 8
 PICKED = {"subset_id": "STRING", "player_lookup": "STRING", "game_date": "DATE", "created_at": "TIMESTAMP"}
 
 
@@ -45,25 +46,17 @@ def tables() -> dict[str, Table]:
 
 def stage(world: World, revision: Revision, player: str, date: str, batch: str, count: int, now: float) -> None:
     """The worker's write of one player's predictions; a second one in the same batch takes the place of the first."""
-    file, version = models.loaded(revision).file, models.stated_version(revision)
-    into = world.staged.setdefault(batch, {})
-    for system in SYSTEMS[:count]:
-        chance = int(hashlib.sha256(f"{player}/{date}/{system}".encode()).hexdigest()[:8], 16) / 16**8
-        into[player, system] = {
-            "prediction_id": hashlib.sha256(f"{batch}/{player}/{system}".encode()).hexdigest()[:32],
-            "system_id": system,
-            "player_lookup": player,
-            "game_date": date,
-            "predicted_points": round(4 + 28 * chance, 1),
-            "confidence_score": 50.0 if t.has(revision, t.FLAT_CONFIDENCE) else round(50 + 45 * chance, 1),
-            "is_active": True,
-            "superseded": False,
-            "created_at": now,
-            "model_version": version if system == SYSTEMS[0] else models.CONSTANT,
-            "model_file_name": file if system == SYSTEMS[0] else None,
-            "build_commit_sha": revision.env.get("BUILD_COMMIT"),
-            "deployment_revision": revision.name,
-        }
+    build = Build(
+        models.stated_version(revision),
+        models.loaded(revision).file,
+        revision.env.get("BUILD_COMMIT"),
+        revision.name,
+        t.has(revision, t.FLAT_CONFIDENCE),
+    )
+    into = world.staged.get(batch)
+    if into is None:
+        into = world.staged[batch] = Staged(batch)
+    into.write(player, date, count, now, build)
 
 
 def merge(world: World, batch: str, keeps_both: bool = False, clears_last: bool = False) -> int:
@@ -72,15 +65,26 @@ def merge(world: World, batch: str, keeps_both: bool = False, clears_last: bool 
     `keeps_both`: they stay in force. `clears_last`: the new ones are taken out of force, too.
     """
     table = world.tables.get(TABLE)
-    new = world.staged.pop(batch, {})
-    if table is None:
+    new: Staged | None = world.staged.pop(batch, None)
+    if table is None or new is None:
         return 0
-    taken = {(r["player_lookup"], r["game_date"], r["system_id"]) for r in new.values()}
-    for row in table.rows:
-        if row["is_active"] and (row["player_lookup"], row["game_date"], row["system_id"]) in taken:
-            row["is_active"], row["superseded"] = keeps_both, True
-    table.rows.extend({**row, "is_active": not clears_last} for row in new.values())
+    parts = table.rows.parts if isinstance(table.rows, Parts) else (table.rows,)
+    for part in parts:
+        if isinstance(part, Staged):
+            part.supersede(new, keeps_both)
+        else:
+            _supersede(part, new, keeps_both)
+    new.settle(active=not clears_last)
+    table.rows = Parts((*parts, new))
     return len(new)
+
+
+def _supersede(rows: Iterable[dict[str, Any]], by: Staged, keeps_both: bool) -> None:
+    """The same of rows that somebody changed by hand."""
+    for row in rows:
+        system = SYSTEMS.index(row["system_id"]) if row["system_id"] in SYSTEMS else len(SYSTEMS)
+        if row["is_active"] and by.has(row["player_lookup"], row["game_date"], system):
+            row["is_active"], row["superseded"] = keeps_both, True
 
 
 def pick(world: World, date: str, now: float) -> None:
@@ -88,10 +92,11 @@ def pick(world: World, date: str, now: float) -> None:
     table, picks = world.tables.get(TABLE), world.tables.get(PICKS)
     if table is None or picks is None:
         return
-    rows: list[dict[str, Any]] = [r for r in table.rows if r["game_date"] == date and r["is_active"]]
-    best = sorted(rows, key=lambda r: (-r["confidence_score"], r["prediction_id"]))[:8]
-    picks.rows = [r for r in picks.rows if r["game_date"] != date]
-    picks.rows += [
+    rows = (r for r in table.rows if r["game_date"] == date and r["is_active"])
+    best = nsmallest(PICKS_A_DAY, rows, key=lambda r: (-r["confidence_score"], r["prediction_id"]))
+    kept = [r for r in picks.rows if r["game_date"] != date]
+    made = [
         {"subset_id": "all_picks", "player_lookup": r["player_lookup"], "game_date": date, "created_at": now}
         for r in best
     ]
+    picks.rows = [*kept, *made]

@@ -57,7 +57,9 @@ class Start:
         if self._plan.same_items:
             self._names = coordinator.again(date, self._names)
         self._loading_s = rng.uniform(25, 70) if attempt.plan.loading_s is None else attempt.plan.loading_s
-        coordinator.listed.setdefault(date, []).extend(n for n in self._names if n not in coordinator.listed[date])
+        listed = coordinator.listed.setdefault(date, [])
+        before = set(listed)
+        listed.extend(n for n in self._names if n not in before)
         self._loading_s = self._setting.downstream.stretch(coordinator.service, instance.now, self._loading_s)
 
     def run(self) -> None:
