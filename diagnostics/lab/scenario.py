@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
+from msgspec.structs import replace
 
 from diagnostics.lab.document import Document, ScenarioError
 from diagnostics.lab.events import (
@@ -26,6 +27,7 @@ from diagnostics.lab.events import (
     RevisionChanges,
     RoleChanges,
     ServiceChanges,
+    StartBatch,
     SubscriptionChanges,
     TimelineEntry,
 )
@@ -223,6 +225,29 @@ def parse(text: str, where: str = "scenario", seed: int = 0) -> Scenario:
         raise ScenarioError(f"{where}: it is nested too deeply") from error
     _check(scenario, document)
     return scenario
+
+
+def of_size(scenario: Scenario, items: int) -> Scenario:
+    """The same, but each batch that it starts has so many items. Raises ScenarioError where none can have."""
+    batches = [entry.start_batch for entry in scenario.timeline if entry.start_batch]
+    if not batches:
+        raise ScenarioError(f"{scenario.name} starts no batch, so there is no number of items to change")
+    least = max(_least(batch) for batch in batches)
+    if items < least:
+        raise ScenarioError(
+            f"{scenario.name} needs at least {least} items in a batch: so many are gated or special in its story"
+        )
+    timeline = tuple(
+        replace(entry, start_batch=replace(entry.start_batch, items=items)) if entry.start_batch else entry
+        for entry in scenario.timeline
+    )
+    return replace(scenario, timeline=timeline)
+
+
+def _least(batch: StartBatch) -> int:
+    """The fewest items that leave room for those that its story has something to say of."""
+    gated = batch.gated.existing + batch.gated.low_quality
+    return gated + max(batch.unsent, sum(batch.payloads.values()) + sum(one.items for one in batch.outcomes))
 
 
 def scenario_schema() -> dict[str, Any]:

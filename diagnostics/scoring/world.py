@@ -44,9 +44,10 @@ def served(
     http_port: int = 0,
     pace: float = 0.0,
     log_reads_per_minute: int = LOG_READS_PER_MINUTE,
+    judged: bool = True,
 ) -> Iterator[World]:
-    """A scenario that was read, or made by machine."""
-    lab = Lab(scenario, seed, Telemetry())
+    """A scenario that was read, or made by machine. `judged`: somebody will ask the lab what became of each message."""
+    lab = Lab(scenario, seed, Telemetry(), judged)
     running = start(lab, http_port=http_port, pace=pace, log_reads_per_minute=log_reads_per_minute)
     try:
         yield World(scenario, lab, running)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -244,6 +245,28 @@ def test_an_unknown_scenario_is_one_clear_line(line: list[str], capsys: pytest.C
     assert said.out == ""
     assert "no" in said.err
     assert "pubsub-diag lab list" in said.err
+
+
+def test_there_is_no_other_size_of_a_scenario_without_a_batch(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["lab", "up", "lint-second-push", "--items", "1000000"]) == 3
+    said = capsys.readouterr()
+    assert (said.out, "lint-second-push starts no batch" in said.err) == ("", True)
+
+
+def test_lab_up_plays_as_many_items_as_one_wants() -> None:
+    line = [sys.executable, "-m", "diagnostics.cli.main", "lab", "up", "typical-batch", "--items", "77"]
+    with interruptible():
+        process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with process as lab:
+        assert lab.stdout
+        endpoint = lab.stdout.readline().partition("=")[2].strip()
+        with urllib.request.urlopen(f"http://{endpoint}/lab/truth", timeout=60) as answer:
+            truth = std.loads(answer.read())
+        lab.send_signal(signal.SIGINT)
+        lab.communicate(timeout=60)
+    assert max(told["published"] for told in truth["subscriptions"].values()) == 2 * 77, (
+        "last night's batch and tonight's"
+    )
 
 
 def test_lab_list_names_the_scenarios(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from diagnostics.lab.applications.predictions.names import PLAYERS, players
-from diagnostics.lab.scenario import SMALL, parse
+from diagnostics.lab.scenario import SMALL, ScenarioError, of_size, parse
 
 TEXT = "name: {name}\nstory: s\nvary: {{items: {range}}}\ntimeline: [{{at: -1h, start_batch: {{items: $items}}}}]\n"
 
@@ -28,6 +30,31 @@ def test_a_narrow_range_is_even() -> None:
     sizes = drawn("[60, 160]")
     assert min(sizes) < 65 and max(sizes) > 155
     assert abs(sum(sizes) / len(sizes) - 110) < 5
+
+
+STORY = """
+name: a
+story: s
+timeline:
+  - {at: -2h, start_batch: {items: 40, gated: {existing: 5}, payloads: {slow: 3}, outcomes: [{items: 2, status: 500}]}}
+  - {at: -1h, restart: {service: worker}}
+  - {at: -30m, start_batch: {items: 7}}
+"""
+
+
+def test_a_scenario_is_as_large_as_one_wants_it() -> None:
+    as_told = parse(STORY)
+    larger = of_size(as_told, 1_000_000)
+    assert [entry.start_batch and entry.start_batch.items for entry in larger.timeline] == [1_000_000, None, 1_000_000]
+    assert of_size(larger, 40).timeline[:2] == as_told.timeline[:2]
+
+
+def test_no_smaller_than_its_story_and_only_where_there_is_a_batch() -> None:
+    assert of_size(parse(STORY), 10).timeline
+    with pytest.raises(ScenarioError, match="a needs at least 10 items in a batch"):
+        of_size(parse(STORY), 9)
+    with pytest.raises(ScenarioError, match="a starts no batch"):
+        of_size(parse("name: a\nstory: s\ntimeline: [{at: -1h, restart: {service: worker}}]\n"), 10)
 
 
 def test_there_are_enough_players_for_any_batch() -> None:

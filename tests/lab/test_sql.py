@@ -3,13 +3,14 @@
 # ruff: noqa: S608 -- the queries are made of our own names
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
 from diagnostics.lab.model import Table
-from diagnostics.lab.query.sql import BadQuery, NoTable, Query
+from diagnostics.lab.query.sql import BadQuery, Kept, NoTable, Query
 
 ROWS: list[dict[str, Any]] = [
     {"day": "2026-02-01", "name": "a", "good": True, "at": 1_770_000_000.0, "share": 0.5},
@@ -50,6 +51,31 @@ def test_a_dry_run_counts_the_named_columns_of_the_named_partitions() -> None:
     assert query(f"SELECT name FROM d.t WHERE {IN}").bytes_read() == 2 * 8 + 2 * (2 + 1)
     assert query(f"SELECT share FROM d.t WHERE {IN}", both).bytes_read() == 3 * 8 + 2 * 8  # a NULL has no bytes
     assert query("SELECT name FROM d.free", {}).bytes_read() == 2 * (2 + 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        (f"SELECT name, at, JSON_VALUE(more.labels, '$.a') AS a FROM d.t WHERE {IN} ORDER BY at", FIRST),
+        (f"SELECT COUNT(*) AS n FROM d.t AS x JOIN d.free USING (name) WHERE x.{IN}", FIRST),
+        (
+            "SELECT COUNT(*) AS n FROM d.t AS x JOIN d.t AS y ON x.name = y.name WHERE x.day > '2026-01-01' AND y.day > '2026-01-01'",
+            {},
+        ),
+    ],
+)
+def test_a_table_that_is_kept_answers_as_one_that_is_made_for_each_query(text: str, values: dict[str, Any]) -> None:
+    columns = {**COLUMNS, "more": "STRUCT<type STRING, labels JSON>"}
+    rows = [{**row, "more": {"type": "é", "labels": '{"a": "b"}'} if row["good"] else None} for row in ROWS]
+    made = Table("d.t", columns, partition="day", filter_required=True, rows=rows)
+    kept = Kept("my-project.d.t", columns, rows)
+    asked = [
+        Query(text, values, {**TABLES, "d.t": replace(made, rows=r)}, "my-project", "us-west2") for r in (rows, kept)
+    ]
+    assert asked[0].bytes_read() == asked[1].bytes_read() > 0
+    assert asked[0].run() == asked[1].run() == asked[1].run()
+    assert (len(kept), list(kept)) == (len(rows), rows)
+    kept.close()
 
 
 @pytest.mark.parametrize(

@@ -13,23 +13,26 @@ from diagnostics.cli.frame import output
 from diagnostics.cli.frame.inside import CommandLine
 from diagnostics.cli.frame.trouble import Trouble
 from diagnostics.conclude.diagnosis import Exit
-from diagnostics.lab.scenario import ScenarioError, load
+from diagnostics.lab.scenario import ScenarioError, load, of_size
 from diagnostics.pipeline import places
 from diagnostics.report.escape import clean
 from diagnostics.report.json import pretty
 from diagnostics.scoring import show
 from diagnostics.scoring.schema import schema_text
 from diagnostics.scoring.score import score_all
-from diagnostics.scoring.world import files, find, opened
+from diagnostics.scoring.world import files, find, seldom_collect, served
 from diagnostics.shell.commands import noted
 
 NO_SCENARIO = noted("pubsub-diag lab list", "names those that come along")
 
 
-def up(scenario: str, seed: int, pace: bool, port: int) -> int:
+def up(scenario: str, seed: int, pace: bool, port: int, items: int | None) -> int:
     """Serve a scenario until interrupted."""
+    seldom_collect()
     try:
-        with opened(find(scenario), seed, port, pace) as world:
+        told = load(find(scenario), seed)
+        told = told if items is None else of_size(told, items)
+        with served(told, seed, port, pace, judged=False) as world:
             output.answer(f"export PUBSUB_DIAG_ENDPOINT={world.running.endpoint}\n")
             output.tell(f"{world.scenario.name}, seed {seed}, in project {world.lab.world.project}; Ctrl-C ends it")
             output.tell(f"subscriptions: {clean(', '.join(sorted(world.lab.world.subscriptions)))}")

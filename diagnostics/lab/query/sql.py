@@ -7,9 +7,11 @@ is not there, a table that wants its partitions named and whose query does not.
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from itertools import islice
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from diagnostics.lab.model import Rows, Table
@@ -51,6 +53,7 @@ _API = {
 """DuckDB's type of a result to the API's."""
 AT_ONCE = 5000
 """Rows that the engine is given at a time, each column as one list: a parameter for each value costs eight times as much."""
+MOST_IN_MEMORY = "512MB"
 _BYTES = {"FLOAT": 8, "INTEGER": 8, "BOOLEAN": 1, "DATE": 8, "TIMESTAMP": 8}
 """Bytes of a value (BigQuery: data type sizes); a STRING has two and its own, a NULL none."""
 
@@ -89,6 +92,35 @@ class _Scan(NamedTuple):
     columns: frozenset[str]
     conditions: tuple[Any, ...]
     """What its WHERE demands of the partition column alone."""
+
+
+class Kept:
+    """The rows of a large table that is asked again and again: put into the engine once, in a file where they do not fit."""
+
+    def __init__(self, name: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> None:
+        """`name` is the full one."""
+        self.name, self._columns = name.lower(), columns
+        self._folder = tempfile.TemporaryDirectory(prefix="lab-tables-")
+        self._engine = _engine(str(Path(self._folder.name) / "kept.duckdb"))
+        _fill(self._engine, self.name, columns, rows, stays=True)
+
+    def opened(self) -> Any:
+        """The engine, for one thread and its tables of a moment."""
+        return self._engine.cursor()
+
+    def __len__(self) -> int:
+        with self.opened() as engine:
+            return int(engine.execute(f'SELECT count(*) FROM "{self.name}"').fetchone()[0])  # noqa: S608
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        with self.opened() as engine:
+            got = engine.execute(f'SELECT * FROM "{self.name}"')  # noqa: S608
+            while part := got.fetchmany(AT_ONCE):
+                yield from (dict(zip(self._columns, map(_kept, row), strict=True)) for row in part)
+
+    def close(self) -> None:
+        self._engine.close()
+        self._folder.cleanup()
 
 
 class Query:
@@ -142,13 +174,19 @@ class Query:
         for name in dict.fromkeys(scan.name for scan in self._scans):
             scans = [scan for scan in self._scans if scan.name == name]
             columns = frozenset().union(*(scan.columns for scan in scans))
+            if isinstance(kept := scans[0].table.rows, Kept):
+                total += self._bytes_kept(kept, scans, columns)
+                continue
             rows = scans[0].table.rows if len(scans) > 1 else self._pruned(scans[0])
             total += sum(_size(scans[0].table.columns[c], row.get(c)) for row in rows for c in columns)
         return total
 
     def run(self) -> Answer:
-        with _engine() as engine:
+        ready = next((t.rows for t in self._found.values() if isinstance(t.rows, Kept)), None)
+        with ready.opened() if ready else _engine() as engine:
             for name, table in self._found.items():
+                if table.rows is ready:
+                    continue
                 read = frozenset().union(*(scan.columns for scan in self._scans if scan.name == name))
                 kept = {c: kind for c, kind in table.columns.items() if c in read} or dict([*table.columns.items()][:1])
                 _fill(engine, name, kept, table.rows)
@@ -186,16 +224,30 @@ class Query:
         column = scan.table.partition
         kind = scan.table.columns[column]
         days = sorted({row[column] for row in scan.table.rows})
+        condition, values = self._demanded(scan)
+        with _engine() as engine:
+            _fill(engine, scan.name, {column: kind}, [{column: day} for day in days])
+            text = f'SELECT "{column}" FROM "{scan.name}" WHERE {condition}'  # noqa: S608
+            left = {_kept(found[0]) for found in engine.execute(text, values).fetchall()}
+        return [row for row in scan.table.rows if _same(row[column]) in left]
+
+    def _demanded(self, scan: _Scan) -> tuple[str, dict[str, Any]]:
+        """What a scan demands of the partition column, for the engine, and the values of its parameters."""
         condition = exp.and_(*(c.copy() for c in scan.conditions))
         for found in condition.find_all(exp.Column):
             found.set("table", None)
-        with _engine() as engine:
-            _fill(engine, scan.name, {column: kind}, [{column: day} for day in days])
-            used = {p.name for p in condition.find_all(exp.Parameter)}
-            values = {name: value for name, value in self._values.items() if name in used}
-            text = f'SELECT "{column}" FROM "{scan.name}" WHERE {condition.sql(dialect="duckdb")}'  # noqa: S608
-            left = {_kept(found[0]) for found in engine.execute(text, values).fetchall()}
-        return [row for row in scan.table.rows if _same(row[column]) in left]
+        used = {p.name for p in condition.find_all(exp.Parameter)}
+        return condition.sql(dialect="duckdb"), {name: value for name, value in self._values.items() if name in used}
+
+    def _bytes_kept(self, kept: Kept, scans: list[_Scan], columns: frozenset[str]) -> int:
+        """The same, counted by the engine."""
+        if not columns:
+            return 0
+        condition, values = self._demanded(scans[0]) if len(scans) == 1 and scans[0].conditions else ("true", {})
+        sizes = " + ".join(_size_in_engine(column, scans[0].table.columns[column]) for column in sorted(columns))
+        with kept.opened() as engine:
+            text = f'SELECT coalesce(sum({sizes}), 0) FROM "{kept.name}" WHERE {condition}'  # noqa: S608
+            return int(engine.execute(text, values).fetchone()[0])
 
 
 class Merge:
@@ -257,22 +309,26 @@ def _same(value: Any) -> Any:
     return datetime.fromtimestamp(value, UTC).timestamp() if isinstance(value, float) else value
 
 
-def _engine() -> Any:
-    """A database of its own, which reaches for nothing outside."""
+def _engine(file: str = ":memory:") -> Any:
+    """A database of its own, which reaches for nothing outside. One that has a file keeps little of it in memory."""
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": "false",
         "enable_external_access": "false",
         "threads": "1",
     }
-    engine = duckdb.connect(":memory:", config=config)
+    if file != ":memory:":
+        config["memory_limit"] = MOST_IN_MEMORY
+    engine = duckdb.connect(file, config=config)
     engine.execute("SET TimeZone = 'UTC'")
     return engine
 
 
-def _fill(engine: Any, name: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Make the table with these columns alone."""
+def _fill(
+    engine: Any, name: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]], stays: bool = False
+) -> None:
+    """Make the table with these columns alone. One that does not stay is seen by this connection only."""
     typed = ", ".join(f'"{column}" {_duckdb(kind)}' for column, kind in columns.items())
-    engine.execute(f'CREATE TABLE "{name}" ({typed})')
+    engine.execute(f'CREATE {"" if stays else "TEMP "}TABLE "{name}" ({typed})')
     lists = ", ".join(f"unnest(CAST(? AS {_duckdb(kind)}[]))" for kind in columns.values())
     left = iter(rows)
     while part := list(islice(left, AT_ONCE)):
@@ -301,6 +357,16 @@ def _size(kind: str, value: Any) -> int:
     if isinstance(value, dict):
         return sum(2 + len(str(inner).encode()) for inner in value.values())
     return _BYTES[kind] if kind in _BYTES else 2 + len(str(value).encode())
+
+
+def _size_in_engine(column: str, kind: str) -> str:
+    """The same of a column, in the engine's words."""
+    if found := STRUCT.fullmatch(kind):
+        fields = [field.split(" ")[0] for field in found[1].split(", ")]
+        size = " + ".join(f'2 + strlen(CAST("{column}"."{name}" AS VARCHAR))' for name in fields)
+    else:
+        size = str(_BYTES[kind]) if kind in _BYTES else f'2 + strlen(CAST("{column}" AS VARCHAR))'
+    return f'CASE WHEN "{column}" IS NULL THEN 0 ELSE {size} END'
 
 
 def _api_type(kind: str) -> str:

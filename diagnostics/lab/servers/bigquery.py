@@ -78,6 +78,7 @@ class BigQuery:
         self._cloud = cloud
         self._answers: dict[str, tuple[Answer, int]] = {}
         self._lock = threading.Lock()
+        self._shelf = log_view.Shelf()
 
     def answer(self, call: Call, asked: Mapping[str, str], body: bytes) -> dict[str, Any]:
         """Raises RestError."""
@@ -111,7 +112,7 @@ class BigQuery:
                 f"Access Denied: Table {project}:{dataset}.{name}: Permission bigquery.tables.get denied on table "
                 f"{project}:{dataset}.{name} (or it may not exist).",
             )
-        table = log_view.tables(self._cloud).get(f"{dataset}.{name}")
+        table = log_view.tables(self._cloud, self._shelf).get(f"{dataset}.{name}")
         if table is None:
             raise RestError(404, "notFound", f"Not found: Table {project}:{dataset}.{name}")
         found: dict[str, Any] = {
@@ -219,7 +220,9 @@ class BigQuery:
         """The query, checked, its tables readable. Raises BadQuery, RestError."""
         self._may_query(project, said)
         world = self._cloud.world
-        query = Query(said["query"], _values(said), log_view.tables(self._cloud), world.project, world.region)
+        query = Query(
+            said["query"], _values(said), log_view.tables(self._cloud, self._shelf), world.project, world.region
+        )
         if said.get("location") not in (None, world.region):
             raise RestError(
                 404,
