@@ -312,7 +312,7 @@ class World:
 
     def home(self, kind: str, name: str) -> str:
         """Id of the project that a topic, subscription or service is in."""
-        return self.homes.get(f"{kind}:{name}", self.project)
+        return self.homes.get(f"{kind}:{name}", self.project) if self.homes else self.project
 
     def number_of(self, project: str) -> str:
         return self.number if project == self.project else self.neighbours[project].number

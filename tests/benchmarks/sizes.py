@@ -200,7 +200,9 @@ def _serve(items: int, dialect: str) -> int:
     from diagnostics.lab.scenario import parse
     from diagnostics.lab.servers.serve import start
     from diagnostics.lab.telemetry.store import Telemetry
+    from diagnostics.scoring.world import seldom_collect
 
+    seldom_collect()
     minutes = 10 + items // ITEMS_PER_MINUTE
     scenario = parse(SCENE.format(dataset=DATASET, dialect=dialect, items=items, minutes=minutes), "a size", 1)
     with start(Lab(scenario, 1, Telemetry(), judged=False), log_reads_per_minute=NO_END) as running:

@@ -43,5 +43,7 @@ class Downstream:
 
     def at(self, service: str, moment: float) -> Trouble | None:
         """The worst trouble of a service at a moment."""
-        troubles = [t for t in self.troubles.get(service, ()) if t.since <= moment < t.until]
+        if service not in self.troubles:
+            return None
+        troubles = [t for t in self.troubles[service] if t.since <= moment < t.until]
         return max(troubles, key=lambda t: (t.errors, t.slowdown, t.added_s), default=None)

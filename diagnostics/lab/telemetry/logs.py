@@ -7,6 +7,9 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from heapq import heappop, heappush
+from itertools import chain
+from math import inf
 from typing import overload
 
 import msgspec
@@ -24,6 +27,21 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[LogEntry])
 
 
+def _by_time(times: array[float], numbers: array[int]) -> array[int]:
+    """These numbers of entries by their times; those of equal times stay as they are. Entries come late by minutes at most, so that few
+    of them wait for earlier ones at a time, and there is no list of all."""
+    least = array("d", [inf]) * (len(numbers) + 1)
+    for place in range(len(numbers) - 1, -1, -1):
+        least[place] = min(times[numbers[place]], least[place + 1])
+    found = array("I")
+    waiting: list[tuple[float, int, int]] = []
+    for place, number in enumerate(numbers):
+        heappush(waiting, (times[number], place, number))
+        while waiting and waiting[0][0] <= least[place + 1]:
+            found.append(heappop(waiting)[2])
+    return found
+
+
 class Log:
     """Entries by timestamp and, of equal ones, by insert id. What is long ago written is packed, and unpacked where it is read: then each
     reading makes it anew, and a change to what was read is lost."""
@@ -34,6 +52,8 @@ class Log:
         self._times = array("d")
         """Timestamps, as the entries came."""
         self._sorted = True
+        self._settled = 0
+        """So many, of those that came first, are in order."""
         self._order: array[int] | None = None
         """Numbers of the entries, in order; None: as they came."""
         self._last = (float("-inf"), "")
@@ -52,7 +72,7 @@ class Log:
         key = (entry.timestamp, entry.insert_id)
         self._sorted = self._sorted and key >= self._last
         if self._sorted:
-            self._last = key
+            self._last, self._settled = key, number + 1
             if self._order is not None:
                 self._order.append(number)
 
@@ -97,17 +117,20 @@ class Log:
         if self._sorted:
             return
         times = self._times
-        numbers = sorted(range(len(times)), key=times.__getitem__)
-        first = 0
-        for after in range(1, len(numbers) + 1):
-            if after < len(numbers) and times[numbers[after]] == times[numbers[first]]:
+        order = array("I", range(self._settled)) if self._order is None else self._order
+        written = range(self._settled, len(times))
+        place = bisect_left(order, min(times[self._settled :]), key=times.__getitem__)
+        order[place:] = _by_time(times, array("I", chain(order[place:], written)))
+        first = place
+        for after in range(place + 1, len(order) + 1):
+            if after < len(order) and times[order[after]] == times[order[first]]:
                 continue
             if after - first > 1:
-                numbers[first:after] = sorted(numbers[first:after], key=lambda n: self._entry(n).insert_id)
+                order[first:after] = array("I", sorted(order[first:after], key=lambda n: self._entry(n).insert_id))
             first = after
-        self._order = array("q", numbers)
-        self._last = (times[numbers[-1]], self._entry(numbers[-1]).insert_id)
-        self._sorted = True
+        self._order = order
+        self._last = (times[order[-1]], self._entry(order[-1]).insert_id)
+        self._sorted, self._settled = True, len(order)
 
     def _entry(self, number: int) -> LogEntry:
         block = self._blocks[number // BLOCK]
