@@ -332,7 +332,7 @@ def _fill(
     lists = ", ".join(f"unnest(CAST(? AS {_duckdb(kind)}[]))" for kind in columns.values())
     left = iter(rows)
     while part := list(islice(left, AT_ONCE)):
-        values = [[_python(kind, row.get(column)) for row in part] for column, kind in columns.items()]
+        values = [_column(kind, [row.get(column) for row in part]) for column, kind in columns.items()]
         engine.execute(f'INSERT INTO "{name}" SELECT {lists}', values)
 
 
@@ -343,12 +343,13 @@ def _duckdb(kind: str) -> str:
     return f"STRUCT({', '.join(f'{name} {_DUCKDB[inner]}' for name, inner in fields)})".replace("(type ", '("type" ')
 
 
-def _python(kind: str, value: Any) -> Any:
-    if value is None:
-        return None
+def _column(kind: str, values: list[Any]) -> list[Any]:
+    """Values of a column as the engine takes them."""
     if kind == "TIMESTAMP":
-        return datetime.fromtimestamp(value, UTC)
-    return date.fromisoformat(value) if kind == "DATE" else value
+        return [None if value is None else datetime.fromtimestamp(value, UTC) for value in values]
+    if kind == "DATE":
+        return [None if value is None else date.fromisoformat(value) for value in values]
+    return values
 
 
 def _size(kind: str, value: Any) -> int:
