@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
+from diagnostics.lab.applications.names import distinct
 from diagnostics.lab.applications.predictions.names import PLAYERS, players
 from diagnostics.lab.scenario import SMALL, ScenarioError, of_size, parse
 
@@ -55,6 +58,14 @@ def test_no_smaller_than_its_story_and_only_where_there_is_a_batch() -> None:
         of_size(parse(STORY), 9)
     with pytest.raises(ScenarioError, match="a starts no batch"):
         of_size(parse("name: a\nstory: s\ntimeline: [{at: -1h, restart: {service: worker}}]\n"), 10)
+
+
+def test_where_names_run_out_a_namesake_has_a_number() -> None:
+    rng = random.Random(1)
+    names = distinct(lambda: rng.choice("abc"), 8)
+    assert len(set(names)) == 8 and {"a", "b", "c", "a-2", "b-2", "c-2"} < set(names)
+    assert distinct(lambda: "a", 0) == []
+    assert names[:2] == distinct(iter(names).__next__, 2)
 
 
 def test_there_are_enough_players_for_any_batch() -> None:

@@ -67,7 +67,8 @@ class OrderCoordinator(BatchStore):
         return f"EXP-{date}-{number}"
 
     def item_names(self, count: int) -> list[str]:
-        return [f"ORD-{n:06d}" for n in self.setting.rng.sample(range(100000, 1000000), count)]
+        numbers = range(100000, max(1000000, 100000 + count))
+        return [f"ORD-{n:06d}" for n in self.setting.rng.sample(numbers, count)]
 
     def request_data(self, payload: str, item: str, date: str, batch: str) -> tuple[bytes, dict[str, str]]:
         return order_data(payload, item, date, batch, self.setting.rng)

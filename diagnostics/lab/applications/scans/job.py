@@ -8,6 +8,7 @@ from typing import Any
 
 from diagnostics.lab.applications.base import Setting
 from diagnostics.lab.applications.messages import OVERSIZED, dump
+from diagnostics.lab.applications.names import distinct
 from diagnostics.lab.applications.plan import BatchState, Casebook
 from diagnostics.lab.applications.script import Script
 from diagnostics.lab.applications.store import moment
@@ -49,10 +50,7 @@ class ScanJobs(Script):
         return job(date, number)
 
     def item_names(self, count: int) -> list[str]:
-        names: dict[str, None] = {}
-        while len(names) < count:
-            names[page(self.setting.rng)] = None
-        return list(names)
+        return distinct(lambda: page(self.setting.rng), count)
 
     def request_data(self, payload: str, item: str, date: str, batch: str, of: int) -> tuple[bytes, dict[str, str]]:
         del date, of

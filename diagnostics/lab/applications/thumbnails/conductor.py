@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from diagnostics.lab.applications.base import InstanceView, Setting
+from diagnostics.lab.applications.names import distinct
 from diagnostics.lab.applications.orders.coordinator import OrderCoordinator
 from diagnostics.lab.applications.plan import BatchState, Casebook
 from diagnostics.lab.applications.store import moment
@@ -70,10 +71,7 @@ class Conductor(OrderCoordinator):
         return words.drop(date, number)
 
     def item_names(self, count: int) -> list[str]:
-        names: dict[str, None] = {}
-        while len(names) < count:
-            names[words.image(self.setting.rng)] = None
-        return list(names)
+        return distinct(lambda: words.image(self.setting.rng), count)
 
     def request_data(self, payload: str, item: str, date: str, batch: str) -> tuple[bytes, dict[str, str]]:
         return words.request_data(payload, item, date, batch, self.setting.rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from diagnostics.lab.applications.names import distinct
 from diagnostics.lab.applications.script import Script
 from diagnostics.lab.applications.tiles import words
 
@@ -15,10 +16,7 @@ class TilePublisher(Script):
         return words.run(date, number)
 
     def item_names(self, count: int) -> list[str]:
-        names: dict[str, None] = {}
-        while len(names) < count:
-            names[words.tile(self.setting.rng)] = None
-        return list(names)
+        return distinct(lambda: words.tile(self.setting.rng), count)
 
     def request_data(self, payload: str, item: str, date: str, batch: str, of: int) -> tuple[bytes, dict[str, str]]:
         del date
