@@ -37,8 +37,8 @@ def up(
             min=1,
             max=1_000_000,
             metavar="N",
-            help="Give each batch that the scenario starts so many items; its moments stay. "
-            "A million take about twenty minutes and 2 GiB.",
+            help="Give each batch that the scenario starts so many items. Its moments stay, and a coordinator publishes only as long as "
+            "its request may last. A million that a script publishes take about ten minutes and 1 GiB.",
         ),
     ] = None,
 ) -> int:
