@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from diagnostics.lab.applications.plan import BatchState
 from diagnostics.lab.applications.predictions import models, results
+from diagnostics.lab.applications.predictions.staged import SYSTEMS
 from diagnostics.lab.lab import Lab
 from tests.matrices.truth import serves
 
@@ -81,7 +82,7 @@ def left_of(lab: Lab, asked: str) -> Left | None:
                 row["model_file_name"] or "",
             )
             for row in table.rows
-            if row["system_id"] == results.SYSTEMS[0]
+            if row["system_id"] == SYSTEMS[0]
         ),
         picked=tuple(sorted({row["game_date"] for row in picks.rows})),
         batches=tuple(
