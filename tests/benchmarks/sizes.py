@@ -170,10 +170,11 @@ def _iterate(dialect: str) -> int:
     from diagnostics.transport.session import Options, Session
 
     pipeline = load_profile(PROFILES[dialect])
-    known = {
-        role: of for role, of in (("coordinator", pipeline.coordinator), ("worker", pipeline.worker)) if of.service
-    }
-    services = Services(**{role: Receiver(service=of.service, region=pipeline.region) for role, of in known.items()})
+    coordinator, worker = (
+        Receiver(service=of.service, region=pipeline.region) if of.service else None
+        for of in (pipeline.coordinator, pipeline.worker)
+    )
+    services = Services(coordinator=coordinator, worker=worker)
     markers = [marker for marker in pipeline.markers if marker.means not in OF_BATCHES]
     request = {
         "resource_names": [f"projects/{pipeline.project}"],
