@@ -187,6 +187,13 @@ KNOWN = (
         answer=r"(failed-items-awaited|attempts-used-up)@request",
     ),
     Known(
+        r"^not named reason-that-never-passes@request",
+        r"all-skipped-without-completion.*tries-used-up-and-not-counted-yet",
+        f"{WEAK}: all others are skipped before the work, so that all that came to the work failed, told as an outage; a person "
+        "would leave open whether they fail again",
+        answer=r"attempts-spent-in-an-outage@request blocks",
+    ),
+    Known(
         r"^role (skip-acked-without-completion|completions-not-awaited)@completion (blocks|worsens)",
         r"late-work-done-again|work-goes-on-past-the-deadline",
         f"{COUNTED}: the worker answered after Pub/Sub had hung up, so that the message waits to be pushed again; what became of its "
