@@ -248,7 +248,10 @@ def _open(tries: Sequence[_Try]) -> list[Item]:
             runs.setdefault(key, []).append(one)
     all_ = list(runs.values())
     good = [t for t in tries if t.proves]
-    through = {build: _items(t for t in good if t.revision == build) for build in {t.revision for t in good}}
+    by_build: dict[str, list[_Try]] = {}
+    for one in good:
+        by_build.setdefault(one.revision, []).append(one)
+    through = {build: _items(these) for build, these in by_build.items()}
     others = _others(good, all_)
     return [_item(run, others[n], through.get(run[-1].revision, 0)) for n, run in enumerate(all_)]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from diagnostics.evidence.model import Leg
+from diagnostics.evidence.model import ItemMarks, Leg, items_of
 from diagnostics.run.investigate import Case
 from tests.matrices.answers import Answer, Told
 from tests.matrices.blindness import gone, says_more, violations
@@ -156,10 +156,13 @@ def test_what_blocks_is_the_same_beside_a_distraction(name: str, distraction: st
 
 def test_a_likeness_tells_another_story_of_the_same(night: Case) -> None:
     told = {like.how: like.case for like in likenesses(night)}
-    assert len(told) == 8
+    assert len(told) == 9
     assert "prediction-worker" not in str(dict(told["other names"].evidence.items()))
     assert told["three days earlier"].evidence.now < night.evidence.now
     assert list(told["shuffled lists"].evidence.items()) != list(night.evidence.items())
+    few, all_ = (case.evidence.get(ItemMarks) for case in (told["alike items told by one of them"], night))
+    assert isinstance(few, ItemMarks) and isinstance(all_, ItemMarks)
+    assert len(few.marks) < len(all_.marks) and items_of(few.marks) == items_of(all_.marks)
 
 
 def test_the_judge_of_sameness_can_say_no() -> None:
@@ -176,7 +179,7 @@ def test_the_judge_of_sameness_can_say_no() -> None:
 @pytest.mark.parametrize("name", a_share(["kept", *SEEN[:2]], of=2))
 def test_a_case_told_otherwise_gets_the_same_verdict(name: str) -> None:
     tried, found = told_otherwise(name, bundles()[0] if name == "kept" else capture(scenario(name)))
-    assert tried == 8
+    assert tried == 9
     assert not found
 
 
