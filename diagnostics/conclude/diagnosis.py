@@ -212,6 +212,8 @@ class Recovery(Struct, frozen=True, kw_only=True):
     resubmit: tuple[str, ...] = ()
     """Names of items that will not come by themselves; `resubmit_count` counts the nameless, too."""
     resubmit_count: int = 0
+    alike: int = 0
+    """So many of these are told alike with one that is listed, and were not read each: the log has their names."""
     replay_dead_letters: int = 0
 
 

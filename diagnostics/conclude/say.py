@@ -307,8 +307,13 @@ class Teller:
         for_ever = (Where.DROPPED, Where.SKIPPED, *((Where.DEAD_LETTERED,) if unkept and unkept == dead else ()))
         gone_for_good = [i for i in self.items(rows) if i.where in for_ever]
         names = tuple(sorted(i.name for i in gone_for_good))
-        many = max(lost, sum(i.many for i in gone_for_good))
-        return Recovery(resubmit=names, resubmit_count=many, replay_dead_letters=dead - unkept)
+        named = sum(i.many for i in gone_for_good)
+        return Recovery(
+            resubmit=names,
+            resubmit_count=max(lost, named),
+            alike=named - len(names),
+            replay_dead_letters=dead - unkept,
+        )
 
     def sources(self) -> dict[str, str]:
         return {

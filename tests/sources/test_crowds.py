@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from diagnostics.cli.do.investigation import not_listed
 from diagnostics.conclude.diagnosis import Diagnosis
 from diagnostics.evidence.model import ItemMarks, Means, items_of
 from diagnostics.lab.lab import Lab
@@ -19,6 +20,8 @@ from diagnostics.lab.telemetry.store import Telemetry
 from diagnostics.pipeline.load import load_profile
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.question.ask import Ask
+from diagnostics.report import text
+from diagnostics.report.layout import Layout
 from diagnostics.run.investigate import investigate
 from diagnostics.run.look import see
 from diagnostics.scoring.world import World
@@ -118,6 +121,29 @@ def test_the_answer_is_that_of_all_lines(asked: PipelineProfile) -> None:
         (c.code, c.role, c.confidence) for c in few.causes
     ]
     assert sum(i.many for i in few.items) == len(whole.items) > len(few.items)
+
+
+def test_what_has_to_be_sent_again_is_counted_and_what_is_not_listed_of_it_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = SCENE.replace("DIALECT", "predictions").replace(
+        "outcomes: [{items: 7, status: 500, reason: no such row}, {items: 60, status: 204, results: 0}]",
+        "payloads: {permanent_skip: 480}",
+    )
+    told = scene.replace("pipeline: {", "pipeline: {worker: {revision: {code: skip-without-completion}}, ")
+    lab = Lab(parse(told, "a scene", 1), 1, Telemetry())
+    with start(lab, log_reads_per_minute=10_000) as running:
+        monkeypatch.setenv(LAB, running.endpoint)
+        _few(monkeypatch, MOST)
+        few = answer(replace(load_profile(PROFILES["predictions"]), log_dataset="linked_logs"))
+        monkeypatch.setattr(log_analytics, "MOST_LINES", 100_000)
+        whole = answer(replace(load_profile(PROFILES["predictions"]), log_dataset="linked_logs"))
+    assert whole.recovery.resubmit_count == few.recovery.resubmit_count == len(whole.recovery.resubmit) == 480
+    assert whole.recovery.alike == 0 and few.recovery.alike == 480 - len(few.recovery.resubmit) > 0
+    assert set(few.recovery.resubmit) < set(whole.recovery.resubmit)
+    assert not [*not_listed(whole.recovery)]
+    assert [said.split(" ", 1)[0] for said in not_listed(few.recovery)] == [str(few.recovery.alike)]
+    assert f"and {max(i.many for i in few.items) - 1:,} like it" in text.render_items(few, Layout(200))
 
 
 def test_what_has_a_line_in_the_newest_minutes_stands_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:

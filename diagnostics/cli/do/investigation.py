@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
@@ -13,7 +14,7 @@ from diagnostics.cli.do import probe as probing
 from diagnostics.cli.frame import keeping, opening, output, replaying, times
 from diagnostics.cli.frame.options import PLAIN, Asked, FailOn, Format
 from diagnostics.cli.frame.question import Question
-from diagnostics.conclude.diagnosis import Diagnosis, Exit
+from diagnostics.conclude.diagnosis import Diagnosis, Exit, Recovery
 from diagnostics.evidence.model import Leg, Probed
 from diagnostics.question.ask import Ask
 from diagnostics.report import formats, json, markdown, text
@@ -75,12 +76,23 @@ def look(question: Question, asked: Asked) -> Case:
 def _answer(diagnosis: Diagnosis, asked: Asked, form: Form, run: str = "") -> int:
     diagnosis = on_threshold(diagnosis, asked.fail_on)
     output.answer(said(diagnosis, asked, form, run), asked.out)
-    nameless = diagnosis.recovery.resubmit_count - len(diagnosis.recovery.resubmit)
-    if form is Form.MISSING and asked.output is Format.JSON and nameless > 0:
-        output.tell(f"{nameless} more have to be sent again, known by count only: no log line or state names them")
+    if form is Form.MISSING and asked.output is Format.JSON:
+        for says in not_listed(diagnosis.recovery):
+            output.tell(says)
     if asked.output is Format.GITHUB:
         output.summarise(markdown.render_summary([diagnosis]), asked.quiet)
     return int(diagnosis.exit_code)
+
+
+def not_listed(recovery: Recovery) -> Iterator[str]:
+    """Items that have to be sent again and are not in the list."""
+    if recovery.alike:
+        yield (
+            f"{recovery.alike:,} more have to be sent again that are told alike with one that is listed: there were too many lines to read "
+            "each, and the log has their names"
+        )
+    if (nameless := recovery.resubmit_count - len(recovery.resubmit) - recovery.alike) > 0:
+        yield f"{nameless} more have to be sent again, known by count only: no log line or state names them"
 
 
 def said(diagnosis: Diagnosis, asked: Asked, form: Form, run: str = "") -> str:
