@@ -132,22 +132,31 @@ def _places(cloud: Cloud, names: list[str]) -> list[_Place]:
     return places
 
 
+_SLACK_S = 1e-6
+"""Logs are searched by times that are rounded to the microsecond."""
+
+
 def _matching(cloud: Cloud, query: LogQuery, newest_first: bool, after: tuple[Any, ...] | None) -> Iterator[LogEntry]:
     """Entries that can be read now, match, and come after the last one of the page before."""
-    now = cloud.lab.now()
-    for entry in merge(*_slices(cloud, query, newest_first, now), key=_order, reverse=newest_first):
+    now, since, until = cloud.lab.now(), query.since, query.until
+    if after is not None:  # what is before it was given already, however much that is
+        last = float(after[0])
+        since, until = (since, min(until, last + _SLACK_S)) if newest_first else (max(since, last - _SLACK_S), until)
+    for entry in merge(*_slices(cloud, query, newest_first, now, since, until), key=_order, reverse=newest_first):
         if after is not None and not (_order(entry) < after if newest_first else _order(entry) > after):
             continue
         yield entry
 
 
-def _slices(cloud: Cloud, query: LogQuery, newest_first: bool, now: float) -> Iterator[Iterator[LogEntry]]:
-    """Per log, the entries within its retention and the filter's bounds that can be read now and match, in order."""
+def _slices(
+    cloud: Cloud, query: LogQuery, newest_first: bool, now: float, since: float, until: float
+) -> Iterator[Iterator[LogEntry]]:
+    """Per log, the entries within its retention and these bounds that can be read now and match, in order."""
     logs = cloud.telemetry.log_ids() if query.logs is None else sorted(query.logs)
     for log in logs:
         entries = cloud.telemetry.log_entries(log)
         kept_since = now - RETENTION_S.get(log, DEFAULT_RETENTION_S)
-        places = entries.between(max(kept_since, query.since), query.until)
+        places = entries.between(max(kept_since, since), until)
         yield _found(entries.at(reversed(places) if newest_first else places), query, now)
 
 
