@@ -13,7 +13,8 @@ _BACK_BY = timedelta(minutes=3)
 
 
 def overdue(ledger: Ledger, now: datetime) -> Sequence[Life]:
-    """What they are; none where as many are seen to wait on the way back. Their completions may never have been sent, or be lost."""
+    """What they are; none where as many are seen to wait on the way back, or where fewer can lack: of what was not read there may be the
+    line with which it came back. Their completions may never have been sent, or be lost."""
     back = [x.ended for x in ledger.lives if x.ended and x.stage in (Stage.RETURNED, Stage.RECORDED)]
     newest = max(back, default=None)
     if newest is None:
@@ -21,4 +22,9 @@ def overdue(ledger: Ledger, now: datetime) -> Sequence[Life]:
     out = [x for x in ledger.lives if x.stage is Stage.PROCESSED and x.ended and not ledger.comes_again(x)]
     out = [x for x in out if x.done or not (x.skipped and ledger.given_up)]  # counted as failed, not as done
     late = [x for x in out if x.ended and x.ended < newest and now - x.ended > _BACK_BY]
+    if ledger.unread_until:
+        late = [x for x in late if x.ended and x.ended > ledger.unread_until]
+    lacking = ledger.gap(Stage.RETURNED)[1]
+    if lacking is not None and lacking < len(late):
+        return ()
     return late if (ledger.dead(Leg.COMPLETION).could_wait or 0) < len(late) else ()

@@ -84,6 +84,7 @@ def build(
         expected_from=expected_from,
         size_doubted=doubted,
         lives=lives,
+        unread_until=item_marks.unread_until if item_marks else None,
         bad_messages=sum(1 for m in others if m.means is Means.BAD_MESSAGE),
         asked=batch,
         known_batch=known,

@@ -23,6 +23,7 @@ from diagnostics.evidence.model import (
 )
 from diagnostics.pipeline.profile import PipelineProfile
 from diagnostics.readings.answers import answers, none_counted
+from diagnostics.readings.expired import EXPIRED
 from diagnostics.readings.ledger.ledger import COUNTED, GOT_TO, ORDER, TROUBLES, Count, Ledger
 
 _SILENT = timedelta(minutes=5)
@@ -172,6 +173,8 @@ def _bound_by_counters(counts: dict[Stage, Count], ledger: Ledger, evidence: Evi
         if pushes is None or not pushes.source.complete:
             continue
         acks = int(total(pushes.series, since, response_class="ack"))
+        if leg is Leg.COMPLETION:  # who takes longer than Pub/Sub waits has recorded it all the same
+            acks += int(total(pushes.series, since, response_class=EXPIRED))
         if counts[acked].most is None:
             counts[acked] = _bounded(counts[acked], acks, "push counter")
         if counts[delivered].most is None:

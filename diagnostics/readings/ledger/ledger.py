@@ -186,6 +186,8 @@ class Ledger:
     """Why it was closed by hand or by age, in the words of a line or of the batch state."""
     lives: tuple[Life, ...] = ()
     """One for each item that anything names. Items that one stands for are there as often as they are many."""
+    unread_until: datetime | None = None
+    """Lines about items that are older than this may have been left out, but for the oldest; None: none were."""
     repeats: tuple[Repeat, ...] = ()
     bad_messages: int = 0
     asked: str = ""

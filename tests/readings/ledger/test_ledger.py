@@ -143,6 +143,15 @@ def test_lines_that_name_more_items_than_a_late_counter_are_believed(acked: int,
     assert (processed.least, processed.most) == (2, most)
 
 
+@pytest.mark.parametrize(("expired", "most"), [(0, 1), (1, 2), (9, 3)])
+def test_a_completion_that_was_recorded_too_late_for_its_ack_came_back(expired: int, most: int) -> None:
+    """The coordinator worked on it for longer than Pub/Sub waits: the push counts as expired, and what it recorded stands."""
+    cut = replace(items(mark(Means.RETURNED_ITEM, 1, "a")), source=replace(SOURCE, complete=False))
+    counter = PushCounts(source=SOURCE, series=(series("ack", 1), series("deadline_exceeded", expired)))
+    back = build(evidence(BATCH, cut, (("PushCounts", Leg.COMPLETION), counter)), PROFILE).counts[Stage.RETURNED]
+    assert (back.least, back.most) == (1, most)
+
+
 @pytest.mark.parametrize(("counted", "whole", "most"), [(0, True, 0), (2, True, 3), (0, False, 3)])
 def test_what_no_log_and_no_counter_of_the_receiver_has_did_not_reach_it(
     counted: float, whole: bool, most: int
