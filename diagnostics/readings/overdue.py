@@ -13,7 +13,7 @@ _BACK_BY = timedelta(minutes=3)
 
 
 def overdue(ledger: Ledger, now: datetime) -> Sequence[Life]:
-    """What they are; none where as many are seen to wait on the way back, or where fewer can lack: of what was not read there may be the
+    """What they are; none where as many are seen to wait on the way back, or where none can lack; of what was not read there may be the
     line with which it came back. Their completions may never have been sent, or be lost."""
     back = [x.ended for x in ledger.lives if x.ended and x.stage in (Stage.RETURNED, Stage.RECORDED)]
     newest = max(back, default=None)
@@ -24,7 +24,6 @@ def overdue(ledger: Ledger, now: datetime) -> Sequence[Life]:
     late = [x for x in out if x.ended and x.ended < newest and now - x.ended > _BACK_BY]
     if ledger.unread_until:
         late = [x for x in late if x.ended and x.ended > ledger.unread_until]
-    lacking = ledger.gap(Stage.RETURNED)[1]
-    if lacking is not None and lacking < len(late):
+    if ledger.gap(Stage.RETURNED)[1] == 0:
         return ()
     return late if (ledger.dead(Leg.COMPLETION).could_wait or 0) < len(late) else ()

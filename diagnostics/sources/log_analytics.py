@@ -86,6 +86,7 @@ class Lines(NamedTuple):
     lines: tuple[Line, ...]
     statement: Statement
     by_hand: str
+    """The query for all of the lines, whichever was asked."""
     read_bytes: int
 
 
@@ -118,8 +119,8 @@ def lines(
     )
     answer, would = read(session, ask, query)
     if not answer.whole:
-        query = query._replace(statement=alike(name))
-        answer, more = read(session, ask, query)
+        statement = alike(name)
+        answer, more = read(session, ask, query._replace(statement=statement, read_before=would))
         would += more
     if not answer.whole:
         says = f"{name} has more than {MOST_LINES:,} such lines, even with one item for all that are alike"
@@ -128,7 +129,7 @@ def lines(
         raise NotSeen(
             Why.FAILED, f"{name} finds other items in {keep.odd} of {len(answer.rows)} lines than the markers do"
         )
-    return Lines(answer.rows, query.statement, query.by_hand, would)
+    return Lines(answer.rows, statement, query.by_hand, would)
 
 
 def key_of(entry: Any) -> int:
@@ -224,7 +225,8 @@ def where_of(one: Texts, values: Values) -> str:
 
 def place_of(field: str) -> str:
     """The text of a field of a marker. Raises NotSeen for what no path can name."""
-    return f"COALESCE({', '.join(_places(field))}, NULL)"
+    first, *others = _places(field)
+    return f"COALESCE({', '.join((first, *others))})" if others else first
 
 
 def _places(field: str) -> tuple[str, ...]:

@@ -27,8 +27,11 @@ from diagnostics.run.look import see
 from diagnostics.scoring.world import World
 from diagnostics.sources import crowds, item_lines, log_analytics
 from diagnostics.sources.collect import collect
+from diagnostics.sources.results import query
 from diagnostics.sources.search import search
+from diagnostics.transport.rpcs import ESTIMATE, Rpc
 from diagnostics.transport.session import LAB, Options, Session
+from diagnostics.transport.tables import Estimate
 
 SCENE = """
 name: a-crowd
@@ -79,8 +82,8 @@ def _few(patch: pytest.MonkeyPatch, lines: int) -> None:
     patch.setattr(item_lines, "search", few)
 
 
-def look(profile: PipelineProfile) -> ItemMarks:
-    found = collect(Session.open(Options(timeout_s=60)), profile, [ItemMarks], Ask()).get(ItemMarks)
+def look(profile: PipelineProfile, **ask: Any) -> ItemMarks:
+    found = collect(Session.open(Options(timeout_s=60)), profile, [ItemMarks], Ask(**ask)).get(ItemMarks)
     assert isinstance(found, ItemMarks)
     return found
 
@@ -89,9 +92,7 @@ def answer(profile: PipelineProfile) -> Diagnosis:
     return investigate(see(Session.open(Options(timeout_s=60)), profile, "batch", Ask()))
 
 
-def test_each_story_is_read_once_and_all_items_are_counted(
-    asked: PipelineProfile, night: tuple[World, PipelineProfile]
-) -> None:
+def test_each_story_is_read_once_and_all_items_are_counted(asked: PipelineProfile) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(log_analytics, "MOST_LINES", 100_000)
         whole = look(asked)
@@ -107,7 +108,6 @@ def test_each_story_is_read_once_and_all_items_are_counted(
     )
     troubled = {m.item for m in whole.marks if m.means in TROUBLE}
     assert troubled and troubled <= {m.item for m in few.marks if m.many == 1}
-    del night
 
 
 def test_the_answer_is_that_of_all_lines(asked: PipelineProfile) -> None:
@@ -157,6 +157,23 @@ def test_what_has_a_line_in_the_newest_minutes_stands_for_itself(monkeypatch: py
     fresh = {m.item for m in found.marks if m.at > edge}
     assert fresh and {m.many for m in found.marks if m.item in fresh} == {1}
     assert items_of(found.marks) == 500 and any(m.many > 1 for m in found.marks)
+
+
+def test_both_queries_read_no_more_than_is_allowed(asked: PipelineProfile, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, would = query._asked, 6 * 2**30
+
+    def estimated(session: Session, rpc: Rpc, of: dict[str, Any], one: query.Query) -> Any:
+        return Estimate(read_bytes=would) if rpc is ESTIMATE else read(session, rpc, of, one)
+
+    monkeypatch.setattr(query, "_asked", estimated)
+    assert re.search(r"would read 6.0 GiB after 6.0 GiB .* --max-bytes allows 10.0 GiB", look(asked).engine)
+    assert look(asked, max_bytes=2 * would).engine.startswith("by SQL, 12.0 GiB read: ")
+
+
+def test_by_hand_it_is_the_query_for_all_lines(asked: PipelineProfile) -> None:
+    found = look(asked).source
+    assert "chosen.many" in found.query
+    assert "chosen.many" not in found.by_hand and "--parameter=fresh" not in found.by_hand and "bq " in found.by_hand
 
 
 def test_a_pattern_that_the_engine_does_not_know_leaves_the_pages(asked: PipelineProfile) -> None:

@@ -39,6 +39,8 @@ class Query(NamedTuple):
     """What to do where the table is not there."""
     cheaper: str
     """What to do where it would read too much."""
+    read_before: int = 0
+    """Bytes that queries of the same question have read already: what is allowed is allowed for all of them."""
     whole: bool = False
     """Whether of more rows than that not one is wanted."""
     keep: Callable[[dict[str, Any]], Any] | None = None
@@ -79,9 +81,10 @@ def read(session: Session, ask: Ask, query: Query) -> Read:
         "values": query.statement.values,
     }
     would = int(_asked(session, ESTIMATE, asked, query).read_bytes)
-    if max(would, LEAST_BILLED) > most:
+    if query.read_before + max(would, LEAST_BILLED) > most:
+        before = f" after {size(query.read_before)}" if query.read_before else ""
         says = (
-            f"the query of {query.table} would read {size(would)} (BigQuery bills {size(LEAST_BILLED)} at least), "
+            f"the query of {query.table} would read {size(would)}{before} (BigQuery bills {size(LEAST_BILLED)} at least), "
             f"and --max-bytes allows {size(most)}"
         )
         raise NotSeen(Why.FAILED, says, mend=query.cheaper)
